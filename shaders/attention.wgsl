@@ -1,0 +1,104 @@
+// y[b, i, h, :] = Σ_j softmax_j(q[b, i, h, :] · k[b, j, h, :] · scale) v[b, j, h, :]
+// Streaming softmax (Milakov and Gimelshein 2018): one pass over j with a running maximum, no matrix of scores.
+// One invocation a query and head; its query and its sum stay in registers, heads of up to 128.
+
+override CAUSAL: bool = false;
+
+struct Params {
+    batch: u32,
+    heads: u32,
+    head_size: u32,
+    q_len: u32,
+    kv_len: u32,
+    q_stride: u32,   // floats between two query tokens
+    q_item: u32,     // floats between two items' queries; 0 where all items share them
+    kv_stride: u32,  // floats between two key tokens
+    k_offset: u32,   // where keys start in a token
+    v_offset: u32,   // where values start in a token
+    scale: f32,      // 1 / sqrt(head_size)
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<f32>;        // [batch or 1, q_len, q_stride]
+@group(0) @binding(2) var<storage, read> kv: array<f32>;       // [batch, kv_len, kv_stride]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [batch, q_len, heads, head_size]
+
+fn load_q(at: u32, left: u32) -> vec4f {
+    if left >= 4u {
+        return vec4f(q[at], q[at + 1u], q[at + 2u], q[at + 3u]);
+    }
+    var tail = vec4f(q[at], 0.0, 0.0, 0.0);
+    if left > 1u {
+        tail.y = q[at + 1u];
+    }
+    if left > 2u {
+        tail.z = q[at + 2u];
+    }
+    return tail;
+}
+
+fn load_kv(at: u32, left: u32) -> vec4f {
+    if left >= 4u {
+        return vec4f(kv[at], kv[at + 1u], kv[at + 2u], kv[at + 3u]);
+    }
+    var tail = vec4f(kv[at], 0.0, 0.0, 0.0);
+    if left > 1u {
+        tail.y = kv[at + 1u];
+    }
+    if left > 2u {
+        tail.z = kv[at + 2u];
+    }
+    return tail;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let index = id.y * groups.x * 64u + id.x;
+    if index >= params.batch * params.q_len * params.heads {
+        return;
+    }
+    // Neighbours share the head, so that they read the same keys and values.
+    let i = index % params.q_len;
+    let h = index / params.q_len % params.heads;
+    let b = index / (params.q_len * params.heads);
+    let size = params.head_size;
+    let size4 = (size + 3u) / 4u;
+
+    var query: array<vec4f, 32>;
+    var sum: array<vec4f, 32>;
+    let q_at = b * params.q_item + i * params.q_stride + h * size;
+    for (var d = 0u; d < size4; d++) {
+        query[d] = load_q(q_at + d * 4u, size - d * 4u) * params.scale;
+        sum[d] = vec4f();
+    }
+
+    var end = params.kv_len;
+    if CAUSAL {
+        // The last query sees all keys.
+        end = i + 1u + params.kv_len - params.q_len;
+    }
+    var peak = -3.0e38;
+    var total = 0.0;
+    for (var j = 0u; j < end; j++) {
+        let token = (b * params.kv_len + j) * params.kv_stride + h * size;
+        let k_at = token + params.k_offset;
+        var score = 0.0;
+        for (var d = 0u; d < size4; d++) {
+            score += dot(query[d], load_kv(k_at + d * 4u, size - d * 4u));
+        }
+        let new_peak = max(peak, score);
+        let keep = exp(peak - new_peak);
+        let share = exp(score - new_peak);
+        let v_at = token + params.v_offset;
+        for (var d = 0u; d < size4; d++) {
+            sum[d] = sum[d] * keep + share * load_kv(v_at + d * 4u, size - d * 4u);
+        }
+        total = total * keep + share;
+        peak = new_peak;
+    }
+
+    let y_at = ((b * params.q_len + i) * params.heads + h) * size;
+    for (var d = 0u; d < size; d++) {
+        y[y_at + d] = sum[d / 4u][d % 4u] / total;
+    }
+}

@@ -1,0 +1,52 @@
+// y[r, d] = (x[r, d] - mean(x[r, :])) / sqrt(variance(x[r, :]) + eps) * weight[d] + bias[d]
+// One workgroup a row. Two passes over the row, because mean(x²) - mean(x)² cancels when one channel is large.
+
+override WORKGROUP: u32 = 64;
+
+struct Params {
+    rows: u32,
+    dim: u32,
+    eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows, dim]
+@group(0) @binding(2) var<storage, read> weight: array<f32>;   // [dim]
+@group(0) @binding(3) var<storage, read> bias: array<f32>;     // [dim]
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [rows, dim]
+
+var<workgroup> partial: array<f32, WORKGROUP>;
+
+fn sum_over_lanes(lane: u32, value: f32) -> f32 {
+    workgroupBarrier();  // the last sum has been read
+    partial[lane] = value;
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = 0u; i < WORKGROUP; i++) {
+        sum += partial[i];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let row = group.y * groups.x + group.x;
+    if row >= params.rows {
+        return;
+    }
+    let start = row * params.dim;
+    var sum = 0.0;
+    for (var d = lane; d < params.dim; d += WORKGROUP) {
+        sum += x[start + d];
+    }
+    let mean = sum_over_lanes(lane, sum) / f32(params.dim);
+    var squares = 0.0;
+    for (var d = lane; d < params.dim; d += WORKGROUP) {
+        let centered = x[start + d] - mean;
+        squares += centered * centered;
+    }
+    let scale = inverseSqrt(sum_over_lanes(lane, squares) / f32(params.dim) + params.eps);
+    for (var d = lane; d < params.dim; d += WORKGROUP) {
+        y[start + d] = (x[start + d] - mean) * scale * weight[d] + bias[d];
+    }
+}

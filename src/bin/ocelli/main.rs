@@ -1,0 +1,130 @@
+//! `ocelli`: the same crate on the command line.
+
+mod cli;
+mod output;
+mod picture;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Parser;
+use cli::{Cli, Command, Inputs};
+use indicatif::{ProgressBar, ProgressStyle};
+use ocelli::{
+    Checkpoint, Error, Gpu, Power, Result, Score, Session,
+    quant::Format,
+    quantize::quantize,
+    scores::{fill, rank},
+    session::Source,
+};
+use output::Ranking;
+use picture::Picture;
+
+/// Pictures decoded at a time, and so in memory.
+const CHUNK: usize = 8;
+
+fn main() -> ExitCode {
+    match pollster::block_on(run(Cli::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the message holds.
+            eprintln!("ocelli: {}", error.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let json = cli.json;
+    match cli.command {
+        Command::Quantize { from, to, format } => {
+            let bar = bytes_bar("quantising");
+            let sizes = quantize(&from, &to, format.format(), &|done, total| {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            })?;
+            bar.finish_and_clear();
+            output::quantized(json, &to, sizes)
+        }
+        Command::Classify { model, labels, template, score, images, format } => {
+            let labels = labels.list()?;
+            let session = load(&model, format.format()).await?;
+            let score = Score::parse(&score, session.config.score)?;
+            let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
+            let texts = session.embed_texts(&prompts).await?;
+            let embeddings = embed_images(&session, &images).await?;
+            let scores = session.scores(&embeddings, &texts, score).await?;
+            let rankings: Vec<Ranking> = images
+                .iter()
+                .zip(scores)
+                .map(|(image, scores)| Ranking { image: image.display().to_string(), results: rank(&labels, &scores) })
+                .collect();
+            output::rankings(json, &rankings)
+        }
+        Command::Embed { model, format, inputs: Inputs { images, text } } => {
+            let session = load(&model, format.format()).await?;
+            let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
+                (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
+            } else {
+                let embeddings = session.embed_texts(&text).await?;
+                (text, embeddings)
+            };
+            output::embeddings(json, session.config.embedding, &names, &embeddings)
+        }
+        Command::Tokenize { model, text } => {
+            let checkpoint = Checkpoint::open(&model)?;
+            let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
+            let ids: Vec<Vec<u32>> = text.iter().map(|t| encoder.encode(t)).collect::<Result<_>>()?;
+            output::ids(json, &text, &ids)
+        }
+        Command::Preprocess { model, image, out } => {
+            let session = load(&model, None).await?;
+            let pixels = session.preprocess(&Picture::open(&image)?).await?;
+            let side = session.config.vision.image_size as u32;
+            picture::save(&out, &pixels, side)?;
+            output::preprocessed(json, &out, side)
+        }
+        Command::Info { model } => match model {
+            None => output::info(json, &Gpu::new(Power::High).await?, None),
+            Some(model) => {
+                let session = load(&model, None).await?;
+                output::info(json, session.gpu(), Some(&session))
+            }
+        },
+    }
+}
+
+async fn load(folder: &Path, format: Option<Format>) -> Result<Session> {
+    let checkpoint = Checkpoint::open(folder)?;
+    let gpu = Gpu::new(Power::High).await?;
+    let bar = bytes_bar("loading");
+    let total = std::fs::metadata(folder.join("model.safetensors")).map_or(0, |m| m.len());
+    bar.set_length(total);
+    let session = Session::load(gpu, &checkpoint, format, Some(&|bytes| bar.inc(bytes)))?;
+    bar.finish_and_clear();
+    Ok(session)
+}
+
+async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Result<Vec<Vec<f32>>> {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left");
+    let bar =
+        ProgressBar::new(images.len() as u64).with_style(style.expect("a valid template")).with_message("pictures");
+    let mut embeddings = Vec::with_capacity(images.len());
+    for chunk in images.chunks(CHUNK) {
+        let pictures: Vec<Picture> = chunk.iter().map(|path| Picture::open(path)).collect::<Result<_>>()?;
+        let sources: Vec<&dyn Source> = pictures.iter().map(|p| p as &dyn Source).collect();
+        embeddings.extend(session.embed_images(&sources).await?);
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(embeddings)
+}
+
+fn bytes_bar(message: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
+    ProgressBar::new(0).with_style(style.expect("a valid template")).with_message(message)
+}
+
+/// A problem with what the user typed.
+fn bad_input(what: impl std::fmt::Display) -> Error {
+    Error::BadInput(what.to_string())
+}

@@ -1,0 +1,130 @@
+//! What is printed: aligned text for people, JSON for machines.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use ocelli::{Gpu, Result, Session, quantize::Sizes, scores::Ranked};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::bad_input;
+
+#[derive(Serialize)]
+pub struct Ranking {
+    pub image: String,
+    pub results: Vec<Ranked>,
+}
+
+/// Writes all at once; a closed pipe (`ocelli … | head`) is not an error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(bad_input(format!("standard output: {e}"))),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&(serde_json::to_string(value).map_err(bad_input)? + "\n"))
+}
+
+fn mega(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+pub fn rankings(json: bool, rankings: &[Ranking]) -> Result<()> {
+    if json {
+        return print_json(&rankings);
+    }
+    let width = rankings.iter().flat_map(|r| &r.results).map(|r| r.label.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for ranking in rankings {
+        text += &format!("{}\n", ranking.image);
+        for r in &ranking.results {
+            text += &format!("  {:width$}  {:>9.5}\n", r.label, r.score);
+        }
+    }
+    print(&text)
+}
+
+pub fn embeddings(json: bool, dim: usize, names: &[String], embeddings: &[Vec<f32>]) -> Result<()> {
+    if json {
+        return print_json(&json!({ "dim": dim, "embeddings": embeddings }));
+    }
+    let mut text = format!("{dim} dimensions, unit length\n");
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    for (name, embedding) in names.iter().zip(embeddings) {
+        let first: Vec<String> = embedding.iter().take(6).map(|x| format!("{x:8.5}")).collect();
+        text += &format!("{name:width$}  {} …\n", first.join(" "));
+    }
+    print(&(text + "(--json prints all numbers)\n"))
+}
+
+pub fn ids(json: bool, texts: &[String], ids: &[Vec<u32>]) -> Result<()> {
+    if json {
+        return print_json(&json!({ "ids": ids }));
+    }
+    let line = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    print(&texts.iter().zip(ids).map(|(t, i)| format!("{t}\n  {}\n", line(i))).collect::<String>())
+}
+
+pub fn preprocessed(json: bool, path: &Path, side: u32) -> Result<()> {
+    if json {
+        return print_json(&json!({ "path": path, "width": side, "height": side }));
+    }
+    print(&format!("{}: {side} × {side} pixels\n", path.display()))
+}
+
+pub fn quantized(json: bool, folder: &Path, sizes: Sizes) -> Result<()> {
+    if json {
+        return print_json(&json!({ "path": folder, "bytes": sizes }));
+    }
+    print(&format!("{}: {} (from {})\n", folder.display(), mega(sizes.after), mega(sizes.before)))
+}
+
+pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
+    let mut value = json!({ "adapter": gpu.name(), "features": [], "max_binding_bytes": gpu.max_binding() });
+    if let Some(s) = session {
+        let [vision, text] = s.plans();
+        let model = json!({
+            "family": s.config.family.name(),
+            "format": s.format.name(),
+            "parameters": s.parameters,
+            "image_size": s.config.vision.image_size,
+            "embedding": s.config.embedding,
+            "gpu_bytes": gpu.bytes(),
+            "cpu_bytes": s.table_bytes(),
+            "kernels": gpu.pipelines(),
+            "dispatches_per_image": s.dispatches_per_image(),
+            "dispatches_per_text": s.dispatches_per_text(),
+            "vision_plan": vision.to_string(),
+            "text_plan": text.to_string(),
+        });
+        value["model"] = model;
+    }
+    if json {
+        return print_json(&value);
+    }
+    print(&info_text(gpu, &value))
+}
+
+fn info_text(gpu: &Gpu, value: &Value) -> String {
+    let mut text = format!("adapter     {}\nfeatures    none beyond WebGPU's defaults (plain kernels)\n", gpu.name());
+    text += &format!("binding     {} at most\n", mega(gpu.max_binding()));
+    let Some(model) = value.get("model") else { return text };
+    let number = |key: &str| model[key].as_u64().unwrap_or(0);
+    let word = |key: &str| model[key].as_str().unwrap_or("").to_string();
+    text += &format!("model       {}, {}\n", word("family"), word("format"));
+    text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
+    text += &format!("picture     {0} × {0} pixels\n", number("image_size"));
+    text += &format!("embedding   {} numbers\n", number("embedding"));
+    text += &format!("GPU memory  {}\n", mega(number("gpu_bytes")));
+    text += &format!("CPU memory  {} (token table)\n", mega(number("cpu_bytes")));
+    let (images, texts) = (number("dispatches_per_image"), number("dispatches_per_text"));
+    text += &format!("dispatches  {images} a picture, {texts} a text\n");
+    for (at, kernel) in model["kernels"].as_array().into_iter().flatten().enumerate() {
+        text += &format!("{:12}{}\n", if at == 0 { "kernels" } else { "" }, kernel.as_str().unwrap_or(""));
+    }
+    text
+}

@@ -1,0 +1,48 @@
+//! Picture files: decoded by the `image` crate, turned as EXIF says, colours untouched.
+
+use std::{ops::Range, path::Path};
+
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbaImage};
+use ocelli::{Error, Gpu, Result, gpu::Buffer, session::Source};
+
+pub struct Picture(RgbaImage);
+
+impl Picture {
+    /// Decodes a file; its content decides the format, not its name.
+    pub fn open(path: &Path) -> Result<Self> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Error::BadImage(format!("{}: expected a PNG, JPEG, WebP, GIF or BMP picture: {e}", path.display()))
+        };
+        let reader = ImageReader::open(path)
+            .map_err(|e| Error::NotFound(format!("{}: {e}", path.display())))?
+            .with_guessed_format()
+            .map_err(|e| bad(&e))?;
+        let mut decoder = reader.into_decoder().map_err(|e| bad(&e))?;
+        let orientation = decoder.orientation().map_err(|e| bad(&e))?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| bad(&e))?;
+        image.apply_orientation(orientation);
+        Ok(Self(image.into_rgba8()))
+    }
+}
+
+impl Source for Picture {
+    fn size(&self) -> (usize, usize) {
+        (self.0.width() as usize, self.0.height() as usize)
+    }
+    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
+        let width = self.size().0 * 4;
+        for (at, row) in rows.enumerate() {
+            gpu.write(strip, (at * pitch * 4) as u64, &self.0.as_raw()[row * width..(row + 1) * width]);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a square of RGBA words as an RGB PNG.
+pub fn save(path: &Path, pixels: &[u32], side: u32) -> Result<()> {
+    let rgb: Vec<u8> = pixels.iter().flat_map(|p| p.to_le_bytes()[..3].to_vec()).collect();
+    let image = image::RgbImage::from_raw(side, side, rgb).expect("three bytes a pixel");
+    image
+        .save_with_format(path, image::ImageFormat::Png)
+        .map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
+}

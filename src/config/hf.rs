@@ -1,0 +1,264 @@
+//! The Hugging Face files as they are written, with the reference's defaults for what they leave out.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    Activation, Config, Encoder, Family, Mask, Preprocessor, ScoreRule, Text, TextPooling, TextRule, Vision,
+    VisionPooling,
+};
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+struct Root {
+    model_type: Option<String>,
+    text_config: Option<Map<String, Value>>,
+    vision_config: Option<Map<String, Value>>,
+    /// Older CLIP checkpoints repeat their settings here, and transformers lets these win.
+    text_config_dict: Option<Map<String, Value>>,
+    vision_config_dict: Option<Map<String, Value>>,
+    projection_dim: Option<usize>,
+}
+
+/// One tower's section; every field is optional in published files.
+#[derive(Deserialize)]
+struct Tower {
+    hidden_size: Option<usize>,
+    intermediate_size: Option<usize>,
+    num_hidden_layers: Option<usize>,
+    num_attention_heads: Option<usize>,
+    hidden_act: Option<String>,
+    layer_norm_eps: Option<f32>,
+    image_size: Option<usize>,
+    patch_size: Option<usize>,
+    num_channels: Option<usize>,
+    vision_use_head: Option<bool>,
+    vocab_size: Option<usize>,
+    max_position_embeddings: Option<usize>,
+    eos_token_id: Option<u32>,
+    projection_size: Option<usize>,
+}
+
+/// The few fields of `tokenizer_config.json` that change ids.
+#[derive(Deserialize, Default)]
+pub struct TokenizerFile {
+    tokenizer_class: Option<String>,
+    do_lower_case: Option<bool>,
+    pad_token: Option<Value>,
+}
+
+/// What transformers assumes where a section is silent.
+struct Defaults {
+    hidden: usize,
+    intermediate: usize,
+    layers: usize,
+    heads: usize,
+    activation: &'static str,
+    eps: f32,
+}
+
+pub fn json<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::BadCheckpoint(format!("{file}: not the JSON that was expected: {e}")))
+}
+
+pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
+    let root: Root = json("config.json", config)?;
+    let tokenizer: TokenizerFile = json("tokenizer_config.json", tokenizer_config)?;
+    let family = match root.model_type.as_deref() {
+        Some("clip") => Family::Clip,
+        Some("siglip") => Family::Siglip,
+        other => {
+            return Err(Error::WrongModel(format!(
+                "config.json: expected model_type \"clip\" or \"siglip\", found {}: Ocelli runs these two families",
+                other.map_or("none".into(), |name| format!("{name:?}"))
+            )));
+        }
+    };
+    let vision = section(root.vision_config, root.vision_config_dict, "vision_config")?;
+    let text = section(root.text_config, root.text_config_dict, "text_config")?;
+    let built = match family {
+        Family::Clip => clip(&vision, &text, root.projection_dim, preprocessor, &tokenizer)?,
+        Family::Siglip => siglip(&vision, &text, preprocessor, &tokenizer)?,
+    };
+    check(&built, &vision)?;
+    Ok(built)
+}
+
+fn section(main: Option<Map<String, Value>>, over: Option<Map<String, Value>>, name: &str) -> Result<Tower> {
+    // transformers fills the second section up with defaults before it wins, so nothing of the first remains.
+    let mut fields = over.or(main).unwrap_or_default();
+    fields.retain(|_, value| !value.is_null());
+    serde_json::from_value(Value::Object(fields)).map_err(|e| Error::BadCheckpoint(format!("config.json: {name}: {e}")))
+}
+
+fn encoder(tower: &Tower, d: &Defaults) -> Result<Encoder> {
+    let name = tower.hidden_act.as_deref().unwrap_or(d.activation);
+    let activation = match name {
+        "quick_gelu" => Activation::QuickGelu,
+        "gelu" => Activation::Gelu,
+        "gelu_pytorch_tanh" => Activation::GeluTanh,
+        other => {
+            return Err(Error::WrongModel(format!(
+                "config.json: hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, found {other:?}"
+            )));
+        }
+    };
+    Ok(Encoder {
+        hidden: tower.hidden_size.unwrap_or(d.hidden),
+        heads: tower.num_attention_heads.unwrap_or(d.heads),
+        layers: tower.num_hidden_layers.unwrap_or(d.layers),
+        intermediate: tower.intermediate_size.unwrap_or(d.intermediate),
+        activation,
+        eps: tower.layer_norm_eps.unwrap_or(d.eps),
+    })
+}
+
+/// Defaults: `CLIPTextConfig` and `CLIPVisionConfig` in transformers' `configuration_clip.py`.
+fn clip(
+    vision: &Tower,
+    text: &Tower,
+    projection: Option<usize>,
+    preprocessor: &[u8],
+    tokenizer: &TokenizerFile,
+) -> Result<Config> {
+    let base = Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
+    Ok(Config {
+        family: Family::Clip,
+        vision: Vision {
+            encoder: encoder(vision, &base)?,
+            image_size: vision.image_size.unwrap_or(224),
+            patch_size: vision.patch_size.unwrap_or(32),
+            pooling: VisionPooling::ClassToken,
+        },
+        text: Text {
+            encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..base })?,
+            vocab: text.vocab_size.unwrap_or(49408),
+            tokens: text.max_position_embeddings.unwrap_or(77),
+            mask: Mask::Causal,
+            pooling: match text.eos_token_id.unwrap_or(49407) {
+                2 => TextPooling::HighestId,
+                id => TextPooling::FirstOf(id),
+            },
+        },
+        embedding: projection.unwrap_or(512),
+        score: ScoreRule::Softmax,
+        preprocessor: Preprocessor::parse(preprocessor, Family::Clip)?,
+        text_rule: TextRule {
+            canonical: false,
+            byte_fallback: false,
+            pad_token: tokenizer.pad_token().unwrap_or("<|endoftext|>").into(),
+        },
+    })
+}
+
+/// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`.
+fn siglip(vision: &Tower, text: &Tower, preprocessor: &[u8], tokenizer: &TokenizerFile) -> Result<Config> {
+    if vision.vision_use_head == Some(false) {
+        return Err(Error::WrongModel(
+            "config.json: vision_use_head: expected true, found false: without the pooling head there is no embedding"
+                .into(),
+        ));
+    }
+    if tokenizer.tokenizer_class.as_deref().is_some_and(|class| class.starts_with("Gemma")) {
+        return Err(Error::WrongModel(
+            "tokenizer_config.json: expected SiglipTokenizer, found Gemma's: SigLIP 2 is not supported yet".into(),
+        ));
+    }
+    let base =
+        Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "gelu_pytorch_tanh", eps: 1e-6 };
+    let vision = Vision {
+        encoder: encoder(vision, &base)?,
+        image_size: vision.image_size.unwrap_or(224),
+        patch_size: vision.patch_size.unwrap_or(16),
+        pooling: VisionPooling::AttentionHead,
+    };
+    let text_encoder = encoder(text, &base)?;
+    let embedding = text.projection_size.unwrap_or(text_encoder.hidden);
+    if embedding != vision.encoder.hidden {
+        return Err(Error::BadCheckpoint(format!(
+            "config.json: the text tower projects to {embedding}, the vision tower to {}: expected the same",
+            vision.encoder.hidden
+        )));
+    }
+    Ok(Config {
+        family: Family::Siglip,
+        vision,
+        text: Text {
+            encoder: text_encoder,
+            vocab: text.vocab_size.unwrap_or(32000),
+            tokens: text.max_position_embeddings.unwrap_or(64),
+            mask: Mask::None,
+            pooling: TextPooling::Last,
+        },
+        embedding,
+        score: ScoreRule::Sigmoid,
+        preprocessor: Preprocessor::parse(preprocessor, Family::Siglip)?,
+        text_rule: TextRule {
+            canonical: tokenizer.do_lower_case.unwrap_or(true),
+            byte_fallback: true,
+            pad_token: tokenizer.pad_token().unwrap_or("</s>").into(),
+        },
+    })
+}
+
+impl TokenizerFile {
+    /// `"</s>"` or `{"content": "</s>", …}`.
+    fn pad_token(&self) -> Option<&str> {
+        let value = self.pad_token.as_ref()?;
+        value.as_str().or_else(|| value.get("content")?.as_str())
+    }
+}
+
+/// The widest head that the attention kernel keeps in registers.
+pub const MAX_HEAD_SIZE: usize = 128;
+
+fn check(config: &Config, vision_file: &Tower) -> Result<()> {
+    let bad = |what: String| Err(Error::BadCheckpoint(format!("config.json: {what}")));
+    for (name, e) in [("vision_config", &config.vision.encoder), ("text_config", &config.text.encoder)] {
+        for (field, n) in
+            [("hidden_size", e.hidden), ("num_attention_heads", e.heads), ("intermediate_size", e.intermediate)]
+        {
+            // The upper bound keeps every product of two of them far from overflow.
+            if n == 0 || n > 65_536 {
+                return bad(format!("{name}: {field}: expected 1 to 65536, found {n}"));
+            }
+        }
+        if e.layers > 1000 {
+            return bad(format!("{name}: num_hidden_layers: expected at most 1000, found {}", e.layers));
+        }
+        if e.hidden % e.heads != 0 || e.hidden / e.heads > MAX_HEAD_SIZE {
+            return bad(format!(
+                "{name}: expected hidden_size to be a multiple of num_attention_heads, at most {MAX_HEAD_SIZE} a head, found {} and {}",
+                e.hidden, e.heads
+            ));
+        }
+    }
+    let (image, patch) = (config.vision.image_size, config.vision.patch_size);
+    if patch == 0 || image < patch || image > 8192 {
+        return bad(format!("vision_config: expected patch_size ≤ image_size ≤ 8192, found {patch} and {image}"));
+    }
+    let channels = vision_file.num_channels.unwrap_or(3);
+    if channels != 3 {
+        return bad(format!("vision_config: num_channels: expected 3, found {channels}"));
+    }
+    for (field, n) in [
+        ("vocab_size", config.text.vocab),
+        ("max_position_embeddings", config.text.tokens),
+        ("projection", config.embedding),
+    ] {
+        if n == 0 || n > 1 << 24 {
+            return bad(format!("{field}: expected 1 to 2^24, found {n}"));
+        }
+    }
+    match config.preprocessor.side() {
+        Some(side) if side == (image, image) => Ok(()),
+        Some((width, height)) => Err(Error::BadCheckpoint(format!(
+            "preprocessor_config.json: expected pictures of {image} × {image} pixels, as config.json has it, found {width} × {height}"
+        ))),
+        None => Err(Error::BadCheckpoint(
+            "preprocessor_config.json: expected width and height, or a centre crop, found only the shortest edge"
+                .into(),
+        )),
+    }
+}

@@ -1,0 +1,180 @@
+//! What a checkpoint's JSON files say, as enums and numbers. Everything in which CLIP and SigLIP differ is decided here,
+//! once; no other module compares a model's name.
+
+mod hf;
+mod preprocessor;
+
+use crate::error::Result;
+
+pub use hf::TokenizerFile;
+pub use preprocessor::{Filter, Preprocessor, Resize};
+
+/// The two families, for people to read; code asks the fields below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Radford et al. 2021, `CLIPModel` in transformers.
+    Clip,
+    /// Zhai et al. 2023, `SiglipModel` in transformers.
+    Siglip,
+}
+
+impl Family {
+    /// `clip` or `siglip`, as `model_type` spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clip => "clip",
+            Self::Siglip => "siglip",
+        }
+    }
+}
+
+/// The nonlinearity of the MLP (`ACT2FN` in transformers' `activations.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x
+    None,
+    /// x · sigmoid(1.702 x): OpenAI's CLIP.
+    QuickGelu,
+    /// x · Φ(x), with the error function: LAION's CLIP.
+    Gelu,
+    /// The tanh approximation of the same: SigLIP.
+    GeluTanh,
+}
+
+/// The numbers of a stack of transformer blocks (pre-norm, both towers of both families).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoder {
+    /// Width of a token.
+    pub hidden: usize,
+    /// Number of attention heads; `hidden` is a multiple of it.
+    pub heads: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Width inside the MLP.
+    pub intermediate: usize,
+    /// The MLP's nonlinearity.
+    pub activation: Activation,
+    /// Epsilon of every layer norm.
+    pub eps: f32,
+}
+
+/// Which tokens a token may look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mask {
+    /// All of them.
+    None,
+    /// Itself and those before it.
+    Causal,
+}
+
+/// How the picture's tokens become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisionPooling {
+    /// A class token before the patches, a layer norm before and after the blocks, a projection (CLIP).
+    ClassToken,
+    /// A learned probe attends to all tokens, then an MLP (SigLIP's `SiglipMultiheadAttentionPoolingHead`).
+    AttentionHead,
+}
+
+/// Which text token becomes the vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextPooling {
+    /// The highest id: what transformers does when the config says `eos_token_id: 2` (`CLIPTextTransformer.forward`).
+    HighestId,
+    /// The first position that holds this id.
+    FirstOf(u32),
+    /// The last position, padding or not (SigLIP).
+    Last,
+}
+
+/// The picture tower.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vision {
+    /// The blocks.
+    pub encoder: Encoder,
+    /// Side of the square that the tower sees, in pixels.
+    pub image_size: usize,
+    /// Side of a patch, in pixels.
+    pub patch_size: usize,
+    /// From tokens to one vector.
+    pub pooling: VisionPooling,
+}
+
+impl Vision {
+    /// Patches a side; a rest narrower than a patch is dropped, as a strided convolution does.
+    #[must_use]
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+    /// Tokens in the blocks.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.grid() * self.grid() + usize::from(self.pooling == VisionPooling::ClassToken)
+    }
+}
+
+/// The text tower.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    /// The blocks.
+    pub encoder: Encoder,
+    /// Rows of the token table.
+    pub vocab: usize,
+    /// Tokens that the tower is fed, padding included.
+    pub tokens: usize,
+    /// Which tokens see which.
+    pub mask: Mask,
+    /// From tokens to one vector.
+    pub pooling: TextPooling,
+}
+
+/// How similarities become scores when nobody asks otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreRule {
+    /// softmax(scale · cos) over the labels.
+    Softmax,
+    /// sigmoid(scale · cos + bias) of each label alone.
+    Sigmoid,
+}
+
+/// What the reference tokenizer does around `tokenizer.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextRule {
+    /// Lowercase, strip ASCII punctuation, collapse spaces before tokenizing (`SiglipTokenizer.canonicalize_text`).
+    pub canonical: bool,
+    /// Use the vocabulary's 256 byte pieces for unknown characters, which the published JSON leaves off.
+    pub byte_fallback: bool,
+    /// The token that fills the text up to the tower's length.
+    pub pad_token: String,
+}
+
+/// A whole model, as its JSON files describe it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// For people.
+    pub family: Family,
+    /// The picture tower.
+    pub vision: Vision,
+    /// The text tower.
+    pub text: Text,
+    /// Length of both embeddings.
+    pub embedding: usize,
+    /// The family's own score.
+    pub score: ScoreRule,
+    /// From pixels to the square that the tower sees.
+    pub preprocessor: Preprocessor,
+    /// From text to token ids.
+    pub text_rule: TextRule,
+}
+
+impl Config {
+    /// Reads `config.json`, `preprocessor_config.json` and `tokenizer_config.json`; what they leave out has the
+    /// reference's default (`configuration_clip.py`, `configuration_siglip.py`, `image_processing_*.py`).
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] where a file cannot be understood, [`crate::Error::WrongModel`] for another architecture.
+    pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
+        hf::parse(config, preprocessor, tokenizer_config)
+    }
+}

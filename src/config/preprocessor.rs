@@ -1,0 +1,140 @@
+//! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Family, hf::json};
+use crate::error::{Error, Result};
+
+/// Pillow's antialiased filters, by the numbers that the JSON files use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// 2
+    Bilinear,
+    /// 3, with a = -0.5
+    Bicubic,
+}
+
+/// Which size comes before the crop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resize {
+    /// Both sides are set, the aspect ratio is lost (SigLIP).
+    Squash {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+    /// The shorter side is set, the aspect ratio is kept (CLIP).
+    ShortestEdge(usize),
+}
+
+/// Resize, crop, normalise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preprocessor {
+    /// The resize rule.
+    pub resize: Resize,
+    /// Its filter.
+    pub filter: Filter,
+    /// Width and height of the centre crop, in pixels; none means the whole resized picture.
+    pub crop: Option<(usize, usize)>,
+    /// What an 8-bit value is multiplied with first; 1/255.
+    pub rescale: f32,
+    /// Mean of each channel, after the rescale.
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel.
+    pub std: [f32; 3],
+}
+
+#[derive(Deserialize)]
+struct File {
+    do_resize: Option<bool>,
+    size: Option<Value>,
+    resample: Option<u32>,
+    do_center_crop: Option<bool>,
+    crop_size: Option<Value>,
+    do_rescale: Option<bool>,
+    rescale_factor: Option<f32>,
+    do_normalize: Option<bool>,
+    image_mean: Option<[f32; 3]>,
+    image_std: Option<[f32; 3]>,
+}
+
+impl Preprocessor {
+    /// Reads the file; defaults are those of `CLIPImageProcessor` and `SiglipImageProcessor`.
+    pub(super) fn parse(bytes: &[u8], family: Family) -> Result<Self> {
+        let file: File = json(NAME, bytes)?;
+        let (mean, std) = match family {
+            Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]),
+            Family::Siglip => ([0.5; 3], [0.5; 3]),
+        };
+        if file.do_resize == Some(false) || file.do_rescale == Some(false) {
+            return bad("do_resize and do_rescale", "true", "false");
+        }
+        let filter = match file.resample.unwrap_or(3) {
+            2 => Filter::Bilinear,
+            3 => Filter::Bicubic,
+            other => return bad("resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
+        };
+        let resize = match (&file.size, family) {
+            (None, Family::Clip) => Resize::ShortestEdge(224),
+            (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
+            (Some(value), _) => resize(value)?,
+        };
+        let crops = file.do_center_crop.unwrap_or(family == Family::Clip);
+        let crop = match file.crop_size {
+            _ if !crops => None,
+            None => Some((224, 224)),
+            Some(value) => match (side(&value), side(&value["width"]), side(&value["height"])) {
+                (Some(n), _, _) => Some((n, n)),
+                (_, Some(w), Some(h)) => Some((w, h)),
+                _ => return bad("crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
+            },
+        };
+        let normalize = file.do_normalize.unwrap_or(true);
+        let std = if normalize { file.image_std.unwrap_or(std) } else { [1.0; 3] };
+        if std.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
+            return bad("image_std", "positive numbers", &format!("{std:?}"));
+        }
+        Ok(Self {
+            resize,
+            filter,
+            crop,
+            rescale: file.rescale_factor.unwrap_or(1.0 / 255.0),
+            mean: if normalize { file.image_mean.unwrap_or(mean) } else { [0.0; 3] },
+            std,
+        })
+    }
+
+    /// Width and height of what the tower sees; none where a kept aspect ratio leaves them open.
+    #[must_use]
+    pub fn side(&self) -> Option<(usize, usize)> {
+        match (self.crop, self.resize) {
+            (Some(side), _) => Some(side),
+            (None, Resize::Squash { width, height }) => Some((width, height)),
+            (None, Resize::ShortestEdge(_)) => None,
+        }
+    }
+}
+
+const NAME: &str = "preprocessor_config.json";
+
+fn bad<T>(field: &str, expected: &str, found: &str) -> Result<T> {
+    Err(Error::BadCheckpoint(format!("{NAME}: {field}: expected {expected}, found {found}")))
+}
+
+/// A side in pixels; the bound keeps tables and products small.
+fn side(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
+}
+
+fn resize(value: &Value) -> Result<Resize> {
+    // A bare number means the shortest edge, for SigLIP too (`default_to_square=False`).
+    if let Some(n) = side(value).or_else(|| side(&value["shortest_edge"])) {
+        return Ok(Resize::ShortestEdge(n));
+    }
+    match (side(&value["width"]), side(&value["height"])) {
+        (Some(width), Some(height)) => Ok(Resize::Squash { width, height }),
+        _ => bad("size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
+    }
+}

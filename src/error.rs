@@ -1,0 +1,46 @@
+//! The one error type: a stable code for programs, a sentence for people.
+
+/// Everything that can go wrong, each with a sentence that says what was expected, what was found and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A file of the checkpoint is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// A file is there, but broken or not what its name promises.
+    #[error("{0}")]
+    BadCheckpoint(String),
+    /// A sound checkpoint of something that Ocelli does not run.
+    #[error("{0}")]
+    WrongModel(String),
+    /// A picture that cannot be decoded or is out of bounds.
+    #[error("{0}")]
+    BadImage(String),
+    /// An argument that makes no sense: no labels, an unknown score.
+    #[error("{0}")]
+    BadInput(String),
+    /// No adapter or no device.
+    #[error("{0}")]
+    NoGpu(String),
+    /// The GPU refused: out of memory, or a validation error, which is a bug of ours.
+    #[error("{0}")]
+    Gpu(String),
+}
+
+impl Error {
+    /// The stable code that the npm package and `--json` expose.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not-found",
+            Self::BadCheckpoint(_) => "bad-checkpoint",
+            Self::WrongModel(_) => "wrong-model",
+            Self::BadImage(_) => "bad-image",
+            Self::BadInput(_) => "bad-input",
+            Self::NoGpu(_) => "no-webgpu",
+            Self::Gpu(_) => "gpu",
+        }
+    }
+}
+
+/// Result with [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,173 @@
+//! The device.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
+
+use super::{Buffer, Pipeline, Shader};
+use crate::error::{Error, Result};
+
+/// Which adapter to ask for where there are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Power {
+    /// No wish.
+    #[default]
+    Any,
+    /// The one that spares the battery.
+    Low,
+    /// The faster one.
+    High,
+}
+
+/// A device with WebGPU's default limits, its queue, and the pipelines that were made so far.
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(super) used: Rc<Cell<u64>>,
+    name: String,
+    max_binding: u64,
+    pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
+    /// Bound where a kernel's optional input is absent.
+    nothing: Buffer,
+    /// What the driver complained about since the last look.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Asks for an adapter and a device.
+    ///
+    /// # Errors
+    /// [`Error::NoGpu`] with the reason that was given.
+    pub async fn new(power: Power) -> Result<Self> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = wgpu::Backends::PRIMARY;
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: match power {
+                Power::Any => wgpu::PowerPreference::None,
+                Power::Low => wgpu::PowerPreference::LowPower,
+                Power::High => wgpu::PowerPreference::HighPerformance,
+            },
+            ..Default::default()
+        };
+        let adapter = wgpu::Instance::new(descriptor)
+            .request_adapter(&options)
+            .await
+            .map_err(|e| Error::NoGpu(format!("no GPU adapter: {e}")))?;
+        let info = adapter.get_info();
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor { label: Some("ocelli"), ..Default::default() })
+            .await
+            .map_err(|e| Error::NoGpu(format!("the adapter {} gave no device: {e}", info.name)))?;
+        let trouble = Arc::new(Mutex::new(None));
+        // In the browser the npm package listens instead: wgpu panics there on errors that it does not know.
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let trouble = trouble.clone();
+            device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+                if let Ok(mut slot) = trouble.lock() {
+                    slot.get_or_insert(error.to_string());
+                }
+            }));
+        }
+        let used = Rc::new(Cell::new(0));
+        let nothing = Buffer::new(&device, &used, "nothing", 16);
+        Ok(Self {
+            max_binding: device.limits().max_storage_buffer_binding_size,
+            name: format!("{} ({:?})", info.name, info.backend),
+            device,
+            queue,
+            used,
+            pipelines: RefCell::default(),
+            nothing,
+            trouble,
+        })
+    }
+
+    /// The adapter, as far as the driver or the browser tells.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes in all live buffers.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.used.get()
+    }
+
+    /// Largest buffer that a kernel can see at once, in bytes.
+    #[must_use]
+    pub fn max_binding(&self) -> u64 {
+        self.max_binding
+    }
+
+    /// The device in words of JavaScript, for listeners.
+    #[cfg(target_arch = "wasm32")]
+    #[must_use]
+    pub fn js_device(&self) -> Option<&wgpu::webgpu::GpuDevice> {
+        self.device.as_webgpu()
+    }
+
+    /// A storage buffer of zeros.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if it is larger than a binding may be.
+    pub fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
+        if bytes > self.max_binding {
+            return Err(Error::Gpu(format!(
+                "{label}: expected at most {} bytes in one buffer, found {bytes}: this model or picture is too large for this GPU",
+                self.max_binding
+            )));
+        }
+        Ok(Buffer::new(&self.device, &self.used, label, bytes))
+    }
+
+    pub(crate) fn nothing(&self) -> &Buffer {
+        &self.nothing
+    }
+
+    /// Copies bytes into a buffer before whatever is submitted next; a rest of 1 to 3 bytes is padded with zeros.
+    pub fn write(&self, buffer: &Buffer, offset: u64, bytes: &[u8]) {
+        let whole = bytes.len() & !3;
+        self.queue.write_buffer(buffer.raw(), offset, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut rest = [0; 4];
+            rest[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.queue.write_buffer(buffer.raw(), offset + whole as u64, &rest);
+        }
+    }
+
+    /// The pipeline of a shader with its overrides, made once.
+    #[must_use]
+    pub fn pipeline(&self, shader: &Shader) -> Rc<Pipeline> {
+        let key = shader.key();
+        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
+            return pipeline.clone();
+        }
+        let pipeline = Rc::new(Pipeline::new(&self.device, shader, &key));
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        pipeline
+    }
+
+    /// Names of the pipelines made so far, sorted.
+    #[must_use]
+    pub fn pipelines(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.pipelines.borrow().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// What went wrong on the device since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the driver's words.
+    pub fn check(&self) -> Result<()> {
+        match self.trouble.lock().ok().and_then(|mut slot| slot.take()) {
+            None => Ok(()),
+            Some(words) => Err(Error::Gpu(format!("the GPU refused: {words}"))),
+        }
+    }
+}

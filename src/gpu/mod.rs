@@ -1,0 +1,9 @@
+//! The only module that knows `wgpu`: a device, its buffers and pipelines, and the one await, which is reading back.
+
+mod buffer;
+mod device;
+mod pipeline;
+
+pub use buffer::{Buffer, Readback};
+pub use device::{Gpu, Power};
+pub use pipeline::{Bind, Bound, Pipeline, Shader};

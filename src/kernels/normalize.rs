@@ -1,0 +1,44 @@
+//! Unit length.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{ActId, Host, Kernel, Operand};
+use crate::{gpu::Shader, reference};
+
+/// y = x / ‖x‖ for each item.
+#[derive(Debug, Clone)]
+pub struct Normalize {
+    /// `[batch, dim]`
+    pub x: ActId,
+    /// `[batch, dim]`
+    pub y: ActId,
+    /// Length of an embedding.
+    pub dim: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    dim: u32,
+}
+
+impl Kernel for Normalize {
+    fn shader(&self) -> Shader {
+        Shader::new("normalize", include_str!("../../shaders/normalize.wgsl"))
+    }
+    fn params(&self, batch: u32) -> Vec<u8> {
+        bytemuck::bytes_of(&Params { rows: batch, dim: self.dim }).to_vec()
+    }
+    fn workgroups(&self, batch: u32) -> [u32; 3] {
+        [batch.div_ceil(64), 1, 1]
+    }
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::Act(self.x), Operand::Act(self.y)]
+    }
+    fn reference(&self, batch: u32, host: &mut Host) {
+        let dim = self.dim as usize;
+        let y = reference::normalize(&host.floats(self.x)[..batch as usize * dim], dim);
+        host.store(self.y, &y);
+    }
+}

@@ -1,0 +1,79 @@
+//! Patches of normalised pixels.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{ActId, Host, Kernel, Operand, spread};
+use crate::{config::Preprocessor, gpu::Shader, reference};
+
+/// Cuts the 8-bit square into patches and normalises: one row a patch, in the order of a convolution's weight.
+#[derive(Debug, Clone)]
+pub struct Patchify {
+    /// `[batch, size, size]`, RGBA in a word, red in the low byte
+    pub pixels: ActId,
+    /// `[batch, (size / patch)², 3 · patch²]`
+    pub y: ActId,
+    /// Side of the square in pixels.
+    pub size: u32,
+    /// Side of a patch in pixels.
+    pub patch: u32,
+    /// What a byte is multiplied with, by channel.
+    pub scale: [f32; 3],
+    /// What is then added.
+    pub shift: [f32; 3],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    scale: [f32; 4],
+    shift: [f32; 4],
+    batch: u32,
+    size: u32,
+    patch: u32,
+}
+
+impl Patchify {
+    /// (byte · rescale - mean) / std as one multiplication and one addition.
+    #[must_use]
+    pub fn new(pixels: ActId, y: ActId, size: u32, patch: u32, rule: &Preprocessor) -> Self {
+        Self {
+            pixels,
+            y,
+            size,
+            patch,
+            scale: std::array::from_fn(|c| rule.rescale / rule.std[c]),
+            shift: std::array::from_fn(|c| -rule.mean[c] / rule.std[c]),
+        }
+    }
+    fn row(&self) -> u32 {
+        3 * self.patch * self.patch
+    }
+    fn patches(&self) -> u32 {
+        (self.size / self.patch).pow(2)
+    }
+}
+
+impl Kernel for Patchify {
+    fn shader(&self) -> Shader {
+        Shader::new("patchify", include_str!("../../shaders/patchify.wgsl"))
+    }
+    fn params(&self, batch: u32) -> Vec<u8> {
+        let [r, g, b] = self.scale;
+        let [s, t, u] = self.shift;
+        let params = Params { scale: [r, g, b, 0.0], shift: [s, t, u, 0.0], batch, size: self.size, patch: self.patch };
+        let mut bytes = bytemuck::bytes_of(&params).to_vec();
+        // A WGSL struct with a vec4 is a multiple of 16 bytes long.
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        bytes
+    }
+    fn workgroups(&self, batch: u32) -> [u32; 3] {
+        spread((batch * self.patches() * self.row()).div_ceil(64))
+    }
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::Act(self.pixels), Operand::Act(self.y)]
+    }
+    fn reference(&self, batch: u32, host: &mut Host) {
+        let y = reference::patchify(self, batch as usize, &host.acts[self.pixels.0]);
+        host.store(self.y, &y);
+    }
+}

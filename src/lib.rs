@@ -1,0 +1,43 @@
+//! Ocelli runs CLIP and SigLIP on the user's own GPU: in the browser through WebGPU, natively through Vulkan, Metal or DX12.
+//!
+//! One direction: checkpoint bytes become weights, weights and config become a [`plan::Plan`], a plan with inputs becomes
+//! embeddings, embeddings become scores. `docs/ARCHITECTURE.md` has the picture.
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    doc = r#"
+```no_run
+# async fn example() -> ocelli::Result<()> {
+use ocelli::{Checkpoint, Gpu, Power, Session, Score};
+let checkpoint = Checkpoint::open("www/models/ocelli-tiny".as_ref())?;
+let session = Session::load(Gpu::new(Power::Any).await?, &checkpoint, None, None)?;
+let texts = session.embed_texts(&["a dog", "a cat"]).await?;
+# Ok(())
+# }
+```
+"#
+)]
+
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod gpu;
+pub mod kernels;
+pub mod model;
+pub mod plan;
+pub mod preprocess;
+pub mod quant;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod quantize;
+pub mod reference;
+pub mod scores;
+pub mod session;
+pub mod text;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+pub mod weights;
+
+pub use checkpoint::Checkpoint;
+pub use error::{Error, Result};
+pub use gpu::{Gpu, Power};
+pub use scores::Score;
+pub use session::Session;

@@ -1,0 +1,67 @@
+//! CLIP (Radford et al. 2021), as `CLIPModel` in transformers' `modeling_clip.py` names and computes it.
+
+use super::{
+    block::{Blocks, Linear, Norm},
+    text,
+    tower::{Model, VisionTower},
+};
+use crate::{
+    config::{Config, Mask},
+    error::Result,
+    kernels::{Assemble, Normalize, Patchify, Pool, Rows},
+    plan::Plan,
+    weights::Loader,
+};
+
+const ONE: Rows = Rows::PerItem(1);
+
+pub fn load(config: &Config, l: &mut Loader) -> Result<Model> {
+    let vision = vision(config, l)?;
+    let projection = Linear {
+        weight: l.matrix("text_projection.weight", &[config.embedding, config.text.encoder.hidden])?,
+        bias: None,
+    };
+    let text = text::load(config, l, &projection)?;
+    Ok(Model { vision, text, logit_scale: l.scalar("logit_scale")?.exp(), logit_bias: 0.0 })
+}
+
+fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
+    let v = &config.vision;
+    let (dim, tokens, size, patch) = (v.encoder.hidden, v.tokens(), v.image_size, v.patch_size);
+    let patches = v.grid() * v.grid();
+    let embed = "vision_model.embeddings";
+    let patch_embedding =
+        Linear { weight: l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?, bias: None };
+    let class_token = l.vector(&format!("{embed}.class_embedding"), &[dim])?;
+    let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
+    // The reference spells it so.
+    let pre_norm = Norm::load(l, "vision_model.pre_layrnorm", dim, v.encoder.eps)?;
+    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, tokens, Mask::None)?;
+    let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
+    let projection = Linear { weight: l.matrix("visual_projection.weight", &[config.embedding, dim])?, bias: None };
+
+    let mut plan = Plan::default();
+    let pixels = plan.act("pixels", size * size);
+    let cut = plan.act("patches", patches * 3 * patch * patch);
+    let s = blocks.stream(&mut plan);
+    let pooled = plan.act("pooled", dim);
+    let normed = plan.act("pooled.normed", dim);
+    let projected = plan.act("projected", config.embedding);
+    let embedding = plan.act("embedding", config.embedding);
+
+    plan.step("patchify", Patchify::new(pixels, cut, size as u32, patch as u32, &config.preprocessor));
+    plan.step("patch_embedding", patch_embedding.record(cut, s.mixed, Rows::PerItem(patches as u32)));
+    let tokens = tokens as u32;
+    plan.step("assemble", Assemble { x: s.mixed, class_token: Some(class_token), positions, y: s.normed, tokens });
+    plan.tap("vision.embed", s.normed, tokens as usize * dim);
+    plan.step("pre_norm", pre_norm.record(s.normed, s.x, Rows::PerItem(tokens)));
+    plan.tap("vision.pre_norm", s.x, tokens as usize * dim);
+    blocks.record(&mut plan, s, "vision");
+    plan.step("pool", Pool { x: s.x, index: None, y: pooled, tokens, dim: dim as u32 });
+    plan.step("post_norm", post_norm.record(pooled, normed, ONE));
+    plan.tap("vision.pooled", normed, dim);
+    plan.step("projection", projection.record(normed, projected, ONE));
+    plan.tap("vision.embedding", projected, config.embedding);
+    plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
+    Ok(VisionTower { plan, pixels, embedding })
+}

@@ -1,0 +1,115 @@
+//! SigLIP (Zhai et al. 2023), as `SiglipModel` in transformers' `modeling_siglip.py` names and computes it.
+
+use super::{
+    block::{Blocks, Linear, Mlp, Norm},
+    text,
+    tower::{Model, VisionTower},
+};
+use crate::{
+    config::{Config, Encoder, Mask},
+    error::Result,
+    kernels::{ActId, Assemble, Attention, Keys, Normalize, Operand, Patchify, Queries, Rows, VectorRef},
+    plan::Plan,
+    weights::Loader,
+};
+
+const ONE: Rows = Rows::PerItem(1);
+
+pub fn load(config: &Config, l: &mut Loader) -> Result<Model> {
+    let vision = vision(config, l)?;
+    let projection = Linear::load(l, "text_model.head", config.embedding, config.text.encoder.hidden)?;
+    let text = text::load(config, l, &projection)?;
+    Ok(Model { vision, text, logit_scale: l.scalar("logit_scale")?.exp(), logit_bias: l.scalar("logit_bias")? })
+}
+
+/// A learned probe attends to all tokens, then an MLP with a residual (`SiglipMultiheadAttentionPoolingHead`).
+struct PoolingHead {
+    probe: VectorRef,
+    q: Linear,
+    kv: Linear,
+    out: Linear,
+    norm: Norm,
+    mlp: Mlp,
+}
+
+impl PoolingHead {
+    fn load(l: &mut Loader, e: &Encoder) -> Result<Self> {
+        let (d, name) = (e.hidden, "vision_model.head");
+        let (weight, bias) = (format!("{name}.attention.in_proj_weight"), format!("{name}.attention.in_proj_bias"));
+        Ok(Self {
+            probe: l.vector(&format!("{name}.probe"), &[1, 1, d])?,
+            q: Linear {
+                weight: l.matrix_part(&weight, &[3 * d, d], 0..d)?,
+                bias: Some(l.vector_part(&bias, 3 * d, 0..d)?),
+            },
+            kv: Linear {
+                weight: l.matrix_part(&weight, &[3 * d, d], d..3 * d)?,
+                bias: Some(l.vector_part(&bias, 3 * d, d..3 * d)?),
+            },
+            out: Linear::load(l, &format!("{name}.attention.out_proj"), d, d)?,
+            norm: Norm::load(l, &format!("{name}.layernorm"), d, e.eps)?,
+            mlp: Mlp::load(l, &format!("{name}.mlp"), e)?,
+        })
+    }
+
+    /// From all tokens, `[batch, tokens, hidden]`, to one vector an item, which is returned.
+    fn record(&self, plan: &mut Plan, e: &Encoder, all: ActId, tokens: u32) -> ActId {
+        let d = e.hidden as u32;
+        let q = plan.act("head.q", e.hidden);
+        let kv = plan.act("head.kv", tokens as usize * 2 * e.hidden);
+        let mixed = plan.act("head.mixed", e.hidden);
+        let pooled = plan.act("head.pooled", e.hidden);
+        let normed = plan.act("head.normed", e.hidden);
+        let wide = plan.act("head.wide", e.intermediate);
+        plan.step("head.q", self.q.record(Operand::Vector(self.probe), q, Rows::Shared(1)));
+        plan.step("head.kv", self.kv.record(all, kv, Rows::PerItem(tokens)));
+        plan.step(
+            "head.attention",
+            Attention {
+                q: Queries { act: q, len: 1, stride: d, shared: true },
+                kv: Keys { act: kv, len: tokens, stride: 2 * d, k: 0, v: d },
+                y: mixed,
+                heads: e.heads as u32,
+                head_size: d / e.heads as u32,
+                mask: Mask::None,
+            },
+        );
+        plan.step("head.out", self.out.record(mixed, pooled, ONE));
+        plan.step("head.norm", self.norm.record(pooled, normed, ONE));
+        self.mlp.record(plan, "head", [normed, wide, pooled], ONE);
+        pooled
+    }
+}
+
+fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
+    let v = &config.vision;
+    let (dim, tokens, size, patch) = (v.encoder.hidden, v.tokens(), v.image_size, v.patch_size);
+    let embed = "vision_model.embeddings";
+    let patch_embedding = Linear {
+        weight: l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?,
+        bias: Some(l.vector(&format!("{embed}.patch_embedding.bias"), &[dim])?),
+    };
+    let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
+    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, tokens, Mask::None)?;
+    let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
+    let head = PoolingHead::load(l, &v.encoder)?;
+
+    let mut plan = Plan::default();
+    let pixels = plan.act("pixels", size * size);
+    let cut = plan.act("patches", tokens * 3 * patch * patch);
+    let s = blocks.stream(&mut plan);
+    let embedding = plan.act("embedding", dim);
+
+    plan.step("patchify", Patchify::new(pixels, cut, size as u32, patch as u32, &config.preprocessor));
+    let rows = Rows::PerItem(tokens as u32);
+    plan.step("patch_embedding", patch_embedding.record(cut, s.mixed, rows));
+    plan.step("assemble", Assemble { x: s.mixed, class_token: None, positions, y: s.x, tokens: tokens as u32 });
+    plan.tap("vision.embed", s.x, tokens * dim);
+    blocks.record(&mut plan, s, "vision");
+    plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
+    let pooled = head.record(&mut plan, &v.encoder, s.normed, tokens as u32);
+    plan.tap("vision.pooled", pooled, dim);
+    plan.tap("vision.embedding", pooled, dim);
+    plan.step("normalize", Normalize { x: pooled, y: embedding, dim: dim as u32 });
+    Ok(VisionTower { plan, pixels, embedding })
+}

@@ -1,0 +1,186 @@
+//! From a picture of any size to the 8-bit square that the tower sees, as Pillow 12 and transformers make it.
+//!
+//! Resizing is Pillow's antialiased resampling in its own fixed-point arithmetic (`src/libImaging/Resample.c`):
+//! coefficients in f64, rounded to 22 bits; horizontal pass first; 8 bits between the passes. Here are the coefficients,
+//! computed for the cropped window only, and the CPU oracle; the GPU applies them (`shaders/resize.wgsl`).
+
+use std::ops::Range;
+
+use crate::{
+    config::{Filter, Preprocessor, Resize},
+    error::{Error, Result},
+};
+
+/// Fraction bits of a coefficient: Pillow's `PRECISION_BITS`.
+pub const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// One axis: for every output pixel, the first source pixel and the weights from there on. No weights make a black pixel,
+/// which is what a crop larger than the picture is padded with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axis {
+    /// First source pixel of each output.
+    pub first: Vec<usize>,
+    /// Weights of each output, in units of 2^-22.
+    pub weights: Vec<Vec<i32>>,
+}
+
+impl Axis {
+    /// Coefficients for the outputs `window` of `full` (which may reach beyond it) from `source` pixels.
+    /// Pillow: `precompute_coeffs` and `normalize_coeffs_8bpc`.
+    #[must_use]
+    pub fn new(filter: Filter, source: usize, full: usize, window: Range<isize>) -> Self {
+        let scale = source as f64 / full as f64;
+        let filter_scale = scale.max(1.0);
+        let support = filter.support() * filter_scale;
+        let mut axis = Self { first: Vec::new(), weights: Vec::new() };
+        for at in window {
+            if at < 0 || at >= full as isize {
+                axis.first.push(0);
+                axis.weights.push(Vec::new());
+                continue;
+            }
+            let center = (at as f64 + 0.5) * scale;
+            // C's cast truncates towards zero, as `as` does; what is below zero starts at zero.
+            let first = (center - support + 0.5).max(0.0) as usize;
+            let end = ((center + support + 0.5) as usize).min(source);
+            let exact: Vec<f64> =
+                (first..end).map(|x| filter.at((x as f64 - center + 0.5) * (1.0 / filter_scale))).collect();
+            // Summed in Pillow's order; another order could round differently.
+            let sum = exact.iter().fold(0.0, |a, w| a + w);
+            let fixed = |w: &f64| {
+                let w = if sum == 0.0 { *w } else { w / sum } * f64::from(1u32 << PRECISION_BITS);
+                (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i32
+            };
+            axis.first.push(first);
+            axis.weights.push(exact.iter().map(fixed).collect());
+        }
+        axis
+    }
+
+    /// The source pixels that any output needs.
+    #[must_use]
+    pub fn source(&self) -> Range<usize> {
+        let used = || self.first.iter().zip(&self.weights).filter(|(_, w)| !w.is_empty());
+        let start = used().map(|(f, _)| *f).min().unwrap_or(0);
+        let end = used().map(|(f, w)| f + w.len()).max().unwrap_or(0);
+        start..end.max(start)
+    }
+
+    /// Most weights of any output.
+    #[must_use]
+    pub fn taps(&self) -> usize {
+        self.weights.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// The table for the GPU: `first - origin`, count, then the weights, padded to `2 + taps` for each output.
+    #[must_use]
+    pub fn table(&self, origin: usize) -> Vec<i32> {
+        let taps = self.taps();
+        let mut table = Vec::with_capacity(self.first.len() * (taps + 2));
+        for (first, weights) in self.first.iter().zip(&self.weights) {
+            table.extend([first.saturating_sub(origin) as i32, weights.len() as i32]);
+            table.extend(weights);
+            table.extend(std::iter::repeat_n(0, taps - weights.len()));
+        }
+        table
+    }
+}
+
+impl Filter {
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+    fn at(self, x: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = x.abs();
+        match self {
+            Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            _ => 0.0,
+        }
+    }
+}
+
+/// Both axes for one picture size: resize and centre crop in one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampling {
+    /// Along x.
+    pub horizontal: Axis,
+    /// Along y.
+    pub vertical: Axis,
+}
+
+/// Longest side of a picture, in pixels.
+pub const MAX_SIDE: usize = 1 << 20;
+
+impl Sampling {
+    /// For a picture of `width` × `height` pixels.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] for a side of 0 or above [`MAX_SIDE`].
+    pub fn new(rule: &Preprocessor, width: usize, height: usize) -> Result<Self> {
+        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
+            return Err(Error::BadImage(format!(
+                "expected a picture of 1 to {MAX_SIDE} pixels a side, found {width} × {height}"
+            )));
+        }
+        let (w, h) = match rule.resize {
+            Resize::Squash { width, height } => (width, height),
+            // transformers' `get_resize_output_image_size`: `int(size * long / short)`.
+            Resize::ShortestEdge(edge) if width <= height => (edge, (edge * height) / width),
+            Resize::ShortestEdge(edge) => ((edge * width) / height, edge),
+        };
+        let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
+        Ok(Self {
+            horizontal: Axis::new(rule.filter, width, w, crop(w, crop_w)),
+            vertical: Axis::new(rule.filter, height, h, crop(h, crop_h)),
+        })
+    }
+
+    /// Width and height of the result.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.horizontal.first.len(), self.vertical.first.len())
+    }
+}
+
+/// The centre crop of transformers: `(size - crop) // 2`, and padding of `ceil((crop - size) / 2)` where the crop is larger.
+fn crop(size: usize, crop: usize) -> Range<isize> {
+    let (size, crop) = (size as isize, crop as isize);
+    let start = (size - crop).div_euclid(2);
+    start..start + crop
+}
+
+/// The CPU oracle: one pass of [`Axis`] over lines of RGBA pixels, which come and go packed, red in the low byte.
+/// `step` and `line` are the strides of the source along and across the axis; the result is `[lines, outputs]`.
+#[must_use]
+pub fn resample(source: &[u32], axis: &Axis, step: usize, line: usize, lines: usize) -> Vec<u32> {
+    let mut out = Vec::with_capacity(lines * axis.first.len());
+    for l in 0..lines {
+        for (first, weights) in axis.first.iter().zip(&axis.weights) {
+            let mut sums = [1i32 << (PRECISION_BITS - 1); 3];
+            for (i, w) in weights.iter().enumerate() {
+                let pixel = source[l * line + (first + i) * step];
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum += (pixel >> (8 * c) & 255) as i32 * w;
+                }
+            }
+            let byte = |c: usize| ((sums[c] >> PRECISION_BITS).clamp(0, 255) as u32) << (8 * c);
+            out.push(byte(0) | byte(1) | byte(2) | 255 << 24);
+        }
+    }
+    out
+}
+
+/// The CPU oracle of both passes over a whole picture.
+#[must_use]
+pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) -> Vec<u32> {
+    let across = resample(pixels, &sampling.horizontal, 1, width, height);
+    let (w, h) = sampling.size();
+    let columns = resample(&across, &sampling.vertical, w, 1, w);
+    (0..w * h).map(|i| columns[i % w * h + i / w]).collect()
+}

@@ -1,0 +1,152 @@
+//! `ocelli quantize`: writes a folder like the one it reads, with smaller tensors.
+//!
+//! The same files under the same names; matrices become I8 with `NAME.scales` beside them, or F16; the rest is F32. The
+//! safetensors metadata says `ocelli.format`.
+
+use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+
+use safetensors::{Dtype, View};
+
+use crate::{
+    checkpoint::{Checkpoint, FILES},
+    error::{Error, Result},
+    model,
+    quant::{BLOCK, Format, quantize_row},
+};
+
+/// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
+struct Out<'a> {
+    checkpoint: &'a Checkpoint,
+    name: String,
+    source_shape: Vec<usize>,
+    shape: Vec<usize>,
+    kind: Kind,
+    report: &'a dyn Fn(usize),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    F32,
+    F16,
+    Q8Values,
+    Q8Scales,
+}
+
+impl Out<'_> {
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let tensor = self.checkpoint.tensor(&self.name, &self.source_shape)?;
+        let mut bytes = Vec::new();
+        for row in 0..tensor.rows {
+            let data = self.checkpoint.rows_f32(&tensor, row..row + 1)?;
+            match self.kind {
+                Kind::F32 => bytes.extend(data.iter().flat_map(|w| w.to_le_bytes())),
+                Kind::F16 => {
+                    bytes.extend(crate::quant::pack(Format::F16, &data, data.len())?.values[..data.len() * 2].iter())
+                }
+                Kind::Q8Values => bytes.extend(quantize_row(&data)?.0.iter().map(|&q| q as u8)),
+                Kind::Q8Scales => bytes.extend(quantize_row(&data)?.1.iter().flat_map(|s| s.to_le_bytes())),
+            }
+        }
+        (self.report)(bytes.len());
+        Ok(bytes)
+    }
+}
+
+impl View for &Out<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.kind {
+            Kind::F32 => Dtype::F32,
+            Kind::F16 | Kind::Q8Scales => Dtype::F16,
+            Kind::Q8Values => Dtype::I8,
+        }
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        // `quantize` has read and converted every tensor once before it writes.
+        self.bytes().expect("checked before writing").into()
+    }
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
+    }
+}
+
+/// Sizes before and after, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sizes {
+    /// `model.safetensors` that was read.
+    pub before: u64,
+    /// `model.safetensors` that was written.
+    pub after: u64,
+}
+
+/// Reads the folder `from`, writes the folder `to`. `progress` is told done and total bytes.
+///
+/// # Errors
+/// Whatever is wrong with the source; [`Error::BadInput`] if it is quantised already or `to` is `from`.
+pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize, usize)) -> Result<Sizes> {
+    let checkpoint = Checkpoint::open(from)?;
+    if let Some(stored) = &checkpoint.quantized {
+        return Err(Error::BadInput(format!(
+            "{}: expected an original checkpoint, found one stored as {stored}: quantise from the original",
+            from.display()
+        )));
+    }
+    let failed = |what: &Path, e: std::io::Error| Error::BadInput(format!("{}: {e}", what.display()));
+    fs::create_dir_all(to).map_err(|e| failed(to, e))?;
+    if fs::canonicalize(from).ok() == fs::canonicalize(to).ok() {
+        return Err(Error::BadInput(format!("{}: expected another folder than the source", to.display())));
+    }
+
+    let done = std::cell::Cell::new(0);
+    let total = std::cell::Cell::new(0);
+    let report = |bytes: usize| {
+        done.set(done.get() + bytes);
+        progress(done.get(), total.get());
+    };
+    let mut outs = Vec::new();
+    for entry in model::entries(&checkpoint)? {
+        let out = |name: &str, shape: Vec<usize>, kind| {
+            let view = Out {
+                checkpoint: &checkpoint,
+                name: entry.name.clone(),
+                source_shape: entry.shape.clone(),
+                shape,
+                kind,
+                report: &report,
+            };
+            (name.to_string(), view)
+        };
+        match (entry.matrix, format) {
+            (false, _) | (true, Format::F32) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F32)),
+            (true, Format::F16) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F16)),
+            (true, Format::Q8) => {
+                let cols: usize = entry.shape[1..].iter().product();
+                let scales = vec![entry.shape[0], cols.div_ceil(BLOCK)];
+                outs.push(out(&entry.name, entry.shape.clone(), Kind::Q8Values));
+                outs.push(out(&format!("{}.scales", entry.name), scales, Kind::Q8Scales));
+            }
+        }
+    }
+    // Twice over the data: first to find what is wrong with it, then to write. Nothing half-written is left behind.
+    total.set(2 * outs.iter().map(|(_, out)| View::data_len(&out)).sum::<usize>());
+    for (_, out) in &outs {
+        out.bytes()?;
+    }
+    let metadata = HashMap::from([
+        ("format".to_string(), "pt".to_string()),
+        ("ocelli.format".to_string(), format.name().to_string()),
+    ]);
+    for name in &FILES[..4] {
+        fs::copy(from.join(name), to.join(name)).map_err(|e| failed(&to.join(name), e))?;
+    }
+    let weights = to.join(FILES[4]);
+    let partial = to.join("model.safetensors.partial");
+    let views = outs.iter().map(|(name, out)| (name.as_str(), out));
+    safetensors::serialize_to_file(views, Some(metadata), &partial)
+        .map_err(|e| Error::BadInput(format!("{}: {e}", partial.display())))?;
+    fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
+    let size = |path: &Path| fs::metadata(path).map(|m| m.len()).map_err(|e| failed(path, e));
+    Ok(Sizes { before: size(&from.join(FILES[4]))?, after: size(&weights)? })
+}

@@ -1,0 +1,189 @@
+//! The naive twin of every kernel: the formula on the CPU, summed in f64, nothing clever. It judges the shaders.
+
+use crate::{
+    config::{Activation, Mask},
+    kernels::{Attention, Patchify, Resize, Rule},
+    preprocess::PRECISION_BITS,
+    quant::Matrix,
+};
+
+/// `shaders/layer_norm.wgsl`
+#[must_use]
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
+    let mut y = Vec::with_capacity(x.len());
+    for row in x.chunks_exact(weight.len()) {
+        let n = row.len() as f64;
+        let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let variance = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+        let scale = 1.0 / (variance + f64::from(eps)).sqrt();
+        for ((&v, &w), &b) in row.iter().zip(weight).zip(bias) {
+            y.push(((f64::from(v) - mean) * scale * f64::from(w) + f64::from(b)) as f32);
+        }
+    }
+    y
+}
+
+/// `shaders/matmul.wgsl`, without the residual
+#[must_use]
+pub fn matmul(x: &[f32], weight: &Matrix, bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
+    let rows = x.len() / weight.cols;
+    let mut y = vec![0.0; rows * weight.rows];
+    for n in 0..weight.rows {
+        let w: Vec<f64> = weight.row(n).into_iter().map(f64::from).collect();
+        let b = bias.map_or(0.0, |bias| f64::from(bias[n]));
+        for (m, row) in x.chunks_exact(weight.cols).enumerate() {
+            let sum: f64 = row.iter().zip(&w).map(|(&x, w)| f64::from(x) * w).sum();
+            y[m * weight.rows + n] = activate(activation, sum + b) as f32;
+        }
+    }
+    y
+}
+
+/// `shaders/lib/activation.wgsl`
+#[must_use]
+pub fn activate(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::None => x,
+        Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluTanh => {
+            0.5 * x * (1.0 + (std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x)).tanh())
+        }
+    }
+}
+
+/// The error function by its Maclaurin series, and 1 where the series would lose digits (erfc(4) < 2e-8).
+fn erf(x: f64) -> f64 {
+    if x.abs() > 4.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..100 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+/// `shaders/attention.wgsl`
+#[must_use]
+pub fn attention(a: &Attention, batch: usize, q: &[f32], kv: &[f32]) -> Vec<f32> {
+    let (heads, size) = (a.heads as usize, a.head_size as usize);
+    let (q_len, kv_len) = (a.q.len as usize, a.kv.len as usize);
+    let mut y = Vec::with_capacity(batch * q_len * heads * size);
+    for b in 0..batch {
+        for i in 0..q_len {
+            let q_row = if a.q.shared { i } else { b * q_len + i };
+            let visible = if a.mask == Mask::Causal { i + 1 + kv_len - q_len } else { kv_len };
+            for h in 0..heads {
+                let query = &q[q_row * a.q.stride as usize + h * size..][..size];
+                let part = |j: usize, offset: u32| {
+                    &kv[(b * kv_len + j) * a.kv.stride as usize + offset as usize + h * size..][..size]
+                };
+                let dot = |key: &[f32]| query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
+                let scores: Vec<f64> = (0..visible).map(|j| dot(part(j, a.kv.k)) / (size as f64).sqrt()).collect();
+                let shares = softmax(&scores);
+                for d in 0..size {
+                    y.push((0..visible).map(|j| shares[j] * f64::from(part(j, a.kv.v)[d])).sum::<f64>() as f32);
+                }
+            }
+        }
+    }
+    y
+}
+
+/// exp(x) / Σ exp(x)
+#[must_use]
+pub fn softmax(x: &[f64]) -> Vec<f64> {
+    let peak = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = x.iter().map(|v| (v - peak).exp()).sum();
+    x.iter().map(|v| (v - peak).exp() / total).collect()
+}
+
+/// `shaders/assemble.wgsl`
+#[must_use]
+pub fn assemble(x: &[f32], class: Option<&[f32]>, positions: &[f32], tokens: usize, batch: usize) -> Vec<f32> {
+    let dim = positions.len() / tokens;
+    let given = (tokens - usize::from(class.is_some())) * dim;
+    let mut y = Vec::with_capacity(batch * positions.len());
+    for b in 0..batch {
+        let all = class.unwrap_or_default().iter().chain(&x[b * given..(b + 1) * given]);
+        y.extend(all.zip(positions).map(|(v, p)| v + p));
+    }
+    y
+}
+
+/// `shaders/patchify.wgsl`
+#[must_use]
+pub fn patchify(p: &Patchify, batch: usize, pixels: &[u32]) -> Vec<f32> {
+    let (size, patch) = (p.size as usize, p.patch as usize);
+    let grid = size / patch;
+    let mut y = Vec::new();
+    for b in 0..batch {
+        for (gy, gx) in (0..grid * grid).map(|i| (i / grid, i % grid)) {
+            for c in 0..3 {
+                for (py, px) in (0..patch * patch).map(|i| (i / patch, i % patch)) {
+                    let pixel = pixels[(b * size + gy * patch + py) * size + gx * patch + px];
+                    let value = f64::from((pixel >> (8 * c)) & 255);
+                    y.push((value * f64::from(p.scale[c]) + f64::from(p.shift[c])) as f32);
+                }
+            }
+        }
+    }
+    y
+}
+
+/// `shaders/pool.wgsl`
+#[must_use]
+pub fn pool(x: &[f32], index: &[u32], tokens: usize, dim: usize) -> Vec<f32> {
+    index.iter().enumerate().flat_map(|(b, &i)| x[(b * tokens + i as usize) * dim..][..dim].iter().copied()).collect()
+}
+
+/// `shaders/normalize.wgsl`
+#[must_use]
+pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
+    let length = |row: &[f32]| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-30);
+    x.chunks_exact(dim).flat_map(|row| row.iter().map(move |&v| (f64::from(v) / length(row)) as f32)).collect()
+}
+
+/// `shaders/similarity.wgsl`
+#[must_use]
+pub fn similarity(images: &[f32], texts: &[f32], dim: usize, scale: f32, bias: f32, rule: Rule) -> Vec<f32> {
+    let mut y = Vec::new();
+    for image in images.chunks_exact(dim) {
+        let cosine = |text: &[f32]| image.iter().zip(text).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let logits: Vec<f64> =
+            texts.chunks_exact(dim).map(|text| f64::from(scale) * cosine(text) + f64::from(bias)).collect();
+        let scores = match rule {
+            Rule::Identity => logits,
+            Rule::Sigmoid => logits.iter().map(|l| 1.0 / (1.0 + (-l).exp())).collect(),
+            Rule::Softmax => softmax(&logits),
+        };
+        y.extend(scores.into_iter().map(|s| s as f32));
+    }
+    y
+}
+
+/// `shaders/resize.wgsl`; `[lines, outputs]`
+#[must_use]
+pub fn resize(r: &Resize, source: &[u32], table: &[u32]) -> Vec<u32> {
+    let entry = r.taps as usize + 2;
+    let mut out = Vec::new();
+    for line in 0..r.lines as usize {
+        for o in 0..r.outputs as usize {
+            let row = &table[o * entry..(o + 1) * entry];
+            let start = line * r.source_strides[1] as usize + row[0] as usize * r.source_strides[0] as usize;
+            let channel = |shift: u32| {
+                let sum: i64 = (0..row[1] as usize)
+                    .map(|i| {
+                        let pixel = source[start + i * r.source_strides[0] as usize];
+                        i64::from((pixel >> shift) & 255) * i64::from(row[2 + i] as i32)
+                    })
+                    .sum();
+                (((sum + (1 << (PRECISION_BITS - 1))) >> PRECISION_BITS).clamp(0, 255) as u32) << shift
+            };
+            out.push(channel(0) | channel(8) | channel(16) | (255 << 24));
+        }
+    }
+    out
+}

@@ -1,0 +1,253 @@
+//! From pictures and texts to embeddings and scores: the only place where a model, its tokenizer and a GPU meet.
+
+mod pixels;
+
+use std::cell::RefCell;
+
+pub use pixels::{Pixels, Source};
+
+use crate::{
+    checkpoint::Checkpoint,
+    config::{Config, TextPooling},
+    error::{Error, Result},
+    gpu::Gpu,
+    kernels::{ActId, Rule, Similarity},
+    model,
+    plan::{GpuPlan, GpuWeights, Plan, capacity},
+    preprocess::Sampling,
+    quant::{Format, Matrix},
+    scores::Score,
+    text::TextEncoder,
+    weights::{GpuStore, Loader},
+};
+
+/// Most pictures or texts in one submission. More would cost memory and hold up the page without being faster.
+const BATCH: u32 = 8;
+
+/// A loaded model.
+pub struct Session {
+    /// What the JSON files say.
+    pub config: Config,
+    /// exp(logit_scale)
+    pub logit_scale: f32,
+    /// 0 for CLIP.
+    pub logit_bias: f32,
+    /// How matrices are kept on the GPU.
+    pub format: Format,
+    /// Number of weights in both towers.
+    pub parameters: u64,
+    encoder: TextEncoder,
+    vision: Tower,
+    pixels: ActId,
+    text: Tower,
+    tokens: ActId,
+    index: ActId,
+    table: Matrix,
+    resizer: RefCell<Option<Pixels>>,
+    /// Bound by both plans, and kept alive for them.
+    _weights: GpuWeights,
+    /// Last, so that buffers go first.
+    gpu: Gpu,
+}
+
+struct Tower {
+    plan: GpuPlan,
+    output: ActId,
+}
+
+impl Session {
+    /// Loads both towers. `format` none keeps the weights as the file has them; `progress` is told of bytes as they are read.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint, or [`Error::Gpu`] if the GPU has no room.
+    pub fn load(
+        gpu: Gpu,
+        checkpoint: &Checkpoint,
+        format: Option<Format>,
+        progress: Option<&dyn Fn(u64)>,
+    ) -> Result<Self> {
+        let config = checkpoint.config.clone();
+        let encoder = TextEncoder::new(&checkpoint.tokenizer, &config)?;
+        let entries = model::entries(checkpoint)?;
+        let parameters = entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
+        let mut store = GpuStore::new(&gpu);
+        let model = model::load(checkpoint, &mut Loader::new(checkpoint, &mut store, format, progress)?)?;
+        let weights = store.weights;
+        let tower = |plan: Plan, output: ActId| {
+            let items = capacity(&gpu, &plan, BATCH)?;
+            Ok(Tower { plan: GpuPlan::new(&gpu, plan, &weights, items)?, output })
+        };
+        let vision = tower(model.vision.plan, model.vision.embedding)?;
+        let text = tower(model.text.plan, model.text.embedding)?;
+        Ok(Self {
+            logit_scale: model.logit_scale,
+            logit_bias: model.logit_bias,
+            format: model.text.table.format,
+            parameters,
+            encoder,
+            vision,
+            pixels: model.vision.pixels,
+            text,
+            tokens: model.text.tokens,
+            index: model.text.index,
+            table: model.text.table,
+            resizer: RefCell::new(None),
+            config,
+            _weights: weights,
+            gpu,
+        })
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes of the token table, which stays on the CPU.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.table.packed.values.len() + self.table.packed.scales.len()
+    }
+
+    /// Dispatches for a picture: resize and the tower.
+    #[must_use]
+    pub fn dispatches_per_image(&self) -> usize {
+        self.vision.plan.plan().dispatches() + pixels::DISPATCHES
+    }
+
+    /// Dispatches for a text.
+    #[must_use]
+    pub fn dispatches_per_text(&self) -> usize {
+        self.text.plan.plan().dispatches()
+    }
+
+    /// The steps of both towers, for reading.
+    #[must_use]
+    pub fn plans(&self) -> [&Plan; 2] {
+        [self.vision.plan.plan(), self.text.plan.plan()]
+    }
+
+    /// The ids that the text tower is fed, padding included.
+    ///
+    /// # Errors
+    /// As [`TextEncoder::encode`].
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        self.encoder.encode(text)
+    }
+
+    /// The 8-bit square that the picture tower sees, RGBA in words.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] for a picture out of bounds, or [`Error::Gpu`].
+    pub async fn preprocess(&self, image: &dyn Source) -> Result<Vec<u32>> {
+        let resized = self.resize(image, |pixels| pixels.read(&self.gpu))?.bytes(&self.gpu).await?;
+        Ok(bytemuck::pod_collect_to_vec(&resized))
+    }
+
+    /// Unit-length embeddings, one a picture.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] for a picture out of bounds, or [`Error::Gpu`].
+    pub async fn embed_images(&self, images: &[&dyn Source]) -> Result<Vec<Vec<f32>>> {
+        let mut all = Vec::with_capacity(images.len());
+        for chunk in images.chunks(self.vision.plan.capacity() as usize) {
+            for (item, image) in (0..).zip(chunk) {
+                let input = self.vision.plan.buffer(self.pixels);
+                self.resize(*image, |pixels| pixels.hand_over(&self.gpu, input, item))?;
+            }
+            all.extend(self.run(&self.vision, chunk.len()).await?);
+        }
+        Ok(all)
+    }
+
+    /// Unit-length embeddings, one a text.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, or [`Error::Gpu`].
+    pub async fn embed_texts<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<f32>>> {
+        let mut all = Vec::with_capacity(texts.len());
+        for chunk in texts.chunks(self.text.plan.capacity() as usize) {
+            for (item, text) in (0..).zip(chunk) {
+                let ids = self.encoder.encode(text.as_ref())?;
+                let rows: Vec<f32> = ids.iter().flat_map(|&id| self.table.row(id as usize)).collect();
+                self.text.plan.write(&self.gpu, self.tokens, item, bytemuck::cast_slice(&rows));
+                let index = pool_index(self.config.text.pooling, &ids);
+                self.text.plan.write(&self.gpu, self.index, item, &index.to_le_bytes());
+            }
+            all.extend(self.run(&self.text, chunk.len()).await?);
+        }
+        Ok(all)
+    }
+
+    /// Scores of each picture against each text, by their embeddings.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if there is nothing to compare or lengths differ, or [`Error::Gpu`].
+    pub async fn scores(&self, images: &[Vec<f32>], texts: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f32>>> {
+        let dim = self.config.embedding;
+        if texts.is_empty() || images.is_empty() {
+            return Err(Error::BadInput("labels: expected at least one label and one picture, found none".into()));
+        }
+        if let Some(other) = images.iter().chain(texts).find(|e| e.len() != dim) {
+            return Err(Error::BadInput(format!(
+                "embeddings: expected {dim} numbers, found {}: it comes from another model",
+                other.len()
+            )));
+        }
+        let (scale, bias, rule) = match score {
+            Score::Cosine => (1.0, 0.0, Rule::Identity),
+            Score::Logits => (self.logit_scale, self.logit_bias, Rule::Identity),
+            Score::Sigmoid => (self.logit_scale, self.logit_bias, Rule::Sigmoid),
+            Score::Softmax => (self.logit_scale, self.logit_bias, Rule::Softmax),
+        };
+        let mut plan = Plan::default();
+        // One batch holds all pictures: an item is a picture, labels are shared and belong to the first.
+        let (pictures, labels) = (images.len() as u32, texts.len() as u32);
+        let x = plan.act("images", dim * images.len());
+        let l = plan.act("labels", dim * texts.len());
+        let y = plan.act("scores", images.len() * texts.len());
+        let kernel = Similarity { images: x, texts: l, y, pictures, labels, dim: dim as u32, scale, bias, rule };
+        plan.step("similarity", kernel);
+        let plan = GpuPlan::new(&self.gpu, plan, &self._weights, 1)?;
+        plan.write(&self.gpu, x, 0, bytemuck::cast_slice(&images.concat()));
+        plan.write(&self.gpu, l, 0, bytemuck::cast_slice(&texts.concat()));
+        let bytes = plan.submit(&self.gpu, 1, y).bytes(&self.gpu).await?;
+        Ok(rows(&bytes, texts.len()))
+    }
+
+    async fn run(&self, tower: &Tower, items: usize) -> Result<Vec<Vec<f32>>> {
+        let bytes = tower.plan.submit(&self.gpu, items as u32, tower.output).bytes(&self.gpu).await?;
+        Ok(rows(&bytes, self.config.embedding))
+    }
+
+    /// Resizes a picture and passes the square on.
+    fn resize<T>(&self, image: &dyn Source, then: impl FnOnce(&Pixels) -> T) -> Result<T> {
+        let (width, height) = image.size();
+        let mut slot = self.resizer.borrow_mut();
+        // Frames of a video and pictures of one camera have one size: keep the last one's tables and buffers.
+        if slot.as_ref().is_none_or(|p| p.size() != (width, height)) {
+            let sampling = Sampling::new(&self.config.preprocessor, width, height)?;
+            *slot = None;
+            *slot = Some(Pixels::new(&self.gpu, (width, height), &sampling)?);
+        }
+        let pixels = slot.as_ref().expect("made above");
+        pixels.run(&self.gpu, image)?;
+        Ok(then(pixels))
+    }
+}
+
+/// Which token the text tower pools.
+fn pool_index(rule: TextPooling, ids: &[u32]) -> u32 {
+    // Of equal ids the first, as argmax takes it.
+    let first = |id: u32| ids.iter().position(|&x| x == id).unwrap_or(0) as u32;
+    match rule {
+        TextPooling::HighestId => first(ids.iter().copied().max().unwrap_or(0)),
+        TextPooling::FirstOf(id) => first(id),
+        TextPooling::Last => ids.len() as u32 - 1,
+    }
+}
+
+fn rows(bytes: &[u8], dim: usize) -> Vec<Vec<f32>> {
+    bytemuck::pod_collect_to_vec::<u8, f32>(bytes).chunks_exact(dim).map(<[f32]>::to_vec).collect()
+}

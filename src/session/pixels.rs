@@ -1,0 +1,129 @@
+//! A picture on its way to the tower: strips of rows go up, two passes of the resize kernel bring it to its square.
+
+use std::ops::Range;
+
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, Gpu, Readback},
+    kernels::{ActId, Resize},
+    plan::{GpuPlan, Plan},
+    preprocess::Sampling,
+};
+
+/// A picture whose rows can be brought to the GPU: decoded bytes natively, the browser's own bitmap there.
+pub trait Source {
+    /// Width and height in pixels.
+    fn size(&self) -> (usize, usize);
+    /// Puts `rows` into `strip` from its start, RGBA, not premultiplied, `pitch` pixels from row to row.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if the pixels cannot be read.
+    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()>;
+}
+
+/// Steps for a picture that fits into one strip.
+pub const DISPATCHES: usize = 2;
+
+/// Most bytes of pixels that are on the GPU at once.
+const STRIP_BYTES: usize = 16 << 20;
+
+/// The resize of pictures of one size.
+pub struct Pixels {
+    size: (usize, usize),
+    plan: GpuPlan,
+    strip: ActId,
+    out: ActId,
+    /// Rows of the picture that are needed, strip by strip.
+    strips: Vec<Range<usize>>,
+    pitch: usize,
+}
+
+impl Pixels {
+    /// Tables and buffers for pictures of `size` pixels.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if the picture is too large for this GPU.
+    pub fn new(gpu: &Gpu, size: (usize, usize), sampling: &Sampling) -> Result<Self> {
+        let (width, height) = sampling.size();
+        let rows = sampling.vertical.source();
+        // Rows start at multiples of 256 bytes, as copies from textures want it.
+        let pitch = size.0.next_multiple_of(64);
+        let strip_rows = (STRIP_BYTES / (pitch * 4)).clamp(1, rows.len().max(1));
+        let strips: Vec<Range<usize>> =
+            rows.clone().step_by(strip_rows).map(|start| start..(start + strip_rows).min(rows.end)).collect();
+
+        let mut plan = Plan::default();
+        let across = sampling.horizontal.table(0);
+        let down = sampling.vertical.table(rows.start);
+        let strip = plan.act("strip", pitch * strip_rows);
+        let across_table = plan.act("across.table", across.len());
+        let down_table = plan.act("down.table", down.len());
+        let narrow = plan.act("narrow", width * rows.len().max(1));
+        let out = plan.act("square", width * height);
+        for s in &strips {
+            plan.step(
+                "resize.across",
+                Resize {
+                    source: strip,
+                    table: across_table,
+                    out: narrow,
+                    outputs: width as u32,
+                    lines: s.len() as u32,
+                    taps: sampling.horizontal.taps() as u32,
+                    source_strides: [1, pitch as u32],
+                    out_strides: [1, width as u32],
+                    out_offset: ((s.start - rows.start) * width) as u32,
+                },
+            );
+        }
+        plan.step(
+            "resize.down",
+            Resize {
+                source: narrow,
+                table: down_table,
+                out,
+                outputs: height as u32,
+                lines: width as u32,
+                taps: sampling.vertical.taps() as u32,
+                source_strides: [width as u32, 1],
+                out_strides: [width as u32, 1],
+                out_offset: 0,
+            },
+        );
+        let plan = GpuPlan::new(gpu, plan, &Vec::new(), 1)
+            .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
+        plan.write(gpu, across_table, 0, bytemuck::cast_slice(&across));
+        plan.write(gpu, down_table, 0, bytemuck::cast_slice(&down));
+        Ok(Self { size, plan, strip, out, strips, pitch })
+    }
+
+    /// Which size it is for.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Brings a picture to its square.
+    ///
+    /// # Errors
+    /// As [`Source::upload`].
+    pub fn run(&self, gpu: &Gpu, image: &dyn Source) -> Result<()> {
+        for (step, rows) in self.strips.iter().enumerate() {
+            image.upload(gpu, rows.clone(), self.plan.buffer(self.strip), self.pitch)?;
+            self.plan.submit_step(gpu, step);
+        }
+        self.plan.submit_step(gpu, self.strips.len());
+        Ok(())
+    }
+
+    /// Copies the square into item `item` of the tower's input.
+    pub fn hand_over(&self, gpu: &Gpu, into: &Buffer, item: u32) {
+        self.plan.hand_over(gpu, self.out, into, item);
+    }
+
+    /// Reads the square back.
+    #[must_use]
+    pub fn read(&self, gpu: &Gpu) -> Readback {
+        self.plan.read(gpu, self.out)
+    }
+}

@@ -1,0 +1,311 @@
+//! The browser's side: types converted, nothing decided. `pkg/src` wraps this in the API that people use.
+
+use std::ops::Range;
+
+use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8Array, Uint32Array};
+use wasm_bindgen::prelude::*;
+
+use crate::{
+    Checkpoint, Error, Gpu, Power, Result, Score, Session,
+    checkpoint::Bytes,
+    gpu::Buffer,
+    quant::Format,
+    scores::{fill, rank},
+    session::Source,
+};
+
+/// An error as a JavaScript `Error` with a `code`.
+fn js_error(error: &Error) -> JsValue {
+    let object = js_sys::Error::new(&error.to_string());
+    set(&object, "code", &error.code().into());
+    object.into()
+}
+
+fn set(object: &Object, key: &str, value: &JsValue) {
+    Reflect::set(object, &key.into(), value).expect("a plain object takes any property");
+}
+
+fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
+    let object = Object::new();
+    fields.iter().for_each(|(key, value)| set(&object, key, value));
+    object
+}
+
+/// The tensor file on the browser's heap; wasm memory sees one slice at a time.
+struct Heap(Uint8Array);
+
+impl Bytes for Heap {
+    fn size(&self) -> u64 {
+        u64::from(self.0.length())
+    }
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+        let end = offset + into.len() as u64;
+        if end > self.size() {
+            return Err(Error::BadCheckpoint(format!(
+                "model.safetensors: expected at least {end} bytes, found {}: the file is incomplete, fetch it again",
+                self.size()
+            )));
+        }
+        self.0.subarray(offset as u32, end as u32).copy_to(into);
+        Ok(())
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    type Queue;
+    /// wgpu's own wrapper panics where this throws: for a closed bitmap, for a canvas with another site's picture.
+    #[wasm_bindgen(method, catch, js_name = copyExternalImageToTexture)]
+    fn copy_external_image(
+        this: &Queue,
+        source: &JsValue,
+        destination: &JsValue,
+        size: &JsValue,
+    ) -> std::result::Result<(), JsValue>;
+}
+
+/// A picture as the package hands it over: `ImageData`, or whatever `copyExternalImageToTexture` takes.
+struct Picture {
+    width: usize,
+    height: usize,
+    /// RGBA bytes of `ImageData`
+    data: Option<Uint8Array>,
+    image: JsValue,
+}
+
+impl Picture {
+    fn new(image: JsValue) -> Result<Self> {
+        let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
+        let side = |key: &str| get(key).as_f64().unwrap_or(0.0) as usize;
+        let (width, height) = (side("width"), side("height"));
+        let data = get("data");
+        let data = (!data.is_undefined()).then(|| Uint8Array::new(&data));
+        if let Some(bytes) = &data
+            && bytes.length() as usize != width * height * 4
+        {
+            return Err(Error::BadImage(format!(
+                "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
+                bytes.length()
+            )));
+        }
+        Ok(Self { width, height, data, image })
+    }
+}
+
+/// Widest texture that every device has.
+const MAX_TEXTURE: usize = 8192;
+
+impl Source for Picture {
+    fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
+        if let Some(data) = &self.data {
+            let mut row_bytes = vec![0; self.width * 4];
+            for (at, row) in rows.enumerate() {
+                let start = (row * self.width * 4) as u32;
+                data.subarray(start, start + row_bytes.len() as u32).copy_to(&mut row_bytes);
+                gpu.write(strip, (at * pitch * 4) as u64, &row_bytes);
+            }
+            return Ok(());
+        }
+        // The picture becomes a texture tile by tile, and each tile lands in its place in the strip.
+        for top in rows.clone().step_by(MAX_TEXTURE) {
+            for left in (0..self.width).step_by(MAX_TEXTURE) {
+                let tile = [(self.width - left).min(MAX_TEXTURE), (rows.end - top).min(MAX_TEXTURE)];
+                self.upload_tile(gpu, [left, top], tile, strip, pitch, (top - rows.start) * pitch + left)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Picture {
+    fn upload_tile(
+        &self,
+        gpu: &Gpu,
+        [left, top]: [usize; 2],
+        [width, height]: [usize; 2],
+        strip: &Buffer,
+        pitch: usize,
+        at: usize,
+    ) -> Result<()> {
+        let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
+        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("picture"),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: wgpu::TextureUsages::COPY_DST
+                | wgpu::TextureUsages::COPY_SRC
+                | wgpu::TextureUsages::RENDER_ATTACHMENT,
+            view_formats: &[],
+        });
+        let (Some(js_queue), Some(js_texture)) = (gpu.queue.as_webgpu(), texture.as_webgpu()) else {
+            return Err(Error::NoGpu("expected the browser's WebGPU, found another backend".into()));
+        };
+        let origin = object([("x", (left as u32).into()), ("y", (top as u32).into())]);
+        let copied = js_queue.unchecked_ref::<Queue>().copy_external_image(
+            &object([("source", self.image.clone()), ("origin", origin.into())]),
+            &object([("texture", js_texture.into()), ("premultipliedAlpha", false.into())]),
+            &object([("width", (width as u32).into()), ("height", (height as u32).into())]),
+        );
+        copied.map_err(|e| {
+            let why = e.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{e:?}"), |e| String::from(e.message()));
+            Error::BadImage(format!("the browser does not let this picture be read: {why}"))
+        })?;
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: (at * 4) as u64,
+            bytes_per_row: Some((pitch * 4) as u32),
+            rows_per_image: Some(height as u32),
+        };
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo { buffer: strip.raw(), layout },
+            size,
+        );
+        gpu.queue.submit([encoder.finish()]);
+        texture.destroy();
+        Ok(())
+    }
+}
+
+/// A loaded model, as the package sees it.
+#[wasm_bindgen]
+pub struct Engine {
+    session: Session,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16 or q8; `power` is low, high or
+    /// anything else; `progress` is called with the number of bytes read since its last call.
+    pub async fn load(
+        json: Vec<Uint8Array>,
+        weights: Uint8Array,
+        format: String,
+        power: String,
+        progress: Function,
+    ) -> std::result::Result<Engine, JsValue> {
+        console_error_panic_hook::set_once();
+        let session = async {
+            let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
+            let checkpoint = Checkpoint::new(json.map(|file| file.to_vec()), Box::new(Heap(weights)))?;
+            let format = match format.as_str() {
+                "none" => None,
+                name => Some(
+                    Format::from_name(name)
+                        .filter(|f| *f != Format::F32)
+                        .ok_or_else(|| Error::BadInput(format!("format: expected none, f16 or q8, found {name:?}")))?,
+                ),
+            };
+            let power = match power.as_str() {
+                "low-power" => Power::Low,
+                "high-performance" => Power::High,
+                _ => Power::Any,
+            };
+            let report = |bytes: u64| {
+                // A listener that throws must not stop the load.
+                let _ = progress.call1(&JsValue::NULL, &(bytes as f64).into());
+            };
+            Session::load(Gpu::new(power).await?, &checkpoint, format, Some(&report))
+        };
+        session.await.map(|session| Self { session }).map_err(|e| js_error(&e))
+    }
+
+    /// Names of the files of a model folder; the tensor file is last.
+    pub fn files() -> Vec<String> {
+        crate::checkpoint::FILES.map(String::from).to_vec()
+    }
+
+    /// The `GPUDevice`, for its events.
+    #[wasm_bindgen(getter)]
+    pub fn device(&self) -> JsValue {
+        self.session.gpu().js_device().map_or(JsValue::NULL, JsValue::from)
+    }
+
+    /// What is loaded, as JSON.
+    pub fn info(&self) -> String {
+        let s = &self.session;
+        serde_json::json!({
+            "family": s.config.family.name(),
+            "format": s.format.name(),
+            "imageSize": s.config.vision.image_size,
+            "embeddingDim": s.config.embedding,
+            "parameters": s.parameters,
+            "gpuBytes": s.gpu().bytes(),
+            "kernels": s.gpu().pipelines(),
+            "dispatchesPerImage": s.dispatches_per_image(),
+            "dispatchesPerText": s.dispatches_per_text(),
+            "defaultScore": match s.config.score {
+                crate::config::ScoreRule::Softmax => "softmax",
+                crate::config::ScoreRule::Sigmoid => "sigmoid",
+            },
+        })
+        .to_string()
+    }
+
+    /// Embeddings of pictures, one after the other.
+    #[wasm_bindgen(js_name = embedImages)]
+    pub async fn embed_images(&self, images: Vec<JsValue>) -> std::result::Result<Float32Array, JsValue> {
+        let run = async {
+            let pictures: Vec<Picture> = images.into_iter().map(Picture::new).collect::<Result<_>>()?;
+            let sources: Vec<&dyn Source> = pictures.iter().map(|p| p as &dyn Source).collect();
+            self.session.embed_images(&sources).await
+        };
+        flat(run.await)
+    }
+
+    /// Embeddings of texts, one after the other.
+    #[wasm_bindgen(js_name = embedTexts)]
+    pub async fn embed_texts(&self, texts: Vec<String>) -> std::result::Result<Float32Array, JsValue> {
+        flat(self.session.embed_texts(&texts).await)
+    }
+
+    /// Labels put into a template.
+    pub fn prompts(labels: Vec<String>, template: Option<String>) -> std::result::Result<Vec<String>, JsValue> {
+        let filled = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>();
+        filled.map_err(|e| js_error(&e))
+    }
+
+    /// `{ label, index, score }` of one picture, best first; `texts` are the labels' embeddings, one after the other.
+    pub async fn rank(
+        &self,
+        labels: Vec<String>,
+        image: Vec<f32>,
+        texts: Vec<f32>,
+        score: String,
+    ) -> std::result::Result<Array, JsValue> {
+        let run = async {
+            let score = Score::parse(&score, self.session.config.score)?;
+            let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
+            let scores = self.session.scores(&[image], &texts, score).await?;
+            Ok(rank(&labels, &scores[0]))
+        };
+        let ranked = run.await.map_err(|e: Error| js_error(&e))?;
+        let results = ranked.into_iter().map(|r| {
+            object([("label", r.label.into()), ("index", r.index.into()), ("score", f64::from(r.score).into())])
+        });
+        Ok(results.collect())
+    }
+
+    /// The ids that the text tower is fed.
+    pub fn tokenize(&self, text: &str) -> std::result::Result<Uint32Array, JsValue> {
+        self.session.tokenize(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
+    }
+
+    /// The RGBA bytes of the square that the picture tower sees.
+    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
+        let run = async { self.session.preprocess(&Picture::new(image)?).await };
+        let pixels = run.await.map_err(|e| js_error(&e))?;
+        Ok(bytemuck::cast_slice(&pixels).into())
+    }
+}
+
+fn flat(embeddings: Result<Vec<Vec<f32>>>) -> std::result::Result<Float32Array, JsValue> {
+    embeddings.map(|e| e.concat().as_slice().into()).map_err(|e| js_error(&e))
+}
