@@ -139,13 +139,18 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
         ("ocelli.format".to_string(), format.name().to_string()),
     ]);
     for name in &FILES[..4] {
-        fs::copy(from.join(name), to.join(name)).map_err(|e| failed(&to.join(name), e))?;
+        // Not `fs::copy`, which would pass a read-only source's permissions on.
+        let bytes = fs::read(from.join(name)).map_err(|e| failed(&from.join(name), e))?;
+        fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
     }
     let weights = to.join(FILES[4]);
     let partial = to.join("model.safetensors.partial");
     let views = outs.iter().map(|(name, out)| (name.as_str(), out));
     safetensors::serialize_to_file(views, Some(metadata), &partial)
         .map_err(|e| Error::BadInput(format!("{}: {e}", partial.display())))?;
+    // The crate writes through a private temporary file; users expect what any new file gets.
+    let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
+    fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
     fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
     let size = |path: &Path| fs::metadata(path).map(|m| m.len()).map_err(|e| failed(path, e));
     Ok(Sizes { before: size(&from.join(FILES[4]))?, after: size(&weights)? })

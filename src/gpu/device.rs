@@ -171,3 +171,10 @@ impl Gpu {
         }
     }
 }
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // In browsers a dropped device lives on until it is collected, with all its memory.
+        self.device.destroy();
+    }
+}

@@ -1,0 +1,95 @@
+import { aborted, OcelliError } from "./error.js";
+
+/** Fetches the files of a model folder side by side. `onBytes` hears of bytes so far and in total, 0 if unknown. */
+export async function download(
+  folder: URL,
+  names: string[],
+  signal: AbortSignal | undefined,
+  onBytes: (loaded: number, total: number) => void,
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  const sizes: (number | undefined)[] = names.map(() => undefined);
+  let loaded = 0;
+  const report = (bytes: number) => {
+    loaded += bytes;
+    const total = sizes.reduce<number>((sum, size) => sum + (size ?? NaN), 0);
+    onBytes(loaded, Number.isNaN(total) ? 0 : Math.max(total, loaded));
+  };
+  // One failure stops the others.
+  const stop = new AbortController();
+  const relay = () => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", relay);
+  if (signal?.aborted) relay();
+  try {
+    return await Promise.all(
+      names.map(async (name, index) => {
+        const response = await get(new URL(name, folder), stop.signal);
+        sizes[index] = plainLength(response);
+        const bytes = await read(response, sizes[index], report);
+        sizes[index] = bytes.byteLength;
+        return bytes;
+      }),
+    );
+  } catch (error) {
+    if (signal?.aborted) throw aborted(error);
+    if (error instanceof OcelliError) throw error;
+    throw new OcelliError("not-found", `${folder}: the download broke off: ${String(error)}. Try again.`, { cause: error });
+  } finally {
+    signal?.removeEventListener("abort", relay);
+    stop.abort();
+  }
+}
+
+async function get(url: URL, signal: AbortSignal): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, { signal });
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw new OcelliError(
+      "not-found",
+      `${url}: cannot be fetched: the address is wrong, the network is down, or its server does not allow this page (CORS).`,
+      { cause },
+    );
+  }
+  // Servers of single-page apps answer with their page where a file is missing.
+  const html = response.headers.get("content-type")?.startsWith("text/html");
+  if (!response.ok || html) {
+    const found = response.ok ? "a web page" : `HTTP ${response.status}`;
+    throw new OcelliError(
+      "not-found",
+      `${url}: expected a file of a model folder, found ${found}. The folder must hold config.json, preprocessor_config.json, tokenizer_config.json, tokenizer.json and model.safetensors.`,
+    );
+  }
+  return response;
+}
+
+/** Length of the body in bytes, if it is not compressed on its way. */
+function plainLength(response: Response): number | undefined {
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  return response.headers.has("content-encoding") || Number.isNaN(length) ? undefined : length;
+}
+
+async function read(
+  response: Response,
+  size: number | undefined,
+  onBytes: (bytes: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (!response.body) return new Uint8Array(await response.arrayBuffer());
+  // Straight into place if the length is known: a large file must not be in memory twice.
+  let target = new Uint8Array(size ?? 1 << 20);
+  let length = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (length + value.byteLength > target.byteLength) {
+      const larger = new Uint8Array(Math.max(target.byteLength * 2, length + value.byteLength));
+      larger.set(target.subarray(0, length));
+      target = larger;
+    }
+    target.set(value, length);
+    length += value.byteLength;
+    onBytes(value.byteLength);
+  }
+  return length === target.byteLength ? target : target.slice(0, length);
+}

@@ -1,0 +1,55 @@
+/**
+ * Stable names of what can go wrong.
+ * - `no-webgpu`: this browser or machine gives no WebGPU adapter.
+ * - `insecure-context`: the page is neither https nor localhost.
+ * - `not-found`: a file of the model folder, or the wasm file, cannot be fetched.
+ * - `bad-checkpoint`: a file is broken or contradicts another.
+ * - `wrong-model`: a sound checkpoint of something that Ocelli does not run.
+ * - `bad-image`: the picture cannot be decoded or read.
+ * - `bad-input`: an argument makes no sense.
+ * - `aborted`: the signal said so.
+ * - `device-lost`: the GPU went away; load the model again.
+ * - `gpu`: the GPU refused, mostly because its memory is full.
+ * - `disposed`: the model was disposed of.
+ * - `internal`: a bug in Ocelli; load the model again, and please report it.
+ */
+export type ErrorCode =
+  | "no-webgpu"
+  | "insecure-context"
+  | "not-found"
+  | "bad-checkpoint"
+  | "wrong-model"
+  | "bad-image"
+  | "bad-input"
+  | "aborted"
+  | "device-lost"
+  | "gpu"
+  | "disposed"
+  | "internal";
+
+/** Every error that Ocelli throws. `message` is a sentence that says what to do. */
+export class OcelliError extends Error {
+  override readonly name = "OcelliError";
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Whatever was thrown, as an {@link OcelliError}. */
+export function wrap(error: unknown): OcelliError {
+  if (error instanceof OcelliError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  // Rust sets `code` to one of ours; a DOMException's code is a number.
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === "string") return new OcelliError(code as ErrorCode, message, { cause: error });
+  if (error instanceof Error && error.name === "AbortError") return aborted(error);
+  return new OcelliError("internal", `Ocelli failed unexpectedly (${message}): load the model again.`, { cause: error });
+}
+
+export function aborted(cause: unknown): OcelliError {
+  return new OcelliError("aborted", "The load was aborted.", { cause });
+}

@@ -1,0 +1,44 @@
+import { OcelliError } from "./error.js";
+import type { ImageInput } from "./types.js";
+
+/** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */
+const EXACT: ImageBitmapOptions = {
+  imageOrientation: "from-image",
+  colorSpaceConversion: "none",
+  premultiplyAlpha: "none",
+};
+
+/** A picture that the wasm side can read, and how to let go of it. */
+export interface Source {
+  pixels: ImageBitmap | ImageData;
+  release(): void;
+}
+
+/** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`. */
+export async function open(image: ImageInput): Promise<Source> {
+  if (typeof ImageData !== "undefined" && image instanceof ImageData) return { pixels: image, release() {} };
+  if (typeof ImageBitmap !== "undefined" && image instanceof ImageBitmap) {
+    if (image.width === 0) throw bad("the ImageBitmap has been closed");
+    // The caller's own, and not to be closed.
+    return { pixels: image, release() {} };
+  }
+  if (typeof image !== "object" || image === null) {
+    throw new OcelliError("bad-input", `image: expected a Blob, an image, canvas or video element, found ${typeof image}.`);
+  }
+  if (typeof HTMLImageElement !== "undefined" && image instanceof HTMLImageElement) {
+    // Rejects for a broken picture, and waits for one that is still loading.
+    await image.decode().catch((cause: unknown) => {
+      throw bad("the image element has no picture", cause);
+    });
+  }
+  try {
+    const pixels = await createImageBitmap(image, EXACT);
+    return { pixels, release: () => pixels.close() };
+  } catch (cause) {
+    throw bad(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function bad(why: string, cause?: unknown): OcelliError {
+  return new OcelliError("bad-image", `The picture cannot be read: ${why}`, { cause });
+}

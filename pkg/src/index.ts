@@ -1,0 +1,17 @@
+/**
+ * CLIP and SigLIP on the user's own GPU. Importing does nothing by itself; `Ocelli.load` does.
+ *
+ * @packageDocumentation
+ */
+export { OcelliError, type ErrorCode } from "./error.js";
+export { Ocelli } from "./ocelli.js";
+export type {
+  Classification,
+  ClassifyOptions,
+  Format,
+  ImageInput,
+  LoadOptions,
+  ModelInfo,
+  Progress,
+  Score,
+} from "./types.js";

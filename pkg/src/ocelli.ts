@@ -1,0 +1,234 @@
+import { download } from "./download.js";
+import { aborted, OcelliError, wrap } from "./error.js";
+import { open } from "./image.js";
+import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
+import init, { Engine } from "../wasm/ocelli.js";
+
+/** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
+let started: Promise<unknown> | undefined;
+
+function start(wasmUrl: string | URL | undefined): Promise<unknown> {
+  started ??= init(wasmUrl === undefined ? undefined : { module_or_path: wasmUrl }).catch((cause: unknown) => {
+    started = undefined;
+    throw new OcelliError(
+      "not-found",
+      `ocelli_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+      { cause },
+    );
+  });
+  return started;
+}
+
+/** What this package reads of a `GPUDevice`. */
+interface Device extends EventTarget {
+  readonly lost: Promise<{ reason: string; message: string }>;
+  readonly adapterInfo?: { vendor?: string; architecture?: string; description?: string };
+}
+
+/** Label embeddings kept for the next call; beyond this the oldest go. */
+const CACHED_TEXTS = 4096;
+
+/**
+ * A loaded model.
+ *
+ * ```ts
+ * const model = await Ocelli.load("/models/ocelli-tiny/");
+ * const [best] = await model.classify(file, ["a cat", "a dog"]);
+ * console.log(best.label, best.score);
+ * ```
+ */
+export class Ocelli {
+  /** What was loaded, and on what. */
+  readonly info: ModelInfo;
+  readonly #engine: Engine;
+  readonly #texts = new Map<string, Float32Array>();
+  #running = 0;
+  #disposed = false;
+  #trouble: OcelliError | undefined;
+
+  private constructor(engine: Engine, downloadBytes: number) {
+    this.#engine = engine;
+    const device = engine.device as Device;
+    // Listened to here and not through wgpu, which panics on errors that it does not know.
+    device.addEventListener("uncapturederror", (event) => {
+      const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
+      this.#trouble ??= new OcelliError("gpu", `The GPU refused: ${message}`);
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== "destroyed") {
+        this.#trouble = new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): load the model again.`);
+      }
+    });
+    const { vendor, architecture, description } = device.adapterInfo ?? {};
+    const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
+    this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes };
+  }
+
+  /**
+   * Loads a model folder in the layout of Hugging Face: config.json, preprocessor_config.json, tokenizer_config.json,
+   * tokenizer.json and model.safetensors.
+   *
+   * @param folder URL of the folder, relative to the page.
+   * @throws {OcelliError} See {@link ErrorCode}.
+   */
+  static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
+    const { onProgress, format = "none", wasmUrl, powerPreference = "", signal } = options;
+    try {
+      if (signal?.aborted) throw aborted(signal.reason);
+      requireWebGpu();
+      const base = new URL(folder, baseUrl());
+      if (!base.pathname.endsWith("/")) base.pathname += "/";
+      await start(wasmUrl);
+      const files = await download(base, Engine.files(), signal, (loaded, total) =>
+        onProgress?.({ phase: "download", loaded, total }),
+      );
+      const weights = files.pop();
+      if (!weights) throw new Error("the list of files is empty");
+      let prepared = 0;
+      const engine = await Engine.load(files, weights, format, powerPreference, (bytes: number) => {
+        prepared += bytes;
+        onProgress?.({ phase: "prepare", loaded: Math.min(prepared, weights.byteLength), total: weights.byteLength });
+      });
+      if (signal?.aborted) {
+        engine.free();
+        throw aborted(signal.reason);
+      }
+      const bytes = files.reduce((sum, file) => sum + file.byteLength, weights.byteLength);
+      return new Ocelli(engine, bytes);
+    } catch (error) {
+      throw wrap(error);
+    }
+  }
+
+  /**
+   * Ranks labels for a picture, best first.
+   *
+   * ```ts
+   * await model.classify(image, ["cat", "dog"], { template: "a photo of a {}.", topK: 1 });
+   * ```
+   */
+  async classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
+    const { template, score = "auto", topK = Infinity } = options;
+    if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
+      throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
+    }
+    if (!(topK >= 1)) throw new OcelliError("bad-input", `topK: expected at least 1, found ${topK}.`);
+    return this.#run(async (engine) => {
+      const texts = await this.#embedTexts(engine, Engine.prompts(labels, template));
+      const picture = await embedPicture(engine, image);
+      const ranked: Classification[] = await engine.rank(labels, picture, texts, score);
+      return ranked.slice(0, topK);
+    });
+  }
+
+  /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
+  embedImage(image: ImageInput): Promise<Float32Array> {
+    return this.#run((engine) => embedPicture(engine, image));
+  }
+
+  /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
+  async embedText(text: string): Promise<Float32Array> {
+    if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
+    return this.#run((engine) => engine.embedTexts([text]));
+  }
+
+  /** The token ids that the text tower is fed, padding included. */
+  async tokenize(text: string): Promise<Uint32Array> {
+    return this.#run(async (engine) => engine.tokenize(text));
+  }
+
+  /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
+  async preprocess(image: ImageInput): Promise<ImageData> {
+    return this.#run(async (engine) => {
+      const source = await open(image);
+      try {
+        const bytes = await engine.preprocess(source.pixels);
+        const side = this.info.imageSize;
+        return new ImageData(new Uint8ClampedArray(bytes), side, side);
+      } finally {
+        source.release();
+      }
+    });
+  }
+
+  /** Frees the GPU's memory, after calls that are under way. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#texts.clear();
+    if (this.#running === 0) this.#engine.free();
+  }
+
+  async #embedTexts(engine: Engine, prompts: string[]): Promise<Float32Array> {
+    const dim = this.info.embeddingDim;
+    const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
+    const fresh = new Map<string, Float32Array>();
+    if (missing.length > 0) {
+      const embeddings = await engine.embedTexts(missing);
+      missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
+    }
+    const all = new Float32Array(prompts.length * dim);
+    prompts.forEach((prompt, i) => {
+      const embedding = fresh.get(prompt) ?? this.#texts.get(prompt);
+      if (embedding) all.set(embedding, i * dim);
+    });
+    for (const [prompt, embedding] of fresh) this.#texts.set(prompt, embedding);
+    for (const prompt of this.#texts.keys()) {
+      if (this.#texts.size <= CACHED_TEXTS) break;
+      this.#texts.delete(prompt);
+    }
+    return all;
+  }
+
+  async #run<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
+    if (this.#trouble?.code === "device-lost" || this.#trouble?.code === "internal") throw this.#trouble;
+    this.#running += 1;
+    try {
+      const result = await work(this.#engine);
+      if (this.#trouble) throw this.#takeTrouble();
+      return result;
+    } catch (error) {
+      const wrapped = wrap(error);
+      // After a trap nothing in this instance can be relied on.
+      if (wrapped.code === "internal") this.#trouble = wrapped;
+      throw this.#trouble ? this.#takeTrouble() : wrapped;
+    } finally {
+      this.#running -= 1;
+      if (this.#disposed && this.#running === 0) this.#engine.free();
+    }
+  }
+
+  /** What the GPU complained about; only what lasts is kept. */
+  #takeTrouble(): OcelliError {
+    const trouble = this.#trouble as OcelliError;
+    if (trouble.code === "gpu") this.#trouble = undefined;
+    return trouble;
+  }
+}
+
+async function embedPicture(engine: Engine, image: ImageInput): Promise<Float32Array> {
+  const source = await open(image);
+  try {
+    return await engine.embedImages([source.pixels]);
+  } finally {
+    source.release();
+  }
+}
+
+function requireWebGpu(): void {
+  if (globalThis.isSecureContext === false) {
+    throw new OcelliError("insecure-context", "WebGPU needs a secure page: serve it over https, or from localhost.");
+  }
+  if (!("gpu" in (globalThis.navigator ?? {}))) {
+    throw new OcelliError(
+      "no-webgpu",
+      "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, and check that graphics acceleration is on.",
+    );
+  }
+}
+
+/** The page's address; a worker's own where there is no page. */
+function baseUrl(): string {
+  return globalThis.document?.baseURI ?? globalThis.location?.href ?? "";
+}

@@ -1,0 +1,86 @@
+/** How weights are kept on the GPU: as the files have them, or quantised while loading. */
+export type Format = "none" | "f16" | "q8";
+
+/**
+ * What a score means.
+ * - `softmax`: probabilities over the labels given; they add up to 1.
+ * - `sigmoid`: each label on its own, 0 to 1. For SigLIP, whose values are small by nature: 0.2 can be right.
+ * - `cosine`: the cosine between picture and label, -1 to 1.
+ * - `logits`: scale · cosine + bias, before any of the above.
+ * - `auto`: the model's own rule, softmax for CLIP and sigmoid for SigLIP.
+ */
+export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
+
+/** One step of a load. `loaded` never decreases. */
+export interface Progress {
+  /** Files are fetched, then weights go to the GPU. */
+  phase: "download" | "prepare";
+  /** Bytes done in this phase. */
+  loaded: number;
+  /** Bytes of this phase; 0 while unknown. */
+  total: number;
+}
+
+export interface LoadOptions {
+  /** Called often; must be quick. */
+  onProgress?: (progress: Progress) => void;
+  /** Default `"none"`. */
+  format?: Format;
+  /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
+  wasmUrl?: string | URL;
+  /** Which GPU to ask for where there are two. */
+  powerPreference?: "low-power" | "high-performance";
+  /** Stops the download. */
+  signal?: AbortSignal;
+}
+
+export interface ClassifyOptions {
+  /** What each label is put into: `"a photo of a {}."`. Default: the label as it is. */
+  template?: string;
+  /** Default `"auto"`. */
+  score?: Score;
+  /** Return only so many, best first. Default: all. */
+  topK?: number;
+}
+
+export interface Classification {
+  label: string;
+  /** Place in the list of labels as given. */
+  index: number;
+  /** See {@link Score}. */
+  score: number;
+}
+
+export interface ModelInfo {
+  /** The GPU, as far as the browser tells. */
+  adapter: string;
+  family: "clip" | "siglip";
+  /** How matrices are kept: f32, f16 or q8. */
+  format: string;
+  /** Side of the square that the model sees, in pixels. */
+  imageSize: number;
+  /** Numbers in an embedding. */
+  embeddingDim: number;
+  /** Weights in both towers. */
+  parameters: number;
+  downloadBytes: number;
+  /** Bytes of live GPU buffers after loading. */
+  gpuBytes: number;
+  /** Names of the compiled kernels. */
+  kernels: string[];
+  dispatchesPerImage: number;
+  dispatchesPerText: number;
+  /** What `"auto"` means for this model. */
+  defaultScore: "softmax" | "sigmoid";
+}
+
+/** A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. */
+export type ImageInput =
+  | Blob
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | ImageBitmap
+  | ImageData
+  | HTMLVideoElement
+  | VideoFrame;
