@@ -121,6 +121,27 @@ pub trait Kernel: Debug {
     fn reference(&self, batch: u32, host: &mut Host);
 }
 
+impl Kernel for Box<dyn Kernel> {
+    fn shader(&self) -> Shader {
+        (**self).shader()
+    }
+    fn params(&self, batch: u32) -> Vec<u8> {
+        (**self).params(batch)
+    }
+    fn workgroups(&self, batch: u32) -> [u32; 3] {
+        (**self).workgroups(batch)
+    }
+    fn operands(&self) -> Vec<Operand> {
+        (**self).operands()
+    }
+    fn matrix(&self) -> Option<MatrixRef> {
+        (**self).matrix()
+    }
+    fn reference(&self, batch: u32, host: &mut Host) {
+        (**self).reference(batch, host);
+    }
+}
+
 /// Buffers of a plan on the CPU, for the naive twins. Activations are 32-bit words: floats, pixels or indices.
 pub struct Host<'a> {
     /// By [`ActId`].

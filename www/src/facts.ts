@@ -3,6 +3,9 @@ import { byId, bytes, make } from "./dom.ts";
 
 const list = byId("facts", "dl");
 
+/** Stand-ins for a GPU, by the names that browsers give them. */
+const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
+
 export interface Runs {
   /** Milliseconds from the call to the answer, labels and picture together. */
   first: number | undefined;
@@ -12,8 +15,8 @@ export interface Runs {
 /** What ran where, and how long it took. The first run is apart: the browser still compiles the shaders during it. */
 export function showFacts(info: ModelInfo, runs: Runs): void {
   const facts: [name: string, value: string, note: string][] = [
-    ["GPU", info.adapter || "not named by the browser", ""],
-    ["Last run", time(runs.last), "labels and picture"],
+    ["GPU", info.adapter || "not named by the browser", software.test(info.adapter) ? "software, not a GPU: slow" : ""],
+    ["Last run", time(runs.last), "picture and new labels"],
     ["First run", time(runs.first), "shaders compiled"],
     ["Downloaded", bytes(info.downloadBytes), `${millions(info.parameters)} parameters`],
     ["On the GPU", bytes(info.gpuBytes), `weights as ${info.format}`],

@@ -16,7 +16,7 @@ export function showAnswer(answer: Classification[], question: Question, shown: 
     make("p", { class: "small" }, "Looks most like"),
     make("p", { class: "best" }, best.label),
     make("p", { class: "small" },
-      `“${question.template.replaceAll("{}", best.label)}”: ${format(shown, best.score)}, the best of ${answer.length}`),
+      `“${question.template.replaceAll("{}", best.label)}”: ${format(shown, best.score)}, the best of ${answer.length} labels`),
   );
 
   // Rows are kept from answer to answer, so that a bar moves to its new length instead of jumping there.

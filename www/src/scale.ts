@@ -49,8 +49,9 @@ export function format(shown: Shown, score: number): string {
   if (shown === "cosine") return minus(score.toFixed(3));
   const percent = score * 100;
   if (percent > 99.95 && percent < 100) return "> 99.9 %";
-  if (percent >= 0.995) return `${percent.toFixed(1).replace(/\.0$/, "")} %`;
-  if (percent >= 0.005 || percent === 0) return `${percent.toFixed(percent === 0 ? 0 : 2)} %`;
+  if (percent === 0 || (percent > 0.5 && Math.abs(percent - Math.round(percent)) < 1e-9)) return `${Math.round(percent)} %`;
+  if (percent >= 0.995) return `${percent.toFixed(1)} %`;
+  if (percent >= 0.005) return `${percent.toFixed(2)} %`;
   return "< 0.01 %";
 }
 

@@ -14,11 +14,13 @@ const titles: Record<string, string> = {
   "bad-checkpoint": "These files are not a model that Ocelli can read",
   "wrong-model": "This model is neither a CLIP nor a SigLIP",
   "bad-image": "This picture cannot be read",
+  "bad-input": "This does not go together",
   "device-lost": "The GPU was taken away",
+  gpu: "The GPU refused",
 };
 
 /** Trying again changes nothing: another browser, address or picture does. */
-const hopeless = new Set(["no-webgpu", "insecure-context", "bad-image", "bad-address"]);
+const hopeless = new Set(["no-webgpu", "insecure-context", "bad-image", "bad-input", "bad-address"]);
 
 /** A way out for each platform, as the working group's page on implementation status has it. */
 const browsers: [where: string, what: string][] = [
@@ -36,8 +38,10 @@ const browsers: [where: string, what: string][] = [
 export function notice(error: unknown, retry?: () => void): HTMLElement {
   const code = error instanceof OcelliError || error instanceof AddressError ? error.code : "internal";
   const message = error instanceof Error ? error.message : String(error);
-  const box = make("div", { class: "notice", "data-code": code },
-    make("h3", {}, titles[code] ?? "Something went wrong"), make("p", {}, message), ...wayOut(code));
+  const box = make("div", { class: "notice", "data-code": code }, make("h3", {}, titles[code] ?? "Something went wrong"));
+  // Why there is no adapter is a driver's prose: it helps to report, and the list of browsers helps to get on.
+  if (code === "no-webgpu") box.append(...wayOut(code), make("p", { class: "small" }, message));
+  else box.append(make("p", {}, message), ...wayOut(code));
   if (retry && !hopeless.has(code)) {
     const button = make("button", { type: "button" }, "Try again");
     button.addEventListener("click", retry);
@@ -59,9 +63,9 @@ function wayOut(code: string): Node[] {
       " on the machine that serves it.")];
   }
   if (code === "not-found") {
-    return [make("p", {}, "A model folder holds config.json, preprocessor_config.json, tokenizer.json and model.safetensors, and its " +
-      "server must let other sites read them (CORS).")];
+    return [make("p", {}, "If the folder is on another site, that server must let other sites read it (CORS).")];
   }
+  if (code === "gpu") return [make("p", {}, "Mostly its memory is full: close other tabs, or load the model with 8-bit weights.")];
   if (code === "device-lost") return [make("p", {}, "A driver update, a sleeping laptop or too little memory can do that.")];
   return [];
 }

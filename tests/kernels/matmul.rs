@@ -1,0 +1,125 @@
+use ocelli::{
+    config::Activation,
+    kernels::{ActId, Matmul, MatrixRef, Operand, Rows, VectorRef, WeightId},
+    quant::{Format, Matrix},
+    reference,
+};
+
+use crate::{
+    case::{Build, Case, Step, output, poison, words},
+    common::Random,
+};
+
+#[derive(Clone, Copy)]
+struct Shape {
+    m: usize,
+    k: usize,
+    n: usize,
+    format: Format,
+    activation: Activation,
+    accumulate: bool,
+    bias: bool,
+}
+
+pub fn cases() -> Vec<Case> {
+    let plain =
+        Shape { m: 1, k: 1, n: 1, format: Format::F32, activation: Activation::None, accumulate: false, bias: true };
+    let mut shapes = Vec::new();
+    for format in [Format::F32, Format::F16, Format::Q8] {
+        // Tails in every dimension; K of one block, of less, of odd numbers of blocks, not a multiple of 4; 588 and 4304
+        // are a patch row and an MLP of published models.
+        for (m, k, n) in
+            [(1, 1, 1), (5, 7, 3), (2, 30, 9), (33, 64, 31), (7, 100, 70), (3, 588, 5), (2, 4304, 6), (50, 36, 33)]
+        {
+            shapes.push(Shape { m, k, n, format, ..plain });
+        }
+        for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+            shapes.push(Shape { m: 9, k: 48, n: 13, format, activation, ..plain });
+        }
+        shapes.push(Shape { m: 6, k: 40, n: 10, format, accumulate: true, ..plain });
+        shapes.push(Shape { m: 6, k: 41, n: 10, format, bias: false, ..plain });
+    }
+    shapes.into_iter().map(case).collect()
+}
+
+fn case(s: Shape) -> Case {
+    let mut random = Random::new((s.m * 31 + s.k * 7 + s.n) as u64);
+    let mut x = random.floats(s.m * s.k);
+    // One channel a hundred times larger, as trained models have them.
+    x.iter_mut().step_by(s.k).for_each(|v| *v *= 100.0);
+    let w: Vec<f32> = random.floats(s.k * s.n).iter().map(|v| v * 3.0).collect();
+    let bias = random.floats(s.n);
+    let matrix = Matrix::new(s.format, &w, s.k).expect("small weights");
+    let vector = Matrix::new(Format::F32, &bias, s.n).expect("small weights");
+    let y = if s.accumulate { words(&random.floats(s.m * s.n)) } else { poison(s.m * s.n) };
+
+    let absolute = |v: &[f32]| v.iter().map(|x| x.abs()).collect::<Vec<_>>();
+    let rows: Vec<f32> = (0..s.n).flat_map(|r| absolute(&matrix.row(r))).collect();
+    let all = Matrix::new(Format::F32, &rows, s.k).expect("small weights");
+    let magnitude: Vec<f32> = reference::matmul(&absolute(&x), &all, Some(&absolute(&bias)), Activation::None)
+        .iter()
+        .map(|m| m + 1.0)
+        .collect();
+
+    let right = s;
+    let build = |s: Shape, weights: Vec<Matrix>| -> Build {
+        Box::new(move || Step { kernel: Box::new(kernel(s)), weights: weights.clone() })
+    };
+    let weights = vec![matrix.clone(), vector.clone()];
+    let mut wrong: Vec<(&'static str, Build)> = Vec::new();
+    if s.bias {
+        wrong.push(("bias dropped", build(Shape { bias: false, ..right }, weights.clone())));
+    }
+    if s.accumulate {
+        wrong.push(("residual dropped", build(Shape { accumulate: false, ..right }, weights.clone())));
+    }
+    if s.activation != Activation::None {
+        wrong.push(("activation dropped", build(Shape { activation: Activation::None, ..right }, weights.clone())));
+    }
+    if matches!(s.activation, Activation::Gelu | Activation::GeluTanh) {
+        let other = if s.activation == Activation::Gelu { Activation::GeluTanh } else { Activation::Gelu };
+        wrong.push(("the other gelu", build(Shape { activation: other, ..right }, weights.clone())));
+    }
+    if s.format == Format::Q8 && s.k > 64 {
+        let mut shifted = matrix.clone();
+        shifted.packed.scales.rotate_left(2);
+        wrong.push(("scale of the next block", build(right, vec![shifted, vector.clone()])));
+    }
+    if s.k > 1 && s.n > 1 {
+        let mut rotated = matrix;
+        let row = s.format.row_bytes(s.k);
+        rotated.packed.values.rotate_left(row);
+        wrong.push(("weights of the next row", build(right, vec![rotated, vector])));
+    }
+    Case {
+        name: format!(
+            "matmul m={} k={} n={} {} {:?} accumulate={} bias={}",
+            s.m,
+            s.k,
+            s.n,
+            s.format.name(),
+            s.activation,
+            s.accumulate,
+            s.bias
+        ),
+        acts: vec![words(&x), y],
+        batch: 1,
+        right: build(right, weights),
+        wrong,
+        // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for
+        // bias and activation (whose slopes stay below 1.2; the error function is within 1.5e-7).
+        bound: Some((magnitude, (s.k as f64 / 4.0 + 16.0) * 2f64.powi(-24))),
+    }
+}
+
+fn kernel(s: Shape) -> Matmul {
+    Matmul {
+        x: Operand::Act(ActId(0)),
+        weight: MatrixRef { id: WeightId(0), format: s.format, rows: s.n as u32, cols: s.k as u32 },
+        bias: s.bias.then_some(VectorRef { id: WeightId(1), len: s.n as u32 }),
+        y: output(1),
+        rows: Rows::Shared(s.m as u32),
+        activation: s.activation,
+        accumulate: s.accumulate,
+    }
+}

@@ -1,0 +1,80 @@
+use ocelli::{
+    config::Filter,
+    kernels::{ActId, Resize},
+    preprocess::{Axis, resample},
+};
+
+use crate::{
+    case::{Build, Case, Step, output, poison},
+    common::Random,
+};
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for filter in [Filter::Bilinear, Filter::Bicubic] {
+        // Down, up, the same, from one pixel, a crop of the middle, a crop beyond the picture, far down.
+        for (source, full, window, lines) in [
+            (61, 48, 0..48, 7),
+            (5, 42, 0..42, 3),
+            (36, 36, 0..36, 9),
+            (1, 8, 0..8, 2),
+            (97, 60, 12..48, 5),
+            (20, 10, -3..14, 4),
+            (5000, 24, 0..24, 2),
+        ] {
+            for vertical in [false, true] {
+                cases.push(case(filter, source, &Axis::new(filter, source, full, window.clone()), lines, vertical));
+            }
+        }
+    }
+    cases
+}
+
+fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool) -> Case {
+    let mut random = Random::new((source + lines) as u64);
+    // Black, white and extremes beside each other, so that the cubic's overshoot is clipped; alpha must not matter.
+    let pixels: Vec<u32> = (0..source * lines)
+        .map(|_| match random.bits() % 3 {
+            0 => 0,
+            1 => u32::MAX,
+            _ => random.bits(),
+        })
+        .collect();
+    let outputs = axis.first.len();
+    let (strides, out_strides) = if vertical { ([lines, 1], [lines, 1]) } else { ([1, source], [1, outputs]) };
+    let right = Resize {
+        source: ActId(0),
+        table: ActId(1),
+        out: output(2),
+        outputs: outputs as u32,
+        lines: lines as u32,
+        taps: axis.taps() as u32,
+        source_strides: strides.map(|s| s as u32),
+        out_strides: out_strides.map(|s| s as u32),
+        out_offset: 0,
+    };
+    // The kernel's twin reads the same table; the oracle in `preprocess` does not, so check the twin against it here.
+    let oracle = resample(&pixels, axis, strides[0], strides[1], lines);
+    let table: Vec<u32> = axis.table(0).iter().map(|&v| v as u32).collect();
+    assert_eq!(ocelli::reference::resize(&right, &pixels, &table), oracle, "twin and oracle");
+    let build = |change: fn(&mut Resize)| -> Build {
+        let mut kernel = right.clone();
+        change(&mut kernel);
+        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
+    };
+    Case {
+        name: format!(
+            "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}",
+            if vertical { "vertical" } else { "horizontal" }
+        ),
+        acts: vec![pixels, table, poison(outputs * lines)],
+        batch: 1,
+        right: build(|_| ()),
+        wrong: vec![
+            ("last line left out", build(|k| k.lines -= 1)),
+            ("last output left out", build(|k| k.outputs -= 1)),
+        ],
+        // Integers.
+        bound: None,
+    }
+}
