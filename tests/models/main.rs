@@ -1,1 +1,40 @@
-fn main() {}
+//! Whole models against Hugging Face transformers: ids, pixels, taps, embeddings, scores, and what must not pass.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod golden;
+#[path = "../../src/bin/ocelli/picture.rs"]
+mod picture;
+mod reference;
+mod right;
+mod wrong;
+
+use libtest_mimic::{Arguments, Trial};
+
+type Outcome = Result<(), libtest_mimic::Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let skipped = !arguments.list && !common::runs_on_gpu();
+    let tests: [(&str, fn(&str) -> Outcome); 8] = [
+        ("pixels are Pillow's, bit for bit", right::pixels),
+        ("taps are the reference's", right::taps),
+        ("naive twins give the reference's taps", reference::taps),
+        ("embeddings in f32", right::embeddings_f32),
+        ("embeddings in f16", right::embeddings_f16),
+        ("embeddings in q8", right::embeddings_q8),
+        ("scores", right::scores),
+        ("a quantised folder equals quantising on the way in", right::quantized_folder),
+    ];
+    let mut trials = Vec::new();
+    for model in common::MODELS {
+        for (name, test) in tests {
+            trials.push(Trial::test(format!("{model}: {name}"), move || test(model)).with_ignored_flag(skipped));
+        }
+        for (name, test) in wrong::tests(model) {
+            trials.push(Trial::test(format!("wrong: {model}: {name}"), move || test(model)).with_ignored_flag(skipped));
+        }
+    }
+    trials.push(Trial::test("a picture of 20,000 × 300 pixels, in strips", right::large).with_ignored_flag(skipped));
+    libtest_mimic::run(&arguments, trials).exit();
+}

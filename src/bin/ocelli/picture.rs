@@ -5,7 +5,8 @@ use std::{ops::Range, path::Path};
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbaImage};
 use ocelli::{Error, Gpu, Result, gpu::Buffer, session::Source};
 
-pub struct Picture(RgbaImage);
+/// RGBA, eight bits a channel.
+pub struct Picture(pub RgbaImage);
 
 impl Picture {
     /// Decodes a file; its content decides the format, not its name.

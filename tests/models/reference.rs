@@ -1,0 +1,72 @@
+//! The naive twins run a whole plan on the CPU and must give the reference's activations: they judge the shaders.
+
+use std::collections::HashMap;
+
+use ocelli::{
+    Checkpoint, model,
+    preprocess::{Sampling, resize},
+    session::{Source, pool_index},
+    text::TextEncoder,
+    weights::{HostStore, Loader},
+};
+use safetensors::SafeTensors;
+
+use crate::{
+    Outcome,
+    common::{compare, fixtures},
+    golden::{folder, golden, open, words},
+};
+
+/// Share of the largest activation of a tap. The reference itself computes in f32.
+pub const TAP_BOUND: f64 = 1e-5;
+
+pub fn golden_taps(model: &str) -> HashMap<String, Vec<f32>> {
+    let bytes = std::fs::read(fixtures().join(model).join("taps.safetensors")).expect("a fixture");
+    let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
+    file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect()
+}
+
+/// Every tap that both sides have, and enough of them.
+pub fn check_taps(
+    found: &HashMap<String, Vec<f32>>,
+    expected: &HashMap<String, Vec<f32>>,
+    bound: f64,
+) -> Result<(), String> {
+    let mut names: Vec<&String> = expected.keys().filter(|name| found.contains_key(*name)).collect();
+    names.sort();
+    // embed, blocks, pooled and embedding of both towers
+    if names.len() < 10 {
+        return Err(format!("expected at least 10 taps in common, found {names:?}"));
+    }
+    for name in names {
+        let peak = expected[name].iter().fold(0.0f32, |a, x| a.max(x.abs()));
+        compare(name, &found[name], &expected[name], &vec![peak; expected[name].len()], bound)?;
+    }
+    Ok(())
+}
+
+pub fn taps(name: &str) -> Outcome {
+    let checkpoint = Checkpoint::open(&folder(name))?;
+    let mut store = HostStore::default();
+    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, None, None)?)?;
+    let picture = open("rgb-61x37.png");
+    let (width, height) = picture.size();
+    let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
+    let square = resize(&words(&picture), width, height, &sampling);
+    let mut taps = model.vision.plan.run_reference(&store.weights, &[(model.vision.pixels, &square)], 1).taps;
+
+    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(&golden(name).texts[0].text)?;
+    let rows: Vec<f32> = ids.iter().flat_map(|&id| model.text.table.row(id as usize)).collect();
+    let index = [pool_index(checkpoint.config.text.pooling, &ids)];
+    let inputs = [(model.text.tokens, bytemuck::cast_slice(&rows)), (model.text.index, &index[..])];
+    taps.extend(model.text.plan.run_reference(&store.weights, &inputs, 1).taps);
+
+    let expected = golden_taps(name);
+    check_taps(&taps, &expected, TAP_BOUND)?;
+    // The comparison must see one wrong activation.
+    for value in taps.get_mut("vision.block.1").expect("a tap") {
+        *value *= 1.001;
+    }
+    assert!(check_taps(&taps, &expected, TAP_BOUND).is_err(), "the comparison does not see a wrong block");
+    Ok(())
+}
