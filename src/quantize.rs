@@ -134,10 +134,8 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
     for (_, out) in &outs {
         out.bytes()?;
     }
-    let metadata = HashMap::from([
-        ("format".to_string(), "pt".to_string()),
-        ("ocelli.format".to_string(), format.name().to_string()),
-    ]);
+    // One key only: the crate writes several in random order, and the same source must give the same bytes.
+    let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
     for name in &FILES[..4] {
         // Not `fs::copy`, which would pass a read-only source's permissions on.
         let bytes = fs::read(from.join(name)).map_err(|e| failed(&from.join(name), e))?;

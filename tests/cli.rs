@@ -1,0 +1,175 @@
+//! The program as its users meet it: JSON for machines, one line on stderr and a non-zero exit for bad input.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(name: &str) -> String {
+    root().join("tests/fixtures").join(name).display().to_string()
+}
+
+fn ocelli(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(arguments)
+        // A Mesa layer that talks to stderr without being asked.
+        .env("NODEVICE_SELECT", "1")
+        .output()
+        .expect("the program starts")
+}
+
+/// Whether there is a GPU; without one these tests are SKIPPED, and under REQUIRE_GPU=1 they fail.
+fn has_gpu() -> bool {
+    if ocelli(&["info"]).status.success() {
+        return true;
+    }
+    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|v| v != "1"), "REQUIRE_GPU=1, and there is no adapter");
+    println!("SKIPPED: no GPU");
+    false
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = ocelli(&[&["--json"], arguments].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    assert!(stderr.is_empty(), "{arguments:?}: {stderr}");
+    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let output = ocelli(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: one line: {stderr}");
+    assert!(stderr.starts_with("ocelli: "), "{arguments:?}: {stderr}");
+    stderr
+}
+
+#[test]
+fn classify_ranks_best_first() {
+    if !has_gpu() {
+        return;
+    }
+    let (model, image) = (fixture("siglip"), fixture("images/rgb-61x37.png"));
+    let result =
+        json(&["classify", "--model", &model, "--labels", "a cat, a dog,a tree", "--score", "softmax", &image, &image]);
+    let rankings = result.as_array().expect("one ranking a picture");
+    assert_eq!(rankings.len(), 2);
+    assert_eq!(rankings[0]["image"], image.as_str());
+    assert_eq!(rankings[0]["results"], rankings[1]["results"]);
+    let results = rankings[0]["results"].as_array().expect("results");
+    let score = |i: usize| results[i]["score"].as_f64().expect("a number");
+    assert_eq!(results.len(), 3);
+    assert!(score(0) >= score(1) && score(1) >= score(2));
+    assert!(((0..3).map(score).sum::<f64>() - 1.0).abs() < 1e-5);
+    for r in results {
+        let index = r["index"].as_u64().expect("an index") as usize;
+        assert_eq!(r["label"], ["a cat", "a dog", "a tree"][index]);
+    }
+    let people = ocelli(&["classify", "--model", &model, "--labels", "a cat,a dog", &image]);
+    assert_eq!(String::from_utf8_lossy(&people.stdout).lines().count(), 3);
+}
+
+#[test]
+fn the_default_model_knows_its_samples() {
+    if !has_gpu() {
+        return;
+    }
+    let names = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket"];
+    let model = root().join("www/models/ocelli-tiny").display().to_string();
+    let samples: Vec<String> =
+        names.iter().map(|n| root().join(format!("www/samples/{n}.png")).display().to_string()).collect();
+    let labels = names.join(",") + ",cat,elephant,banana,airplane,umbrella,key,cactus,violin,tractor";
+    let mut arguments = vec!["classify", "--model", &model, "--labels", &labels, "--template", "a picture of a {}"];
+    arguments.extend(samples.iter().map(String::as_str));
+    for (ranking, name) in json(&arguments).as_array().expect("rankings").iter().zip(names) {
+        assert_eq!(ranking["results"][0]["label"], name, "{ranking}");
+    }
+}
+
+#[test]
+fn embed_prints_unit_vectors() {
+    if !has_gpu() {
+        return;
+    }
+    let model = fixture("clip");
+    for arguments in [
+        vec!["embed", "--model", &model, "--text", "a cat", "--text", "a dog"],
+        vec![
+            "embed",
+            "--model",
+            &model,
+            "--format",
+            "q8",
+            &fixture("images/tiny-7x5.png"),
+            &fixture("images/one-1x1.png"),
+        ],
+    ] {
+        let result = json(&arguments);
+        assert_eq!(result["dim"], 36);
+        let embeddings = result["embeddings"].as_array().expect("embeddings");
+        assert_eq!(embeddings.len(), 2);
+        for e in embeddings {
+            let squares: f64 =
+                e.as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number").powi(2)).sum();
+            assert!((squares - 1.0).abs() < 1e-5, "{squares}");
+        }
+    }
+}
+
+#[test]
+fn tokenize_needs_no_gpu() {
+    let result = json(&["tokenize", "--model", &fixture("siglip"), "", "a cat"]);
+    let ids = result["ids"].as_array().expect("ids");
+    assert!(ids.iter().all(|i| i.as_array().is_some_and(|i| i.len() == 12)));
+}
+
+#[test]
+fn preprocess_writes_what_the_tower_sees() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("square.png").display().to_string();
+    json(&["preprocess", "--model", &fixture("siglip"), &fixture("images/rgba-40x53.png"), &out]);
+    let open = |path: &str| image::open(Path::new(path)).expect("a picture").to_rgb8();
+    assert_eq!(open(&out), open(&fixture("siglip/pixels/rgba-40x53.png")));
+}
+
+#[test]
+fn info_counts() {
+    if !has_gpu() {
+        return;
+    }
+    assert!(json(&["info"])["adapter"].as_str().is_some_and(|name| !name.is_empty()));
+    let info = json(&["info", "--model", &fixture("clip")]);
+    assert_eq!(info["model"]["family"], "clip");
+    // 7 a block, 3 blocks; resize in two passes, patchify, patches, assemble, norm, pool, norm, projection, length
+    assert_eq!(info["model"]["dispatches_per_image"], 21 + 10);
+}
+
+#[test]
+fn bad_input_is_one_line() {
+    let (clip, image) = (fixture("clip"), fixture("images/one-1x1.png"));
+    assert!(refused(&["tokenize", "--model", "no/such/folder", "x"]).contains("config.json"));
+    assert!(refused(&["classify", "--model", &clip, "--labels", " , ", &image]).contains("labels"));
+    assert!(refused(&["classify", "--model", &clip, "--labels-file", "no.txt", &image]).contains("no.txt"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("to").display().to_string();
+    assert!(refused(&["quantize", "no/such/folder", &to, "--format", "q8"]).contains("config.json"));
+    if !has_gpu() {
+        return;
+    }
+    let classify = |more: &[&str]| refused(&[&["classify", "--model", &clip, "--labels", "a"], more].concat());
+    assert!(classify(&["no.png"]).contains("no.png"));
+    assert!(classify(&[&fixture("clip/config.json")]).contains("expected a PNG"));
+    assert!(classify(&["--score", "best", &image]).contains("best"));
+    assert!(classify(&["--template", "a photo", &image]).contains("{}"));
+}

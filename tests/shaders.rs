@@ -1,0 +1,209 @@
+//! Every shader, joined with every combination of its fragments, without a GPU: naga accepts it, its bindings are in order
+//! and fit what the host half binds, its `Params` have the size that the host writes, and no file is an orphan.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use naga::{
+    AddressSpace, StorageAccess, TypeInner,
+    valid::{Capabilities, ValidationFlags, Validator},
+};
+use ocelli::{
+    config::{Activation, Mask},
+    gpu::Shader,
+    kernels::*,
+    quant::Format,
+};
+
+fn vector(len: u32) -> VectorRef {
+    VectorRef { id: WeightId(0), len }
+}
+
+/// Every kernel in every variant.
+fn kernels() -> Vec<Box<dyn Kernel>> {
+    let (a, b, c) = (ActId(0), ActId(1), ActId(2));
+    let rows = Rows::PerItem(3);
+    let mut all: Vec<Box<dyn Kernel>> = vec![
+        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
+        Box::new(Normalize { x: a, y: b, dim: 8 }),
+        Box::new(Patchify { pixels: a, y: b, size: 8, patch: 4, scale: [1.0; 3], shift: [0.0; 3] }),
+        Box::new(Resize {
+            source: a,
+            table: b,
+            out: c,
+            outputs: 1,
+            lines: 1,
+            taps: 1,
+            source_strides: [1; 2],
+            out_strides: [1; 2],
+            out_offset: 0,
+        }),
+    ];
+    for on in [false, true] {
+        all.push(Box::new(Assemble {
+            x: a,
+            class_token: on.then(|| vector(8)),
+            positions: vector(24),
+            y: b,
+            tokens: 3,
+        }));
+        all.push(Box::new(Pool { x: a, index: on.then_some(c), y: b, tokens: 3, dim: 8 }));
+        let mask = if on { Mask::Causal } else { Mask::None };
+        let q = Queries { act: a, len: 3, stride: 24, shared: false };
+        let kv = Keys { act: a, len: 3, stride: 24, k: 8, v: 16 };
+        all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
+    }
+    for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
+        all.push(Box::new(Similarity {
+            images: a,
+            texts: b,
+            y: c,
+            pictures: 1,
+            labels: 1,
+            dim: 8,
+            scale: 1.0,
+            bias: 0.0,
+            rule,
+        }));
+    }
+    for format in [Format::F32, Format::F16, Format::Q8] {
+        for cols in [8, 7] {
+            for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+                for on in [false, true] {
+                    all.push(Box::new(Matmul {
+                        x: Operand::Act(a),
+                        weight: MatrixRef { id: WeightId(0), format, rows: 4, cols },
+                        bias: on.then(|| vector(4)),
+                        y: b,
+                        rows,
+                        activation,
+                        accumulate: on,
+                    }));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Why a shader does not fit its host half.
+fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
+    let source = shader.source();
+    let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
+    // No capability beyond WebGPU's defaults; `unpack2x16float` is core WGSL, and naga names it for old OpenGL's sake.
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(&source))?;
+    let mut constants = naga::back::PipelineConstants::default();
+    for (name, value) in &shader.overrides {
+        if !module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name)) {
+            return Err(format!("override {name}: not in the shader"));
+        }
+        constants.insert((*name).to_string(), *value);
+    }
+    naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants).map_err(|e| e.to_string())?;
+
+    let mut groups: [Vec<(u32, AddressSpace, String)>; 2] = Default::default();
+    for (_, variable) in module.global_variables.iter() {
+        if let Some(binding) = &variable.binding {
+            let name = variable.name.clone().unwrap_or_default();
+            groups[binding.group as usize].push((binding.binding, variable.space, name));
+        }
+    }
+    groups.iter_mut().for_each(|g| g.sort_by_key(|(binding, _, _)| *binding));
+    let [first, second] = &groups;
+    if !groups.iter().all(|g| g.iter().zip(0..).all(|((binding, _, _), at)| *binding == at)) {
+        return Err(format!("bindings: expected 0, 1, 2, …, found {groups:?}"));
+    }
+    if first.len() != kernel.operands().len() + 1 {
+        return Err(format!(
+            "group 0: the host binds {} buffers, the shader has {first:?}",
+            kernel.operands().len() + 1
+        ));
+    }
+    let scales = kernel.matrix().map_or(0, |m| 1 + usize::from(m.format == Format::Q8));
+    if second.len() != scales {
+        return Err(format!("group 1: the host binds {scales} buffers, the shader has {second:?}"));
+    }
+    let writes = |space: &AddressSpace| matches!(space, AddressSpace::Storage { access } if access.contains(StorageAccess::STORE));
+    let last = first.len() - 1;
+    for (at, (_, space, name)) in first.iter().enumerate() {
+        let fits = match at {
+            0 => *space == AddressSpace::Uniform && name == "params",
+            _ => matches!(space, AddressSpace::Storage { .. }) && writes(space) == (at == last),
+        };
+        if !fits {
+            return Err(format!(
+                "group 0, binding {at}: expected params first, inputs read, the output last, found {name} {space:?}"
+            ));
+        }
+    }
+    let params =
+        module.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("params")).expect("checked above").1;
+    let TypeInner::Struct { span, .. } = module.types[params.ty].inner else {
+        return Err("params: expected a struct".into());
+    };
+    let written = kernel.params(2).len() as u32;
+    if span != written {
+        return Err(format!("params: the shader reads {span} bytes, the host writes {written}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_variant_keeps_the_contract() {
+    for kernel in kernels() {
+        let shader = kernel.shader();
+        if let Err(why) = check(kernel.as_ref(), &shader) {
+            panic!("{}: {why}", shader.key());
+        }
+    }
+}
+
+#[test]
+fn the_checker_rejects_what_breaks_the_contract() {
+    let kernel =
+        LayerNorm { x: ActId(0), weight: vector(8), bias: vector(8), y: ActId(1), rows: Rows::PerItem(1), eps: 0.0 };
+    let good = kernel.shader();
+    let with = |from: &str, to: &str| {
+        let text = good.source();
+        assert!(text.contains(from), "{from}");
+        let file: &'static str = Box::leak(text.replace(from, to).into_boxed_str());
+        check(&kernel, &Shader { files: vec![file], ..good.clone() })
+    };
+    assert!(with("x[start + d] - mean", "x[start + d] - mean").is_ok());
+    for (from, to) in [
+        ("let mean =", "let mean 1 ="),
+        ("    eps: f32,\n", "    eps: f32,\n    more: u32,\n"),
+        ("@binding(4)", "@binding(5)"),
+        ("var<storage, read> weight", "var<storage, read_write> weight"),
+        ("var<storage, read_write> y", "var<storage, read> y"),
+        ("@group(0) @binding(3) var<storage, read> bias: array<f32>;", ""),
+    ] {
+        assert!(with(from, to).is_err(), "{from} -> {to}");
+    }
+    let unknown = kernel.shader().with("NO_SUCH_OVERRIDE", 1);
+    assert!(check(&kernel, &unknown).is_err());
+}
+
+fn wgsl(folder: &Path) -> BTreeSet<String> {
+    let files = fs::read_dir(folder).expect("a folder").flatten().map(|e| e.path());
+    files
+        .filter(|p| p.extension().is_some_and(|e| e == "wgsl"))
+        .map(|p| fs::read_to_string(p).expect("a file"))
+        .collect()
+}
+
+#[test]
+fn no_file_is_an_orphan_and_each_says_what_it_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let on_disk: BTreeSet<String> = wgsl(&root).union(&wgsl(&root.join("lib"))).cloned().collect();
+    let used: BTreeSet<String> = kernels().iter().flat_map(|k| k.shader().files).map(ToString::to_string).collect();
+    assert_eq!(on_disk.len(), used.len(), "shader files on disk and in kernels");
+    assert_eq!(on_disk, used);
+    for file in &used {
+        assert!(file.starts_with("// "), "the first line says the formula: {}", &file[..60.min(file.len())]);
+        for line in file.lines().filter(|l| l.contains("@group(") && l.contains("storage")) {
+            assert!(line.contains("; ") && line.contains("//"), "a binding's line ends with its shape: {line}");
+        }
+    }
+}
