@@ -96,7 +96,8 @@ fn old_position_ids_are_no_surplus() {
 
 #[test]
 fn broken_files_say_so() {
-    let cases: [(&str, fn(&mut Vec<u8>)); 6] = [
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(&str, Damage); 6] = [
         ("empty", |w| w.clear()),
         ("cut off", |w| w.truncate(w.len() - 1)),
         ("too long", |w| w.push(0)),

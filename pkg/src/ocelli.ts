@@ -75,7 +75,7 @@ export class Ocelli {
     const { onProgress, format = "none", wasmUrl, powerPreference = "", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
-      requireWebGpu();
+      await requireWebGpu();
       const base = new URL(folder, baseUrl());
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
@@ -216,14 +216,19 @@ async function embedPicture(engine: Engine, image: ImageInput): Promise<Float32A
   }
 }
 
-function requireWebGpu(): void {
+async function requireWebGpu(): Promise<void> {
   if (globalThis.isSecureContext === false) {
     throw new OcelliError("insecure-context", "WebGPU needs a secure page: serve it over https, or from localhost.");
   }
-  if (!("gpu" in (globalThis.navigator ?? {}))) {
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: { requestAdapter(): Promise<unknown> } };
+  if (!gpu) {
+    throw new OcelliError("no-webgpu", "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox.");
+  }
+  // Asked here first, because wgpu's own words for an absent adapter help nobody.
+  if (!(await gpu.requestAdapter())) {
     throw new OcelliError(
       "no-webgpu",
-      "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox, and check that graphics acceleration is on.",
+      "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
     );
   }
 }

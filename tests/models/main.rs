@@ -4,6 +4,7 @@
 mod common;
 mod golden;
 #[path = "../../src/bin/ocelli/picture.rs"]
+#[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
 mod reference;
 mod right;
@@ -12,11 +13,12 @@ mod wrong;
 use libtest_mimic::{Arguments, Trial};
 
 type Outcome = Result<(), libtest_mimic::Failed>;
+type Test = fn(&str) -> Outcome;
 
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, fn(&str) -> Outcome); 8] = [
+    let tests: [(&str, Test); 8] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),

@@ -7,14 +7,12 @@ use ocelli::{
 };
 
 use crate::{
-    Outcome,
+    Outcome, Test,
     common::distance,
     golden::{draw, embed_images, embed_texts, golden, lossless, open, session, session_with, words},
 };
 
 const BOUND: f64 = 0.001;
-
-type Test = fn(&str) -> Outcome;
 
 pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
     let mut tests: Vec<(&'static str, Test)> = vec![
