@@ -65,7 +65,7 @@ impl Preprocessor {
     pub(super) fn parse(bytes: &[u8], family: Family) -> Result<Self> {
         let file: File = json(NAME, bytes)?;
         let (mean, std) = match family {
-            Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_58, 0.275_777_1]),
+            Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
             Family::Siglip => ([0.5; 3], [0.5; 3]),
         };
         if file.do_resize == Some(false) || file.do_rescale == Some(false) {
