@@ -30,12 +30,12 @@ export async function download(
       }),
     );
   } catch (error) {
+    stop.abort();
     if (signal?.aborted) throw aborted(error);
     if (error instanceof OcelliError) throw error;
     throw new OcelliError("not-found", `${folder}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
-    stop.abort();
   }
 }
 

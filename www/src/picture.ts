@@ -3,7 +3,7 @@ import { byId, make } from "./dom.ts";
 
 export type Picked = (image: ImageInput) => void;
 
-const samples = ["octopus", "dog", "rocket", "pizza", "castle", "bicycle", "guitar", "umbrella"];
+const samples = ["octopus", "dog", "rocket", "pizza", "castle", "bicycle", "guitar", "cactus"];
 
 const stage = byId("stage", "div");
 const group = byId("samples", "div");

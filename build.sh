@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# The one entry point: ./build.sh VERB. Without a verb it prints the verbs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly TOOLS="$PWD/target/tools"
+readonly WASM=target/wasm32-unknown-unknown/wasm/ocelli.wasm
+readonly MOST_BYTES=900000
+
+usage() {
+  cat <<'TEXT'
+./build.sh VERB
+  demo           build everything and serve the page; --check opens it in a browser and checks its answers
+  test           all tests; --full also runs what takes long
+  check          format, lints, docs, import direction, types
+  pkg            the npm package, in pkg/
+  size           what a browser downloads; fails at 0.9 MB
+  setup          install everything that the other verbs need
+TEXT
+}
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+# Runs a stage and says how long it took.
+stage() {
+  local name=$1 start=$SECONDS
+  shift
+  say "$name"
+  "$@"
+  printf -- '-- %s: %d s\n' "$name" $((SECONDS - start))
+}
+
+need() { command -v "$1" >/dev/null || fail "expected $1, found none: $2"; }
+
+need_rust() { need cargo "install Rust from https://rustup.rs"; }
+
+need_node() {
+  need node "install Node.js 20 or later from https://nodejs.org"
+  need npm "install npm, which comes with Node.js"
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge 20 ] || fail "expected Node.js 20 or later, found $(node --version)"
+}
+
+# npm packages of a folder, as its lock file has them; skipped while the lock file is the one installed last.
+npm_install() {
+  local stamp="$1/node_modules/.installed"
+  cmp -s "$1/package-lock.json" "$stamp" && return
+  # Install scripts only download browsers and the like, which nothing here needs.
+  npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund
+  cp "$1/package-lock.json" "$stamp"
+}
+
+setup_wasm() {
+  need_rust
+  need_node
+  if ! [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    need rustup "or add the target wasm32-unknown-unknown to your Rust by other means"
+    rustup target add wasm32-unknown-unknown
+  fi
+  local version
+  version=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
+  if [ "$("$TOOLS/bin/wasm-bindgen" --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
+    # Outside the crate's own target folder, so that the tool's build does not mix with ours.
+    cargo install wasm-bindgen-cli --version "=$version" --root "$TOOLS" --target-dir "$TOOLS/build"
+    rm -rf "$TOOLS/build"
+  fi
+  npm_install pkg
+}
+
+browser() {
+  local name
+  for name in ${CHROMIUM:+"$CHROMIUM"} chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" && return
+  done
+  return 1
+}
+
+# Debian packages, if this may be done here.
+apt_install() {
+  command -v apt-get >/dev/null || return 1
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || return 1
+    sudo=(sudo -n)
+  fi
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+setup_browser() {
+  need_node
+  npm_install tests/web
+  browser >/dev/null && return
+  apt_install chromium || echo "No browser: install Chromium, or set CHROMIUM to one. Browser tests are SKIPPED without."
+}
+
+setup_gpu() {
+  local found
+  found=$(find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name '*.json' 2>/dev/null | head -n 1)
+  [ "$(uname)" != Linux ] || [ -n "$found" ] || apt_install mesa-vulkan-drivers libvulkan1 ||
+    echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
+}
+
+pkg() {
+  setup_wasm
+  cargo build --quiet --lib --profile wasm --target wasm32-unknown-unknown --no-default-features
+  # wasm-opt takes half a minute: only for what it has not seen.
+  local seen=target/wasm-opt.sum sum
+  sum=$(cat "$WASM" build.sh | cksum)
+  if [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f pkg/wasm/ocelli_bg.wasm ]; then
+    "$TOOLS/bin/wasm-bindgen" --target web --remove-producers-section --out-dir pkg/wasm --out-name ocelli "$WASM"
+    # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
+    node pkg/node_modules/binaryen/bin/wasm-opt -Oz --strip-debug \
+      --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
+      --enable-mutable-globals --enable-reference-types --enable-multivalue \
+      pkg/wasm/ocelli_bg.wasm -o pkg/wasm/ocelli_bg.wasm
+    echo "$sum" >"$seen"
+  fi
+  npm run --silent --prefix pkg build
+  cp LICENSE-MIT LICENSE-APACHE pkg/
+}
+
+gzipped() { cat "$@" | gzip -9 | wc -c; }
+
+size() {
+  [ -f pkg/wasm/ocelli_bg.wasm ] || pkg
+  local wasm js total
+  wasm=$(gzipped pkg/wasm/ocelli_bg.wasm)
+  js=$(gzipped pkg/wasm/ocelli.js pkg/dist/*.js)
+  total=$((wasm + js))
+  printf 'wasm   %7d bytes gzipped\nJS     %7d bytes gzipped\ntotal  %7d bytes, expected less than %d\n' \
+    "$wasm" "$js" "$total" "$MOST_BYTES"
+  [ "$total" -lt "$MOST_BYTES" ] || fail "the package has grown beyond its limit"
+}
+
+site() {
+  pkg
+  npm_install www
+  npm run --silent --prefix www build
+}
+
+demo() {
+  if [ "${1:-}" = --check ]; then
+    setup_browser
+    site
+    node tests/web/demo.mjs
+    return
+  fi
+  site
+  echo "The page is ready; Ctrl+C ends it."
+  npm run --silent --prefix www preview
+}
+
+check() {
+  setup_wasm
+  npm_install www
+  npm_install tests/web
+  stage "format" cargo fmt --check
+  stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
+  stage "lints, wasm32" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features -- -D warnings
+  stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib
+  stage "import direction" cargo test --quiet --test architecture
+  # The package's types are made from the wasm module's, the page's from the package's.
+  stage "package" pkg
+  stage "types of the page" npm run --silent --prefix www check
+  find tests/web -name '*.mjs' -not -path '*/node_modules/*' -exec node --check {} \;
+}
+
+tests() {
+  [ "${1:-}" != --full ] || export OCELLI_FULL=1
+  setup_gpu
+  # Silences a Mesa layer that complains about a missing desktop.
+  export NODEVICE_SELECT=1
+  stage "Rust tests" cargo test --quiet --no-fail-fast
+  setup_browser
+  stage "package" pkg
+  stage "size" size
+  stage "package in the browser" node tests/web/package.mjs
+  stage "demo page in the browser" demo --check
+}
+
+setup() {
+  setup_wasm
+  npm_install www
+  setup_browser
+  setup_gpu
+}
+
+case "${1:-}" in
+  demo) demo "${@:2}" ;;
+  test) need_rust && tests "${@:2}" ;;
+  check | pkg | size | setup) "$1" ;;
+  *) usage && exit 2 ;;
+esac

@@ -1,0 +1,117 @@
+// How the package behaves around its numbers: import, types, progress, many calls at once.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { different, largest } from "../lib/report.mjs";
+import { lossless } from "../lib/fixtures.mjs";
+
+export async function use({ page, report, fixtures, site, files, root }) {
+  contents({ report, files });
+  inNode({ report, site });
+  types({ report, site, root });
+  await progress({ page, report });
+  await together({ page, report, fixtures });
+}
+
+function contents({ report, files }) {
+  const group = report.group("files in the tarball");
+  const needed = ["dist/index.js", "dist/index.d.ts", "package.json", "wasm/ocelli.js", "wasm/ocelli.d.ts", "wasm/ocelli_bg.wasm"];
+  const missing = (list) => needed.filter((name) => !list.includes(name));
+  group.same("what is needed", missing(files), []);
+  group.same("what is not", files.filter((name) => /^src|node_modules|\.ts$/.test(name) && !name.endsWith(".d.ts")), []);
+  group.rejects("a tarball without wasm", missing(files.filter((name) => !name.endsWith(".wasm"))), []);
+}
+
+/** Server-side rendering: importing does nothing, loading says what is missing. */
+function inNode({ report, site }) {
+  const group = report.group("imported by plain Node");
+  const script = (last) => `
+    const before = Object.keys(globalThis).length;
+    const { Ocelli, OcelliError } = await import("ocelli");
+    const added = Object.keys(globalThis).length - before;
+    const code = await Ocelli.load("https://example.invalid/").catch((e) => e instanceof OcelliError ? e.code : String(e));
+    console.log(JSON.stringify({ added, code })); ${last}`;
+  const run = (last = "") =>
+    execFileSync(process.execPath, ["--input-type=module", "-e", script(last)], { cwd: site.folder, encoding: "utf8", stdio: "pipe" });
+  const expected = '{"added":0,"code":"no-webgpu"}\n';
+  group.same("output", run(), expected);
+  group.rejects("a module that talks", run("console.log('hello')"), expected);
+}
+
+const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput } from "ocelli";
+export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
+  const model = await Ocelli.load("/models/", { onProgress: ({ phase, loaded, total }) => console.log(phase, loaded / total), signal });
+  const v: Float32Array = await model.embedImage(image);
+  const t: Float32Array = await model.embedText("a cat");
+  console.log(v.length === t.length, model.info.adapter);
+  try {
+    return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
+  } catch (error) {
+    if (error instanceof OcelliError && error.code === "bad-image") return undefined;
+    throw error;
+  } finally {
+    model.dispose();
+  }
+}
+`;
+
+/** The shipped types, as a strict TypeScript project meets them. */
+function types({ report, site, root }) {
+  const group = report.group("types of the package");
+  const tsc = (source) => {
+    writeFileSync(join(site.folder, "consumer.ts"), source);
+    const options = ["--noEmit", "--strict", "--target", "ES2022", "--module", "ES2022", "--moduleResolution", "bundler"];
+    const lib = ["--lib", "ES2022,DOM,DOM.Iterable,ESNext.Disposable", "--types", ""];
+    const program = join(root, "pkg", "node_modules", "typescript", "bin", "tsc");
+    try {
+      return execFileSync(process.execPath, [program, ...options, ...lib, "consumer.ts"], { cwd: site.folder, encoding: "utf8" });
+    } catch (error) {
+      return error.stdout;
+    }
+  };
+  group.same("a program that uses it", tsc(CONSUMER), "");
+  group.rejects("a program that misuses it", tsc(CONSUMER.replace('"softmax"', '"softest"')), "");
+}
+
+/** Problems of a list of steps: order, growth, and the end of each phase. */
+function faults(steps) {
+  const found = [];
+  for (const phase of ["download", "prepare"]) {
+    const mine = steps.filter((step) => step.phase === phase);
+    const last = mine.at(-1);
+    if (!last || last.loaded !== last.total || last.total <= 0) found.push(`${phase} ends at ${last?.loaded} of ${last?.total}`);
+    if (mine.some((step, i) => i > 0 && step.loaded < mine[i - 1].loaded)) found.push(`${phase} goes back`);
+    if (mine.some((step) => step.total > 0 && step.loaded > step.total)) found.push(`${phase} exceeds its total`);
+  }
+  if (steps.some((step, i) => i > 0 && step.phase === "download" && steps[i - 1].phase === "prepare")) found.push("out of order");
+  return found;
+}
+
+async function progress({ page, report }) {
+  const group = report.group("progress");
+  for (const folder of ["/fixtures/clip/", "/gzip/fixtures/clip/", "/fixtures/siglip-bf16"]) {
+    const { progress, info } = await page.evaluate((f) => web.load("progress", f), folder);
+    group.same(folder, faults(progress), []);
+    const downloaded = progress.findLast((step) => step.phase === "download");
+    group.holds(`${folder}: info.downloadBytes`, info.downloadBytes === downloaded.loaded, info.downloadBytes);
+    group.rejects(`${folder}: reversed`, faults([...progress].reverse()), []);
+    group.rejects(`${folder}: cut`, faults(progress.slice(0, -1)), []);
+  }
+  await page.evaluate(() => web.dispose("progress"));
+}
+
+/** Calls that overlap give what they give one by one. */
+async function together({ page, report, fixtures }) {
+  const group = report.group("twelve pictures at once", largest, 1e-6);
+  for (const model of ["clip", "siglip"]) {
+    await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), model);
+    const names = Object.keys(fixtures.golden(model).images).slice(0, 12);
+    const pictures = names.map((name) => ({ url: `/fixtures/images/${name}` }));
+    const single = [];
+    for (const picture of pictures) single.push(await page.evaluate(([m, p]) => web.embedImage(m, p), [model, picture]));
+    const found = await page.evaluate(([m, p]) => web.embedImages(m, p), [model, pictures]);
+    names.forEach((name, i) => group.same(`${model}: ${name}`, found[i], single[i]));
+    group.rejects(`${model}: another picture's`, found[0], single[1]);
+    group.holds("twelve pictures", names.length === 12, names.length);
+  }
+}

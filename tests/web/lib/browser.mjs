@@ -1,0 +1,61 @@
+// Chromium with WebGPU on its software adapter, so that every machine computes the same.
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const places = [
+  ...(process.env.PATH ?? "").split(delimiter).flatMap((folder) => names.map((name) => join(folder, name))),
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+const quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export function findChromium() {
+  return process.env.CHROMIUM || places.find((place) => existsSync(place));
+}
+
+/** Starts the browser; undefined where there is none. `more` are further arguments. */
+export async function start(more = []) {
+  const executablePath = findChromium();
+  if (!executablePath) return undefined;
+  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...quiet, ...more];
+  return chromium.launch({ executablePath, headless: true, args });
+}
+
+/** What the browser calls its adapter; undefined where it gives none. Asked on a page of `url`, which must be secure. */
+export async function adapterName(browser, url) {
+  const page = await browser.newPage();
+  try {
+    await page.goto(url);
+    return await page.evaluate(async () => {
+      const adapter = await navigator.gpu?.requestAdapter();
+      if (!adapter) return undefined;
+      const { description, vendor, architecture } = adapter.info;
+      return description || `${vendor} ${architecture}`;
+    });
+  } finally {
+    await page.close();
+  }
+}
+
+/** Everything that a page complains about, in words: console errors and warnings, uncaught errors, failed requests. */
+export function listen(page) {
+  const complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) {
+      complaints.push(`console ${message.type()}: ${message.text()} (${message.location().url})`);
+    }
+  });
+  page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
+  page.on("requestfailed", (request) => complaints.push(`request failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on("crash", () => complaints.push("the page crashed"));
+  return complaints;
+}
+
+/** Ends the program where something is missing: SKIPPED, which REQUIRE_GPU=1 makes a failure. */
+export function skipAll(why) {
+  console.log(`SKIPPED: ${why}`);
+  if (process.env.REQUIRE_GPU === "1") console.log("FAIL: REQUIRE_GPU=1 allows no skipping");
+  process.exit(process.env.REQUIRE_GPU === "1" ? 1 : 0);
+}

@@ -1,0 +1,41 @@
+// The same crate on the command line, where it has been built.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readPng } from "./fixtures.mjs";
+
+/** Runs `ocelli --json …` and reads its answer. */
+export class Native {
+  constructor(program) {
+    this.program = program;
+    this.exists = existsSync(program);
+    this.missing = `no ${program}: run cargo build first`;
+  }
+
+  run(...args) {
+    const options = { encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] };
+    return JSON.parse(execFileSync(this.program, ["--json", ...args], options));
+  }
+
+  embedImages(model, files) {
+    return this.run("embed", "--model", model, ...files).embeddings;
+  }
+
+  embedTexts(model, texts) {
+    return this.run("embed", "--model", model, ...texts.map((text) => `--text=${text}`)).embeddings;
+  }
+
+  /** The square that the tower sees; `picture` is a path or the bytes of a file. */
+  preprocess(model, picture) {
+    const folder = mkdtempSync(join(tmpdir(), "ocelli-"));
+    try {
+      const file = typeof picture === "string" ? picture : join(folder, "picture");
+      if (file !== picture) writeFileSync(file, picture);
+      this.run("preprocess", "--model", model, file, join(folder, "square.png"));
+      return readPng(join(folder, "square.png"));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// Checks in groups, one printed line per group. A group without a check, or that never met a wrong answer, fails.
+
+/** How many entries differ; all of them if the lengths do. */
+export function different(actual, expected) {
+  if (actual.length !== expected.length) return Math.max(actual.length, expected.length);
+  let count = 0;
+  for (let i = 0; i < actual.length; i++) if (actual[i] !== expected[i]) count++;
+  return count;
+}
+
+/** Largest absolute difference; infinite if the lengths differ or a number is not finite. */
+export function largest(actual, expected) {
+  let worst = actual.length === expected.length && actual.length > 0 ? 0 : Infinity;
+  for (let i = 0; i < actual.length; i++) {
+    const difference = Math.abs(actual[i] - expected[i]);
+    if (!(difference <= worst)) worst = Number.isNaN(difference) ? Infinity : difference;
+  }
+  return worst;
+}
+
+/** Euclidean distance; infinite as above. */
+export function distance(actual, expected) {
+  if (largest(actual, expected) === Infinity) return Infinity;
+  return Math.hypot(...actual.map((x, i) => x - expected[i]));
+}
+
+export class Report {
+  failed = 0;
+  skipped = 0;
+  #open;
+  #beside = [];
+
+  /** Starts a group. `measure` gives 0 for equal answers; up to `bound` is accepted. */
+  group(title, measure = different, bound = 0) {
+    this.end();
+    this.#open = new Group(this, title, measure, bound);
+    return this.#open;
+  }
+
+  /** A second group beside the open one; it prints when the open one has. */
+  beside(title, measure = different, bound = 0) {
+    this.#beside.push(new Group(this, title, measure, bound));
+    return this.#beside.at(-1);
+  }
+
+  /** A line that asserts nothing. */
+  note(title, text) {
+    this.end();
+    console.log(`      ${title.padEnd(WIDTH)} ${text}`);
+  }
+
+  skip(title, why) {
+    this.end();
+    this.skipped++;
+    console.log(`skip  ${title.padEnd(WIDTH)} SKIPPED: ${why}`);
+  }
+
+  end() {
+    for (const group of [this.#open, ...this.#beside]) group?.end();
+    this.#open = undefined;
+    this.#beside = [];
+  }
+}
+
+const WIDTH = 46;
+
+class Group {
+  #checks = 0;
+  #rejected = 0;
+  #worst = 0;
+  #problems = [];
+
+  constructor(report, title, measure, bound) {
+    Object.assign(this, { report, title, measure, bound });
+  }
+
+  /** The answer must be right. */
+  same(name, actual, expected) {
+    const deviation = this.measure(actual, expected);
+    this.#checks++;
+    this.#worst = Math.max(this.#worst, deviation);
+    if (!(deviation <= this.bound)) {
+      const what = this.bound === 0 ? `${deviation} of ${expected.length} differ` : `${deviation} is over ${this.bound}`;
+      this.#problems.push(`${name}: ${what}: expected ${brief(expected)}, found ${brief(actual)}`);
+    }
+    return deviation;
+  }
+
+  /** The checker itself on trial: it must reject this answer. */
+  rejects(name, actual, wrong) {
+    if (this.measure(actual, wrong) > this.bound) this.#rejected++;
+    else this.#problems.push(`${name}: a wrong answer was accepted`);
+  }
+
+  /** Anything else that must hold beside the answers. */
+  holds(name, condition, found = "") {
+    if (!condition) this.#problems.push(`${name}${found === "" ? "" : `: found ${found}`}`);
+  }
+
+  end() {
+    if (this.#checks === 0) this.#problems.push("nothing was checked");
+    if (this.#rejected === 0) this.#problems.push("the checker has not met a wrong answer");
+    const bound = this.bound === 0 ? "equal" : `within ${precise(this.bound)}, at most ${precise(this.#worst)}`;
+    const count = `${this.#checks} ${bound}; ${this.#rejected} wrong rejected`;
+    console.log(`${this.#problems.length ? "FAIL " : "ok   "} ${this.title.padEnd(WIDTH)} ${count}`);
+    for (const problem of this.#problems.slice(0, 8)) console.log(`        ${problem}`);
+    if (this.#problems.length > 8) console.log(`        and ${this.#problems.length - 8} more`);
+    if (this.#problems.length) this.report.failed++;
+  }
+}
+
+/** "3.1e-7", "0.05". */
+export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
+
+function brief(value) {
+  const text = typeof value === "string" ? value : JSON.stringify([...value].slice(0, 8));
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

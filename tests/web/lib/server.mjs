@@ -1,0 +1,63 @@
+// A static server on 127.0.0.1, with the few ways of being broken that the tests need.
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { gzipSync } from "node:zlib";
+
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+  ".webp": "image/webp",
+  ".svg": "image/svg+xml",
+};
+
+/**
+ * Serves folders: `mounts` maps "/prefix/" to a path on disk. Also, for a folder mounted at /x/:
+ * /gzip/x/… compresses (no usable length), /cut/x/… ends .safetensors files halfway, and /app/… answers with a page, as
+ * servers of single-page apps do where a file is missing.
+ */
+export async function serve(mounts) {
+  const server = createServer((request, response) => {
+    answer(mounts, decodeURIComponent(new URL(request.url, "http://x").pathname), response).catch((error) => {
+      response.writeHead(error.code === "ENOENT" ? 404 : 500).end(String(error.code));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  return {
+    port,
+    url: `http://127.0.0.1:${port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+async function answer(mounts, path, response) {
+  const [, mode, rest] = /^\/(gzip|cut|app)(\/.*)$/.exec(path) ?? [, "", path];
+  if (mode === "app") return response.writeHead(200, { "content-type": types[".html"] }).end("<!doctype html>An app");
+  const prefix = Object.keys(mounts).find((prefix) => rest.startsWith(prefix));
+  const inside = prefix && normalize(rest.slice(prefix.length));
+  if (!prefix || inside.startsWith("..")) return response.writeHead(404).end("not here");
+  const file = join(mounts[prefix], inside);
+  const size = (await stat(file)).size;
+  const headers = { "content-type": types[extname(file)] ?? "application/octet-stream", "cache-control": "no-store" };
+  if (mode === "gzip") {
+    response.writeHead(200, { ...headers, "content-encoding": "gzip" }).end(gzipSync(await readFile(file)));
+    return;
+  }
+  if (mode === "cut" && file.endsWith(".safetensors")) {
+    response.writeHead(200, headers).end((await readFile(file)).subarray(0, size >> 1));
+    return;
+  }
+  response.writeHead(200, { ...headers, "content-length": size });
+  createReadStream(file).pipe(response);
+}

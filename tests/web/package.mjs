@@ -1,0 +1,87 @@
+// Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
+// (tests/fixtures) and with the native program.
+//   node package.mjs [PART…]      numbers, inputs, use, errors; all of them by default
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { errors } from "./groups/errors.mjs";
+import { inputs } from "./groups/inputs.mjs";
+import { numbers } from "./groups/numbers.mjs";
+import { use } from "./groups/use.mjs";
+import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
+import { Fixtures, models } from "./lib/fixtures.mjs";
+import { install } from "./lib/install.mjs";
+import { Native } from "./lib/native.mjs";
+import { Report } from "./lib/report.mjs";
+import { serve } from "./lib/server.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "..", "..");
+const target = process.env.CARGO_TARGET_DIR || join(root, "target");
+
+/** The folder with the installed package, served at /site/; tests put their own files beside it. */
+const site = {
+  folder: join(target, "web", "site"),
+  path: (name) => join(site.folder, name),
+  url: (name) => `/site/${name}`,
+  write(name, make) {
+    if (!existsSync(site.path(name))) writeFileSync(site.path(name), make());
+    return name;
+  },
+};
+
+const everyPart = {
+  numbers: async (test) => {
+    for (const model of models) await numbers({ ...test, model });
+  },
+  inputs,
+  use,
+  errors,
+};
+const parts = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(everyPart);
+
+async function main() {
+  const browser = await start(["--host-resolver-rules=MAP insecure.test 127.0.0.1"]);
+  if (!browser) skipAll("no Chromium: ./build.sh setup installs it, or set CHROMIUM to its path");
+  const files = install(join(root, "pkg"), site.folder);
+  const fixtures = new Fixtures(join(root, "tests", "fixtures"));
+  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder };
+  const [server, other] = [await serve(mounts), await serve(mounts)];
+  server.page = `${server.url}page/index.html`;
+  const report = new Report();
+  try {
+    const adapter = await adapterName(browser, server.page);
+    if (!adapter) skipAll(`${findChromium()} gives no WebGPU adapter`);
+    console.log(`Chromium ${browser.version()}, WebGPU adapter ${adapter}`);
+    await run({ browser, server, other, site, files, fixtures, report, root });
+  } finally {
+    await browser.close();
+    server.close();
+    other.close();
+  }
+  report.end();
+  if (report.skipped && process.env.REQUIRE_GPU === "1") report.failed += report.skipped;
+  console.log(report.failed ? `${report.failed} groups failed` : "all groups passed");
+  process.exitCode = report.failed ? 1 : 0;
+}
+
+async function run(test) {
+  const native = new Native(join(target, "debug", "ocelli"));
+  const page = await test.browser.newPage();
+  const complaints = listen(page);
+  await page.goto(test.server.page);
+  for (const part of parts) {
+    if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
+    await everyPart[part]({ ...test, native, page });
+  }
+  const group = test.report.group("console and network of the page");
+  group.same("complaints", [...complaints], []);
+  for (const trouble of ["console.error('x')", "console.warn('x')", "setTimeout(() => { throw new Error('x') })"]) {
+    complaints.length = 0;
+    await page.evaluate(trouble);
+    await page.waitForTimeout(50);
+    group.rejects(trouble, [...complaints], []);
+  }
+}
+
+await main();

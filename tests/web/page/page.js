@@ -1,0 +1,153 @@
+// The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
+import { Ocelli, OcelliError } from "ocelli";
+
+const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
+const models = new Map();
+
+const blob = async (url) => (await fetch(url)).blob();
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+function element(url) {
+  const image = new Image();
+  image.src = url;
+  return image;
+}
+
+async function drawn(canvas, image) {
+  const bitmap = image instanceof HTMLImageElement ? image : await createImageBitmap(image, EXACT);
+  Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return canvas;
+}
+
+async function video(canvas) {
+  const element = Object.assign(document.createElement("video"), { muted: true, srcObject: canvas.captureStream(30) });
+  await element.play();
+  return element;
+}
+
+/** One picture in each form that the package takes. */
+const forms = {
+  Blob: (url) => blob(url),
+  File: async (url) => new File([await blob(url)], "picture"),
+  ImageBitmap: async (url) => createImageBitmap(await blob(url), EXACT),
+  ImageData: (_, { width, height, base64 }) => new ImageData(new Uint8ClampedArray(bytesOf(base64)), width, height),
+  HTMLImageElement: (url) => element(url),
+  HTMLCanvasElement: async (url) => drawn(document.createElement("canvas"), await blob(url)),
+  OffscreenCanvas: async (url) => drawn(new OffscreenCanvas(1, 1), await blob(url)),
+  VideoFrame: (_, { width, height, base64 }) =>
+    new VideoFrame(bytesOf(base64), { format: "RGBA", codedWidth: width, codedHeight: height, timestamp: 0 }),
+  HTMLVideoElement: async (url) => video(await drawn(document.createElement("canvas"), await blob(url))),
+  // Pictures that cannot be read.
+  "broken Blob": () => new Blob([new Uint8Array([137, 80, 78, 71, 1, 2, 3])], { type: "image/png" }),
+  "text Blob": () => new Blob(["no picture"]),
+  "closed ImageBitmap": async (url) => {
+    const bitmap = await forms.ImageBitmap(url);
+    bitmap.close();
+    return bitmap;
+  },
+  "broken HTMLImageElement": () => element("data:image/png;base64,AAAA"),
+  "closed VideoFrame": (url, pixels) => {
+    const frame = forms.VideoFrame(url, pixels);
+    frame.close();
+    return frame;
+  },
+  "empty HTMLCanvasElement": () => Object.assign(document.createElement("canvas"), { width: 0, height: 0 }),
+  "another site's HTMLImageElement": (url) => element(url),
+  "another site's HTMLCanvasElement": async (url) => {
+    const image = element(url);
+    await image.decode();
+    return drawn(document.createElement("canvas"), image);
+  },
+  "another site's ImageBitmap": async (url) => {
+    const image = element(url);
+    await image.decode();
+    return createImageBitmap(image);
+  },
+  "a string": (url) => url,
+  nothing: () => null,
+};
+
+/** Runs `work`; an error comes back as its code and message. */
+async function attempt(work) {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    return { code: error instanceof OcelliError ? error.code : `not an OcelliError: ${error}`, message: error.message };
+  }
+}
+
+async function ask(name, method, picture) {
+  const image = await forms[picture.form ?? "Blob"](picture.url, picture.pixels);
+  const result = await models.get(name)[method](image);
+  return result instanceof ImageData
+    ? { width: result.width, height: result.height, base64: toBase64(result.data) }
+    : Array.from(result);
+}
+
+function toBase64(bytes) {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(text);
+}
+
+globalThis.web = {
+  attempt,
+  /** Loads a model under a name; returns its info and the progress it reported. */
+  async load(name, folder, options = {}) {
+    const progress = [];
+    models.get(name)?.dispose();
+    const model = await Ocelli.load(folder, { ...options, onProgress: (step) => progress.push(step) });
+    models.set(name, model);
+    return { info: model.info, progress };
+  },
+  /** Loads with a signal that fires at the first report of `phase`, or before the call. */
+  async loadAborted(folder, phase) {
+    const stop = new AbortController();
+    if (!phase) stop.abort();
+    const onProgress = (step) => step.phase === phase && stop.abort();
+    const model = await Ocelli.load(folder, { signal: stop.signal, onProgress });
+    model.dispose();
+  },
+  preprocess: (name, picture) => ask(name, "preprocess", picture),
+  embedImage: (name, picture) => ask(name, "embedImage", picture),
+  /** All at once. */
+  embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),
+  embedText: async (name, text) => Array.from(await models.get(name).embedText(text)),
+  tokenize: async (name, text) => Array.from(await models.get(name).tokenize(text)),
+  /** With the results' own order; the tests sort. */
+  async classify(name, picture, labels, options) {
+    const image = await forms[picture.form ?? "Blob"](picture.url, picture.pixels);
+    return models.get(name).classify(image, labels, options);
+  },
+  /** Whether the browser itself turns this file; it is wider than high as it lies. */
+  turns: async (url) => {
+    const bitmap = await createImageBitmap(await blob(url), EXACT);
+    return bitmap.height > bitmap.width;
+  },
+  async keepsBitmap(name, url) {
+    const bitmap = await forms.ImageBitmap(url);
+    await models.get(name).embedImage(bitmap);
+    return bitmap.width > 0;
+  },
+  /** Disposes while a call runs, and returns that call's outcome. */
+  async disposeDuring(name, url) {
+    const image = await forms.ImageBitmap(url);
+    const running = attempt(() => models.get(name).embedImage(image));
+    models.get(name).dispose();
+    const { code, value } = await running;
+    return { code, value: value && Array.from(value) };
+  },
+  dispose: (name) => models.get(name).dispose(),
+  /** The same in a worker: module workers have no import map, so by address. */
+  inWorker: (folder, url) =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker("/page/worker.js", { type: "module" });
+      worker.onerror = (event) => reject(new Error(`worker: ${event.message}`));
+      worker.onmessage = ({ data }) => {
+        worker.terminate();
+        data.error ? reject(new Error(data.error)) : resolve(data.embedding);
+      };
+      worker.postMessage({ folder: new URL(folder, location.href).href, url: new URL(url, location.href).href });
+    }),
+};
