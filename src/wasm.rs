@@ -174,6 +174,32 @@ impl Picture {
     }
 }
 
+/// A GPU, asked for before a model is loaded onto it, so that the package can listen for its errors from the start.
+#[wasm_bindgen]
+pub struct Device {
+    gpu: Gpu,
+}
+
+#[wasm_bindgen]
+impl Device {
+    /// `power` is low-power, high-performance or anything else.
+    pub async fn request(power: String) -> std::result::Result<Device, JsValue> {
+        console_error_panic_hook::set_once();
+        let power = match power.as_str() {
+            "low-power" => Power::Low,
+            "high-performance" => Power::High,
+            _ => Power::Any,
+        };
+        Gpu::new(power).await.map(|gpu| Self { gpu }).map_err(|e| js_error(&e))
+    }
+
+    /// The `GPUDevice`.
+    #[wasm_bindgen(getter)]
+    pub fn handle(&self) -> JsValue {
+        self.gpu.js_device().map_or(JsValue::NULL, JsValue::from)
+    }
+}
+
 /// A loaded model, as the package sees it.
 #[wasm_bindgen]
 pub struct Engine {
@@ -182,20 +208,19 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16 or q8; `power` is low, high or
-    /// anything else; `progress` is called with the number of bytes read since its last call.
-    pub async fn load(
+    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16 or q8; `progress` is called with
+    /// the number of bytes read since its last call.
+    pub fn load(
+        device: Device,
         json: Vec<Uint8Array>,
         weights: Uint8Array,
-        format: String,
-        power: String,
-        progress: Function,
+        format: &str,
+        progress: &Function,
     ) -> std::result::Result<Engine, JsValue> {
-        console_error_panic_hook::set_once();
-        let session = async {
+        let session = || {
             let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
             let checkpoint = Checkpoint::new(json.map(|file| file.to_vec()), Box::new(Heap(weights)))?;
-            let format = match format.as_str() {
+            let format = match format {
                 "none" => None,
                 name => Some(
                     Format::from_name(name)
@@ -203,29 +228,18 @@ impl Engine {
                         .ok_or_else(|| Error::BadInput(format!("format: expected none, f16 or q8, found {name:?}")))?,
                 ),
             };
-            let power = match power.as_str() {
-                "low-power" => Power::Low,
-                "high-performance" => Power::High,
-                _ => Power::Any,
-            };
             let report = |bytes: u64| {
                 // A listener that throws must not stop the load.
                 let _ = progress.call1(&JsValue::NULL, &(bytes as f64).into());
             };
-            Session::load(Gpu::new(power).await?, &checkpoint, format, Some(&report))
+            Session::load(device.gpu, &checkpoint, format, Some(&report))
         };
-        session.await.map(|session| Self { session }).map_err(|e| js_error(&e))
+        session().map(|session| Self { session }).map_err(|e| js_error(&e))
     }
 
     /// Names of the files of a model folder; the tensor file is last.
     pub fn files() -> Vec<String> {
         crate::checkpoint::FILES.map(String::from).to_vec()
-    }
-
-    /// The `GPUDevice`, for its events.
-    #[wasm_bindgen(getter)]
-    pub fn device(&self) -> JsValue {
-        self.session.gpu().js_device().map_or(JsValue::NULL, JsValue::from)
     }
 
     /// What is loaded, as JSON.

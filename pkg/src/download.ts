@@ -20,7 +20,7 @@ export async function download(
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
   try {
-    return await Promise.all(
+    const files = await Promise.all(
       names.map(async (name, index) => {
         const response = await get(new URL(name, folder), stop.signal);
         sizes[index] = plainLength(response);
@@ -29,6 +29,9 @@ export async function download(
         return bytes;
       }),
     );
+    // Now every length is known, of compressed files too.
+    report(0);
+    return files;
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);

@@ -2,7 +2,7 @@ import { download } from "./download.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { open } from "./image.js";
 import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
-import init, { Engine } from "../wasm/ocelli.js";
+import init, { Device, Engine } from "../wasm/ocelli.js";
 
 /** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
 let started: Promise<unknown> | undefined;
@@ -19,10 +19,12 @@ function start(wasmUrl: string | URL | undefined): Promise<unknown> {
   return started;
 }
 
-/** What this package reads of a `GPUDevice`. */
-interface Device extends EventTarget {
+/** What this package uses of a `GPUDevice`. */
+interface GpuDevice extends EventTarget {
   readonly lost: Promise<{ reason: string; message: string }>;
   readonly adapterInfo?: { vendor?: string; architecture?: string; description?: string };
+  pushErrorScope(filter: "validation" | "out-of-memory" | "internal"): void;
+  popErrorScope(): Promise<{ message: string } | null>;
 }
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
@@ -46,9 +48,8 @@ export class Ocelli {
   #disposed = false;
   #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, downloadBytes: number) {
+  private constructor(engine: Engine, device: GpuDevice, downloadBytes: number) {
     this.#engine = engine;
-    const device = engine.device as Device;
     // Listened to here and not through wgpu, which panics on errors that it does not know.
     device.addEventListener("uncapturederror", (event) => {
       const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
@@ -84,17 +85,22 @@ export class Ocelli {
       );
       const weights = files.pop();
       if (!weights) throw new Error("the list of files is empty");
+      const device = await Device.request(powerPreference);
+      const handle = device.handle as GpuDevice;
       let prepared = 0;
-      const engine = await Engine.load(files, weights, format, powerPreference, (bytes: number) => {
+      const progress = (bytes: number) => {
         prepared += bytes;
         onProgress?.({ phase: "prepare", loaded: Math.min(prepared, weights.byteLength), total: weights.byteLength });
-      });
+      };
+      const engine = await withoutGpuErrors(handle, () => Engine.load(device, files, weights, format, progress));
+      // The header counts too, once all that it describes is there.
+      progress(weights.byteLength);
       if (signal?.aborted) {
         engine.free();
         throw aborted(signal.reason);
       }
       const bytes = files.reduce((sum, file) => sum + file.byteLength, weights.byteLength);
-      return new Ocelli(engine, bytes);
+      return new Ocelli(engine, handle, bytes);
     } catch (error) {
       throw wrap(error);
     }
@@ -128,12 +134,13 @@ export class Ocelli {
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   async embedText(text: string): Promise<Float32Array> {
-    if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
+    requireString(text);
     return this.#run((engine) => engine.embedTexts([text]));
   }
 
   /** The token ids that the text tower is fed, padding included. */
   async tokenize(text: string): Promise<Uint32Array> {
+    requireString(text);
     return this.#run(async (engine) => engine.tokenize(text));
   }
 
@@ -205,6 +212,22 @@ export class Ocelli {
     if (trouble.code === "gpu") this.#trouble = undefined;
     return trouble;
   }
+}
+
+/** Memory that the GPU does not have shows only here: a buffer that could not be made looks like any other. */
+async function withoutGpuErrors(device: GpuDevice, load: () => Engine): Promise<Engine> {
+  const filters = ["out-of-memory", "validation", "internal"] as const;
+  for (const filter of filters) device.pushErrorScope(filter);
+  const engine = load();
+  const errors = await Promise.all(filters.map(() => device.popErrorScope()));
+  const found = errors.find((error) => error !== null);
+  if (!found) return engine;
+  engine.free();
+  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8".`);
+}
+
+function requireString(text: unknown): void {
+  if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
 }
 
 async function embedPicture(engine: Engine, image: ImageInput): Promise<Float32Array> {

@@ -44,8 +44,8 @@ pub struct Session {
     index: ActId,
     table: Matrix,
     resizer: RefCell<Option<Pixels>>,
-    /// Bound by both plans, and kept alive for them.
-    _weights: GpuWeights,
+    /// Bound by both plans; a destroyed buffer must not be.
+    weights: GpuWeights,
     /// Last, so that buffers go first.
     gpu: Gpu,
 }
@@ -93,7 +93,7 @@ impl Session {
             table: model.text.table,
             resizer: RefCell::new(None),
             config,
-            _weights: weights,
+            weights: weights,
             gpu,
         })
     }
@@ -216,7 +216,7 @@ impl Session {
         let y = plan.act("scores", images.len() * texts.len());
         let kernel = Similarity { images: x, texts: l, y, pictures, labels, dim: dim as u32, scale, bias, rule };
         plan.step("similarity", kernel);
-        let plan = GpuPlan::new(&self.gpu, plan, &self._weights, 1)?;
+        let plan = GpuPlan::new(&self.gpu, plan, &self.weights, 1)?;
         plan.write(&self.gpu, x, 0, bytemuck::cast_slice(&images.concat()));
         plan.write(&self.gpu, l, 0, bytemuck::cast_slice(&texts.concat()));
         let bytes = plan.submit(&self.gpu, 1, y).bytes(&self.gpu).await?;

@@ -1,10 +1,11 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]      numbers, inputs, use, errors; all of them by default
+//   node package.mjs [PART…]      numbers, inputs, use, errors, gpu; all of them by default
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errors } from "./groups/errors.mjs";
+import { gpu } from "./groups/gpu.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { use } from "./groups/use.mjs";
@@ -37,6 +38,7 @@ const everyPart = {
   inputs,
   use,
   errors,
+  gpu,
 };
 const parts = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(everyPart);
 

@@ -48,7 +48,11 @@ export function listen(page) {
     }
   });
   page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
-  page.on("requestfailed", (request) => complaints.push(`request failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    const why = request.failure()?.errorText;
+    // Chromium says ERR_ABORTED also of a body that was read to its end as a stream.
+    if (why !== "net::ERR_ABORTED") complaints.push(`request failed: ${request.url()} ${why}`);
+  });
   page.on("crash", () => complaints.push("the page crashed"));
   return complaints;
 }

@@ -114,5 +114,5 @@ export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : Strin
 
 function brief(value) {
   const text = typeof value === "string" ? value : JSON.stringify([...value].slice(0, 8));
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
