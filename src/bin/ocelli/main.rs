@@ -19,7 +19,7 @@ use ocelli::{
 use output::Ranking;
 use picture::Picture;
 
-/// Pictures decoded at a time, and so in memory.
+/// Pictures decoded at a time, and so in memory; texts between two ticks of the bar.
 const CHUNK: usize = 8;
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ async fn run(cli: Cli) -> Result<()> {
             let session = load(&model, format.format()).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
-            let texts = session.embed_texts(&prompts).await?;
+            let texts = embed_texts(&session, &prompts).await?;
             let embeddings = embed_images(&session, &images).await?;
             let scores = session.scores(&embeddings, &texts, score).await?;
             let rankings: Vec<Ranking> = images
@@ -65,7 +65,7 @@ async fn run(cli: Cli) -> Result<()> {
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
-                let embeddings = session.embed_texts(&text).await?;
+                let embeddings = embed_texts(&session, &text).await?;
                 (text, embeddings)
             };
             output::embeddings(json, session.config.embedding, &names, &embeddings)
@@ -105,9 +105,7 @@ async fn load(folder: &Path, format: Option<Format>) -> Result<Session> {
 }
 
 async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Result<Vec<Vec<f32>>> {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left");
-    let bar =
-        ProgressBar::new(images.len() as u64).with_style(style.expect("a valid template")).with_message("pictures");
+    let bar = count_bar("pictures", images.len());
     let mut embeddings = Vec::with_capacity(images.len());
     for chunk in images.chunks(CHUNK) {
         let pictures: Vec<Picture> = chunk.iter().map(|path| Picture::open(path)).collect::<Result<_>>()?;
@@ -117,6 +115,22 @@ async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Resul
     }
     bar.finish_and_clear();
     Ok(embeddings)
+}
+
+async fn embed_texts(session: &Session, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    let bar = count_bar("texts", texts.len());
+    let mut embeddings = Vec::with_capacity(texts.len());
+    for chunk in texts.chunks(CHUNK) {
+        embeddings.extend(session.embed_texts(chunk).await?);
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(embeddings)
+}
+
+fn count_bar(message: &'static str, length: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left");
+    ProgressBar::new(length as u64).with_style(style.expect("a valid template")).with_message(message)
 }
 
 fn bytes_bar(message: &'static str) -> ProgressBar {
