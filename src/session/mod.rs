@@ -93,7 +93,7 @@ impl Session {
             table: model.text.table,
             resizer: RefCell::new(None),
             config,
-            weights: weights,
+            weights,
             gpu,
         })
     }
