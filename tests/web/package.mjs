@@ -1,7 +1,8 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]      numbers, inputs, use, errors, gpu; all of them by default
-import { existsSync, writeFileSync } from "node:fs";
+//   node package.mjs [PART…]              numbers, inputs, use, errors, gpu; all of them by default
+//   node package.mjs --firefox [PART…]    the first three by default, in Firefox
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errors } from "./groups/errors.mjs";
@@ -10,6 +11,7 @@ import { inputs } from "./groups/inputs.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { use } from "./groups/use.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
+import { findFirefox, startFirefox } from "./lib/firefox.mjs";
 import { Fixtures, models } from "./lib/fixtures.mjs";
 import { install } from "./lib/install.mjs";
 import { Native } from "./lib/native.mjs";
@@ -20,9 +22,10 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
 const target = process.env.CARGO_TARGET_DIR || join(root, "target");
 
-/** The folder with the installed package, served at /site/; tests put their own files beside it. */
+/** A fresh folder for the installed package, served at /site/; tests put their own files beside it. */
+mkdirSync(join(target, "web"), { recursive: true });
 const site = {
-  folder: join(target, "web", "site"),
+  folder: mkdtempSync(join(target, "web", "site-")),
   path: (name) => join(site.folder, name),
   url: (name) => `/site/${name}`,
   write(name, make) {
@@ -40,11 +43,22 @@ const everyPart = {
   errors,
   gpu,
 };
-const parts = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(everyPart);
+const inFirefox = process.argv.includes("--firefox");
+/** What a browser is known to do to pictures; whatever is not said here must be exact. */
+const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
+const asked = process.argv.slice(2).filter((word) => word !== "--firefox");
+const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 3 : undefined);
+
+/** The browser, its name and where it is. */
+async function open() {
+  if (inFirefox) return ["Firefox", findFirefox(), await startFirefox()];
+  return ["Chromium", findChromium(), await start(["--host-resolver-rules=MAP insecure.test 127.0.0.1"])];
+}
 
 async function main() {
-  const browser = await start(["--host-resolver-rules=MAP insecure.test 127.0.0.1"]);
-  if (!browser) skipAll("no Chromium: ./build.sh setup installs it, or set CHROMIUM to its path");
+  process.on("exit", () => rmSync(site.folder, { recursive: true, force: true }));
+  const [name, path, browser] = await open();
+  if (!browser) skipAll(`no ${name}: install it, or set ${name.toUpperCase()} to its path`);
   const files = install(join(root, "pkg"), site.folder);
   const fixtures = new Fixtures(join(root, "tests", "fixtures"));
   const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder };
@@ -53,8 +67,8 @@ async function main() {
   const report = new Report();
   try {
     const adapter = await adapterName(browser, server.page);
-    if (!adapter) skipAll(`${findChromium()} gives no WebGPU adapter`);
-    console.log(`Chromium ${browser.version()}, WebGPU adapter ${adapter}`);
+    if (!adapter) skipAll(`${path} gives no WebGPU adapter`);
+    console.log(`${name} ${browser.version()}, WebGPU adapter ${adapter}`);
     await run({ browser, server, other, site, files, fixtures, report, root });
   } finally {
     await browser.close();
@@ -74,7 +88,7 @@ async function run(test) {
   await page.goto(test.server.page);
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
-    await everyPart[part]({ ...test, native, page });
+    await everyPart[part]({ ...test, native, page, quirks });
   }
   const group = test.report.group("console and network of the page");
   group.same("complaints", [...complaints], []);

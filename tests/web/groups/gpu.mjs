@@ -39,7 +39,8 @@ async function complaint({ browser, server, group }) {
   const before = await embed(page);
   await page.evaluate(async () => {
     const seen = new Promise((resolve) => device.addEventListener("uncapturederror", resolve));
-    device.createBuffer({ size: 4, usage: 0xffff });
+    device.createBuffer({ size: 4, usage: 0 });
+    device.queue.submit([]); // Chromium reports with the next piece of work
     await seen;
   });
   const [first, second] = [await embed(page), await embed(page)];

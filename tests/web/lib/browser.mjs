@@ -32,7 +32,7 @@ export async function adapterName(browser, url) {
       const adapter = await navigator.gpu?.requestAdapter();
       if (!adapter) return undefined;
       const { description, vendor, architecture } = adapter.info;
-      return description || `${vendor} ${architecture}`;
+      return description || `${vendor} ${architecture}`.trim() || "without a name";
     });
   } finally {
     await page.close();
@@ -43,8 +43,8 @@ export async function adapterName(browser, url) {
 export function listen(page) {
   const complaints = [];
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) {
-      complaints.push(`console ${message.type()}: ${message.text()} (${message.location().url})`);
+    if (["error", "warning", "warn"].includes(message.type())) {
+      complaints.push(`console ${message.type()}: ${message.text()} (${message.location()?.url})`);
     }
   });
   page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));

@@ -1,14 +1,12 @@
 // What ships: `npm pack`, then the tarball installed into a fresh folder.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
 
 /** Installs the package of `pkg` into `folder`; returns the list of packed files. */
 export function install(pkg, folder) {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
   const npm = (args) => execFileSync("npm", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   npm(["pack", ...quiet, "--pack-destination", folder, pkg]);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));

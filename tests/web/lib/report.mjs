@@ -113,6 +113,7 @@ class Group {
 export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
 
 function brief(value) {
-  const text = typeof value === "string" ? value : JSON.stringify([...value].slice(0, 8));
+  const short = (x) => (typeof x === "number" ? Number(x.toPrecision(4)) : x);
+  const text = typeof value === "string" ? value : JSON.stringify([...value].slice(0, 8).map(short));
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
