@@ -188,6 +188,7 @@ tests() {
   stage "package" pkg
   stage "size" size
   stage "package in the browser" node tests/web/package.mjs
+  [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   stage "demo page in the browser" demo --check
 }
 

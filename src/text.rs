@@ -1,7 +1,7 @@
 //! From text to the token ids that the tower is fed: what `tokenizer.json` does, and what the reference does around it.
 
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{Tokenizer, normalizers::Precompiled};
 
 use crate::{
     config::{Config, TextRule},
@@ -28,13 +28,17 @@ impl TextEncoder {
     /// [`Error::BadCheckpoint`] if the file is not a tokenizer or lacks the padding token.
     pub fn new(json: &[u8], config: &Config) -> Result<Self> {
         let rule = config.text_rule.clone();
-        let mut tokenizer = if rule.byte_fallback {
-            let mut value: Value = serde_json::from_slice(json).map_err(bad)?;
+        let mut value: Value = serde_json::from_slice(json).map_err(bad)?;
+        if !value.is_object() {
+            return Err(bad("expected an object, found something else"));
+        }
+        check_character_maps(&value["normalizer"])?;
+        if rule.byte_fallback {
             enable_byte_fallback(&mut value);
-            serde_json::from_value(value).map_err(bad)?
-        } else {
-            Tokenizer::from_bytes(json).map_err(bad)?
-        };
+        }
+        // Ids never become text again, and the crate panics on a decoder that it does not know.
+        value["decoder"] = Value::Null;
+        let mut tokenizer: Tokenizer = serde_json::from_value(value).map_err(bad)?;
         // Length is ours to keep: truncation must not lose EOS, and the files disagree on padding.
         tokenizer.with_truncation(None).map_err(bad)?;
         tokenizer.with_padding(None);
@@ -71,6 +75,14 @@ pub fn canonical(text: &str) -> String {
     // Sentencepiece's own space would otherwise pass for a letter; the reference replaces it too (`tokenize`).
     let text: String = text.replace('▁', " ").to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The crate panics on a character map that it cannot read, wherever it is nested: read each of them here first.
+fn check_character_maps(normalizer: &Value) -> Result<()> {
+    if normalizer["type"] == "Precompiled" {
+        serde_json::from_str::<Precompiled>(&normalizer.to_string()).map_err(bad)?;
+    }
+    normalizer["normalizers"].as_array().into_iter().flatten().try_for_each(check_character_maps)
 }
 
 /// Sentencepiece falls back to bytes wherever the vocabulary has all 256 of them; the published JSON says it does not.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use ocelli::{Checkpoint, Error, checkpoint::FILES, config::*, model};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -167,6 +167,33 @@ fn files_that_contradict_each_other_are_refused() {
     assert!(message.starts_with("preprocessor_config.json"), "{message}");
 }
 
+/// What the tokenizers crate itself would panic on.
+#[test]
+fn broken_tokenizers_say_so() {
+    let cases: [fn(&mut Value); 6] = [
+        |t| *t = json!([]),
+        |t| *t = json!(3),
+        |t| t["normalizer"] = json!({"type": "Precompiled", "precompiled_charsmap": "&&&"}),
+        |t| t["normalizer"] = json!({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]}),
+        |t| t["model"] = json!({"type": "NoSuchModel"}),
+        |t| t["model"]["vocab"] = json!([]),
+    ];
+    for change in cases {
+        let (mut json, weights) = files("siglip");
+        edit(&mut json[3], change);
+        let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("not looked at yet");
+        let Err(error) = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config) else {
+            panic!("expected an error")
+        };
+        assert!(error.to_string().starts_with("tokenizer.json: "), "{error}");
+    }
+    // A decoder is of no use here, so its kind does not matter.
+    let (mut json, weights) = files("siglip");
+    edit(&mut json[3], |t| t["decoder"] = json!({"type": "NoSuchDecoder"}));
+    let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("sound");
+    ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a tokenizer");
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let Err(error) = Checkpoint::open(Path::new("no/such/folder")) else { panic!("expected an error") };
@@ -193,8 +220,17 @@ fn defaults_are_the_references() {
     assert_eq!((dict.text.encoder.hidden, dict.text.vocab), (512, 9));
 }
 
+/// The same cases every time; `OCELLI_FULL=1` tries many more, and others each time.
+fn configuration() -> ProptestConfig {
+    let failure_persistence = None;
+    if std::env::var_os("OCELLI_FULL").is_some() {
+        return ProptestConfig { cases: 20_000, failure_persistence, ..ProptestConfig::default() };
+    }
+    ProptestConfig { cases: 500, failure_persistence, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(configuration())]
 
     /// Any bytes in any file: an error or a model, never a panic.
     #[test]

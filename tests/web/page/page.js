@@ -80,6 +80,7 @@ async function attempt(work) {
 async function ask(name, method, picture) {
   const image = await forms[picture.form ?? "Blob"](picture.url, picture.pixels);
   const result = await models.get(name)[method](image);
+  if (globalThis.VideoFrame && image instanceof VideoFrame) image.close();
   return result instanceof ImageData
     ? { width: result.width, height: result.height, base64: toBase64(result.data) }
     : Array.from(result);
