@@ -1,5 +1,6 @@
 import { OcelliError } from "./error.js";
 import type { ImageInput } from "./types.js";
+import { turned, webpOrientation } from "./webp.js";
 
 /** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */
 const EXACT: ImageBitmapOptions = {
@@ -32,7 +33,11 @@ export async function open(image: ImageInput): Promise<Source> {
     });
   }
   try {
-    const pixels = await createImageBitmap(image, EXACT);
+    const orientation = image instanceof Blob ? await webpOrientation(image) : 1;
+    const pixels =
+      orientation === 1
+        ? await createImageBitmap(image, EXACT)
+        : turned(await createImageBitmap(image, { ...EXACT, imageOrientation: "none" }), orientation);
     return { pixels, release: () => pixels.close() };
   } catch (cause) {
     throw bad(cause instanceof Error ? cause.message : String(cause), cause);

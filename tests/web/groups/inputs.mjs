@@ -1,6 +1,6 @@
 // Every kind of picture that the package takes, in every size.
 import { PNG } from "pngjs";
-import { readPng, rgb } from "../lib/fixtures.mjs";
+import { readPng, rgb, turnedTo } from "../lib/fixtures.mjs";
 import { different, distance, largest, precise } from "../lib/report.mjs";
 import { encoded } from "./numbers.mjs";
 
@@ -12,6 +12,7 @@ const url = (name) => `/fixtures/images/${name}`;
 export async function inputs({ page, report, fixtures, native, site }) {
   await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), MODEL);
   await forms({ page, report, fixtures });
+  await orientations({ page, report, fixtures, native, site });
   await large({ page, report, fixtures, native, site });
   await inWorker({ page, report, fixtures });
 }
@@ -37,6 +38,22 @@ async function forms({ page, report, fixtures }) {
     const right = fixtures.square(MODEL, name);
     const what = name === CLEAR ? "with alpha" : "opaque";
     report.note(`${form} ${what}, measured`, `${different(found, right)} of ${right.length} bytes differ, by ${largest(found, right)} at most`);
+  }
+}
+
+const SIDEWAYS = "orientation6-57x33.webp";
+
+/** Browsers leave WebP files as they lie; the package turns them as Pillow and the native program do. */
+async function orientations({ page, report, fixtures, native, site }) {
+  const title = "WebP files in every EXIF orientation, bytes";
+  if (!native.exists) return report.skip(title, native.missing);
+  const group = report.group(title);
+  const found = [];
+  for (let orientation = 1; orientation <= 8; orientation++) {
+    const file = site.write(`turned-${orientation}.webp`, () => turnedTo(fixtures.image(SIDEWAYS), orientation));
+    found.push(await square(page, MODEL, { url: site.url(file) }));
+    group.same(orientation, found.at(-1), rgb(native.preprocess(fixtures.model(MODEL), site.path(file)).data));
+    if (orientation > 1) group.rejects(`${orientation} is not ${orientation - 1}`, found.at(-1), found.at(-2));
   }
 }
 

@@ -56,12 +56,14 @@ function turnRight({ width, height, data }) {
   return { width: height, height: width, data: turned };
 }
 
-/** The bytes of a WebP file with its EXIF chunk renamed, so that decoders skip it. */
-export function withoutExif(file) {
+/** The bytes of a WebP file with another EXIF orientation, 1 to 8. */
+export function turnedTo(file, orientation) {
   const bytes = readFileSync(file);
-  const at = bytes.lastIndexOf("EXIF");
-  if (at < 0) throw new Error(`${file}: expected an EXIF chunk, found none`);
-  bytes.write("XXXX", at);
-  bytes[20] &= ~0x08; // the header's flag for it
+  const tag = Buffer.from([0x12, 0x01, 0x03, 0x00, 0x01, 0x00, 0x00, 0x00]);
+  const bigTag = Buffer.from([0x01, 0x12, 0x00, 0x03, 0x00, 0x00, 0x00, 0x01]);
+  const at = Math.max(bytes.lastIndexOf(tag), bytes.lastIndexOf(bigTag));
+  if (at < 0) throw new Error(`${file}: expected an EXIF orientation, found none`);
+  if (bytes.lastIndexOf(tag) === at) bytes.writeUInt16LE(orientation, at + 8);
+  else bytes.writeUInt16BE(orientation, at + 8);
   return bytes;
 }

@@ -121,11 +121,6 @@ globalThis.web = {
     const image = await forms[picture.form ?? "Blob"](picture.url, picture.pixels);
     return models.get(name).classify(image, labels, options);
   },
-  /** Whether the browser itself turns this file; it is wider than high as it lies. */
-  turns: async (url) => {
-    const bitmap = await createImageBitmap(await blob(url), EXACT);
-    return bitmap.height > bitmap.width;
-  },
   async keepsBitmap(name, url) {
     const bitmap = await forms.ImageBitmap(url);
     await models.get(name).embedImage(bitmap);
