@@ -270,7 +270,11 @@ fn finder(classes: &[Class]) -> impl Fn(&str) -> Checked<usize> {
 fn list(images: &Path, folder: &str) -> Result<(Vec<String>, usize)> {
     let path = images.join(folder);
     let bad = |e: &dyn std::fmt::Display| {
-        bad_input(format!("{}: expected a folder with the pictures of one class, found: {e}", path.display()))
+        bad_input(format!(
+            "{}: expected the pictures of one class, found: {e}; is {} the right --images?",
+            path.display(),
+            images.display()
+        ))
     };
     let (mut found, mut others) = (Vec::new(), 0);
     for entry in fs::read_dir(&path).map_err(|e| bad(&e))? {

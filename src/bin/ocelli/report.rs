@@ -10,15 +10,10 @@ pub fn eval(result: &eval::Report, worst: &[usize]) -> String {
     let mut text = head(&result.run, &format!("{}", result.run.pictures));
     let ending = if templates == 1 { "" } else { "s" };
     text += &format!("question  {classes} classes, {templates} template{ending} ({})\n", result.template_set);
-    text += &format!("\n{:9} {:^16}  {:>9}\n", "", "95 % interval", "accuracy");
+    text += "\n            share     95 % interval\n";
     for (name, share) in [("top-1", result.top1), ("top-5", result.top5)] {
-        text += &format!(
-            "{name:9} {:^16}  {:>9}  {} of {}\n",
-            interval(share),
-            percent(share.share),
-            share.right,
-            share.of
-        );
+        let (of, range) = (format!("{} of {}", share.right, share.of), interval(share));
+        text += &format!("{name:7} {:>9}  {range:>16}   {of}\n", percent(share.share));
     }
     if let Some(same) = &result.same_as {
         let Share { right, of, share, .. } = same.agreement.same;
@@ -46,13 +41,17 @@ pub fn eval(result: &eval::Report, worst: &[usize]) -> String {
 }
 
 pub fn recall(result: &recall::Report) -> String {
-    let mut text = head(&result.run, &format!("{} with {} captions,", result.run.pictures, result.captions));
-    text += &format!("\n{:15} {:>16}  {:>16}  {:>16}\n", "recall", "@1", "@5", "@10");
+    let mut text = head(&result.run, &format!("{} with {} captions", result.run.pictures, result.captions));
+    let line = |name: &str, cells: [String; 3]| {
+        let [a, b, c] = cells;
+        format!("{name:14}  {a:>16}  {b:>16}  {c:>16}\n")
+    };
+    text += "\n";
+    text += &line("recall", ["@1", "@5", "@10"].map(Into::into));
     for (name, recall) in [("text → picture", &result.text_to_image), ("picture → text", &result.image_to_text)] {
-        let [a, b, c] = [recall.at_1, recall.at_5, recall.at_10].map(|s| percent(s.share));
-        text += &format!("{name:15} {a:>16}  {b:>16}  {c:>16}\n");
-        let [a, b, c] = [recall.at_1, recall.at_5, recall.at_10].map(interval);
-        text += &format!("{:15} {a:>16}  {b:>16}  {c:>16}\n", "  95 % interval");
+        let shares = [recall.at_1, recall.at_5, recall.at_10];
+        text += &line(name, shares.map(|s| percent(s.share)));
+        text += &line("  95 %", shares.map(interval));
     }
     text + &left_out(&result.unreadable)
 }
@@ -60,8 +59,8 @@ pub fn recall(result: &recall::Report) -> String {
 fn head(run: &Run, pictures: &str) -> String {
     let Run { model, family, format, seconds, pictures_per_second, .. } = run;
     format!(
-        "model     {model} ({family}, {format})\npictures  {pictures} in {seconds:.1} s, {pictures_per_second:.1} a second, \
-         decoding included\n"
+        "model     {model} ({family}, {format})\npictures  {pictures}; {seconds:.1} s, {pictures_per_second:.1} a second with \
+         decoding\n"
     )
 }
 
