@@ -1,56 +1,11 @@
 //! The program as its users meet it: JSON for machines, one line on stderr and a non-zero exit for bad input.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+#[path = "common/program.rs"]
+mod program;
 
-use serde_json::Value;
+use std::path::Path;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn fixture(name: &str) -> String {
-    root().join("tests/fixtures").join(name).display().to_string()
-}
-
-fn ocelli(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ocelli"))
-        .args(arguments)
-        // A Mesa layer that talks to stderr without being asked.
-        .env("NODEVICE_SELECT", "1")
-        .output()
-        .expect("the program starts")
-}
-
-/// Whether there is a GPU; without one these tests are SKIPPED, and under REQUIRE_GPU=1 they fail.
-fn has_gpu() -> bool {
-    if ocelli(&["info"]).status.success() {
-        return true;
-    }
-    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|v| v != "1"), "REQUIRE_GPU=1, and there is no adapter");
-    println!("SKIPPED: no GPU");
-    false
-}
-
-fn json(arguments: &[&str]) -> Value {
-    let output = ocelli(&[&["--json"], arguments].concat());
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    assert!(stderr.is_empty(), "{arguments:?}: {stderr}");
-    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
-}
-
-fn refused(arguments: &[&str]) -> String {
-    let output = ocelli(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{arguments:?} succeeded");
-    assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
-    assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: one line: {stderr}");
-    assert!(stderr.starts_with("ocelli: "), "{arguments:?}: {stderr}");
-    stderr
-}
+use program::{fixture, has_gpu, json, ocelli, refused, root};
 
 #[test]
 fn classify_ranks_best_first() {

@@ -1,14 +1,21 @@
 //! `ocelli`: the same crate on the command line.
 
 mod cli;
+mod eval;
+mod manifest;
+mod metrics;
 mod output;
 mod picture;
+mod recall;
+mod report;
+mod retrieval;
+mod stream;
 
 use std::{path::Path, process::ExitCode};
 
 use clap::Parser;
 use cli::{Cli, Command, Inputs};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
     quant::Format,
@@ -37,7 +44,7 @@ async fn run(cli: Cli) -> Result<()> {
     let json = cli.json;
     match cli.command {
         Command::Quantize { from, to, format } => {
-            let bar = bytes_bar("quantising");
+            let bar = bytes_bar("quantising", true);
             let sizes = quantize(&from, &to, format.format(), &|done, total| {
                 bar.set_length(total as u64);
                 bar.set_position(done as u64);
@@ -47,7 +54,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(&model, format.format()).await?;
+            let session = load(&model, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -61,7 +68,7 @@ async fn run(cli: Cli) -> Result<()> {
             output::rankings(json, &rankings)
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
-            let session = load(&model, format.format()).await?;
+            let session = load(&model, format.format(), true).await?;
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -70,6 +77,8 @@ async fn run(cli: Cli) -> Result<()> {
             };
             output::embeddings(json, session.config.embedding, &names, &embeddings)
         }
+        Command::Eval(args) => eval::run(json, args).await,
+        Command::Recall(args) => recall::run(json, args).await,
         Command::Tokenize { model, text } => {
             let checkpoint = Checkpoint::open(&model)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
@@ -77,7 +86,7 @@ async fn run(cli: Cli) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(&model, None).await?;
+            let session = load(&model, None, true).await?;
             let pixels = session.preprocess(&Picture::open(&image)?).await?;
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
@@ -86,17 +95,17 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Info { model } => match model {
             None => output::info(json, &Gpu::new(Power::High).await?, None),
             Some(model) => {
-                let session = load(&model, None).await?;
+                let session = load(&model, None, true).await?;
                 output::info(json, session.gpu(), Some(&session))
             }
         },
     }
 }
 
-async fn load(folder: &Path, format: Option<Format>) -> Result<Session> {
+async fn load(folder: &Path, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
     let gpu = Gpu::new(Power::High).await?;
-    let bar = bytes_bar("loading");
+    let bar = bytes_bar("loading", show);
     let total = std::fs::metadata(folder.join("model.safetensors")).map_or(0, |m| m.len());
     bar.set_length(total);
     let session = Session::load(gpu, &checkpoint, format, Some(&|bytes| bar.inc(bytes)))?;
@@ -105,7 +114,7 @@ async fn load(folder: &Path, format: Option<Format>) -> Result<Session> {
 }
 
 async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Result<Vec<Vec<f32>>> {
-    let bar = count_bar("pictures", images.len());
+    let bar = count_bar("pictures", images.len(), true);
     let mut embeddings = Vec::with_capacity(images.len());
     for chunk in images.chunks(CHUNK) {
         let pictures: Vec<Picture> = chunk.iter().map(|path| Picture::open(path)).collect::<Result<_>>()?;
@@ -118,7 +127,7 @@ async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Resul
 }
 
 async fn embed_texts(session: &Session, texts: &[String]) -> Result<Vec<Vec<f32>>> {
-    let bar = count_bar("texts", texts.len());
+    let bar = count_bar("texts", texts.len(), true);
     let mut embeddings = Vec::with_capacity(texts.len());
     for chunk in texts.chunks(CHUNK) {
         embeddings.extend(session.embed_texts(chunk).await?);
@@ -128,14 +137,21 @@ async fn embed_texts(session: &Session, texts: &[String]) -> Result<Vec<Vec<f32>
     Ok(embeddings)
 }
 
-fn count_bar(message: &'static str, length: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left");
-    ProgressBar::new(length as u64).with_style(style.expect("a valid template")).with_message(message)
+fn count_bar(message: &'static str, length: usize, show: bool) -> ProgressBar {
+    let bar = bar(message, "{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left", show);
+    bar.set_length(length as u64);
+    bar
 }
 
-fn bytes_bar(message: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
-    ProgressBar::new(0).with_style(style.expect("a valid template")).with_message(message)
+fn bytes_bar(message: &'static str, show: bool) -> ProgressBar {
+    bar(message, "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left", show)
+}
+
+/// A bar on stderr; without a terminal there it stays hidden by itself.
+fn bar(message: &'static str, template: &str, show: bool) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("a valid template");
+    let target = if show { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    ProgressBar::with_draw_target(Some(0), target).with_style(style).with_message(message)
 }
 
 /// A problem with what the user typed.

@@ -1,15 +1,17 @@
 //! What is printed: aligned text for people, JSON for machines.
 
 use std::{
+    fs,
     io::{self, Write},
     path::Path,
+    time::Duration,
 };
 
 use ocelli::{Gpu, Result, Session, quantize::Sizes, scores::Ranked};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::bad_input;
+use crate::{bad_input, cli::Over};
 
 #[derive(Serialize)]
 pub struct Ranking {
@@ -127,4 +129,65 @@ fn info_text(gpu: &Gpu, value: &Value) -> String {
         text += &format!("{:12}{}\n", if at == 0 { "kernels" } else { "" }, kernel.as_str().unwrap_or(""));
     }
     text
+}
+
+/// What was measured with what: the beginning of the results of `ocelli eval` and `ocelli recall`.
+#[derive(Serialize)]
+pub struct Run {
+    pub version: &'static str,
+    pub model: String,
+    pub family: &'static str,
+    /// How the weights lay on the GPU.
+    pub format: &'static str,
+    pub adapter: String,
+    pub manifest: String,
+    pub images: String,
+    /// Those that were read.
+    pub pictures: usize,
+    /// From the first picture to the last, decoding included; without loading and texts.
+    pub seconds: f64,
+    pub pictures_per_second: f64,
+}
+
+impl Run {
+    pub fn new(over: &Over, session: &Session, images: &Path, pictures: usize, time: Duration) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            model: over.model.display().to_string(),
+            family: session.config.family.name(),
+            format: session.format.name(),
+            adapter: session.gpu().name().to_string(),
+            manifest: over.manifest.display().to_string(),
+            images: images.display().to_string(),
+            pictures,
+            seconds: time.as_secs_f64(),
+            pictures_per_second: pictures as f64 / time.as_secs_f64(),
+        }
+    }
+}
+
+/// Whether the result can be written at the end.
+pub fn check_out(json: bool, out: Option<&Path>) -> Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    if !json {
+        return Err(bad_input(format!("{}: expected --json before the file to write", out.display())));
+    }
+    let folder = out.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if out.is_dir() || !folder.is_dir() {
+        return Err(bad_input(format!("{}: expected a file to write in a folder that exists", out.display())));
+    }
+    Ok(())
+}
+
+/// JSON into a file and text for people, or only one of them.
+pub fn result(json: bool, out: Option<&Path>, value: &impl Serialize, text: impl Fn() -> String) -> Result<()> {
+    match out {
+        None if json => print_json(value),
+        None => print(&text()),
+        Some(path) => {
+            let json = serde_json::to_string(value).map_err(bad_input)? + "\n";
+            fs::write(path, json).map_err(|e| bad_input(format!("{}: {e}", path.display())))?;
+            print(&text())
+        }
+    }
 }

@@ -1,0 +1,213 @@
+//! `ocelli eval`: zero-shot accuracy over labelled pictures.
+
+use std::{collections::HashMap, fs, path::Path, time::Instant};
+
+use ocelli::{Result, Session, scores::fill};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bad_input,
+    cli::EvalArgs,
+    count_bar, load,
+    manifest::Labelled,
+    metrics::{self, Agreement, Answer, Share},
+    output, report,
+    stream::{self, Unreadable},
+};
+
+/// Classes kept for each picture.
+const TOP: usize = 5;
+
+/// The result, as `--json` writes it; `docs/EVALUATION.md` describes it.
+#[derive(Serialize)]
+pub struct Report {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub template_set: String,
+    pub templates: Vec<String>,
+    pub top1: Share,
+    pub top5: Share,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<SameAs>,
+    pub confusions: Vec<Confused>,
+    pub classes: Vec<ClassRow>,
+    pub unreadable: Vec<Unreadable>,
+    /// Other files in the classes' folders.
+    pub passed_over: usize,
+    pub results: Vec<Row>,
+}
+
+#[derive(Serialize)]
+pub struct Confused {
+    pub truth: String,
+    pub predicted: String,
+    pub count: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ClassRow {
+    pub label: String,
+    pub pictures: usize,
+    pub top1: usize,
+    pub top5: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Row {
+    pub file: String,
+    pub class: String,
+    /// The place of the class, from 1.
+    pub rank: usize,
+    /// Best first.
+    pub top: Vec<Scored>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Scored {
+    pub class: String,
+    pub cosine: f32,
+}
+
+/// The comparison with an earlier result, over the pictures that both have.
+#[derive(Serialize)]
+pub struct SameAs {
+    pub file: String,
+    #[serde(flatten)]
+    pub agreement: Agreement,
+    pub only_here: usize,
+    pub only_there: usize,
+}
+
+/// What is read of an earlier result.
+#[derive(Deserialize)]
+struct Earlier {
+    classes: Vec<ClassRow>,
+    results: Vec<Row>,
+}
+
+pub async fn run(json: bool, args: EvalArgs) -> Result<()> {
+    let EvalArgs { over, templates, same_as } = args;
+    // Everything that can be wrong is looked at before the GPU works for an hour.
+    output::check_out(json, over.out.as_deref())?;
+    let mut labelled = Labelled::read(&over.manifest, over.images.as_deref(), templates.as_deref())?;
+    if let Some(limit) = over.limit {
+        labelled.limit(limit.get());
+    }
+    let earlier = same_as.as_ref().map(|path| Earlier::read(path, &labelled)).transpose()?;
+
+    let show = !over.no_progress;
+    let session = load(&over.model, over.format.format(), show).await?;
+    let classes = class_embeddings(&session, &labelled, show).await?;
+    let bar = count_bar("pictures", labelled.files.len(), show);
+    let (mut rows, mut answers, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
+    let start = Instant::now();
+    let each = |at: usize, picture: Vec<f32>| {
+        let cosines: Vec<f32> = classes.iter().map(|class| metrics::dot(&picture, class)).collect();
+        let (truth, top) = (labelled.classes[at], metrics::top(&cosines, TOP));
+        let rank = metrics::rank(&cosines, truth);
+        answers.push((truth, top[0]));
+        ranks.push(rank);
+        let label = |class: usize| labelled.labels[class].clone();
+        let top = top.iter().map(|&c| Scored { class: label(c), cosine: cosines[c] }).collect();
+        rows.push(Row { file: labelled.files[at].clone(), class: label(truth), rank, top });
+    };
+    let unreadable =
+        stream::embed_files(&session, &labelled.images, &labelled.files, over.batch.get(), &bar, each).await?;
+    let run = output::Run::new(&over, &session, &labelled.images, rows.len(), start.elapsed());
+    bar.finish_and_clear();
+
+    let label = |class: usize| labelled.labels[class].clone();
+    let counts = metrics::by_class(classes.len(), answers.iter().map(|a| a.0).zip(ranks.iter().copied()));
+    let row =
+        |(class, &[pictures, top1, top5]): (usize, &[usize; 3])| ClassRow { label: label(class), pictures, top1, top5 };
+    let confusions = metrics::confusions(&answers).into_iter();
+    let result = Report {
+        command: "eval",
+        run,
+        template_set: labelled.templates.name,
+        templates: labelled.templates.texts,
+        top1: Share::within(1, &ranks),
+        top5: Share::within(5, &ranks),
+        same_as: earlier.zip(same_as).map(|(earlier, path)| earlier.compare(&path, &rows)).transpose()?,
+        confusions: confusions
+            .map(|c| Confused { truth: label(c.truth), predicted: label(c.predicted), count: c.count })
+            .collect(),
+        classes: counts.iter().enumerate().map(row).collect(),
+        unreadable,
+        passed_over: labelled.passed_over,
+        results: rows,
+    };
+    output::result(json, over.out.as_deref(), &result, || report::eval(&result, &metrics::worst(&counts)))
+}
+
+/// One embedding a class: the mean of the unit embeddings of all its names in all templates, brought back to unit length.
+/// That is the recipe of OpenAI's CLIP (Prompt_Engineering_for_ImageNet.ipynb, `zeroshot_classifier`) and of open_clip
+/// (`build_zero_shot_classifier`).
+async fn class_embeddings(session: &Session, labelled: &Labelled, show: bool) -> Result<Vec<Vec<f32>>> {
+    let (mut owners, mut prompts) = (Vec::new(), Vec::new());
+    for (class, names) in labelled.names.iter().enumerate() {
+        for name in names {
+            for template in &labelled.templates.texts {
+                owners.push(class);
+                prompts.push(fill(Some(template), name)?);
+            }
+        }
+    }
+    let bar = count_bar("texts", prompts.len(), show);
+    let mut sums = vec![vec![0.0; session.config.embedding]; labelled.names.len()];
+    for (owners, prompts) in owners.chunks(crate::CHUNK).zip(prompts.chunks(crate::CHUNK)) {
+        for (&owner, embedding) in owners.iter().zip(session.embed_texts(prompts).await?) {
+            sums[owner].iter_mut().zip(embedding).for_each(|(sum, x)| *sum += f64::from(x));
+        }
+        bar.inc(prompts.len() as u64);
+    }
+    bar.finish_and_clear();
+    let named = sums.iter().zip(&labelled.labels);
+    named.map(|(sum, label)| metrics::unit(sum).ok_or_else(|| stream::not_finite(label))).collect()
+}
+
+impl Earlier {
+    /// Reads an earlier result, which must be about the same classes.
+    fn read(path: &Path, now: &Labelled) -> Result<Self> {
+        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
+        let text = fs::read(path).map_err(|e| bad(e.to_string()))?;
+        let earlier: Self = serde_json::from_slice(&text)
+            .map_err(|e| bad(format!("expected what an earlier `ocelli eval --json` wrote, found: {e}")))?;
+        if !earlier.classes.iter().map(|c| &c.label).eq(&now.labels) {
+            return Err(bad(format!(
+                "expected the manifest's {} classes in their order, found {} others: compare results over one manifest",
+                now.labels.len(),
+                earlier.classes.len()
+            )));
+        }
+        Ok(earlier)
+    }
+
+    fn compare(&self, path: &Path, rows: &[Row]) -> Result<SameAs> {
+        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
+        let there: HashMap<&str, &Row> = self.results.iter().map(|row| (row.file.as_str(), row)).collect();
+        let pairs: Vec<(&Row, &Row)> =
+            rows.iter().filter_map(|row| there.get(row.file.as_str()).map(|&there| (row, there))).collect();
+        if pairs.is_empty() {
+            return Err(
+                bad("expected pictures of this manifest, found none: compare results over one manifest".into()),
+            );
+        }
+        if let Some((here, there)) =
+            pairs.iter().find(|(here, there)| here.class != there.class || there.top.is_empty())
+        {
+            return Err(bad(format!("{}: expected the class {:?}, found {:?}", here.file, here.class, there.class)));
+        }
+        let (only_here, only_there) = (rows.len() - pairs.len(), there.len() - pairs.len());
+        let answers: Vec<_> = pairs.iter().map(|(here, there)| (here.answer(), there.answer())).collect();
+        let agreement = metrics::agreement(&answers);
+        Ok(SameAs { file: path.display().to_string(), agreement, only_here, only_there })
+    }
+}
+
+impl Row {
+    fn answer(&self) -> Answer<'_> {
+        Answer { truth: &self.class, first: &self.top[0].class }
+    }
+}

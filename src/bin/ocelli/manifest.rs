@@ -1,0 +1,348 @@
+//! Manifests: which pictures show what. `docs/EVALUATION.md` describes both kinds.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ocelli::Result;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::bad_input;
+
+/// A result whose error does not name the manifest yet.
+type Checked<T> = std::result::Result<T, String>;
+
+/// The shipped sets of templates.
+const SHIPPED: &str = include_str!("../../../data/templates.json");
+/// The set that is taken if nobody names one.
+const DEFAULT: &str = "plain";
+/// What counts as a picture in a class's folder.
+const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelledFile {
+    #[serde(default, rename = "about")]
+    _about: String,
+    images: Option<PathBuf>,
+    templates: Option<Templates>,
+    classes: Vec<Class>,
+    pictures: Option<Vec<LabelledPicture>>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(untagged, expecting = "templates: expected the name of a shipped set, or a list of texts with {} in each")]
+enum Templates {
+    Name(String),
+    List(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Class {
+    name: String,
+    folder: Option<String>,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelledPicture {
+    file: String,
+    class: String,
+}
+
+/// A list of templates, and what it is called.
+#[derive(Debug, PartialEq)]
+pub struct TemplateSet {
+    pub name: String,
+    pub texts: Vec<String>,
+}
+
+/// What `ocelli eval` asks.
+pub struct Labelled {
+    pub images: PathBuf,
+    pub templates: TemplateSet,
+    /// As printed, each once: the name, with the folder behind it where two classes share a name.
+    pub labels: Vec<String>,
+    /// What each class is called in prompts; one or more.
+    pub names: Vec<Vec<String>>,
+    /// Files as written, relative to `images`.
+    pub files: Vec<String>,
+    /// The class of each file.
+    pub classes: Vec<usize>,
+    /// Files in the classes' folders that are not pictures by their endings.
+    pub passed_over: usize,
+}
+
+/// What `ocelli recall` asks.
+pub struct Captioned {
+    pub images: PathBuf,
+    pub files: Vec<String>,
+    /// Of each file, one or more.
+    pub captions: Vec<Vec<String>>,
+}
+
+impl Labelled {
+    /// Reads a manifest; `images` and `templates` (a shipped set or a file) go before its own.
+    pub fn read(path: &Path, images: Option<&Path>, templates: Option<&str>) -> Result<Self> {
+        let file: LabelledFile = parse(path, "a manifest with `classes`")?;
+        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
+        let images = folder(path, images, file.images.as_deref())?;
+        let templates = match (templates, &file.templates) {
+            (Some(word), _) => template_set(word)?,
+            (None, Some(Templates::Name(name))) => shipped(name).map_err(|e| bad(e.to_string()))?,
+            (None, Some(Templates::List(texts))) => checked("the manifest's", texts).map_err(|e| bad(e.to_string()))?,
+            (None, None) => shipped(DEFAULT)?,
+        };
+        let labels = labels(&file.classes).map_err(bad)?;
+        let (mut files, mut classes, mut passed_over) = (Vec::new(), Vec::new(), 0);
+        if let Some(pictures) = &file.pictures {
+            let find = finder(&file.classes);
+            for (at, picture) in pictures.iter().enumerate() {
+                let class =
+                    find(&picture.class).map_err(|e| bad(format!("pictures[{at}], {:?}: {e}", picture.file)))?;
+                files.push(picture.file.clone());
+                classes.push(class);
+            }
+        } else {
+            for (class, Class { name, folder, .. }) in file.classes.iter().enumerate() {
+                let folder = folder.as_ref().ok_or_else(|| {
+                    bad(format!("expected `pictures`, or a `folder` for each class, found neither for {name:?}"))
+                })?;
+                let (found, others) = list(&images, folder)?;
+                passed_over += others;
+                classes.resize(classes.len() + found.len(), class);
+                files.extend(found);
+            }
+        }
+        once(&files).map_err(bad)?;
+        let names = file.classes.into_iter().map(|c| once_each([vec![c.name], c.names].concat())).collect();
+        Ok(Self { images, templates, labels, names, files, classes, passed_over })
+    }
+
+    /// Keeps `limit` pictures, spread evenly over the list.
+    pub fn limit(&mut self, limit: usize) {
+        self.files = spread(&self.files, limit);
+        self.classes = spread(&self.classes, limit);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaptionedFile {
+    #[serde(default, rename = "about")]
+    _about: String,
+    images: Option<PathBuf>,
+    pictures: Vec<CaptionedPicture>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaptionedPicture {
+    file: String,
+    captions: Vec<String>,
+}
+
+impl Captioned {
+    /// Reads a manifest; `images` goes before its own.
+    pub fn read(path: &Path, images: Option<&Path>) -> Result<Self> {
+        let file: CaptionedFile = parse(path, "a manifest with `pictures` and their `captions`")?;
+        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
+        let images = folder(path, images, file.images.as_deref())?;
+        if let Some(picture) = file.pictures.iter().find(|p| p.captions.is_empty()) {
+            return Err(bad(format!("{:?}: expected one caption or more, found none", picture.file)));
+        }
+        let (files, captions): (Vec<_>, Vec<_>) = file.pictures.into_iter().map(|p| (p.file, p.captions)).unzip();
+        once(&files).map_err(bad)?;
+        Ok(Self { images, files, captions })
+    }
+
+    /// Keeps `limit` pictures with their captions, spread evenly over the list.
+    pub fn limit(&mut self, limit: usize) {
+        self.files = spread(&self.files, limit);
+        self.captions = spread(&self.captions, limit);
+    }
+}
+
+/// The set that `word` names, or the JSON list in the file `word`.
+fn template_set(word: &str) -> Result<TemplateSet> {
+    if let Ok(set) = shipped(word) {
+        return Ok(set);
+    }
+    if !Path::new(word).is_file() {
+        return Err(bad_input(format!("templates: expected a file or one of {}, found {word:?}", shipped_names())));
+    }
+    checked(word, &parse::<Vec<String>>(Path::new(word), "a list of texts with {} in each")?)
+}
+
+fn shipped(name: &str) -> Result<TemplateSet> {
+    let mut sets = all_shipped();
+    let texts = sets
+        .remove(name)
+        .ok_or_else(|| bad_input(format!("templates: expected one of {}, found {name:?}", shipped_names())))?;
+    checked(name, &texts)
+}
+
+fn all_shipped() -> BTreeMap<String, Vec<String>> {
+    serde_json::from_str(SHIPPED).expect("tests/eval.rs reads it")
+}
+
+fn shipped_names() -> String {
+    all_shipped().into_keys().collect::<Vec<_>>().join(", ")
+}
+
+fn checked(name: &str, texts: &[String]) -> Result<TemplateSet> {
+    if texts.is_empty() {
+        return Err(bad_input(format!("{name} templates: expected at least one, found none")));
+    }
+    for text in texts {
+        // The rule, and the message, of `ocelli classify`.
+        ocelli::scores::fill(Some(text), "")?;
+    }
+    Ok(TemplateSet { name: name.into(), texts: texts.to_vec() })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| bad_input(format!("{}: {e}", path.display())))?;
+    serde_json::from_str(&text).map_err(|e| {
+        bad_input(format!("{}: expected {expected}, found: {e}; docs/EVALUATION.md has an example", path.display()))
+    })
+}
+
+/// The folder of the pictures: as given, or as the manifest says, relative to itself.
+fn folder(manifest: &Path, given: Option<&Path>, own: Option<&Path>) -> Result<PathBuf> {
+    let beside = manifest.parent().unwrap_or(Path::new(""));
+    let folder = given.map_or_else(|| beside.join(own.unwrap_or(Path::new(""))), Path::to_path_buf);
+    // A manifest in the current folder has the parent "".
+    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(bad_input(format!(
+        "{}: expected a folder with the pictures, found none: say where they are with --images",
+        folder.display()
+    )))
+}
+
+fn labels(classes: &[Class]) -> Checked<Vec<String>> {
+    if classes.len() < 2 {
+        return Err(format!("classes: expected at least two to choose from, found {}", classes.len()));
+    }
+    let mut count = HashMap::new();
+    classes.iter().for_each(|c| *count.entry(c.name.as_str()).or_insert(0) += 1);
+    let label = |class: &Class| match (&class.folder, count[class.name.as_str()]) {
+        (Some(folder), 2..) => format!("{} ({folder})", class.name),
+        _ => class.name.clone(),
+    };
+    let labels: Vec<String> = classes.iter().map(label).collect();
+    let (mut seen, mut folders) = (HashSet::new(), HashSet::new());
+    for (label, class) in labels.iter().zip(classes) {
+        if class.name.trim().is_empty() || class.names.iter().any(|n| n.trim().is_empty()) {
+            return Err(format!("classes: expected a name, found {:?}", class.name));
+        }
+        if !seen.insert(label) || class.folder.as_ref().is_some_and(|f| !folders.insert(f)) {
+            return Err(format!("classes: expected each name or folder once, found {label:?} again"));
+        }
+    }
+    Ok(labels)
+}
+
+/// Finds a class by its folder, or by a name that no other class has.
+fn finder(classes: &[Class]) -> impl Fn(&str) -> Checked<usize> {
+    let (mut by_folder, mut by_name) = (HashMap::new(), HashMap::<&str, Vec<usize>>::new());
+    for (at, class) in classes.iter().enumerate() {
+        by_name.entry(&class.name).or_default().push(at);
+        by_folder.extend(class.folder.as_deref().map(|folder| (folder, at)));
+    }
+    let of = classes.len();
+    move |word| match (by_folder.get(word), by_name.get(word).map(Vec::as_slice)) {
+        (Some(&at), _) | (None, Some(&[at])) => Ok(at),
+        (None, Some(several)) => Err(format!("{} classes are called {word:?}: write the folder", several.len())),
+        (None, None) => Err(format!("expected one of the {of} classes, found {word:?}")),
+    }
+}
+
+/// The pictures of a class, sorted, and how many other files lie there.
+fn list(images: &Path, folder: &str) -> Result<(Vec<String>, usize)> {
+    let path = images.join(folder);
+    let bad = |e: &dyn std::fmt::Display| {
+        bad_input(format!(
+            "{}: expected the pictures of one class, found: {e}; is {} the right --images?",
+            path.display(),
+            images.display()
+        ))
+    };
+    let (mut found, mut others) = (Vec::new(), 0);
+    for entry in fs::read_dir(&path).map_err(|e| bad(&e))? {
+        let entry = entry.map_err(|e| bad(&e))?.path();
+        let ending = entry.extension().map(|e| e.to_string_lossy().to_lowercase());
+        if ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) {
+            let name = entry.file_name().expect("it has an ending").to_string_lossy();
+            found.push(format!("{folder}/{name}"));
+        } else {
+            others += 1;
+        }
+    }
+    if found.is_empty() {
+        return Err(bad(&"no picture"));
+    }
+    found.sort();
+    Ok((found, others))
+}
+
+fn once(files: &[String]) -> Checked<()> {
+    if files.is_empty() {
+        return Err("pictures: expected at least one, found none".into());
+    }
+    let mut seen = HashSet::new();
+    match files.iter().find(|file| !seen.insert(*file)) {
+        Some(file) => Err(format!("pictures: expected each file once, found {file:?} again")),
+        None => Ok(()),
+    }
+}
+
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// `limit` of the items, as evenly as it goes, in their order.
+fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+    let limit = limit.min(items.len());
+    (0..limit).map(|at| items[at * items.len() / limit].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_takes_from_everywhere() {
+        let items: Vec<usize> = (0..10).collect();
+        assert_eq!(spread(&items, 3), [0, 3, 6]);
+        assert_eq!(spread(&items, 99), items);
+    }
+
+    #[test]
+    fn names_may_be_shared_but_folders_not() {
+        let class = |name: &str, folder: Option<&str>| Class {
+            name: name.into(),
+            folder: folder.map(Into::into),
+            names: Vec::new(),
+        };
+        let shared = [class("a", Some("1")), class("a", Some("2")), class("b", Some("3"))];
+        assert_eq!(labels(&shared).expect("labels"), ["a (1)", "a (2)", "b"]);
+        let find = finder(&shared);
+        assert_eq!((find("b"), find("2"), find("3")), (Ok(2), Ok(1), Ok(2)));
+        assert!(find("a").is_err_and(|e| e.contains("write the folder")));
+        assert!(find("c").is_err_and(|e| e.contains("3 classes")));
+        assert!(labels(&[class("a", None), class("a", None)]).is_err());
+        assert!(labels(&[class("a", Some("1")), class("b", Some("1"))]).is_err());
+        assert!(labels(&[class("a", None), class(" ", None)]).is_err());
+        assert!(labels(&[class("a", None)]).is_err());
+    }
+}

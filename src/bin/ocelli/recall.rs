@@ -1,0 +1,135 @@
+//! `ocelli recall`: which caption finds its picture, and which picture its captions.
+
+use std::{collections::HashMap, time::Instant};
+
+use ocelli::{Result, Session};
+use serde::Serialize;
+
+use crate::{
+    cli::RecallArgs,
+    count_bar, load,
+    manifest::Captioned,
+    metrics::Share,
+    output, report,
+    retrieval::{self, Text},
+    stream::{self, Unreadable},
+};
+
+/// The result, as `--json` writes it; `docs/EVALUATION.md` describes it.
+#[derive(Serialize)]
+pub struct Report {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub captions: usize,
+    pub text_to_image: Recall,
+    pub image_to_text: Recall,
+    pub unreadable: Vec<Unreadable>,
+    pub results: Vec<Row>,
+}
+
+#[derive(Serialize)]
+pub struct Recall {
+    pub at_1: Share,
+    pub at_5: Share,
+    pub at_10: Share,
+}
+
+impl Recall {
+    fn new(ranks: &[usize]) -> Self {
+        let [at_1, at_5, at_10] = [1, 5, 10].map(|k| Share::within(k, ranks));
+        Self { at_1, at_5, at_10 }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Row {
+    pub file: String,
+    /// The place of its best caption among all, from 1.
+    pub rank: usize,
+    pub captions: Vec<Caption>,
+}
+
+#[derive(Serialize)]
+pub struct Caption {
+    pub text: String,
+    /// The place of its picture among all, from 1.
+    pub rank: usize,
+}
+
+pub async fn run(json: bool, RecallArgs { over }: RecallArgs) -> Result<()> {
+    output::check_out(json, over.out.as_deref())?;
+    let mut asked = Captioned::read(&over.manifest, over.images.as_deref())?;
+    if let Some(limit) = over.limit {
+        asked.limit(limit.get());
+    }
+    let show = !over.no_progress;
+    let session = load(&over.model, over.format.format(), show).await?;
+    let bar = count_bar("pictures", asked.files.len(), show);
+    let (mut pictures, mut places) = (Vec::new(), Vec::new());
+    let start = Instant::now();
+    let each = |at: usize, embedding: Vec<f32>| {
+        places.push(at);
+        pictures.push(embedding);
+    };
+    let unreadable = stream::embed_files(&session, &asked.images, &asked.files, over.batch.get(), &bar, each).await?;
+    let run = output::Run::new(&over, &session, &asked.images, pictures.len(), start.elapsed());
+    bar.finish_and_clear();
+
+    // The captions of pictures that could be read.
+    let captions: Vec<&[String]> = places.iter().map(|&at| asked.captions[at].as_slice()).collect();
+    let (index, texts) = texts(&session, &captions, show).await?;
+    let ranks = retrieval::ranks(&pictures, &texts, stream::threads());
+    let caption = |text: &String| Caption { text: text.clone(), rank: ranks.texts[index[text.as_str()]] };
+    let row = |(picture, &at): (usize, &usize)| Row {
+        file: asked.files[at].clone(),
+        rank: ranks.pictures[picture],
+        captions: captions[picture].iter().map(caption).collect(),
+    };
+    let results: Vec<Row> = places.iter().enumerate().map(row).collect();
+    // As often as a caption is written.
+    let of_captions: Vec<usize> = results.iter().flat_map(|row| row.captions.iter().map(|c| c.rank)).collect();
+    let result = Report {
+        command: "recall",
+        run,
+        captions: of_captions.len(),
+        text_to_image: Recall::new(&of_captions),
+        image_to_text: Recall::new(&ranks.pictures),
+        unreadable,
+        results,
+    };
+    output::result(json, over.out.as_deref(), &result, || report::recall(&result))
+}
+
+/// Each different caption once, with the pictures that have it; and where it stands.
+async fn texts<'a>(
+    session: &Session,
+    captions: &[&'a [String]],
+    show: bool,
+) -> Result<(HashMap<&'a str, usize>, Vec<Text>)> {
+    let (mut index, mut different, mut owners) = (HashMap::new(), Vec::new(), Vec::<Vec<usize>>::new());
+    for (picture, captions) in captions.iter().enumerate() {
+        for caption in *captions {
+            let at = *index.entry(caption.as_str()).or_insert(different.len());
+            if at == different.len() {
+                different.push(caption.as_str());
+                owners.push(Vec::new());
+            }
+            owners[at].push(picture);
+        }
+    }
+    let bar = count_bar("texts", different.len(), show);
+    let mut embeddings = Vec::with_capacity(different.len());
+    for chunk in different.chunks(crate::CHUNK) {
+        for (caption, embedding) in chunk.iter().zip(session.embed_texts(chunk).await?) {
+            if embedding.iter().any(|x| !x.is_finite()) {
+                return Err(stream::not_finite(caption));
+            }
+            embeddings.push(embedding);
+        }
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    let texts = embeddings.into_iter().zip(owners).map(|(embedding, pictures)| Text { embedding, pictures });
+    Ok((index, texts.collect()))
+}

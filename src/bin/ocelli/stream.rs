@@ -1,0 +1,118 @@
+//! Many pictures, few in memory: one batch is decoded on other threads while the GPU works on the one before.
+
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+};
+
+use indicatif::ProgressBar;
+use ocelli::{Error, Result, Session, session::Source};
+use serde::Serialize;
+
+use crate::{bad_input, picture::Picture};
+
+/// A picture that is left out, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unreadable {
+    pub file: String,
+    pub reason: String,
+}
+
+/// Threads that the machine runs at once.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Hands the embedding of each file to `each`, in order and with its place; returns those that could not be read.
+/// At most two batches are in memory.
+pub async fn embed_files(
+    session: &Session,
+    folder: &Path,
+    files: &[String],
+    batch: usize,
+    bar: &ProgressBar,
+    mut each: impl FnMut(usize, Vec<f32>),
+) -> Result<Vec<Unreadable>> {
+    let paths = files.iter().map(|file| folder.join(file)).collect();
+    let (mut unreadable, mut at) = (Vec::new(), 0);
+    for batch in decode(paths, batch) {
+        let mut pictures = Vec::with_capacity(batch.len());
+        for decoded in batch {
+            match decoded {
+                Ok(picture) => pictures.push((at, picture)),
+                Err(error) => unreadable.push((at, error.to_string())),
+            }
+            at += 1;
+        }
+        for ((at, _), embedding) in pictures.iter().zip(embed(session, &pictures).await?) {
+            match embedding {
+                Ok(embedding) if embedding.iter().all(|x| x.is_finite()) => each(*at, embedding),
+                Ok(_) => return Err(not_finite(&files[*at])),
+                Err(error) => unreadable.push((*at, error.to_string())),
+            }
+        }
+        bar.set_position(at as u64);
+    }
+    if at < files.len() {
+        return Err(Error::BadImage(format!("{}: the decoder stopped here or just behind", files[at])));
+    }
+    if unreadable.len() == files.len() {
+        let (_, reason) = &unreadable[0];
+        return Err(bad_input(format!("pictures: expected some that can be read, found none of {at}: {reason}")));
+    }
+    unreadable.sort_unstable_by_key(|(at, _)| *at);
+    // The reason names the file too.
+    let named = unreadable.into_iter().map(|(at, reason)| {
+        let path = format!("{}: ", folder.join(&files[at]).display());
+        let reason = reason.strip_prefix(&path).map_or_else(|| reason.clone(), Into::into);
+        Unreadable { file: files[at].clone(), reason }
+    });
+    Ok(named.collect())
+}
+
+/// Embeddings; a picture that the model refuses (too large, no pixels) does not spoil its neighbours.
+async fn embed(session: &Session, pictures: &[(usize, Picture)]) -> Result<Vec<Result<Vec<f32>>>> {
+    let sources: Vec<&dyn Source> = pictures.iter().map(|(_, picture)| picture as &dyn Source).collect();
+    match session.embed_images(&sources).await {
+        Ok(embeddings) => return Ok(embeddings.into_iter().map(Ok).collect()),
+        Err(Error::BadImage(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let mut all = Vec::with_capacity(sources.len());
+    for source in sources {
+        match session.embed_images(&[source]).await {
+            Ok(mut embeddings) => all.push(Ok(embeddings.remove(0))),
+            Err(error @ Error::BadImage(_)) => all.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// Batches of decoded files, in order. The next one is begun when one is taken.
+fn decode(paths: Vec<PathBuf>, batch: usize) -> Receiver<Vec<Result<Picture>>> {
+    let (sender, receiver) = sync_channel(0);
+    thread::spawn(move || {
+        for batch in paths.chunks(batch) {
+            let pictures = thread::scope(|scope| {
+                let parts: Vec<_> = batch
+                    .chunks(batch.len().div_ceil(threads()))
+                    .map(|part| scope.spawn(|| part.iter().map(|path| Picture::open(path)).collect::<Vec<_>>()))
+                    .collect();
+                parts.into_iter().flat_map(|part| part.join().expect("decoders report errors")).collect()
+            });
+            // Nobody listens any more after an error.
+            if sender.send(pictures).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// An embedding with NaN or infinity: every comparison with it would be silently wrong.
+pub fn not_finite(of: &str) -> Error {
+    Error::Gpu(format!("{of}: expected an embedding of finite numbers, found others; is the model sound?"))
+}

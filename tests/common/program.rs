@@ -1,0 +1,53 @@
+//! The program itself, for tests that run it.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn fixture(name: &str) -> String {
+    root().join("tests/fixtures").join(name).display().to_string()
+}
+
+pub fn ocelli(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(arguments)
+        // A Mesa layer that talks to stderr without being asked.
+        .env("NODEVICE_SELECT", "1")
+        .output()
+        .expect("the program starts")
+}
+
+/// Whether there is a GPU; without one these tests are SKIPPED, and under REQUIRE_GPU=1 they fail.
+pub fn has_gpu() -> bool {
+    if ocelli(&["info"]).status.success() {
+        return true;
+    }
+    assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|v| v != "1"), "REQUIRE_GPU=1, and there is no adapter");
+    println!("SKIPPED: no GPU");
+    false
+}
+
+pub fn json(arguments: &[&str]) -> Value {
+    let output = ocelli(&[&["--json"], arguments].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    assert!(stderr.is_empty(), "{arguments:?}: {stderr}");
+    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
+}
+
+pub fn refused(arguments: &[&str]) -> String {
+    let output = ocelli(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: one line: {stderr}");
+    assert!(stderr.starts_with("ocelli: "), "{arguments:?}: {stderr}");
+    stderr
+}
