@@ -129,6 +129,7 @@ pub struct Inputs {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Target {
+    Q4,
     Q8,
     F16,
 }
@@ -136,6 +137,7 @@ pub enum Target {
 impl Target {
     pub fn format(self) -> quant::Format {
         match self {
+            Self::Q4 => quant::Format::Q4,
             Self::Q8 => quant::Format::Q8,
             Self::F16 => quant::Format::F16,
         }
@@ -147,6 +149,7 @@ pub enum Keep {
     None,
     F16,
     Q8,
+    Q4,
 }
 
 impl Keep {
@@ -155,6 +158,7 @@ impl Keep {
             Self::None => None,
             Self::F16 => Some(quant::Format::F16),
             Self::Q8 => Some(quant::Format::Q8),
+            Self::Q4 => Some(quant::Format::Q4),
         }
     }
 }
