@@ -46,11 +46,11 @@ impl Bytes for Vec<u8> {
 pub struct Tensor {
     /// Its name in the file.
     pub name: String,
-    /// F32, F16, BF16, or I8 with `NAME.scales` beside it.
+    /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
     /// First dimension (1 for a scalar).
     pub rows: usize,
-    /// Product of the others.
+    /// Product of the others, in weights.
     pub cols: usize,
     offset: u64,
 }
@@ -61,7 +61,7 @@ pub struct Checkpoint {
     pub config: Config,
     /// `tokenizer.json`, as it is.
     pub tokenizer: Vec<u8>,
-    /// How the weights are stored if Ocelli wrote them ("q8", "f16"); none in a folder from elsewhere.
+    /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
     header: Metadata,
     data_start: u64,
@@ -105,35 +105,62 @@ impl Checkpoint {
         Self::new([read(a)?, read(b)?, read(c)?, read(d)?], Box::new(native::File::open(&folder.join(weights))?))
     }
 
-    /// Looks a tensor up and checks its shape.
+    /// Looks a tensor of floats up and checks its shape.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if it is missing, has another shape or a type that is not a float.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.look_up(name, shape, &[Dtype::F32, Dtype::F16, Dtype::BF16])
+    }
+
+    /// Looks a matrix up, whose type may also be one that Ocelli writes: I8, or U8 of shape `[rows, ⌈cols / 2⌉]`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn matrix(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let types = [Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::I8, Dtype::U8];
+        let known = match self.quantized.as_deref() {
+            None => 3,
+            Some("q4") => 5,
+            Some(_) => 4,
+        };
+        self.look_up(name, shape, &types[..known])
+    }
+
+    /// Looks the scales of a quantised matrix up: `[rows, blocks]`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn scales(&self, matrix: &Tensor, blocks: usize) -> Result<Tensor> {
+        self.look_up(&format!("{}.scales", matrix.name), &[matrix.rows, blocks], &[Dtype::F16])
+    }
+
+    fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
         let info = self.header.info(name).ok_or_else(|| {
             Error::BadCheckpoint(format!("model.safetensors: {name}: expected a tensor of shape {shape:?}, found none"))
         })?;
-        if info.shape != shape {
+        if !types.contains(&info.dtype) {
+            let (last, others) = types.split_last().expect("some types");
+            let others: String = others.iter().map(|t| format!("{t:?}, ")).collect();
             return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {name}: expected shape {shape:?}, found {:?}",
-                info.shape
-            )));
-        }
-        let quantized = info.dtype == Dtype::I8 && self.quantized.is_some();
-        if !quantized && !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {name}: expected F32, F16 or BF16, found {:?}",
+                "model.safetensors: {name}: expected {}{last:?}, found {:?}",
+                others.strip_suffix(", ").map(|o| format!("{o} or ")).unwrap_or_default(),
                 info.dtype
             )));
         }
+        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        let halved = [rows, cols.div_ceil(2)];
+        let (expected, why) =
+            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };
+        if info.shape != expected {
+            return Err(Error::BadCheckpoint(format!(
+                "model.safetensors: {name}: expected shape {expected:?}{why}, found {:?}",
+                info.shape
+            )));
+        }
         self.used.borrow_mut().insert(name.into());
-        Ok(Tensor {
-            name: name.into(),
-            dtype: info.dtype,
-            rows: shape.first().copied().unwrap_or(1),
-            cols: shape.iter().skip(1).product(),
-            offset: self.data_start + info.data_offsets.0 as u64,
-        })
+        let offset = self.data_start + info.data_offsets.0 as u64;
+        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, offset })
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
@@ -147,8 +174,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
     pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let width = if tensor.dtype == Dtype::F32 { 4 } else { 2 };
-        let bytes = self.rows_bytes(tensor, &rows, width)?;
+        let bytes = self.rows_stored(tensor, &rows)?;
         let floats: Vec<f32> = match tensor.dtype {
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
@@ -165,17 +191,19 @@ impl Checkpoint {
         Ok(floats)
     }
 
-    /// Rows of an I8 tensor, as they lie in the file.
+    /// Rows of any tensor, as they lie in the file.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early.
-    pub fn rows_i8(&self, tensor: &Tensor, rows: &Range<usize>) -> Result<Vec<u8>> {
-        self.rows_bytes(tensor, rows, 1)
-    }
-
-    fn rows_bytes(&self, tensor: &Tensor, rows: &Range<usize>, width: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; rows.len() * tensor.cols * width];
-        self.bytes.read(tensor.offset + (rows.start * tensor.cols * width) as u64, &mut bytes)?;
+    pub fn rows_stored(&self, tensor: &Tensor, rows: &Range<usize>) -> Result<Vec<u8>> {
+        let row = match tensor.dtype {
+            Dtype::U8 => tensor.cols.div_ceil(2),
+            Dtype::I8 => tensor.cols,
+            Dtype::F32 => tensor.cols * 4,
+            _ => tensor.cols * 2,
+        };
+        let mut bytes = vec![0; rows.len() * row];
+        self.bytes.read(tensor.offset + (rows.start * row) as u64, &mut bytes)?;
         Ok(bytes)
     }
 

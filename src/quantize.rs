@@ -1,7 +1,7 @@
 //! `ocelli quantize`: writes a folder like the one it reads, with smaller tensors.
 //!
-//! The same files under the same names; matrices become I8 with `NAME.scales` beside them, or F16; the rest is F32. The
-//! safetensors metadata says `ocelli.format`.
+//! The same files under the same names; matrices become F16, or with `NAME.scales` beside them I8, or U8 of shape
+//! `[rows, ⌈cols / 2⌉]` with two weights a byte; the rest is F32. The safetensors metadata says `ocelli.format`.
 
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     checkpoint::{Checkpoint, FILES},
     error::{Error, Result},
     model,
-    quant::{BLOCK, Format, quantize_row},
+    quant::{Format, quantize_row},
 };
 
 /// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
@@ -28,8 +28,8 @@ struct Out<'a> {
 enum Kind {
     F32,
     F16,
-    Q8Values,
-    Q8Scales,
+    Values(Format),
+    Scales(Format),
 }
 
 impl Out<'_> {
@@ -43,8 +43,10 @@ impl Out<'_> {
                 Kind::F16 => {
                     bytes.extend(crate::quant::pack(Format::F16, &data, data.len())?.values[..data.len() * 2].iter())
                 }
-                Kind::Q8Values => bytes.extend(quantize_row(&data)?.0.iter().map(|&q| q as u8)),
-                Kind::Q8Scales => bytes.extend(quantize_row(&data)?.1.iter().flat_map(|s| s.to_le_bytes())),
+                Kind::Values(format) => bytes.extend(quantize_row(format, &data)?.0),
+                Kind::Scales(format) => {
+                    bytes.extend(quantize_row(format, &data)?.1.iter().flat_map(|s| s.to_le_bytes()))
+                }
             }
         }
         (self.report)(bytes.len());
@@ -56,8 +58,9 @@ impl View for &Out<'_> {
     fn dtype(&self) -> Dtype {
         match self.kind {
             Kind::F32 => Dtype::F32,
-            Kind::F16 | Kind::Q8Scales => Dtype::F16,
-            Kind::Q8Values => Dtype::I8,
+            Kind::F16 | Kind::Scales(_) => Dtype::F16,
+            Kind::Values(Format::Q4) => Dtype::U8,
+            Kind::Values(_) => Dtype::I8,
         }
     }
     fn shape(&self) -> &[usize] {
@@ -118,14 +121,20 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
             };
             (name.to_string(), view)
         };
-        match (entry.matrix, format) {
+        match (entry.matrix, format.of_matrix(&entry.name)) {
             (false, _) | (true, Format::F32) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F32)),
             (true, Format::F16) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F16)),
-            (true, Format::Q8) => {
-                let cols: usize = entry.shape[1..].iter().product();
-                let scales = vec![entry.shape[0], cols.div_ceil(BLOCK)];
-                outs.push(out(&entry.name, entry.shape.clone(), Kind::Q8Values));
-                outs.push(out(&format!("{}.scales", entry.name), scales, Kind::Q8Scales));
+            (true, format @ (Format::Q8 | Format::Q4)) => {
+                let (rows, cols) = (entry.shape[0], entry.shape[1..].iter().product());
+                // Half bytes have no shape but this one; a patch embedding's four dimensions are otherwise kept.
+                let packed = vec![rows, format.file_row_bytes(cols)];
+                let shape = if format == Format::Q4 { packed } else { entry.shape.clone() };
+                outs.push(out(&entry.name, shape, Kind::Values(format)));
+                outs.push(out(
+                    &format!("{}.scales", entry.name),
+                    vec![rows, format.scales(cols)],
+                    Kind::Scales(format),
+                ));
             }
         }
     }

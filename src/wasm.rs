@@ -208,7 +208,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16 or q8; `progress` is called with
+    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16, q8 or q4; `progress` is called with
     /// the number of bytes read since its last call.
     pub fn load(
         device: Device,
@@ -220,14 +220,13 @@ impl Engine {
         let session = || {
             let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
             let checkpoint = Checkpoint::new(json.map(|file| file.to_vec()), Box::new(Heap(weights)))?;
-            let format = match format {
-                "none" => None,
-                name => Some(
-                    Format::from_name(name)
-                        .filter(|f| *f != Format::F32)
-                        .ok_or_else(|| Error::BadInput(format!("format: expected none, f16 or q8, found {name:?}")))?,
-                ),
-            };
+            let format =
+                match format {
+                    "none" => None,
+                    name => Some(Format::from_name(name).filter(|f| *f != Format::F32).ok_or_else(|| {
+                        Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
+                    })?),
+                };
             let report = |bytes: u64| {
                 // A listener that throws must not stop the load.
                 let _ = progress.call1(&JsValue::NULL, &(bytes as f64).into());

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     gpu::{Buffer, Gpu},
     kernels::{MatrixRef, VectorRef, WeightId},
-    quant::{BLOCK, Format, Matrix, Packed, pack, pack_q8},
+    quant::{Format, Matrix, Packed, pack, pack_stored},
 };
 
 /// Most bytes of a tensor that are in memory at once.
@@ -135,7 +135,10 @@ impl<'a> Loader<'a> {
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], matrix: bool) -> Result<Tensor> {
-        let tensor = self.checkpoint.tensor(name, shape)?;
+        let tensor = match matrix {
+            true => self.checkpoint.matrix(name, shape)?,
+            false => self.checkpoint.tensor(name, shape)?,
+        };
         if !self.entries.iter().any(|e| e.name == name) {
             self.entries.push(Entry { name: name.into(), shape: shape.into(), matrix });
         }
@@ -239,20 +242,20 @@ impl<'a> Loader<'a> {
     fn stack(&mut self, label: &str, parts: &[(Tensor, Range<usize>)]) -> Result<MatrixRef> {
         let rows = parts.iter().map(|(_, part)| part.len()).sum();
         let cols = parts[0].0.cols;
-        let format = stored_format(parts[0].0.dtype, self.format);
+        let format = stored_format(&parts[0].0, self.format);
         self.planned += 1;
         let mut id = WeightId(self.planned - 1);
         if let Some(store) = &mut self.store {
             id = store.begin(label, format, rows, cols)?;
         }
         for (tensor, part) in parts {
-            if stored_format(tensor.dtype, self.format) != format {
+            if stored_format(tensor, self.format) != format {
                 return Err(Error::BadCheckpoint(format!(
                     "model.safetensors: {}: expected the type of {label}, {:?}, found {:?}",
                     tensor.name, parts[0].0.dtype, tensor.dtype
                 )));
             }
-            let scales = self.scales(tensor)?;
+            let scales = self.scales(tensor, format)?;
             if self.store.is_none() {
                 continue;
             }
@@ -267,10 +270,10 @@ impl<'a> Loader<'a> {
     /// As [`Checkpoint::tensor`].
     pub fn table(&mut self, name: &str, shape: &[usize]) -> Result<Matrix> {
         let tensor = self.tensor(name, shape, true)?;
-        let format = stored_format(tensor.dtype, self.format);
+        let format = stored_format(&tensor, self.format);
         let mut table = HostStore::default();
         table.begin(name, format, tensor.rows, tensor.cols)?;
-        let scales = self.scales(&tensor)?;
+        let scales = self.scales(&tensor, format)?;
         if self.store.is_some() {
             self.each_slice(&tensor, &(0..tensor.rows), scales.as_ref(), format, &mut |packed, _| {
                 table.append(packed)
@@ -279,13 +282,12 @@ impl<'a> Loader<'a> {
         Ok(table.weights.remove(0))
     }
 
-    /// The scales beside an I8 tensor.
-    fn scales(&mut self, tensor: &Tensor) -> Result<Option<Tensor>> {
-        if tensor.dtype != Dtype::I8 {
-            return Ok(None);
+    /// The scales beside a tensor that is quantised in the file.
+    fn scales(&mut self, tensor: &Tensor, format: Format) -> Result<Option<Tensor>> {
+        match tensor.dtype {
+            Dtype::I8 | Dtype::U8 => Ok(Some(self.checkpoint.scales(tensor, format.scales(tensor.cols))?)),
+            _ => Ok(None),
         }
-        let shape = [tensor.rows, tensor.cols.div_ceil(BLOCK)];
-        Ok(Some(self.checkpoint.tensor(&format!("{}.scales", tensor.name), &shape)?))
     }
 
     fn each_slice(
@@ -301,9 +303,9 @@ impl<'a> Loader<'a> {
             let rows = start..(start + step).min(part.end);
             let (packed, bytes) = match scales {
                 Some(scales) => {
-                    let values = self.checkpoint.rows_i8(tensor, &rows)?;
+                    let values = self.checkpoint.rows_stored(tensor, &rows)?;
                     let scales = self.checkpoint.rows_f32(scales, rows)?;
-                    (pack_q8(&values, &scales, tensor.cols), values.len() + scales.len() * 2)
+                    (pack_stored(format, &values, &scales, tensor.cols), values.len() + scales.len() * 2)
                 }
                 None => {
                     let data = self.checkpoint.rows_f32(tensor, rows)?;
@@ -330,11 +332,12 @@ fn in_tensor(name: &str, error: &Error) -> Error {
     Error::BadCheckpoint(format!("model.safetensors: {name}: {error}"))
 }
 
-/// How a matrix of this type is kept if this format was asked for. BF16 has more range than f16, so it becomes F32.
-fn stored_format(dtype: Dtype, wanted: Option<Format>) -> Format {
-    match (dtype, wanted) {
+/// How this matrix is kept if this format was asked for. BF16 has more range than f16, so it becomes F32.
+fn stored_format(tensor: &Tensor, wanted: Option<Format>) -> Format {
+    match (tensor.dtype, wanted) {
         (Dtype::I8, _) => Format::Q8,
-        (_, Some(format)) => format,
+        (Dtype::U8, _) => Format::Q4,
+        (_, Some(format)) => format.of_matrix(&tensor.name),
         (Dtype::F16, None) => Format::F16,
         (_, None) => Format::F32,
     }

@@ -79,6 +79,29 @@ fn embed_prints_unit_vectors() {
     }
 }
 
+/// Sizes shrink from format to format, and what was written in q4 embeds as what is quantised on the way in.
+#[test]
+fn quantize_writes_every_format() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = |format: &str| folder.path().join(format).display().to_string();
+    let from = fixture("siglip");
+    let sizes = ["f16", "q8", "q4"].map(|format| {
+        let sizes = json(&["quantize", &from, &to(format), "--format", format]);
+        sizes["bytes"]["after"].as_u64().expect("bytes")
+    });
+    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
+    assert!(refused(&["quantize", &to("q4"), &to("again"), "--format", "q8"]).contains("stored as q4"));
+    if !has_gpu() {
+        return;
+    }
+    let embed = |model: &str, format: &str| json(&["embed", "--model", model, "--text", "a cat", "--format", format]);
+    let expected = embed(&from, "q4");
+    assert_eq!(embed(&to("q4"), "none"), expected);
+    assert_eq!(embed(&to("q4"), "q4"), expected);
+    assert_ne!(embed(&from, "q8"), expected);
+    assert!(refused(&["embed", "--model", &to("q4"), "--text", "a cat", "--format", "q8"]).contains("stored as q4"));
+}
+
 #[test]
 fn tokenize_needs_no_gpu() {
     let result = json(&["tokenize", "--model", &fixture("siglip"), "", "a cat"]);

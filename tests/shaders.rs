@@ -65,7 +65,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
             rule,
         }));
     }
-    for format in [Format::F32, Format::F16, Format::Q8] {
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for cols in [8, 7] {
             for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
                 for on in [false, true] {
@@ -120,7 +120,7 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
             kernel.operands().len() + 1
         ));
     }
-    let scales = kernel.matrix().map_or(0, |m| 1 + usize::from(m.format == Format::Q8));
+    let scales = kernel.matrix().map_or(0, |m| 1 + usize::from(m.format.block().is_some()));
     if second.len() != scales {
         return Err(format!("group 1: the host binds {scales} buffers, the shader has {second:?}"));
     }

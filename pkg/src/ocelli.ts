@@ -223,7 +223,7 @@ async function withoutGpuErrors(device: GpuDevice, load: () => Engine): Promise<
   const found = errors.find((error) => error !== null);
   if (!found) return engine;
   engine.free();
-  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8".`);
+  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8" or "q4".`);
 }
 
 function requireString(text: unknown): void {

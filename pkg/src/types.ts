@@ -1,5 +1,5 @@
 /** How weights are kept on the GPU: as the files have them, or quantised while loading. */
-export type Format = "none" | "f16" | "q8";
+export type Format = "none" | "f16" | "q8" | "q4";
 
 /**
  * What a score means.
@@ -55,7 +55,7 @@ export interface ModelInfo {
   /** The GPU, as far as the browser tells. */
   adapter: string;
   family: "clip" | "siglip";
-  /** How matrices are kept: f32, f16 or q8. */
+  /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
   /** Side of the square that the model sees, in pixels. */
   imageSize: number;

@@ -43,6 +43,7 @@ impl Kernel for Matmul {
             Format::F32 => include_str!("../../shaders/lib/weight_f32.wgsl"),
             Format::F16 => include_str!("../../shaders/lib/weight_f16.wgsl"),
             Format::Q8 => include_str!("../../shaders/lib/weight_q8.wgsl"),
+            Format::Q4 => include_str!("../../shaders/lib/weight_q4.wgsl"),
         };
         Shader {
             name: "matmul",

@@ -1,7 +1,7 @@
 use ocelli::{
     config::Activation,
     kernels::{ActId, Matmul, MatrixRef, Operand, Rows, VectorRef, WeightId},
-    quant::{Format, Matrix},
+    quant::{Format, Matrix, Packed},
     reference,
 };
 
@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
     let plain =
         Shape { m: 1, k: 1, n: 1, format: Format::F32, activation: Activation::None, accumulate: false, bias: true };
     let mut shapes = Vec::new();
-    for format in [Format::F32, Format::F16, Format::Q8] {
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         // Tails in every dimension; K of one block, of less, of odd numbers of blocks, not a multiple of 4; 588 and 4304
         // are a patch row and an MLP of published models.
         for (m, k, n) in
@@ -80,10 +80,25 @@ fn case(s: Shape) -> Case {
         let other = if s.activation == Activation::Gelu { Activation::GeluTanh } else { Activation::Gelu };
         wrong.push(("the other gelu", build(Shape { activation: other, ..right }, weights.clone())));
     }
-    if s.format == Format::Q8 && s.k > 32 {
-        let mut shifted = matrix.clone();
-        shifted.packed.scales.rotate_left(2);
-        wrong.push(("scale of the next block", build(right, vec![shifted, vector.clone()])));
+    // What is on the GPU differs from what the twin reads.
+    let mut misread = |what, change: &dyn Fn(&mut Packed)| {
+        let mut other = matrix.clone();
+        change(&mut other.packed);
+        assert_ne!(other.packed, matrix.packed, "{what}");
+        wrong.push((what, build(right, vec![other, vector.clone()])));
+    };
+    if s.format.scales(s.k) > 1 {
+        misread("scale of the next block", &|p| p.scales.rotate_left(2));
+    }
+    if s.format == Format::Q4 {
+        misread("sign of the scale", &|p| p.scales.iter_mut().skip(1).step_by(2).for_each(|high| *high ^= 0x80));
+        if s.k > 1 {
+            misread("half bytes without a sign", &|p| p.values.iter_mut().for_each(|q| *q &= 0x77));
+            misread("half bytes swapped", &|p| p.values.iter_mut().for_each(|q| *q = q.rotate_left(4)));
+        }
+        if s.k > 4 {
+            misread("the other half of a word", &|p| p.values.chunks_exact_mut(4).for_each(|word| word.rotate_left(2)));
+        }
     }
     if s.k > 1 && s.n > 1 {
         let mut rotated = matrix;

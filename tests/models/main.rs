@@ -18,13 +18,15 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 10] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
+        ("quantised taps are the naive twins'", right::quantized_taps),
         ("embeddings in f32", right::embeddings_f32),
         ("embeddings in f16", right::embeddings_f16),
         ("embeddings in q8", right::embeddings_q8),
+        ("embeddings in q4", right::embeddings_q4),
         ("scores", right::scores),
         ("a quantised folder equals quantising on the way in", right::quantized_folder),
     ];

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use libtest_mimic::Failed;
 use ocelli::{
     Checkpoint, model,
     preprocess::{Sampling, resize},
+    quant::Format,
     session::{Source, pool_index},
     text::TextEncoder,
     weights::{HostStore, Loader},
@@ -45,10 +47,11 @@ pub fn check_taps(
     Ok(())
 }
 
-pub fn taps(name: &str) -> Outcome {
+/// What the naive twins make of one picture and one text.
+pub fn host_taps(name: &str, format: Option<Format>) -> Result<HashMap<String, Vec<f32>>, Failed> {
     let checkpoint = Checkpoint::open(&folder(name))?;
     let mut store = HostStore::default();
-    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, None, None)?)?;
+    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, format, None)?)?;
     let picture = open("rgb-61x37.png");
     let (width, height) = picture.size();
     let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
@@ -60,7 +63,11 @@ pub fn taps(name: &str) -> Outcome {
     let index = [pool_index(checkpoint.config.text.pooling, &ids)];
     let inputs = [(model.text.tokens, bytemuck::cast_slice(&rows)), (model.text.index, &index[..])];
     taps.extend(model.text.plan.run_reference(&store.weights, &inputs, 1).taps);
+    Ok(taps)
+}
 
+pub fn taps(name: &str) -> Outcome {
+    let mut taps = host_taps(name, None)?;
     let expected = golden_taps(name);
     check_taps(&taps, &expected, TAP_BOUND)?;
     // The comparison must see one wrong activation.

@@ -25,7 +25,7 @@ export function folderUrl(typed: string): URL {
 
 /** The weights' format by its name in the form or in the address; unknown names are left to the package's default. */
 export function formatNamed(name: string | null): Format | undefined {
-  return name === "none" || name === "f16" || name === "q8" ? name : undefined;
+  return name === "none" || name === "f16" || name === "q8" || name === "q4" ? name : undefined;
 }
 
 /** Shows the one progress bar in this place. */

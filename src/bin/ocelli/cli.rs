@@ -179,6 +179,7 @@ pub struct Inputs {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Target {
+    Q4,
     Q8,
     F16,
 }
@@ -186,6 +187,7 @@ pub enum Target {
 impl Target {
     pub fn format(self) -> quant::Format {
         match self {
+            Self::Q4 => quant::Format::Q4,
             Self::Q8 => quant::Format::Q8,
             Self::F16 => quant::Format::F16,
         }
@@ -197,6 +199,7 @@ pub enum Keep {
     None,
     F16,
     Q8,
+    Q4,
 }
 
 impl Keep {
@@ -205,6 +208,7 @@ impl Keep {
             Self::None => None,
             Self::F16 => Some(quant::Format::F16),
             Self::Q8 => Some(quant::Format::Q8),
+            Self::Q4 => Some(quant::Format::Q4),
         }
     }
 }

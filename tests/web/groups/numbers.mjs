@@ -7,11 +7,11 @@ const CLOSE = 1e-4;
 /** 8-bit weights, as a part of the distance between unrelated inputs. */
 const Q8_PART = 0.035;
 
-export async function numbers({ page, report, fixtures, native, model, quirks }) {
+export async function numbers({ page, report, fixtures, native, model, quirks, site }) {
   const golden = fixtures.golden(model);
   const names = Object.keys(golden.images);
   const { info } = await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), model);
-  const test = { page, report, fixtures, native, model, golden, info, jpegs: names.filter((name) => !lossless(name)) };
+  const test = { page, report, fixtures, native, model, site, golden, info, jpegs: names.filter((name) => !lossless(name)) };
   const spoilt = quirks.multipliesAlpha ? names.filter(hasAlpha) : [];
   test.names = names.filter((name) => lossless(name) && !spoilt.includes(name));
   await ids(test);
@@ -22,6 +22,7 @@ export async function numbers({ page, report, fixtures, native, model, quirks })
   for (const name of test.jpegs) await measure(test, name, "");
   for (const name of spoilt) await measure(test, name, "this browser multiplies alpha in: ");
   await q8(test);
+  await q4(test);
 }
 
 const hasAlpha = (name) => /^(rgba|grey-alpha)-/.test(name);
@@ -161,4 +162,30 @@ async function q8({ page, report, model, golden, names }) {
     }
   }
   await page.evaluate(() => web.dispose("q8"));
+}
+
+/** Quantised while loading, and stored so: what the native program makes of the same weights. How far that is from f32 is
+ * judged natively. */
+async function q4({ page, report, fixtures, native, model, golden, names, site }) {
+  const title = `${model}: embeddings in q4 as natively`;
+  if (!native.exists) return report.skip(title, native.missing);
+  native.quantize(fixtures.model(model), site.path(`${model}-q4`), "q4");
+  const folders = { "quantised while loading": [`/fixtures/${model}/`, { format: "q4" }], stored: [site.url(`${model}-q4/`), {}] };
+  const texts = golden.texts.map(({ text }) => text);
+  const expected = [
+    ...native.embedImages(fixtures.model(model), names.map((name) => fixtures.image(name)), "q4"),
+    ...native.embedTexts(fixtures.model(model), texts, "q4"),
+  ];
+  const group = report.group(title, largest, CLOSE);
+  for (const [how, folder] of Object.entries(folders)) {
+    const { info } = await page.evaluate((f) => web.load("q4", ...f), folder);
+    group.holds(`${how}: info.format`, info.format === "q4", info.format);
+    const found = [];
+    for (const name of names) found.push(await page.evaluate((u) => web.embedImage("q4", { url: u }), url(name)));
+    for (const text of texts) found.push(await page.evaluate((t) => web.embedText("q4", t), text));
+    [...names, ...texts].forEach((name, i) => group.same(`${how}: ${name}`, found[i], expected[i]));
+  }
+  group.rejects("unquantised", golden.images[names[0]].embedding, expected[0]);
+  group.rejects("another one's", expected[1], expected[0]);
+  await page.evaluate(() => web.dispose("q4"));
 }

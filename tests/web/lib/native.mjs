@@ -18,12 +18,16 @@ export class Native {
     return JSON.parse(execFileSync(this.program, ["--json", ...args], options));
   }
 
-  embedImages(model, files) {
-    return this.run("embed", "--model", model, ...files).embeddings;
+  embedImages(model, files, format = "none") {
+    return this.run("embed", "--model", model, "--format", format, ...files).embeddings;
   }
 
-  embedTexts(model, texts) {
-    return this.run("embed", "--model", model, ...texts.map((text) => `--text=${text}`)).embeddings;
+  embedTexts(model, texts, format = "none") {
+    return this.run("embed", "--model", model, "--format", format, ...texts.map((text) => `--text=${text}`)).embeddings;
+  }
+
+  quantize(model, to, format) {
+    return this.run("quantize", model, to, "--format", format);
   }
 
   /** The square that the tower sees; `picture` is a path or the bytes of a file. */

@@ -1,5 +1,7 @@
 //! Broken, missing and foreign checkpoints: one clear error each, and never a panic.
 
+mod quantized;
+
 use std::{fs, path::Path};
 
 use ocelli::{Checkpoint, Error, checkpoint::FILES, config::*, model};
