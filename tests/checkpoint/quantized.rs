@@ -108,9 +108,8 @@ fn scales_lie_beside_their_matrix() {
 fn only_matrices_are_quantised() {
     for (files, dtype) in [(&*Q8, "I8"), (&*Q4, "I8"), (&*Q4, "U8")] {
         let message = refusal(files, |h| {
-            let bytes =
-                |info: &Value| info["data_offsets"][1].as_u64().unwrap() - info["data_offsets"][0].as_u64().unwrap();
-            let length = bytes(&h[BIAS]);
+            let offset = |at: usize| h[BIAS]["data_offsets"][at].as_u64().expect("an offset");
+            let length = offset(1) - offset(0);
             h[BIAS]["dtype"] = dtype.into();
             h[BIAS]["shape"] = json!([length]);
         });
