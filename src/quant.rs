@@ -195,7 +195,7 @@ pub fn quantize_row(format: Format, row: &[f32]) -> Result<(Vec<u8>, Vec<f16>)> 
     let (mut steps, mut scales) = (Vec::with_capacity(row.len()), Vec::new());
     for block in row.chunks(block) {
         let (range, scale) = if format == Format::Q4 { (Q4, search_q4(block)?) } else { (Q8, search_q8(block)?) };
-        steps.extend(block.iter().map(|&w| nearest(w, scale, range) as u8));
+        steps.extend(block.iter().map(|&w| nearest(w, scale.to_f32(), range) as i8 as u8));
         scales.push(scale);
     }
     if format == Format::Q4 {
@@ -230,9 +230,10 @@ fn search_q4(block: &[f32]) -> Result<f16> {
         attempt(block, -scale, Q4, &mut best);
     }
     for _ in 0..2 {
+        let step = best.1.to_f32();
         let (mut products, mut squares) = (0.0, 0.0);
         for &w in block {
-            let q = f32::from(nearest(w, best.1, Q4));
+            let q = nearest(w, step, Q4);
             products += w * q;
             squares += q * q;
         }
@@ -250,14 +251,20 @@ fn outermost(block: &[f32]) -> f32 {
 
 /// Keeps the scale if the squared error of the block is less than the best so far.
 fn attempt(block: &[f32], scale: f16, range: Steps, best: &mut (f32, f16)) {
-    let error = block.iter().map(|&w| (w - f32::from(nearest(w, scale, range)) * scale.to_f32()).powi(2)).sum();
+    let step = scale.to_f32();
+    let error = block.iter().map(|&w| (w - nearest(w, step, range) * step).powi(2)).sum();
     if error < best.0 {
         *best = (error, scale);
     }
 }
 
-fn nearest(w: f32, scale: f16, [low, high]: Steps) -> i8 {
-    if scale.to_f32() == 0.0 { 0 } else { (w / scale.to_f32()).round().clamp(low, high) as i8 }
+fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
+    if step == 0.0 {
+        return 0.0;
+    }
+    let steps = w / step;
+    // `round` in two instructions: in WebAssembly it is a call, and this is what quantising on the way in waits for.
+    (steps + 0.5f32.next_down().copysign(steps)).trunc().clamp(low, high)
 }
 
 /// A matrix in memory, for the token table and the naive reference.

@@ -1,4 +1,5 @@
-/** How weights are kept on the GPU: as the files have them, or quantised while loading. */
+/** How weights are kept on the GPU: as the files have them, or quantised while loading, which is slow for big models in q4:
+ * `ocelli quantize` does it once and for all. */
 export type Format = "none" | "f16" | "q8" | "q4";
 
 /**
