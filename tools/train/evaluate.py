@@ -127,7 +127,11 @@ def ask_transformers(model_folder, manifest_path, out):
     count = len(results)
     print(f"{manifest_path.name}: top-1 {first / count:.2%}, top-5 {fifth / count:.2%} of {count}")
     shares = {f"top{k}": {"right": n, "of": count, "share": n / count} for k, n in ((1, first), (5, fifth))}
-    out.write_text(json.dumps({"classes": labels, **shares, "results": results}))
+    rows = []
+    for name in labels:
+        ranks = [x["rank"] for x in results if x["class"] == name]
+        rows.append({"label": name, "pictures": len(ranks), "top1": ranks.count(1), "top5": sum(rank <= 5 for rank in ranks)})
+    out.write_text(json.dumps({"classes": rows, **shares, "results": results}))
 
 
 if __name__ == "__main__":
