@@ -64,7 +64,7 @@ def render(task):
     svg, concept, source, kind = task
     try:
         png = resvg_py.svg_to_bytes(svg_string=svg, width=144, skip_system_fonts=True)
-    except (ValueError, BaseException) as error:  # pyo3 reports a renderer's panic as a BaseException
+    except BaseException as error:  # pyo3 reports a renderer's panic as a BaseException
         if isinstance(error, KeyboardInterrupt):
             raise
         return None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from names import COLOUR_NAMES, COLOURS, MANY, NUMBERS, TEMPLATES, plural
+from names import COLOUR_NAMES, COLOURS, MANY, NUMBERS, TEMPLATES, Names, plural
 
 HELD_OUT = "openmoji"
 RGB = np.array(list(COLOURS.values()), np.float32) / 255
@@ -32,13 +32,11 @@ def never(*parts):
 def load(folder, side, held_out=False):
     """Pictures as uint8 [n, side, side, 4], premultiplied, and what each shows."""
     folder, about, arrays = Path(folder), [], []
-    numbers = {}
     art = json.loads((folder / "art.json").read_text())
     keep = [i for i, a in enumerate(art) if (a["source"] == HELD_OUT) == held_out]
     arrays.append(np.load(folder / "art.npy", mmap_mode="r")[keep])
     about += [art[i] for i in keep]
     if not held_out:
-        from names import Names
         numbers = Names(folder).number
         drawn = json.loads((folder / "scenes.json").read_text())
         arrays.append(np.load(folder / "scenes.npy"))
@@ -74,7 +72,8 @@ class Maker:
                            for i in self.things])
         self.weight = weight / weight.sum()
         self.scenes = {i for i, kinds in self.pictures.items() if set(kinds) == {"scene"}}
-        self.tag_number = {t: k for k, t in enumerate(sorted({t for ts in names.tags for t in ts}))}
+        self.tags = sorted({t for ts in names.tags for t in ts})
+        self.tag_number = {t: k for k, t in enumerate(self.tags)}
         self.has_tag = np.zeros((len(self.tag_number), len(names.labels)), bool)
         for i, tags in enumerate(names.tags):
             self.has_tag[[self.tag_number[t] for t in tags], i] = True
@@ -223,7 +222,7 @@ class Maker:
     def say(self, kind, a, b=-1, extra=-1, turned=False, r=None):
         label = self.names.labels
         if kind in (LABEL, TAG):
-            word = label[a] if kind == LABEL else list(self.tag_number)[a]
+            word = label[a] if kind == LABEL else self.tags[a]
             text = TEMPLATES[r.integers(len(TEMPLATES))].format(word)
         elif kind == GROUND:
             text = ["{} on a {} background", "a {} on {}", "{}, {} background", "a picture of a {} on a {} background"][r.integers(4)]

@@ -1,6 +1,7 @@
 """A SigLIP in plain PyTorch, with the parameter names of transformers' SiglipModel, so that its state dict is the checkpoint.
 
-transformers' own class computes the same (export.py checks it) but goes through more copies. After "Sigmoid Loss for Language Image Pre-Training" (Zhai et al. 2023) and modeling_siglip.py.
+It computes what transformers' own class computes. After "Sigmoid Loss for Language Image Pre-Training" (Zhai et al. 2023) and
+modeling_siglip.py.
 """
 
 import math

@@ -67,7 +67,7 @@ class Names:
         self.number = {}
         for i, label in enumerate(self.labels):
             self.number.setdefault(label, i)
-        # One plain word and drawn in at least three colour styles: what accuracy is measured on.
+        # One plain word: what accuracy is measured on.
         self.plain = [i for i, l in enumerate(self.labels) if self.groups[i] in PLAIN_GROUPS and " " not in l and self.number[l] == i
                       and i < len(emoji) and "-" not in emoji[i]["label"]]
 
