@@ -165,10 +165,12 @@ class Maker:
         # From a place in the picture to the place in the drawing, both from -1 to 1.
         affine = np.stack([ax * c, -ax * sn, -ax * (c * placed[:, 0] - sn * placed[:, 1]),
                            ay * sn, ay * c, -ay * (sn * placed[:, 0] + c * placed[:, 1])], 1).astype(np.float32)
+        # A slow wave along each side bends the drawing: height, radians across the picture, phase.
+        wave = np.stack([r.normal(0, 0.07 * self.strength, (count, 2)), r.uniform(1, 4, (count, 2)), r.uniform(0, 2 * math.pi, (count, 2))], 2).astype(np.float32)
         mix = np.eye(3) + np.where(r.random((size, 1, 1)) < 0.5 * self.strength, r.normal(0, 0.2, (size, 3, 3)), 0)
         mix = (mix / np.maximum(mix.sum(2, keepdims=True), 0.4)).astype(np.float32)
         light = np.stack([r.uniform(0.8, 1.15, size), r.uniform(-0.08, 0.08, size)], 1).astype(np.float32)
-        draw(image, self.art, starts, np.array([p[0] for p in sprites]), affine, mix, inks, light)
+        draw(image, self.art, starts, np.array([p[0] for p in sprites]), affine, wave, mix, inks, light)
         return torch.from_numpy(image)
 
     def grounds(self, s, inks, r, g):
@@ -287,18 +289,21 @@ class Maker:
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def draw(image, art, starts, drawings, affine, mix, inks, light):
+def draw(image, art, starts, drawings, affine, wave, mix, inks, light):
     """Draws every picture's sprites over its ground, in place, bilinear; then its light, and the range -1 to 1."""
     side = image.shape[2]
     for m in numba.prange(image.shape[0]):
         for k in range(starts[m], starts[m + 1]):
-            a, rgba = affine[k], art[drawings[k]]
+            a, rgba, bend = affine[k], art[drawings[k]], np.empty((2, side), np.float32)
+            for d in range(2):
+                for i in range(side):
+                    bend[d, i] = wave[k, d, 0] * math.sin(wave[k, d, 1] * ((2 * i + 1) / side - 1) + wave[k, d, 2])
             for i in range(side):
                 v = (2 * i + 1) / side - 1
                 for j in range(side):
                     u = (2 * j + 1) / side - 1
-                    x = ((a[0] * u + a[1] * v + a[2]) + 1) * side / 2 - 0.5
-                    y = ((a[3] * u + a[4] * v + a[5]) + 1) * side / 2 - 0.5
+                    x = ((a[0] * u + a[1] * v + a[2] + bend[0, i]) + 1) * side / 2 - 0.5
+                    y = ((a[3] * u + a[4] * v + a[5] + bend[1, j]) + 1) * side / 2 - 0.5
                     if x <= -1 or y <= -1 or x >= side or y >= side:
                         continue
                     left, top = int(math.floor(x)), int(math.floor(y))
