@@ -1,11 +1,10 @@
-"""Measures a model on the style that it was never trained on, through Ocelli and through transformers.
+"""Draws what the model is measured on: FOLDER/evaluation/, pictures and manifests for `ocelli eval` and `ocelli recall`.
 
-    evaluate.py pictures FOLDER                 draws FOLDER/evaluation/ and its manifests, once
-    evaluate.py transformers MODEL MANIFEST OUT what `ocelli eval --json OUT` says, as transformers says it
+    evaluate.py FOLDER
 
-FOLDER is art.py's. The manifests, for `ocelli eval` and `ocelli recall` (docs/EVALUATION.md):
+FOLDER is art.py's. The manifests (docs/EVALUATION.md):
 
-    openmoji.json, noto.json   all plain names at once, in the held-out style and in a trained one
+    openmoji.json and others   all plain names at once, in the held-out style and in some trained ones
     captions.json              retrieval both ways over the held-out style
     colours.json               a thing of one colour, in pairs of thing and colour that training leaves out
     sides.json                 one thing to the left or the right of another, in pairs that training leaves out
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+TRAINED = ["noto", "twemoji", "fluent-emoji-flat"]
 SIDE = 240  # larger than what the model sees, so that its preprocessing is measured too
 THINGS = 60  # of each kind of combination
 
@@ -34,7 +34,7 @@ def draw_manifests(folder):
     pixels = np.load(folder / "art.npy", mmap_mode="r")
     plain = set(names.plain)
     styles = {s: {a["concept"]: pixels[i] for i, a in enumerate(art) if a["source"] == s and a["kind"] == "colour" and a["concept"] in plain}
-              for s in (data.HELD_OUT, "noto")}
+              for s in (data.HELD_OUT, *TRAINED)}
 
     def picture(path, placed):
         """Drawings on white: RGBA, left, top, size, each in parts of the picture."""
@@ -96,44 +96,5 @@ def draw_manifests(folder):
     manifest("counts", ["{}"], labelled, [f"{NUMBERS[n]} {plural(label[c])}" for c in some for n in range(2, 6)])
 
 
-def ask_transformers(model_folder, manifest_path, out):
-    import torch
-    from transformers import AutoModel, AutoProcessor
-
-    manifest = json.loads(manifest_path.read_text())
-    model, processor = AutoModel.from_pretrained(model_folder).eval(), AutoProcessor.from_pretrained(model_folder)
-    length = model.config.text_config.max_position_embeddings
-    labels = [c["name"] for c in manifest["classes"]]
-
-    @torch.no_grad()
-    def embed(tower, **inputs):
-        return torch.nn.functional.normalize(tower(**inputs).pooler_output, dim=-1)
-
-    def text(texts):
-        return embed(model.text_model, input_ids=processor(text=texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids)
-
-    classes = torch.nn.functional.normalize(sum(text([t.format(label) for label in labels]) for t in manifest["templates"]), dim=-1)
-    results, first, fifth = [], 0, 0
-    for start in range(0, len(manifest["pictures"]), 32):
-        batch = manifest["pictures"][start : start + 32]
-        images = [Image.open(manifest_path.parent / manifest["images"] / p["file"]).convert("RGB") for p in batch]
-        cosines = embed(model.vision_model, pixel_values=processor(images=images, return_tensors="pt").pixel_values) @ classes.T
-        for p, row in zip(batch, cosines):
-            values, order = row.topk(5)
-            top = [{"class": labels[k], "cosine": v} for k, v in zip(order.tolist(), values.tolist())]
-            rank = 1 + int((row > row[labels.index(p["class"])]).sum())
-            first, fifth = first + (rank == 1), fifth + (rank <= 5)
-            results.append({"file": p["file"], "class": p["class"], "rank": rank, "top": top})
-    count = len(results)
-    print(f"{manifest_path.name}: top-1 {first / count:.2%}, top-5 {fifth / count:.2%} of {count}")
-    shares = {f"top{k}": {"right": n, "of": count, "share": n / count} for k, n in ((1, first), (5, fifth))}
-    rows = []
-    for name in labels:
-        ranks = [x["rank"] for x in results if x["class"] == name]
-        rows.append({"label": name, "pictures": len(ranks), "top1": ranks.count(1), "top5": sum(rank <= 5 for rank in ranks)})
-    out.write_text(json.dumps({"classes": rows, **shares, "results": results}))
-
-
 if __name__ == "__main__":
-    verb, *paths = sys.argv[1:]
-    {"pictures": draw_manifests, "transformers": ask_transformers}[verb](*map(Path, paths))
+    draw_manifests(Path(sys.argv[1]))

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# From nothing to the checkpoint: tools/train/run.sh FOLDER. Each step is skipped if its result is there; training goes on where it was.
+# From nothing to the checkpoint: tools/train/run.sh FOLDER [train.py's options]. Each step is skipped if its result is there; training
+# goes on where it was.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# -eq 1 ] || { echo "usage: tools/train/run.sh FOLDER (about 4 GB: the pictures, the training state, the checkpoint)" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: tools/train/run.sh FOLDER [--stop-after STEPS] (about 4 GB: the pictures, the training state, the checkpoint)" >&2; exit 2; }
 mkdir -p "$1" && cd "$1"
+shift
 
 if ! [ -x venv/bin/python ]; then
   python3 -m venv venv
@@ -15,7 +17,7 @@ if ! [ -d node_modules ]; then
 fi
 if ! [ -d openclipart ]; then
   # Debian's package, without installing it.
-  apt-get download openclipart-svg
+  apt-get download openclipart-svg || { apt-get update; apt-get download openclipart-svg; }
   dpkg -x openclipart-svg_*.deb unpacked
   mv unpacked/usr/share/openclipart/svg openclipart
   rm -r unpacked openclipart-svg_*.deb
@@ -24,5 +26,5 @@ python="$PWD/venv/bin/python"
 [ -f scenes.json ] || "$python" "$here/scenes.py" .
 [ -f concepts.json ] || "$python" "$here/art.py" .
 [ -f tokenizer.json ] || "$python" "$here/names.py" .
-[ -d evaluation ] || "$python" "$here/evaluate.py" pictures .
-"$python" "$here/train.py" . --resume
+[ -d evaluation ] || "$python" "$here/evaluate.py" .
+"$python" "$here/train.py" . --resume "$@"

@@ -102,7 +102,7 @@ async function take(next: Ocelli, from: URL, as: Format | undefined): Promise<vo
   noticePlace.replaceChildren();
   otherNotice.replaceChildren();
   showFacts(next.info, runs);
-  byId("knows", "p").hidden = from.href !== builtIn.href;
+  byId("knows", "div").hidden = from.href !== builtIn.href;
   paint("ready");
   ask();
   await asker.idle();

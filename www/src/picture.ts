@@ -4,10 +4,13 @@ import { byId, make } from "./dom.ts";
 export type Picked = (image: ImageInput) => void;
 
 const samples = ["octopus", "dog", "rocket", "pizza", "castle", "bicycle", "guitar", "cactus"];
+/** A drawing that the built-in model takes for another thing: what it cannot do belongs on the page as well. */
+const missed = "violin";
 
 const stage = byId("stage", "div");
 const group = byId("samples", "div");
 const file = byId("file", "input");
+const missedNote = byId("missed", "p");
 const trouble = byId("picture-trouble", "p");
 
 /** Drop, pick, paste and samples: all end in `picked`, and only the newest one counts. Returns a way to show the first sample. */
@@ -15,9 +18,11 @@ export function pictureArea(picked: Picked): () => void {
   const take = (source: Promise<Blob>, name: string, sample?: string) => void show(source, name, sample, picked);
   const takeFile = (found: File) => take(Promise.resolve(found), `Your picture, ${found.name || "pasted"}`);
 
-  for (const name of samples) {
-    const button = make("button", { type: "button", "aria-pressed": "false", "data-sample": name },
+  missedNote.textContent = `This is a ${missed}, and the built-in model gets it wrong.`;
+  for (const name of [...samples, missed]) {
+    const button = make("button", { type: "button", "aria-pressed": "false", "data-sample": name, title: name },
       make("img", { src: `./samples/${name}.png`, alt: name, width: "60", height: "54" }));
+    if (name === missed) button.dataset["missed"] = "";
     button.addEventListener("click", () => takeSample(name));
     group.append(button);
   }
@@ -53,6 +58,7 @@ async function show(source: Promise<Blob>, name: string, sample: string | undefi
     before.replaceWith(image);
     URL.revokeObjectURL(before.src);
     trouble.textContent = "";
+    missedNote.hidden = sample !== missed;
     for (const button of group.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(button.dataset["sample"] === sample));
     }
