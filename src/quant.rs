@@ -9,7 +9,7 @@
 //!
 //! # Why q4 is as it is
 //!
-//! Measured on the default model before it was quantised (6.7 M weights, width 192; 415 things in four styles of drawing):
+//! Measured on the project's first small model before it was quantised (6.7 M weights, width 192; 415 things in four styles of drawing):
 //! squared error of the weights relative to their squares; mean distance by which embeddings move, as a share of the
 //! mean distance between unrelated ones. Bits count scales, and what stays f32.
 //!

@@ -33,21 +33,28 @@ fn classify_ranks_best_first() {
 }
 
 #[test]
-fn the_default_model_knows_its_samples() {
+fn the_default_model_knows_its_samples_but_one() {
     if !has_gpu() {
         return;
     }
-    let names = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus"];
-    let model = root().join("www/models/ocelli-tiny").display().to_string();
+    let names = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus", MISSED];
     let samples: Vec<String> =
         names.iter().map(|n| root().join(format!("www/samples/{n}.png")).display().to_string()).collect();
-    let labels = names.join(",") + ",cat,elephant,banana,airplane,umbrella,key,violin,tractor";
-    let mut arguments = vec!["classify", "--model", &model, "--labels", &labels, "--template", "a picture of a {}"];
-    arguments.extend(samples.iter().map(String::as_str));
-    for (ranking, name) in json(&arguments).as_array().expect("rankings").iter().zip(names) {
-        assert_eq!(ranking["results"][0]["label"], name, "{ranking}");
+    let labels = names.join(",") + ",cat,elephant,banana,airplane,umbrella,key,tractor";
+    for model in ["ocelli-tiny", "ocelli-tiny-q4"] {
+        let model = root().join("www/models").join(model).display().to_string();
+        let mut arguments = vec!["classify", "--model", &model, "--labels", &labels, "--template", "a picture of a {}"];
+        arguments.extend(samples.iter().map(String::as_str));
+        let rankings = json(&arguments);
+        assert_eq!(rankings.as_array().map(Vec::len), Some(names.len()));
+        for (ranking, name) in rankings.as_array().expect("rankings").iter().zip(names) {
+            assert_eq!(ranking["results"][0]["label"] == name, name != MISSED, "{name}: {ranking}");
+        }
     }
 }
+
+/// The drawing of which the page says that the model gets it wrong.
+const MISSED: &str = "violin";
 
 #[test]
 fn embed_prints_unit_vectors() {
