@@ -2,7 +2,7 @@
 //! between unrelated inputs.
 
 use ocelli::{
-    config::{Activation, Config, Family, Filter, Mask, Resize, TextPooling},
+    config::{Activation, Cleaning, Config, Family, Filter, Mask, Resize, TextPooling},
     session::Source,
 };
 
@@ -55,7 +55,7 @@ pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
         tests.push(("causal mask dropped", |m| texts(m, |c| c.text.mask = Mask::None)));
     } else {
         tests.push(("causal mask where there is none", |m| texts(m, |c| c.text.mask = Mask::Causal)));
-        tests.push(("text neither lowercased nor stripped", |m| texts(m, |c| c.text_rule.canonical = false)));
+        tests.push(("text neither lowercased nor stripped", |m| texts(m, |c| c.text_rule.cleaning = Cleaning::AsIs)));
     }
     tests
 }
