@@ -1,6 +1,7 @@
 //! Broken, missing and foreign checkpoints: one clear error each, and never a panic.
 
 mod quantized;
+mod shards;
 
 use std::{fs, path::Path};
 
