@@ -253,7 +253,9 @@ impl<'a> Loader<'a> {
                 return Err(Error::BadCheckpoint(format!(
                     "{}: {}: expected the type of {label}, {:?}, found {:?}",
                     self.checkpoint.file(tensor),
-                    tensor.name, parts[0].0.dtype, tensor.dtype
+                    tensor.name,
+                    parts[0].0.dtype,
+                    tensor.dtype
                 )));
             }
             let scales = self.scales(tensor, format)?;
@@ -311,7 +313,11 @@ impl<'a> Loader<'a> {
                 None => {
                     let data = self.checkpoint.rows_f32(tensor, rows)?;
                     let width = if tensor.dtype == Dtype::F32 { 4 } else { 2 };
-                    (pack(format, &data, tensor.cols).map_err(|e| in_tensor(self.checkpoint.file(tensor), &tensor.name, &e))?, data.len() * width)
+                    (
+                        pack(format, &data, tensor.cols)
+                            .map_err(|e| in_tensor(self.checkpoint.file(tensor), &tensor.name, &e))?,
+                        data.len() * width,
+                    )
                 }
             };
             if let Some(store) = &mut self.store {

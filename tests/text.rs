@@ -97,8 +97,10 @@ fn published_tokenizers_give_golden_ids() {
         siglip.push(TextEncoder::new(&read("siglip/tokenizer.json"), &config).expect("SigLIP's tokenizer"));
     }
     // Its tokenizer_config.json is not among the published files at hand; the class is what it says.
-    let [config, preprocessor] = ["config.json", "preprocessor_config.json"].map(|f| read(&format!("siglip2/base-patch16-224/{f}")));
-    let config = Config::parse(&config, &preprocessor, br#"{"tokenizer_class": "GemmaTokenizer"}"#).expect("SigLIP 2's files");
+    let [config, preprocessor] =
+        ["config.json", "preprocessor_config.json"].map(|f| read(&format!("siglip2/base-patch16-224/{f}")));
+    let config =
+        Config::parse(&config, &preprocessor, br#"{"tokenizer_class": "GemmaTokenizer"}"#).expect("SigLIP 2's files");
     let siglip2 = TextEncoder::new(&read("siglip2/tokenizer.json"), &config).expect("SigLIP 2's tokenizer");
 
     let mut wrong = Vec::new();

@@ -72,7 +72,9 @@ fn shards_are_the_whole() {
 #[test]
 fn a_tensor_in_two_files_and_a_missing_one_are_named() {
     let (json, [first, second], _) = split("clip");
-    let Err(error) = Checkpoint::sharded(json, named([first.clone(), first.clone()])) else { panic!("expected an error") };
+    let Err(error) = Checkpoint::sharded(json, named([first.clone(), first.clone()])) else {
+        panic!("expected an error")
+    };
     assert!(NAMES.iter().all(|name| error.to_string().contains(name)), "{error}");
 
     // The second file is that of another model.
