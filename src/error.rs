@@ -24,6 +24,9 @@ pub enum Error {
     /// The GPU refused: out of memory, or a validation error, which is a bug of ours.
     #[error("{0}")]
     Gpu(String),
+    /// NaN or infinity where an embedding or a score belongs: the weights overflow f32, or the GPU computes wrongly.
+    #[error("{0}")]
+    NotFinite(String),
 }
 
 impl Error {
@@ -38,6 +41,7 @@ impl Error {
             Self::BadInput(_) => "bad-input",
             Self::NoGpu(_) => "no-webgpu",
             Self::Gpu(_) => "gpu",
+            Self::NotFinite(_) => "not-finite",
         }
     }
 }

@@ -78,7 +78,7 @@ impl View for &Out<'_> {
 /// Sizes before and after, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Sizes {
-    /// `model.safetensors` that was read.
+    /// What was read: `model.safetensors`, or all its shards.
     pub before: u64,
     /// `model.safetensors` that was written.
     pub after: u64,
@@ -159,6 +159,6 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
     let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
     fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
     fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
-    let size = |path: &Path| fs::metadata(path).map(|m| m.len()).map_err(|e| failed(path, e));
-    Ok(Sizes { before: size(&from.join(FILES[4]))?, after: size(&weights)? })
+    let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();
+    Ok(Sizes { before: checkpoint.size(), after })
 }

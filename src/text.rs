@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokenizers::{Tokenizer, normalizers::Precompiled};
 
 use crate::{
-    config::{Config, TextRule},
+    config::{Cleaning, Config, TextRule},
     error::{Error, Result},
 };
 
@@ -53,7 +53,11 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let text = if self.rule.canonical { canonical(text) } else { text.into() };
+        let text = match self.rule.cleaning {
+            Cleaning::AsIs => text.into(),
+            Cleaning::Canonical => canonical(text),
+            Cleaning::Lowercase => text.to_lowercase(),
+        };
         let encoding = self.tokenizer.encode(text, true).map_err(bad)?;
         let mut ids = encoding.get_ids().to_vec();
         if let Some(&eos) = ids.last().filter(|_| ids.len() > self.tokens) {

@@ -31,22 +31,26 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
     object
 }
 
-/// The tensor file on the browser's heap; wasm memory sees one slice at a time.
-struct Heap(Uint8Array);
+/// A tensor file on the browser's heap; wasm memory sees one slice at a time.
+struct Heap {
+    name: String,
+    bytes: Uint8Array,
+}
 
 impl Bytes for Heap {
     fn size(&self) -> u64 {
-        u64::from(self.0.length())
+        u64::from(self.bytes.length())
     }
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
         let end = offset + into.len() as u64;
         if end > self.size() {
             return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: expected at least {end} bytes, found {}: the file is incomplete, fetch it again",
+                "{}: expected at least {end} bytes, found {}: the file is incomplete, fetch it again",
+                self.name,
                 self.size()
             )));
         }
-        self.0.subarray(offset as u32, end as u32).copy_to(into);
+        self.bytes.subarray(offset as u32, end as u32).copy_to(into);
         Ok(())
     }
 }
@@ -208,18 +212,23 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `json` holds the four JSON files in the order of `files()`; `format` is none, f16, q8 or q4; `progress` is called with
-    /// the number of bytes read since its last call.
+    /// `json` holds the four JSON files in the order of `files()`, `names` and `weights` the tensor files; `format` is none, f16,
+    /// q8 or q4; `progress` is called with the number of bytes read since its last call.
     pub fn load(
         device: Device,
         json: Vec<Uint8Array>,
-        weights: Uint8Array,
+        names: Vec<String>,
+        weights: Vec<Uint8Array>,
         format: &str,
         progress: &Function,
     ) -> std::result::Result<Engine, JsValue> {
         let session = || {
             let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
-            let checkpoint = Checkpoint::new(json.map(|file| file.to_vec()), Box::new(Heap(weights)))?;
+            let file = |(name, bytes): (String, Uint8Array)| -> (String, Box<dyn Bytes>) {
+                (name.clone(), Box::new(Heap { name, bytes }))
+            };
+            let weights = names.into_iter().zip(weights).map(file).collect();
+            let checkpoint = Checkpoint::sharded(json.map(|file| file.to_vec()), weights)?;
             let format =
                 match format {
                     "none" => None,
@@ -239,6 +248,17 @@ impl Engine {
     /// Names of the files of a model folder; the tensor file is last.
     pub fn files() -> Vec<String> {
         crate::checkpoint::FILES.map(String::from).to_vec()
+    }
+
+    /// Where a folder without the tensor file says which files its tensors are in.
+    #[wasm_bindgen(js_name = indexFile)]
+    pub fn index_file() -> String {
+        crate::checkpoint::INDEX.into()
+    }
+
+    /// The names of these files.
+    pub fn shards(index: Vec<u8>) -> std::result::Result<Vec<String>, JsValue> {
+        crate::checkpoint::shards(&index).map_err(|e| js_error(&e))
     }
 
     /// What is loaded, as JSON.

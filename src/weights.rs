@@ -251,8 +251,11 @@ impl<'a> Loader<'a> {
         for (tensor, part) in parts {
             if stored_format(tensor, self.format) != format {
                 return Err(Error::BadCheckpoint(format!(
-                    "model.safetensors: {}: expected the type of {label}, {:?}, found {:?}",
-                    tensor.name, parts[0].0.dtype, tensor.dtype
+                    "{}: {}: expected the type of {label}, {:?}, found {:?}",
+                    self.checkpoint.file(tensor),
+                    tensor.name,
+                    parts[0].0.dtype,
+                    tensor.dtype
                 )));
             }
             let scales = self.scales(tensor, format)?;
@@ -310,7 +313,11 @@ impl<'a> Loader<'a> {
                 None => {
                     let data = self.checkpoint.rows_f32(tensor, rows)?;
                     let width = if tensor.dtype == Dtype::F32 { 4 } else { 2 };
-                    (pack(format, &data, tensor.cols).map_err(|e| in_tensor(&tensor.name, &e))?, data.len() * width)
+                    (
+                        pack(format, &data, tensor.cols)
+                            .map_err(|e| in_tensor(self.checkpoint.file(tensor), &tensor.name, &e))?,
+                        data.len() * width,
+                    )
                 }
             };
             if let Some(store) = &mut self.store {
@@ -328,8 +335,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn in_tensor(name: &str, error: &Error) -> Error {
-    Error::BadCheckpoint(format!("model.safetensors: {name}: {error}"))
+fn in_tensor(file: &str, name: &str, error: &Error) -> Error {
+    Error::BadCheckpoint(format!("{file}: {name}: {error}"))
 }
 
 /// How this matrix is kept if this format was asked for. BF16 has more range than f16, so it becomes F32.

@@ -1,4 +1,5 @@
-"""Tiny tokenizers for make_fixtures.py, of CLIP's kind (byte-level BPE) and of SigLIP's (SentencePiece unigram).
+"""Tiny tokenizers for make_fixtures.py, of CLIP's kind (byte-level BPE), SigLIP's (SentencePiece unigram) and SigLIP 2's (Gemma's BPE
+with byte fallback).
 
 The files have the structure of the published ones, and their traps.
 """
@@ -29,13 +30,17 @@ def write_json(path, data):
     path.write_text(re.sub(r"\[[-+\d.,e\s]+\]", lambda m: re.sub(r"\s+", "", m[0]), text) + "\n", encoding="utf-8")
 
 
-def clip_vocabulary(merge_count=96):
+def clip_vocabulary():
     """The 256 letters that stand for bytes, in the order of CLIP's vocabulary, and merges learnt from CORPUS."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     letters = [chr(b) for b in printable] + [chr(256 + n) for n in range(256 - len(printable))]
     letter = dict(zip(printable, letters))
     words = collections.Counter(re.findall(r"[a-zé]+", " ".join(CORPUS).lower()))
-    words = {" ".join(letter[b] for b in word.encode()) + "</w>": n for word, n in words.items()}
+    return letters, learn_merges({" ".join(letter[b] for b in word.encode()) + "</w>": n for word, n in words.items()})
+
+
+def learn_merges(words, merge_count=96):
+    """Byte-pair encoding of words that are written with spaces between their symbols, and how often each occurs."""
     merges = []
     for _ in range(merge_count):
         pairs = collections.Counter()
@@ -45,7 +50,7 @@ def clip_vocabulary(merge_count=96):
         merges.append(min(pairs, key=lambda pair: (-pairs[pair], pair)))  # the order must not hang on hashes
         found = re.compile(rf"(?<!\S){re.escape(merges[-1])}(?!\S)")
         words = {found.sub(merges[-1].replace(" ", ""), word): n for word, n in words.items()}
-    return letters, merges
+    return merges
 
 
 def clip_tokenizer(folder, text):
@@ -74,6 +79,37 @@ def clip_tokenizer(folder, text):
     write_json(folder / "tokenizer_config.json", dict(
         tokenizer_class="CLIPTokenizer", model_max_length=text["max_position_embeddings"], bos_token=start,
         eos_token=end, pad_token=end, unk_token=end, add_prefix_space=False, do_lower_case=True, errors="replace"))
+
+
+def gemma_tokenizer(folder, text):
+    """As published for SigLIP 2: the file keeps case, which the reference (Siglip2Tokenizer) does not; no space goes in front; the end
+    token and padding have ids 1 and 0. A piece stands for itself, and a character that has none for its bytes."""
+    words = collections.Counter(re.findall(r"▁[a-zA-Z]+", "▁".join(["", *CORPUS]).replace(" ", "▁")))
+    merges = learn_merges({" ".join(word): n for word, n in words.items()})
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = sorted({c for word in words for c in word} | set("0123456789.,:!?()'"))
+    tokens = special + [f"<0x{b:02X}>" for b in range(256)] + letters + [m.replace(" ", "") for m in merges]
+    vocab = {token: i for i, token in enumerate(tokens)}
+    added = dict(single_word=False, lstrip=False, rstrip=False, normalized=False)
+    end, (a, b) = {"SpecialToken": {"id": "<eos>", "type_id": 0}}, ({"Sequence": {"id": i, "type_id": n}} for n, i in enumerate("AB"))
+    write_json(folder / "tokenizer.json", dict(
+        version="1.0", truncation=None,
+        padding=dict(strategy={"Fixed": text["max_position_embeddings"]}, direction="Right", pad_to_multiple_of=None, pad_id=0,
+                     pad_type_id=0, pad_token="<pad>"),
+        added_tokens=[dict(added, id=i, content=t, special=t != "<mask>") for i, t in enumerate(special)],
+        normalizer=dict(type="Replace", pattern={"String": " "}, content="▁"),
+        pre_tokenizer=dict(type="Split", pattern={"String": " "}, behavior="MergedWithPrevious", invert=False),
+        post_processor=dict(type="TemplateProcessing", single=[a, end], pair=[a, end, b, end],
+                            special_tokens={"<eos>": dict(id="<eos>", ids=[1], tokens=["<eos>"])}),
+        decoder=dict(type="Sequence", decoders=[dict(type="Replace", pattern={"String": "▁"}, content=" "), dict(type="ByteFallback"),
+                                                dict(type="Fuse")]),
+        model=dict(type="BPE", dropout=None, unk_token="<unk>", continuing_subword_prefix=None, end_of_word_suffix=None,
+                   fuse_unk=True, byte_fallback=True, ignore_merges=False, vocab=vocab, merges=[m.split() for m in merges])))
+    write_json(folder / "tokenizer_config.json", dict(
+        tokenizer_class="GemmaTokenizer", bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+        model_max_length=text["max_position_embeddings"], padding_side="right", add_bos_token=False, add_eos_token=True,
+        processor_class="SiglipProcessor"))
+    text["vocab_size"] = len(vocab)
 
 
 def normalization_rules():

@@ -1,17 +1,34 @@
 import { aborted, OcelliError } from "./error.js";
 
-/** Fetches the files of a model folder side by side. `onBytes` hears of bytes so far and in total, 0 if unknown. */
+/** A file by its name in the folder. */
+export interface File {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What the engine knows of the files of a model folder. */
+export interface Layout {
+  /** The JSON files. */
+  json: string[];
+  /** The tensor file. */
+  weights: string;
+  /** Names the tensor files where there are several. */
+  index: string;
+  shards(index: Uint8Array): string[];
+}
+
+/** Fetches a model folder, side by side. `onBytes` hears of bytes so far and in total, 0 if unknown. */
 export async function download(
   folder: URL,
-  names: string[],
+  layout: Layout,
   signal: AbortSignal | undefined,
   onBytes: (loaded: number, total: number) => void,
-): Promise<Uint8Array<ArrayBuffer>[]> {
-  const sizes: (number | undefined)[] = names.map(() => undefined);
+): Promise<{ json: File[]; weights: File[] }> {
+  const sizes = new Map<string, number | undefined>();
   let loaded = 0;
   const report = (bytes: number) => {
     loaded += bytes;
-    const total = sizes.reduce<number>((sum, size) => sum + (size ?? NaN), 0);
+    const total = [...sizes.values()].reduce<number>((sum, size) => sum + (size ?? NaN), 0);
     onBytes(loaded, Number.isNaN(total) ? 0 : Math.max(total, loaded));
   };
   // One failure stops the others.
@@ -19,28 +36,47 @@ export async function download(
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
+
+  const file = async (name: string): Promise<File> => {
+    sizes.set(name, undefined);
+    const response = await get(new URL(name, folder), stop.signal).catch((error: unknown) => {
+      sizes.delete(name);
+      throw error;
+    });
+    sizes.set(name, plainLength(response));
+    const bytes = await read(response, sizes.get(name), report);
+    sizes.set(name, bytes.byteLength);
+    return { name, bytes };
+  };
+  const tensors = async (): Promise<File[]> => {
+    try {
+      return [await file(layout.weights)];
+    } catch (missing) {
+      if (!(missing instanceof Missing)) throw missing;
+      const index = await file(layout.index).catch(() => {
+        throw missing; // the name that people know
+      });
+      return Promise.all(layout.shards(index.bytes).map(file));
+    }
+  };
   try {
-    const files = await Promise.all(
-      names.map(async (name, index) => {
-        const response = await get(new URL(name, folder), stop.signal);
-        sizes[index] = plainLength(response);
-        const bytes = await read(response, sizes[index], report);
-        sizes[index] = bytes.byteLength;
-        return bytes;
-      }),
-    );
+    const [json, weights] = await Promise.all([Promise.all(layout.json.map(file)), tensors()]);
     // Now every length is known, of compressed files too.
     report(0);
-    return files;
+    return { json, weights };
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);
-    if (error instanceof OcelliError) throw error;
+    // The engine's own errors have a code that is a word; a DOMException's is a number.
+    if (typeof (error as { code?: unknown } | null)?.code === "string") throw error;
     throw new OcelliError("not-found", `${folder}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
   }
 }
+
+/** The server answered, and has no such file. */
+class Missing extends OcelliError {}
 
 async function get(url: URL, signal: AbortSignal): Promise<Response> {
   let response: Response;
@@ -58,9 +94,9 @@ async function get(url: URL, signal: AbortSignal): Promise<Response> {
   const html = response.headers.get("content-type")?.startsWith("text/html");
   if (!response.ok || html) {
     const found = response.ok ? "a web page" : `HTTP ${response.status}`;
-    throw new OcelliError(
+    throw new Missing(
       "not-found",
-      `${url}: expected a file of a model folder, found ${found}. The folder must hold config.json, preprocessor_config.json, tokenizer_config.json, tokenizer.json and model.safetensors.`,
+      `${url}: expected a file of a model folder, found ${found}. The folder must hold config.json, preprocessor_config.json, tokenizer_config.json, tokenizer.json, and model.safetensors or its shards.`,
     );
   }
   return response;

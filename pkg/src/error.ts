@@ -10,6 +10,7 @@
  * - `aborted`: the signal said so.
  * - `device-lost`: the GPU went away; load the model again.
  * - `gpu`: the GPU refused, mostly because its memory is full.
+ * - `not-finite`: the model gave NaN or infinity; its weights are too large, or this GPU computes wrongly.
  * - `disposed`: the model was disposed of.
  * - `internal`: a bug in Ocelli; load the model again, and please report it.
  */
@@ -24,6 +25,7 @@ export type ErrorCode =
   | "aborted"
   | "device-lost"
   | "gpu"
+  | "not-finite"
   | "disposed"
   | "internal";
 

@@ -1,4 +1,4 @@
-import { download } from "./download.js";
+import { download, type File } from "./download.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { open } from "./image.js";
 import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
@@ -67,7 +67,7 @@ export class Ocelli {
 
   /**
    * Loads a model folder in the layout of Hugging Face: config.json, preprocessor_config.json, tokenizer_config.json,
-   * tokenizer.json and model.safetensors.
+   * tokenizer.json, and model.safetensors or its shards with their index.
    *
    * @param folder URL of the folder, relative to the page.
    * @throws {OcelliError} See {@link ErrorCode}.
@@ -80,27 +80,37 @@ export class Ocelli {
       const base = new URL(folder, baseUrl());
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
-      const files = await download(base, Engine.files(), signal, (loaded, total) =>
+      const names = Engine.files();
+      const layout = { json: names.slice(0, -1), weights: names.at(-1) ?? "", index: Engine.indexFile(), shards: Engine.shards };
+      const { json, weights } = await download(base, layout, signal, (loaded, total) =>
         onProgress?.({ phase: "download", loaded, total }),
       );
-      const weights = files.pop();
-      if (!weights) throw new Error("the list of files is empty");
+      const bytesOf = (files: File[]) => files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+      const total = bytesOf(weights);
       const device = await Device.request(powerPreference);
       const handle = device.handle as GpuDevice;
       let prepared = 0;
       const progress = (bytes: number) => {
         prepared += bytes;
-        onProgress?.({ phase: "prepare", loaded: Math.min(prepared, weights.byteLength), total: weights.byteLength });
+        onProgress?.({ phase: "prepare", loaded: Math.min(prepared, total), total });
       };
-      const engine = await withoutGpuErrors(handle, () => Engine.load(device, files, weights, format, progress));
+      const engine = await withoutGpuErrors(handle, () =>
+        Engine.load(
+          device,
+          json.map(({ bytes }) => bytes),
+          weights.map(({ name }) => name),
+          weights.map(({ bytes }) => bytes),
+          format,
+          progress,
+        ),
+      );
       // The header counts too, once all that it describes is there.
-      progress(weights.byteLength);
+      progress(total);
       if (signal?.aborted) {
         engine.free();
         throw aborted(signal.reason);
       }
-      const bytes = files.reduce((sum, file) => sum + file.byteLength, weights.byteLength);
-      return new Ocelli(engine, handle, bytes);
+      return new Ocelli(engine, handle, bytesOf(json) + total);
     } catch (error) {
       throw wrap(error);
     }

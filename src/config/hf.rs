@@ -4,7 +4,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    Activation, Config, Encoder, Family, Mask, Preprocessor, ScoreRule, Text, TextPooling, TextRule, Vision,
+    Activation, Cleaning, Config, Encoder, Family, Mask, Preprocessor, ScoreRule, Text, TextPooling, TextRule, Vision,
     VisionPooling,
 };
 use crate::error::{Error, Result};
@@ -68,6 +68,13 @@ pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Res
     let family = match root.model_type.as_deref() {
         Some("clip") => Family::Clip,
         Some("siglip") => Family::Siglip,
+        Some("siglip2") => {
+            return Err(Error::WrongModel(
+                "config.json: expected model_type \"siglip\", found \"siglip2\": of SigLIP 2, Ocelli runs the checkpoints of fixed \
+                 resolution, such as siglip2-base-patch16-224, and not NaFlex"
+                    .into(),
+            ));
+        }
         other => {
             return Err(Error::WrongModel(format!(
                 "config.json: expected model_type \"clip\" or \"siglip\", found {}: Ocelli runs these two families",
@@ -145,7 +152,7 @@ fn clip(
         score: ScoreRule::Softmax,
         preprocessor: Preprocessor::parse(preprocessor, Family::Clip)?,
         text_rule: TextRule {
-            canonical: false,
+            cleaning: Cleaning::AsIs,
             byte_fallback: false,
             pad_token: tokenizer.pad_token().unwrap_or("<|endoftext|>").into(),
         },
@@ -158,11 +165,6 @@ fn siglip(vision: &Tower, text: &Tower, preprocessor: &[u8], tokenizer: &Tokeniz
         return Err(Error::WrongModel(
             "config.json: vision_use_head: expected true, found false: without the pooling head there is no embedding"
                 .into(),
-        ));
-    }
-    if tokenizer.tokenizer_class.as_deref().is_some_and(|class| class.starts_with("Gemma")) {
-        return Err(Error::WrongModel(
-            "tokenizer_config.json: expected SiglipTokenizer, found Gemma's: SigLIP 2 is not supported yet".into(),
         ));
     }
     let base =
@@ -194,12 +196,23 @@ fn siglip(vision: &Tower, text: &Tower, preprocessor: &[u8], tokenizer: &Tokeniz
         embedding,
         score: ScoreRule::Sigmoid,
         preprocessor: Preprocessor::parse(preprocessor, Family::Siglip)?,
-        text_rule: TextRule {
-            canonical: tokenizer.do_lower_case.unwrap_or(true),
-            byte_fallback: true,
-            pad_token: tokenizer.pad_token().unwrap_or("</s>").into(),
-        },
+        text_rule: siglip_text(tokenizer),
     })
+}
+
+/// SigLIP 2 differs from SigLIP in its tokenizer, and nothing but the tokenizer's class tells them apart: `config.json` says
+/// "siglip" for both.
+fn siglip_text(tokenizer: &TokenizerFile) -> TextRule {
+    let class = tokenizer.tokenizer_class.as_deref().unwrap_or_default();
+    let second = class.starts_with("Gemma") || class.starts_with("Siglip2");
+    let cleaning = match tokenizer.do_lower_case {
+        // Gemma's own setting: the published files say false or nothing, and SigLIP 2 was trained on lower case all the same.
+        _ if second => Cleaning::Lowercase,
+        Some(false) => Cleaning::AsIs,
+        _ => Cleaning::Canonical,
+    };
+    let pad_token = tokenizer.pad_token().unwrap_or(if second { "<pad>" } else { "</s>" }).into();
+    TextRule { cleaning, byte_fallback: true, pad_token }
 }
 
 impl TokenizerFile {

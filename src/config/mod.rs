@@ -9,7 +9,7 @@ use crate::error::Result;
 pub use hf::TokenizerFile;
 pub use preprocessor::{Filter, Preprocessor, Resize};
 
-/// The two families, for people to read; code asks the fields below.
+/// The two families, for people to read; code asks the fields below. SigLIP 2 at fixed resolution is of SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Radford et al. 2021, `CLIPModel` in transformers.
@@ -138,11 +138,22 @@ pub enum ScoreRule {
     Sigmoid,
 }
 
+/// What becomes of a text before `tokenizer.json` sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleaning {
+    /// Nothing: the file does it all (CLIP).
+    AsIs,
+    /// Lowercase, strip ASCII punctuation, collapse spaces (SigLIP, `SiglipTokenizer.canonicalize_text`).
+    Canonical,
+    /// Lowercase (SigLIP 2, `Siglip2Tokenizer`).
+    Lowercase,
+}
+
 /// What the reference tokenizer does around `tokenizer.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextRule {
-    /// Lowercase, strip ASCII punctuation, collapse spaces before tokenizing (`SiglipTokenizer.canonicalize_text`).
-    pub canonical: bool,
+    /// What comes before it.
+    pub cleaning: Cleaning,
     /// Use the vocabulary's 256 byte pieces for unknown characters, which the published JSON leaves off.
     pub byte_fallback: bool,
     /// The token that fills the text up to the tower's length.

@@ -160,7 +160,7 @@ impl Session {
     /// Unit-length embeddings, one a picture.
     ///
     /// # Errors
-    /// [`Error::BadImage`] for a picture out of bounds, or [`Error::Gpu`].
+    /// [`Error::BadImage`] for a picture out of bounds, [`Error::NotFinite`], or [`Error::Gpu`].
     pub async fn embed_images(&self, images: &[&dyn Source]) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(images.len());
         for chunk in images.chunks(self.vision.plan.capacity() as usize) {
@@ -175,7 +175,7 @@ impl Session {
     /// Unit-length embeddings, one a text.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, or [`Error::Gpu`].
+    /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, [`Error::NotFinite`], or [`Error::Gpu`].
     pub async fn embed_texts<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(texts.len());
         for chunk in texts.chunks(self.text.plan.capacity() as usize) {
@@ -190,7 +190,7 @@ impl Session {
     /// Scores of each picture against each text, by their embeddings.
     ///
     /// # Errors
-    /// [`Error::BadInput`] if there is nothing to compare or lengths differ, or [`Error::Gpu`].
+    /// [`Error::BadInput`] if there is nothing to compare or lengths differ, [`Error::NotFinite`], or [`Error::Gpu`].
     pub async fn scores(&self, images: &[Vec<f32>], texts: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f32>>> {
         let dim = self.config.embedding;
         if texts.is_empty() || images.is_empty() {
@@ -220,12 +220,12 @@ impl Session {
         plan.write(&self.gpu, x, 0, bytemuck::cast_slice(&images.concat()));
         plan.write(&self.gpu, l, 0, bytemuck::cast_slice(&texts.concat()));
         let bytes = plan.submit(&self.gpu, 1, y).bytes(&self.gpu).await?;
-        Ok(rows(&bytes, texts.len()))
+        rows(&bytes, texts.len(), "score")
     }
 
     async fn run(&self, tower: &Tower, items: usize) -> Result<Vec<Vec<f32>>> {
         let bytes = tower.plan.submit(&self.gpu, items as u32, tower.output).bytes(&self.gpu).await?;
-        Ok(rows(&bytes, self.config.embedding))
+        rows(&bytes, self.config.embedding, "embedding")
     }
 
     /// Makes a picture item `item` of the next vision run.
@@ -272,6 +272,16 @@ pub fn pool_index(rule: TextPooling, ids: &[u32]) -> u32 {
     }
 }
 
-fn rows(bytes: &[u8], dim: usize) -> Vec<Vec<f32>> {
-    bytemuck::pod_collect_to_vec::<u8, f32>(bytes).chunks_exact(dim).map(<[f32]>::to_vec).collect()
+/// What was read, row by row. Nobody sees NaN or infinity: every comparison with them is silently wrong.
+fn rows(bytes: &[u8], dim: usize, what: &str) -> Result<Vec<Vec<f32>>> {
+    let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
+        return Err(Error::NotFinite(format!(
+            "{what} {} of {}: expected finite numbers, found {}: the weights are too large for f32, or this GPU computes wrongly",
+            at / dim + 1,
+            numbers.len() / dim,
+            numbers[at]
+        )));
+    }
+    Ok(numbers.chunks_exact(dim).map(<[f32]>::to_vec).collect())
 }

@@ -1,6 +1,7 @@
 //! Broken, missing and foreign checkpoints: one clear error each, and never a panic.
 
 mod quantized;
+mod shards;
 
 use std::{fs, path::Path};
 
@@ -53,7 +54,7 @@ fn edit(json: &mut Vec<u8>, change: impl FnOnce(&mut Value)) {
 
 #[test]
 fn sound_checkpoints_open() {
-    for name in ["clip", "clip-eos", "siglip", "siglip-bf16"] {
+    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"] {
         let (json, weights) = files(name);
         open(json, weights).expect("a sound fixture");
     }
@@ -152,9 +153,8 @@ fn other_models_are_named() {
     assert!(message.contains("blip"), "{message}");
     let (code, _) = refused("clip", |json, _| edit(&mut json[0], |c| c["text_config"]["hidden_act"] = "relu".into()));
     assert_eq!(code, "wrong-model");
-    let (code, message) =
-        refused("siglip", |json, _| edit(&mut json[2], |c| c["tokenizer_class"] = "GemmaTokenizer".into()));
-    assert_eq!((code.as_str(), message.contains("SigLIP 2")), ("wrong-model", true), "{message}");
+    let (code, message) = refused("siglip2", |json, _| edit(&mut json[0], |c| c["model_type"] = "siglip2".into()));
+    assert_eq!((code.as_str(), message.contains("NaFlex")), ("wrong-model", true), "{message}");
 }
 
 #[test]

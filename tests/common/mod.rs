@@ -37,7 +37,7 @@ pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-pub const MODELS: [&str; 4] = ["clip", "clip-eos", "siglip", "siglip-bf16"];
+pub const MODELS: [&str; 5] = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"];
 
 thread_local! {
     static GPU: OnceCell<&'static Gpu> = const { OnceCell::new() };

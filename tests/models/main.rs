@@ -39,6 +39,9 @@ fn main() {
             trials.push(Trial::test(format!("wrong: {model}: {name}"), move || test(model)).with_ignored_flag(skipped));
         }
     }
+    trials.push(
+        Trial::test("wrong: siglip: weights that overflow", || wrong::overflow("siglip")).with_ignored_flag(skipped),
+    );
     trials.push(Trial::test("a picture of 20,000 × 300 pixels, in strips", right::large).with_ignored_flag(skipped));
     libtest_mimic::run(&arguments, trials).exit();
 }

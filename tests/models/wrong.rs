@@ -2,14 +2,17 @@
 //! between unrelated inputs.
 
 use ocelli::{
-    config::{Activation, Config, Family, Filter, Mask, Resize, TextPooling},
+    Checkpoint, Gpu, Power, Score, Session,
+    checkpoint::FILES,
+    config::{Activation, Cleaning, Config, Family, Filter, Mask, Resize, TextPooling},
     session::Source,
 };
+use safetensors::SafeTensors;
 
 use crate::{
     Outcome, Test,
     common::distance,
-    golden::{draw, embed_images, embed_texts, golden, lossless, open, session, session_with, words},
+    golden::{draw, embed_images, embed_texts, folder, golden, lossless, open, session, session_with, words},
 };
 
 const BOUND: f64 = 0.001;
@@ -55,9 +58,45 @@ pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
         tests.push(("causal mask dropped", |m| texts(m, |c| c.text.mask = Mask::None)));
     } else {
         tests.push(("causal mask where there is none", |m| texts(m, |c| c.text.mask = Mask::Causal)));
-        tests.push(("text neither lowercased nor stripped", |m| texts(m, |c| c.text_rule.canonical = false)));
+        tests.push(("text neither lowercased nor stripped", |m| texts(m, |c| c.text_rule.cleaning = Cleaning::AsIs)));
     }
     tests
+}
+
+/// Weights whose products overflow f32 give an error with a code, for pictures, for texts, and for scores; the next model is
+/// as before.
+pub fn overflow(model: &str) -> Outcome {
+    let huge = |name: &str| -> Result<Session, libtest_mimic::Failed> {
+        let mut weights = std::fs::read(folder(model).join("model.safetensors"))?;
+        let (at, len) = {
+            let all = SafeTensors::deserialize(&weights)?;
+            let data = all.tensor(name)?.data();
+            (data.as_ptr() as usize - weights.as_ptr() as usize, data.len())
+        };
+        let largest = f32::MAX.to_le_bytes();
+        weights[at..at + len].chunks_exact_mut(4).for_each(|number| number.copy_from_slice(&largest));
+        let json = [0, 1, 2, 3].map(|k| std::fs::read(folder(model).join(FILES[k])).expect("a fixture"));
+        let checkpoint = Checkpoint::new(json, Box::new(weights))?;
+        let gpu = pollster::block_on(Gpu::new(Power::Any))?;
+        Ok(Session::load(gpu, &checkpoint, None, None)?)
+    };
+    let code = |found: ocelli::Result<Vec<Vec<f32>>>| found.err().map(|e| (e.code(), e.to_string()));
+    let picture = open("rgb-61x37.png");
+    let vision = huge("vision_model.post_layernorm.weight")?;
+    let found = code(pollster::block_on(vision.embed_images(&[&picture as &dyn Source])));
+    assert!(
+        found.as_ref().is_some_and(|(code, text)| *code == "not-finite" && text.starts_with("embedding 1 of 1")),
+        "{found:?}"
+    );
+    let text = huge("text_model.final_layer_norm.weight")?;
+    let found = code(pollster::block_on(text.embed_texts(&["a cat"])));
+    assert_eq!(found.map(|(code, _)| code), Some("not-finite"));
+    let scores = huge("logit_scale")?;
+    let unit = pollster::block_on(scores.embed_texts(&["a cat", "a dog"]))?;
+    let found = code(pollster::block_on(scores.scores(&unit[..1], &unit, Score::Logits)));
+    assert_eq!(found.map(|(code, _)| code), Some("not-finite"));
+    assert_eq!(code(pollster::block_on(session(model, None).embed_images(&[&picture as &dyn Source]))), None);
+    Ok(())
 }
 
 fn golden_family(model: &str) -> Family {

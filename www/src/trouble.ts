@@ -17,6 +17,7 @@ const titles: Record<string, string> = {
   "bad-input": "This does not go together",
   "device-lost": "The GPU was taken away",
   gpu: "The GPU refused",
+  "not-finite": "The model gave no numbers",
 };
 
 /** Trying again changes nothing: another browser, address or picture does. */

@@ -22,7 +22,7 @@ pub struct Cli {
 pub enum Command {
     /// Write a smaller copy of a model folder.
     Quantize {
-        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors.
+        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards.
         from: PathBuf,
         /// The folder to write.
         to: PathBuf,

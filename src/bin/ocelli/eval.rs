@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path, time::Instant};
 
-use ocelli::{Result, Session, scores::fill};
+use ocelli::{Error, Result, Session, scores::fill};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -164,7 +164,9 @@ async fn class_embeddings(session: &Session, labelled: &Labelled, show: bool) ->
     }
     bar.finish_and_clear();
     let named = sums.iter().zip(&labelled.labels);
-    named.map(|(sum, label)| metrics::unit(sum).ok_or_else(|| stream::not_finite(label))).collect()
+    let none =
+        |label| Error::NotFinite(format!("{label}: expected a mean of its prompts with a direction, found none"));
+    named.map(|(sum, label)| metrics::unit(sum).ok_or_else(|| none(label))).collect()
 }
 
 impl Earlier {

@@ -106,8 +106,7 @@ async fn load(folder: &Path, format: Option<Format>, show: bool) -> Result<Sessi
     let checkpoint = Checkpoint::open(folder)?;
     let gpu = Gpu::new(Power::High).await?;
     let bar = bytes_bar("loading", show);
-    let total = std::fs::metadata(folder.join("model.safetensors")).map_or(0, |m| m.len());
-    bar.set_length(total);
+    bar.set_length(checkpoint.size());
     let session = Session::load(gpu, &checkpoint, format, Some(&|bytes| bar.inc(bytes)))?;
     bar.finish_and_clear();
     Ok(session)

@@ -121,12 +121,7 @@ async fn texts<'a>(
     let bar = count_bar("texts", different.len(), show);
     let mut embeddings = Vec::with_capacity(different.len());
     for chunk in different.chunks(crate::CHUNK) {
-        for (caption, embedding) in chunk.iter().zip(session.embed_texts(chunk).await?) {
-            if embedding.iter().any(|x| !x.is_finite()) {
-                return Err(stream::not_finite(caption));
-            }
-            embeddings.push(embedding);
-        }
+        embeddings.extend(session.embed_texts(chunk).await?);
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();

@@ -48,8 +48,7 @@ pub async fn embed_files(
         }
         for ((at, _), embedding) in pictures.iter().zip(embed(session, &pictures).await?) {
             match embedding {
-                Ok(embedding) if embedding.iter().all(|x| x.is_finite()) => each(*at, embedding),
-                Ok(_) => return Err(not_finite(&files[*at])),
+                Ok(embedding) => each(*at, embedding),
                 Err(error) => unreadable.push((*at, error.to_string())),
             }
         }
@@ -110,9 +109,4 @@ fn decode(paths: Vec<PathBuf>, batch: usize) -> Receiver<Vec<Result<Picture>>> {
         }
     });
     receiver
-}
-
-/// An embedding with NaN or infinity: every comparison with it would be silently wrong.
-pub fn not_finite(of: &str) -> Error {
-    Error::Gpu(format!("{of}: expected an embedding of finite numbers, found others; is the model sound?"))
 }

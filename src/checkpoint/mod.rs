@@ -1,12 +1,19 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
-use std::{cell::RefCell, collections::HashSet, fmt, ops::Range};
+mod header;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use half::{bf16, f16};
-use safetensors::{Dtype, tensor::Metadata};
-use serde::{
-    Deserialize,
-    de::{IgnoredAny, MapAccess, Visitor},
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
 };
 
 use crate::{
@@ -18,7 +25,32 @@ use crate::{
 pub const FILES: [&str; 5] =
     ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
 
-/// Where the bytes of `model.safetensors` are: a file, memory, the browser's heap. Read in pieces, never as a whole.
+/// Where large checkpoints say which files their tensors are in, instead of the last of [`FILES`].
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// The tensor files that an index names, each once.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`] if it is no index, or names a file outside its folder.
+pub fn shards(index: &[u8]) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: std::collections::BTreeMap<String, String>,
+    }
+    let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
+    let index: Index = serde_json::from_slice(index).map_err(|e| bad(format!("expected a weight_map: {e}")))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    if names.is_empty() {
+        return Err(bad("weight_map: expected at least one tensor, found none".into()));
+    }
+    let plain = |name: &str| name.ends_with(".safetensors") && !name.contains(['/', '\\', '?', '#', '%', ':']);
+    match names.iter().find(|name| !plain(name)) {
+        Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
+        None => Ok(names.into_iter().collect()),
+    }
+}
+
+/// Where the bytes of a tensor file are: a file, memory, the browser's heap. Read in pieces, never as a whole.
 pub trait Bytes {
     /// Length of the file in bytes.
     fn size(&self) -> u64;
@@ -36,7 +68,7 @@ impl Bytes for Vec<u8> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
         let start = usize::try_from(offset).ok().filter(|&s| s <= self.len());
         let bytes = start.and_then(|s| self[s..].get(..into.len()));
-        into.copy_from_slice(bytes.ok_or_else(|| broken("the file ends too early"))?);
+        into.copy_from_slice(bytes.ok_or_else(|| broken(FILES[4], "the file ends too early"))?);
         Ok(())
     }
 }
@@ -52,10 +84,18 @@ pub struct Tensor {
     pub rows: usize,
     /// Product of the others, in weights.
     pub cols: usize,
+    file: usize,
     offset: u64,
 }
 
-/// An opened checkpoint. Nothing but the header of the tensor file is held in memory.
+struct File {
+    name: String,
+    header: Metadata,
+    data_start: u64,
+    bytes: Box<dyn Bytes>,
+}
+
+/// An opened checkpoint. Nothing but the headers of the tensor files is held in memory.
 pub struct Checkpoint {
     /// What the JSON files say.
     pub config: Config,
@@ -63,14 +103,12 @@ pub struct Checkpoint {
     pub tokenizer: Vec<u8>,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
-    header: Metadata,
-    data_start: u64,
-    bytes: Box<dyn Bytes>,
+    files: Vec<File>,
     used: RefCell<HashSet<String>>,
 }
 
-fn broken(what: &str) -> Error {
-    Error::BadCheckpoint(format!("model.safetensors: {what}: the file is broken or incomplete, fetch it again"))
+fn broken(file: &str, what: &str) -> Error {
+    Error::BadCheckpoint(format!("{file}: {what}: the file is broken or incomplete, fetch it again"))
 }
 
 impl Checkpoint {
@@ -79,30 +117,55 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
     pub fn new(json: [Vec<u8>; 4], weights: Box<dyn Bytes>) -> Result<Self> {
-        let [config, preprocessor, tokenizer_config, tokenizer] = json;
-        let config = Config::parse(&config, &preprocessor, &tokenizer_config)?;
-        let (header, data_start) = read_header(weights.as_ref())?;
-        let quantized = header.metadata().as_ref().and_then(|m| m.get("ocelli.format").cloned());
-        Ok(Self { config, tokenizer, quantized, header, data_start, bytes: weights, used: RefCell::default() })
+        Self::sharded(json, vec![(FILES[4].into(), weights)])
     }
 
-    /// Opens a folder.
+    /// The same with the tensors in several files, by name: those of [`shards`].
     ///
     /// # Errors
-    /// As [`Checkpoint::new`], and [`Error::NotFound`] that names the missing file.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(folder: &std::path::Path) -> Result<Self> {
-        let [a, b, c, d, weights] = FILES;
-        let read = |name: &str| {
-            std::fs::read(folder.join(name)).map_err(|e| {
-                Error::NotFound(format!(
-                    "{}: {e}: expected a Hugging Face folder with {}",
-                    folder.join(name).display(),
-                    FILES.join(", ")
-                ))
-            })
-        };
-        Self::new([read(a)?, read(b)?, read(c)?, read(d)?], Box::new(native::File::open(&folder.join(weights))?))
+    /// As [`Checkpoint::new`]; a tensor that is in two files is an error that names both.
+    pub fn sharded(json: [Vec<u8>; 4], weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
+        let [config, preprocessor, tokenizer_config, tokenizer] = json;
+        let config = Config::parse(&config, &preprocessor, &tokenizer_config)?;
+        let mut files: Vec<File> = Vec::new();
+        for (name, bytes) in weights {
+            let (header, data_start) = header::read(&name, bytes.as_ref())?;
+            for other in &files {
+                if let Some(twice) = header.offset_keys().iter().find(|tensor| other.header.info(tensor).is_some()) {
+                    return Err(Error::BadCheckpoint(format!(
+                        "{name}: expected each tensor in one file, found {twice} in {} as well",
+                        other.name
+                    )));
+                }
+            }
+            files.push(File { name, header, data_start, bytes });
+        }
+        let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
+        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default() })
+    }
+
+    /// What people know the tensor files by.
+    fn label(&self) -> String {
+        match self.files.as_slice() {
+            [one] => one.name.clone(),
+            many => format!("{INDEX} and its {} files", many.len()),
+        }
+    }
+
+    /// Bytes of all tensor files.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes.size()).sum()
+    }
+
+    /// The name of the file that a tensor is in.
+    #[must_use]
+    pub fn file(&self, tensor: &Tensor) -> &str {
+        &self.files[tensor.file].name
+    }
+
+    fn info(&self, name: &str) -> Option<(usize, &TensorInfo)> {
+        self.files.iter().enumerate().find_map(|(at, file)| Some((at, file.header.info(name)?)))
     }
 
     /// Looks a tensor of floats up and checks its shape.
@@ -136,14 +199,17 @@ impl Checkpoint {
     }
 
     fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
-        let info = self.header.info(name).ok_or_else(|| {
-            Error::BadCheckpoint(format!("model.safetensors: {name}: expected a tensor of shape {shape:?}, found none"))
+        let (at, info) = self.info(name).ok_or_else(|| {
+            let label = self.label();
+            Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
         })?;
+        let file = &self.files[at];
         if !types.contains(&info.dtype) {
             let (last, others) = types.split_last().expect("some types");
             let others: String = others.iter().map(|t| format!("{t:?}, ")).collect();
             return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {name}: expected {}{last:?}, found {:?}",
+                "{}: {name}: expected {}{last:?}, found {:?}",
+                file.name,
                 others.strip_suffix(", ").map(|o| format!("{o} or ")).unwrap_or_default(),
                 info.dtype
             )));
@@ -154,19 +220,19 @@ impl Checkpoint {
             if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };
         if info.shape != expected {
             return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {name}: expected shape {expected:?}{why}, found {:?}",
-                info.shape
+                "{}: {name}: expected shape {expected:?}{why}, found {:?}",
+                file.name, info.shape
             )));
         }
         self.used.borrow_mut().insert(name.into());
-        let offset = self.data_start + info.data_offsets.0 as u64;
-        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, offset })
+        let offset = file.data_start + info.data_offsets.0 as u64;
+        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, file: at, offset })
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.header.info(name).map(|info| info.shape.as_slice())
+        self.info(name).map(|(_, info)| info.shape.as_slice())
     }
 
     /// Rows of a float tensor as f32.
@@ -182,7 +248,8 @@ impl Checkpoint {
         };
         if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
             return Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {}: expected finite numbers, found {} at element {}",
+                "{}: {}: expected finite numbers, found {} at element {}",
+                self.file(tensor),
                 tensor.name,
                 floats[at],
                 rows.start * tensor.cols + at
@@ -203,7 +270,7 @@ impl Checkpoint {
             _ => tensor.cols * 2,
         };
         let mut bytes = vec![0; rows.len() * row];
-        self.bytes.read(tensor.offset + (rows.start * row) as u64, &mut bytes)?;
+        self.files[tensor.file].bytes.read(tensor.offset + (rows.start * row) as u64, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -214,15 +281,16 @@ impl Checkpoint {
     pub fn no_surplus(&self) -> Result<()> {
         let used = self.used.borrow();
         let left: Vec<String> = self
-            .header
-            .offset_keys()
-            .into_iter()
+            .files
+            .iter()
+            .flat_map(|file| file.header.offset_keys())
             .filter(|name| !used.contains(name) && !POSITION_IDS.contains(&name.as_str()))
             .collect();
         match left.first() {
             None => Ok(()),
             Some(name) => Err(Error::BadCheckpoint(format!(
-                "model.safetensors: {name} (shape {:?}) and {} more: expected no tensor beyond those that config.json implies",
+                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that config.json implies",
+                self.label(),
                 self.shape(name).unwrap_or_default(),
                 left.len() - 1
             ))),
@@ -232,90 +300,3 @@ impl Checkpoint {
 
 /// Buffers, 0, 1, 2, …, that older versions of transformers saved; newer ones ignore them too.
 const POSITION_IDS: [&str; 2] = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];
-
-/// Longest header that is believed; real ones are under 1 MB.
-const MAX_HEADER: u64 = 32 << 20;
-
-fn read_header(bytes: &dyn Bytes) -> Result<(Metadata, u64)> {
-    let mut length = [0; 8];
-    bytes.read(0, &mut length)?;
-    let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER || length + 8 > bytes.size() {
-        return Err(broken(&format!("expected a header that fits into {} bytes, found one of {length}", bytes.size())));
-    }
-    let mut header = vec![0; length as usize];
-    bytes.read(8, &mut header)?;
-    let json = |e: serde_json::Error| broken(&format!("header: {e}"));
-    let names: Names = serde_json::from_slice(&header).map_err(json)?;
-    let mut seen = HashSet::new();
-    if let Some(twice) = names.0.iter().find(|name| !seen.insert(*name)) {
-        return Err(broken(&format!("header: expected each tensor once, found {twice} twice")));
-    }
-    let metadata: Metadata = serde_json::from_slice(&header).map_err(json)?;
-    let expected = 8 + length + metadata.data_len() as u64;
-    if expected != bytes.size() {
-        return Err(broken(&format!("expected {expected} bytes, found {}", bytes.size())));
-    }
-    Ok((metadata, 8 + length))
-}
-
-/// The keys of the header as written, duplicates included: a JSON map would keep the last of them silently.
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Names;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        deserializer.deserialize_map(Keys)
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-mod native {
-    use std::{
-        cell::RefCell,
-        io::{Read, Seek, SeekFrom},
-        path::{Path, PathBuf},
-    };
-
-    use super::{Bytes, Error, Result};
-
-    pub struct File {
-        path: PathBuf,
-        file: RefCell<std::fs::File>,
-        size: u64,
-    }
-
-    impl File {
-        pub fn open(path: &Path) -> Result<Self> {
-            let failed = |e| Error::NotFound(format!("{}: {e}", path.display()));
-            let file = std::fs::File::open(path).map_err(failed)?;
-            let size = file.metadata().map_err(failed)?.len();
-            Ok(Self { path: path.into(), file: RefCell::new(file), size })
-        }
-    }
-
-    impl Bytes for File {
-        fn size(&self) -> u64 {
-            self.size
-        }
-        fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
-            let mut file = self.file.borrow_mut();
-            file.seek(SeekFrom::Start(offset))
-                .and_then(|_| file.read_exact(into))
-                .map_err(|e| Error::BadCheckpoint(format!("{}: {e}", self.path.display())))
-        }
-    }
-}

@@ -1,0 +1,66 @@
+//! The header of a safetensors file: which tensor lies where.
+
+use std::{collections::HashSet, fmt};
+
+use safetensors::tensor::Metadata;
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use super::{Bytes, broken};
+use crate::error::Result;
+
+/// Longest header that is believed; real ones are under 1 MB.
+const MAX_HEADER: u64 = 32 << 20;
+
+/// The header, and where the data start.
+pub fn read(file: &str, bytes: &dyn Bytes) -> Result<(Metadata, u64)> {
+    let broken = |what: &str| broken(file, what);
+    if bytes.size() < 8 {
+        return Err(broken(&format!("expected a header, found {} bytes", bytes.size())));
+    }
+    let mut length = [0; 8];
+    bytes.read(0, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER || length + 8 > bytes.size() {
+        return Err(broken(&format!("expected a header that fits into {} bytes, found one of {length}", bytes.size())));
+    }
+    let mut header = vec![0; length as usize];
+    bytes.read(8, &mut header)?;
+    let json = |e: serde_json::Error| broken(&format!("header: {e}"));
+    let names: Names = serde_json::from_slice(&header).map_err(json)?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.0.iter().find(|name| !seen.insert(*name)) {
+        return Err(broken(&format!("header: expected each tensor once, found {twice} twice")));
+    }
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(json)?;
+    let expected = 8 + length + metadata.data_len() as u64;
+    if expected != bytes.size() {
+        return Err(broken(&format!("expected {expected} bytes, found {}", bytes.size())));
+    }
+    Ok((metadata, 8 + length))
+}
+
+/// The keys of the header as written, duplicates included: a JSON map would keep the last of them silently.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}

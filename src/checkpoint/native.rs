@@ -1,0 +1,67 @@
+//! A checkpoint in a folder.
+
+use std::{
+    cell::RefCell,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use super::{Bytes, Checkpoint, FILES, INDEX, shards};
+use crate::error::{Error, Result};
+
+impl Checkpoint {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::new`], and [`Error::NotFound`] that names the missing file.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let [a, b, c, d, weights] = FILES;
+        let read = |name: &str| {
+            std::fs::read(folder.join(name)).map_err(|e| {
+                Error::NotFound(format!(
+                    "{}: {e}: expected a Hugging Face folder with {}",
+                    folder.join(name).display(),
+                    FILES.join(", ")
+                ))
+            })
+        };
+        let json = [read(a)?, read(b)?, read(c)?, read(d)?];
+        let names = match std::fs::read(folder.join(INDEX)) {
+            // The whole file wins if both are there, as in transformers.
+            Ok(index) if !folder.join(weights).exists() => shards(&index)?,
+            _ => vec![weights.into()],
+        };
+        let file = |name: String| -> Result<(String, Box<dyn Bytes>)> {
+            let file = File::open(&folder.join(&name))?;
+            Ok((name, Box::new(file)))
+        };
+        Self::sharded(json, names.into_iter().map(file).collect::<Result<_>>()?)
+    }
+}
+
+struct File {
+    path: PathBuf,
+    file: RefCell<std::fs::File>,
+    size: u64,
+}
+
+impl File {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = |e| Error::NotFound(format!("{}: {e}", path.display()));
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        Ok(Self { path: path.into(), file: RefCell::new(file), size })
+    }
+}
+
+impl Bytes for File {
+    fn size(&self) -> u64 {
+        self.size
+    }
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+        let mut file = self.file.borrow_mut();
+        file.seek(SeekFrom::Start(offset))
+            .and_then(|_| file.read_exact(into))
+            .map_err(|e| Error::BadCheckpoint(format!("{}: {e}", self.path.display())))
+    }
+}
