@@ -115,8 +115,14 @@ fn published_tokenizers_give_golden_ids() {
         if clip.encode(&g.text).expect("ids") != expected {
             wrong.push(format!("CLIP: {:?}: {:?}", g.text, clip.encode(&g.text)));
         }
-        if siglip2.encode(&g.text).expect("ids") != g.siglip2_ids_64 {
-            wrong.push(format!("SigLIP 2: {:?}: {:?} for {:?}", g.text, siglip2.encode(&g.text), g.siglip2_ids_64));
+        // One text is longer than the tower's 64 here, too.
+        let mut expected = g.siglip2_ids_64.clone();
+        if expected.len() > 64 {
+            expected.truncate(63);
+            expected.push(1);
+        }
+        if siglip2.encode(&g.text).expect("ids") != expected {
+            wrong.push(format!("SigLIP 2: {:?}: {:?} for {expected:?}", g.text, siglip2.encode(&g.text)));
         }
         for encoder in &siglip {
             if encoder.encode(&g.text).expect("ids") != g.siglip_ids_64 {
