@@ -40,7 +40,7 @@ fn the_default_model_knows_its_samples_but_one() {
     let names = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus", MISSED];
     let samples: Vec<String> =
         names.iter().map(|n| root().join(format!("www/samples/{n}.png")).display().to_string()).collect();
-    let labels = names.join(",") + ",cat,elephant,banana,airplane,umbrella,key,tractor";
+    let labels = names.join(",") + ",elephant,banana,airplane,umbrella,key,violin,tractor";
     for model in ["ocelli-tiny", "ocelli-tiny-q4"] {
         let model = root().join("www/models").join(model).display().to_string();
         let mut arguments = vec!["classify", "--model", &model, "--labels", &labels, "--template", "a picture of a {}"];
@@ -54,7 +54,7 @@ fn the_default_model_knows_its_samples_but_one() {
 }
 
 /// The drawing of which the page says that the model gets it wrong.
-const MISSED: &str = "violin";
+const MISSED: &str = "cat";
 
 #[test]
 fn embed_prints_unit_vectors() {

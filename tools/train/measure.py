@@ -62,7 +62,7 @@ class Transformers:
 def ocelli(program, verb, model, path, format):
     out = path.parent.parent / "results" / f"{path.stem}-{format}.json"
     out.parent.mkdir(exist_ok=True)
-    subprocess.run([program, verb, "--model", model, "--manifest", path, "--format", FORMATS[format], "--json", out], check=True)
+    subprocess.run([program, verb, "--model", model, "--manifest", path, "--format", FORMATS[format], "--json", out], check=True, stdout=subprocess.DEVNULL)
     return json.loads(out.read_text())["results"]
 
 

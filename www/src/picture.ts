@@ -3,9 +3,9 @@ import { byId, make } from "./dom.ts";
 
 export type Picked = (image: ImageInput) => void;
 
-const samples = ["octopus", "dog", "rocket", "pizza", "castle", "bicycle", "guitar", "cactus"];
+const samples = ["guitar", "rocket", "pizza", "bicycle", "castle", "octopus", "dog", "cactus"] as const;
 /** A drawing that the built-in model takes for another thing: what it cannot do belongs on the page as well. */
-const missed = "violin";
+const missed = "cat";
 
 const stage = byId("stage", "div");
 const group = byId("samples", "div");
@@ -40,7 +40,7 @@ export function pictureArea(picked: Picked): () => void {
     takeFile(found);
   });
   acceptDrops(takeFile);
-  return () => takeSample("octopus");
+  return () => takeSample(samples[0]);
 }
 
 let newest = 0;
