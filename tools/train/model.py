@@ -170,8 +170,9 @@ def see_well_at_first(tower, pixels):
     count = min(width - PLACE, 3 * p * p)
     variance, directions = variance.flip(0)[:count], directions.flip(1)[:, :count]
     filters = (directions / (variance + 0.002 * variance[0]).sqrt()).T
-    radians = torch.linspace(0.1, 2.2, PLACE // 4)  # for each patch
-    along = torch.arange(tower.grid)[:, None] * radians
+    here = conv.weight.device
+    radians = torch.linspace(0.1, 2.2, PLACE // 4, device=here)  # for each patch
+    along = torch.arange(tower.grid, device=here)[:, None] * radians
     waves = torch.stack([along.cos(), along.sin()], 2).flatten(1)
     with torch.no_grad():
         conv.weight.zero_()
@@ -186,7 +187,7 @@ def see_well_at_first(tower, pixels):
             for head, (down, right) in zip(range(attention.heads), ways):
                 rows = slice(head * PLACE, (head + 1) * PLACE)
                 turn = torch.block_diag(turning(radians * down), turning(radians * right))
-                for matrix, start in ((attention.q_proj.weight, turn), (attention.k_proj.weight, torch.eye(PLACE))):
+                for matrix, start in ((attention.q_proj.weight, turn), (attention.k_proj.weight, torch.eye(PLACE, device=here))):
                     matrix[rows] *= 0.1
                     matrix[rows, :PLACE] += start
 
