@@ -206,7 +206,7 @@ fn siglip_text(tokenizer: &TokenizerFile) -> TextRule {
     let class = tokenizer.tokenizer_class.as_deref().unwrap_or_default();
     let second = class.starts_with("Gemma") || class.starts_with("Siglip2");
     let cleaning = match tokenizer.do_lower_case {
-        // Gemma's own setting: the published files say false or nothing, and SigLIP 2 was trained on lower case all the same.
+        // Gemma's own setting does not count: SigLIP 2 was trained on lower case.
         _ if second => Cleaning::Lowercase,
         Some(false) => Cleaning::AsIs,
         _ => Cleaning::Canonical,
