@@ -32,25 +32,18 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
 }
 
 /// A tensor file on the browser's heap; wasm memory sees one slice at a time.
-struct Heap {
-    name: String,
-    bytes: Uint8Array,
-}
+struct Heap(Uint8Array);
 
 impl Bytes for Heap {
     fn size(&self) -> u64 {
-        u64::from(self.bytes.length())
+        u64::from(self.0.length())
     }
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
         let end = offset + into.len() as u64;
         if end > self.size() {
-            return Err(Error::BadCheckpoint(format!(
-                "{}: expected at least {end} bytes, found {}: the file is incomplete, fetch it again",
-                self.name,
-                self.size()
-            )));
+            return Err(format!("expected at least {end} bytes, found {}", self.size()));
         }
-        self.bytes.subarray(offset as u32, end as u32).copy_to(into);
+        self.0.subarray(offset as u32, end as u32).copy_to(into);
         Ok(())
     }
 }
@@ -224,9 +217,8 @@ impl Engine {
     ) -> std::result::Result<Engine, JsValue> {
         let session = || {
             let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
-            let file = |(name, bytes): (String, Uint8Array)| -> (String, Box<dyn Bytes>) {
-                (name.clone(), Box::new(Heap { name, bytes }))
-            };
+            let file =
+                |(name, bytes): (String, Uint8Array)| -> (String, Box<dyn Bytes>) { (name, Box::new(Heap(bytes))) };
             let weights = names.into_iter().zip(weights).map(file).collect();
             let checkpoint = Checkpoint::sharded(json.map(|file| file.to_vec()), weights)?;
             let format =

@@ -53,8 +53,8 @@ export async function download(
       return [await file(layout.weights)];
     } catch (missing) {
       if (!(missing instanceof Missing)) throw missing;
-      const index = await file(layout.index).catch(() => {
-        throw missing; // the name that people know
+      const index = await file(layout.index).catch((error: unknown) => {
+        throw error instanceof Missing ? missing : error; // of two missing files the one that people know
       });
       return Promise.all(layout.shards(index.bytes).map(file));
     }

@@ -21,13 +21,13 @@ pub fn read(file: &str, bytes: &dyn Bytes) -> Result<(Metadata, u64)> {
         return Err(broken(&format!("expected a header, found {} bytes", bytes.size())));
     }
     let mut length = [0; 8];
-    bytes.read(0, &mut length)?;
+    bytes.read(0, &mut length).map_err(|e| broken(&e))?;
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER || length + 8 > bytes.size() {
         return Err(broken(&format!("expected a header that fits into {} bytes, found one of {length}", bytes.size())));
     }
     let mut header = vec![0; length as usize];
-    bytes.read(8, &mut header)?;
+    bytes.read(8, &mut header).map_err(|e| broken(&e))?;
     let json = |e: serde_json::Error| broken(&format!("header: {e}"));
     let names: Names = serde_json::from_slice(&header).map_err(json)?;
     let mut seen = HashSet::new();

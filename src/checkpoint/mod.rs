@@ -57,18 +57,18 @@ pub trait Bytes {
     /// Fills `into` from `offset`.
     ///
     /// # Errors
-    /// Where the range cannot be read.
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()>;
+    /// Why the range cannot be read; [`Checkpoint`] knows the file's name and says it.
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String>;
 }
 
 impl Bytes for Vec<u8> {
     fn size(&self) -> u64 {
         self.len() as u64
     }
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
         let start = usize::try_from(offset).ok().filter(|&s| s <= self.len());
         let bytes = start.and_then(|s| self[s..].get(..into.len()));
-        into.copy_from_slice(bytes.ok_or_else(|| broken(FILES[4], "the file ends too early"))?);
+        into.copy_from_slice(bytes.ok_or("the file ends too early")?);
         Ok(())
     }
 }
@@ -270,7 +270,8 @@ impl Checkpoint {
             _ => tensor.cols * 2,
         };
         let mut bytes = vec![0; rows.len() * row];
-        self.files[tensor.file].bytes.read(tensor.offset + (rows.start * row) as u64, &mut bytes)?;
+        let File { name, bytes: file, .. } = &self.files[tensor.file];
+        file.read(tensor.offset + (rows.start * row) as u64, &mut bytes).map_err(|e| broken(name, &e))?;
         Ok(bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{Bytes, Checkpoint, FILES, INDEX, shards};
@@ -26,10 +26,12 @@ impl Checkpoint {
             })
         };
         let json = [read(a)?, read(b)?, read(c)?, read(d)?];
-        let names = match std::fs::read(folder.join(INDEX)) {
-            // The whole file wins if both are there, as in transformers.
-            Ok(index) if !folder.join(weights).exists() => shards(&index)?,
-            _ => vec![weights.into()],
+        let whole = vec![weights.into()];
+        // The whole file wins if both are there, as in transformers; if neither is, it is the one that people know.
+        let names = if folder.join(weights).exists() {
+            whole
+        } else {
+            std::fs::read(folder.join(INDEX)).map_or(Ok(whole), |index| shards(&index))?
         };
         let file = |name: String| -> Result<(String, Box<dyn Bytes>)> {
             let file = File::open(&folder.join(&name))?;
@@ -40,7 +42,6 @@ impl Checkpoint {
 }
 
 struct File {
-    path: PathBuf,
     file: RefCell<std::fs::File>,
     size: u64,
 }
@@ -50,7 +51,7 @@ impl File {
         let failed = |e| Error::NotFound(format!("{}: {e}", path.display()));
         let file = std::fs::File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        Ok(Self { path: path.into(), file: RefCell::new(file), size })
+        Ok(Self { file: RefCell::new(file), size })
     }
 }
 
@@ -58,10 +59,8 @@ impl Bytes for File {
     fn size(&self) -> u64 {
         self.size
     }
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
         let mut file = self.file.borrow_mut();
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.read_exact(into))
-            .map_err(|e| Error::BadCheckpoint(format!("{}: {e}", self.path.display())))
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(into)).map_err(|e| e.to_string())
     }
 }
