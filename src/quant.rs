@@ -157,17 +157,26 @@ pub fn pack(format: Format, data: &[f32], cols: usize) -> Result<Packed> {
     Ok(packed)
 }
 
-/// Packs rows that are quantised already: `values` is `[rows, file_row_bytes]`, `scales` `[rows, Format::scales]`.
+/// Rows that are quantised already, `[rows, file_row_bytes]`, in the layout that the GPU reads.
 #[must_use]
-pub fn pack_stored(format: Format, values: &[u8], scales: &[f32], cols: usize) -> Packed {
-    let mut packed = Packed::default();
-    let rows = values.chunks_exact(format.file_row_bytes(cols));
-    for (row, scales) in rows.zip(scales.chunks_exact(format.scales(cols))) {
-        packed.values.extend(row);
-        packed.values.resize(packed.values.len().next_multiple_of(format.row_bytes(1)), 0);
-        push_scales(&mut packed.scales, &scales.iter().map(|&s| f16::from_f32(s)).collect::<Vec<_>>());
+pub fn pad_values(format: Format, values: &[u8], cols: usize) -> Vec<u8> {
+    pad_rows(values, format.file_row_bytes(cols), format.row_bytes(cols))
+}
+
+/// Their scales, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
+#[must_use]
+pub fn pad_scales(format: Format, scales: &[u8], cols: usize) -> Vec<u8> {
+    pad_rows(scales, format.scales(cols) * 2, format.scale_bytes(cols))
+}
+
+fn pad_rows(bytes: &[u8], row: usize, padded: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes.len() / row * padded);
+    for row in bytes.chunks_exact(row) {
+        let end = all.len() + padded;
+        all.extend(row);
+        all.resize(end, 0);
     }
-    packed
+    all
 }
 
 fn push_scales(into: &mut Vec<u8>, scales: &[f16]) {

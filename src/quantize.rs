@@ -8,11 +8,14 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 use safetensors::{Dtype, View};
 
 use crate::{
-    checkpoint::{Checkpoint, FILES},
+    checkpoint::Checkpoint,
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
 };
+
+/// What is copied as it is.
+const JSON: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"];
 
 /// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
 struct Out<'a> {
@@ -145,18 +148,18 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
     }
     // One key only: the crate writes several in random order, and the same source must give the same bytes.
     let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
-    for name in &FILES[..4] {
+    for name in JSON {
         // Not `fs::copy`, which would pass a read-only source's permissions on.
         let bytes = fs::read(from.join(name)).map_err(|e| failed(&from.join(name), e))?;
         fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
     }
-    let weights = to.join(FILES[4]);
+    let weights = to.join("model.safetensors");
     let partial = to.join("model.safetensors.partial");
     let views = outs.iter().map(|(name, out)| (name.as_str(), out));
     safetensors::serialize_to_file(views, Some(metadata), &partial)
         .map_err(|e| Error::BadInput(format!("{}: {e}", partial.display())))?;
     // The crate writes through a private temporary file; users expect what any new file gets.
-    let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
+    let ordinary = fs::metadata(to.join(JSON[0])).map_err(|e| failed(to, e))?.permissions();
     fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
     fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
     let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();

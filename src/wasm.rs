@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8Array, Uint32Array};
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
-    checkpoint::Bytes,
+    checkpoint::{Answer, Folder, Head, Want, header_length},
+    config::Towers,
     gpu::Buffer,
     quant::Format,
     scores::{fill, rank},
-    session::Source,
+    session::{Loading, Source},
 };
 
 /// An error as a JavaScript `Error` with a `code`.
@@ -29,23 +30,6 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
     let object = Object::new();
     fields.iter().for_each(|(key, value)| set(&object, key, value));
     object
-}
-
-/// A tensor file on the browser's heap; wasm memory sees one slice at a time.
-struct Heap(Uint8Array);
-
-impl Bytes for Heap {
-    fn size(&self) -> u64 {
-        u64::from(self.0.length())
-    }
-    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
-        let end = offset + into.len() as u64;
-        if end > self.size() {
-            return Err(format!("expected at least {end} bytes, found {}", self.size()));
-        }
-        self.0.subarray(offset as u32, end as u32).copy_to(into);
-        Ok(())
-    }
 }
 
 #[wasm_bindgen]
@@ -174,7 +158,8 @@ impl Picture {
 /// A GPU, asked for before a model is loaded onto it, so that the package can listen for its errors from the start.
 #[wasm_bindgen]
 pub struct Device {
-    gpu: Gpu,
+    /// None once a model has it.
+    gpu: Option<Gpu>,
 }
 
 #[wasm_bindgen]
@@ -187,13 +172,127 @@ impl Device {
             "high-performance" => Power::High,
             _ => Power::Any,
         };
-        Gpu::new(power).await.map(|gpu| Self { gpu }).map_err(|e| js_error(&e))
+        Gpu::new(power).await.map(|gpu| Self { gpu: Some(gpu) }).map_err(|e| js_error(&e))
     }
 
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {
-        self.gpu.js_device().map_or(JsValue::NULL, JsValue::from)
+        self.gpu.as_ref().and_then(Gpu::js_device).map_or(JsValue::NULL, JsValue::from)
+    }
+}
+
+/// Asks for the files of a model folder until nothing more is wanted.
+#[wasm_bindgen]
+pub struct ModelFolder {
+    folder: Folder,
+    towers: Towers,
+}
+
+#[wasm_bindgen]
+impl ModelFolder {
+    /// `label` stands before file names in messages; `towers` is both, vision or text.
+    #[wasm_bindgen(constructor)]
+    pub fn new(label: &str, towers: &str) -> std::result::Result<ModelFolder, JsValue> {
+        let towers = Towers::parse(towers).map_err(|e| js_error(&e))?;
+        Ok(Self { folder: Folder::new(label, towers), towers })
+    }
+
+    /// `{ name, tensors }` of the files to fetch next; of a tensor file the header is wanted, and the rest later.
+    pub fn wanted(&self) -> std::result::Result<Array, JsValue> {
+        let want =
+            |want: &Want| object([("name", want.name().into()), ("tensors", matches!(want, Want::Tensors(_)).into())]);
+        self.folder.wanted().map(|wanted| wanted.iter().map(want).collect()).map_err(|e| js_error(&e))
+    }
+
+    /// A file that was wanted as a whole.
+    pub fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        self.folder.put(name, Answer::Whole(bytes));
+    }
+
+    /// How many bytes of a tensor file its header takes, by the first eight.
+    #[wasm_bindgen(js_name = headerLength)]
+    pub fn header_length(name: &str, start: &[u8], size: Option<f64>) -> std::result::Result<f64, JsValue> {
+        header_length(name, start, size.map(|s| s as u64)).map(|length| length as f64).map_err(|e| js_error(&e))
+    }
+
+    /// The header of a tensor file; `size` is the length of the whole file, if the server said.
+    #[wasm_bindgen(js_name = putHeader)]
+    pub fn put_header(&mut self, name: &str, bytes: Vec<u8>, size: Option<f64>) {
+        let head = Head { bytes, size: size.map(|s| s as u64) };
+        self.folder.put(name, Answer::Tensors(Box::new(head)));
+    }
+
+    /// A file that is not there, and how that showed.
+    #[wasm_bindgen(js_name = putMissing)]
+    pub fn put_missing(&mut self, name: &str, why: &str) {
+        self.folder.put(name, Answer::Missing(why.into()));
+    }
+}
+
+/// A model whose weights are on their way.
+#[wasm_bindgen]
+pub struct ModelLoading {
+    checkpoint: Checkpoint,
+    /// None once it is finished.
+    loading: Option<Loading>,
+}
+
+#[wasm_bindgen]
+impl ModelLoading {
+    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        device: &mut Device,
+        folder: &mut ModelFolder,
+        format: &str,
+    ) -> std::result::Result<ModelLoading, JsValue> {
+        let mut start = || {
+            let format =
+                match format {
+                    "none" => None,
+                    name => Some(Format::from_name(name).filter(|f| *f != Format::F32).ok_or_else(|| {
+                        Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
+                    })?),
+                };
+            let towers = folder.towers;
+            let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
+            let gpu = device.gpu.take().expect("the package uses a device once");
+            let loading = Some(Loading::new(gpu, &checkpoint, towers, format)?);
+            Ok(Self { checkpoint, loading })
+        };
+        start().map_err(|e: Error| js_error(&e))
+    }
+
+    fn loading(&self) -> &Loading {
+        self.loading.as_ref().expect("the package finishes last")
+    }
+
+    /// The tensor files by name.
+    pub fn files(&self) -> Vec<String> {
+        self.checkpoint.files().map(|(name, _)| name.into()).collect()
+    }
+
+    /// Their lengths in bytes, by their headers.
+    pub fn sizes(&self) -> Vec<f64> {
+        self.checkpoint.files().map(|(_, size)| size as f64).collect()
+    }
+
+    /// What is needed of them, in the order in which it lies there: file, first byte and the byte after the last, again and
+    /// again.
+    pub fn pieces(&self) -> Vec<f64> {
+        self.loading().pieces().flat_map(|(file, range)| [file as f64, range.start as f64, range.end as f64]).collect()
+    }
+
+    /// Takes the bytes of a piece by its place among the pieces, in any order.
+    pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        let loading = self.loading.as_mut().expect("the package finishes last");
+        loading.put(&self.checkpoint, index, bytes).map_err(|e| js_error(&e))
+    }
+
+    /// The model, once every piece was put.
+    pub fn finish(&mut self) -> Engine {
+        Engine { session: self.loading.take().expect("the package finishes once").finish() }
     }
 }
 
@@ -205,59 +304,12 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `json` holds the four JSON files in the order of `files()`, `names` and `weights` the tensor files; `format` is none, f16,
-    /// q8 or q4; `progress` is called with the number of bytes read since its last call.
-    pub fn load(
-        device: Device,
-        json: Vec<Uint8Array>,
-        names: Vec<String>,
-        weights: Vec<Uint8Array>,
-        format: &str,
-        progress: &Function,
-    ) -> std::result::Result<Engine, JsValue> {
-        let session = || {
-            let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
-            let file =
-                |(name, bytes): (String, Uint8Array)| -> (String, Box<dyn Bytes>) { (name, Box::new(Heap(bytes))) };
-            let weights = names.into_iter().zip(weights).map(file).collect();
-            let checkpoint = Checkpoint::sharded(json.map(|file| file.to_vec()), weights)?;
-            let format =
-                match format {
-                    "none" => None,
-                    name => Some(Format::from_name(name).filter(|f| *f != Format::F32).ok_or_else(|| {
-                        Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
-                    })?),
-                };
-            let report = |bytes: u64| {
-                // A listener that throws must not stop the load.
-                let _ = progress.call1(&JsValue::NULL, &(bytes as f64).into());
-            };
-            Session::load(device.gpu, &checkpoint, format, Some(&report))
-        };
-        session().map(|session| Self { session }).map_err(|e| js_error(&e))
-    }
-
-    /// Names of the files of a model folder; the tensor file is last.
-    pub fn files() -> Vec<String> {
-        crate::checkpoint::FILES.map(String::from).to_vec()
-    }
-
-    /// Where a folder without the tensor file says which files its tensors are in.
-    #[wasm_bindgen(js_name = indexFile)]
-    pub fn index_file() -> String {
-        crate::checkpoint::INDEX.into()
-    }
-
-    /// The names of these files.
-    pub fn shards(index: Vec<u8>) -> std::result::Result<Vec<String>, JsValue> {
-        crate::checkpoint::shards(&index).map_err(|e| js_error(&e))
-    }
-
     /// What is loaded, as JSON.
     pub fn info(&self) -> String {
         let s = &self.session;
         serde_json::json!({
             "family": s.config.family.name(),
+            "towers": s.towers().name(),
             "format": s.format.name(),
             "imageSize": s.config.vision.image_size,
             "embeddingDim": s.config.embedding,

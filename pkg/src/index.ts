@@ -14,4 +14,5 @@ export type {
   ModelInfo,
   Progress,
   Score,
+  Towers,
 } from "./types.js";

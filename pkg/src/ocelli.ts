@@ -1,6 +1,7 @@
-import { download, type File } from "./download.js";
 import { aborted, OcelliError, wrap } from "./error.js";
+import type { GpuDevice } from "./gpu.js";
 import { open } from "./image.js";
+import { load } from "./load.js";
 import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
 import init, { Device, Engine } from "../wasm/ocelli.js";
 
@@ -17,14 +18,6 @@ function start(wasmUrl: string | URL | undefined): Promise<unknown> {
     );
   });
   return started;
-}
-
-/** What this package uses of a `GPUDevice`. */
-interface GpuDevice extends EventTarget {
-  readonly lost: Promise<{ reason: string; message: string }>;
-  readonly adapterInfo?: { vendor?: string; architecture?: string; description?: string };
-  pushErrorScope(filter: "validation" | "out-of-memory" | "internal"): void;
-  popErrorScope(): Promise<{ message: string } | null>;
 }
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
@@ -73,44 +66,15 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", wasmUrl, powerPreference = "", signal } = options;
+    const { onProgress, format = "none", towers = "both", wasmUrl, powerPreference = "", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       await requireWebGpu();
       const base = new URL(folder, baseUrl());
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
-      const names = Engine.files();
-      const layout = { json: names.slice(0, -1), weights: names.at(-1) ?? "", index: Engine.indexFile(), shards: Engine.shards };
-      const { json, weights } = await download(base, layout, signal, (loaded, total) =>
-        onProgress?.({ phase: "download", loaded, total }),
-      );
-      const bytesOf = (files: File[]) => files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-      const total = bytesOf(weights);
-      const device = await Device.request(powerPreference);
-      const handle = device.handle as GpuDevice;
-      let prepared = 0;
-      const progress = (bytes: number) => {
-        prepared += bytes;
-        onProgress?.({ phase: "prepare", loaded: Math.min(prepared, total), total });
-      };
-      const engine = await withoutGpuErrors(handle, () =>
-        Engine.load(
-          device,
-          json.map(({ bytes }) => bytes),
-          weights.map(({ name }) => name),
-          weights.map(({ bytes }) => bytes),
-          format,
-          progress,
-        ),
-      );
-      // The header counts too, once all that it describes is there.
-      progress(total);
-      if (signal?.aborted) {
-        engine.free();
-        throw aborted(signal.reason);
-      }
-      return new Ocelli(engine, handle, bytesOf(json) + total);
+      const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, onProgress, signal });
+      return new Ocelli(engine, handle, downloadBytes);
     } catch (error) {
       throw wrap(error);
     }
@@ -222,18 +186,6 @@ export class Ocelli {
     if (trouble.code === "gpu") this.#trouble = undefined;
     return trouble;
   }
-}
-
-/** Memory that the GPU does not have shows only here: a buffer that could not be made looks like any other. */
-async function withoutGpuErrors(device: GpuDevice, load: () => Engine): Promise<Engine> {
-  const filters = ["out-of-memory", "validation", "internal"] as const;
-  for (const filter of filters) device.pushErrorScope(filter);
-  const engine = load();
-  const errors = await Promise.all(filters.map(() => device.popErrorScope()));
-  const found = errors.find((error) => error !== null);
-  if (!found) return engine;
-  engine.free();
-  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8" or "q4".`);
 }
 
 function requireString(text: unknown): void {

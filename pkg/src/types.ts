@@ -12,13 +12,14 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
-/** One step of a load. `loaded` never decreases. */
+/** Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. */
+export type Towers = "both" | "vision" | "text";
+
+/** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {
-  /** Files are fetched, then weights go to the GPU. */
-  phase: "download" | "prepare";
-  /** Bytes done in this phase. */
+  /** Bytes that have arrived; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes of this phase; 0 while unknown. */
+  /** Bytes that will have arrived; 0 while unknown. */
   total: number;
 }
 
@@ -27,11 +28,13 @@ export interface LoadOptions {
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
   format?: Format;
+  /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
+  towers?: Towers;
   /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
   wasmUrl?: string | URL;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the download. */
+  /** Stops the load. */
   signal?: AbortSignal;
 }
 
@@ -56,6 +59,8 @@ export interface ModelInfo {
   /** The GPU, as far as the browser tells. */
   adapter: string;
   family: "clip" | "siglip";
+  /** What was loaded of it. */
+  towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
   /** Side of the square that the model sees, in pixels. */

@@ -1,5 +1,6 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
+mod folder;
 mod header;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
@@ -10,7 +11,9 @@ use std::{
     ops::Range,
 };
 
+pub use folder::{Answer, Folder, Head, Want};
 use half::{bf16, f16};
+pub use header::length as header_length;
 use safetensors::{
     Dtype,
     tensor::{Metadata, TensorInfo},
@@ -21,11 +24,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The files of a checkpoint, in the order in which Ocelli asks for them.
-pub const FILES: [&str; 5] =
-    ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
-
-/// Where large checkpoints say which files their tensors are in, instead of the last of [`FILES`].
+/// Where large checkpoints say which files their tensors are in, instead of one `model.safetensors`.
 pub const INDEX: &str = "model.safetensors.index.json";
 
 /// The tensor files that an index names, each once.
@@ -52,8 +51,8 @@ pub fn shards(index: &[u8]) -> Result<Vec<String>> {
 
 /// Where the bytes of a tensor file are: a file, memory, the browser's heap. Read in pieces, never as a whole.
 pub trait Bytes {
-    /// Length of the file in bytes.
-    fn size(&self) -> u64;
+    /// Length of the file in bytes; none while it is on its way and nobody said.
+    fn size(&self) -> Option<u64>;
     /// Fills `into` from `offset`.
     ///
     /// # Errors
@@ -62,8 +61,8 @@ pub trait Bytes {
 }
 
 impl Bytes for Vec<u8> {
-    fn size(&self) -> u64 {
-        self.len() as u64
+    fn size(&self) -> Option<u64> {
+        Some(self.len() as u64)
     }
     fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
         let start = usize::try_from(offset).ok().filter(|&s| s <= self.len());
@@ -86,6 +85,26 @@ pub struct Tensor {
     pub cols: usize,
     file: usize,
     offset: u64,
+}
+
+impl Tensor {
+    /// Which of the checkpoint's files it is in.
+    #[must_use]
+    pub fn file(&self) -> usize {
+        self.file
+    }
+
+    /// Where rows of it lie in the file.
+    #[must_use]
+    pub fn range(&self, rows: Range<usize>) -> Range<u64> {
+        let row = match self.dtype {
+            Dtype::U8 => self.cols.div_ceil(2),
+            Dtype::I8 => self.cols,
+            Dtype::F32 => self.cols * 4,
+            _ => self.cols * 2,
+        } as u64;
+        self.offset + rows.start as u64 * row..self.offset + rows.end as u64 * row
+    }
 }
 
 struct File {
@@ -112,23 +131,14 @@ fn broken(file: &str, what: &str) -> Error {
 }
 
 impl Checkpoint {
-    /// From the four JSON files in the order of [`FILES`] and the tensor file.
+    /// From what the JSON files say and the tensor files by name, of which the headers are read.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
-    pub fn new(json: [Vec<u8>; 4], weights: Box<dyn Bytes>) -> Result<Self> {
-        Self::sharded(json, vec![(FILES[4].into(), weights)])
-    }
-
-    /// The same with the tensors in several files, by name: those of [`shards`].
-    ///
-    /// # Errors
-    /// As [`Checkpoint::new`]; a tensor that is in two files is an error that names both.
-    pub fn sharded(json: [Vec<u8>; 4], weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
-        let [config, preprocessor, tokenizer_config, tokenizer] = json;
-        let config = Config::parse(&config, &preprocessor, &tokenizer_config)?;
+    /// [`Error::BadCheckpoint`] with the file's name and what was found there; a tensor that is in two files is an error that
+    /// names both.
+    pub fn new(config: Config, tokenizer: Vec<u8>, tensors: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
-        for (name, bytes) in weights {
+        for (name, bytes) in tensors {
             let (header, data_start) = header::read(&name, bytes.as_ref())?;
             for other in &files {
                 if let Some(twice) = header.offset_keys().iter().find(|tensor| other.header.info(tensor).is_some()) {
@@ -155,7 +165,23 @@ impl Checkpoint {
     /// Bytes of all tensor files.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes.size()).sum()
+        self.files().map(|(_, size)| size).sum()
+    }
+
+    /// Names and lengths of the tensor files, in the order in which [`Tensor::file`] counts.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.files.iter().map(|file| (file.name.as_str(), file.data_start + file.header.data_len() as u64))
+    }
+
+    /// A range of a tensor file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the file ends too early.
+    pub fn read(&self, file: usize, range: Range<u64>) -> Result<Vec<u8>> {
+        let File { name, bytes, .. } = &self.files[file];
+        let mut into = vec![0; (range.end - range.start) as usize];
+        bytes.read(range.start, &mut into).map_err(|e| broken(name, &e))?;
+        Ok(into)
     }
 
     /// The name of the file that a tensor is in.
@@ -240,39 +266,30 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
     pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let bytes = self.rows_stored(tensor, &rows)?;
+        let first = rows.start;
+        self.floats(tensor, first, &self.read(tensor.file, tensor.range(rows))?)
+    }
+
+    /// The bytes of a float tensor from row `first` on, as f32.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if a number is not finite.
+    pub fn floats(&self, tensor: &Tensor, first: usize, bytes: &[u8]) -> Result<Vec<f32>> {
         let floats: Vec<f32> = match tensor.dtype {
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
         };
-        if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
-            return Err(Error::BadCheckpoint(format!(
+        match floats.iter().position(|x| !x.is_finite()) {
+            None => Ok(floats),
+            Some(at) => Err(Error::BadCheckpoint(format!(
                 "{}: {}: expected finite numbers, found {} at element {}",
                 self.file(tensor),
                 tensor.name,
                 floats[at],
-                rows.start * tensor.cols + at
-            )));
+                first * tensor.cols + at
+            ))),
         }
-        Ok(floats)
-    }
-
-    /// Rows of any tensor, as they lie in the file.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] if the file ends too early.
-    pub fn rows_stored(&self, tensor: &Tensor, rows: &Range<usize>) -> Result<Vec<u8>> {
-        let row = match tensor.dtype {
-            Dtype::U8 => tensor.cols.div_ceil(2),
-            Dtype::I8 => tensor.cols,
-            Dtype::F32 => tensor.cols * 4,
-            _ => tensor.cols * 2,
-        };
-        let mut bytes = vec![0; rows.len() * row];
-        let File { name, bytes: file, .. } = &self.files[tensor.file];
-        file.read(tensor.offset + (rows.start * row) as u64, &mut bytes).map_err(|e| broken(name, &e))?;
-        Ok(bytes)
     }
 
     /// Every tensor must have been asked for: what is left over means that the model is not what its config says.

@@ -29,6 +29,48 @@ impl Family {
     }
 }
 
+/// Which towers are loaded. A page that only embeds pictures needs no text tower, and a search box no picture tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Towers {
+    /// Pictures and texts.
+    #[default]
+    Both,
+    /// Pictures alone.
+    Vision,
+    /// Texts alone.
+    Text,
+}
+
+impl Towers {
+    /// Is the picture tower wanted?
+    #[must_use]
+    pub fn vision(self) -> bool {
+        self != Self::Text
+    }
+    /// Is the text tower wanted?
+    #[must_use]
+    pub fn text(self) -> bool {
+        self != Self::Vision
+    }
+    /// `both`, `vision` or `text`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Vision => "vision",
+            Self::Text => "text",
+        }
+    }
+    /// The reverse of [`Towers::name`].
+    ///
+    /// # Errors
+    /// [`crate::Error::BadInput`] for another word.
+    pub fn parse(word: &str) -> Result<Self> {
+        let found = [Self::Both, Self::Vision, Self::Text].into_iter().find(|towers| towers.name() == word);
+        found.ok_or_else(|| crate::Error::BadInput(format!("towers: expected both, vision or text, found {word:?}")))
+    }
+}
+
 /// The nonlinearity of the MLP (`ACT2FN` in transformers' `activations.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {

@@ -5,13 +5,21 @@ mod shards;
 
 use std::{fs, path::Path};
 
-use ocelli::{Checkpoint, Error, checkpoint::FILES, config::*, model};
+use ocelli::{
+    Checkpoint, Error,
+    config::*,
+    model::{self, InMemory},
+};
 use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
+
+/// The usual files of a folder; the tensor file is last.
+const FILES: [&str; 5] =
+    ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
 
 fn files(name: &str) -> ([Vec<u8>; 4], Vec<u8>) {
     let mut all = FILES.map(|file| fs::read(fixture(name).join(file)).expect("a fixture")).to_vec();
@@ -28,9 +36,13 @@ fn join(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
+fn checkpoint(json: [Vec<u8>; 4], weights: Vec<u8>) -> Result<Checkpoint, Error> {
+    Checkpoint::from_files(FILES.map(String::from).into_iter().zip(json.into_iter().chain([weights])))
+}
+
 /// Opens a changed checkpoint and checks every tensor's shape.
 fn open(json: [Vec<u8>; 4], weights: Vec<u8>) -> Result<(), Error> {
-    model::entries(&Checkpoint::new(json, Box::new(weights))?).map(|_| ())
+    model::entries(&checkpoint(json, weights)?).map(|_| ())
 }
 
 fn refused(name: &str, change: impl FnOnce(&mut [Vec<u8>; 4], &mut Vec<u8>)) -> (String, String) {
@@ -131,10 +143,8 @@ fn numbers_must_be_finite_and_floats() {
     let (json, mut weights) = files("clip");
     let end = weights.len();
     weights[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("shapes are sound");
-    let mut store = ocelli::weights::HostStore::default();
-    let mut loader = ocelli::weights::Loader::new(&checkpoint, &mut store, None, None).expect("not quantised");
-    let error = model::load(&checkpoint, &mut loader).expect_err("a NaN");
+    let checkpoint = checkpoint(json, weights).expect("shapes are sound");
+    let Err(error) = InMemory::load(&checkpoint, None) else { panic!("a NaN") };
     assert!(error.to_string().contains("finite") && error.to_string().contains("NaN"), "{error}");
 
     let (code, message) = refused("clip", |_, weights| {
@@ -183,7 +193,7 @@ fn broken_tokenizers_say_so() {
     for change in cases {
         let (mut json, weights) = files("siglip");
         edit(&mut json[3], change);
-        let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("not looked at yet");
+        let checkpoint = checkpoint(json, weights).expect("not looked at yet");
         let Err(error) = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config) else {
             panic!("expected an error")
         };
@@ -192,7 +202,7 @@ fn broken_tokenizers_say_so() {
     // A decoder is of no use here, so its kind does not matter.
     let (mut json, weights) = files("siglip");
     edit(&mut json[3], |t| t["decoder"] = json!({"type": "NoSuchDecoder"}));
-    let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("sound");
+    let checkpoint = checkpoint(json, weights).expect("sound");
     ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a tokenizer");
 }
 
@@ -253,7 +263,7 @@ proptest! {
         if cuts {
             target.truncate(cut.index(reach));
         }
-        if let Ok(checkpoint) = Checkpoint::new(json, Box::new(weights)) {
+        if let Ok(checkpoint) = checkpoint(json, weights) {
             let _ = model::entries(&checkpoint);
             let _ = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config);
         }

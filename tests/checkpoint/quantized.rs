@@ -2,10 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ocelli::{
-    quant::Format,
-    weights::{HostStore, Loader},
-};
+use ocelli::quant::{Format, Matrix};
 
 use super::*;
 
@@ -24,11 +21,9 @@ static Q8: LazyLock<Files> = LazyLock::new(|| written(Format::Q8));
 static Q4: LazyLock<Files> = LazyLock::new(|| written(Format::Q4));
 
 /// Opens and reads everything.
-fn load((json, weights): Files) -> Result<HostStore, Error> {
-    let checkpoint = Checkpoint::new(json, Box::new(weights))?;
-    let mut store = HostStore::default();
-    model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, None, None)?)?;
-    Ok(store)
+fn load((json, weights): Files, format: Option<Format>) -> Result<Vec<Matrix>, Error> {
+    let InMemory { weights, host, .. } = InMemory::load(&checkpoint(json, weights)?, format)?;
+    Ok(weights.into_iter().chain(host).collect())
 }
 
 const FC1: &str = "text_model.encoder.layers.0.mlp.fc1.weight";
@@ -38,7 +33,7 @@ const BIAS: &str = "text_model.encoder.layers.0.mlp.fc1.bias";
 fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> String {
     let (json, mut weights) = files.clone();
     with_header(&mut weights, change);
-    let Err(error) = load((json, weights)) else { panic!("expected this to be refused") };
+    let Err(error) = load((json, weights), None) else { panic!("expected this to be refused") };
     assert_eq!(error.code(), "bad-checkpoint", "{error}");
     error.to_string()
 }
@@ -46,18 +41,14 @@ fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value
 #[test]
 fn written_folders_load_as_written() {
     for (files, format) in [(&*Q8, Format::Q8), (&*Q4, Format::Q4)] {
-        let stored = load(files.clone()).expect("sound");
-        let (json, weights) = super::files("siglip");
-        let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("sound");
-        let mut fresh = HostStore::default();
-        let mut loader = Loader::new(&checkpoint, &mut fresh, Some(format), None).expect("unquantised");
-        model::load(&checkpoint, &mut loader).expect("sound");
-        assert_eq!(stored.weights.len(), fresh.weights.len());
-        for (stored, fresh) in stored.weights.iter().zip(&fresh.weights) {
+        let stored = load(files.clone(), None).expect("sound");
+        let fresh = load(super::files("siglip"), Some(format)).expect("unquantised");
+        assert_eq!(stored.len(), fresh.len());
+        for (stored, fresh) in stored.iter().zip(&fresh) {
             assert_eq!((stored.format, stored.rows, stored.cols), (fresh.format, fresh.rows, fresh.cols));
             assert!(stored.packed == fresh.packed);
         }
-        let kept: Vec<Format> = stored.weights.iter().map(|w| w.format).collect();
+        let kept: Vec<Format> = stored.iter().map(|w| w.format).collect();
         assert!(kept.contains(&format) && kept.contains(&Format::Q8) && kept.contains(&Format::F32), "{kept:?}");
     }
 }
@@ -125,7 +116,7 @@ fn scales_are_finite() {
         let at = h[format!("{FC1}.scales")]["data_offsets"][0].as_u64().expect("an offset") as usize;
         let at = weights.len() - data.len() + at;
         weights[at..at + 2].copy_from_slice(&half::f16::NAN.to_le_bytes());
-        let Err(error) = load((json, weights)) else { panic!("a NaN") };
+        let Err(error) = load((json, weights), None) else { panic!("a NaN") };
         assert!(error.to_string().contains(&format!("{FC1}.scales: expected finite numbers")), "{error}");
     }
 }
@@ -146,8 +137,8 @@ proptest! {
             let at = if in_header { at.index(data) } else { data + at.index(weights.len() - data) };
             weights[at] = byte;
         }
-        if let Ok(store) = load((json, weights)) {
-            for weight in &store.weights {
+        if let Ok(weights) = load((json, weights), None) {
+            for weight in &weights {
                 prop_assert!(weight.row(weight.rows - 1).iter().all(|w| w.is_finite()), "{:?}", weight.format);
             }
         }

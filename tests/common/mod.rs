@@ -1,13 +1,12 @@
 //! What the tests share: an adapter or SKIPPED, random numbers, and a comparison that has met wrong answers.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::{cell::OnceCell, path::PathBuf};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
 
 use ocelli::{
     Gpu, Power,
-    kernels::WeightId,
     quant::Matrix,
-    weights::{GpuStore, Store},
+    weights::{GpuStore, Plane, Store},
 };
 
 /// Small numbers without a dependency; the same ones every time.
@@ -69,13 +68,16 @@ pub fn runs_on_gpu() -> bool {
 }
 
 pub fn upload(gpu: &Gpu, weights: &[Matrix]) -> ocelli::plan::GpuWeights {
-    let mut store = GpuStore::new(gpu);
+    let mut uploaded = Vec::new();
+    let mut store = GpuStore { gpu, weights: &mut uploaded };
     for (i, m) in weights.iter().enumerate() {
-        let id = store.begin(&format!("weight {i}"), m.format, m.rows, m.cols).expect("a small weight");
-        assert_eq!(id, WeightId(i));
-        store.append(&m.packed);
+        store.make_room(&format!("weight {i}"), m.format, m.rows, m.cols).expect("a small weight");
+        store.write(i, Plane::Values, 0, &m.packed.values);
+        if !m.packed.scales.is_empty() {
+            store.write(i, Plane::Scales, 0, &m.packed.scales);
+        }
     }
-    store.weights
+    uploaded
 }
 
 /// Each number may differ by `bound` times its own `magnitude`; NaN and infinity never pass.
@@ -108,4 +110,15 @@ pub fn compare(what: &str, found: &[f32], expected: &[f32], magnitude: &[f32], b
 pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "embeddings of one length");
     a.iter().zip(b).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The files of a tiny checkpoint, by name; what the reference made of it is not among them.
+pub fn files(model: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(fixtures().join(model)).expect("a fixture");
+    let paths = entries.map(|e| e.expect("an entry").path()).filter(|path| path.is_file());
+    let name = |path: &std::path::Path| path.file_name().and_then(|n| n.to_str()).expect("a plain name").to_string();
+    paths
+        .map(|path| (name(&path), std::fs::read(&path).expect("a fixture")))
+        .filter(|(name, _)| !matches!(name.as_str(), "golden.json" | "taps.safetensors"))
+        .collect()
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use libtest_mimic::Failed;
 use ocelli::{
-    Checkpoint, model,
+    Checkpoint,
+    model::InMemory,
     preprocess::{Sampling, resize},
     quant::Format,
     session::{Source, pool_index},
     text::TextEncoder,
-    weights::{HostStore, Loader},
 };
 use safetensors::SafeTensors;
 
@@ -50,19 +50,19 @@ pub fn check_taps(
 /// What the naive twins make of one picture and one text.
 pub fn host_taps(name: &str, format: Option<Format>) -> Result<HashMap<String, Vec<f32>>, Failed> {
     let checkpoint = Checkpoint::open(&folder(name))?;
-    let mut store = HostStore::default();
-    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, format, None)?)?;
+    let InMemory { model, weights, host } = InMemory::load(&checkpoint, format)?;
+    let (vision, text) = (model.vision.expect("both towers"), model.text.expect("both towers"));
     let picture = open("rgb-61x37.png");
     let (width, height) = picture.size();
     let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
     let square = resize(&words(&picture), width, height, &sampling);
-    let mut taps = model.vision.plan.run_reference(&store.weights, &[(model.vision.pixels, &square)], 1).taps;
+    let mut taps = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1).taps;
 
     let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(&golden(name).texts[0].text)?;
-    let rows: Vec<f32> = ids.iter().flat_map(|&id| model.text.table.row(id as usize)).collect();
+    let rows: Vec<f32> = ids.iter().flat_map(|&id| host[text.table.0].row(id as usize)).collect();
     let index = [pool_index(checkpoint.config.text.pooling, &ids)];
-    let inputs = [(model.text.tokens, bytemuck::cast_slice(&rows)), (model.text.index, &index[..])];
-    taps.extend(model.text.plan.run_reference(&store.weights, &inputs, 1).taps);
+    let inputs = [(text.tokens, bytemuck::cast_slice(&rows)), (text.index, &index[..])];
+    taps.extend(text.plan.run_reference(&weights, &inputs, 1).taps);
     Ok(taps)
 }
 

@@ -1,7 +1,7 @@
 //! What must equal the reference.
 
 use ocelli::{
-    config::Family,
+    config::{Family, Towers},
     preprocess::{Sampling, resize},
     quant::Format,
     scores::{fill, rank},
@@ -161,7 +161,7 @@ pub fn quantized_folder(model: &str) -> Outcome {
         let checkpoint = ocelli::Checkpoint::open(to.path())?;
         assert_eq!(checkpoint.quantized.as_deref(), Some(format.name()));
         let gpu = pollster::block_on(ocelli::Gpu::new(ocelli::Power::Any))?;
-        let stored = ocelli::Session::load(gpu, &checkpoint, None, None)?;
+        let stored = ocelli::Session::load(gpu, &checkpoint, Towers::Both, None, None)?;
         let converted = session(model, Some(format));
         assert_eq!(embed_texts(&stored, &golden), embed_texts(&converted, &golden), "texts in {}", format.name());
         let names = lossless(&golden);

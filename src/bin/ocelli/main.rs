@@ -18,6 +18,7 @@ use cli::{Cli, Command, Inputs};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
+    config::Towers,
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
@@ -54,7 +55,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(&model, format.format(), true).await?;
+            let session = load(&model, Towers::Both, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -68,7 +69,8 @@ async fn run(cli: Cli) -> Result<()> {
             output::rankings(json, &rankings)
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
-            let session = load(&model, format.format(), true).await?;
+            let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
+            let session = load(&model, towers, format.format(), true).await?;
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -86,7 +88,7 @@ async fn run(cli: Cli) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(&model, None, true).await?;
+            let session = load(&model, Towers::Vision, None, true).await?;
             let pixels = session.preprocess(&Picture::open(&image)?).await?;
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
@@ -95,19 +97,19 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Info { model } => match model {
             None => output::info(json, &Gpu::new(Power::High).await?, None),
             Some(model) => {
-                let session = load(&model, None, true).await?;
+                let session = load(&model, Towers::Both, None, true).await?;
                 output::info(json, session.gpu(), Some(&session))
             }
         },
     }
 }
 
-async fn load(folder: &Path, format: Option<Format>, show: bool) -> Result<Session> {
+async fn load(folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
     let gpu = Gpu::new(Power::High).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
-    let session = Session::load(gpu, &checkpoint, format, Some(&|bytes| bar.inc(bytes)))?;
+    let session = Session::load(gpu, &checkpoint, towers, format, Some(&|bytes| bar.inc(bytes)))?;
     bar.finish_and_clear();
     Ok(session)
 }

@@ -100,8 +100,8 @@ pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
             "kernels": gpu.pipelines(),
             "dispatches_per_image": s.dispatches_per_image(),
             "dispatches_per_text": s.dispatches_per_text(),
-            "vision_plan": vision.to_string(),
-            "text_plan": text.to_string(),
+            "vision_plan": vision.map(|plan| plan.to_string()),
+            "text_plan": text.map(|plan| plan.to_string()),
         });
         value["model"] = model;
     }
