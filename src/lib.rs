@@ -28,9 +28,12 @@ pub mod preprocess;
 pub mod quant;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod quantize;
+pub mod random;
 pub mod reference;
 pub mod scores;
 pub mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod synthetic;
 pub mod text;
 #[cfg(target_arch = "wasm32")]
 mod wasm;

@@ -1,4 +1,4 @@
-//! What the tests share: an adapter or SKIPPED, random numbers, and a comparison that has met wrong answers.
+//! What the tests share: an adapter or SKIPPED, and a comparison that has met wrong answers.
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::{cell::OnceCell, path::PathBuf};
@@ -9,29 +9,6 @@ use ocelli::{
     quant::Matrix,
     weights::{GpuStore, Store},
 };
-
-/// Small numbers without a dependency; the same ones every time.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-    pub fn bits(&mut self) -> u32 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
-    }
-    /// -1 to 1
-    pub fn float(&mut self) -> f32 {
-        self.bits() as f32 / (1u32 << 31) as f32 - 1.0
-    }
-    pub fn floats(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.float()).collect()
-    }
-}
 
 pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")

@@ -4,8 +4,6 @@
 //! `./build.sh fuzz [RUNS [SEED [FILE]]]`, 1,000,000 runs of each parser where nothing is said; `./build.sh test` does a
 //! few. A run that fails is printed with its seed and number, and its bytes are kept in `target/fuzz/`.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod mutate;
 mod parsers;
 mod seeds;
@@ -20,12 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::Random;
 use libtest_mimic::{Arguments, Failed, Trial};
-use mutate::{below, damage};
+use mutate::damage;
 use ocelli::{
     Error,
     checkpoint::{FILES, INDEX},
+    random::Random,
 };
 use parsers::{Parser, Part};
 use peak_alloc::PeakAlloc;
@@ -152,10 +150,10 @@ fn names_a_file(error: &Error) -> bool {
 }
 
 fn input(random: &mut Random, parser: &Parser) -> Vec<u8> {
-    if parser.part == Part::Whole || below(random, 8) == 0 {
+    if parser.part == Part::Whole || random.below(8) == 0 {
         return damage(random, &parser.seeds);
     }
-    let seed = &parser.seeds[below(random, parser.seeds.len())];
+    let seed = &parser.seeds[random.below(parser.seeds.len())];
     let data = 8 + u64::from_le_bytes(seed[..8].try_into().expect("eight bytes")) as usize;
     let header = damage(random, &[seed[8..data].to_vec()]);
     [&(header.len() as u64).to_le_bytes()[..], &header, &seed[data..]].concat()

@@ -2,14 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::common::Random;
-
-pub fn below(random: &mut Random, n: usize) -> usize {
-    random.bits() as usize % n.max(1)
-}
+use ocelli::random::Random;
 
 fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
-    &from[below(random, from.len())]
+    &from[random.below(from.len())]
 }
 
 /// Numbers at which parsers break, and what only looks like a number.
@@ -72,17 +68,17 @@ const AGAIN: &str = "@@again:";
 /// A file damaged in one to four ways.
 pub fn damage(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = pick(random, seeds).clone();
-    let tree = (below(random, 3) > 0).then(|| serde_json::from_slice::<Value>(&bytes).ok()).flatten();
+    let tree = (random.below(3) > 0).then(|| serde_json::from_slice::<Value>(&bytes).ok()).flatten();
     if let Some(mut tree) = tree {
-        for _ in 0..=below(random, 4) {
+        for _ in 0..=random.below(4) {
             edit(random, &mut tree);
         }
         bytes = print(&tree);
-        if below(random, 4) > 0 {
+        if random.below(4) > 0 {
             return bytes;
         }
     }
-    for _ in 0..=below(random, 4) {
+    for _ in 0..=random.below(4) {
         scratch(random, &mut bytes, seeds);
     }
     bytes
@@ -135,15 +131,15 @@ fn node<'a>(tree: &'a mut Value, nth: &mut usize) -> Option<&'a mut Value> {
 fn any_node<'a>(random: &mut Random, tree: &'a mut Value) -> &'a mut Value {
     // Halfway towards the root: a long vocabulary must not get all the edits.
     let all = count(tree);
-    let most = if below(random, 2) == 0 { all.min(40) } else { all };
-    node(tree, &mut below(random, most)).expect("fewer than there are")
+    let most = if random.below(2) == 0 { all.min(40) } else { all };
+    node(tree, &mut random.below(most)).expect("fewer than there are")
 }
 
 /// One structural edit.
 fn edit(random: &mut Random, tree: &mut Value) {
     let other = any_node(random, tree).clone();
     let target = any_node(random, tree);
-    match below(random, 9) {
+    match random.below(9) {
         0 => *target = any_value(random),
         1 => *target = other,
         2 => *target = raw(pick::<&str>(random, &NUMBERS)),
@@ -151,14 +147,14 @@ fn edit(random: &mut Random, tree: &mut Value) {
         4 => {
             for _ in 0..*pick(random, &[1, 2, 100, 200]) {
                 let inner = std::mem::take(target);
-                *target = if below(random, 2) == 0 { json!([inner]) } else { json!({ "normalizers": [inner] }) };
+                *target = if random.below(2) == 0 { json!([inner]) } else { json!({ "normalizers": [inner] }) };
             }
         }
         _ => match target {
             Value::Object(fields) => edit_object(random, fields, other),
             Value::Array(items) => edit_array(random, items, other),
             Value::Number(_) => *target = raw(pick::<&str>(random, &NUMBERS)),
-            Value::String(text) if below(random, 2) == 0 => *text = text.repeat(*pick(random, &[0, 2, 300])),
+            Value::String(text) if random.below(2) == 0 => *text = text.repeat(*pick(random, &[0, 2, 300])),
             _ => *target = any_value(random),
         },
     }
@@ -171,7 +167,7 @@ fn edit_object(random: &mut Random, fields: &mut Map<String, Value>, other: Valu
         return;
     }
     let (key, second) = (pick(random, &keys), pick(random, &keys));
-    match below(random, 5) {
+    match random.below(5) {
         0 => drop(fields.remove(key)),
         1 => drop(fields.insert(format!("{AGAIN}{key}"), other)),
         2 => {
@@ -189,8 +185,8 @@ fn edit_object(random: &mut Random, fields: &mut Map<String, Value>, other: Valu
 
 fn edit_array(random: &mut Random, items: &mut Vec<Value>, other: Value) {
     let (len, small) = (items.len(), count(&other) < 100);
-    let (a, b) = (below(random, len), below(random, len));
-    match below(random, 5) {
+    let (a, b) = (random.below(len), random.below(len));
+    match random.below(5) {
         0 => items.truncate(a),
         1 if len > 0 => drop(items.remove(a)),
         2 if len > 0 => items.swap(a, b),
@@ -200,9 +196,9 @@ fn edit_array(random: &mut Random, items: &mut Vec<Value>, other: Value) {
 }
 
 fn any_value(random: &mut Random) -> Value {
-    match below(random, 7) {
+    match random.below(7) {
         0 => Value::Null,
-        1 => (below(random, 2) == 0).into(),
+        1 => (random.below(2) == 0).into(),
         2 => random.bits().into(),
         3 => json!([]),
         4 => json!({}),
@@ -217,10 +213,10 @@ fn scratch(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
         bytes.extend(pick(random, seeds));
         return;
     }
-    let (at, len) = (below(random, bytes.len()), bytes.len());
-    let end = (at + below(random, 64)).min(len);
-    match below(random, 12) {
-        0 => bytes[at] ^= 1 << below(random, 8),
+    let (at, len) = (random.below(bytes.len()), bytes.len());
+    let end = (at + random.below(64)).min(len);
+    match random.below(12) {
+        0 => bytes[at] ^= 1 << random.below(8),
         1 => bytes[at] = random.bits() as u8,
         2 => bytes.truncate(at),
         3 => drop(bytes.drain(at..end)),
@@ -235,7 +231,7 @@ fn scratch(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
         }
         6 => {
             let other = pick(random, seeds);
-            let from = below(random, other.len());
+            let from = random.below(other.len());
             bytes.splice(at.., other[from..].iter().copied());
         }
         7 => insert(bytes, at, pick::<&str>(random, &NUMBERS).as_bytes()),
@@ -256,6 +252,6 @@ fn insert(bytes: &mut Vec<u8>, at: usize, what: &[u8]) {
 /// The next digit becomes another: shapes, offsets and ids that lie.
 fn digit(random: &mut Random, bytes: &mut [u8], at: usize) {
     if let Some(digit) = bytes[at..].iter_mut().find(|b| b.is_ascii_digit()) {
-        *digit = b'0' + below(random, 10) as u8;
+        *digit = b'0' + random.below(10) as u8;
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     Outcome,
     common::{compare, fixtures},
     golden::{folder, golden, open, words},
+    picture::Picture,
 };
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.
@@ -47,18 +48,26 @@ pub fn check_taps(
     Ok(())
 }
 
-/// What the naive twins make of one picture and one text.
+/// What the naive twins make of a fixture's picture and its first text.
 pub fn host_taps(name: &str, format: Option<Format>) -> Result<HashMap<String, Vec<f32>>, Failed> {
-    let checkpoint = Checkpoint::open(&folder(name))?;
+    twins(&Checkpoint::open(&folder(name))?, format, &open("rgb-61x37.png"), &golden(name).texts[0].text)
+}
+
+/// What the naive twins make of one picture and one text.
+pub fn twins(
+    checkpoint: &Checkpoint,
+    format: Option<Format>,
+    picture: &Picture,
+    text: &str,
+) -> Result<HashMap<String, Vec<f32>>, Failed> {
     let mut store = HostStore::default();
-    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, format, None)?)?;
-    let picture = open("rgb-61x37.png");
+    let model = model::load(checkpoint, &mut Loader::new(checkpoint, &mut store, format, None)?)?;
     let (width, height) = picture.size();
     let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
-    let square = resize(&words(&picture), width, height, &sampling);
+    let square = resize(&words(picture), width, height, &sampling);
     let mut taps = model.vision.plan.run_reference(&store.weights, &[(model.vision.pixels, &square)], 1).taps;
 
-    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(&golden(name).texts[0].text)?;
+    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(text)?;
     let rows: Vec<f32> = ids.iter().flat_map(|&id| model.text.table.row(id as usize)).collect();
     let index = [pool_index(checkpoint.config.text.pooling, &ids)];
     let inputs = [(model.text.tokens, bytemuck::cast_slice(&rows)), (model.text.index, &index[..])];

@@ -84,6 +84,23 @@ pub enum Command {
         /// The PNG to write.
         out: PathBuf,
     },
+    /// Write a model folder of random weights, for tests and benchmarks.
+    #[command(hide = true)]
+    Synthesize {
+        /// The config.json of the model.
+        config: PathBuf,
+        /// The folder to write.
+        to: PathBuf,
+        /// A folder with tokenizer.json and tokenizer_config.json to copy.
+        #[arg(long, value_name = "DIR")]
+        tokenizer: PathBuf,
+        /// How to store the weights.
+        #[arg(long, default_value = "f32")]
+        dtype: Number,
+        /// Other weights for another number.
+        #[arg(long, default_value = "1")]
+        seed: u64,
+    },
     /// The GPU, and what a model needs on it.
     Info {
         /// The model's folder.
@@ -192,6 +209,12 @@ impl Target {
             Self::F16 => quant::Format::F16,
         }
     }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Number {
+    F32,
+    F16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

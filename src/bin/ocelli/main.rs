@@ -22,6 +22,7 @@ use ocelli::{
     quantize::quantize,
     scores::{fill, rank},
     session::Source,
+    synthetic::{Number, Recipe},
 };
 use output::Ranking;
 use picture::Picture;
@@ -91,6 +92,14 @@ async fn run(cli: Cli) -> Result<()> {
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
             output::preprocessed(json, &out, side)
+        }
+        Command::Synthesize { config, to, tokenizer, dtype, seed } => {
+            let number = match dtype {
+                cli::Number::F32 => Number::F32,
+                cli::Number::F16 => Number::F16,
+            };
+            let config = std::fs::read(&config).map_err(|e| Error::NotFound(format!("{}: {e}", config.display())))?;
+            Recipe { config: &config, tokenizer: &tokenizer, number, seed, change: &|_, _, _| () }.write(&to)
         }
         Command::Info { model } => match model {
             None => output::info(json, &Gpu::new(Power::High).await?, None),
