@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
+    verify::Goldens,
 };
 
 /// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
@@ -84,11 +85,18 @@ pub struct Sizes {
     pub after: u64,
 }
 
-/// Reads the folder `from`, writes the folder `to`. `progress` is told done and total bytes.
+/// Reads the folder `from`, writes the folder `to`; with `goldens` also what [`crate::verify`] compares a device with, which
+/// takes a while for a large model. `progress` is told done and total bytes.
 ///
 /// # Errors
 /// Whatever is wrong with the source; [`Error::BadInput`] if it is quantised already or `to` is `from`.
-pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize, usize)) -> Result<Sizes> {
+pub fn quantize(
+    from: &Path,
+    to: &Path,
+    format: Format,
+    goldens: bool,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Sizes> {
     let checkpoint = Checkpoint::open(from)?;
     if let Some(stored) = &checkpoint.quantized {
         return Err(Error::BadInput(format!(
@@ -159,6 +167,9 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
     let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
     fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
     fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
+    if goldens {
+        Goldens::write(to)?;
+    }
     let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();
     Ok(Sizes { before: checkpoint.size(), after })
 }

@@ -15,7 +15,7 @@ type Files = ([Vec<u8>; 4], Vec<u8>);
 
 fn written(format: Format) -> Files {
     let to = tempfile::tempdir().expect("a folder");
-    ocelli::quantize::quantize(&fixture("siglip"), to.path(), format, &|_, _| ()).expect("a sound fixture");
+    ocelli::quantize::quantize(&fixture("siglip"), to.path(), format, false, &|_, _| ()).expect("a sound fixture");
     let mut all = FILES.map(|file| fs::read(to.path().join(file)).expect("written")).to_vec();
     let weights = all.pop().expect("five files");
     (all.try_into().expect("four files"), weights)

@@ -62,7 +62,7 @@ fn shards_are_the_whole() {
         write(from.path(), split(name));
         assert_eq!(weights(&Checkpoint::open(from.path()).expect("sound")), expected);
         let bytes = |from: &Path, to: &Path| {
-            ocelli::quantize::quantize(from, to, Format::Q4, &|_, _| ()).expect("quantised");
+            ocelli::quantize::quantize(from, to, Format::Q4, false, &|_, _| ()).expect("quantised");
             fs::read(to.join(FILES[4])).expect("one file")
         };
         assert_eq!(bytes(from.path(), to.path()), bytes(&fixture(name), other.path()));

@@ -3,12 +3,7 @@
 
 use std::{cell::OnceCell, path::PathBuf};
 
-use ocelli::{
-    Gpu, Power,
-    kernels::WeightId,
-    quant::Matrix,
-    weights::{GpuStore, Store},
-};
+use ocelli::{Gpu, Power};
 
 pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -45,40 +40,9 @@ pub fn runs_on_gpu() -> bool {
     }
 }
 
-pub fn upload(gpu: &Gpu, weights: &[Matrix]) -> ocelli::plan::GpuWeights {
-    let mut store = GpuStore::new(gpu);
-    for (i, m) in weights.iter().enumerate() {
-        let id = store.begin(&format!("weight {i}"), m.format, m.rows, m.cols).expect("a small weight");
-        assert_eq!(id, WeightId(i));
-        store.append(&m.packed);
-    }
-    store.weights
-}
-
 /// Each number may differ by `bound` times its own `magnitude`; NaN and infinity never pass.
 pub fn compare(what: &str, found: &[f32], expected: &[f32], magnitude: &[f32], bound: f64) -> Result<(), String> {
-    if found.len() != expected.len() || magnitude.len() != expected.len() {
-        return Err(format!("{what}: expected {} numbers, found {}", expected.len(), found.len()));
-    }
-    if let Some(i) = found.iter().chain(expected).position(|x| !x.is_finite()) {
-        return Err(format!(
-            "{what}: expected finite numbers, found another at {i} of {} (found, then expected)",
-            found.len()
-        ));
-    }
-    let ratio = |i: usize| f64::from((found[i] - expected[i]).abs()) / f64::from(magnitude[i]).max(1e-30);
-    let worst = (0..found.len()).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b)));
-    match worst {
-        Some(i) if ratio(i) > bound => Err(format!(
-            "{what}: at {i} expected {}, found {}: {:.3e} of its magnitude {}, expected at most {bound:.3e}",
-            expected[i],
-            found[i],
-            ratio(i),
-            magnitude[i]
-        )),
-        Some(_) => Ok(()),
-        None => Err(format!("{what}: expected numbers to compare, found none")),
-    }
+    ocelli::verify::compare(found, expected, magnitude, bound).map(drop).map_err(|why| format!("{what}: {why}"))
 }
 
 /// Euclidean distance.

@@ -24,6 +24,7 @@ use ocelli::{
     Error,
     checkpoint::{FILES, INDEX},
     random::Random,
+    verify::GOLDENS,
 };
 use parsers::{Parser, Part};
 use peak_alloc::PeakAlloc;
@@ -146,7 +147,7 @@ impl Tally {
 
 fn names_a_file(error: &Error) -> bool {
     let text = error.to_string();
-    FILES.iter().chain([&INDEX]).any(|name| text.starts_with(name))
+    FILES.iter().chain([&INDEX, &GOLDENS]).any(|name| text.starts_with(name))
 }
 
 fn input(random: &mut Random, parser: &Parser) -> Vec<u8> {

@@ -10,6 +10,7 @@ use ocelli::{
     preprocess::Sampling,
     quant::Format,
     text::TextEncoder,
+    verify::{GOLDENS, Goldens},
     weights::{HostStore, Loader},
 };
 
@@ -41,7 +42,7 @@ pub enum Part {
 }
 
 pub fn all() -> Vec<Parser> {
-    vec![config(), preprocessor(), tokenizer_config(), tokenizer(), safetensors(), index()]
+    vec![config(), preprocessor(), tokenizer_config(), tokenizer(), safetensors(), index(), goldens()]
 }
 
 fn fixture(model: &str, file: &str) -> Vec<u8> {
@@ -134,11 +135,11 @@ fn tokenizer() -> Parser {
     Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
 }
 
-fn quantized(model: &str, format: Format) -> Vec<u8> {
+fn quantized(model: &str, format: Format, file: &str) -> Vec<u8> {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(model);
     let to = tempfile::tempdir().expect("a folder");
-    ocelli::quantize::quantize(&from, to.path(), format, &|_, _| ()).expect("a sound fixture");
-    fs::read(to.path().join(FILES[4])).expect("written")
+    ocelli::quantize::quantize(&from, to.path(), format, file == GOLDENS, &|_, _| ()).expect("a sound fixture");
+    fs::read(to.path().join(file)).expect("written")
 }
 
 /// The header of a tensor file, whose numbers must not lie; what passes is read whole.
@@ -147,8 +148,8 @@ fn safetensors() -> Parser {
     let seeds = vec![
         fixture("clip-eos", FILES[4]),
         fixture("siglip2", FILES[4]),
-        quantized("siglip2", Format::Q8),
-        quantized("clip-eos", Format::Q4),
+        quantized("siglip2", Format::Q8, FILES[4]),
+        quantized("clip-eos", Format::Q4, FILES[4]),
     ];
     let run = move |bytes: &[u8]| {
         let mut result = Ok(());
@@ -179,4 +180,10 @@ fn index() -> Parser {
     });
     let run = |bytes: &[u8]| shards(bytes).map(drop);
     Parser { name: INDEX, seeds: vec![map.to_string().into_bytes()], part: Part::Whole, run: Box::new(run), most: JSON }
+}
+
+fn goldens() -> Parser {
+    let seeds = vec![quantized("siglip", Format::Q8, GOLDENS)];
+    let run = |bytes: &[u8]| Goldens::parse(bytes).map(drop);
+    Parser { name: GOLDENS, seeds, part: Part::Whole, run: Box::new(run), most: JSON }
 }

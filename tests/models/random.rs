@@ -144,13 +144,10 @@ fn random_shape(seed: u64) -> Outcome {
     // One tensor a hundredth larger. Some do not matter: a key's bias, which a softmax does not see, whoever attends to a
     // single token, and the scale of scores.
     let single = checkpoint.config.vision.grid() == 1;
-    let names: Vec<String> = ocelli::model::entries(&checkpoint)?
-        .into_iter()
-        .map(|entry| entry.name)
-        .filter(|name| {
-            !name.ends_with("k_proj.bias") && !name.starts_with("logit") && !(single && name.ends_with("probe"))
-        })
-        .collect();
+    let unseen =
+        |name: &str| name.ends_with("k_proj.bias") || name.starts_with("logit") || single && name.ends_with("probe");
+    let entries = ocelli::model::entries(&checkpoint)?;
+    let names: Vec<String> = entries.into_iter().map(|entry| entry.name).filter(|name| !unseen(name)).collect();
     let changed = &names[random.below(names.len())];
     let change = |name: &str, _: usize, weights: &mut [f32]| {
         if name == changed {

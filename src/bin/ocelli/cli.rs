@@ -29,6 +29,9 @@ pub enum Command {
         /// How to store the matrices.
         #[arg(long)]
         format: Target,
+        /// Leave out goldens.json, which `verify` needs and which takes minutes for a huge model.
+        #[arg(long)]
+        no_goldens: bool,
     },
     /// Rank labels for each picture.
     Classify {
@@ -83,6 +86,11 @@ pub enum Command {
         image: PathBuf,
         /// The PNG to write.
         out: PathBuf,
+    },
+    /// Does this device compute rightly? Every kernel, and every step of a model whose folder has goldens.json.
+    Verify {
+        /// The model's folder.
+        model: PathBuf,
     },
     /// Write a model folder of random weights, for tests and benchmarks.
     #[command(hide = true)]
