@@ -270,6 +270,12 @@ fn a_changed_golden_is_named() {
         assert_eq!(off(&|g| g.vision.taps[at].len += 1), [name.as_str()]);
         assert_eq!(off(&|g| g.vision.taps[at].values.truncate(3)), [name.as_str()]);
     }
+    // What a device would do that computes one step in f16.
+    let halved = |x: &mut f32| *x = half::f16::from_f32(*x).to_f32();
+    for at in 0..8 {
+        let name = Goldens::parse(&sound).expect("sound").vision.taps[at].name.clone();
+        assert_eq!(off(&|g| g.vision.taps[at].values.iter_mut().for_each(halved)), [name.as_str()]);
+    }
     assert_eq!(off(&|g| g.text.taps[2].name = "text.nowhere".into()), ["text.nowhere"]);
     assert_eq!(off(&|g| g.text.embedding[0] += 0.001), ["text.embedding, unit length"]);
     assert_eq!(off(&|g| g.vision.embedding.truncate(3)), ["vision.embedding, unit length"]);

@@ -75,6 +75,17 @@ export async function download(
   }
 }
 
+/** A file that a folder may lack. */
+export async function optional(url: URL): Promise<Uint8Array | undefined> {
+  try {
+    const response = await get(url, new AbortController().signal);
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    if (error instanceof Missing) return undefined;
+    throw error;
+  }
+}
+
 /** The server answered, and has no such file. */
 class Missing extends OcelliError {}
 

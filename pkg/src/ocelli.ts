@@ -1,7 +1,7 @@
-import { download, type File } from "./download.js";
+import { download, optional, type File } from "./download.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { open } from "./image.js";
-import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
+import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
 import init, { Device, Engine } from "../wasm/ocelli.js";
 
 /** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
@@ -43,13 +43,15 @@ export class Ocelli {
   /** What was loaded, and on what. */
   readonly info: ModelInfo;
   readonly #engine: Engine;
+  readonly #folder: URL;
   readonly #texts = new Map<string, Float32Array>();
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, downloadBytes: number) {
+  private constructor(engine: Engine, device: GpuDevice, folder: URL, downloadBytes: number) {
     this.#engine = engine;
+    this.#folder = folder;
     // Listened to here and not through wgpu, which panics on errors that it does not know.
     device.addEventListener("uncapturederror", (event) => {
       const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
@@ -110,7 +112,7 @@ export class Ocelli {
         engine.free();
         throw aborted(signal.reason);
       }
-      return new Ocelli(engine, handle, bytesOf(json) + total);
+      return new Ocelli(engine, handle, base, bytesOf(json) + total);
     } catch (error) {
       throw wrap(error);
     }
@@ -165,6 +167,17 @@ export class Ocelli {
       } finally {
         source.release();
       }
+    });
+  }
+
+  /**
+   * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
+   * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
+   */
+  async verify(): Promise<Verification> {
+    return this.#run(async (engine) => {
+      const goldens = await optional(new URL(Engine.goldensFile(), this.#folder));
+      return { ...(JSON.parse(await engine.verify(goldens)) as Verification), adapter: this.info.adapter };
     });
   }
 

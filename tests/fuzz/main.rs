@@ -105,10 +105,10 @@ fn on_a_small_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 fn attack(parser: &Parser, runs: u64, seed: u64) -> Tally {
     let mut tally = Tally::default();
     // An overflow of the stack cannot be caught: what was tried last is found here then.
-    let last = folder().join(format!("{}-last-run", parser.name));
+    let last = folder().join(format!("{}-seed{seed}-last-run", parser.name));
     let mut last = fs::File::create(last).expect("target/ can be written");
     for run in 0..runs {
-        last.rewind().and_then(|()| write!(last, "seed {seed} run {run:9}\n")).expect("target/ can be written");
+        last.rewind().and_then(|()| writeln!(last, "seed {seed} run {run:9}")).expect("target/ can be written");
         // Each run has a seed of its own, so that one can be repeated without those before it.
         let mut random = Random::new(seed.wrapping_mul(1 << 40).wrapping_add(run));
         let bytes = input(&mut random, parser);

@@ -1,6 +1,6 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]              numbers, inputs, use, shards, errors, gpu; all of them by default
+//   node package.mjs [PART…]              numbers, inputs, use, shards, verify, errors, gpu; all of them by default
 //   node package.mjs --firefox [PART…]    the first three by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,6 +11,7 @@ import { inputs } from "./groups/inputs.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { shards } from "./groups/shards.mjs";
 import { use } from "./groups/use.mjs";
+import { verify } from "./groups/verify.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { findFirefox, startFirefox } from "./lib/firefox.mjs";
 import { Fixtures, models } from "./lib/fixtures.mjs";
@@ -42,6 +43,7 @@ const everyPart = {
   inputs,
   use,
   shards,
+  verify,
   errors,
   gpu,
 };
