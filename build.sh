@@ -13,6 +13,7 @@ usage() {
 ./build.sh VERB
   demo           build everything and serve the page; --check opens it in a browser and checks its answers
   test           all tests; --full also runs what takes long
+  fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails at 0.9 MB
@@ -192,6 +193,11 @@ tests() {
   stage "demo page in the browser" demo --check
 }
 
+fuzz() {
+  export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
+  cargo test --quiet --test fuzz -- ${3:+"$3"}
+}
+
 setup() {
   setup_wasm
   npm_install www
@@ -202,6 +208,7 @@ setup() {
 case "${1:-}" in
   demo) demo "${@:2}" ;;
   test) need_rust && tests "${@:2}" ;;
+  fuzz) need_rust && fuzz "${@:2}" ;;
   check | pkg | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

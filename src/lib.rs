@@ -28,10 +28,14 @@ pub mod preprocess;
 pub mod quant;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod quantize;
+pub mod random;
 pub mod reference;
 pub mod scores;
 pub mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod synthetic;
 pub mod text;
+pub mod verify;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 pub mod weights;

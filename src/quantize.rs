@@ -8,14 +8,12 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 use safetensors::{Dtype, View};
 
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, FILES},
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
+    verify::Goldens,
 };
-
-/// What is copied as it is.
-const JSON: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"];
 
 /// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
 struct Out<'a> {
@@ -87,11 +85,18 @@ pub struct Sizes {
     pub after: u64,
 }
 
-/// Reads the folder `from`, writes the folder `to`. `progress` is told done and total bytes.
+/// Reads the folder `from`, writes the folder `to`; with `goldens` also what [`crate::verify`] compares a device with, which
+/// takes a while for a large model. `progress` is told done and total bytes.
 ///
 /// # Errors
 /// Whatever is wrong with the source; [`Error::BadInput`] if it is quantised already or `to` is `from`.
-pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize, usize)) -> Result<Sizes> {
+pub fn quantize(
+    from: &Path,
+    to: &Path,
+    format: Format,
+    goldens: bool,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Sizes> {
     let checkpoint = Checkpoint::open(from)?;
     if let Some(stored) = &checkpoint.quantized {
         return Err(Error::BadInput(format!(
@@ -148,20 +153,23 @@ pub fn quantize(from: &Path, to: &Path, format: Format, progress: &dyn Fn(usize,
     }
     // One key only: the crate writes several in random order, and the same source must give the same bytes.
     let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
-    for name in JSON {
+    for name in &FILES[..4] {
         // Not `fs::copy`, which would pass a read-only source's permissions on.
         let bytes = fs::read(from.join(name)).map_err(|e| failed(&from.join(name), e))?;
         fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
     }
-    let weights = to.join("model.safetensors");
+    let weights = to.join(FILES[4]);
     let partial = to.join("model.safetensors.partial");
     let views = outs.iter().map(|(name, out)| (name.as_str(), out));
     safetensors::serialize_to_file(views, Some(metadata), &partial)
         .map_err(|e| Error::BadInput(format!("{}: {e}", partial.display())))?;
     // The crate writes through a private temporary file; users expect what any new file gets.
-    let ordinary = fs::metadata(to.join(JSON[0])).map_err(|e| failed(to, e))?.permissions();
+    let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
     fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
     fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
+    if goldens {
+        Goldens::write(to)?;
+    }
     let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();
     Ok(Sizes { before: checkpoint.size(), after })
 }

@@ -1,7 +1,9 @@
 //! From text to the token ids that the tower is fed: what `tokenizer.json` does, and what the reference does around it.
 
+mod guard;
+
 use serde_json::Value;
-use tokenizers::{Tokenizer, normalizers::Precompiled};
+use tokenizers::Tokenizer;
 
 use crate::{
     config::{Cleaning, Config, TextRule},
@@ -32,13 +34,14 @@ impl TextEncoder {
         if !value.is_object() {
             return Err(bad("expected an object, found something else"));
         }
-        check_character_maps(&value["normalizer"])?;
+        guard::check(&value).map_err(bad)?;
         if rule.byte_fallback {
             enable_byte_fallback(&mut value);
         }
         // Ids never become text again, and the crate panics on a decoder that it does not know.
         value["decoder"] = Value::Null;
         let mut tokenizer: Tokenizer = serde_json::from_value(value).map_err(bad)?;
+        guard::check_tokens(&tokenizer).map_err(bad)?;
         // Length is ours to keep: truncation must not lose EOS, and the files disagree on padding.
         tokenizer.with_truncation(None).map_err(bad)?;
         tokenizer.with_padding(None);
@@ -79,14 +82,6 @@ pub fn canonical(text: &str) -> String {
     // Sentencepiece's own space would otherwise pass for a letter; the reference replaces it too (`tokenize`).
     let text: String = text.replace('▁', " ").to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The crate panics on a character map that it cannot read, wherever it is nested: read each of them here first.
-fn check_character_maps(normalizer: &Value) -> Result<()> {
-    if normalizer["type"] == "Precompiled" {
-        serde_json::from_str::<Precompiled>(&normalizer.to_string()).map_err(bad)?;
-    }
-    normalizer["normalizers"].as_array().into_iter().flatten().try_for_each(check_character_maps)
 }
 
 /// Sentencepiece falls back to bytes wherever the vocabulary has all 256 of them; the published JSON says it does not.

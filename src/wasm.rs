@@ -375,6 +375,18 @@ impl Engine {
         self.session.tokenize(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
     }
 
+    /// The file in a model folder that `verify` compares with, if there is one.
+    #[wasm_bindgen(js_name = goldensFile)]
+    pub fn goldens_file() -> String {
+        crate::verify::GOLDENS.into()
+    }
+
+    /// Whether this device computes rightly, as JSON.
+    pub async fn verify(&self, goldens: Option<Vec<u8>>) -> std::result::Result<String, JsValue> {
+        let report = self.session.verify(goldens.as_deref()).await.map_err(|e| js_error(&e))?;
+        Ok(serde_json::to_string(&report).expect("a report is plain data"))
+    }
+
     /// The RGBA bytes of the square that the picture tower sees.
     pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
         let run = async { self.session.preprocess(&Picture::new(image)?).await };

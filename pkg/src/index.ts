@@ -6,6 +6,7 @@
 export { OcelliError, type ErrorCode } from "./error.js";
 export { Ocelli } from "./ocelli.js";
 export type {
+  Check,
   Classification,
   ClassifyOptions,
   Format,
@@ -15,4 +16,5 @@ export type {
   Progress,
   Score,
   Towers,
+  Verification,
 } from "./types.js";

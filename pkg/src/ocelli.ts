@@ -2,7 +2,8 @@ import { aborted, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { open } from "./image.js";
 import { load } from "./load.js";
-import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
+import { Missing, RemoteFolder } from "./remote.js";
+import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
 import init, { Device, Engine } from "../wasm/ocelli.js";
 
 /** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
@@ -36,13 +37,15 @@ export class Ocelli {
   /** What was loaded, and on what. */
   readonly info: ModelInfo;
   readonly #engine: Engine;
+  readonly #folder: URL;
   readonly #texts = new Map<string, Float32Array>();
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, downloadBytes: number) {
+  private constructor(engine: Engine, device: GpuDevice, folder: URL, downloadBytes: number) {
     this.#engine = engine;
+    this.#folder = folder;
     // Listened to here and not through wgpu, which panics on errors that it does not know.
     device.addEventListener("uncapturederror", (event) => {
       const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
@@ -74,7 +77,7 @@ export class Ocelli {
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
       const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, onProgress, signal });
-      return new Ocelli(engine, handle, downloadBytes);
+      return new Ocelli(engine, handle, base, downloadBytes);
     } catch (error) {
       throw wrap(error);
     }
@@ -129,6 +132,21 @@ export class Ocelli {
       } finally {
         source.release();
       }
+    });
+  }
+
+  /**
+   * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
+   * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
+   */
+  async verify(): Promise<Verification> {
+    return this.#run(async (engine) => {
+      const remote = new RemoteFolder(this.#folder, new AbortController().signal, () => {});
+      const goldens = await remote.whole(Engine.goldensFile()).catch((error: unknown) => {
+        if (!(error instanceof Missing)) throw error;
+        return undefined;
+      });
+      return { ...(JSON.parse(await engine.verify(goldens)) as Verification), adapter: this.info.adapter };
     });
   }
 

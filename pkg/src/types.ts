@@ -80,6 +80,30 @@ export interface ModelInfo {
   defaultScore: "softmax" | "sigmoid";
 }
 
+/** What {@link Ocelli.verify} found. */
+export interface Verification {
+  /** Nothing is off. */
+  ok: boolean;
+  adapter: string;
+  /** Whether the model itself was checked, or only the kernels: its folder had a goldens.json. */
+  goldens: boolean;
+  /** The first check that is off: a kernel, or the first step of a tower. */
+  off: string | null;
+  checks: Check[];
+}
+
+export interface Check {
+  /** A kernel with its sizes, or a step of a tower. */
+  name: string;
+  /** How often it was run; every run must give the same. */
+  runs: number;
+  /** The largest error as a share of what it may be; null if it is off. */
+  share: number | null;
+  ok: boolean;
+  /** What is off. */
+  why?: string;
+}
+
 /** A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. */
 export type ImageInput =
   | Blob

@@ -48,6 +48,9 @@ pub struct Folder {
     missing: BTreeMap<String, String>,
 }
 
+/// The usual files of a folder; the tensor file is last.
+pub const FILES: [&str; 5] = [CONFIG, PREPROCESSOR, TOKENIZER_CONFIG, TOKENIZER, TENSORS];
+
 const CONFIG: &str = "config.json";
 const PREPROCESSOR: &str = "preprocessor_config.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";

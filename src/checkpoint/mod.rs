@@ -11,7 +11,7 @@ use std::{
     ops::Range,
 };
 
-pub use folder::{Answer, Folder, Head, Want};
+pub use folder::{Answer, FILES, Folder, Head, Want};
 use half::{bf16, f16};
 pub use header::length as header_length;
 use safetensors::{
@@ -124,6 +124,8 @@ pub struct Checkpoint {
     pub quantized: Option<String>,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
+    /// Whatever is asked for counts as there.
+    blank: bool,
 }
 
 fn broken(file: &str, what: &str) -> Error {
@@ -151,7 +153,21 @@ impl Checkpoint {
             files.push(File { name, header, data_start, bytes });
         }
         let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
-        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default() })
+        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default(), blank: false })
+    }
+
+    /// No files, and every tensor that is asked for: to list what a model of this config needs. None can be read.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn blank(config: Config) -> Self {
+        Self {
+            config,
+            tokenizer: Vec::new(),
+            quantized: None,
+            files: Vec::new(),
+            used: RefCell::default(),
+            blank: true,
+        }
     }
 
     /// What people know the tensor files by.
@@ -225,6 +241,10 @@ impl Checkpoint {
     }
 
     fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
+        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        if self.blank {
+            return Ok(Tensor { name: name.into(), dtype: Dtype::F32, rows, cols, file: 0, offset: 0 });
+        }
         let (at, info) = self.info(name).ok_or_else(|| {
             let label = self.label();
             Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
@@ -240,7 +260,6 @@ impl Checkpoint {
                 info.dtype
             )));
         }
-        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
         let halved = [rows, cols.div_ceil(2)];
         let (expected, why) =
             if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };

@@ -153,15 +153,20 @@ impl Session {
         Ok(bytemuck::pod_collect_to_vec(&resized))
     }
 
-    /// Named activations of both towers for one picture and one text, to compare with the reference's.
+    /// Named activations of the towers that are here, for one picture and one text, to compare with the reference's.
     ///
     /// # Errors
     /// As [`Session::embed_images`] and [`Session::embed_texts`].
     pub async fn taps(&self, image: &dyn Source, text: &str) -> Result<HashMap<String, Vec<f32>>> {
-        self.put_image(image, 0)?;
-        self.put_text(text, 0)?;
-        let mut taps = self.vision()?.tower.plan.run_taps(&self.gpu, 1).await?;
-        taps.extend(self.text()?.tower.plan.run_taps(&self.gpu, 1).await?);
+        let mut taps = HashMap::new();
+        if let Some(vision) = &self.vision {
+            self.put_image(image, 0)?;
+            taps.extend(vision.tower.plan.run_taps(&self.gpu, 1).await?);
+        }
+        if let Some(tower) = &self.text {
+            self.put_text(text, 0)?;
+            taps.extend(tower.tower.plan.run_taps(&self.gpu, 1).await?);
+        }
         Ok(taps)
     }
 

@@ -1,4 +1,4 @@
-//! Broken, missing and foreign checkpoints: one clear error each, and never a panic.
+//! Broken, missing and foreign checkpoints: one clear error each. Random damage is in `tests/fuzz`.
 
 mod quantized;
 mod shards;
@@ -7,19 +7,15 @@ use std::{fs, path::Path};
 
 use ocelli::{
     Checkpoint, Error,
+    checkpoint::FILES,
     config::*,
     model::{self, InMemory},
 };
-use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
-
-/// The usual files of a folder; the tensor file is last.
-const FILES: [&str; 5] =
-    ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
 
 fn files(name: &str) -> ([Vec<u8>; 4], Vec<u8>) {
     let mut all = FILES.map(|file| fs::read(fixture(name).join(file)).expect("a fixture")).to_vec();
@@ -230,60 +226,4 @@ fn defaults_are_the_references() {
     let dict = br#"{"model_type": "clip", "text_config": {"hidden_size": 40}, "text_config_dict": {"vocab_size": 9}}"#;
     let dict = Config::parse(dict, b"{}", b"{}").expect("an old config");
     assert_eq!((dict.text.encoder.hidden, dict.text.vocab), (512, 9));
-}
-
-/// The same cases every time; `OCELLI_FULL=1` tries many more, and others each time.
-fn configuration() -> ProptestConfig {
-    let failure_persistence = None;
-    if std::env::var_os("OCELLI_FULL").is_some() {
-        return ProptestConfig { cases: 20_000, failure_persistence, ..ProptestConfig::default() };
-    }
-    ProptestConfig { cases: 500, failure_persistence, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() }
-}
-
-proptest! {
-    #![proptest_config(configuration())]
-
-    /// Any bytes in any file: an error or a model, never a panic.
-    #[test]
-    fn damaged_files_never_panic(
-        file in 0usize..5,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut in any::<prop::sample::Index>(),
-        cuts in any::<bool>(),
-    ) {
-        let (mut json, mut weights) = files("siglip");
-        let length = u64::from_le_bytes(weights[..8].try_into().expect("eight bytes")) as usize;
-        let target = if file == 4 { &mut weights } else { &mut json[file] };
-        // In the tensor file the header is what is parsed.
-        let reach = if file == 4 { length + 8 } else { target.len() };
-        for (at, byte) in changes {
-            target[at.index(reach)] = byte;
-        }
-        if cuts {
-            target.truncate(cut.index(reach));
-        }
-        if let Ok(checkpoint) = checkpoint(json, weights) {
-            let _ = model::entries(&checkpoint);
-            let _ = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config);
-        }
-    }
-
-    /// Any value for any setting: an error or a config, never a panic.
-    #[test]
-    fn strange_settings_never_panic(
-        section in prop::sample::select(vec!["vision_config", "text_config"]),
-        key in prop::sample::select(vec![
-            "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "image_size", "patch_size",
-            "vocab_size", "max_position_embeddings", "eos_token_id", "layer_norm_eps", "num_channels",
-        ]),
-        value in prop_oneof![
-            any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
-            Just(Value::Null), Just(json!("many")), Just(json!([])), (0u64..100_000).prop_map(Value::from),
-        ],
-    ) {
-        let (mut json, weights) = files("clip");
-        edit(&mut json[0], |c| c[section][key] = value);
-        let _ = open(json, weights);
-    }
 }

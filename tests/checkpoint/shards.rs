@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use ocelli::{
     Checkpoint, Error,
-    checkpoint::{INDEX, shards},
+    checkpoint::{FILES, INDEX, shards},
     model::{self, InMemory},
     quant::Format,
 };
 use safetensors::{SafeTensors, serialize};
 use serde_json::json;
 
-use super::{FILES, checkpoint, files, fixture};
+use super::{checkpoint, files, fixture};
 
 const NAMES: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
@@ -64,7 +64,7 @@ fn shards_are_the_whole() {
         write(from.path(), split(name));
         assert_eq!(weights(&Checkpoint::open(from.path()).expect("sound")), expected);
         let bytes = |from: &Path, to: &Path| {
-            ocelli::quantize::quantize(from, to, Format::Q4, &|_, _| ()).expect("quantised");
+            ocelli::quantize::quantize(from, to, Format::Q4, false, &|_, _| ()).expect("quantised");
             fs::read(to.join(FILES[4])).expect("one file")
         };
         assert_eq!(bytes(from.path(), to.path()), bytes(&fixture(name), other.path()));

@@ -1,4 +1,5 @@
-//! Whole models against Hugging Face transformers: ids, pixels, taps, embeddings, scores, and what must not pass.
+//! Whole models against Hugging Face transformers: ids, pixels, taps, embeddings, scores, and what must not pass;
+//! and models of random shapes against the naive twins.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -6,6 +7,7 @@ mod golden;
 #[path = "../../src/bin/ocelli/picture.rs"]
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
+mod random;
 mod reference;
 mod right;
 mod wrong;
@@ -43,5 +45,6 @@ fn main() {
         Trial::test("wrong: siglip: weights that overflow", || wrong::overflow("siglip")).with_ignored_flag(skipped),
     );
     trials.push(Trial::test("a picture of 20,000 × 300 pixels, in strips", right::large).with_ignored_flag(skipped));
+    trials.extend(random::trials(skipped));
     libtest_mimic::run(&arguments, trials).exit();
 }

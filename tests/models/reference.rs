@@ -17,6 +17,7 @@ use crate::{
     Outcome,
     common::{compare, fixtures},
     golden::{folder, golden, open, words},
+    picture::Picture,
 };
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.
@@ -47,22 +48,30 @@ pub fn check_taps(
     Ok(())
 }
 
-/// What the naive twins make of one picture and one text.
+/// What the naive twins make of a fixture's picture and its first text.
 pub fn host_taps(name: &str, format: Option<Format>) -> Result<HashMap<String, Vec<f32>>, Failed> {
-    let checkpoint = Checkpoint::open(&folder(name))?;
-    let InMemory { model, weights, host } = InMemory::load(&checkpoint, format)?;
-    let (vision, text) = (model.vision.expect("both towers"), model.text.expect("both towers"));
-    let picture = open("rgb-61x37.png");
+    twins(&Checkpoint::open(&folder(name))?, format, &open("rgb-61x37.png"), &golden(name).texts[0].text)
+}
+
+/// What the naive twins make of one picture and one text.
+pub fn twins(
+    checkpoint: &Checkpoint,
+    format: Option<Format>,
+    picture: &Picture,
+    text: &str,
+) -> Result<HashMap<String, Vec<f32>>, Failed> {
+    let InMemory { model, weights, host } = InMemory::load(checkpoint, format)?;
+    let (vision, text_tower) = (model.vision.expect("both towers"), model.text.expect("both towers"));
     let (width, height) = picture.size();
     let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
-    let square = resize(&words(&picture), width, height, &sampling);
+    let square = resize(&words(picture), width, height, &sampling);
     let mut taps = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1).taps;
 
-    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(&golden(name).texts[0].text)?;
-    let rows: Vec<f32> = ids.iter().flat_map(|&id| host[text.table.0].row(id as usize)).collect();
+    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(text)?;
+    let rows: Vec<f32> = ids.iter().flat_map(|&id| host[text_tower.table.0].row(id as usize)).collect();
     let index = [pool_index(checkpoint.config.text.pooling, &ids)];
-    let inputs = [(text.tokens, bytemuck::cast_slice(&rows)), (text.index, &index[..])];
-    taps.extend(text.plan.run_reference(&weights, &inputs, 1).taps);
+    let inputs = [(text_tower.tokens, bytemuck::cast_slice(&rows)), (text_tower.index, &index[..])];
+    taps.extend(text_tower.plan.run_reference(&weights, &inputs, 1).taps);
     Ok(taps)
 }
 

@@ -156,7 +156,7 @@ pub fn quantized_folder(model: &str) -> Outcome {
     let golden = golden(model);
     for format in [Format::F16, Format::Q8, Format::Q4] {
         let to = tempfile::tempdir()?;
-        let sizes = ocelli::quantize::quantize(&folder(model), to.path(), format, &|_, _| ())?;
+        let sizes = ocelli::quantize::quantize(&folder(model), to.path(), format, false, &|_, _| ())?;
         assert!(sizes.after <= sizes.before + 8192, "{}: {sizes:?}", format.name());
         let checkpoint = ocelli::Checkpoint::open(to.path())?;
         assert_eq!(checkpoint.quantized.as_deref(), Some(format.name()));
@@ -167,12 +167,12 @@ pub fn quantized_folder(model: &str) -> Outcome {
         let names = lossless(&golden);
         assert_eq!(embed_images(&stored, &names), embed_images(&converted, &names), "pictures in {}", format.name());
         let twin = tempfile::tempdir()?;
-        ocelli::quantize::quantize(&folder(model), twin.path(), format, &|_, _| ())?;
+        ocelli::quantize::quantize(&folder(model), twin.path(), format, false, &|_, _| ())?;
         let bytes = |folder: &std::path::Path| std::fs::read(folder.join("model.safetensors"));
         assert!(bytes(to.path())? == bytes(twin.path())?, "the same source gives the same bytes");
         // Twice quantised is worse than once, and is refused.
         let again = tempfile::tempdir()?;
-        assert!(ocelli::quantize::quantize(to.path(), again.path(), format, &|_, _| ()).is_err());
+        assert!(ocelli::quantize::quantize(to.path(), again.path(), format, false, &|_, _| ()).is_err());
         assert_eq!(std::fs::read_dir(again.path())?.count(), 0, "nothing is left behind");
     }
     Ok(())

@@ -23,6 +23,8 @@ use ocelli::{
     quantize::quantize,
     scores::{fill, rank},
     session::Source,
+    synthetic::{Number, Recipe},
+    verify::GOLDENS,
 };
 use output::Ranking;
 use picture::Picture;
@@ -44,9 +46,9 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let json = cli.json;
     match cli.command {
-        Command::Quantize { from, to, format } => {
+        Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
-            let sizes = quantize(&from, &to, format.format(), &|done, total| {
+            let sizes = quantize(&from, &to, format.format(), !no_goldens, &|done, total| {
                 bar.set_length(total as u64);
                 bar.set_position(done as u64);
             })?;
@@ -93,6 +95,27 @@ async fn run(cli: Cli) -> Result<()> {
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
             output::preprocessed(json, &out, side)
+        }
+        Command::Verify { model } => {
+            let session = load(&model, Towers::Both, None, true).await?;
+            let goldens = std::fs::read(model.join(GOLDENS)).ok();
+            let report = session.verify(goldens.as_deref()).await?;
+            output::verified(json, &report)?;
+            match &report.off {
+                None => Ok(()),
+                Some(off) => Err(bad_input(format!(
+                    "{}: expected {off} to be right on this device, found it off",
+                    model.display()
+                ))),
+            }
+        }
+        Command::Synthesize { config, to, tokenizer, dtype, seed } => {
+            let number = match dtype {
+                cli::Number::F32 => Number::F32,
+                cli::Number::F16 => Number::F16,
+            };
+            let config = std::fs::read(&config).map_err(|e| Error::NotFound(format!("{}: {e}", config.display())))?;
+            Recipe { config: &config, tokenizer: &tokenizer, number, seed, change: &|_, _, _| () }.write(&to)
         }
         Command::Info { model } => match model {
             None => output::info(json, &Gpu::new(Power::High).await?, None),

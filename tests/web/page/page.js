@@ -115,6 +115,7 @@ globalThis.web = {
   /** All at once. */
   embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),
   embedText: async (name, text) => Array.from(await models.get(name).embedText(text)),
+  verify: (name) => models.get(name).verify(),
   tokenize: async (name, text) => Array.from(await models.get(name).tokenize(text)),
   /** With the results' own order; the tests sort. */
   async classify(name, picture, labels, options) {
