@@ -253,7 +253,7 @@ impl<'a> Loader<'a> {
                 return Err(Error::BadCheckpoint(format!(
                     "{}: {}: expected the type of {label}, {:?}, found {:?}",
                     self.checkpoint.file(tensor),
-                    tensor.name,
+                    tensor.stored_name(),
                     parts[0].0.dtype,
                     tensor.dtype
                 )));
@@ -315,7 +315,7 @@ impl<'a> Loader<'a> {
                     let width = if tensor.dtype == Dtype::F32 { 4 } else { 2 };
                     (
                         pack(format, &data, tensor.cols)
-                            .map_err(|e| in_tensor(self.checkpoint.file(tensor), &tensor.name, &e))?,
+                            .map_err(|e| in_tensor(self.checkpoint.file(tensor), tensor.stored_name(), &e))?,
                         data.len() * width,
                     )
                 }

@@ -1,6 +1,7 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
 mod header;
+pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 
@@ -16,14 +17,20 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
+use names::{Naming, Piece};
+
 use crate::{
-    config::Config,
+    config::{Config, VisionPooling},
     error::{Error, Result},
 };
 
 /// The files of a checkpoint, in the order in which Ocelli asks for them.
 pub const FILES: [&str; 5] =
     ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
+
+/// The files of a folder in open_clip's own format, in the order in which Ocelli asks for them. The second may be missing.
+pub const OPEN_CLIP_FILES: [&str; 4] =
+    ["open_clip_config.json", "tokenizer_config.json", "tokenizer.json", "open_clip_model.safetensors"];
 
 /// Where large checkpoints say which files their tensors are in, instead of the last of [`FILES`].
 pub const INDEX: &str = "model.safetensors.index.json";
@@ -73,10 +80,10 @@ impl Bytes for Vec<u8> {
     }
 }
 
-/// A tensor in the file: what it is and where it lies.
+/// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
 pub struct Tensor {
-    /// Its name in the file.
+    /// transformers' name, by which it was asked for.
     pub name: String,
     /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
@@ -84,7 +91,36 @@ pub struct Tensor {
     pub rows: usize,
     /// Product of the others, in weights.
     pub cols: usize,
+    /// Its rows, in this order.
+    parts: Vec<Part>,
+}
+
+impl Tensor {
+    /// The name in the file, of the first of its parts: what errors speak of.
+    #[must_use]
+    pub fn stored_name(&self) -> &str {
+        &self.parts[0].piece.name
+    }
+
+    /// The parts that hold some of the rows, with the rows that they hold as their files count them.
+    fn parts_of(&self, rows: &Range<usize>) -> impl Iterator<Item = (&Part, Range<usize>)> {
+        let (rows, mut start) = (rows.clone(), 0);
+        self.parts.iter().filter_map(move |part| {
+            let own = start..start + part.piece.rows.len();
+            start = own.end;
+            let (from, to) = (rows.start.max(own.start), rows.end.min(own.end));
+            let first = part.piece.rows.start;
+            (from < to).then(|| (part, first + from - own.start..first + to - own.start))
+        })
+    }
+}
+
+/// A range of rows of a tensor in a file.
+#[derive(Debug, Clone)]
+struct Part {
+    piece: Piece,
     file: usize,
+    /// Of the whole tensor in the file.
     offset: u64,
 }
 
@@ -103,6 +139,8 @@ pub struct Checkpoint {
     pub tokenizer: Vec<u8>,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
+    /// Whose names the tensors have in the file.
+    pub naming: Naming,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
 }
@@ -127,6 +165,28 @@ impl Checkpoint {
     pub fn sharded(json: [Vec<u8>; 4], weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
         let [config, preprocessor, tokenizer_config, tokenizer] = json;
         let config = Config::parse(&config, &preprocessor, &tokenizer_config)?;
+        let files = Self::headers(weights)?;
+        let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
+        Ok(Self { config, tokenizer, quantized, naming: Naming::Transformers, files, used: RefCell::default() })
+    }
+
+    /// From the JSON files of a folder in open_clip's own format, in the order of [`OPEN_CLIP_FILES`], and its tensor files by
+    /// name. A `tokenizer_config.json` that is missing is `{}`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::new`].
+    pub fn open_clip(json: [Vec<u8>; 3], weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
+        let [config, tokenizer_config, tokenizer] = json;
+        let config = Config::parse_open_clip(&config, &tokenizer_config)?;
+        let files = Self::headers(weights)?;
+        let names: Vec<String> = files.iter().flat_map(|file| file.header.offset_keys()).collect();
+        // In this format it is timm's towers that have such a head.
+        let timm = config.vision.pooling == VisionPooling::AttentionHead;
+        let naming = Naming::open_clip(timm, names.iter().map(String::as_str));
+        Ok(Self { config, tokenizer, quantized: None, naming, files, used: RefCell::default() })
+    }
+
+    fn headers(weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Vec<File>> {
         let mut files: Vec<File> = Vec::new();
         for (name, bytes) in weights {
             let (header, data_start) = header::read(&name, bytes.as_ref())?;
@@ -140,8 +200,7 @@ impl Checkpoint {
             }
             files.push(File { name, header, data_start, bytes });
         }
-        let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
-        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default() })
+        Ok(files)
     }
 
     /// What people know the tensor files by.
@@ -158,10 +217,10 @@ impl Checkpoint {
         self.files.iter().map(|file| file.bytes.size()).sum()
     }
 
-    /// The name of the file that a tensor is in.
+    /// The name of the file that a tensor is in, or begins in.
     #[must_use]
     pub fn file(&self, tensor: &Tensor) -> &str {
-        &self.files[tensor.file].name
+        &self.files[tensor.parts[0].file].name
     }
 
     fn info(&self, name: &str) -> Option<(usize, &TensorInfo)> {
@@ -199,6 +258,23 @@ impl Checkpoint {
     }
 
     fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
+        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        let pieces = self.naming.pieces(name, shape).into_iter();
+        let found: Vec<(Part, Dtype)> = pieces.map(|piece| self.part(piece, types)).collect::<Result<_>>()?;
+        let dtype = found[0].1;
+        if let Some((part, other)) = found.iter().find(|(_, other)| *other != dtype) {
+            return Err(Error::BadCheckpoint(format!(
+                "{}: {}: expected the type of {}, {dtype:?}, found {other:?}",
+                self.files[part.file].name, part.piece.name, found[0].0.piece.name
+            )));
+        }
+        let parts = found.into_iter().map(|(part, _)| part).collect();
+        Ok(Tensor { name: name.into(), dtype, rows, cols, parts })
+    }
+
+    /// Looks a piece up under the file's own name.
+    fn part(&self, piece: Piece, types: &[Dtype]) -> Result<(Part, Dtype)> {
+        let Piece { name, shape, .. } = &piece;
         let (at, info) = self.info(name).ok_or_else(|| {
             let label = self.label();
             Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
@@ -214,19 +290,18 @@ impl Checkpoint {
                 info.dtype
             )));
         }
-        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
-        let halved = [rows, cols.div_ceil(2)];
+        let halved = [shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>().div_ceil(2)];
         let (expected, why) =
-            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };
+            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (&shape[..], "") };
         if info.shape != expected {
             return Err(Error::BadCheckpoint(format!(
                 "{}: {name}: expected shape {expected:?}{why}, found {:?}",
                 file.name, info.shape
             )));
         }
-        self.used.borrow_mut().insert(name.into());
-        let offset = file.data_start + info.data_offsets.0 as u64;
-        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, file: at, offset })
+        self.used.borrow_mut().insert(name.clone());
+        let (offset, dtype) = (file.data_start + info.data_offsets.0 as u64, info.dtype);
+        Ok((Part { piece, file: at, offset }, dtype))
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
@@ -240,29 +315,43 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
     pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let bytes = self.rows_stored(tensor, &rows)?;
-        let floats: Vec<f32> = match tensor.dtype {
-            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-        };
-        if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
-            return Err(Error::BadCheckpoint(format!(
-                "{}: {}: expected finite numbers, found {} at element {}",
-                self.file(tensor),
-                tensor.name,
-                floats[at],
-                rows.start * tensor.cols + at
-            )));
+        let mut all = Vec::with_capacity(rows.len() * tensor.cols);
+        for (part, rows) in tensor.parts_of(&rows) {
+            let bytes = self.read(tensor, part, &rows)?;
+            let before = all.len();
+            match tensor.dtype {
+                Dtype::F32 => all.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
+                Dtype::F16 => all.extend(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())),
+                _ => all.extend(bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())),
+            }
+            if let Some(at) = all[before..].iter().position(|x| !x.is_finite()) {
+                let (row, col) = (rows.start + at / tensor.cols, at % tensor.cols);
+                return Err(Error::BadCheckpoint(format!(
+                    "{}: {}: expected finite numbers, found {} at element {}",
+                    self.files[part.file].name,
+                    part.piece.name,
+                    all[before + at],
+                    if part.piece.transposed { col * part.piece.rows.len() + row } else { row * tensor.cols + col }
+                )));
+            }
         }
-        Ok(floats)
+        Ok(all)
     }
 
-    /// Rows of any tensor, as they lie in the file.
+    /// Rows of any tensor, as they lie in the file, or as they would if it were not transposed.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early.
     pub fn rows_stored(&self, tensor: &Tensor, rows: &Range<usize>) -> Result<Vec<u8>> {
+        let parts = tensor.parts_of(rows);
+        Ok(parts.map(|(part, rows)| self.read(tensor, part, &rows)).collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Rows of a part, counted as the tensor in the file counts them.
+    fn read(&self, tensor: &Tensor, part: &Part, rows: &Range<usize>) -> Result<Vec<u8>> {
+        let File { name, bytes: file, .. } = &self.files[part.file];
+        let read =
+            |offset: usize, into: &mut [u8]| file.read(part.offset + offset as u64, into).map_err(|e| broken(name, &e));
         let row = match tensor.dtype {
             Dtype::U8 => tensor.cols.div_ceil(2),
             Dtype::I8 => tensor.cols,
@@ -270,8 +359,18 @@ impl Checkpoint {
             _ => tensor.cols * 2,
         };
         let mut bytes = vec![0; rows.len() * row];
-        let File { name, bytes: file, .. } = &self.files[tensor.file];
-        file.read(tensor.offset + (rows.start * row) as u64, &mut bytes).map_err(|e| broken(name, &e))?;
+        if !part.piece.transposed {
+            read(rows.start * row, &mut bytes)?;
+            return Ok(bytes);
+        }
+        let width = row / tensor.cols;
+        let mut column = vec![0; rows.len() * width];
+        for col in 0..tensor.cols {
+            read((col * part.piece.rows.len() + rows.start) * width, &mut column)?;
+            for (i, number) in column.chunks_exact(width).enumerate() {
+                bytes[i * row + col * width..][..width].copy_from_slice(number);
+            }
+        }
         Ok(bytes)
     }
 
@@ -285,19 +384,17 @@ impl Checkpoint {
             .files
             .iter()
             .flat_map(|file| file.header.offset_keys())
-            .filter(|name| !used.contains(name) && !POSITION_IDS.contains(&name.as_str()))
+            .filter(|name| !used.contains(name) && !Naming::ignores(name))
             .collect();
         match left.first() {
             None => Ok(()),
             Some(name) => Err(Error::BadCheckpoint(format!(
-                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that config.json implies",
+                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that {} implies",
                 self.label(),
                 self.shape(name).unwrap_or_default(),
-                left.len() - 1
+                left.len() - 1,
+                if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_FILES[0] }
             ))),
         }
     }
 }
-
-/// Buffers, 0, 1, 2, …, that older versions of transformers saved; newer ones ignore them too.
-const POSITION_IDS: [&str; 2] = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Bytes, Checkpoint, FILES, INDEX, shards};
+use super::{Bytes, Checkpoint, FILES, INDEX, OPEN_CLIP_FILES, shards};
 use crate::error::{Error, Result};
 
 impl Checkpoint {
@@ -15,6 +15,9 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::new`], and [`Error::NotFound`] that names the missing file.
     pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.join(FILES[0]).exists() && folder.join(OPEN_CLIP_FILES[0]).exists() {
+            return Self::open_clip_folder(folder);
+        }
         let [a, b, c, d, weights] = FILES;
         let read = |name: &str| {
             std::fs::read(folder.join(name)).map_err(|e| {
@@ -38,6 +41,23 @@ impl Checkpoint {
             Ok((name, Box::new(file)))
         };
         Self::sharded(json, names.into_iter().map(file).collect::<Result<_>>()?)
+    }
+
+    /// A folder in open_clip's own format.
+    fn open_clip_folder(folder: &Path) -> Result<Self> {
+        let [config, tokenizer_config, tokenizer, weights] = OPEN_CLIP_FILES.map(|name| folder.join(name));
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|e| {
+                Error::NotFound(format!(
+                    "{}: {e}: expected a folder of open_clip with {}",
+                    path.display(),
+                    OPEN_CLIP_FILES.join(", ")
+                ))
+            })
+        };
+        let tokenizer_config = if tokenizer_config.exists() { read(&tokenizer_config)? } else { b"{}".to_vec() };
+        let json = [read(&config)?, tokenizer_config, read(&tokenizer)?];
+        Self::open_clip(json, vec![(OPEN_CLIP_FILES[3].into(), Box::new(File::open(&weights)?))])
     }
 }
 
