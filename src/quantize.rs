@@ -1,6 +1,6 @@
 //! `ocelli quantize`: writes a folder like the one it reads, with smaller tensors.
 //!
-//! The same files under the same names; matrices become F16, or with `NAME.scales` beside them I8, or U8 of shape
+//! The same files under the same names, whichever format the source has; matrices become F16, or with `NAME.scales` beside them I8, or U8 of shape
 //! `[rows, ⌈cols / 2⌉]` with two weights a byte; the rest is F32. The safetensors metadata says `ocelli.format`.
 
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 use safetensors::{Dtype, View};
 
 use crate::{
-    checkpoint::{Checkpoint, FILES},
+    checkpoint::{Checkpoint, FILES, names::Naming},
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
@@ -25,6 +25,9 @@ struct Out<'a> {
     report: &'a dyn Fn(usize),
 }
 
+/// Rows that are read at once: a transposed tensor is read in as many strides as it has columns, however few its rows.
+const ROWS: usize = 512;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     F32,
@@ -37,16 +40,18 @@ impl Out<'_> {
     fn bytes(&self) -> Result<Vec<u8>> {
         let tensor = self.checkpoint.tensor(&self.name, &self.source_shape)?;
         let mut bytes = Vec::new();
-        for row in 0..tensor.rows {
-            let data = self.checkpoint.rows_f32(&tensor, row..row + 1)?;
-            match self.kind {
-                Kind::F32 => bytes.extend(data.iter().flat_map(|w| w.to_le_bytes())),
-                Kind::F16 => {
-                    bytes.extend(crate::quant::pack(Format::F16, &data, data.len())?.values[..data.len() * 2].iter())
-                }
-                Kind::Values(format) => bytes.extend(quantize_row(format, &data)?.0),
-                Kind::Scales(format) => {
-                    bytes.extend(quantize_row(format, &data)?.1.iter().flat_map(|s| s.to_le_bytes()))
+        for start in (0..tensor.rows).step_by(ROWS) {
+            let data = self.checkpoint.rows_f32(&tensor, start..(start + ROWS).min(tensor.rows))?;
+            for row in data.chunks_exact(tensor.cols) {
+                match self.kind {
+                    Kind::F32 => bytes.extend(row.iter().flat_map(|w| w.to_le_bytes())),
+                    Kind::F16 => {
+                        bytes.extend(crate::quant::pack(Format::F16, row, row.len())?.values[..row.len() * 2].iter())
+                    }
+                    Kind::Values(format) => bytes.extend(quantize_row(format, row)?.0),
+                    Kind::Scales(format) => {
+                        bytes.extend(quantize_row(format, row)?.1.iter().flat_map(|s| s.to_le_bytes()))
+                    }
                 }
             }
         }
@@ -153,9 +158,7 @@ pub fn quantize(
     }
     // One key only: the crate writes several in random order, and the same source must give the same bytes.
     let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
-    for name in &FILES[..4] {
-        // Not `fs::copy`, which would pass a read-only source's permissions on.
-        let bytes = fs::read(from.join(name)).map_err(|e| failed(&from.join(name), e))?;
+    for (name, bytes) in FILES.iter().zip(json_files(&checkpoint, from)?) {
         fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
     }
     let weights = to.join(FILES[4]);
@@ -172,4 +175,18 @@ pub fn quantize(
     }
     let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();
     Ok(Sizes { before: checkpoint.size(), after })
+}
+
+/// The first four of [`FILES`]: the source's own, or written anew where the source has another format.
+fn json_files(checkpoint: &Checkpoint, from: &Path) -> Result<[Vec<u8>; 4]> {
+    if checkpoint.naming != Naming::Transformers {
+        let [config, preprocessor, tokenizer_config] = checkpoint.config.to_files().map(String::into_bytes);
+        return Ok([config, preprocessor, tokenizer_config, checkpoint.tokenizer.clone()]);
+    }
+    let [a, b, c, d, _] = FILES;
+    // Not `fs::copy`, which would pass a read-only source's permissions on.
+    let read = |name: &str| {
+        fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
+    };
+    Ok([read(a)?, read(b)?, read(c)?, read(d)?])
 }

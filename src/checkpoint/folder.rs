@@ -51,11 +51,15 @@ pub struct Folder {
 /// The usual files of a folder; the tensor file is last.
 pub const FILES: [&str; 5] = [CONFIG, PREPROCESSOR, TOKENIZER_CONFIG, TOKENIZER, TENSORS];
 
+/// What a folder in open_clip's own format has in place of config.json and preprocessor_config.json.
+pub const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+
 const CONFIG: &str = "config.json";
 const PREPROCESSOR: &str = "preprocessor_config.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const TENSORS: &str = "model.safetensors";
+const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
 
 impl Checkpoint {
     /// Opens a folder that is in memory: files by name.
@@ -91,20 +95,39 @@ impl Folder {
         if self.unknown(CONFIG) {
             return Ok(vec![Want::Whole(CONFIG.into())]);
         }
-        let mut names = vec![CONFIG, PREPROCESSOR, TOKENIZER_CONFIG];
+        if self.open_clip() {
+            if self.unknown(OPEN_CLIP_CONFIG) {
+                return Ok(vec![Want::Whole(OPEN_CLIP_CONFIG.into())]);
+            }
+            if self.missing.contains_key(OPEN_CLIP_CONFIG) {
+                self.expect_all(&[CONFIG])?;
+            }
+        }
+        let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
         if self.towers.text() {
             names.push(TOKENIZER);
         }
-        self.expect_all(&names)?;
+        // Without tokenizer_config.json nothing is different from what open_clip assumes.
+        let optional = |name: &&str| self.open_clip() && *name == TOKENIZER_CONFIG;
+        self.expect_all(&names.iter().copied().filter(|name| !optional(name)).collect::<Vec<_>>())?;
         let mut wants: Vec<Want> = names.into_iter().map(|name| Want::Whole(name.into())).collect();
         wants.extend(self.tensor_files()?);
         wants.retain(|want| self.unknown(want.name()));
         Ok(wants)
     }
 
+    /// Whether the folder is in open_clip's own format: it has no config.json.
+    fn open_clip(&self) -> bool {
+        self.missing.contains_key(CONFIG)
+    }
+
     /// The tensor files as far as they are known, or the index that names them. The whole file wins if both are there, as in
     /// transformers; if neither is, the whole file is what is missing, for that is what people know.
     fn tensor_files(&self) -> Result<Vec<Want>> {
+        if self.open_clip() {
+            self.expect_all(&[OPEN_CLIP_TENSORS])?;
+            return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
+        }
         if !self.missing.contains_key(TENSORS) {
             return Ok(vec![Want::Tensors(TENSORS.into())]);
         }
@@ -127,7 +150,8 @@ impl Folder {
             None => Ok(()),
             Some((name, why)) => Err(Error::NotFound(format!(
                 "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
-                 preprocessor_config.json, tokenizer_config.json, tokenizer.json, and model.safetensors or its shards.",
+                 preprocessor_config.json, tokenizer_config.json, tokenizer.json, and model.safetensors or its shards; or be in open_clip's format, \
+                 with open_clip_config.json and open_clip_model.safetensors.",
                 self.label
             ))),
         }
@@ -164,9 +188,15 @@ impl Folder {
     /// # Errors
     /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
     pub fn open(self) -> Result<Checkpoint> {
-        let config = Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?;
+        let open_clip = self.open_clip();
+        let config = if open_clip {
+            let tokenizer_config = self.whole.get(TOKENIZER_CONFIG).map_or(&b"{}"[..], Vec::as_slice);
+            Config::parse_open_clip(self.file(OPEN_CLIP_CONFIG)?, tokenizer_config)?
+        } else {
+            Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
+        };
         let tokenizer = if self.towers.text() { self.file(TOKENIZER)?.to_vec() } else { Vec::new() };
-        Checkpoint::new(config, tokenizer, self.tensors.into_iter().collect())
+        Checkpoint::new(config, tokenizer, self.tensors.into_iter().collect(), open_clip)
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {

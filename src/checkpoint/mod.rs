@@ -2,6 +2,7 @@
 
 mod folder;
 mod header;
+pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 
@@ -11,16 +12,18 @@ use std::{
     ops::Range,
 };
 
+use folder::OPEN_CLIP_CONFIG;
 pub use folder::{Answer, FILES, Folder, Head, Want};
 use half::{bf16, f16};
 pub use header::length as header_length;
+use names::{Naming, Source};
 use safetensors::{
     Dtype,
     tensor::{Metadata, TensorInfo},
 };
 
 use crate::{
-    config::Config,
+    config::{Config, VisionPooling},
     error::{Error, Result},
 };
 
@@ -72,10 +75,10 @@ impl Bytes for Vec<u8> {
     }
 }
 
-/// A tensor in the file: what it is and where it lies.
+/// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
 pub struct Tensor {
-    /// Its name in the file.
+    /// transformers' name, by which it was asked for.
     pub name: String,
     /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
@@ -83,27 +86,69 @@ pub struct Tensor {
     pub rows: usize,
     /// Product of the others, in weights.
     pub cols: usize,
+    /// Its rows, in this order.
+    parts: Vec<Part>,
+}
+
+/// A range of rows of a tensor in a file.
+#[derive(Debug, Clone)]
+struct Part {
+    source: Source,
     file: usize,
+    /// Of the whole tensor in the file.
     offset: u64,
 }
 
+/// Bytes of one file, end to end, and the rows of a tensor that are in them.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// Which of the checkpoint's files.
+    pub file: usize,
+    /// Where in the file.
+    pub bytes: Range<u64>,
+    /// The rows, as the tensor that was asked for counts them.
+    pub rows: Range<usize>,
+    /// Which part they are of, and which rows of it as its file counts them.
+    part: usize,
+    own: Range<usize>,
+}
+
 impl Tensor {
-    /// Which of the checkpoint's files it is in.
+    /// The name in the file, of the first of its parts: what errors speak of.
     #[must_use]
-    pub fn file(&self) -> usize {
-        self.file
+    pub fn stored_name(&self) -> &str {
+        &self.parts[0].source.name
     }
 
-    /// Where rows of it lie in the file.
+    /// Where some of the rows are, in slices of about so many rows. A part that is transposed in its file comes as a whole.
     #[must_use]
-    pub fn range(&self, rows: Range<usize>) -> Range<u64> {
-        let row = match self.dtype {
+    pub fn slices(&self, rows: Range<usize>, step: usize) -> Vec<Slice> {
+        let (mut all, mut start) = (Vec::new(), 0);
+        for (at, part) in self.parts.iter().enumerate() {
+            let here = start..start + part.source.rows.len();
+            start = here.end;
+            let wanted = rows.start.max(here.start)..rows.end.min(here.end);
+            let step = if part.source.transposed { usize::MAX } else { step.max(1) };
+            for first in wanted.clone().step_by(step) {
+                let rows = first..first.saturating_add(step).min(wanted.end);
+                let own = |row: usize| row - here.start + part.source.rows.start;
+                let own = own(rows.start)..own(rows.end);
+                let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
+                let at_row = |row: usize| part.offset + (row * self.row_bytes()) as u64;
+                let bytes = at_row(read.start)..at_row(read.end);
+                all.push(Slice { file: part.file, bytes, rows, part: at, own });
+            }
+        }
+        all
+    }
+
+    fn row_bytes(&self) -> usize {
+        match self.dtype {
             Dtype::U8 => self.cols.div_ceil(2),
             Dtype::I8 => self.cols,
             Dtype::F32 => self.cols * 4,
             _ => self.cols * 2,
-        } as u64;
-        self.offset + rows.start as u64 * row..self.offset + rows.end as u64 * row
+        }
     }
 }
 
@@ -122,6 +167,8 @@ pub struct Checkpoint {
     pub tokenizer: Vec<u8>,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
+    /// Whose names the tensors have in the files.
+    pub naming: Naming,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
     /// Whatever is asked for counts as there.
@@ -133,12 +180,14 @@ fn broken(file: &str, what: &str) -> Error {
 }
 
 impl Checkpoint {
-    /// From what the JSON files say and the tensor files by name, of which the headers are read.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] with the file's name and what was found there; a tensor that is in two files is an error that
-    /// names both.
-    pub fn new(config: Config, tokenizer: Vec<u8>, tensors: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
+    /// From what the JSON files say and the tensor files by name, of which the headers are read. `open_clip` says whose format
+    /// it is.
+    fn new(
+        config: Config,
+        tokenizer: Vec<u8>,
+        tensors: Vec<(String, Box<dyn Bytes>)>,
+        open_clip: bool,
+    ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
         for (name, bytes) in tensors {
             let (header, data_start) = header::read(&name, bytes.as_ref())?;
@@ -153,7 +202,15 @@ impl Checkpoint {
             files.push(File { name, header, data_start, bytes });
         }
         let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
-        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default(), blank: false })
+        let naming = if open_clip {
+            let names: Vec<String> = files.iter().flat_map(|file| file.header.offset_keys()).collect();
+            // In this format it is timm's towers that have such a head.
+            let timm = config.vision.pooling == VisionPooling::AttentionHead;
+            Naming::open_clip(timm, names.iter().map(String::as_str))
+        } else {
+            Naming::Transformers
+        };
+        Ok(Self { config, tokenizer, quantized, naming, files, used: RefCell::default(), blank: false })
     }
 
     /// No files, and every tensor that is asked for: to list what a model of this config needs. None can be read.
@@ -164,6 +221,7 @@ impl Checkpoint {
             config,
             tokenizer: Vec::new(),
             quantized: None,
+            naming: Naming::Transformers,
             files: Vec::new(),
             used: RefCell::default(),
             blank: true,
@@ -184,7 +242,7 @@ impl Checkpoint {
         self.files().map(|(_, size)| size).sum()
     }
 
-    /// Names and lengths of the tensor files, in the order in which [`Tensor::file`] counts.
+    /// Names and lengths of the tensor files, in the order in which [`Slice::file`] counts.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
         self.files.iter().map(|file| (file.name.as_str(), file.data_start + file.header.data_len() as u64))
     }
@@ -200,10 +258,10 @@ impl Checkpoint {
         Ok(into)
     }
 
-    /// The name of the file that a tensor is in.
+    /// The name of the file that a tensor is in, or begins in.
     #[must_use]
     pub fn file(&self, tensor: &Tensor) -> &str {
-        &self.files[tensor.file].name
+        &self.files[tensor.parts[0].file].name
     }
 
     fn info(&self, name: &str) -> Option<(usize, &TensorInfo)> {
@@ -242,9 +300,26 @@ impl Checkpoint {
 
     fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
         let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        let sources = self.naming.sources(name, shape).into_iter();
         if self.blank {
-            return Ok(Tensor { name: name.into(), dtype: Dtype::F32, rows, cols, file: 0, offset: 0 });
+            let parts = sources.map(|source| Part { source, file: 0, offset: 0 }).collect();
+            return Ok(Tensor { name: name.into(), dtype: Dtype::F32, rows, cols, parts });
         }
+        let found: Vec<(Part, Dtype)> = sources.map(|source| self.part(source, types)).collect::<Result<_>>()?;
+        let dtype = found[0].1;
+        if let Some((part, other)) = found.iter().find(|(_, other)| *other != dtype) {
+            return Err(Error::BadCheckpoint(format!(
+                "{}: {}: expected the type of {}, {dtype:?}, found {other:?}",
+                self.files[part.file].name, part.source.name, found[0].0.source.name
+            )));
+        }
+        let parts = found.into_iter().map(|(part, _)| part).collect();
+        Ok(Tensor { name: name.into(), dtype, rows, cols, parts })
+    }
+
+    /// Looks a part up under the file's own name.
+    fn part(&self, source: Source, types: &[Dtype]) -> Result<(Part, Dtype)> {
+        let Source { name, shape, .. } = &source;
         let (at, info) = self.info(name).ok_or_else(|| {
             let label = self.label();
             Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
@@ -260,18 +335,18 @@ impl Checkpoint {
                 info.dtype
             )));
         }
-        let halved = [rows, cols.div_ceil(2)];
+        let halved = [shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>().div_ceil(2)];
         let (expected, why) =
-            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };
+            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (&shape[..], "") };
         if info.shape != expected {
             return Err(Error::BadCheckpoint(format!(
                 "{}: {name}: expected shape {expected:?}{why}, found {:?}",
                 file.name, info.shape
             )));
         }
-        self.used.borrow_mut().insert(name.into());
-        let offset = file.data_start + info.data_offsets.0 as u64;
-        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, file: at, offset })
+        self.used.borrow_mut().insert(name.clone());
+        let (offset, dtype) = (file.data_start + info.data_offsets.0 as u64, info.dtype);
+        Ok((Part { source, file: at, offset }, dtype))
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
@@ -285,30 +360,38 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
     pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let first = rows.start;
-        self.floats(tensor, first, &self.read(tensor.file, tensor.range(rows))?)
+        let mut all = Vec::with_capacity(rows.len() * tensor.cols);
+        for slice in tensor.slices(rows, usize::MAX) {
+            all.extend(self.floats(tensor, &slice, &self.read(slice.file, slice.bytes.clone())?)?);
+        }
+        Ok(all)
     }
 
-    /// The bytes of a float tensor from row `first` on, as f32.
+    /// The rows of a slice of a float tensor as f32, from its bytes.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if a number is not finite.
-    pub fn floats(&self, tensor: &Tensor, first: usize, bytes: &[u8]) -> Result<Vec<f32>> {
+    pub fn floats(&self, tensor: &Tensor, slice: &Slice, bytes: &[u8]) -> Result<Vec<f32>> {
         let floats: Vec<f32> = match tensor.dtype {
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
         };
-        match floats.iter().position(|x| !x.is_finite()) {
-            None => Ok(floats),
-            Some(at) => Err(Error::BadCheckpoint(format!(
-                "{}: {}: expected finite numbers, found {} at element {}",
-                self.file(tensor),
-                tensor.name,
+        let Source { name, rows, transposed, .. } = &tensor.parts[slice.part].source;
+        if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
+            let before = if *transposed { 0 } else { slice.own.start * tensor.cols };
+            return Err(Error::BadCheckpoint(format!(
+                "{}: {name}: expected finite numbers, found {} at element {}",
+                self.files[slice.file].name,
                 floats[at],
-                first * tensor.cols + at
-            ))),
+                before + at
+            )));
         }
+        if !transposed {
+            return Ok(floats);
+        }
+        let column = |row: usize| (0..tensor.cols).map(move |col| col * rows.len() + row);
+        Ok(slice.own.clone().flat_map(column).map(|at| floats[at]).collect())
     }
 
     /// Every tensor must have been asked for: what is left over means that the model is not what its config says.
@@ -321,19 +404,17 @@ impl Checkpoint {
             .files
             .iter()
             .flat_map(|file| file.header.offset_keys())
-            .filter(|name| !used.contains(name) && !POSITION_IDS.contains(&name.as_str()))
+            .filter(|name| !used.contains(name) && !Naming::ignores(name))
             .collect();
         match left.first() {
             None => Ok(()),
             Some(name) => Err(Error::BadCheckpoint(format!(
-                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that config.json implies",
+                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that {} implies",
                 self.label(),
                 self.shape(name).unwrap_or_default(),
-                left.len() - 1
+                left.len() - 1,
+                if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_CONFIG }
             ))),
         }
     }
 }
-
-/// Buffers, 0, 1, 2, …, that older versions of transformers saved; newer ones ignore them too.
-const POSITION_IDS: [&str; 2] = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];

@@ -66,7 +66,7 @@ impl Loading {
         let on_gpu = pieces(&loader.weights).into_iter().map(|piece| (Place::Gpu, piece));
         let on_host = pieces(&loader.host).into_iter().map(|piece| (Place::Host, piece));
         let mut pieces: Vec<(Place, Piece)> = on_gpu.chain(on_host).collect();
-        pieces.sort_by_key(|(_, piece)| (piece.file, piece.bytes.start));
+        pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
         Ok(Self {
             format: prevailing_format(loader.weights.iter().chain(&loader.host)),
             parameters: entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum(),
@@ -85,7 +85,7 @@ impl Loading {
     /// What is needed of the tensor files, in the order in which it lies there: the file's place in [`Checkpoint::files`] and a
     /// range of its bytes.
     pub fn pieces(&self) -> impl ExactSizeIterator<Item = (usize, Range<u64>)> {
-        self.pieces.iter().map(|(_, piece)| (piece.file, piece.bytes.clone()))
+        self.pieces.iter().map(|(_, piece)| (piece.slice.file, piece.slice.bytes.clone()))
     }
 
     /// Takes the bytes of a piece, in any order.

@@ -199,7 +199,7 @@ impl<'a> Loader<'a> {
                 return Err(Error::BadCheckpoint(format!(
                     "{}: {}: expected the type of {label}, {first:?}, found {:?}",
                     self.checkpoint.file(&tensor),
-                    tensor.name,
+                    tensor.stored_name(),
                     tensor.dtype
                 )));
             }

@@ -4,7 +4,7 @@ use std::{ops::Range, rc::Rc};
 
 use super::{Part, Plane, Store, Weight};
 use crate::{
-    checkpoint::{Checkpoint, Tensor},
+    checkpoint::{Checkpoint, Slice, Tensor},
     error::{Error, Result},
     quant::{Format, pack, pad_scales, pad_values},
 };
@@ -16,10 +16,8 @@ const SLICE_BYTES: usize = 4 << 20;
 /// A range of a tensor file and where its content goes.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    /// Which of the checkpoint's files.
-    pub file: usize,
-    /// Where in the file.
-    pub bytes: Range<u64>,
+    /// Where it is.
+    pub slice: Slice,
     /// Which weight of the list that was cut up.
     weight: usize,
     format: Format,
@@ -27,9 +25,7 @@ pub struct Piece {
     /// First row of the weight that this fills; first float of a vector.
     row: usize,
     content: Content,
-    /// For messages: the tensor and the first row of it.
     tensor: Rc<Tensor>,
-    first: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +51,7 @@ pub fn pieces(weights: &[Weight]) -> Vec<Piece> {
             cut(index, weight, part, part.rows.clone(), &mut all);
         }
     }
-    all.sort_by_key(|piece| (piece.file, piece.bytes.start));
+    all.sort_by_key(|piece| (piece.slice.file, piece.slice.bytes.start));
     all
 }
 
@@ -79,20 +75,16 @@ fn cut(index: usize, weight: &Weight, part: &Part, rows: Range<usize>, into: &mu
     let vector = weight.rows == 1 && weight.format == Format::F32;
     let mut push = |tensor: &Tensor, content| {
         let tensor = Rc::new(tensor.clone());
-        let step = (SLICE_BYTES / (tensor.cols * 4).max(1)).max(1);
-        for start in rows.clone().step_by(step) {
-            let end = (start + step).min(rows.end);
-            let ahead = (start - part.rows.start) * if vector { tensor.cols } else { 1 };
+        for slice in tensor.slices(rows.clone(), SLICE_BYTES / (tensor.cols * 4).max(1)) {
+            let ahead = (slice.rows.start - part.rows.start) * if vector { tensor.cols } else { 1 };
             into.push(Piece {
-                file: tensor.file(),
-                bytes: tensor.range(start..end),
+                slice,
                 weight: index,
                 format: weight.format,
                 cols: weight.cols,
                 row: part.at + ahead,
                 content,
                 tensor: tensor.clone(),
-                first: start,
             });
         }
     };
@@ -114,19 +106,23 @@ fn cut(index: usize, weight: &Weight, part: &Part, rows: Range<usize>, into: &mu
 /// # Panics
 /// If the bytes are not as many as the piece says.
 pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn Store) -> Result<()> {
-    assert_eq!(bytes.len() as u64, piece.bytes.end - piece.bytes.start, "a piece is put as it was asked for");
+    assert_eq!(
+        bytes.len() as u64,
+        piece.slice.bytes.end - piece.slice.bytes.start,
+        "a piece is put as it was asked for"
+    );
     let (format, cols) = (piece.format, piece.cols);
     let mut write = |plane, unit: usize, bytes: &[u8]| store.write(piece.weight, plane, piece.row * unit, bytes);
     let (row, scales) = (format.row_bytes(cols), format.scale_bytes(cols));
     match piece.content {
         Content::Vector => {
-            let floats = checkpoint.floats(&piece.tensor, piece.first, bytes)?;
+            let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             write(Plane::Values, size_of::<f32>(), bytemuck::cast_slice(&floats));
         }
         Content::Floats => {
-            let floats = checkpoint.floats(&piece.tensor, piece.first, bytes)?;
+            let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             let packed = pack(format, &floats, cols).map_err(|e| {
-                Error::BadCheckpoint(format!("{}: {}: {e}", checkpoint.file(&piece.tensor), piece.tensor.name))
+                Error::BadCheckpoint(format!("{}: {}: {e}", checkpoint.file(&piece.tensor), piece.tensor.stored_name()))
             })?;
             write(Plane::Values, row, &packed.values);
             if scales > 0 {
@@ -135,7 +131,7 @@ pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn
         }
         Content::Values => write(Plane::Values, row, &pad_values(format, bytes, cols)),
         Content::Scales => {
-            checkpoint.floats(&piece.tensor, piece.first, bytes)?;
+            checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             write(Plane::Scales, scales, &pad_scales(format, bytes, cols));
         }
     }
@@ -148,7 +144,7 @@ pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn
 /// As [`put`], or [`Error::BadCheckpoint`] if a file ends too early.
 pub fn read(checkpoint: &Checkpoint, weights: &[Weight], store: &mut dyn Store) -> Result<()> {
     for piece in pieces(weights) {
-        put(checkpoint, &piece, &checkpoint.read(piece.file, piece.bytes.clone())?, store)?;
+        put(checkpoint, &piece, &checkpoint.read(piece.slice.file, piece.slice.bytes.clone())?, store)?;
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ fn scales_are_finite() {
 }
 
 /// The same cases every time; `OCELLI_FULL=1` tries many more, and others each time.
-fn configuration() -> ProptestConfig {
+pub fn configuration() -> ProptestConfig {
     let failure_persistence = None;
     if std::env::var_os("OCELLI_FULL").is_some() {
         return ProptestConfig { cases: 20_000, failure_persistence, ..ProptestConfig::default() };

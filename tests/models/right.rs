@@ -25,8 +25,15 @@ const F16: f64 = 0.003;
 const Q8: f64 = 0.035;
 /// 4 bits of most weights: measured for each, and a twentieth. Weights drawn at random, as these fixtures' are, amplify
 /// what they lose; what a trained model keeps is said in `quant`, and that shaders lose nothing in `quantized_taps`.
-const Q4: [(&str, f64); 5] =
-    [("clip", 0.345), ("clip-eos", 0.59), ("siglip", 0.48), ("siglip-bf16", 0.65), ("siglip2", 0.41)];
+const Q4: [(&str, f64); 7] = [
+    ("clip", 0.345),
+    ("clip-eos", 0.59),
+    ("siglip", 0.48),
+    ("siglip-bf16", 0.65),
+    ("siglip2", 0.41),
+    ("open-clip", 0.332),
+    ("open-clip-siglip", 0.329),
+];
 
 fn rgb(pixel: u32) -> u32 {
     pixel & 0x00ff_ffff

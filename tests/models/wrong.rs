@@ -3,7 +3,7 @@
 
 use ocelli::{
     Checkpoint, Gpu, Power, Score, Session,
-    config::{Activation, Cleaning, Config, Family, Filter, Mask, Resize, TextPooling, Towers},
+    config::{Activation, Cleaning, Config, CropRounding, Family, Filter, Mask, Resize, TextPooling, Towers},
     session::Source,
 };
 use safetensors::SafeTensors;
@@ -53,6 +53,12 @@ pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
             })
         }),
     ];
+    if model == "open-clip" {
+        tests.push(("crop rounded as transformers does", |m| {
+            images(m, |c| c.preprocessor.rounding = CropRounding::Down)
+        }));
+        tests.push(("text not cleaned", |m| texts(m, |c| c.text_rule.cleaning = Cleaning::AsIs)));
+    }
     if golden_family(model) == Family::Clip {
         tests.push(("causal mask dropped", |m| texts(m, |c| c.text.mask = Mask::None)));
     } else {
@@ -100,7 +106,7 @@ pub fn overflow(model: &str) -> Outcome {
 }
 
 fn golden_family(model: &str) -> Family {
-    if model.starts_with("clip") { Family::Clip } else { Family::Siglip }
+    if model.contains("siglip") { Family::Siglip } else { Family::Clip }
 }
 
 /// The largest share of the unrelated distance by which a picture moves must fail the bound.

@@ -22,7 +22,7 @@ pub struct Cli {
 pub enum Command {
     /// Write a smaller copy of a model folder.
     Quantize {
-        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards.
+        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors.
         from: PathBuf,
         /// The folder to write.
         to: PathBuf,
