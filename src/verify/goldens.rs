@@ -146,11 +146,9 @@ mod write {
     use crate::{
         checkpoint::Checkpoint,
         error::{Error, Result},
-        model::InMemory,
+        kernels::ActId,
         plan::{HostRun, Plan},
-        preprocess::{Sampling, resize},
-        session::pool_index,
-        text::TextEncoder,
+        verify::Twins,
     };
 
     impl Goldens {
@@ -159,24 +157,13 @@ mod write {
         /// # Errors
         /// Whatever is wrong with the checkpoint; [`Error::NotFinite`] where the reference itself overflows f32.
         pub fn compute(checkpoint: &Checkpoint) -> Result<Self> {
-            let InMemory { model, weights, host } = InMemory::load(checkpoint, None)?;
-            let (vision, text) = (model.vision.expect("both towers"), model.text.expect("both towers"));
-            let config = &checkpoint.config;
-
             let (width, height) = PICTURE;
             let pixels: Vec<u32> =
                 (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect();
-            let square = resize(&pixels, width, height, &Sampling::new(&config.preprocessor, width, height)?);
-            let run = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1);
-            let vision = tower(&vision.plan, &run, run.acts[vision.embedding.0].as_slice())?;
-
-            let ids = TextEncoder::new(&checkpoint.tokenizer, config)?.encode(TEXT)?;
-            let rows: Vec<f32> = ids.iter().flat_map(|&id| host[text.table.0].row(id as usize)).collect();
-            let index = [pool_index(config.text.pooling, &ids)];
-            let inputs = [(text.tokens, bytemuck::cast_slice(&rows)), (text.index, &index[..])];
-            let run = text.plan.run_reference(&weights, &inputs, 1);
-            let text = tower(&text.plan, &run, run.acts[text.embedding.0].as_slice())?;
-            Ok(Self { inputs: INPUTS, ids, vision, text })
+            let twins = Twins::run(checkpoint, None, (&pixels, width, height), TEXT)?;
+            let vision = tower(&twins.vision.0.plan, &twins.vision.1, twins.vision.0.embedding)?;
+            let text = tower(&twins.text.0.plan, &twins.text.1, twins.text.0.embedding)?;
+            Ok(Self { inputs: INPUTS, ids: twins.ids, vision, text })
         }
 
         /// Adds them to a folder.
@@ -192,8 +179,8 @@ mod write {
         }
     }
 
-    fn tower(plan: &Plan, run: &HostRun, embedding: &[u32]) -> Result<Tower> {
-        let embedding: Vec<f32> = bytemuck::cast_slice(embedding).to_vec();
+    fn tower(plan: &Plan, run: &HostRun, embedding: ActId) -> Result<Tower> {
+        let embedding: Vec<f32> = bytemuck::cast_slice(&run.acts[embedding.0]).to_vec();
         let taps: Vec<Tap> = plan.taps().map(|name| Tap::new(name, &run.taps[name])).collect();
         match taps.iter().find(|tap| !tap.norm.is_finite()) {
             None => Ok(Tower { embedding, taps }),

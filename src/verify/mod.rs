@@ -5,6 +5,8 @@
 mod case;
 mod cases;
 mod goldens;
+#[cfg(not(target_arch = "wasm32"))]
+mod twins;
 
 use std::collections::HashMap;
 
@@ -13,6 +15,8 @@ use serde::Serialize;
 pub use case::{Case, Judged, Step, compare, poison, words};
 pub use cases::cases;
 pub use goldens::{GOLDENS, Goldens};
+#[cfg(not(target_arch = "wasm32"))]
+pub use twins::Twins;
 
 use crate::{
     error::{Error, Result},

@@ -1,5 +1,6 @@
 //! Broken, missing and foreign checkpoints: one clear error each. Random damage is in `tests/fuzz`.
 
+mod lies;
 mod open_clip;
 mod quantized;
 mod shards;

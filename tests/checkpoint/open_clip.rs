@@ -33,7 +33,7 @@ fn load(checkpoint: &Checkpoint, format: Option<Format>) -> Result<Vec<Matrix>, 
 fn refused(name: &str, change: impl FnOnce(&mut Files)) -> (String, String) {
     let mut files = files(name);
     change(&mut files);
-    let error = checkpoint(files).and_then(|c| load(&c, None)).err().expect("expected this to be refused");
+    let error = checkpoint(files).and_then(|c| load(&c, None)).expect_err("expected this to be refused");
     (error.code().into(), error.to_string())
 }
 

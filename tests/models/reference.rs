@@ -3,14 +3,7 @@
 use std::collections::HashMap;
 
 use libtest_mimic::Failed;
-use ocelli::{
-    Checkpoint,
-    model::InMemory,
-    preprocess::{Sampling, resize},
-    quant::Format,
-    session::{Source, pool_index},
-    text::TextEncoder,
-};
+use ocelli::{Checkpoint, quant::Format, session::Source, verify::Twins};
 use safetensors::SafeTensors;
 
 use crate::{
@@ -60,19 +53,8 @@ pub fn twins(
     picture: &Picture,
     text: &str,
 ) -> Result<HashMap<String, Vec<f32>>, Failed> {
-    let InMemory { model, weights, host } = InMemory::load(checkpoint, format)?;
-    let (vision, text_tower) = (model.vision.expect("both towers"), model.text.expect("both towers"));
     let (width, height) = picture.size();
-    let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
-    let square = resize(&words(picture), width, height, &sampling);
-    let mut taps = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1).taps;
-
-    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(text)?;
-    let rows: Vec<f32> = ids.iter().flat_map(|&id| host[text_tower.table.0].row(id as usize)).collect();
-    let index = [pool_index(checkpoint.config.text.pooling, &ids)];
-    let inputs = [(text_tower.tokens, bytemuck::cast_slice(&rows)), (text_tower.index, &index[..])];
-    taps.extend(text_tower.plan.run_reference(&weights, &inputs, 1).taps);
-    Ok(taps)
+    Ok(Twins::run(checkpoint, format, (&words(picture), width, height), text)?.taps())
 }
 
 pub fn taps(name: &str) -> Outcome {
