@@ -17,10 +17,8 @@ pub use folder::{Answer, FILES, Folder, Head, Want};
 use half::{bf16, f16};
 pub use header::length as header_length;
 use names::{Naming, Source};
-use safetensors::{
-    Dtype,
-    tensor::{Metadata, TensorInfo},
-};
+use header::{Header, Info};
+use safetensors::Dtype;
 
 use crate::{
     config::{Config, VisionPooling},
@@ -134,7 +132,7 @@ impl Tensor {
                 let own = |row: usize| row - here.start + part.source.rows.start;
                 let own = own(rows.start)..own(rows.end);
                 let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
-                let at_row = |row: usize| part.offset + (row * self.row_bytes()) as u64;
+                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes() as u64;
                 let bytes = at_row(read.start)..at_row(read.end);
                 all.push(Slice { file: part.file, bytes, rows, part: at, own });
             }
@@ -154,8 +152,7 @@ impl Tensor {
 
 struct File {
     name: String,
-    header: Metadata,
-    data_start: u64,
+    header: Header,
     bytes: Box<dyn Bytes>,
 }
 
@@ -190,23 +187,22 @@ impl Checkpoint {
     ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
         for (name, bytes) in tensors {
-            let (header, data_start) = header::read(&name, bytes.as_ref())?;
+            let header = header::read(&name, bytes.as_ref())?;
             for other in &files {
-                if let Some(twice) = header.offset_keys().iter().find(|tensor| other.header.info(tensor).is_some()) {
+                if let Some(twice) = header.names().find(|tensor| other.header.info(tensor).is_some()) {
                     return Err(Error::BadCheckpoint(format!(
                         "{name}: expected each tensor in one file, found {twice} in {} as well",
                         other.name
                     )));
                 }
             }
-            files.push(File { name, header, data_start, bytes });
+            files.push(File { name, header, bytes });
         }
-        let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
+        let quantized = files.iter().find_map(|f| f.header.metadata.get("ocelli.format").cloned());
         let naming = if open_clip {
-            let names: Vec<String> = files.iter().flat_map(|file| file.header.offset_keys()).collect();
             // In this format it is timm's towers that have such a head.
             let timm = config.vision.pooling == VisionPooling::AttentionHead;
-            Naming::open_clip(timm, names.iter().map(String::as_str))
+            Naming::open_clip(timm, files.iter().flat_map(|file| file.header.names()))
         } else {
             Naming::Transformers
         };
@@ -244,7 +240,7 @@ impl Checkpoint {
 
     /// Names and lengths of the tensor files, in the order in which [`Slice::file`] counts.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.files.iter().map(|file| (file.name.as_str(), file.data_start + file.header.data_len() as u64))
+        self.files.iter().map(|file| (file.name.as_str(), file.header.size))
     }
 
     /// A range of a tensor file.
@@ -264,7 +260,7 @@ impl Checkpoint {
         &self.files[tensor.parts[0].file].name
     }
 
-    fn info(&self, name: &str) -> Option<(usize, &TensorInfo)> {
+    fn info(&self, name: &str) -> Option<(usize, &Info)> {
         self.files.iter().enumerate().find_map(|(at, file)| Some((at, file.header.info(name)?)))
     }
 
@@ -345,7 +341,7 @@ impl Checkpoint {
             )));
         }
         self.used.borrow_mut().insert(name.clone());
-        let (offset, dtype) = (file.data_start + info.data_offsets.0 as u64, info.dtype);
+        let (offset, dtype) = (file.header.data_start + info.data_offsets.0, info.dtype);
         Ok((Part { source, file: at, offset }, dtype))
     }
 
@@ -400,11 +396,11 @@ impl Checkpoint {
     /// [`Error::BadCheckpoint`] that names one of the surplus tensors.
     pub fn no_surplus(&self) -> Result<()> {
         let used = self.used.borrow();
-        let left: Vec<String> = self
+        let left: Vec<&str> = self
             .files
             .iter()
-            .flat_map(|file| file.header.offset_keys())
-            .filter(|name| !used.contains(name) && !Naming::ignores(name))
+            .flat_map(|file| file.header.names())
+            .filter(|name| !used.contains(*name) && !Naming::ignores(name))
             .collect();
         match left.first() {
             None => Ok(()),
