@@ -189,6 +189,7 @@ tests() {
   stage "package" pkg
   stage "size" size
   stage "package in the browser" node tests/web/package.mjs
+  [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   stage "demo page in the browser" demo --check
 }
@@ -196,6 +197,11 @@ tests() {
 fuzz() {
   export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
   cargo test --quiet --test fuzz -- ${3:+"$3"}
+}
+
+full_size() {
+  cargo build --quiet --release
+  node tests/web/full.mjs
 }
 
 setup() {

@@ -12,7 +12,7 @@ use crate::{
     gpu::Buffer,
     quant::Format,
     scores::{fill, rank},
-    session::{Loading, Source},
+    session::{Loading, Source, TableIn},
 };
 
 /// An error as a JavaScript `Error` with a `code`.
@@ -233,19 +233,21 @@ impl ModelFolder {
 /// A model whose weights are on their way.
 #[wasm_bindgen]
 pub struct ModelLoading {
-    checkpoint: Checkpoint,
-    /// None once it is finished.
+    /// Both are none once it is finished.
+    checkpoint: Option<Checkpoint>,
     loading: Option<Loading>,
 }
 
 #[wasm_bindgen]
 impl ModelLoading {
-    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4.
+    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
+    /// into memory.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
         folder: &mut ModelFolder,
         format: &str,
+        table: bool,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
             let format =
@@ -258,8 +260,9 @@ impl ModelLoading {
             let towers = folder.towers;
             let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
             let gpu = device.gpu.take().expect("the package uses a device once");
-            let loading = Some(Loading::new(gpu, &checkpoint, towers, format)?);
-            Ok(Self { checkpoint, loading })
+            let table = if table { TableIn::Memory } else { TableIn::File };
+            let loading = Some(Loading::new(gpu, &checkpoint, towers, format, table)?);
+            Ok(Self { checkpoint: Some(checkpoint), loading })
         };
         start().map_err(|e: Error| js_error(&e))
     }
@@ -268,14 +271,18 @@ impl ModelLoading {
         self.loading.as_ref().expect("the package finishes last")
     }
 
+    fn checkpoint(&self) -> &Checkpoint {
+        self.checkpoint.as_ref().expect("the package finishes last")
+    }
+
     /// The tensor files by name.
     pub fn files(&self) -> Vec<String> {
-        self.checkpoint.files().map(|(name, _)| name.into()).collect()
+        self.checkpoint().files().map(|(name, _)| name.into()).collect()
     }
 
     /// Their lengths in bytes, by their headers.
     pub fn sizes(&self) -> Vec<f64> {
-        self.checkpoint.files().map(|(_, size)| size as f64).collect()
+        self.checkpoint().files().map(|(_, size)| size as f64).collect()
     }
 
     /// What is needed of them, in the order in which it lies there: file, first byte and the byte after the last, again and
@@ -286,13 +293,15 @@ impl ModelLoading {
 
     /// Takes the bytes of a piece by its place among the pieces, in any order.
     pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        let checkpoint = self.checkpoint.as_ref().expect("the package finishes last");
         let loading = self.loading.as_mut().expect("the package finishes last");
-        loading.put(&self.checkpoint, index, bytes).map_err(|e| js_error(&e))
+        loading.put(checkpoint, index, bytes).map_err(|e| js_error(&e))
     }
 
     /// The model, once every piece was put.
     pub fn finish(&mut self) -> Engine {
-        Engine { session: self.loading.take().expect("the package finishes once").finish() }
+        let checkpoint = self.checkpoint.take().expect("the package finishes once");
+        Engine { session: self.loading.take().expect("the package finishes once").finish(), checkpoint }
     }
 }
 
@@ -300,6 +309,7 @@ impl ModelLoading {
 #[wasm_bindgen]
 pub struct Engine {
     session: Session,
+    checkpoint: Checkpoint,
 }
 
 #[wasm_bindgen]
@@ -341,6 +351,33 @@ impl Engine {
     #[wasm_bindgen(js_name = embedTexts)]
     pub async fn embed_texts(&self, texts: Vec<String>) -> std::result::Result<Float32Array, JsValue> {
         flat(self.session.embed_texts(&texts).await)
+    }
+
+    /// The rows of the token table that these texts need and that are not here: row, file, first byte and the byte after the
+    /// last, again and again; of a quantised row the scales are on their own.
+    #[wasm_bindgen(js_name = missingRows)]
+    pub fn missing_rows(&self, texts: Vec<String>) -> std::result::Result<Vec<f64>, JsValue> {
+        let rows = || {
+            let mut all = Vec::new();
+            for id in self.session.missing_rows(&texts)? {
+                for (file, range) in self.session.row_places(id)? {
+                    all.extend([f64::from(id), file as f64, range.start as f64, range.end as f64]);
+                }
+            }
+            Ok(all)
+        };
+        rows().map_err(|e: Error| js_error(&e))
+    }
+
+    /// Takes a row: all its bytes.
+    #[wasm_bindgen(js_name = putRow)]
+    pub fn put_row(&self, row: u32, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        self.session.put_row(&self.checkpoint, row, bytes).map_err(|e| js_error(&e))
+    }
+
+    /// The tensor files by name.
+    pub fn files(&self) -> Vec<String> {
+        self.checkpoint.files().map(|(name, _)| name.into()).collect()
     }
 
     /// Labels put into a template.

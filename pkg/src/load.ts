@@ -1,6 +1,7 @@
 import { aborted, OcelliError } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
 import { Missing, RemoteFolder, type TensorFile } from "./remote.js";
+import { sideBySide } from "./side-by-side.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { ModelFolder, ModelLoading, type Device, type Engine } from "../wasm/ocelli.js";
 
@@ -10,6 +11,7 @@ const SIDE_BY_SIDE = 4;
 interface Options {
   towers: Towers;
   format: Format;
+  tokenTable: "memory" | "server";
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
 }
@@ -25,7 +27,7 @@ interface Loaded {
  * GPU slice by slice as they arrive. What is not needed is not fetched.
  */
 export async function load(url: URL, requested: Promise<Device>, options: Options): Promise<Loaded> {
-  const { signal, towers } = options;
+  const { signal, towers, tokenTable } = options;
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
@@ -39,13 +41,14 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
   let loading: ModelLoading | undefined;
   try {
     const known = (folder = new ModelFolder(url.href, towers));
-    const files = await describe(remote, known, towers);
+    // A single file that is needed from end to end comes as one stream; of others the header is fetched by itself.
+    const files = await describe(remote, known, towers === "both" && tokenTable === "memory");
     const device = await requested;
     const handle = device.handle as GpuDevice;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, known, options.format)));
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, known, options.format, tokenTable === "memory")));
     const runs = runsOf(started, files.tensors);
     total = runs.reduce((sum, run) => sum + run.bytes, files.bytes);
-    await withoutGpuErrors(handle, () => sideBySide(runs, (run) => put(run, started, stop.signal)));
+    await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     options.onProgress?.({ loaded: remote.loaded, total: remote.loaded });
     stop.signal.throwIfAborted();
     return { engine: started.finish(), handle, downloadBytes: remote.loaded };
@@ -65,14 +68,13 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
 }
 
 /** Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. */
-async function describe(remote: RemoteFolder, known: ModelFolder, towers: Towers): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
+async function describe(remote: RemoteFolder, known: ModelFolder, all: boolean): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
   const tensors = new Map<string, TensorFile>();
   let bytes = 0;
   for (;;) {
     const wanted = known.wanted() as { name: string; tensors: boolean }[];
     if (wanted.length === 0) return { tensors, bytes };
-    // A single file that is needed from end to end comes as one stream; of others the header is fetched by itself.
-    const stream = towers === "both" && wanted.filter((want) => want.tensors).length === 1;
+    const stream = all && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await remote.whole(name);
       bytes += file.byteLength;
@@ -150,15 +152,6 @@ async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: A
       `${file.name}: expected ${size} bytes, found ${found}: the file is broken or incomplete, fetch it again`,
     );
   }
-}
-
-async function sideBySide<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
-  await Promise.all(
-    Array.from({ length: SIDE_BY_SIDE }, async () => {
-      for (const item of queue) await work(item);
-    }),
-  );
 }
 
 /** Lets the page go on: what has arrived already would otherwise be put without a pause. */

@@ -1,6 +1,7 @@
 import { aborted, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { open } from "./image.js";
+import { fetchRows } from "./rows.js";
 import { load } from "./load.js";
 import { Missing, RemoteFolder } from "./remote.js";
 import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
@@ -69,14 +70,17 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", towers = "both", wasmUrl, powerPreference = "", signal } = options;
+    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
+      if (tokenTable !== "memory" && tokenTable !== "server") {
+        throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
+      }
       await requireWebGpu();
       const base = new URL(folder, baseUrl());
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
-      const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, onProgress, signal });
+      const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, tokenTable, onProgress, signal });
       return new Ocelli(engine, handle, base, downloadBytes);
     } catch (error) {
       throw wrap(error);
@@ -112,7 +116,7 @@ export class Ocelli {
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   async embedText(text: string): Promise<Float32Array> {
     requireString(text);
-    return this.#run((engine) => engine.embedTexts([text]));
+    return this.#run((engine) => embedTexts(engine, [text], this.#folder));
   }
 
   /** The token ids that the text tower is fed, padding included. */
@@ -163,7 +167,7 @@ export class Ocelli {
     const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
     const fresh = new Map<string, Float32Array>();
     if (missing.length > 0) {
-      const embeddings = await engine.embedTexts(missing);
+      const embeddings = await embedTexts(engine, missing, this.#folder);
       missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
     }
     const all = new Float32Array(prompts.length * dim);
@@ -204,6 +208,12 @@ export class Ocelli {
     if (trouble.code === "gpu") this.#trouble = undefined;
     return trouble;
   }
+}
+
+/** Fetches the rows of the token table that are not here, and embeds. */
+async function embedTexts(engine: Engine, texts: string[], folder: URL): Promise<Float32Array> {
+  await fetchRows(engine, texts, folder);
+  return engine.embedTexts(texts);
 }
 
 function requireString(text: unknown): void {

@@ -25,6 +25,19 @@ export class RemoteFolder {
     return stream.rest(length);
   }
 
+  /** Some bytes of a file, which the server must be able to send alone. */
+  async part(name: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { stream, whole } = await this.#open(name, [start, end]);
+    const bytes = whole ? undefined : await stream.read(end - start);
+    stream.cancel();
+    if (bytes?.byteLength === end - start) return bytes;
+    throw new OcelliError(
+      "not-found",
+      `${new URL(name, this.folder)}: expected bytes ${start} to ${end}, found ${bytes ? `${bytes.byteLength} bytes` : "the whole file"}: ` +
+        `this server knows no Range requests, load the model with tokenTable "memory".`,
+    );
+  }
+
   /** A tensor file, from which pieces are read front to back. */
   tensors(name: string): TensorFile {
     return new TensorFile(name, (range) => this.#open(name, range));

@@ -30,6 +30,11 @@ export interface LoadOptions {
   format?: Format;
   /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
   towers?: Towers;
+  /**
+   * Where the token table stays. `"memory"` (default): all of it comes with the model. `"server"`: only the rows that a text
+   * needs are fetched, when it needs them, by Range requests, which the server must know. SigLIP 2's table is half of the model.
+   */
+  tokenTable?: "memory" | "server";
   /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
   wasmUrl?: string | URL;
   /** Which GPU to ask for where there are two. */

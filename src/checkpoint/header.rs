@@ -89,8 +89,7 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     let data_start = length(name, &start, bytes.size())?;
     let mut header = vec![0; data_start as usize - 8];
     bytes.read(8, &mut header).map_err(|e| broken(&e))?;
-    let Entries { metadata, tensors } =
-        serde_json::from_slice(&header).map_err(|e| broken(&format!("header: {e}")))?;
+    let Entries { metadata, tensors } = serde_json::from_slice(&header).map_err(|e| broken(&format!("header: {e}")))?;
     let mut in_order: Vec<(&String, &Info)> = tensors.iter().collect();
     in_order.sort_by_key(|(_, info)| info.data_offsets);
     let mut end = 0;
@@ -101,7 +100,10 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
             return Err(broken(&why));
         }
         let expected = bytes_of(info).ok_or_else(|| {
-            broken(&format!("header: {tensor}: expected a shape of whole bytes, found {:?} of {:?}", info.shape, info.dtype))
+            broken(&format!(
+                "header: {tensor}: expected a shape of whole bytes, found {:?} of {:?}",
+                info.shape, info.dtype
+            ))
         })?;
         if to - from != expected {
             return Err(broken(&format!(

@@ -16,8 +16,8 @@ use folder::OPEN_CLIP_CONFIG;
 pub use folder::{Answer, FILES, Folder, Head, Want};
 use half::{bf16, f16};
 pub use header::length as header_length;
-use names::{Naming, Source};
 use header::{Header, Info};
+use names::{Naming, Source};
 use safetensors::Dtype;
 
 use crate::{

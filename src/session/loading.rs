@@ -1,8 +1,11 @@
 //! A session on its way: everything is there but the weights, which come in pieces, from a disk or from a network.
 
-use std::{collections::HashMap, ops::Range};
+use std::{cell::RefCell, collections::HashMap, ops::Range};
 
-use super::{BATCH, Session, TextTower, Tower, VisionTower};
+use super::{
+    BATCH, Session, TextTower, Tower, VisionTower,
+    table::{Rows, Table, TableIn},
+};
 use crate::{
     checkpoint::Checkpoint,
     config::{Config, Towers},
@@ -26,6 +29,8 @@ pub struct Loading {
     text: Option<GpuPlan>,
     pieces: Vec<(Place, Piece)>,
     host: HostStore,
+    /// The token table, if it stays in its file.
+    table: Option<Weight>,
     weights: GpuWeights,
     /// Last, so that buffers go first.
     gpu: Gpu,
@@ -43,7 +48,13 @@ impl Loading {
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
-    pub fn new(gpu: Gpu, checkpoint: &Checkpoint, towers: Towers, format: Option<Format>) -> Result<Self> {
+    pub fn new(
+        gpu: Gpu,
+        checkpoint: &Checkpoint,
+        towers: Towers,
+        format: Option<Format>,
+        table: TableIn,
+    ) -> Result<Self> {
         let config = checkpoint.config.clone();
         let entries = model::entries(checkpoint)?;
         let encoder = towers.text().then(|| TextEncoder::new(&checkpoint.tokenizer, &config)).transpose()?;
@@ -64,6 +75,12 @@ impl Loading {
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
 
         let on_gpu = pieces(&loader.weights).into_iter().map(|piece| (Place::Gpu, piece));
+        // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
+        let mut left_out = None;
+        if let (TableIn::File, Some(tower)) = (table, &model.text) {
+            let empty = Weight::empty();
+            left_out = Some(std::mem::replace(&mut loader.host[tower.table.0], empty));
+        }
         let on_host = pieces(&loader.host).into_iter().map(|piece| (Place::Host, piece));
         let mut pieces: Vec<(Place, Piece)> = on_gpu.chain(on_host).collect();
         pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
@@ -77,6 +94,7 @@ impl Loading {
             vision,
             text,
             pieces,
+            table: left_out,
             weights,
             gpu,
         })
@@ -116,7 +134,10 @@ impl Loading {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,
             index: tower.index,
-            table: self.host.weights.swap_remove(tower.table.0),
+            table: match self.table {
+                Some(weight) => Table::File(Rows { weight, here: RefCell::default() }),
+                None => Table::Memory(self.host.weights.swap_remove(tower.table.0)),
+            },
             encoder,
         });
         Session {
@@ -127,7 +148,7 @@ impl Loading {
             parameters: self.parameters,
             vision,
             text,
-            resizer: std::cell::RefCell::new(None),
+            resizer: RefCell::new(None),
             weights: self.weights,
             gpu: self.gpu,
         }

@@ -2,11 +2,14 @@
 
 mod loading;
 mod pixels;
+mod table;
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 pub use loading::Loading;
 pub use pixels::{Pixels, Source};
+use table::Table;
+pub use table::TableIn;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -16,7 +19,7 @@ use crate::{
     kernels::{ActId, Rule, Similarity},
     plan::{GpuPlan, GpuWeights, Plan},
     preprocess::Sampling,
-    quant::{Format, Matrix},
+    quant::Format,
     scores::Score,
     text::TextEncoder,
 };
@@ -59,7 +62,7 @@ struct TextTower {
     tower: Tower,
     tokens: ActId,
     index: ActId,
-    table: Matrix,
+    table: Table,
     encoder: TextEncoder,
 }
 
@@ -76,7 +79,7 @@ impl Session {
         format: Option<Format>,
         progress: Option<&dyn Fn(u64)>,
     ) -> Result<Self> {
-        let mut loading = Loading::new(gpu, checkpoint, towers, format)?;
+        let mut loading = Loading::new(gpu, checkpoint, towers, format, TableIn::Memory)?;
         let pieces: Vec<_> = loading.pieces().collect();
         for (index, (file, range)) in pieces.into_iter().enumerate() {
             let bytes = checkpoint.read(file, range)?;
@@ -105,7 +108,7 @@ impl Session {
     /// Bytes of the token table, which stays on the CPU.
     #[must_use]
     pub fn table_bytes(&self) -> usize {
-        self.text.as_ref().map_or(0, |text| text.table.packed.values.len() + text.table.packed.scales.len())
+        self.text.as_ref().map_or(0, |text| text.table.bytes())
     }
 
     /// Dispatches for a picture, resize and the tower; 0 without that tower.
@@ -142,6 +145,38 @@ impl Session {
     /// As [`TextEncoder::encode`], or [`Error::BadInput`] without the text tower.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
         self.text()?.encoder.encode(text)
+    }
+
+    /// The rows of the token table that these texts need and that were not handed over yet; none if the table is in memory.
+    ///
+    /// # Errors
+    /// As [`Session::tokenize`].
+    pub fn missing_rows<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<u32>> {
+        let text = self.text()?;
+        let ids = texts.iter().map(|t| text.encoder.encode(t.as_ref())).collect::<Result<Vec<_>>>()?;
+        Ok(text.table.missing(ids.concat()))
+    }
+
+    /// Where a row of the token table is: the file's place in [`Checkpoint::files`], and bytes of it.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] without the text tower.
+    pub fn row_places(&self, id: u32) -> Result<Vec<(usize, Range<u64>)>> {
+        match &self.text()?.table {
+            Table::Memory(_) => Ok(Vec::new()),
+            Table::File(rows) => Ok(rows.places(id)),
+        }
+    }
+
+    /// Takes a row of the token table: the bytes of [`Session::row_places`], one after the other.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if they are too few, or a number is not finite.
+    pub fn put_row(&self, checkpoint: &Checkpoint, id: u32, bytes: &[u8]) -> Result<()> {
+        match &self.text()?.table {
+            Table::Memory(_) => Ok(()),
+            Table::File(rows) => rows.put(checkpoint, id, bytes),
+        }
     }
 
     /// The 8-bit square that the picture tower sees, RGBA in words.
@@ -256,7 +291,7 @@ impl Session {
     fn put_text(&self, text: &str, item: u32) -> Result<()> {
         let TextTower { tower, tokens, index, table, encoder } = self.text()?;
         let ids = encoder.encode(text)?;
-        let rows: Vec<f32> = ids.iter().flat_map(|&id| table.row(id as usize)).collect();
+        let rows = table.rows(&ids)?;
         tower.plan.write(&self.gpu, *tokens, item, bytemuck::cast_slice(&rows));
         let place = pool_index(self.config.text.pooling, &ids);
         tower.plan.write(&self.gpu, *index, item, &place.to_le_bytes());

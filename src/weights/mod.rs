@@ -37,6 +37,14 @@ pub struct Weight {
     parts: Vec<Part>,
 }
 
+impl Weight {
+    /// Nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { label: String::new(), format: Format::F32, rows: 0, cols: 0, parts: Vec::new() }
+    }
+}
+
 /// Rows of one tensor, and where they start in the weight: in rows of a matrix, in floats of a vector.
 #[derive(Debug, Clone)]
 struct Part {

@@ -1,6 +1,6 @@
 //! What was asked for, cut into slices of the tensor files; and a slice's way into a store.
 
-use std::{ops::Range, rc::Rc};
+use std::rc::Rc;
 
 use super::{Part, Plane, Store, Weight};
 use crate::{
@@ -48,7 +48,7 @@ pub fn pieces(weights: &[Weight]) -> Vec<Piece> {
     let mut all = Vec::new();
     for (index, weight) in weights.iter().enumerate() {
         for part in &weight.parts {
-            cut(index, weight, part, part.rows.clone(), &mut all);
+            cut(index, weight, part, &mut all);
         }
     }
     all.sort_by_key(|piece| (piece.slice.file, piece.slice.bytes.start));
@@ -56,26 +56,25 @@ pub fn pieces(weights: &[Weight]) -> Vec<Piece> {
 }
 
 impl Weight {
-    /// The pieces of one row, as if the weight had no other: for a table of which few rows are needed.
+    /// One row of it, as a weight of its own: for a table of which few rows are needed.
     ///
     /// # Panics
-    /// If the weight is a vector or has no such row.
+    /// If the weight has no such row.
     #[must_use]
-    pub fn row_pieces(&self, row: usize) -> Vec<Piece> {
+    pub fn single_row(&self, row: usize) -> Self {
         let holds = |part: &&Part| (part.at..part.at + part.rows.len()).contains(&row);
         let part = self.parts.iter().find(holds).expect("a row of this weight");
         let source = part.rows.start + row - part.at;
-        let mut all = Vec::new();
-        cut(0, self, &Part { at: 0, rows: source..source + 1, ..part.clone() }, source..source + 1, &mut all);
-        all
+        let parts = vec![Part { at: 0, rows: source..source + 1, ..part.clone() }];
+        Self { rows: 1, parts, ..self.clone() }
     }
 }
 
-fn cut(index: usize, weight: &Weight, part: &Part, rows: Range<usize>, into: &mut Vec<Piece>) {
+fn cut(index: usize, weight: &Weight, part: &Part, into: &mut Vec<Piece>) {
     let vector = weight.rows == 1 && weight.format == Format::F32;
     let mut push = |tensor: &Tensor, content| {
         let tensor = Rc::new(tensor.clone());
-        for slice in tensor.slices(rows.clone(), SLICE_BYTES / (tensor.cols * 4).max(1)) {
+        for slice in tensor.slices(part.rows.clone(), SLICE_BYTES / (tensor.cols * 4).max(1)) {
             let ahead = (slice.rows.start - part.rows.start) * if vector { tensor.cols } else { 1 };
             into.push(Piece {
                 slice,

@@ -41,6 +41,44 @@ export async function towers({ page, server, report, fixtures }) {
   }
 }
 
+/** The token table stays on the server: the same numbers, and only rows that texts need are fetched. */
+export async function table({ browser, page, server, report, fixtures, site, native }) {
+  const group = report.group("the token table on the server");
+  native.quantize(fixtures.model("siglip2"), site.path("table-q4"), "q4");
+  const texts = [TEXT, "two dogs on a sofa", TEXT];
+  for (const folder of ["/fixtures/clip/", "/fixtures/siglip2/", "/fixtures/open-clip/", site.url("table-q4/")]) {
+    const fresh = await browser.newPage();
+    await fresh.goto(server.page);
+    const ask = (options) =>
+      fresh.evaluate(
+        async ([folder, options, texts]) => {
+          await web.load("table", folder, options);
+          const all = [];
+          for (const text of texts) all.push(await web.embedText("table", text));
+          return all;
+        },
+        [folder, options, texts],
+      );
+    const expected = await ask({ towers: "text" });
+    server.sent.length = 0;
+    const found = await ask({ towers: "text", tokenTable: "server" });
+    group.same(`${folder}: embeddings`, JSON.stringify(found), JSON.stringify(expected));
+    group.rejects(`${folder}: another text`, JSON.stringify(found[1]), JSON.stringify(found[0]));
+    const requests = server.sent.filter(({ path }) => path.endsWith(".safetensors"));
+    const ranges = requests.map(({ range }) => range);
+    group.same(`${folder}: every row once`, String(new Set(ranges).size), String(ranges.length));
+    const whole = requests.filter(({ range }) => !range).length;
+    group.same(`${folder}: whole files`, String(whole), "0");
+    await fresh.close();
+  }
+  const refused = await page.evaluate(
+    (text) => web.load("table", "/norange/fixtures/clip/", { tokenTable: "server" }).then(() => web.attempt(() => web.embedText("table", text))),
+    TEXT,
+  );
+  group.same("a server without ranges", refused.code, "not-found");
+  group.holds("says what to do", refused.message?.includes('"memory"'), refused.message);
+}
+
 /** How many bytes of a tower's tensors were asked for. */
 function overlap(folder, ranges, tower) {
   const file = readFileSync(join(folder, "model.safetensors"));
