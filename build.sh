@@ -14,6 +14,7 @@ usage() {
   demo           build everything and serve the page; --check opens it in a browser and checks its answers
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
+                 fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails at 0.9 MB
@@ -195,6 +196,15 @@ tests() {
 }
 
 fuzz() {
+  if [ "${1:-}" = --coverage ]; then
+    export OCELLI_FUZZ_FILE=${2:?the name of a file, such as tokenizer.json}
+    local corpus="target/fuzz/corpus/$OCELLI_FUZZ_FILE"
+    mkdir -p "$corpus"
+    PATH="$TOOLS/bin:$PATH"
+    command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --root "$TOOLS" --target-dir "$TOOLS/build"
+    cargo +nightly fuzz run parsers "$corpus" -- -max_total_time="${3:-600}" -rss_limit_mb=4096 -max_len=65536
+    return
+  fi
   export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
   cargo test --quiet --test fuzz -- ${3:+"$3"}
 }

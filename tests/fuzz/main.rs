@@ -20,18 +20,16 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mutate::damage;
-use ocelli::{
-    Error,
-    checkpoint::{FILES, INDEX},
-    random::Random,
-    verify::GOLDENS,
-};
+use ocelli::{Error, random::Random};
 use parsers::{Parser, Part};
 use peak_alloc::PeakAlloc;
 
 /// Counts what is allocated, by all threads: so one parser runs at a time.
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Where the fixtures are.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The stack that a browser gives to wasm; ours must do with it.
 const STACK: usize = 1 << 20;
@@ -137,17 +135,12 @@ impl Tally {
         }
         match result {
             Ok(Ok(())) => self.accepted += 1,
-            Ok(Err(error)) if names_a_file(&error) => {}
+            Ok(Err(error)) if parsers::names_a_file(&error) => {}
             Ok(Err(error)) => return Err(format!("expected an error that names a file, found {error}")),
             Err(_) => return Err(format!("a panic: {}", LAST.take().unwrap_or_default())),
         }
         Ok(())
     }
-}
-
-fn names_a_file(error: &Error) -> bool {
-    let text = error.to_string();
-    FILES.iter().chain([&INDEX, &GOLDENS]).any(|name| text.starts_with(name))
 }
 
 fn input(random: &mut Random, parser: &Parser) -> Vec<u8> {

@@ -13,7 +13,7 @@ use ocelli::{
     verify::{GOLDENS, Goldens},
 };
 
-use crate::seeds;
+use crate::{ROOT, seeds};
 
 /// What bytes become. What is returned must be an error of ours, and name a file.
 type Run = Box<dyn Fn(&[u8]) -> Result<(), Error> + Send + Sync>;
@@ -44,8 +44,14 @@ pub fn all() -> Vec<Parser> {
     vec![config(), preprocessor(), tokenizer_config(), tokenizer(), safetensors(), index(), goldens()]
 }
 
+/// Whether an error says in which file something is wrong.
+pub fn names_a_file(error: &Error) -> bool {
+    let text = error.to_string();
+    FILES.iter().chain([&INDEX, &GOLDENS]).any(|name| text.starts_with(name))
+}
+
 fn fixture(model: &str, file: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(model).join(file)).expect("a fixture")
+    fs::read(Path::new(ROOT).join("tests/fixtures").join(model).join(file)).expect("a fixture")
 }
 
 const MODELS: [&str; 4] = ["clip", "clip-eos", "siglip", "siglip2"];
@@ -135,7 +141,7 @@ fn tokenizer() -> Parser {
 }
 
 fn quantized(model: &str, format: Format, file: &str) -> Vec<u8> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(model);
+    let from = Path::new(ROOT).join("tests/fixtures").join(model);
     let to = tempfile::tempdir().expect("a folder");
     ocelli::quantize::quantize(&from, to.path(), format, file == GOLDENS, &|_, _| ()).expect("a sound fixture");
     fs::read(to.path().join(file)).expect("written")
