@@ -3,20 +3,29 @@
 //! The same files under the same names, whichever format the source has; matrices become F16, or with `NAME.scales` beside them I8, or U8 of shape
 //! `[rows, ⌈cols / 2⌉]` with two weights a byte; the rest is F32. The safetensors metadata says `ocelli.format`.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{borrow::Cow, collections::HashMap, fs, io::Read, path::Path};
 
 use safetensors::{Dtype, View};
 
 use crate::{
-    checkpoint::{Checkpoint, FILES, names::Naming},
+    checkpoint::{
+        Checkpoint, FILES, INDEX,
+        manifest::{self, Hash, KEY, MANIFEST, Manifest},
+        names::Naming,
+        write::{Out, write},
+    },
+    config::Towers,
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
-    verify::Goldens,
+    verify::{GOLDENS, Goldens},
 };
 
+/// Most bytes of tensors in one file: a cache keeps it whole, and a broken download loses no more.
+const SHARD_BYTES: usize = 64 << 20;
+
 /// A tensor to be written: read and converted only when its turn comes, so that one is in memory at a time.
-struct Out<'a> {
+struct Converted<'a> {
     checkpoint: &'a Checkpoint,
     name: String,
     source_shape: Vec<usize>,
@@ -36,7 +45,7 @@ enum Kind {
     Scales(Format),
 }
 
-impl Out<'_> {
+impl Converted<'_> {
     fn bytes(&self) -> Result<Vec<u8>> {
         let tensor = self.checkpoint.tensor(&self.name, &self.source_shape)?;
         let mut bytes = Vec::new();
@@ -60,7 +69,7 @@ impl Out<'_> {
     }
 }
 
-impl View for &Out<'_> {
+impl View for Converted<'_> {
     fn dtype(&self) -> Dtype {
         match self.kind {
             Kind::F32 => Dtype::F32,
@@ -86,7 +95,7 @@ impl View for &Out<'_> {
 pub struct Sizes {
     /// What was read: `model.safetensors`, or all its shards.
     pub before: u64,
-    /// `model.safetensors` that was written.
+    /// All tensor files that were written.
     pub after: u64,
 }
 
@@ -123,8 +132,8 @@ pub fn quantize(
     };
     let mut outs = Vec::new();
     for entry in model::entries(&checkpoint)? {
-        let out = |name: &str, shape: Vec<usize>, kind| {
-            let view = Out {
+        let mut out = |name: &str, shape: Vec<usize>, kind| {
+            let view = Converted {
                 checkpoint: &checkpoint,
                 name: entry.name.clone(),
                 source_shape: entry.shape.clone(),
@@ -132,61 +141,123 @@ pub fn quantize(
                 kind,
                 report: &report,
             };
-            (name.to_string(), view)
+            outs.push(Out { name: name.into(), tower: tower(name), view });
         };
         match (entry.matrix, format.of_matrix(&entry.name)) {
-            (false, _) | (true, Format::F32) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F32)),
-            (true, Format::F16) => outs.push(out(&entry.name, entry.shape.clone(), Kind::F16)),
+            (false, _) | (true, Format::F32) => out(&entry.name, entry.shape.clone(), Kind::F32),
+            (true, Format::F16) => out(&entry.name, entry.shape.clone(), Kind::F16),
             (true, format @ (Format::Q8 | Format::Q4)) => {
                 let (rows, cols) = (entry.shape[0], entry.shape[1..].iter().product());
                 // Half bytes have no shape but this one; a patch embedding's four dimensions are otherwise kept.
                 let packed = vec![rows, format.file_row_bytes(cols)];
                 let shape = if format == Format::Q4 { packed } else { entry.shape.clone() };
-                outs.push(out(&entry.name, shape, Kind::Values(format)));
-                outs.push(out(
-                    &format!("{}.scales", entry.name),
-                    vec![rows, format.scales(cols)],
-                    Kind::Scales(format),
-                ));
+                out(&entry.name, shape, Kind::Values(format));
+                out(&format!("{}.scales", entry.name), vec![rows, format.scales(cols)], Kind::Scales(format));
             }
         }
     }
-    // Twice over the data: first to find what is wrong with it, then to write. Nothing half-written is left behind.
-    total.set(2 * outs.iter().map(|(_, out)| View::data_len(&out)).sum::<usize>());
-    for (_, out) in &outs {
-        out.bytes()?;
+    // Twice over the data: first to find what is wrong with it, then to write.
+    total.set(2 * outs.iter().map(|out| out.view.data_len()).sum::<usize>());
+    for out in &outs {
+        out.view.bytes()?;
+    }
+    clear(to)?;
+    let mut files: Vec<(String, Towers)> = Vec::new();
+    for (name, bytes) in FILES.iter().zip(json_files(&checkpoint, from)?) {
+        fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
+        files.push((name.to_string(), Towers::Both));
     }
     // One key only: the crate writes several in random order, and the same source must give the same bytes.
     let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
-    for (name, bytes) in FILES.iter().zip(json_files(&checkpoint, from)?) {
-        fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
-    }
-    let weights = to.join(FILES[4]);
-    let partial = to.join("model.safetensors.partial");
-    let views = outs.iter().map(|(name, out)| (name.as_str(), out));
-    safetensors::serialize_to_file(views, Some(metadata), &partial)
-        .map_err(|e| Error::BadInput(format!("{}: {e}", partial.display())))?;
-    // The crate writes through a private temporary file; users expect what any new file gets.
-    let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, e))?.permissions();
-    fs::set_permissions(&partial, ordinary).map_err(|e| failed(&partial, e))?;
-    fs::rename(&partial, &weights).map_err(|e| failed(&weights, e))?;
+    let tensors = write(to, outs, SHARD_BYTES, Some(&metadata))?;
+    let size = |name: &str| fs::metadata(to.join(name)).map(|m| m.len()).map_err(|e| failed(&to.join(name), e));
+    let after = tensors.iter().map(|(name, _)| size(name)).sum::<Result<u64>>()?;
+    files.extend(tensors);
+    files.push((INDEX.into(), Towers::Both));
+    write_manifest(to, format, &files)?;
     if goldens {
         Goldens::write(to)?;
+        files.push((GOLDENS.into(), Towers::Both));
+        write_manifest(to, format, &files)?;
     }
-    let after = fs::metadata(&weights).map_err(|e| failed(&weights, e))?.len();
     Ok(Sizes { before: checkpoint.size(), after })
+}
+
+/// The tower that needs a tensor.
+fn tower(name: &str) -> Towers {
+    match name {
+        _ if name.starts_with("text_") => Towers::Text,
+        _ if name.starts_with("vision_") || name.starts_with("visual_") => Towers::Vision,
+        _ => Towers::Both,
+    }
+}
+
+/// Makes room for a folder: what an earlier run has written goes. Other people's tensor files are not touched, but would be
+/// taken for these.
+fn clear(to: &Path) -> Result<()> {
+    let failed = |what: &Path, e: std::io::Error| Error::BadInput(format!("{}: {e}", what.display()));
+    if let Ok(bytes) = fs::read(to.join(MANIFEST)) {
+        let old = Manifest::parse(&bytes)?;
+        for name in old.files.keys().map(String::as_str).chain([MANIFEST]) {
+            match fs::remove_file(to.join(name)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(&to.join(name), e)),
+                _ => {}
+            }
+        }
+    }
+    for entry in fs::read_dir(to).map_err(|e| failed(to, e))? {
+        let path = entry.map_err(|e| failed(to, e))?.path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            return Err(Error::BadInput(format!(
+                "{}: expected a folder without tensor files of another model, found this one: name another folder, or remove it",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Last, so that a folder with a manifest is complete.
+fn write_manifest(to: &Path, format: Format, files: &[(String, Towers)]) -> Result<()> {
+    let mut manifest = Manifest::new(format.name());
+    for (name, tower) in files {
+        let path = to.join(name);
+        let failed = |e: std::io::Error| Error::BadInput(format!("{}: {e}", path.display()));
+        let mut hash = Hash::default();
+        let mut file = fs::File::open(&path).map_err(failed)?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                n => hash.update(&buffer[..n]),
+            }
+        }
+        let file = manifest::File { size: hash.length, sha256: hash.hex(), tower: *tower };
+        manifest.files.insert(name.clone(), file);
+    }
+    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data");
+    let path = to.join(MANIFEST);
+    fs::write(&path, json + "\n").map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
 }
 
 /// The first four of [`FILES`]: the source's own, or written anew where the source has another format.
 fn json_files(checkpoint: &Checkpoint, from: &Path) -> Result<[Vec<u8>; 4]> {
     if checkpoint.naming != Naming::Transformers {
         let [config, preprocessor, tokenizer_config] = checkpoint.config.to_files().map(String::into_bytes);
-        return Ok([config, preprocessor, tokenizer_config, checkpoint.tokenizer.clone()]);
+        return Ok([with_manifest(&config)?, preprocessor, tokenizer_config, checkpoint.tokenizer.clone()]);
     }
     let [a, b, c, d, _] = FILES;
     // Not `fs::copy`, which would pass a read-only source's permissions on.
     let read = |name: &str| {
         fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
     };
-    Ok([read(a)?, read(b)?, read(c)?, read(d)?])
+    Ok([with_manifest(&read(a)?)?, read(b)?, read(c)?, read(d)?])
+}
+
+/// config.json that says that there is a manifest.
+fn with_manifest(config: &[u8]) -> Result<Vec<u8>> {
+    let mut config: serde_json::Value = serde_json::from_slice(config)
+        .map_err(|e| Error::BadCheckpoint(format!("{}: not the JSON that was expected: {e}", FILES[0])))?;
+    config[KEY] = MANIFEST.into();
+    Ok(format!("{config:#}\n").into_bytes())
 }

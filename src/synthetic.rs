@@ -1,15 +1,18 @@
 //! Model folders of any shape, filled with random numbers: for tests of sizes that nobody can download, and for benchmarks.
 //! They load like published ones and know nothing.
 
-use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
 use half::f16;
 use safetensors::{Dtype, View};
 use serde_json::{Value, json};
 
 use crate::{
-    checkpoint::{Checkpoint, FILES, INDEX},
-    config::{Config, Family},
+    checkpoint::{
+        Checkpoint, FILES,
+        write::{Out, write},
+    },
+    config::{Config, Family, Towers},
     error::{Error, Result},
     model,
     random::Random,
@@ -57,34 +60,16 @@ impl Recipe<'_> {
         let preprocessor = self.preprocessor()?;
         let config = Config::parse(self.config, &preprocessor, &tokenizer_config)?;
         TextEncoder::new(&tokenizer, &config)?.encode("a photo of a cat")?;
-        let tensors: Vec<Tensor> = model::entries(&Checkpoint::blank(config))?
+        let tensors: Vec<Out<Tensor>> = model::entries(&Checkpoint::blank(config))?
             .into_iter()
-            .map(|entry| Tensor { recipe: self, entry })
+            .map(|entry| Out { name: entry.name.clone(), tower: Towers::Both, view: Tensor { recipe: self, entry } })
             .collect();
 
         fs::create_dir_all(to).map_err(|e| failed(to, &e))?;
         for (name, bytes) in FILES.iter().zip([self.config, &preprocessor, &tokenizer_config, &tokenizer]) {
             fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), &e))?;
         }
-        let shards = shards(&tensors);
-        let name = |at: usize| match shards.len() {
-            1 => FILES[4].to_string(),
-            n => format!("model-{:05}-of-{n:05}.safetensors", at + 1),
-        };
-        let mut index = BTreeMap::new();
-        for (at, shard) in shards.iter().enumerate() {
-            let path = to.join(name(at));
-            let views = shard.iter().map(|tensor| (tensor.entry.name.as_str(), *tensor));
-            safetensors::serialize_to_file(views, None, &path).map_err(|e| failed(&path, &e))?;
-            // The crate writes through a private temporary file; users expect what any new file gets.
-            let ordinary = fs::metadata(to.join(FILES[0])).map_err(|e| failed(to, &e))?.permissions();
-            fs::set_permissions(&path, ordinary).map_err(|e| failed(&path, &e))?;
-            index.extend(shard.iter().map(|tensor| (tensor.entry.name.clone(), name(at))));
-        }
-        if shards.len() > 1 {
-            let index = json!({ "metadata": {}, "weight_map": index }).to_string();
-            fs::write(to.join(INDEX), index).map_err(|e| failed(&to.join(INDEX), &e))?;
-        }
+        write(to, tensors, SHARD_BYTES, None)?;
         Ok(())
     }
 
@@ -131,7 +116,7 @@ struct Tensor<'a> {
     entry: Entry,
 }
 
-impl View for &Tensor<'_> {
+impl View for Tensor<'_> {
     fn dtype(&self) -> Dtype {
         match self.recipe.number {
             Number::F32 => Dtype::F32,
@@ -151,18 +136,4 @@ impl View for &Tensor<'_> {
     fn data_len(&self) -> usize {
         self.entry.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
     }
-}
-
-fn shards<'a>(tensors: &'a [Tensor<'a>]) -> Vec<Vec<&'a Tensor<'a>>> {
-    let (mut all, mut bytes) = (vec![Vec::new()], 0);
-    for tensor in tensors {
-        let len = View::data_len(&tensor);
-        if bytes > 0 && bytes + len > SHARD_BYTES {
-            all.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += len;
-        all.last_mut().expect("one at least").push(tensor);
-    }
-    all
 }

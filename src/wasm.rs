@@ -206,8 +206,8 @@ impl ModelFolder {
     }
 
     /// A file that was wanted as a whole.
-    pub fn put(&mut self, name: &str, bytes: Vec<u8>) {
-        self.folder.put(name, Answer::Whole(bytes));
+    pub fn put(&mut self, name: &str, bytes: Vec<u8>) -> std::result::Result<(), JsValue> {
+        self.folder.put(name, Answer::Whole(bytes)).map_err(|e| js_error(&e))
     }
 
     /// How many bytes of a tensor file its header takes, by the first eight.
@@ -220,13 +220,13 @@ impl ModelFolder {
     #[wasm_bindgen(js_name = putHeader)]
     pub fn put_header(&mut self, name: &str, bytes: Vec<u8>, size: Option<f64>) {
         let head = Head { bytes, size: size.map(|s| s as u64) };
-        self.folder.put(name, Answer::Tensors(Box::new(head)));
+        self.folder.put(name, Answer::Tensors(Box::new(head))).expect("only whole files are judged here");
     }
 
     /// A file that is not there, and how that showed.
     #[wasm_bindgen(js_name = putMissing)]
     pub fn put_missing(&mut self, name: &str, why: &str) {
-        self.folder.put(name, Answer::Missing(why.into()));
+        self.folder.put(name, Answer::Missing(why.into())).expect("only whole files are judged here");
     }
 }
 
@@ -299,9 +299,11 @@ impl ModelLoading {
     }
 
     /// The model, once every piece was put.
-    pub fn finish(&mut self) -> Engine {
+    pub fn finish(&mut self) -> std::result::Result<Engine, JsValue> {
         let checkpoint = self.checkpoint.take().expect("the package finishes once");
-        Engine { session: self.loading.take().expect("the package finishes once").finish(), checkpoint }
+        let loading = self.loading.take().expect("the package finishes once");
+        let session = loading.finish(&checkpoint).map_err(|e| js_error(&e))?;
+        Ok(Engine { session, checkpoint })
     }
 }
 

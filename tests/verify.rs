@@ -203,9 +203,16 @@ fn what_differs_from_run_to_run_is_a_race() {
     assert!(checks[0].why.as_ref().is_some_and(|why| why.contains("in run 2: a race")), "{checks:?}");
 }
 
-/// Doubles the bytes' meaning: the exponent of every f16 or f32 of one tensor grows by one.
+/// Doubles the bytes' meaning: the exponent of every f16 or f32 of one tensor grows by one. The folder then has no manifest,
+/// which would see this first.
 fn change(folder: &Path, tensor: &str) {
-    let path = folder.join("model.safetensors");
+    let read =
+        |name: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(name)).expect("written")).expect("JSON") };
+    let mut config = read("config.json");
+    config.as_object_mut().expect("an object").remove("ocelli_manifest");
+    fs::write(folder.join("config.json"), config.to_string()).expect("written");
+    let index = read("model.safetensors.index.json");
+    let path = folder.join(index["weight_map"][tensor].as_str().expect("a file"));
     let mut weights = fs::read(&path).expect("written");
     let (at, len, width) = {
         let all = SafeTensors::deserialize(&weights).expect("sound");

@@ -6,6 +6,8 @@
 mod parsers;
 #[path = "../../tests/fuzz/seeds.rs"]
 mod seeds;
+#[path = "../../tests/common/written.rs"]
+mod written;
 
 use std::{fs, path::Path, sync::LazyLock};
 

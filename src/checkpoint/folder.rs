@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bytes, Checkpoint, INDEX, shards};
+use super::{
+    Bytes, Checkpoint, INDEX,
+    manifest::{KEY, MANIFEST, Manifest},
+    shards,
+};
 use crate::{
     config::{Config, Towers},
     error::{Error, Result},
@@ -46,6 +50,7 @@ pub struct Folder {
     tensors: BTreeMap<String, Box<dyn Bytes>>,
     /// Asked for and not there, and why.
     missing: BTreeMap<String, String>,
+    manifest: Option<Manifest>,
 }
 
 /// The usual files of a folder; the tensor file is last.
@@ -83,7 +88,14 @@ impl Folder {
     /// Nothing is known yet. `label` stands before file names in messages: a path or an address, with its last slash.
     #[must_use]
     pub fn new(label: &str, towers: Towers) -> Self {
-        Self { label: label.into(), towers, whole: BTreeMap::new(), tensors: BTreeMap::new(), missing: BTreeMap::new() }
+        Self {
+            label: label.into(),
+            towers,
+            whole: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            manifest: None,
+        }
     }
 
     /// The files to fetch next, side by side; none when all are here.
@@ -102,6 +114,13 @@ impl Folder {
             if self.missing.contains_key(OPEN_CLIP_CONFIG) {
                 self.expect_all(&[CONFIG])?;
             }
+        }
+        if let Some(config) = self.whole.get(CONFIG)
+            && self.manifest.is_none()
+            && names_a_manifest(config)
+        {
+            self.expect_all(&[MANIFEST])?;
+            return Ok(vec![Want::Whole(MANIFEST.into())]);
         }
         let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
         if self.towers.text() {
@@ -124,6 +143,13 @@ impl Folder {
     /// The tensor files as far as they are known, or the index that names them. The whole file wins if both are there, as in
     /// transformers; if neither is, the whole file is what is missing, for that is what people know.
     fn tensor_files(&self) -> Result<Vec<Want>> {
+        if let Some(manifest) = &self.manifest {
+            let theirs = |tower| tower == Towers::Both || self.towers == Towers::Both || self.towers == tower;
+            let files = manifest.files.iter().filter(|(name, file)| is_tensors(name) && theirs(file.tower));
+            let names: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
+            self.expect_all(&names)?;
+            return Ok(names.into_iter().map(|name| Want::Tensors(name.into())).collect());
+        }
         if self.open_clip() {
             self.expect_all(&[OPEN_CLIP_TENSORS])?;
             return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
@@ -158,12 +184,27 @@ impl Folder {
     }
 
     /// The answer to one of [`Folder::wanted`].
-    pub fn put(&mut self, name: &str, answer: Answer) {
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the manifest has it otherwise, or is none itself.
+    pub fn put(&mut self, name: &str, answer: Answer) -> Result<()> {
         match answer {
-            Answer::Whole(bytes) => drop(self.whole.insert(name.into(), bytes)),
+            Answer::Whole(bytes) => {
+                match &self.manifest {
+                    Some(manifest) => manifest.check(name, &bytes)?,
+                    None if name == MANIFEST => {
+                        let manifest = Manifest::parse(&bytes)?;
+                        self.whole.iter().try_for_each(|(name, bytes)| manifest.check(name, bytes))?;
+                        self.manifest = Some(manifest);
+                    }
+                    None => {}
+                }
+                self.whole.insert(name.into(), bytes);
+            }
             Answer::Tensors(bytes) => drop(self.tensors.insert(name.into(), bytes)),
             Answer::Missing(why) => drop(self.missing.insert(name.into(), why)),
         }
+        Ok(())
     }
 
     /// Asks for one file after the other, and opens the checkpoint.
@@ -178,7 +219,7 @@ impl Folder {
             }
             for want in wanted {
                 let answer = ask(&want)?;
-                self.put(want.name(), answer);
+                self.put(want.name(), answer)?;
             }
         }
     }
@@ -196,7 +237,7 @@ impl Folder {
             Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
         };
         let tokenizer = if self.towers.text() { self.file(TOKENIZER)?.to_vec() } else { Vec::new() };
-        Checkpoint::new(config, tokenizer, self.tensors.into_iter().collect(), open_clip)
+        Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {
@@ -204,6 +245,15 @@ impl Folder {
             || Error::NotFound(format!("{}{name}: expected a file of a model folder, found none", self.label));
         self.whole.get(name).map(Vec::as_slice).ok_or_else(missing)
     }
+}
+
+fn is_tensors(name: &str) -> bool {
+    name.ends_with(".safetensors")
+}
+
+/// Whether config.json says that there is a manifest. What is no JSON has none; parsing it says the rest.
+fn names_a_manifest(config: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(config).is_ok_and(|config| config[KEY] == MANIFEST)
 }
 
 /// The start of a tensor file, where the rest is handed over piece by piece.

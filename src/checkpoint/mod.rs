@@ -2,21 +2,24 @@
 
 mod folder;
 mod header;
+pub mod manifest;
 pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod write;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
 };
 
-use folder::OPEN_CLIP_CONFIG;
-pub use folder::{Answer, FILES, Folder, Head, Want};
+pub use folder::{Answer, FILES, Folder, Head, OPEN_CLIP_CONFIG, Want};
 use half::{bf16, f16};
 pub use header::length as header_length;
 use header::{Header, Info};
+use manifest::{Hash, Manifest};
 use names::{Naming, Source};
 use safetensors::Dtype;
 
@@ -35,7 +38,7 @@ pub const INDEX: &str = "model.safetensors.index.json";
 pub fn shards(index: &[u8]) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
+        weight_map: BTreeMap<String, String>,
     }
     let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
     let index: Index = serde_json::from_slice(index).map_err(|e| bad(format!("expected a weight_map: {e}")))?;
@@ -43,11 +46,15 @@ pub fn shards(index: &[u8]) -> Result<Vec<String>> {
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
-    let plain = |name: &str| name.ends_with(".safetensors") && !name.contains(['/', '\\', '?', '#', '%', ':']);
-    match names.iter().find(|name| !plain(name)) {
+    match names.iter().find(|name| !(name.ends_with(".safetensors") && plain(name))) {
         Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
         None => Ok(names.into_iter().collect()),
     }
+}
+
+/// Whether this is the name of a file in a folder, and of nothing elsewhere, on a disk or on a server.
+fn plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '?', '#', '%', ':'])
 }
 
 /// Where the bytes of a tensor file are: a file, memory, the browser's heap. Read in pieces, never as a whole.
@@ -154,6 +161,8 @@ struct File {
     name: String,
     header: Header,
     bytes: Box<dyn Bytes>,
+    /// What the manifest says of it.
+    expected: Option<manifest::File>,
 }
 
 /// An opened checkpoint. Nothing but the headers of the tensor files is held in memory.
@@ -182,8 +191,9 @@ impl Checkpoint {
     fn new(
         config: Config,
         tokenizer: Vec<u8>,
-        tensors: Vec<(String, Box<dyn Bytes>)>,
+        tensors: BTreeMap<String, Box<dyn Bytes>>,
         open_clip: bool,
+        manifest: Option<&Manifest>,
     ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
         for (name, bytes) in tensors {
@@ -196,7 +206,11 @@ impl Checkpoint {
                     )));
                 }
             }
-            files.push(File { name, header, bytes });
+            let expected = manifest.and_then(|manifest| manifest.files.get(&name)).cloned();
+            if let Some(file) = expected.as_ref().filter(|file| file.size != header.size) {
+                return Err(broken(&name, &format!("expected {} bytes, found {}", file.size, header.size)));
+            }
+            files.push(File { name, header, bytes, expected });
         }
         let quantized = files.iter().find_map(|f| f.header.metadata.get("ocelli.format").cloned());
         let naming = if open_clip {
@@ -241,6 +255,39 @@ impl Checkpoint {
     /// Names and lengths of the tensor files, in the order in which [`Slice::file`] counts.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
         self.files.iter().map(|file| (file.name.as_str(), file.header.size))
+    }
+
+    /// For each tensor file that the manifest lists, its hash so far: that of the header. Bytes after it are to be added in the
+    /// order in which they lie there.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the file ends too early.
+    pub fn hashes(&self) -> Result<Vec<Option<Hash>>> {
+        let hash = |(at, file): (usize, &File)| {
+            file.expected.as_ref()?;
+            let header = self.read(at, 0..file.header.data_start);
+            Some(header.map(|header| {
+                let mut hash = Hash::default();
+                hash.update(&header);
+                hash
+            }))
+        };
+        self.files.iter().enumerate().map(|file| hash(file).transpose()).collect()
+    }
+
+    /// Whether the tensor files are as they were written, by the hashes that have seen all of a file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check_hashes(&self, hashes: &[Option<Hash>]) -> Result<()> {
+        for (file, hash) in self.files.iter().zip(hashes) {
+            if let (Some(expected), Some(hash)) = (&file.expected, hash)
+                && hash.length == expected.size
+            {
+                expected.check(&file.name, hash)?;
+            }
+        }
+        Ok(())
     }
 
     /// A range of a tensor file.

@@ -37,7 +37,8 @@ impl Family {
 }
 
 /// Which towers are loaded. A page that only embeds pictures needs no text tower, and a search box no picture tower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Towers {
     /// Pictures and texts.
     #[default]

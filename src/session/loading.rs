@@ -7,7 +7,7 @@ use super::{
     table::{Rows, Table, TableIn},
 };
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, manifest::Hash},
     config::{Config, Towers},
     error::Result,
     gpu::Gpu,
@@ -28,6 +28,8 @@ pub struct Loading {
     vision: Option<GpuPlan>,
     text: Option<GpuPlan>,
     pieces: Vec<(Place, Piece)>,
+    /// Of the tensor files that the manifest lists.
+    hashes: Vec<Option<Hash>>,
     host: HostStore,
     /// The token table, if it stays in its file.
     table: Option<Weight>,
@@ -56,10 +58,13 @@ impl Loading {
         table: TableIn,
     ) -> Result<Self> {
         let config = checkpoint.config.clone();
-        let entries = model::entries(checkpoint)?;
         let encoder = towers.text().then(|| TextEncoder::new(&checkpoint.tokenizer, &config)).transpose()?;
         let mut loader = Loader::new(checkpoint, format)?;
         let mut model = model::record(&config, towers, &mut loader)?;
+        if towers == Towers::Both {
+            checkpoint.no_surplus()?;
+        }
+        let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
         let mut weights = GpuWeights::new();
         let mut store = GpuStore { gpu: &gpu, weights: &mut weights };
@@ -86,7 +91,7 @@ impl Loading {
         pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
         Ok(Self {
             format: prevailing_format(loader.weights.iter().chain(&loader.host)),
-            parameters: entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum(),
+            parameters,
             host: HostStore::new(&loader.host),
             config,
             model,
@@ -94,6 +99,7 @@ impl Loading {
             vision,
             text,
             pieces,
+            hashes: checkpoint.hashes()?,
             table: left_out,
             weights,
             gpu,
@@ -112,6 +118,11 @@ impl Loading {
     /// [`crate::Error::BadCheckpoint`] that names file and tensor.
     pub fn put(&mut self, checkpoint: &Checkpoint, index: usize, bytes: &[u8]) -> Result<()> {
         let (place, piece) = &self.pieces[index];
+        // A file of which only parts are needed cannot be judged.
+        if let Some(hash) = self.hashes[piece.slice.file].as_mut().filter(|hash| hash.length == piece.slice.bytes.start)
+        {
+            hash.update(bytes);
+        }
         let mut gpu = GpuStore { gpu: &self.gpu, weights: &mut self.weights };
         let store: &mut dyn Store = match place {
             Place::Gpu => &mut gpu,
@@ -121,8 +132,11 @@ impl Loading {
     }
 
     /// The session, once every piece was put.
-    #[must_use]
-    pub fn finish(mut self) -> Session {
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] if a tensor file is not what the manifest says.
+    pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session> {
+        checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
         let logit_scale = scalar(self.model.logit_scale).exp();
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
@@ -140,7 +154,7 @@ impl Loading {
             },
             encoder,
         });
-        Session {
+        Ok(Session {
             config: self.config,
             logit_scale,
             logit_bias,
@@ -151,7 +165,7 @@ impl Loading {
             resizer: RefCell::new(None),
             weights: self.weights,
             gpu: self.gpu,
-        }
+        })
     }
 }
 

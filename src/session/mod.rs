@@ -37,7 +37,7 @@ pub struct Session {
     pub logit_bias: f32,
     /// How matrices are kept on the GPU.
     pub format: Format,
-    /// Number of weights in both towers.
+    /// Number of weights in the towers that are here.
     pub parameters: u64,
     vision: Option<VisionTower>,
     text: Option<TextTower>,
@@ -88,7 +88,7 @@ impl Session {
                 progress(bytes.len() as u64);
             }
         }
-        Ok(loading.finish())
+        loading.finish(checkpoint)
     }
 
     fn vision(&self) -> Result<&VisionTower> {

@@ -1,9 +1,12 @@
 //! Broken, missing and foreign checkpoints: one clear error each. Random damage is in `tests/fuzz`.
 
 mod lies;
+mod manifest;
 mod open_clip;
 mod quantized;
 mod shards;
+#[path = "../common/written.rs"]
+mod written;
 
 use std::{fs, path::Path};
 

@@ -5,17 +5,13 @@ use std::sync::LazyLock;
 use ocelli::quant::{Format, Matrix};
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use super::*;
+use super::{files as files_of, written::one_file, *};
 
 /// What a model file may look like: the four JSON files and the tensors.
 type Files = ([Vec<u8>; 4], Vec<u8>);
 
 fn written(format: Format) -> Files {
-    let to = tempfile::tempdir().expect("a folder");
-    ocelli::quantize::quantize(&fixture("siglip"), to.path(), format, false, &|_, _| ()).expect("a sound fixture");
-    let mut all = FILES.map(|file| fs::read(to.path().join(file)).expect("written")).to_vec();
-    let weights = all.pop().expect("five files");
-    (all.try_into().expect("four files"), weights)
+    (files_of("siglip").0, one_file(&fixture("siglip"), format))
 }
 
 static Q8: LazyLock<Files> = LazyLock::new(|| written(Format::Q8));
@@ -43,7 +39,7 @@ fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value
 fn written_folders_load_as_written() {
     for (files, format) in [(&*Q8, Format::Q8), (&*Q4, Format::Q4)] {
         let stored = load(files.clone(), None).expect("sound");
-        let fresh = load(super::files("siglip"), Some(format)).expect("unquantised");
+        let fresh = load(files_of("siglip"), Some(format)).expect("unquantised");
         assert_eq!(stored.len(), fresh.len());
         for (stored, fresh) in stored.iter().zip(&fresh) {
             assert_eq!((stored.format, stored.rows, stored.cols), (fresh.format, fresh.rows, fresh.cols));

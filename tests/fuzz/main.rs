@@ -7,6 +7,8 @@
 mod mutate;
 mod parsers;
 mod seeds;
+#[path = "../common/written.rs"]
+mod written;
 
 use std::{
     cell::Cell,

@@ -4,7 +4,11 @@ use std::{fs, path::Path};
 
 use ocelli::{
     Checkpoint, Error,
-    checkpoint::{FILES, INDEX, shards},
+    checkpoint::{
+        FILES, INDEX, OPEN_CLIP_CONFIG,
+        manifest::{MANIFEST, Manifest},
+        shards,
+    },
     config::Config,
     model::{self, InMemory},
     preprocess::Sampling,
@@ -13,7 +17,7 @@ use ocelli::{
     verify::{GOLDENS, Goldens},
 };
 
-use crate::{ROOT, seeds};
+use crate::{ROOT, seeds, written::one_file};
 
 /// What bytes become. What is returned must be an error of ours, and name a file.
 type Run = Box<dyn Fn(&[u8]) -> Result<(), Error> + Send + Sync>;
@@ -41,13 +45,23 @@ pub enum Part {
 }
 
 pub fn all() -> Vec<Parser> {
-    vec![config(), preprocessor(), tokenizer_config(), tokenizer(), safetensors(), index(), goldens()]
+    vec![
+        config(),
+        preprocessor(),
+        tokenizer_config(),
+        tokenizer(),
+        safetensors(),
+        index(),
+        manifest(),
+        goldens(),
+        open_clip(),
+    ]
 }
 
 /// Whether an error says in which file something is wrong.
 pub fn names_a_file(error: &Error) -> bool {
     let text = error.to_string();
-    FILES.iter().chain([&INDEX, &GOLDENS]).any(|name| text.starts_with(name))
+    FILES.iter().chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG]).any(|name| text.starts_with(name))
 }
 
 fn fixture(model: &str, file: &str) -> Vec<u8> {
@@ -153,8 +167,8 @@ fn safetensors() -> Parser {
     let seeds = vec![
         fixture("clip-eos", FILES[4]),
         fixture("siglip2", FILES[4]),
-        quantized("siglip2", Format::Q8, FILES[4]),
-        quantized("clip-eos", Format::Q4, FILES[4]),
+        one_file(&Path::new(ROOT).join("tests/fixtures/siglip2"), Format::Q8),
+        one_file(&Path::new(ROOT).join("tests/fixtures/clip-eos"), Format::Q4),
     ];
     let run = move |bytes: &[u8]| {
         let mut result = Ok(());
@@ -182,6 +196,28 @@ fn index() -> Parser {
     });
     let run = |bytes: &[u8]| shards(bytes).map(drop);
     Parser { name: INDEX, seeds: vec![map.to_string().into_bytes()], part: Part::Whole, run: Box::new(run), most: JSON }
+}
+
+fn manifest() -> Parser {
+    let seeds = vec![quantized("siglip", Format::Q8, MANIFEST)];
+    let run = |bytes: &[u8]| Manifest::parse(bytes).map(drop);
+    Parser { name: MANIFEST, seeds, part: Part::Whole, run: Box::new(run), most: JSON }
+}
+
+/// `open_clip_config.json`: understood, and written in transformers' layout.
+fn open_clip() -> Parser {
+    let seeds = ["open-clip", "open-clip-siglip"].map(|model| fixture(model, OPEN_CLIP_CONFIG)).to_vec();
+    let tokenizers = ["open-clip", "open-clip-siglip"].map(|model| fixture(model, FILES[2]));
+    let run = move |bytes: &[u8]| {
+        tokenizers.iter().try_for_each(|tokenizer| {
+            let config = Config::parse_open_clip(bytes, tokenizer)?;
+            let [a, b, c] = config.to_files();
+            let again = Config::parse(a.as_bytes(), b.as_bytes(), c.as_bytes())?;
+            assert!(again == config, "expected {config:?}, found {again:?}");
+            Ok(())
+        })
+    };
+    Parser { name: OPEN_CLIP_CONFIG, seeds, part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
 fn goldens() -> Parser {

@@ -65,7 +65,7 @@ export async function table({ browser, page, server, report, fixtures, site, nat
     group.same(`${folder}: embeddings`, JSON.stringify(found), JSON.stringify(expected));
     group.rejects(`${folder}: another text`, JSON.stringify(found[1]), JSON.stringify(found[0]));
     const requests = server.sent.filter(({ path }) => path.endsWith(".safetensors"));
-    const ranges = requests.map(({ range }) => range);
+    const ranges = requests.map(({ path, range }) => `${path} ${range}`);
     group.same(`${folder}: every row once`, String(new Set(ranges).size), String(ranges.length));
     const whole = requests.filter(({ range }) => !range).length;
     group.same(`${folder}: whole files`, String(whole), "0");

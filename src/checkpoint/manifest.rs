@@ -1,0 +1,129 @@
+//! `manifest.json` of a folder that `ocelli quantize` wrote: what it consists of, so that nothing has to be tried, nothing that
+//! is not needed is touched, and nothing that was damaged or exchanged on its way is believed.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::Towers,
+    error::{Error, Result},
+};
+
+/// The file's name.
+pub const MANIFEST: &str = "manifest.json";
+/// The key of config.json that says that there is a manifest; transformers ignores it.
+pub const KEY: &str = "ocelli_manifest";
+/// Which kind of manifest this is.
+const VERSION: u32 = 1;
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`VERSION`] when it was written.
+    version: u32,
+    /// How the weights are stored: f16, q8, q4.
+    pub format: String,
+    /// Every other file of the folder, by name.
+    pub files: BTreeMap<String, File>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Bytes.
+    pub size: u64,
+    /// Hexadecimal, in small letters.
+    pub sha256: String,
+    /// The tower that needs it; of what is not said, both do.
+    #[serde(default, skip_serializing_if = "is_both")]
+    pub tower: Towers,
+}
+
+fn is_both(tower: &Towers) -> bool {
+    *tower == Towers::Both
+}
+
+impl Manifest {
+    /// An empty one.
+    #[must_use]
+    pub fn new(format: &str) -> Self {
+        Self { version: VERSION, format: format.into(), files: BTreeMap::new() }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if it is not what is expected, or names a file outside of its folder.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let bad = |what: String| Error::BadCheckpoint(format!("{MANIFEST}: {what}: fetch the folder again"));
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|e| bad(format!("not the JSON that was expected: {e}")))?;
+        if manifest.version != VERSION {
+            return Err(bad(format!("version: expected {VERSION}, found {}", manifest.version)));
+        }
+        match manifest.files.keys().find(|name| !super::plain(name)) {
+            Some(name) => Err(bad(format!("files: expected plain names, found {name:?}"))),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whether a file is as it was written; files that are not listed are not judged.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let Some(file) = self.files.get(name) else { return Ok(()) };
+        let mut hash = Hash::default();
+        hash.update(bytes);
+        file.check(name, &hash)
+    }
+}
+
+impl File {
+    /// Whether these are the bytes of this file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check(&self, name: &str, hash: &Hash) -> Result<()> {
+        let changed = |expected: String, found: String| {
+            Error::BadCheckpoint(format!(
+                "{name}: expected {expected}, as {MANIFEST} has it, found {found}: the file is broken or was changed, fetch the folder again"
+            ))
+        };
+        if hash.length != self.size {
+            return Err(changed(format!("{} bytes", self.size), hash.length.to_string()));
+        }
+        let found = hash.hex();
+        if found != self.sha256 {
+            return Err(changed(format!("SHA-256 {}", self.sha256), found));
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of bytes that come one after the other.
+#[derive(Clone, Default)]
+pub struct Hash {
+    hasher: Sha256,
+    /// Bytes so far.
+    pub length: u64,
+}
+
+impl Hash {
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    /// Hexadecimal, in small letters.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.hasher.clone().finalize().iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes everything");
+            hex
+        })
+    }
+}
