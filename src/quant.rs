@@ -312,6 +312,40 @@ impl Matrix {
     }
 }
 
+/// What quantisation costs a matrix, or several together: squared errors beside the squares of the weights.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loss {
+    errors: f64,
+    squares: f64,
+}
+
+impl Loss {
+    /// Counts rows of `cols` weights, and what comes back of them in this format.
+    ///
+    /// # Errors
+    /// As [`pack`].
+    pub fn add(&mut self, format: Format, weights: &[f32], cols: usize) -> Result<()> {
+        let kept = Matrix::new(format, weights, cols)?;
+        for (at, row) in weights.chunks_exact(cols).enumerate() {
+            self.add_row(row, &kept.row(at));
+        }
+        Ok(())
+    }
+    /// Counts some weights and what became of them.
+    pub fn add_row(&mut self, weights: &[f32], kept: &[f32]) {
+        for (&w, &k) in weights.iter().zip(kept) {
+            self.errors += (f64::from(w) - f64::from(k)).powi(2);
+            self.squares += f64::from(w).powi(2);
+        }
+    }
+    /// √(Σ error² / Σ weight²), the root mean square of the errors relative to that of the weights; 0 for zeros that stay
+    /// zeros.
+    #[must_use]
+    pub fn relative_rms(&self) -> f64 {
+        if self.errors == 0.0 { 0.0 } else { (self.errors / self.squares).sqrt() }
+    }
+}
+
 fn chunk(bytes: &[u8], index: usize, size: usize) -> &[u8] {
     &bytes[index * size..(index + 1) * size]
 }

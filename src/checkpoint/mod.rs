@@ -1,8 +1,11 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
 mod header;
+pub mod manifest;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod verify;
 
 use std::{
     cell::RefCell,
@@ -43,11 +46,16 @@ pub fn shards(index: &[u8]) -> Result<Vec<String>> {
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
-    let plain = |name: &str| name.ends_with(".safetensors") && !name.contains(['/', '\\', '?', '#', '%', ':']);
+    let plain = |name: &str| name.ends_with(".safetensors") && plain_name(name);
     match names.iter().find(|name| !plain(name)) {
         Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
         None => Ok(names.into_iter().collect()),
     }
+}
+
+/// Whether a name means a file in its own folder, as a path and as a part of an address.
+fn plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '?', '#', '%', ':'])
 }
 
 /// Where the bytes of a tensor file are: a file, memory, the browser's heap. Read in pieces, never as a whole.

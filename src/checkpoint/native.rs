@@ -6,14 +6,15 @@ use std::{
     path::Path,
 };
 
-use super::{Bytes, Checkpoint, FILES, INDEX, shards};
+use super::{Bytes, Checkpoint, FILES, INDEX, shards, verify};
 use crate::error::{Error, Result};
 
 impl Checkpoint {
     /// Opens a folder.
     ///
     /// # Errors
-    /// As [`Checkpoint::new`], and [`Error::NotFound`] that names the missing file.
+    /// As [`Checkpoint::new`], [`Error::NotFound`] that names the missing file, and where there is a manifest, as
+    /// [`verify::folder`].
     pub fn open(folder: &Path) -> Result<Self> {
         let [a, b, c, d, weights] = FILES;
         let read = |name: &str| {
@@ -25,7 +26,9 @@ impl Checkpoint {
                 ))
             })
         };
-        let json = [read(a)?, read(b)?, read(c)?, read(d)?];
+        let config = read(a)?;
+        let manifest = verify::folder(folder, &config)?;
+        let json = [config, read(b)?, read(c)?, read(d)?];
         let whole = vec![weights.into()];
         // The whole file wins if both are there, as in transformers; if neither is, it is the one that people know.
         let names = if folder.join(weights).exists() {
@@ -33,6 +36,9 @@ impl Checkpoint {
         } else {
             std::fs::read(folder.join(INDEX)).map_or(Ok(whole), |index| shards(&index))?
         };
+        if let Some(manifest) = manifest {
+            names.iter().try_for_each(|name| manifest.facts(name).map(drop))?;
+        }
         let file = |name: String| -> Result<(String, Box<dyn Bytes>)> {
             let file = File::open(&folder.join(&name))?;
             Ok((name, Box::new(file)))

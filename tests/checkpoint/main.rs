@@ -1,5 +1,6 @@
 //! Broken, missing and foreign checkpoints: one clear error each, and never a panic.
 
+mod folder;
 mod quantized;
 mod shards;
 

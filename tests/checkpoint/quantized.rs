@@ -1,23 +1,30 @@
 //! Folders that `ocelli quantize` wrote, damaged: what is stored beside what, and in which type.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use ocelli::{
+    checkpoint::{INDEX, shards},
     quant::Format,
     weights::{HostStore, Loader},
 };
+use safetensors::{SafeTensors, serialize};
 
 use super::*;
 
 /// What a model file may look like: the four JSON files and the tensors.
 type Files = ([Vec<u8>; 4], Vec<u8>);
 
+/// A written folder, its tensors in one file: what is damaged here does not depend on where it lies.
 fn written(format: Format) -> Files {
     let to = tempfile::tempdir().expect("a folder");
     ocelli::quantize::quantize(&fixture("siglip"), to.path(), format, &|_, _| ()).expect("a sound fixture");
-    let mut all = FILES.map(|file| fs::read(to.path().join(file)).expect("written")).to_vec();
-    let weights = all.pop().expect("five files");
-    (all.try_into().expect("four files"), weights)
+    let json = FILES.iter().take(4).map(|file| fs::read(to.path().join(file)).expect("written")).collect::<Vec<_>>();
+    let names = shards(&fs::read(to.path().join(INDEX)).expect("an index")).expect("an index");
+    let files: Vec<Vec<u8>> = names.iter().map(|name| fs::read(to.path().join(name)).expect("written")).collect();
+    let parts: Vec<SafeTensors> = files.iter().map(|file| SafeTensors::deserialize(file).expect("sound")).collect();
+    let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
+    let whole = serialize(parts.iter().flat_map(SafeTensors::iter), Some(metadata)).expect("tensors");
+    (json.try_into().expect("four files"), whole)
 }
 
 static Q8: LazyLock<Files> = LazyLock::new(|| written(Format::Q8));
@@ -31,8 +38,9 @@ fn load((json, weights): Files) -> Result<HostStore, Error> {
     Ok(store)
 }
 
-const FC1: &str = "text_model.encoder.layers.0.mlp.fc1.weight";
-const BIAS: &str = "text_model.encoder.layers.0.mlp.fc1.bias";
+/// Not of the first block, which has 8 bits in q4 too.
+const FC1: &str = "text_model.encoder.layers.1.mlp.fc1.weight";
+const BIAS: &str = "text_model.encoder.layers.1.mlp.fc1.bias";
 
 /// The header of a written folder changed, and the sentence with which it is refused.
 fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> String {

@@ -57,13 +57,15 @@ fn shards_are_the_whole() {
         assert_eq!(shards(&index).expect("an index"), NAMES);
         assert_eq!(weights(&Checkpoint::sharded(json, named(parts)).expect("sound")), expected);
 
-        // As a folder; and quantised from it, which gives one file again, the same as from the whole.
+        // As a folder; and quantised from it, which gives the same files as from the whole.
         let [from, to, other] = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
         write(from.path(), split(name));
         assert_eq!(weights(&Checkpoint::open(from.path()).expect("sound")), expected);
         let bytes = |from: &Path, to: &Path| {
             ocelli::quantize::quantize(from, to, Format::Q4, &|_, _| ()).expect("quantised");
-            fs::read(to.join(FILES[4])).expect("one file")
+            let names = shards(&fs::read(to.join(INDEX)).expect("an index")).expect("an index");
+            assert!(!to.join(FILES[4]).exists() && names.len() == 3, "{names:?}");
+            names.iter().map(|name| fs::read(to.join(name)).expect("written")).collect::<Vec<_>>()
         };
         assert_eq!(bytes(from.path(), to.path()), bytes(&fixture(name), other.path()));
     }

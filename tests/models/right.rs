@@ -1,5 +1,7 @@
 //! What must equal the reference.
 
+use std::collections::BTreeMap;
+
 use ocelli::{
     config::Family,
     preprocess::{Sampling, resize},
@@ -168,8 +170,10 @@ pub fn quantized_folder(model: &str) -> Outcome {
         assert_eq!(embed_images(&stored, &names), embed_images(&converted, &names), "pictures in {}", format.name());
         let twin = tempfile::tempdir()?;
         ocelli::quantize::quantize(&folder(model), twin.path(), format, &|_, _| ())?;
-        let bytes = |folder: &std::path::Path| std::fs::read(folder.join("model.safetensors"));
-        assert!(bytes(to.path())? == bytes(twin.path())?, "the same source gives the same bytes");
+        let files = |folder: &std::path::Path| -> Result<BTreeMap<_, _>, std::io::Error> {
+            std::fs::read_dir(folder)?.map(|e| e.and_then(|e| Ok((e.file_name(), std::fs::read(e.path())?)))).collect()
+        };
+        assert!(files(to.path())? == files(twin.path())?, "the same source gives the same bytes");
         // Twice quantised is worse than once, and is refused.
         let again = tempfile::tempdir()?;
         assert!(ocelli::quantize::quantize(to.path(), again.path(), format, &|_, _| ()).is_err());
