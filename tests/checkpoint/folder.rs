@@ -206,7 +206,8 @@ fn broken_manifests_say_so() {
         m["files"]["a.json"]["mirror"] = json!(null);
     })
     .expect("unknown fields are passed over");
-    let cases: [(&str, &dyn Fn(&mut Value)); 7] = [
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(&str, Change); 7] = [
         ("expected a manifest", &|m| *m = json!([])),
         ("expected version 1, found 2", &|m| *m = json!({ "version": 2, "archive": 1 })),
         ("missing field `files`", &|m| *m = json!({ "version": 1, "format": "q8" })),
