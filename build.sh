@@ -13,6 +13,8 @@ usage() {
 ./build.sh VERB
   demo           build everything and serve the page; --check opens it in a browser and checks its answers
   test           all tests; --full also runs what takes long
+  fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
+                 fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails at 0.9 MB
@@ -188,8 +190,28 @@ tests() {
   stage "package" pkg
   stage "size" size
   stage "package in the browser" node tests/web/package.mjs
+  [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   stage "demo page in the browser" demo --check
+}
+
+fuzz() {
+  if [ "${1:-}" = --coverage ]; then
+    export OCELLI_FUZZ_FILE=${2:?the name of a file, such as tokenizer.json}
+    local corpus="target/fuzz/corpus/$OCELLI_FUZZ_FILE"
+    mkdir -p "$corpus"
+    PATH="$TOOLS/bin:$PATH"
+    command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --root "$TOOLS" --target-dir "$TOOLS/build"
+    cargo +nightly fuzz run parsers "$corpus" -- -max_total_time="${3:-600}" -rss_limit_mb=4096 -max_len=65536
+    return
+  fi
+  export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
+  cargo test --quiet --test fuzz -- ${3:+"$3"}
+}
+
+full_size() {
+  cargo build --quiet --release
+  node tests/web/full.mjs
 }
 
 setup() {
@@ -202,6 +224,7 @@ setup() {
 case "${1:-}" in
   demo) demo "${@:2}" ;;
   test) need_rust && tests "${@:2}" ;;
+  fuzz) need_rust && fuzz "${@:2}" ;;
   check | pkg | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

@@ -7,9 +7,9 @@
     doc = r#"
 ```no_run
 # async fn example() -> ocelli::Result<()> {
-use ocelli::{Checkpoint, Gpu, Power, Session, Score};
+use ocelli::{Checkpoint, Gpu, Power, Session, config::Towers};
 let checkpoint = Checkpoint::open("www/models/ocelli-tiny".as_ref())?;
-let session = Session::load(Gpu::new(Power::Any).await?, &checkpoint, None, None)?;
+let session = Session::load(Gpu::new(Power::Any).await?, &checkpoint, Towers::Text, None, None)?;
 let texts = session.embed_texts(&["a dog", "a cat"]).await?;
 # Ok(())
 # }
@@ -28,10 +28,14 @@ pub mod preprocess;
 pub mod quant;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod quantize;
+pub mod random;
 pub mod reference;
 pub mod scores;
 pub mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod synthetic;
 pub mod text;
+pub mod verify;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 pub mod weights;

@@ -59,6 +59,11 @@ impl Plan {
         self.taps.push(Tap { name: name.into(), act, after: self.steps.len(), words });
     }
 
+    /// Names of the taps, in order.
+    pub fn taps(&self) -> impl Iterator<Item = &str> {
+        self.taps.iter().map(|tap| tap.name.as_str())
+    }
+
     /// Number of dispatches in one run.
     #[must_use]
     pub fn dispatches(&self) -> usize {

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    config::{Filter, Preprocessor, Resize},
+    config::{CropRounding, Filter, Preprocessor, Resize},
     error::{Error, Result},
 };
 
@@ -136,8 +136,8 @@ impl Sampling {
         };
         let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
         Ok(Self {
-            horizontal: Axis::new(rule.filter, width, w, crop(w, crop_w)),
-            vertical: Axis::new(rule.filter, height, h, crop(h, crop_h)),
+            horizontal: Axis::new(rule.filter, width, w, crop(w, crop_w, rule.rounding)),
+            vertical: Axis::new(rule.filter, height, h, crop(h, crop_h, rule.rounding)),
         })
     }
 
@@ -148,10 +148,18 @@ impl Sampling {
     }
 }
 
-/// The centre crop of transformers: `(size - crop) // 2`, and padding of `ceil((crop - size) / 2)` where the crop is larger.
-fn crop(size: usize, crop: usize) -> Range<isize> {
+/// The centre crop; where it is larger than the picture, the rest is padding.
+///
+/// transformers: `(size - crop) // 2`, and padding of `ceil((crop - size) / 2)`. torchvision: `round((size - crop) / 2)`, which
+/// takes half a pixel to the even side, and padding of `(crop - size) // 2`.
+fn crop(size: usize, crop: usize, rounding: CropRounding) -> Range<isize> {
     let (size, crop) = (size as isize, crop as isize);
-    let start = (size - crop).div_euclid(2);
+    let rest = size - crop;
+    let start = match rounding {
+        CropRounding::Down => rest.div_euclid(2),
+        CropRounding::HalfEven if rest < 0 => rest / 2,
+        CropRounding::HalfEven => rest / 2 + isize::from(rest % 4 == 3),
+    };
     start..start + crop
 }
 

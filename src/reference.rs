@@ -26,17 +26,32 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32>
 /// `shaders/matmul.wgsl`, without the residual
 #[must_use]
 pub fn matmul(x: &[f32], weight: &Matrix, bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
-    let rows = x.len() / weight.cols;
-    let mut y = vec![0.0; rows * weight.rows];
-    for n in 0..weight.rows {
+    let columns: Vec<Vec<f32>> = each(weight.rows, x.len(), |n| {
         let w: Vec<f64> = weight.row(n).into_iter().map(f64::from).collect();
         let b = bias.map_or(0.0, |bias| f64::from(bias[n]));
-        for (m, row) in x.chunks_exact(weight.cols).enumerate() {
-            let sum: f64 = row.iter().zip(&w).map(|(&x, w)| f64::from(x) * w).sum();
-            y[m * weight.rows + n] = activate(activation, sum + b) as f32;
-        }
+        let dot = |row: &[f32]| row.iter().zip(&w).map(|(&x, w)| f64::from(x) * w).sum::<f64>();
+        x.chunks_exact(weight.cols).map(|row| activate(activation, dot(row) + b) as f32).collect()
+    });
+    let rows = x.len() / weight.cols;
+    (0..rows * weight.rows).map(|i| columns[i % weight.rows][i / weight.rows]).collect()
+}
+
+/// What `one` makes of 0 to `n` - 1, in order; natively by all cores if there is much to do, `work` additions for each.
+fn each<T: Send>(n: usize, work: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    #[cfg(not(target_arch = "wasm32"))]
+    if n * work > 1 << 20 {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let (share, one) = (n.div_ceil(threads), &one);
+        return std::thread::scope(|scope| {
+            let starts = (0..n).step_by(share);
+            let workers: Vec<_> = starts
+                .map(|start| scope.spawn(move || (start..(start + share).min(n)).map(one).collect::<Vec<T>>()))
+                .collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("nothing here panics")).collect()
+        });
     }
-    y
+    let _ = work;
+    (0..n).map(one).collect()
 }
 
 /// `shaders/lib/activation.wgsl`
@@ -70,26 +85,26 @@ fn erf(x: f64) -> f64 {
 pub fn attention(a: &Attention, batch: usize, q: &[f32], kv: &[f32]) -> Vec<f32> {
     let (heads, size) = (a.heads as usize, a.head_size as usize);
     let (q_len, kv_len) = (a.q.len as usize, a.kv.len as usize);
-    let mut y = Vec::with_capacity(batch * q_len * heads * size);
-    for b in 0..batch {
-        for i in 0..q_len {
-            let q_row = if a.q.shared { i } else { b * q_len + i };
-            let visible = if a.mask == Mask::Causal { i + 1 + kv_len - q_len } else { kv_len };
-            for h in 0..heads {
-                let query = &q[q_row * a.q.stride as usize + h * size..][..size];
-                let part = |j: usize, offset: u32| {
-                    &kv[(b * kv_len + j) * a.kv.stride as usize + offset as usize + h * size..][..size]
-                };
-                let dot = |key: &[f32]| query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
-                let scores: Vec<f64> = (0..visible).map(|j| dot(part(j, a.kv.k)) / (size as f64).sqrt()).collect();
-                let shares = softmax(&scores);
-                for d in 0..size {
-                    y.push((0..visible).map(|j| shares[j] * f64::from(part(j, a.kv.v)[d])).sum::<f64>() as f32);
-                }
+    each(batch * q_len, 2 * kv_len * heads * size, |row| {
+        let (b, i) = (row / q_len, row % q_len);
+        let q_row = if a.q.shared { i } else { row };
+        let visible = if a.mask == Mask::Causal { i + 1 + kv_len - q_len } else { kv_len };
+        let mut y = Vec::with_capacity(heads * size);
+        for h in 0..heads {
+            let query = &q[q_row * a.q.stride as usize + h * size..][..size];
+            let part = |j: usize, offset: u32| {
+                &kv[(b * kv_len + j) * a.kv.stride as usize + offset as usize + h * size..][..size]
+            };
+            let dot = |key: &[f32]| query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
+            let scores: Vec<f64> = (0..visible).map(|j| dot(part(j, a.kv.k)) / (size as f64).sqrt()).collect();
+            let shares = softmax(&scores);
+            for d in 0..size {
+                y.push((0..visible).map(|j| shares[j] * f64::from(part(j, a.kv.v)[d])).sum::<f64>() as f32);
             }
         }
-    }
-    y
+        y
+    })
+    .concat()
 }
 
 /// exp(x) / Σ exp(x)

@@ -1,10 +1,14 @@
 //! From text to the token ids that the tower is fed: what `tokenizer.json` does, and what the reference does around it.
 
+mod clean;
+mod guard;
+mod html;
+
 use serde_json::Value;
-use tokenizers::{Tokenizer, normalizers::Precompiled};
+use tokenizers::Tokenizer;
 
 use crate::{
-    config::{Cleaning, Config, TextRule},
+    config::{Cleaning, Config, Padding, TextRule},
     error::{Error, Result},
 };
 
@@ -32,19 +36,23 @@ impl TextEncoder {
         if !value.is_object() {
             return Err(bad("expected an object, found something else"));
         }
-        check_character_maps(&value["normalizer"])?;
+        guard::check(&value).map_err(bad)?;
         if rule.byte_fallback {
             enable_byte_fallback(&mut value);
         }
         // Ids never become text again, and the crate panics on a decoder that it does not know.
         value["decoder"] = Value::Null;
         let mut tokenizer: Tokenizer = serde_json::from_value(value).map_err(bad)?;
+        guard::check_tokens(&tokenizer).map_err(bad)?;
         // Length is ours to keep: truncation must not lose EOS, and the files disagree on padding.
         tokenizer.with_truncation(None).map_err(bad)?;
         tokenizer.with_padding(None);
-        let pad = tokenizer
-            .token_to_id(&rule.pad_token)
-            .ok_or_else(|| bad(format!("expected the padding token {:?}, found none", rule.pad_token)))?;
+        let pad = match &rule.padding {
+            Padding::Id(id) => *id,
+            Padding::Token(token) => tokenizer
+                .token_to_id(token)
+                .ok_or_else(|| bad(format!("expected the padding token {token:?}, found none")))?,
+        };
         Ok(Self { tokenizer, rule, tokens: config.text.tokens, vocab: config.text.vocab, pad })
     }
 
@@ -53,12 +61,7 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let text = match self.rule.cleaning {
-            Cleaning::AsIs => text.into(),
-            Cleaning::Canonical => canonical(text),
-            Cleaning::Lowercase => text.to_lowercase(),
-        };
-        let encoding = self.tokenizer.encode(text, true).map_err(bad)?;
+        let encoding = self.tokenizer.encode(cleaned(text, self.rule.cleaning), true).map_err(bad)?;
         let mut ids = encoding.get_ids().to_vec();
         if let Some(&eos) = ids.last().filter(|_| ids.len() > self.tokens) {
             ids.truncate(self.tokens);
@@ -72,21 +75,24 @@ impl TextEncoder {
     }
 }
 
+/// The text as `tokenizer.json` sees it.
+#[must_use]
+pub fn cleaned(text: &str, rule: Cleaning) -> String {
+    match rule {
+        Cleaning::AsIs => text.into(),
+        Cleaning::Canonical => canonical(text),
+        Cleaning::Lowercase => text.to_lowercase(),
+        Cleaning::OpenClip(rule) => clean::open_clip(text, rule),
+    }
+}
+
 /// Lowercase, without ASCII punctuation, single spaces: `SiglipTokenizer.canonicalize_text` in transformers, after
 /// `_canonicalize_text` in big_vision's `prompt_engineering.py`.
 #[must_use]
 pub fn canonical(text: &str) -> String {
     // Sentencepiece's own space would otherwise pass for a letter; the reference replaces it too (`tokenize`).
     let text: String = text.replace('▁', " ").to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The crate panics on a character map that it cannot read, wherever it is nested: read each of them here first.
-fn check_character_maps(normalizer: &Value) -> Result<()> {
-    if normalizer["type"] == "Precompiled" {
-        serde_json::from_str::<Precompiled>(&normalizer.to_string()).map_err(bad)?;
-    }
-    normalizer["normalizers"].as_array().into_iter().flatten().try_for_each(check_character_maps)
+    clean::collapse(&text)
 }
 
 /// Sentencepiece falls back to bytes wherever the vocabulary has all 256 of them; the published JSON says it does not.

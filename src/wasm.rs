@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8Array, Uint32Array};
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
 use crate::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
-    checkpoint::Bytes,
+    checkpoint::{Answer, Folder, Head, Want, header_length},
+    config::Towers,
     gpu::Buffer,
     quant::Format,
     scores::{fill, rank},
-    session::Source,
+    session::{Loading, Source, TableIn},
 };
 
 /// An error as a JavaScript `Error` with a `code`.
@@ -29,23 +30,6 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
     let object = Object::new();
     fields.iter().for_each(|(key, value)| set(&object, key, value));
     object
-}
-
-/// A tensor file on the browser's heap; wasm memory sees one slice at a time.
-struct Heap(Uint8Array);
-
-impl Bytes for Heap {
-    fn size(&self) -> u64 {
-        u64::from(self.0.length())
-    }
-    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
-        let end = offset + into.len() as u64;
-        if end > self.size() {
-            return Err(format!("expected at least {end} bytes, found {}", self.size()));
-        }
-        self.0.subarray(offset as u32, end as u32).copy_to(into);
-        Ok(())
-    }
 }
 
 #[wasm_bindgen]
@@ -174,7 +158,8 @@ impl Picture {
 /// A GPU, asked for before a model is loaded onto it, so that the package can listen for its errors from the start.
 #[wasm_bindgen]
 pub struct Device {
-    gpu: Gpu,
+    /// None once a model has it.
+    gpu: Option<Gpu>,
 }
 
 #[wasm_bindgen]
@@ -187,40 +172,84 @@ impl Device {
             "high-performance" => Power::High,
             _ => Power::Any,
         };
-        Gpu::new(power).await.map(|gpu| Self { gpu }).map_err(|e| js_error(&e))
+        Gpu::new(power).await.map(|gpu| Self { gpu: Some(gpu) }).map_err(|e| js_error(&e))
     }
 
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {
-        self.gpu.js_device().map_or(JsValue::NULL, JsValue::from)
+        self.gpu.as_ref().and_then(Gpu::js_device).map_or(JsValue::NULL, JsValue::from)
     }
 }
 
-/// A loaded model, as the package sees it.
+/// Asks for the files of a model folder until nothing more is wanted.
 #[wasm_bindgen]
-pub struct Engine {
-    session: Session,
+pub struct ModelFolder {
+    folder: Folder,
+    towers: Towers,
 }
 
 #[wasm_bindgen]
-impl Engine {
-    /// `json` holds the four JSON files in the order of `files()`, `names` and `weights` the tensor files; `format` is none, f16,
-    /// q8 or q4; `progress` is called with the number of bytes read since its last call.
-    pub fn load(
-        device: Device,
-        json: Vec<Uint8Array>,
-        names: Vec<String>,
-        weights: Vec<Uint8Array>,
+impl ModelFolder {
+    /// `label` stands before file names in messages; `towers` is both, vision or text.
+    #[wasm_bindgen(constructor)]
+    pub fn new(label: &str, towers: &str) -> std::result::Result<ModelFolder, JsValue> {
+        let towers = Towers::parse(towers).map_err(|e| js_error(&e))?;
+        Ok(Self { folder: Folder::new(label, towers), towers })
+    }
+
+    /// `{ name, tensors }` of the files to fetch next; of a tensor file the header is wanted, and the rest later.
+    pub fn wanted(&self) -> std::result::Result<Array, JsValue> {
+        let want =
+            |want: &Want| object([("name", want.name().into()), ("tensors", matches!(want, Want::Tensors(_)).into())]);
+        self.folder.wanted().map(|wanted| wanted.iter().map(want).collect()).map_err(|e| js_error(&e))
+    }
+
+    /// A file that was wanted as a whole.
+    pub fn put(&mut self, name: &str, bytes: Vec<u8>) -> std::result::Result<(), JsValue> {
+        self.folder.put(name, Answer::Whole(bytes)).map_err(|e| js_error(&e))
+    }
+
+    /// How many bytes of a tensor file its header takes, by the first eight.
+    #[wasm_bindgen(js_name = headerLength)]
+    pub fn header_length(name: &str, start: &[u8], size: Option<f64>) -> std::result::Result<f64, JsValue> {
+        header_length(name, start, size.map(|s| s as u64)).map(|length| length as f64).map_err(|e| js_error(&e))
+    }
+
+    /// The header of a tensor file; `size` is the length of the whole file, if the server said.
+    #[wasm_bindgen(js_name = putHeader)]
+    pub fn put_header(&mut self, name: &str, bytes: Vec<u8>, size: Option<f64>) {
+        let head = Head { bytes, size: size.map(|s| s as u64) };
+        self.folder.put(name, Answer::Tensors(Box::new(head))).expect("only whole files are judged here");
+    }
+
+    /// A file that is not there, and how that showed.
+    #[wasm_bindgen(js_name = putMissing)]
+    pub fn put_missing(&mut self, name: &str, why: &str) {
+        self.folder.put(name, Answer::Missing(why.into())).expect("only whole files are judged here");
+    }
+}
+
+/// A model whose weights are on their way.
+#[wasm_bindgen]
+pub struct ModelLoading {
+    /// Both are none once it is finished.
+    checkpoint: Option<Checkpoint>,
+    loading: Option<Loading>,
+}
+
+#[wasm_bindgen]
+impl ModelLoading {
+    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
+    /// into memory.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        device: &mut Device,
+        folder: &mut ModelFolder,
         format: &str,
-        progress: &Function,
-    ) -> std::result::Result<Engine, JsValue> {
-        let session = || {
-            let json: [Uint8Array; 4] = json.try_into().expect("the package passes four files");
-            let file =
-                |(name, bytes): (String, Uint8Array)| -> (String, Box<dyn Bytes>) { (name, Box::new(Heap(bytes))) };
-            let weights = names.into_iter().zip(weights).map(file).collect();
-            let checkpoint = Checkpoint::sharded(json.map(|file| file.to_vec()), weights)?;
+        table: bool,
+    ) -> std::result::Result<ModelLoading, JsValue> {
+        let mut start = || {
             let format =
                 match format {
                     "none" => None,
@@ -228,36 +257,71 @@ impl Engine {
                         Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
                     })?),
                 };
-            let report = |bytes: u64| {
-                // A listener that throws must not stop the load.
-                let _ = progress.call1(&JsValue::NULL, &(bytes as f64).into());
-            };
-            Session::load(device.gpu, &checkpoint, format, Some(&report))
+            let towers = folder.towers;
+            let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
+            let gpu = device.gpu.take().expect("the package uses a device once");
+            let table = if table { TableIn::Memory } else { TableIn::File };
+            let loading = Some(Loading::new(gpu, &checkpoint, towers, format, table)?);
+            Ok(Self { checkpoint: Some(checkpoint), loading })
         };
-        session().map(|session| Self { session }).map_err(|e| js_error(&e))
+        start().map_err(|e: Error| js_error(&e))
     }
 
-    /// Names of the files of a model folder; the tensor file is last.
-    pub fn files() -> Vec<String> {
-        crate::checkpoint::FILES.map(String::from).to_vec()
+    fn loading(&self) -> &Loading {
+        self.loading.as_ref().expect("the package finishes last")
     }
 
-    /// Where a folder without the tensor file says which files its tensors are in.
-    #[wasm_bindgen(js_name = indexFile)]
-    pub fn index_file() -> String {
-        crate::checkpoint::INDEX.into()
+    fn checkpoint(&self) -> &Checkpoint {
+        self.checkpoint.as_ref().expect("the package finishes last")
     }
 
-    /// The names of these files.
-    pub fn shards(index: Vec<u8>) -> std::result::Result<Vec<String>, JsValue> {
-        crate::checkpoint::shards(&index).map_err(|e| js_error(&e))
+    /// The tensor files by name.
+    pub fn files(&self) -> Vec<String> {
+        self.checkpoint().files().map(|(name, _)| name.into()).collect()
     }
 
+    /// Their lengths in bytes, by their headers.
+    pub fn sizes(&self) -> Vec<f64> {
+        self.checkpoint().files().map(|(_, size)| size as f64).collect()
+    }
+
+    /// What is needed of them, in the order in which it lies there: file, first byte and the byte after the last, again and
+    /// again.
+    pub fn pieces(&self) -> Vec<f64> {
+        self.loading().pieces().flat_map(|(file, range)| [file as f64, range.start as f64, range.end as f64]).collect()
+    }
+
+    /// Takes the bytes of a piece by its place among the pieces, in any order.
+    pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        let checkpoint = self.checkpoint.as_ref().expect("the package finishes last");
+        let loading = self.loading.as_mut().expect("the package finishes last");
+        loading.put(checkpoint, index, bytes).map_err(|e| js_error(&e))
+    }
+
+    /// The model, once every piece was put.
+    pub fn finish(&mut self) -> std::result::Result<Engine, JsValue> {
+        let checkpoint = self.checkpoint.take().expect("the package finishes once");
+        let loading = self.loading.take().expect("the package finishes once");
+        let session = loading.finish(&checkpoint).map_err(|e| js_error(&e))?;
+        Ok(Engine { session, checkpoint })
+    }
+}
+
+/// A loaded model, as the package sees it.
+#[wasm_bindgen]
+pub struct Engine {
+    session: Session,
+    checkpoint: Checkpoint,
+}
+
+#[wasm_bindgen]
+impl Engine {
     /// What is loaded, as JSON.
     pub fn info(&self) -> String {
         let s = &self.session;
         serde_json::json!({
             "family": s.config.family.name(),
+            "towers": s.towers().name(),
             "format": s.format.name(),
             "imageSize": s.config.vision.image_size,
             "embeddingDim": s.config.embedding,
@@ -291,6 +355,33 @@ impl Engine {
         flat(self.session.embed_texts(&texts).await)
     }
 
+    /// The rows of the token table that these texts need and that are not here: row, file, first byte and the byte after the
+    /// last, again and again; of a quantised row the scales are on their own.
+    #[wasm_bindgen(js_name = missingRows)]
+    pub fn missing_rows(&self, texts: Vec<String>) -> std::result::Result<Vec<f64>, JsValue> {
+        let rows = || {
+            let mut all = Vec::new();
+            for id in self.session.missing_rows(&texts)? {
+                for (file, range) in self.session.row_places(id)? {
+                    all.extend([f64::from(id), file as f64, range.start as f64, range.end as f64]);
+                }
+            }
+            Ok(all)
+        };
+        rows().map_err(|e: Error| js_error(&e))
+    }
+
+    /// Takes a row: all its bytes.
+    #[wasm_bindgen(js_name = putRow)]
+    pub fn put_row(&self, row: u32, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        self.session.put_row(&self.checkpoint, row, bytes).map_err(|e| js_error(&e))
+    }
+
+    /// The tensor files by name.
+    pub fn files(&self) -> Vec<String> {
+        self.checkpoint.files().map(|(name, _)| name.into()).collect()
+    }
+
     /// Labels put into a template.
     pub fn prompts(labels: Vec<String>, template: Option<String>) -> std::result::Result<Vec<String>, JsValue> {
         let filled = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>();
@@ -321,6 +412,18 @@ impl Engine {
     /// The ids that the text tower is fed.
     pub fn tokenize(&self, text: &str) -> std::result::Result<Uint32Array, JsValue> {
         self.session.tokenize(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
+    }
+
+    /// The file in a model folder that `verify` compares with, if there is one.
+    #[wasm_bindgen(js_name = goldensFile)]
+    pub fn goldens_file() -> String {
+        crate::verify::GOLDENS.into()
+    }
+
+    /// Whether this device computes rightly, as JSON.
+    pub async fn verify(&self, goldens: Option<Vec<u8>>) -> std::result::Result<String, JsValue> {
+        let report = self.session.verify(goldens.as_deref()).await.map_err(|e| js_error(&e))?;
+        Ok(serde_json::to_string(&report).expect("a report is plain data"))
     }
 
     /// The RGBA bytes of the square that the picture tower sees.

@@ -158,7 +158,7 @@ fn compare_measures_each_format() {
         assert!(at == 0 || images.iter().any(|image| row["pictures"]["worst_name"] == image.as_str()), "{row}");
         if at > 0 {
             let to = folder.path().join(names[at]);
-            json(&["quantize", &model, &to.display().to_string(), "--format", names[at]]);
+            json(&["quantize", &model, &to.display().to_string(), "--format", names[at], "--no-goldens"]);
             let index = std::fs::read(to.join("model.safetensors.index.json")).expect("an index");
             let index: serde_json::Value = serde_json::from_slice(&index).expect("JSON");
             assert_eq!(row["bytes"], index["metadata"]["total_size"], "{}", names[at]);
@@ -186,21 +186,6 @@ fn compare_refuses_what_it_cannot_measure() {
     }
     assert!(compare(&[&model, "--labels", "a,b", &image, &image]).contains("pictures: expected some that differ"));
     assert!(compare(&[&model, "--labels", "a,b", &image, "no.png"]).contains("no.png"));
-}
-
-/// A download that lost or changed something is told from the model, whatever is asked.
-#[test]
-fn a_broken_folder_is_refused_by_its_manifest() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let to = folder.path().join("q8").display().to_string();
-    json(&["quantize", &fixture("clip"), &to, "--format", "q8"]);
-    json(&["tokenize", "--model", &to, "a cat"]);
-    let tensors = Path::new(&to).join("model-00002-of-00003.safetensors");
-    let mut bytes = std::fs::read(&tensors).expect("a file");
-    *bytes.last_mut().expect("bytes") ^= 1;
-    std::fs::write(&tensors, bytes).expect("a file");
-    let message = refused(&["tokenize", "--model", &to, "a cat"]);
-    assert!(message.contains("model-00002-of-00003.safetensors: expected the SHA-256"), "{message}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use ocelli::{
     Checkpoint, model,
-    quant::{Format, Loss, Matrix, pack_stored, quantize_row},
+    quant::{Format, Loss, Matrix, Packed, pad_scales, pad_values, quantize_row},
     quantize::losses,
 };
 use proptest::prelude::*;
@@ -103,9 +103,10 @@ proptest! {
             let (values, scales) = quantize_row(format, &row).expect("small weights");
             prop_assert_eq!(values.len(), format.file_row_bytes(row.len()));
             prop_assert_eq!(scales.len(), format.scales(row.len()));
-            let scales: Vec<f32> = scales.iter().map(|s| s.to_f32()).collect();
-            let stored = pack_stored(format, &values.repeat(rows), &scales.repeat(rows), row.len());
-            prop_assert_eq!(stored, matrix(format, &data, row.len()).packed);
+            let scales: Vec<u8> = scales.iter().flat_map(|s| s.to_le_bytes()).collect();
+            let packed = matrix(format, &data, row.len()).packed;
+            prop_assert_eq!(pad_values(format, &values.repeat(rows), row.len()), packed.values);
+            prop_assert_eq!(pad_scales(format, &scales.repeat(rows), row.len()), packed.scales);
         }
     }
 }
@@ -238,9 +239,13 @@ fn default_model() -> Vec<(String, usize, Vec<f32>)> {
         let tensor = checkpoint.matrix(&entry.name, &entry.shape).expect("sound");
         let (rows, cols, blocks) = (tensor.rows, tensor.cols, Format::Q8.scales(tensor.cols));
         let scales = checkpoint.scales(&tensor, blocks).expect("in q8");
+        let [values, halves] = [&tensor, &scales].map(|tensor| {
+            let slices = tensor.slices(0..rows, usize::MAX);
+            checkpoint.read(slices[0].file, slices[0].bytes.clone()).expect("sound")
+        });
+        let values = pad_values(Format::Q8, &values, cols);
+        let packed = Packed { values, scales: pad_scales(Format::Q8, &halves, cols) };
         let scales = checkpoint.rows_f32(&scales, 0..rows).expect("sound");
-        let values = checkpoint.rows_stored(&tensor, &(0..rows)).expect("sound");
-        let packed = pack_stored(Format::Q8, &values, &scales, cols);
         let matrix = Matrix { format: Format::Q8, rows, cols, packed };
         let weights = (0..rows).flat_map(|row| {
             let steps = &scales[row * blocks..];
@@ -256,7 +261,7 @@ fn default_model() -> Vec<(String, usize, Vec<f32>)> {
 #[test]
 fn every_matrix_keeps_its_promise() {
     let mut matrices = default_model();
-    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"] {
+    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"] {
         let checkpoint = Checkpoint::open(&root("tests/fixtures").join(name)).expect("a sound fixture");
         for entry in model::entries(&checkpoint).expect("sound").into_iter().filter(|e| e.matrix) {
             let tensor = checkpoint.tensor(&entry.name, &entry.shape).expect("sound");
@@ -290,4 +295,23 @@ fn every_matrix_keeps_its_promise() {
         }
     }
     println!("{} matrices: at most {:.5} in q8, {:.4} in q4", matrices.len(), worst[0], worst[1]);
+}
+
+#[test]
+fn losses_grow_with_fewer_bits() {
+    let source = Checkpoint::open(&root("tests/fixtures/siglip")).expect("sound");
+    let matrices = model::entries(&source).expect("sound").into_iter().filter(|e| e.matrix);
+    let names: Vec<String> = matrices.map(|e| e.name).collect();
+    let rms = |format| {
+        let losses = losses(&source, format).expect("sound");
+        assert_eq!(losses.iter().map(|(name, _)| name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+        losses.into_iter().map(|(_, loss)| loss.relative_rms()).collect::<Vec<_>>()
+    };
+    assert!(rms(Format::F32).iter().all(|&rms| rms == 0.0));
+    let (f16, q8, q4) = (rms(Format::F16), rms(Format::Q8), rms(Format::Q4));
+    for at in 0..names.len() {
+        assert!(f16[at] > 0.0 && f16[at] < 5e-4 && q8[at] > 5.0 * f16[at], "{}: {} {}", names[at], f16[at], q8[at]);
+        let four_bits = Format::Q4.of_matrix(&names[at]) == Format::Q4;
+        assert_eq!(q4[at] > q8[at], four_bits, "{}: {} {}", names[at], q4[at], q8[at]);
+    }
 }

@@ -6,6 +6,7 @@
 export { OcelliError, type ErrorCode } from "./error.js";
 export { Ocelli } from "./ocelli.js";
 export type {
+  Check,
   Classification,
   ClassifyOptions,
   Format,
@@ -14,4 +15,6 @@ export type {
   ModelInfo,
   Progress,
   Score,
+  Towers,
+  Verification,
 } from "./types.js";

@@ -1,7 +1,10 @@
-import { download, type File } from "./download.js";
 import { aborted, OcelliError, wrap } from "./error.js";
+import type { GpuDevice } from "./gpu.js";
 import { open } from "./image.js";
-import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo } from "./types.js";
+import { fetchRows } from "./rows.js";
+import { load } from "./load.js";
+import { Missing, RemoteFolder } from "./remote.js";
+import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
 import init, { Device, Engine } from "../wasm/ocelli.js";
 
 /** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
@@ -17,14 +20,6 @@ function start(wasmUrl: string | URL | undefined): Promise<unknown> {
     );
   });
   return started;
-}
-
-/** What this package uses of a `GPUDevice`. */
-interface GpuDevice extends EventTarget {
-  readonly lost: Promise<{ reason: string; message: string }>;
-  readonly adapterInfo?: { vendor?: string; architecture?: string; description?: string };
-  pushErrorScope(filter: "validation" | "out-of-memory" | "internal"): void;
-  popErrorScope(): Promise<{ message: string } | null>;
 }
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
@@ -43,13 +38,15 @@ export class Ocelli {
   /** What was loaded, and on what. */
   readonly info: ModelInfo;
   readonly #engine: Engine;
+  readonly #folder: URL;
   readonly #texts = new Map<string, Float32Array>();
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, downloadBytes: number) {
+  private constructor(engine: Engine, device: GpuDevice, folder: URL, downloadBytes: number) {
     this.#engine = engine;
+    this.#folder = folder;
     // Listened to here and not through wgpu, which panics on errors that it does not know.
     device.addEventListener("uncapturederror", (event) => {
       const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
@@ -73,44 +70,18 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", wasmUrl, powerPreference = "", signal } = options;
+    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
+      if (tokenTable !== "memory" && tokenTable !== "server") {
+        throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
+      }
       await requireWebGpu();
       const base = new URL(folder, baseUrl());
       if (!base.pathname.endsWith("/")) base.pathname += "/";
       await start(wasmUrl);
-      const names = Engine.files();
-      const layout = { json: names.slice(0, -1), weights: names.at(-1) ?? "", index: Engine.indexFile(), shards: Engine.shards };
-      const { json, weights } = await download(base, layout, signal, (loaded, total) =>
-        onProgress?.({ phase: "download", loaded, total }),
-      );
-      const bytesOf = (files: File[]) => files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-      const total = bytesOf(weights);
-      const device = await Device.request(powerPreference);
-      const handle = device.handle as GpuDevice;
-      let prepared = 0;
-      const progress = (bytes: number) => {
-        prepared += bytes;
-        onProgress?.({ phase: "prepare", loaded: Math.min(prepared, total), total });
-      };
-      const engine = await withoutGpuErrors(handle, () =>
-        Engine.load(
-          device,
-          json.map(({ bytes }) => bytes),
-          weights.map(({ name }) => name),
-          weights.map(({ bytes }) => bytes),
-          format,
-          progress,
-        ),
-      );
-      // The header counts too, once all that it describes is there.
-      progress(total);
-      if (signal?.aborted) {
-        engine.free();
-        throw aborted(signal.reason);
-      }
-      return new Ocelli(engine, handle, bytesOf(json) + total);
+      const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, tokenTable, onProgress, signal });
+      return new Ocelli(engine, handle, base, downloadBytes);
     } catch (error) {
       throw wrap(error);
     }
@@ -145,7 +116,7 @@ export class Ocelli {
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   async embedText(text: string): Promise<Float32Array> {
     requireString(text);
-    return this.#run((engine) => engine.embedTexts([text]));
+    return this.#run((engine) => embedTexts(engine, [text], this.#folder));
   }
 
   /** The token ids that the text tower is fed, padding included. */
@@ -168,6 +139,21 @@ export class Ocelli {
     });
   }
 
+  /**
+   * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
+   * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
+   */
+  async verify(): Promise<Verification> {
+    return this.#run(async (engine) => {
+      const remote = new RemoteFolder(this.#folder, new AbortController().signal, () => {});
+      const goldens = await remote.whole(Engine.goldensFile()).catch((error: unknown) => {
+        if (!(error instanceof Missing)) throw error;
+        return undefined;
+      });
+      return { ...(JSON.parse(await engine.verify(goldens)) as Verification), adapter: this.info.adapter };
+    });
+  }
+
   /** Frees the GPU's memory, after calls that are under way. */
   dispose(): void {
     if (this.#disposed) return;
@@ -181,7 +167,7 @@ export class Ocelli {
     const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
     const fresh = new Map<string, Float32Array>();
     if (missing.length > 0) {
-      const embeddings = await engine.embedTexts(missing);
+      const embeddings = await embedTexts(engine, missing, this.#folder);
       missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
     }
     const all = new Float32Array(prompts.length * dim);
@@ -224,16 +210,10 @@ export class Ocelli {
   }
 }
 
-/** Memory that the GPU does not have shows only here: a buffer that could not be made looks like any other. */
-async function withoutGpuErrors(device: GpuDevice, load: () => Engine): Promise<Engine> {
-  const filters = ["out-of-memory", "validation", "internal"] as const;
-  for (const filter of filters) device.pushErrorScope(filter);
-  const engine = load();
-  const errors = await Promise.all(filters.map(() => device.popErrorScope()));
-  const found = errors.find((error) => error !== null);
-  if (!found) return engine;
-  engine.free();
-  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8" or "q4".`);
+/** Fetches the rows of the token table that are not here, and embeds. */
+async function embedTexts(engine: Engine, texts: string[], folder: URL): Promise<Float32Array> {
+  await fetchRows(engine, texts, folder);
+  return engine.embedTexts(texts);
 }
 
 function requireString(text: unknown): void {

@@ -12,13 +12,14 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
-/** One step of a load. `loaded` never decreases. */
+/** Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. */
+export type Towers = "both" | "vision" | "text";
+
+/** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {
-  /** Files are fetched, then weights go to the GPU. */
-  phase: "download" | "prepare";
-  /** Bytes done in this phase. */
+  /** Bytes that have arrived; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes of this phase; 0 while unknown. */
+  /** Bytes that will have arrived; 0 while unknown. */
   total: number;
 }
 
@@ -27,11 +28,18 @@ export interface LoadOptions {
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
   format?: Format;
+  /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
+  towers?: Towers;
+  /**
+   * Where the token table stays. `"memory"` (default): all of it comes with the model. `"server"`: only the rows that a text
+   * needs are fetched, when it needs them, by Range requests, which the server must know. SigLIP 2's table is half of the model.
+   */
+  tokenTable?: "memory" | "server";
   /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
   wasmUrl?: string | URL;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the download. */
+  /** Stops the load. */
   signal?: AbortSignal;
 }
 
@@ -56,6 +64,8 @@ export interface ModelInfo {
   /** The GPU, as far as the browser tells. */
   adapter: string;
   family: "clip" | "siglip";
+  /** What was loaded of it. */
+  towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
   /** Side of the square that the model sees, in pixels. */
@@ -73,6 +83,30 @@ export interface ModelInfo {
   dispatchesPerText: number;
   /** What `"auto"` means for this model. */
   defaultScore: "softmax" | "sigmoid";
+}
+
+/** What {@link Ocelli.verify} found. */
+export interface Verification {
+  /** Nothing is off. */
+  ok: boolean;
+  adapter: string;
+  /** Whether the model itself was checked, or only the kernels: its folder had a goldens.json. */
+  goldens: boolean;
+  /** The first check that is off: a kernel, or the first step of a tower. */
+  off: string | null;
+  checks: Check[];
+}
+
+export interface Check {
+  /** A kernel with its sizes, or a step of a tower. */
+  name: string;
+  /** How often it was run; every run must give the same. */
+  runs: number;
+  /** The largest error as a share of what it may be; null if it is off. */
+  share: number | null;
+  ok: boolean;
+  /** What is off. */
+  why?: string;
 }
 
 /** A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. */

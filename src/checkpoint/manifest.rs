@@ -1,123 +1,129 @@
-//! `manifest.json`: size and SHA-256 of every other file of a folder that `ocelli quantize` wrote, so that a broken
-//! download is told from a sound one. `config.json` says that there is one, so that folders from elsewhere are not asked
-//! for a file that they lack. Parsing is pure; who reads the files hashes them.
+//! `manifest.json` of a folder that `ocelli quantize` wrote: what it consists of, so that nothing has to be tried, nothing that
+//! is not needed is touched, and nothing that was damaged or exchanged on its way is believed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::plain_name;
-use crate::error::{Error, Result};
+use crate::{
+    config::Towers,
+    error::{Error, Result},
+};
 
-/// What Ocelli calls the file that it writes.
+/// The file's name.
 pub const MANIFEST: &str = "manifest.json";
+/// The key of config.json that says that there is a manifest; transformers ignores it.
+pub const KEY: &str = "ocelli_manifest";
+/// Which kind of manifest this is.
+const VERSION: u32 = 1;
 
-/// The key of `config.json` that names the manifest: `"ocelli": { "manifest": "manifest.json" }`. transformers passes it
-/// over.
-pub const KEY: &str = "ocelli";
-
-/// What this build reads and writes.
-pub const VERSION: u32 = 1;
-
-/// What the files of a folder must be. Fields that this version does not know are passed over.
+/// The file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`VERSION`]
-    pub version: u32,
-    /// How the weights are stored: "f16", "q8", "q4".
+    /// [`VERSION`] when it was written.
+    version: u32,
+    /// How the weights are stored: f16, q8, q4.
     pub format: String,
-    /// Every file of the folder but the manifest, by name.
-    pub files: BTreeMap<String, Facts>,
+    /// Every other file of the folder, by name.
+    pub files: BTreeMap<String, File>,
 }
 
-/// What one file must be.
+/// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct File {
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of its bytes: 64 hexadecimal digits in lower case.
+    /// Hexadecimal, in small letters.
     pub sha256: String,
+    /// The tower that needs it; of what is not said, both do.
+    #[serde(default, skip_serializing_if = "is_both")]
+    pub tower: Towers,
 }
 
-/// The manifest's name, if this `config.json` names one.
-///
-/// # Errors
-/// [`Error::BadCheckpoint`] if it is no JSON, or the name lies outside the folder.
-pub fn named_by(config: &[u8]) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Config {
-        ocelli: Option<Ours>,
-    }
-    #[derive(Deserialize)]
-    struct Ours {
-        manifest: Option<String>,
-    }
-    let bad = |what: String| Error::BadCheckpoint(format!("config.json: {what}"));
-    let config: Config = serde_json::from_slice(config).map_err(|e| bad(e.to_string()))?;
-    match config.ocelli.and_then(|ours| ours.manifest) {
-        Some(name) if !(plain_name(&name) && name.ends_with(".json")) => {
-            Err(bad(format!("{KEY}.manifest: expected a plain name that ends in .json, found {name:?}")))
-        }
-        name => Ok(name),
-    }
+fn is_both(tower: &Towers) -> bool {
+    *tower == Towers::Both
 }
 
 impl Manifest {
-    /// Reads a manifest; `name` is its file's.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] if it is no manifest, of a later version, or names a file outside its folder.
-    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
-        let bad = |what: String| Error::BadCheckpoint(format!("{name}: {what}"));
-        // The version first: whatever else a later one changes, this sentence must come out.
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        let Version { version } =
-            serde_json::from_slice(bytes).map_err(|e| bad(format!("expected a manifest: {e}")))?;
-        if version != VERSION {
-            return Err(bad(format!("expected version {VERSION}, found {version}: use a later version of Ocelli")));
-        }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| bad(format!("expected a manifest: {e}")))?;
-        for (file, facts) in &manifest.files {
-            if !plain_name(file) {
-                return Err(bad(format!("files: expected plain names, found {file:?}")));
-            }
-            let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-            if facts.sha256.len() != 64 || !facts.sha256.chars().all(hex) {
-                return Err(bad(format!("files: {file}: expected a SHA-256 of 64 digits, found {:?}", facts.sha256)));
-            }
-        }
-        Ok(manifest)
+    /// An empty one.
+    #[must_use]
+    pub fn new(format: &str) -> Self {
+        Self { version: VERSION, format: format.into(), files: BTreeMap::new() }
     }
 
-    /// What a file must be: a file that is used and not listed could be anything.
+    /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] that names a file which is not listed.
-    pub fn facts(&self, file: &str) -> Result<&Facts> {
-        self.files.get(file).ok_or_else(|| {
-            Error::BadCheckpoint(format!(
-                "{file}: expected a file that the manifest lists, found it missing there: fetch the folder again"
-            ))
-        })
+    /// [`Error::BadCheckpoint`] if it is not what is expected, or names a file outside of its folder.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let bad = |what: String| Error::BadCheckpoint(format!("{MANIFEST}: {what}: fetch the folder again"));
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|e| bad(format!("not the JSON that was expected: {e}")))?;
+        if manifest.version != VERSION {
+            return Err(bad(format!("version: expected {VERSION}, found {}", manifest.version)));
+        }
+        match manifest.files.keys().find(|name| !super::plain(name)) {
+            Some(name) => Err(bad(format!("files: expected plain names, found {name:?}"))),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whether a file is as it was written; files that are not listed are not judged.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let Some(file) = self.files.get(name) else { return Ok(()) };
+        let mut hash = Hash::default();
+        hash.update(bytes);
+        file.check(name, &hash)
     }
 }
 
-impl Facts {
-    /// Compares what a file is with what it must be.
+impl File {
+    /// Whether these are the bytes of this file.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] with what was expected and found.
-    pub fn check(&self, file: &str, found: &Self) -> Result<()> {
-        let (expected, found) = match (self.size == found.size, self.sha256 == found.sha256) {
-            (true, true) => return Ok(()),
-            (false, _) => (format!("{} bytes", self.size), found.size.to_string()),
-            (true, false) => (format!("the SHA-256 {}", self.sha256), found.sha256.clone()),
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check(&self, name: &str, hash: &Hash) -> Result<()> {
+        let changed = |expected: String, found: String| {
+            Error::BadCheckpoint(format!(
+                "{name}: expected {expected}, as {MANIFEST} has it, found {found}: the file is broken or was changed, fetch the folder again"
+            ))
         };
-        Err(Error::BadCheckpoint(format!(
-            "{file}: expected {expected}, found {found}: the file is broken or was changed: fetch it again"
-        )))
+        if hash.length != self.size {
+            return Err(changed(format!("{} bytes", self.size), hash.length.to_string()));
+        }
+        let found = hash.hex();
+        if found != self.sha256 {
+            return Err(changed(format!("SHA-256 {}", self.sha256), found));
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of bytes that come one after the other.
+#[derive(Clone, Default)]
+pub struct Hash {
+    hasher: Sha256,
+    /// Bytes so far.
+    pub length: u64,
+}
+
+impl Hash {
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    /// Hexadecimal, in small letters.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.hasher.clone().finalize().iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes everything");
+            hex
+        })
     }
 }

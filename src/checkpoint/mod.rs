@@ -1,34 +1,34 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
+mod folder;
 mod header;
 pub mod manifest;
+pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod verify;
+pub mod write;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
 };
 
+pub use folder::{Answer, FILES, Folder, Head, OPEN_CLIP_CONFIG, Want};
 use half::{bf16, f16};
-use safetensors::{
-    Dtype,
-    tensor::{Metadata, TensorInfo},
-};
+pub use header::length as header_length;
+use header::{Header, Info};
+use manifest::{Hash, Manifest};
+use names::{Naming, Source};
+use safetensors::Dtype;
 
 use crate::{
-    config::Config,
+    config::{Config, VisionPooling},
     error::{Error, Result},
 };
 
-/// The files of a checkpoint, in the order in which Ocelli asks for them.
-pub const FILES: [&str; 5] =
-    ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
-
-/// Where large checkpoints say which files their tensors are in, instead of the last of [`FILES`].
+/// Where large checkpoints say which files their tensors are in, instead of one `model.safetensors`.
 pub const INDEX: &str = "model.safetensors.index.json";
 
 /// The tensor files that an index names, each once.
@@ -38,7 +38,7 @@ pub const INDEX: &str = "model.safetensors.index.json";
 pub fn shards(index: &[u8]) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
+        weight_map: BTreeMap<String, String>,
     }
     let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
     let index: Index = serde_json::from_slice(index).map_err(|e| bad(format!("expected a weight_map: {e}")))?;
@@ -46,22 +46,21 @@ pub fn shards(index: &[u8]) -> Result<Vec<String>> {
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
-    let plain = |name: &str| name.ends_with(".safetensors") && plain_name(name);
-    match names.iter().find(|name| !plain(name)) {
+    match names.iter().find(|name| !(name.ends_with(".safetensors") && plain(name))) {
         Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
         None => Ok(names.into_iter().collect()),
     }
 }
 
-/// Whether a name means a file in its own folder, as a path and as a part of an address.
-fn plain_name(name: &str) -> bool {
+/// Whether this is the name of a file in a folder, and of nothing elsewhere, on a disk or on a server.
+fn plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '?', '#', '%', ':'])
 }
 
 /// Where the bytes of a tensor file are: a file, memory, the browser's heap. Read in pieces, never as a whole.
 pub trait Bytes {
-    /// Length of the file in bytes.
-    fn size(&self) -> u64;
+    /// Length of the file in bytes; none while it is on its way and nobody said.
+    fn size(&self) -> Option<u64>;
     /// Fills `into` from `offset`.
     ///
     /// # Errors
@@ -70,8 +69,8 @@ pub trait Bytes {
 }
 
 impl Bytes for Vec<u8> {
-    fn size(&self) -> u64 {
-        self.len() as u64
+    fn size(&self) -> Option<u64> {
+        Some(self.len() as u64)
     }
     fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
         let start = usize::try_from(offset).ok().filter(|&s| s <= self.len());
@@ -81,10 +80,10 @@ impl Bytes for Vec<u8> {
     }
 }
 
-/// A tensor in the file: what it is and where it lies.
+/// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
 pub struct Tensor {
-    /// Its name in the file.
+    /// transformers' name, by which it was asked for.
     pub name: String,
     /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
@@ -92,15 +91,78 @@ pub struct Tensor {
     pub rows: usize,
     /// Product of the others, in weights.
     pub cols: usize,
+    /// Its rows, in this order.
+    parts: Vec<Part>,
+}
+
+/// A range of rows of a tensor in a file.
+#[derive(Debug, Clone)]
+struct Part {
+    source: Source,
     file: usize,
+    /// Of the whole tensor in the file.
     offset: u64,
+}
+
+/// Bytes of one file, end to end, and the rows of a tensor that are in them.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// Which of the checkpoint's files.
+    pub file: usize,
+    /// Where in the file.
+    pub bytes: Range<u64>,
+    /// The rows, as the tensor that was asked for counts them.
+    pub rows: Range<usize>,
+    /// Which part they are of, and which rows of it as its file counts them.
+    part: usize,
+    own: Range<usize>,
+}
+
+impl Tensor {
+    /// The name in the file, of the first of its parts: what errors speak of.
+    #[must_use]
+    pub fn stored_name(&self) -> &str {
+        &self.parts[0].source.name
+    }
+
+    /// Where some of the rows are, in slices of about so many rows. A part that is transposed in its file comes as a whole.
+    #[must_use]
+    pub fn slices(&self, rows: Range<usize>, step: usize) -> Vec<Slice> {
+        let (mut all, mut start) = (Vec::new(), 0);
+        for (at, part) in self.parts.iter().enumerate() {
+            let here = start..start + part.source.rows.len();
+            start = here.end;
+            let wanted = rows.start.max(here.start)..rows.end.min(here.end);
+            let step = if part.source.transposed { usize::MAX } else { step.max(1) };
+            for first in wanted.clone().step_by(step) {
+                let rows = first..first.saturating_add(step).min(wanted.end);
+                let own = |row: usize| row - here.start + part.source.rows.start;
+                let own = own(rows.start)..own(rows.end);
+                let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
+                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes() as u64;
+                let bytes = at_row(read.start)..at_row(read.end);
+                all.push(Slice { file: part.file, bytes, rows, part: at, own });
+            }
+        }
+        all
+    }
+
+    fn row_bytes(&self) -> usize {
+        match self.dtype {
+            Dtype::U8 => self.cols.div_ceil(2),
+            Dtype::I8 => self.cols,
+            Dtype::F32 => self.cols * 4,
+            _ => self.cols * 2,
+        }
+    }
 }
 
 struct File {
     name: String,
-    header: Metadata,
-    data_start: u64,
+    header: Header,
     bytes: Box<dyn Bytes>,
+    /// What the manifest says of it.
+    expected: Option<manifest::File>,
 }
 
 /// An opened checkpoint. Nothing but the headers of the tensor files is held in memory.
@@ -111,8 +173,12 @@ pub struct Checkpoint {
     pub tokenizer: Vec<u8>,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
+    /// Whose names the tensors have in the files.
+    pub naming: Naming,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
+    /// Whatever is asked for counts as there.
+    blank: bool,
 }
 
 fn broken(file: &str, what: &str) -> Error {
@@ -120,36 +186,56 @@ fn broken(file: &str, what: &str) -> Error {
 }
 
 impl Checkpoint {
-    /// From the four JSON files in the order of [`FILES`] and the tensor file.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
-    pub fn new(json: [Vec<u8>; 4], weights: Box<dyn Bytes>) -> Result<Self> {
-        Self::sharded(json, vec![(FILES[4].into(), weights)])
-    }
-
-    /// The same with the tensors in several files, by name: those of [`shards`].
-    ///
-    /// # Errors
-    /// As [`Checkpoint::new`]; a tensor that is in two files is an error that names both.
-    pub fn sharded(json: [Vec<u8>; 4], weights: Vec<(String, Box<dyn Bytes>)>) -> Result<Self> {
-        let [config, preprocessor, tokenizer_config, tokenizer] = json;
-        let config = Config::parse(&config, &preprocessor, &tokenizer_config)?;
+    /// From what the JSON files say and the tensor files by name, of which the headers are read. `open_clip` says whose format
+    /// it is.
+    fn new(
+        config: Config,
+        tokenizer: Vec<u8>,
+        tensors: BTreeMap<String, Box<dyn Bytes>>,
+        open_clip: bool,
+        manifest: Option<&Manifest>,
+    ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
-        for (name, bytes) in weights {
-            let (header, data_start) = header::read(&name, bytes.as_ref())?;
+        for (name, bytes) in tensors {
+            let header = header::read(&name, bytes.as_ref())?;
             for other in &files {
-                if let Some(twice) = header.offset_keys().iter().find(|tensor| other.header.info(tensor).is_some()) {
+                if let Some(twice) = header.names().find(|tensor| other.header.info(tensor).is_some()) {
                     return Err(Error::BadCheckpoint(format!(
                         "{name}: expected each tensor in one file, found {twice} in {} as well",
                         other.name
                     )));
                 }
             }
-            files.push(File { name, header, data_start, bytes });
+            let expected = manifest.and_then(|manifest| manifest.files.get(&name)).cloned();
+            if let Some(file) = expected.as_ref().filter(|file| file.size != header.size) {
+                return Err(broken(&name, &format!("expected {} bytes, found {}", file.size, header.size)));
+            }
+            files.push(File { name, header, bytes, expected });
         }
-        let quantized = files.iter().find_map(|f| f.header.metadata().as_ref()?.get("ocelli.format").cloned());
-        Ok(Self { config, tokenizer, quantized, files, used: RefCell::default() })
+        let quantized = files.iter().find_map(|f| f.header.metadata.get("ocelli.format").cloned());
+        let naming = if open_clip {
+            // In this format it is timm's towers that have such a head.
+            let timm = config.vision.pooling == VisionPooling::AttentionHead;
+            Naming::open_clip(timm, files.iter().flat_map(|file| file.header.names()))
+        } else {
+            Naming::Transformers
+        };
+        Ok(Self { config, tokenizer, quantized, naming, files, used: RefCell::default(), blank: false })
+    }
+
+    /// No files, and every tensor that is asked for: to list what a model of this config needs. None can be read.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn blank(config: Config) -> Self {
+        Self {
+            config,
+            tokenizer: Vec::new(),
+            quantized: None,
+            naming: Naming::Transformers,
+            files: Vec::new(),
+            used: RefCell::default(),
+            blank: true,
+        }
     }
 
     /// What people know the tensor files by.
@@ -163,16 +249,65 @@ impl Checkpoint {
     /// Bytes of all tensor files.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes.size()).sum()
+        self.files().map(|(_, size)| size).sum()
     }
 
-    /// The name of the file that a tensor is in.
+    /// Names and lengths of the tensor files, in the order in which [`Slice::file`] counts.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.files.iter().map(|file| (file.name.as_str(), file.header.size))
+    }
+
+    /// For each tensor file that the manifest lists, its hash so far: that of the header. Bytes after it are to be added in the
+    /// order in which they lie there.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the file ends too early.
+    pub fn hashes(&self) -> Result<Vec<Option<Hash>>> {
+        let hash = |(at, file): (usize, &File)| {
+            file.expected.as_ref()?;
+            let header = self.read(at, 0..file.header.data_start);
+            Some(header.map(|header| {
+                let mut hash = Hash::default();
+                hash.update(&header);
+                hash
+            }))
+        };
+        self.files.iter().enumerate().map(|file| hash(file).transpose()).collect()
+    }
+
+    /// Whether the tensor files are as they were written, by the hashes that have seen all of a file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] with what was expected and what was found.
+    pub fn check_hashes(&self, hashes: &[Option<Hash>]) -> Result<()> {
+        for (file, hash) in self.files.iter().zip(hashes) {
+            if let (Some(expected), Some(hash)) = (&file.expected, hash)
+                && hash.length == expected.size
+            {
+                expected.check(&file.name, hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A range of a tensor file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the file ends too early.
+    pub fn read(&self, file: usize, range: Range<u64>) -> Result<Vec<u8>> {
+        let File { name, bytes, .. } = &self.files[file];
+        let mut into = vec![0; (range.end - range.start) as usize];
+        bytes.read(range.start, &mut into).map_err(|e| broken(name, &e))?;
+        Ok(into)
+    }
+
+    /// The name of the file that a tensor is in, or begins in.
     #[must_use]
     pub fn file(&self, tensor: &Tensor) -> &str {
-        &self.files[tensor.file].name
+        &self.files[tensor.parts[0].file].name
     }
 
-    fn info(&self, name: &str) -> Option<(usize, &TensorInfo)> {
+    fn info(&self, name: &str) -> Option<(usize, &Info)> {
         self.files.iter().enumerate().find_map(|(at, file)| Some((at, file.header.info(name)?)))
     }
 
@@ -207,6 +342,27 @@ impl Checkpoint {
     }
 
     fn look_up(&self, name: &str, shape: &[usize], types: &[Dtype]) -> Result<Tensor> {
+        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
+        let sources = self.naming.sources(name, shape).into_iter();
+        if self.blank {
+            let parts = sources.map(|source| Part { source, file: 0, offset: 0 }).collect();
+            return Ok(Tensor { name: name.into(), dtype: Dtype::F32, rows, cols, parts });
+        }
+        let found: Vec<(Part, Dtype)> = sources.map(|source| self.part(source, types)).collect::<Result<_>>()?;
+        let dtype = found[0].1;
+        if let Some((part, other)) = found.iter().find(|(_, other)| *other != dtype) {
+            return Err(Error::BadCheckpoint(format!(
+                "{}: {}: expected the type of {}, {dtype:?}, found {other:?}",
+                self.files[part.file].name, part.source.name, found[0].0.source.name
+            )));
+        }
+        let parts = found.into_iter().map(|(part, _)| part).collect();
+        Ok(Tensor { name: name.into(), dtype, rows, cols, parts })
+    }
+
+    /// Looks a part up under the file's own name.
+    fn part(&self, source: Source, types: &[Dtype]) -> Result<(Part, Dtype)> {
+        let Source { name, shape, .. } = &source;
         let (at, info) = self.info(name).ok_or_else(|| {
             let label = self.label();
             Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
@@ -222,19 +378,18 @@ impl Checkpoint {
                 info.dtype
             )));
         }
-        let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
-        let halved = [rows, cols.div_ceil(2)];
+        let halved = [shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>().div_ceil(2)];
         let (expected, why) =
-            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (shape, "") };
+            if info.dtype == Dtype::U8 { (&halved[..], " (two weights a byte)") } else { (&shape[..], "") };
         if info.shape != expected {
             return Err(Error::BadCheckpoint(format!(
                 "{}: {name}: expected shape {expected:?}{why}, found {:?}",
                 file.name, info.shape
             )));
         }
-        self.used.borrow_mut().insert(name.into());
-        let offset = file.data_start + info.data_offsets.0 as u64;
-        Ok(Tensor { name: name.into(), dtype: info.dtype, rows, cols, file: at, offset })
+        self.used.borrow_mut().insert(name.clone());
+        let (offset, dtype) = (file.header.data_start + info.data_offsets.0, info.dtype);
+        Ok((Part { source, file: at, offset }, dtype))
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
@@ -248,39 +403,38 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
     pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let bytes = self.rows_stored(tensor, &rows)?;
+        let mut all = Vec::with_capacity(rows.len() * tensor.cols);
+        for slice in tensor.slices(rows, usize::MAX) {
+            all.extend(self.floats(tensor, &slice, &self.read(slice.file, slice.bytes.clone())?)?);
+        }
+        Ok(all)
+    }
+
+    /// The rows of a slice of a float tensor as f32, from its bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if a number is not finite.
+    pub fn floats(&self, tensor: &Tensor, slice: &Slice, bytes: &[u8]) -> Result<Vec<f32>> {
         let floats: Vec<f32> = match tensor.dtype {
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
         };
+        let Source { name, rows, transposed, .. } = &tensor.parts[slice.part].source;
         if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
+            let before = if *transposed { 0 } else { slice.own.start * tensor.cols };
             return Err(Error::BadCheckpoint(format!(
-                "{}: {}: expected finite numbers, found {} at element {}",
-                self.file(tensor),
-                tensor.name,
+                "{}: {name}: expected finite numbers, found {} at element {}",
+                self.files[slice.file].name,
                 floats[at],
-                rows.start * tensor.cols + at
+                before + at
             )));
         }
-        Ok(floats)
-    }
-
-    /// Rows of any tensor, as they lie in the file.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] if the file ends too early.
-    pub fn rows_stored(&self, tensor: &Tensor, rows: &Range<usize>) -> Result<Vec<u8>> {
-        let row = match tensor.dtype {
-            Dtype::U8 => tensor.cols.div_ceil(2),
-            Dtype::I8 => tensor.cols,
-            Dtype::F32 => tensor.cols * 4,
-            _ => tensor.cols * 2,
-        };
-        let mut bytes = vec![0; rows.len() * row];
-        let File { name, bytes: file, .. } = &self.files[tensor.file];
-        file.read(tensor.offset + (rows.start * row) as u64, &mut bytes).map_err(|e| broken(name, &e))?;
-        Ok(bytes)
+        if !transposed {
+            return Ok(floats);
+        }
+        let column = |row: usize| (0..tensor.cols).map(move |col| col * rows.len() + row);
+        Ok(slice.own.clone().flat_map(column).map(|at| floats[at]).collect())
     }
 
     /// Every tensor must have been asked for: what is left over means that the model is not what its config says.
@@ -289,23 +443,21 @@ impl Checkpoint {
     /// [`Error::BadCheckpoint`] that names one of the surplus tensors.
     pub fn no_surplus(&self) -> Result<()> {
         let used = self.used.borrow();
-        let left: Vec<String> = self
+        let left: Vec<&str> = self
             .files
             .iter()
-            .flat_map(|file| file.header.offset_keys())
-            .filter(|name| !used.contains(name) && !POSITION_IDS.contains(&name.as_str()))
+            .flat_map(|file| file.header.names())
+            .filter(|name| !used.contains(*name) && !Naming::ignores(name))
             .collect();
         match left.first() {
             None => Ok(()),
             Some(name) => Err(Error::BadCheckpoint(format!(
-                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that config.json implies",
+                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that {} implies",
                 self.label(),
                 self.shape(name).unwrap_or_default(),
-                left.len() - 1
+                left.len() - 1,
+                if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_CONFIG }
             ))),
         }
     }
 }
-
-/// Buffers, 0, 1, 2, …, that older versions of transformers saved; newer ones ignore them too.
-const POSITION_IDS: [&str; 2] = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];

@@ -1,11 +1,12 @@
 //! The Hugging Face files as they are written, with the reference's defaults for what they leave out.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, Mask, Preprocessor, ScoreRule, Text, TextPooling, TextRule, Vision,
-    VisionPooling,
+    Activation, Cleaning, Config, Encoder, Family, Mask, Padding, Preprocessor, ScoreRule, Text, TextPooling, TextRule,
+    Vision, VisionPooling,
+    check::{Names, check},
 };
 use crate::error::{Error, Result};
 
@@ -18,6 +19,23 @@ struct Root {
     text_config_dict: Option<Map<String, Value>>,
     vision_config_dict: Option<Map<String, Value>>,
     projection_dim: Option<usize>,
+    ocelli: Option<OwnModel>,
+}
+
+/// What Ocelli adds to `config.json`, for models whose own files say more than transformers' can (see `write`).
+#[derive(Serialize, Deserialize)]
+pub(super) struct OwnModel {
+    pub text_mask: Mask,
+    pub text_pooling: TextPooling,
+    pub score: ScoreRule,
+}
+
+/// What Ocelli adds to `tokenizer_config.json`.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OwnText {
+    pub cleaning: Cleaning,
+    pub byte_fallback: bool,
+    pub padding: Padding,
 }
 
 /// One tower's section; every field is optional in published files.
@@ -45,6 +63,9 @@ pub struct TokenizerFile {
     tokenizer_class: Option<String>,
     do_lower_case: Option<bool>,
     pad_token: Option<Value>,
+    padding_side: Option<String>,
+    truncation_side: Option<String>,
+    ocelli: Option<OwnText>,
 }
 
 /// What transformers assumes where a section is silent.
@@ -84,13 +105,37 @@ pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Res
     };
     let vision = section(root.vision_config, root.vision_config_dict, "vision_config")?;
     let text = section(root.text_config, root.text_config_dict, "text_config")?;
-    let built = match family {
+    let mut built = match family {
         Family::Clip => clip(&vision, &text, root.projection_dim, preprocessor, &tokenizer)?,
         Family::Siglip => siglip(&vision, &text, preprocessor, &tokenizer)?,
     };
-    check(&built, &vision)?;
+    if let Some(own) = root.ocelli {
+        built.text.mask = own.text_mask;
+        built.text.pooling = own.text_pooling;
+        built.score = own.score;
+    }
+    let channels = vision.num_channels.unwrap_or(3);
+    if channels != 3 {
+        return Err(Error::BadCheckpoint(format!(
+            "config.json: vision_config: num_channels: expected 3, found {channels}"
+        )));
+    }
+    check(&built, &NAMES)?;
     Ok(built)
 }
+
+const NAMES: Names = Names {
+    file: "config.json",
+    sections: ["vision_config", "text_config"],
+    hidden: "hidden_size",
+    heads: ["num_attention_heads"; 2],
+    layers: "num_hidden_layers",
+    intermediate: "intermediate_size",
+    eps: "layer_norm_eps",
+    vocab: "vocab_size",
+    tokens: "max_position_embeddings",
+    embedding: "projection",
+};
 
 fn section(main: Option<Map<String, Value>>, over: Option<Map<String, Value>>, name: &str) -> Result<Tower> {
     // transformers fills the second section up with defaults before it wins, so nothing of the first remains.
@@ -151,11 +196,11 @@ fn clip(
         embedding: projection.unwrap_or(512),
         score: ScoreRule::Softmax,
         preprocessor: Preprocessor::parse(preprocessor, Family::Clip)?,
-        text_rule: TextRule {
+        text_rule: tokenizer.own().unwrap_or_else(|| TextRule {
             cleaning: Cleaning::AsIs,
             byte_fallback: false,
-            pad_token: tokenizer.pad_token().unwrap_or("<|endoftext|>").into(),
-        },
+            padding: Padding::Token(tokenizer.pad_token().unwrap_or("<|endoftext|>").into()),
+        }),
     })
 }
 
@@ -196,14 +241,14 @@ fn siglip(vision: &Tower, text: &Tower, preprocessor: &[u8], tokenizer: &Tokeniz
         embedding,
         score: ScoreRule::Sigmoid,
         preprocessor: Preprocessor::parse(preprocessor, Family::Siglip)?,
-        text_rule: siglip_text(tokenizer),
+        text_rule: tokenizer.own().unwrap_or_else(|| siglip_text(tokenizer)),
     })
 }
 
 /// SigLIP 2 differs from SigLIP in its tokenizer, and nothing but the tokenizer's class tells them apart: `config.json` says
 /// "siglip" for both.
 fn siglip_text(tokenizer: &TokenizerFile) -> TextRule {
-    let class = tokenizer.tokenizer_class.as_deref().unwrap_or_default();
+    let class = tokenizer.class();
     let second = class.starts_with("Gemma") || class.starts_with("Siglip2");
     let cleaning = match tokenizer.do_lower_case {
         // Gemma's own setting does not count: SigLIP 2 was trained on lower case.
@@ -211,67 +256,32 @@ fn siglip_text(tokenizer: &TokenizerFile) -> TextRule {
         Some(false) => Cleaning::AsIs,
         _ => Cleaning::Canonical,
     };
-    let pad_token = tokenizer.pad_token().unwrap_or(if second { "<pad>" } else { "</s>" }).into();
-    TextRule { cleaning, byte_fallback: true, pad_token }
+    let padding = Padding::Token(tokenizer.pad_token().unwrap_or(if second { "<pad>" } else { "</s>" }).into());
+    TextRule { cleaning, byte_fallback: true, padding }
 }
 
 impl TokenizerFile {
+    fn own(&self) -> Option<TextRule> {
+        self.ocelli.clone().map(|OwnText { cleaning, byte_fallback, padding }| TextRule {
+            cleaning,
+            byte_fallback,
+            padding,
+        })
+    }
+
+    /// Whether texts are filled up and cut at their end: `padding_side` and `truncation_side`.
+    pub(super) fn sides(&self) -> [(&'static str, Option<&str>); 2] {
+        [("padding_side", self.padding_side.as_deref()), ("truncation_side", self.truncation_side.as_deref())]
+    }
+
+    /// `tokenizer_class`, empty if there is none.
+    pub(super) fn class(&self) -> &str {
+        self.tokenizer_class.as_deref().unwrap_or_default()
+    }
+
     /// `"</s>"` or `{"content": "</s>", …}`.
-    fn pad_token(&self) -> Option<&str> {
+    pub(super) fn pad_token(&self) -> Option<&str> {
         let value = self.pad_token.as_ref()?;
         value.as_str().or_else(|| value.get("content")?.as_str())
-    }
-}
-
-/// The widest head that the attention kernel keeps in registers.
-pub const MAX_HEAD_SIZE: usize = 128;
-
-fn check(config: &Config, vision_file: &Tower) -> Result<()> {
-    let bad = |what: String| Err(Error::BadCheckpoint(format!("config.json: {what}")));
-    for (name, e) in [("vision_config", &config.vision.encoder), ("text_config", &config.text.encoder)] {
-        for (field, n) in
-            [("hidden_size", e.hidden), ("num_attention_heads", e.heads), ("intermediate_size", e.intermediate)]
-        {
-            // The upper bound keeps every product of two of them far from overflow.
-            if n == 0 || n > 65_536 {
-                return bad(format!("{name}: {field}: expected 1 to 65536, found {n}"));
-            }
-        }
-        if e.layers > 1000 {
-            return bad(format!("{name}: num_hidden_layers: expected at most 1000, found {}", e.layers));
-        }
-        if e.hidden % e.heads != 0 || e.hidden / e.heads > MAX_HEAD_SIZE {
-            return bad(format!(
-                "{name}: expected hidden_size to be a multiple of num_attention_heads, at most {MAX_HEAD_SIZE} a head, found {} and {}",
-                e.hidden, e.heads
-            ));
-        }
-    }
-    let (image, patch) = (config.vision.image_size, config.vision.patch_size);
-    if patch == 0 || image < patch || image > 8192 {
-        return bad(format!("vision_config: expected patch_size ≤ image_size ≤ 8192, found {patch} and {image}"));
-    }
-    let channels = vision_file.num_channels.unwrap_or(3);
-    if channels != 3 {
-        return bad(format!("vision_config: num_channels: expected 3, found {channels}"));
-    }
-    for (field, n) in [
-        ("vocab_size", config.text.vocab),
-        ("max_position_embeddings", config.text.tokens),
-        ("projection", config.embedding),
-    ] {
-        if n == 0 || n > 1 << 24 {
-            return bad(format!("{field}: expected 1 to 2^24, found {n}"));
-        }
-    }
-    match config.preprocessor.side() {
-        Some(side) if side == (image, image) => Ok(()),
-        Some((width, height)) => Err(Error::BadCheckpoint(format!(
-            "preprocessor_config.json: expected pictures of {image} × {image} pixels, as config.json has it, found {width} × {height}"
-        ))),
-        None => Err(Error::BadCheckpoint(
-            "preprocessor_config.json: expected width and height, or a centre crop, found only the shortest edge"
-                .into(),
-        )),
     }
 }

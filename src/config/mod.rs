@@ -1,13 +1,20 @@
 //! What a checkpoint's JSON files say, as enums and numbers. Everything in which CLIP and SigLIP differ is decided here,
 //! once; no other module compares a model's name.
 
+mod check;
 mod hf;
+mod open_clip;
 mod preprocessor;
+mod timm;
+mod write;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
+pub use check::MAX_HEAD_SIZE;
 pub use hf::TokenizerFile;
-pub use preprocessor::{Filter, Preprocessor, Resize};
+pub use preprocessor::{CropRounding, Filter, Preprocessor, Resize};
 
 /// The two families, for people to read; code asks the fields below. SigLIP 2 at fixed resolution is of SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +33,49 @@ impl Family {
             Self::Clip => "clip",
             Self::Siglip => "siglip",
         }
+    }
+}
+
+/// Which towers are loaded. A page that only embeds pictures needs no text tower, and a search box no picture tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Towers {
+    /// Pictures and texts.
+    #[default]
+    Both,
+    /// Pictures alone.
+    Vision,
+    /// Texts alone.
+    Text,
+}
+
+impl Towers {
+    /// Is the picture tower wanted?
+    #[must_use]
+    pub fn vision(self) -> bool {
+        self != Self::Text
+    }
+    /// Is the text tower wanted?
+    #[must_use]
+    pub fn text(self) -> bool {
+        self != Self::Vision
+    }
+    /// `both`, `vision` or `text`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Vision => "vision",
+            Self::Text => "text",
+        }
+    }
+    /// The reverse of [`Towers::name`].
+    ///
+    /// # Errors
+    /// [`crate::Error::BadInput`] for another word.
+    pub fn parse(word: &str) -> Result<Self> {
+        let found = [Self::Both, Self::Vision, Self::Text].into_iter().find(|towers| towers.name() == word);
+        found.ok_or_else(|| crate::Error::BadInput(format!("towers: expected both, vision or text, found {word:?}")))
     }
 }
 
@@ -60,7 +110,8 @@ pub struct Encoder {
 }
 
 /// Which tokens a token may look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mask {
     /// All of them.
     None,
@@ -78,7 +129,8 @@ pub enum VisionPooling {
 }
 
 /// Which text token becomes the vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TextPooling {
     /// The highest id: what transformers does when the config says `eos_token_id: 2` (`CLIPTextTransformer.forward`).
     HighestId,
@@ -130,7 +182,8 @@ pub struct Text {
 }
 
 /// How similarities become scores when nobody asks otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScoreRule {
     /// softmax(scale · cos) over the labels.
     Softmax,
@@ -139,7 +192,8 @@ pub enum ScoreRule {
 }
 
 /// What becomes of a text before `tokenizer.json` sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cleaning {
     /// Nothing: the file does it all (CLIP).
     AsIs,
@@ -147,6 +201,30 @@ pub enum Cleaning {
     Canonical,
     /// Lowercase (SigLIP 2, `Siglip2Tokenizer`).
     Lowercase,
+    /// What open_clip does to any text: repairs of `ftfy`, HTML's entities, and one of three rules.
+    OpenClip(OpenClipCleaning),
+}
+
+/// open_clip's rules (`get_clean_fn` in its `tokenizer.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenClipCleaning {
+    /// Single spaces: the default where the tokenizer is Hugging Face's.
+    Whitespace,
+    /// Single spaces, lowercase: the default of open_clip's own tokenizer.
+    Lower,
+    /// `_` becomes a space, strip ASCII punctuation, lowercase, single spaces (SigLIP).
+    Canonicalize,
+}
+
+/// What fills a text up to the tower's length.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// A token, by its name in the vocabulary.
+    Token(String),
+    /// An id, whatever it stands for (open_clip's own tokenizer fills up with 0).
+    Id(u32),
 }
 
 /// What the reference tokenizer does around `tokenizer.json`.
@@ -156,8 +234,8 @@ pub struct TextRule {
     pub cleaning: Cleaning,
     /// Use the vocabulary's 256 byte pieces for unknown characters, which the published JSON leaves off.
     pub byte_fallback: bool,
-    /// The token that fills the text up to the tower's length.
-    pub pad_token: String,
+    /// What fills the text up to the tower's length.
+    pub padding: Padding,
 }
 
 /// A whole model, as its JSON files describe it.
@@ -187,5 +265,22 @@ impl Config {
     /// [`crate::Error::BadCheckpoint`] where a file cannot be understood, [`crate::Error::WrongModel`] for another architecture.
     pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
         hf::parse(config, preprocessor, tokenizer_config)
+    }
+
+    /// Reads `open_clip_config.json`, and `tokenizer_config.json` where the tokenizer is Hugging Face's; what they leave out
+    /// has open_clip's default (`CLIPTextCfg`, `CLIPVisionCfg`, `PreprocessCfg` in open_clip 3.3).
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] where a file cannot be understood, [`crate::Error::WrongModel`], with the field's name,
+    /// for what Ocelli does not run.
+    pub fn parse_open_clip(open_clip_config: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
+        open_clip::parse(open_clip_config, tokenizer_config)
+    }
+
+    /// `config.json`, `preprocessor_config.json` and `tokenizer_config.json` from which [`Config::parse`] makes this config
+    /// again. What transformers has no word for stands under the key `ocelli`.
+    #[must_use]
+    pub fn to_files(&self) -> [String; 3] {
+        write::files(self)
     }
 }

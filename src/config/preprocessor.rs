@@ -1,6 +1,6 @@
 //! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Family, hf::json};
@@ -29,6 +29,17 @@ pub enum Resize {
     ShortestEdge(usize),
 }
 
+/// Where the centre crop starts if as many pixels cannot go on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CropRounding {
+    /// Half a pixel is rounded down (`center_crop` in transformers' `image_transforms.py`).
+    #[default]
+    Down,
+    /// Half a pixel is rounded to the even side (`center_crop` in torchvision, which open_clip uses).
+    HalfEven,
+}
+
 /// Resize, crop, normalise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessor {
@@ -38,6 +49,8 @@ pub struct Preprocessor {
     pub filter: Filter,
     /// Width and height of the centre crop, in pixels; none means the whole resized picture.
     pub crop: Option<(usize, usize)>,
+    /// Where the crop starts.
+    pub rounding: CropRounding,
     /// What an 8-bit value is multiplied with first; 1/255.
     pub rescale: f32,
     /// Mean of each channel, after the rescale.
@@ -58,6 +71,13 @@ struct File {
     do_normalize: Option<bool>,
     image_mean: Option<[f32; 3]>,
     image_std: Option<[f32; 3]>,
+    ocelli: Option<OwnPixels>,
+}
+
+/// What Ocelli adds to the file.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OwnPixels {
+    pub rounding: CropRounding,
 }
 
 impl Preprocessor {
@@ -96,12 +116,17 @@ impl Preprocessor {
         if std.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
             return bad("image_std", "positive numbers", &format!("{std:?}"));
         }
+        let (mean, rescale) = (file.image_mean.unwrap_or(mean), file.rescale_factor.unwrap_or(1.0 / 255.0));
+        if [mean[0], mean[1], mean[2], rescale].iter().any(|x| !x.is_finite()) {
+            return bad("image_mean and rescale_factor", "finite numbers", &format!("{mean:?} and {rescale}"));
+        }
         Ok(Self {
             resize,
             filter,
             crop,
-            rescale: file.rescale_factor.unwrap_or(1.0 / 255.0),
-            mean: if normalize { file.image_mean.unwrap_or(mean) } else { [0.0; 3] },
+            rounding: file.ocelli.map(|own| own.rounding).unwrap_or_default(),
+            rescale,
+            mean: if normalize { mean } else { [0.0; 3] },
             std,
         })
     }

@@ -3,10 +3,10 @@
 use super::{
     block::{Blocks, Linear, Norm},
     text,
-    tower::{Model, VisionTower},
+    tower::{Model, TextTower, VisionTower},
 };
 use crate::{
-    config::{Config, Mask},
+    config::{Config, Mask, Towers},
     error::Result,
     kernels::{Assemble, Normalize, Patchify, Pool, Rows},
     plan::Plan,
@@ -15,14 +15,18 @@ use crate::{
 
 const ONE: Rows = Rows::PerItem(1);
 
-pub fn load(config: &Config, l: &mut Loader) -> Result<Model> {
-    let vision = vision(config, l)?;
-    let projection = Linear {
-        weight: l.matrix("text_projection.weight", &[config.embedding, config.text.encoder.hidden])?,
-        bias: None,
-    };
-    let text = text::load(config, l, &projection)?;
-    Ok(Model { vision, text, logit_scale: l.scalar("logit_scale")?.exp(), logit_bias: 0.0 })
+pub fn record(config: &Config, towers: Towers, l: &mut Loader) -> Result<Model> {
+    Ok(Model {
+        vision: towers.vision().then(|| vision(config, l)).transpose()?,
+        text: towers.text().then(|| text(config, l)).transpose()?,
+        logit_scale: l.scalar("logit_scale")?,
+        logit_bias: None,
+    })
+}
+
+fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
+    let weight = l.matrix("text_projection.weight", &[config.embedding, config.text.encoder.hidden])?;
+    text::record(config, l, &Linear { weight, bias: None })
 }
 
 fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {

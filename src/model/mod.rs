@@ -10,30 +10,57 @@ pub use tower::{Model, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::Family,
+    config::{Config, Family, Towers},
     error::Result,
-    weights::{Entry, Loader},
+    quant::{Format, Matrix},
+    weights::{self, Entry, HostStore, Loader, Weight},
 };
 
-/// Loads all weights through `loader` and records both towers.
+/// Records the towers that are wanted, and in `loader` the weights that they need.
+///
+/// # Errors
+/// As [`Checkpoint::tensor`].
+pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Model> {
+    match config.family {
+        Family::Clip => clip::record(config, towers, loader),
+        Family::Siglip => siglip::record(config, towers, loader),
+    }
+}
+
+/// Every tensor of the whole model, checked against the files' headers.
 ///
 /// # Errors
 /// As [`Checkpoint::tensor`], and for tensors that nobody asked for.
-pub fn load(checkpoint: &Checkpoint, loader: &mut Loader) -> Result<Model> {
-    let model = match checkpoint.config.family {
-        Family::Clip => clip::load(&checkpoint.config, loader)?,
-        Family::Siglip => siglip::load(&checkpoint.config, loader)?,
-    };
+pub fn entries(checkpoint: &Checkpoint) -> Result<Vec<Entry>> {
+    let mut loader = Loader::new(checkpoint, None)?;
+    record(&checkpoint.config, Towers::Both, &mut loader)?;
     checkpoint.no_surplus()?;
-    Ok(model)
+    Ok(loader.entries)
 }
 
-/// Every tensor that the model needs, checked against the file without reading any.
-///
-/// # Errors
-/// As [`load`].
-pub fn entries(checkpoint: &Checkpoint) -> Result<Vec<Entry>> {
-    let mut loader = Loader::dry(checkpoint);
-    load(checkpoint, &mut loader)?;
-    Ok(loader.entries)
+/// A model with its weights in memory, for the naive reference.
+pub struct InMemory {
+    /// The plans.
+    pub model: Model,
+    /// By [`crate::kernels::WeightId`].
+    pub weights: Vec<Matrix>,
+    /// By [`crate::weights::HostId`].
+    pub host: Vec<Matrix>,
+}
+
+impl InMemory {
+    /// Reads both towers; `format` none keeps the weights as the files have them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint.
+    pub fn load(checkpoint: &Checkpoint, format: Option<Format>) -> Result<Self> {
+        let mut loader = Loader::new(checkpoint, format)?;
+        let model = record(&checkpoint.config, Towers::Both, &mut loader)?;
+        checkpoint.no_surplus()?;
+        let read = |weights: &[Weight]| {
+            let mut store = HostStore::new(weights);
+            weights::read(checkpoint, weights, &mut store).map(|()| store.weights)
+        };
+        Ok(Self { model, weights: read(&loader.weights)?, host: read(&loader.host)? })
+    }
 }

@@ -3,10 +3,10 @@
 use super::{
     block::{Blocks, Linear, Mlp, Norm},
     text,
-    tower::{Model, VisionTower},
+    tower::{Model, TextTower, VisionTower},
 };
 use crate::{
-    config::{Config, Encoder, Mask},
+    config::{Config, Encoder, Mask, Towers},
     error::Result,
     kernels::{ActId, Assemble, Attention, Keys, Normalize, Operand, Patchify, Queries, Rows, VectorRef},
     plan::Plan,
@@ -15,11 +15,18 @@ use crate::{
 
 const ONE: Rows = Rows::PerItem(1);
 
-pub fn load(config: &Config, l: &mut Loader) -> Result<Model> {
-    let vision = vision(config, l)?;
+pub fn record(config: &Config, towers: Towers, l: &mut Loader) -> Result<Model> {
+    Ok(Model {
+        vision: towers.vision().then(|| vision(config, l)).transpose()?,
+        text: towers.text().then(|| text(config, l)).transpose()?,
+        logit_scale: l.scalar("logit_scale")?,
+        logit_bias: Some(l.scalar("logit_bias")?),
+    })
+}
+
+fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
     let projection = Linear::load(l, "text_model.head", config.embedding, config.text.encoder.hidden)?;
-    let text = text::load(config, l, &projection)?;
-    Ok(Model { vision, text, logit_scale: l.scalar("logit_scale")?.exp(), logit_bias: l.scalar("logit_bias")? })
+    text::record(config, l, &projection)
 }
 
 /// A learned probe attends to all tokens, then an MLP with a residual (`SiglipMultiheadAttentionPoolingHead`).

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// `CLIPTextTransformer` and `SiglipTextTransformer`; mask and pooling come from the config.
-pub fn load(config: &Config, l: &mut Loader, projection: &Linear) -> Result<TextTower> {
+pub fn record(config: &Config, l: &mut Loader, projection: &Linear) -> Result<TextTower> {
     let t = &config.text;
     let dim = t.encoder.hidden;
     let table = l.table("text_model.embeddings.token_embedding.weight", &[t.vocab, dim])?;

@@ -1,6 +1,6 @@
 //! What a recorded model looks like from outside.
 
-use crate::{kernels::ActId, plan::Plan, quant::Matrix};
+use crate::{kernels::ActId, plan::Plan, weights::HostId};
 
 /// Pixels in, unit embedding out.
 #[derive(Debug)]
@@ -25,18 +25,18 @@ pub struct TextTower {
     /// Output: `[batch, embedding]`, unit length.
     pub embedding: ActId,
     /// `[vocab, hidden]`, on the CPU.
-    pub table: Matrix,
+    pub table: HostId,
 }
 
-/// Both towers and what turns cosines into logits.
+/// The towers that were wanted, and what turns cosines into logits.
 #[derive(Debug)]
 pub struct Model {
     /// The picture tower.
-    pub vision: VisionTower,
+    pub vision: Option<VisionTower>,
     /// The text tower.
-    pub text: TextTower,
-    /// exp(logit_scale)
-    pub logit_scale: f32,
-    /// 0 for CLIP.
-    pub logit_bias: f32,
+    pub text: Option<TextTower>,
+    /// Its exponential multiplies cosines.
+    pub logit_scale: HostId,
+    /// None for CLIP: 0.
+    pub logit_bias: Option<HostId>,
 }

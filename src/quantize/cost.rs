@@ -1,6 +1,8 @@
 //! What a format costs, without writing it: bytes, and the error of each matrix.
 
-use super::units;
+use super::outs;
+use safetensors::View;
+
 use crate::{
     checkpoint::Checkpoint,
     error::{Error, Result},
@@ -16,7 +18,7 @@ const SLICE: usize = 1 << 22;
 /// # Errors
 /// Whatever is wrong with the names and shapes of the source.
 pub fn tensor_bytes(checkpoint: &Checkpoint, format: Format) -> Result<u64> {
-    Ok(units(checkpoint, format, &|_| ())?.iter().map(|unit| unit.bytes() as u64).sum())
+    Ok(outs(checkpoint, format, &|_| ())?.iter().map(|out| out.view.data_len() as u64).sum())
 }
 
 /// What each matrix loses in a model of this format, by name, in the order in which the model asks for them.

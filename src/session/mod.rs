@@ -1,24 +1,27 @@
 //! From pictures and texts to embeddings and scores: the only place where a model, its tokenizer and a GPU meet.
 
+mod loading;
 mod pixels;
+mod table;
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, ops::Range};
 
+pub use loading::Loading;
 pub use pixels::{Pixels, Source};
+use table::Table;
+pub use table::TableIn;
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, TextPooling},
+    config::{Config, TextPooling, Towers},
     error::{Error, Result},
     gpu::Gpu,
     kernels::{ActId, Rule, Similarity},
-    model,
-    plan::{GpuPlan, GpuWeights, Plan, capacity},
+    plan::{GpuPlan, GpuWeights, Plan},
     preprocess::Sampling,
-    quant::{Format, Matrix},
+    quant::Format,
     scores::Score,
     text::TextEncoder,
-    weights::{GpuStore, Loader},
 };
 
 /// Most pictures or texts in one submission. More would cost memory and hold up the page without being faster.
@@ -34,15 +37,10 @@ pub struct Session {
     pub logit_bias: f32,
     /// How matrices are kept on the GPU.
     pub format: Format,
-    /// Number of weights in both towers.
+    /// Number of weights in the towers that are here.
     pub parameters: u64,
-    encoder: TextEncoder,
-    vision: Tower,
-    pixels: ActId,
-    text: Tower,
-    tokens: ActId,
-    index: ActId,
-    table: Matrix,
+    vision: Option<VisionTower>,
+    text: Option<TextTower>,
     resizer: RefCell<Option<Pixels>>,
     /// Bound by both plans; a destroyed buffer must not be.
     weights: GpuWeights,
@@ -55,47 +53,50 @@ struct Tower {
     output: ActId,
 }
 
+struct VisionTower {
+    tower: Tower,
+    pixels: ActId,
+}
+
+struct TextTower {
+    tower: Tower,
+    tokens: ActId,
+    index: ActId,
+    table: Table,
+    encoder: TextEncoder,
+}
+
 impl Session {
-    /// Loads both towers. `format` none keeps the weights as the file has them; `progress` is told of bytes as they are read.
+    /// Loads a model from where its checkpoint is. `format` none keeps the weights as the files have them; `progress` is told of
+    /// bytes as they are read.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`Error::Gpu`] if the GPU has no room.
     pub fn load(
         gpu: Gpu,
         checkpoint: &Checkpoint,
+        towers: Towers,
         format: Option<Format>,
         progress: Option<&dyn Fn(u64)>,
     ) -> Result<Self> {
-        let config = checkpoint.config.clone();
-        let encoder = TextEncoder::new(&checkpoint.tokenizer, &config)?;
-        let entries = model::entries(checkpoint)?;
-        let parameters = entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
-        let mut store = GpuStore::new(&gpu);
-        let model = model::load(checkpoint, &mut Loader::new(checkpoint, &mut store, format, progress)?)?;
-        let weights = store.weights;
-        let tower = |plan: Plan, output: ActId| {
-            let items = capacity(&gpu, &plan, BATCH)?;
-            Ok(Tower { plan: GpuPlan::new(&gpu, plan, &weights, items)?, output })
-        };
-        let vision = tower(model.vision.plan, model.vision.embedding)?;
-        let text = tower(model.text.plan, model.text.embedding)?;
-        Ok(Self {
-            logit_scale: model.logit_scale,
-            logit_bias: model.logit_bias,
-            format: model.text.table.format,
-            parameters,
-            encoder,
-            vision,
-            pixels: model.vision.pixels,
-            text,
-            tokens: model.text.tokens,
-            index: model.text.index,
-            table: model.text.table,
-            resizer: RefCell::new(None),
-            config,
-            weights,
-            gpu,
-        })
+        let mut loading = Loading::new(gpu, checkpoint, towers, format, TableIn::Memory)?;
+        let pieces: Vec<_> = loading.pieces().collect();
+        for (index, (file, range)) in pieces.into_iter().enumerate() {
+            let bytes = checkpoint.read(file, range)?;
+            loading.put(checkpoint, index, &bytes)?;
+            if let Some(progress) = progress {
+                progress(bytes.len() as u64);
+            }
+        }
+        loading.finish(checkpoint)
+    }
+
+    fn vision(&self) -> Result<&VisionTower> {
+        self.vision.as_ref().ok_or_else(|| not_loaded("vision"))
+    }
+
+    fn text(&self) -> Result<&TextTower> {
+        self.text.as_ref().ok_or_else(|| not_loaded("text"))
     }
 
     /// The device.
@@ -107,33 +108,75 @@ impl Session {
     /// Bytes of the token table, which stays on the CPU.
     #[must_use]
     pub fn table_bytes(&self) -> usize {
-        self.table.packed.values.len() + self.table.packed.scales.len()
+        self.text.as_ref().map_or(0, |text| text.table.bytes())
     }
 
-    /// Dispatches for a picture: resize and the tower.
+    /// Dispatches for a picture, resize and the tower; 0 without that tower.
     #[must_use]
     pub fn dispatches_per_image(&self) -> usize {
-        self.vision.plan.plan().dispatches() + pixels::DISPATCHES
+        self.vision.as_ref().map_or(0, |vision| vision.tower.plan.plan().dispatches() + pixels::DISPATCHES)
     }
 
-    /// Dispatches for a text.
+    /// Dispatches for a text; 0 without that tower.
     #[must_use]
     pub fn dispatches_per_text(&self) -> usize {
-        self.text.plan.plan().dispatches()
+        self.text.as_ref().map_or(0, |text| text.tower.plan.plan().dispatches())
     }
 
-    /// The steps of both towers, for reading.
+    /// Which towers are here.
     #[must_use]
-    pub fn plans(&self) -> [&Plan; 2] {
-        [self.vision.plan.plan(), self.text.plan.plan()]
+    pub fn towers(&self) -> Towers {
+        match (&self.vision, &self.text) {
+            (Some(_), None) => Towers::Vision,
+            (None, Some(_)) => Towers::Text,
+            _ => Towers::Both,
+        }
+    }
+
+    /// The steps of the picture tower and of the text tower, for reading.
+    #[must_use]
+    pub fn plans(&self) -> [Option<&Plan>; 2] {
+        [self.vision.as_ref().map(|v| v.tower.plan.plan()), self.text.as_ref().map(|t| t.tower.plan.plan())]
     }
 
     /// The ids that the text tower is fed, padding included.
     ///
     /// # Errors
-    /// As [`TextEncoder::encode`].
+    /// As [`TextEncoder::encode`], or [`Error::BadInput`] without the text tower.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
-        self.encoder.encode(text)
+        self.text()?.encoder.encode(text)
+    }
+
+    /// The rows of the token table that these texts need and that were not handed over yet; none if the table is in memory.
+    ///
+    /// # Errors
+    /// As [`Session::tokenize`].
+    pub fn missing_rows<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<u32>> {
+        let text = self.text()?;
+        let ids = texts.iter().map(|t| text.encoder.encode(t.as_ref())).collect::<Result<Vec<_>>>()?;
+        Ok(text.table.missing(ids.concat()))
+    }
+
+    /// Where a row of the token table is: the file's place in [`Checkpoint::files`], and bytes of it.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] without the text tower.
+    pub fn row_places(&self, id: u32) -> Result<Vec<(usize, Range<u64>)>> {
+        match &self.text()?.table {
+            Table::Memory(_) => Ok(Vec::new()),
+            Table::File(rows) => Ok(rows.places(id)),
+        }
+    }
+
+    /// Takes a row of the token table: the bytes of [`Session::row_places`], one after the other.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if they are too few, or a number is not finite.
+    pub fn put_row(&self, checkpoint: &Checkpoint, id: u32, bytes: &[u8]) -> Result<()> {
+        match &self.text()?.table {
+            Table::Memory(_) => Ok(()),
+            Table::File(rows) => rows.put(checkpoint, id, bytes),
+        }
     }
 
     /// The 8-bit square that the picture tower sees, RGBA in words.
@@ -145,29 +188,36 @@ impl Session {
         Ok(bytemuck::pod_collect_to_vec(&resized))
     }
 
-    /// Named activations of both towers for one picture and one text, to compare with the reference's.
+    /// Named activations of the towers that are here, for one picture and one text, to compare with the reference's.
     ///
     /// # Errors
     /// As [`Session::embed_images`] and [`Session::embed_texts`].
     pub async fn taps(&self, image: &dyn Source, text: &str) -> Result<HashMap<String, Vec<f32>>> {
-        self.put_image(image, 0)?;
-        self.put_text(text, 0)?;
-        let mut taps = self.vision.plan.run_taps(&self.gpu, 1).await?;
-        taps.extend(self.text.plan.run_taps(&self.gpu, 1).await?);
+        let mut taps = HashMap::new();
+        if let Some(vision) = &self.vision {
+            self.put_image(image, 0)?;
+            taps.extend(vision.tower.plan.run_taps(&self.gpu, 1).await?);
+        }
+        if let Some(tower) = &self.text {
+            self.put_text(text, 0)?;
+            taps.extend(tower.tower.plan.run_taps(&self.gpu, 1).await?);
+        }
         Ok(taps)
     }
 
     /// Unit-length embeddings, one a picture.
     ///
     /// # Errors
-    /// [`Error::BadImage`] for a picture out of bounds, [`Error::NotFinite`], or [`Error::Gpu`].
+    /// [`Error::BadImage`] for a picture out of bounds, [`Error::NotFinite`], [`Error::Gpu`], or [`Error::BadInput`] without
+    /// the picture tower.
     pub async fn embed_images(&self, images: &[&dyn Source]) -> Result<Vec<Vec<f32>>> {
+        let tower = &self.vision()?.tower;
         let mut all = Vec::with_capacity(images.len());
-        for chunk in images.chunks(self.vision.plan.capacity() as usize) {
+        for chunk in images.chunks(tower.plan.capacity() as usize) {
             for (item, image) in (0..).zip(chunk) {
                 self.put_image(*image, item)?;
             }
-            all.extend(self.run(&self.vision, chunk.len()).await?);
+            all.extend(self.run(tower, chunk.len()).await?);
         }
         Ok(all)
     }
@@ -175,14 +225,16 @@ impl Session {
     /// Unit-length embeddings, one a text.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, [`Error::NotFinite`], or [`Error::Gpu`].
+    /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, [`Error::NotFinite`], [`Error::Gpu`], or
+    /// [`Error::BadInput`] without the text tower.
     pub async fn embed_texts<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<f32>>> {
+        let tower = &self.text()?.tower;
         let mut all = Vec::with_capacity(texts.len());
-        for chunk in texts.chunks(self.text.plan.capacity() as usize) {
+        for chunk in texts.chunks(tower.plan.capacity() as usize) {
             for (item, text) in (0..).zip(chunk) {
                 self.put_text(text.as_ref(), item)?;
             }
-            all.extend(self.run(&self.text, chunk.len()).await?);
+            all.extend(self.run(tower, chunk.len()).await?);
         }
         Ok(all)
     }
@@ -230,17 +282,19 @@ impl Session {
 
     /// Makes a picture item `item` of the next vision run.
     fn put_image(&self, image: &dyn Source, item: u32) -> Result<()> {
-        let input = self.vision.plan.buffer(self.pixels);
+        let vision = self.vision()?;
+        let input = vision.tower.plan.buffer(vision.pixels);
         self.resize(image, |pixels| pixels.hand_over(&self.gpu, input, item))
     }
 
     /// Makes a text item `item` of the next text run.
     fn put_text(&self, text: &str, item: u32) -> Result<()> {
-        let ids = self.encoder.encode(text)?;
-        let rows: Vec<f32> = ids.iter().flat_map(|&id| self.table.row(id as usize)).collect();
-        self.text.plan.write(&self.gpu, self.tokens, item, bytemuck::cast_slice(&rows));
-        let index = pool_index(self.config.text.pooling, &ids);
-        self.text.plan.write(&self.gpu, self.index, item, &index.to_le_bytes());
+        let TextTower { tower, tokens, index, table, encoder } = self.text()?;
+        let ids = encoder.encode(text)?;
+        let rows = table.rows(&ids)?;
+        tower.plan.write(&self.gpu, *tokens, item, bytemuck::cast_slice(&rows));
+        let place = pool_index(self.config.text.pooling, &ids);
+        tower.plan.write(&self.gpu, *index, item, &place.to_le_bytes());
         Ok(())
     }
 
@@ -284,4 +338,10 @@ fn rows(bytes: &[u8], dim: usize, what: &str) -> Result<Vec<Vec<f32>>> {
         )));
     }
     Ok(numbers.chunks_exact(dim).map(<[f32]>::to_vec).collect())
+}
+
+fn not_loaded(tower: &str) -> Error {
+    Error::BadInput(format!(
+        "towers: this model was loaded without its {tower} tower: load it with \"both\" or \"{tower}\""
+    ))
 }

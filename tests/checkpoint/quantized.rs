@@ -1,41 +1,26 @@
 //! Folders that `ocelli quantize` wrote, damaged: what is stored beside what, and in which type.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
 
-use ocelli::{
-    checkpoint::{INDEX, shards},
-    quant::Format,
-    weights::{HostStore, Loader},
-};
-use safetensors::{SafeTensors, serialize};
+use ocelli::quant::{Format, Matrix};
+use proptest::{prelude::*, test_runner::RngSeed};
 
-use super::*;
+use super::{files as files_of, written::one_file, *};
 
 /// What a model file may look like: the four JSON files and the tensors.
 type Files = ([Vec<u8>; 4], Vec<u8>);
 
-/// A written folder, its tensors in one file: what is damaged here does not depend on where it lies.
 fn written(format: Format) -> Files {
-    let to = tempfile::tempdir().expect("a folder");
-    ocelli::quantize::quantize(&fixture("siglip"), to.path(), format, &|_, _| ()).expect("a sound fixture");
-    let json = FILES.iter().take(4).map(|file| fs::read(to.path().join(file)).expect("written")).collect::<Vec<_>>();
-    let names = shards(&fs::read(to.path().join(INDEX)).expect("an index")).expect("an index");
-    let files: Vec<Vec<u8>> = names.iter().map(|name| fs::read(to.path().join(name)).expect("written")).collect();
-    let parts: Vec<SafeTensors> = files.iter().map(|file| SafeTensors::deserialize(file).expect("sound")).collect();
-    let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
-    let whole = serialize(parts.iter().flat_map(SafeTensors::iter), Some(metadata)).expect("tensors");
-    (json.try_into().expect("four files"), whole)
+    (files_of("siglip").0, one_file(&fixture("siglip"), format))
 }
 
 static Q8: LazyLock<Files> = LazyLock::new(|| written(Format::Q8));
 static Q4: LazyLock<Files> = LazyLock::new(|| written(Format::Q4));
 
 /// Opens and reads everything.
-fn load((json, weights): Files) -> Result<HostStore, Error> {
-    let checkpoint = Checkpoint::new(json, Box::new(weights))?;
-    let mut store = HostStore::default();
-    model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, None, None)?)?;
-    Ok(store)
+fn load((json, weights): Files, format: Option<Format>) -> Result<Vec<Matrix>, Error> {
+    let InMemory { weights, host, .. } = InMemory::load(&checkpoint(json, weights)?, format)?;
+    Ok(weights.into_iter().chain(host).collect())
 }
 
 /// Not of the first block, which has 8 bits in q4 too.
@@ -46,7 +31,7 @@ const BIAS: &str = "text_model.encoder.layers.1.mlp.fc1.bias";
 fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> String {
     let (json, mut weights) = files.clone();
     with_header(&mut weights, change);
-    let Err(error) = load((json, weights)) else { panic!("expected this to be refused") };
+    let Err(error) = load((json, weights), None) else { panic!("expected this to be refused") };
     assert_eq!(error.code(), "bad-checkpoint", "{error}");
     error.to_string()
 }
@@ -54,18 +39,14 @@ fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value
 #[test]
 fn written_folders_load_as_written() {
     for (files, format) in [(&*Q8, Format::Q8), (&*Q4, Format::Q4)] {
-        let stored = load(files.clone()).expect("sound");
-        let (json, weights) = super::files("siglip");
-        let checkpoint = Checkpoint::new(json, Box::new(weights)).expect("sound");
-        let mut fresh = HostStore::default();
-        let mut loader = Loader::new(&checkpoint, &mut fresh, Some(format), None).expect("unquantised");
-        model::load(&checkpoint, &mut loader).expect("sound");
-        assert_eq!(stored.weights.len(), fresh.weights.len());
-        for (stored, fresh) in stored.weights.iter().zip(&fresh.weights) {
+        let stored = load(files.clone(), None).expect("sound");
+        let fresh = load(files_of("siglip"), Some(format)).expect("unquantised");
+        assert_eq!(stored.len(), fresh.len());
+        for (stored, fresh) in stored.iter().zip(&fresh) {
             assert_eq!((stored.format, stored.rows, stored.cols), (fresh.format, fresh.rows, fresh.cols));
             assert!(stored.packed == fresh.packed);
         }
-        let kept: Vec<Format> = stored.weights.iter().map(|w| w.format).collect();
+        let kept: Vec<Format> = stored.iter().map(|w| w.format).collect();
         assert!(kept.contains(&format) && kept.contains(&Format::Q8) && kept.contains(&Format::F32), "{kept:?}");
     }
 }
@@ -133,29 +114,37 @@ fn scales_are_finite() {
         let at = h[format!("{FC1}.scales")]["data_offsets"][0].as_u64().expect("an offset") as usize;
         let at = weights.len() - data.len() + at;
         weights[at..at + 2].copy_from_slice(&half::f16::NAN.to_le_bytes());
-        let Err(error) = load((json, weights)) else { panic!("a NaN") };
+        let Err(error) = load((json, weights), None) else { panic!("a NaN") };
         assert!(error.to_string().contains(&format!("{FC1}.scales: expected finite numbers")), "{error}");
     }
+}
+
+/// The same cases every time; `OCELLI_FULL=1` tries many more, and others each time.
+pub fn configuration() -> ProptestConfig {
+    let failure_persistence = None;
+    if std::env::var_os("OCELLI_FULL").is_some() {
+        return ProptestConfig { cases: 20_000, failure_persistence, ..ProptestConfig::default() };
+    }
+    ProptestConfig { cases: 500, failure_persistence, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() }
 }
 
 proptest! {
     #![proptest_config(configuration())]
 
-    /// Any bytes in the header or the data: an error or a model, never a panic.
+    /// Any bytes in the data, which `tests/fuzz` leaves alone: an error, or finite weights.
     #[test]
-    fn damaged_quantised_files_never_panic(
+    fn damaged_data_never_panic(
         four in any::<bool>(),
-        in_header in any::<bool>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
         let (json, mut weights) = if four { Q4.clone() } else { Q8.clone() };
         let data = 8 + u64::from_le_bytes(weights[..8].try_into().expect("eight bytes")) as usize;
         for (at, byte) in changes {
-            let at = if in_header { at.index(data) } else { data + at.index(weights.len() - data) };
+            let at = data + at.index(weights.len() - data);
             weights[at] = byte;
         }
-        if let Ok(store) = load((json, weights)) {
-            for weight in &store.weights {
+        if let Ok(weights) = load((json, weights), None) {
+            for weight in &weights {
                 prop_assert!(weight.row(weight.rows - 1).iter().all(|w| w.is_finite()), "{:?}", weight.format);
             }
         }

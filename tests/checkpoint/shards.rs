@@ -3,21 +3,23 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ocelli::{
-    Checkpoint,
-    checkpoint::{Bytes, FILES, INDEX, shards},
-    model,
+    Checkpoint, Error,
+    checkpoint::{FILES, INDEX, shards},
+    model::{self, InMemory},
     quant::Format,
-    weights::{HostStore, Loader},
 };
 use safetensors::{SafeTensors, serialize};
 use serde_json::json;
 
-use super::{files, fixture};
+use super::{checkpoint, files, fixture};
 
 const NAMES: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
+/// The JSON files, the tensor files, and the index.
+type Split = ([Vec<u8>; 4], [Vec<u8>; 2], Vec<u8>);
+
 /// The tensors of a fixture in two files, every other tensor in the second; and the index.
-fn split(name: &str) -> ([Vec<u8>; 4], [Vec<u8>; 2], Vec<u8>) {
+fn split(name: &str) -> Split {
     let (json, weights) = files(name);
     let all = SafeTensors::deserialize(&weights).expect("a sound fixture");
     let mut names = all.names();
@@ -31,41 +33,44 @@ fn split(name: &str) -> ([Vec<u8>; 4], [Vec<u8>; 2], Vec<u8>) {
     (json, [part(0), part(1)], json!({ "metadata": {}, "weight_map": map }).to_string().into_bytes())
 }
 
-fn named(parts: [Vec<u8>; 2]) -> Vec<(String, Box<dyn Bytes>)> {
-    NAMES.iter().zip(parts).map(|(name, bytes)| (name.to_string(), Box::new(bytes) as Box<dyn Bytes>)).collect()
+fn named((json, parts, index): Split) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let all = FILES.into_iter().zip(json).chain(NAMES.into_iter().zip(parts)).chain([(INDEX, index)]);
+    all.map(|(name, bytes)| (name.to_string(), bytes))
+}
+
+fn open(split: Split) -> Result<Checkpoint, Error> {
+    Checkpoint::from_files(named(split))
 }
 
 fn weights(checkpoint: &Checkpoint) -> Vec<Vec<u8>> {
-    let mut store = HostStore::default();
-    let mut loader = Loader::new(checkpoint, &mut store, Some(Format::Q8), None).expect("not quantised");
-    model::load(checkpoint, &mut loader).expect("sound");
-    store.weights.into_iter().map(|m| [m.packed.values, m.packed.scales].concat()).collect()
+    let all = InMemory::load(checkpoint, Some(Format::Q8)).expect("sound, and not quantised");
+    all.weights.into_iter().chain(all.host).map(|m| [m.packed.values, m.packed.scales].concat()).collect()
 }
 
-fn write(folder: &Path, (json, parts, index): ([Vec<u8>; 4], [Vec<u8>; 2], Vec<u8>)) {
-    for (name, bytes) in FILES.iter().zip(json).chain(NAMES.iter().zip(parts)).chain([(&INDEX, index)]) {
-        fs::write(folder.join(name), bytes).expect("a file");
-    }
+fn write(folder: &Path, split: Split) {
+    named(split).for_each(|(name, bytes)| fs::write(folder.join(name), bytes).expect("a file"));
 }
 
 #[test]
 fn shards_are_the_whole() {
     for name in ["clip", "siglip2"] {
         let (json, whole) = files(name);
-        let expected = weights(&Checkpoint::new(json, Box::new(whole)).expect("sound"));
-        let (json, parts, index) = split(name);
-        assert_eq!(shards(&index).expect("an index"), NAMES);
-        assert_eq!(weights(&Checkpoint::sharded(json, named(parts)).expect("sound")), expected);
+        let expected = weights(&checkpoint(json, whole).expect("sound"));
+        assert_eq!(shards(&split(name).2).expect("an index"), NAMES);
+        assert_eq!(weights(&open(split(name)).expect("sound")), expected);
 
-        // As a folder; and quantised from it, which gives the same files as from the whole.
+        // As a folder; and quantised from it, which gives the same as from the whole, file by file.
         let [from, to, other] = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
         write(from.path(), split(name));
         assert_eq!(weights(&Checkpoint::open(from.path()).expect("sound")), expected);
-        let bytes = |from: &Path, to: &Path| {
-            ocelli::quantize::quantize(from, to, Format::Q4, &|_, _| ()).expect("quantised");
-            let names = shards(&fs::read(to.join(INDEX)).expect("an index")).expect("an index");
-            assert!(!to.join(FILES[4]).exists() && names.len() == 3, "{names:?}");
-            names.iter().map(|name| fs::read(to.join(name)).expect("written")).collect::<Vec<_>>()
+        let bytes = |from: &Path, to: &Path| -> BTreeMap<String, Vec<u8>> {
+            ocelli::quantize::quantize(from, to, Format::Q4, false, &|_, _| ()).expect("quantised");
+            let entries = fs::read_dir(to).expect("a folder").map(|e| e.expect("an entry").path());
+            entries
+                .map(|path| {
+                    (path.display().to_string().replace(&to.display().to_string(), ""), fs::read(path).expect("a file"))
+                })
+                .collect()
         };
         assert_eq!(bytes(from.path(), to.path()), bytes(&fixture(name), other.path()));
     }
@@ -73,16 +78,14 @@ fn shards_are_the_whole() {
 
 #[test]
 fn a_tensor_in_two_files_and_a_missing_one_are_named() {
-    let (json, [first, second], _) = split("clip");
-    let Err(error) = Checkpoint::sharded(json, named([first.clone(), first.clone()])) else {
-        panic!("expected an error")
-    };
+    let (json, [first, second], index) = split("clip");
+    let Err(error) = open((json, [first.clone(), first.clone()], index)) else { panic!("expected an error") };
     assert!(NAMES.iter().all(|name| error.to_string().contains(name)), "{error}");
 
     // The second file is that of another model.
-    let (json, _, _) = split("clip");
+    let (json, _, index) = split("clip");
     let (_, [_, foreign], _) = split("clip-eos");
-    let checkpoint = Checkpoint::sharded(json, named([first, foreign])).expect("headers are sound");
+    let checkpoint = open((json, [first, foreign], index)).expect("headers are sound");
     let error = model::entries(&checkpoint).expect_err("foreign shapes").to_string();
     assert!(error.contains(NAMES[1]) || error.contains(INDEX), "{error}");
 

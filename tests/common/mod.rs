@@ -1,43 +1,15 @@
-//! What the tests share: an adapter or SKIPPED, random numbers, and a comparison that has met wrong answers.
+//! What the tests share: an adapter or SKIPPED, and a comparison that has met wrong answers.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::{cell::OnceCell, path::PathBuf};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
 
-use ocelli::{
-    Gpu, Power,
-    kernels::WeightId,
-    quant::Matrix,
-    weights::{GpuStore, Store},
-};
-
-/// Small numbers without a dependency; the same ones every time.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-    pub fn bits(&mut self) -> u32 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
-    }
-    /// -1 to 1
-    pub fn float(&mut self) -> f32 {
-        self.bits() as f32 / (1u32 << 31) as f32 - 1.0
-    }
-    pub fn floats(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.float()).collect()
-    }
-}
+use ocelli::{Gpu, Power};
 
 pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-pub const MODELS: [&str; 5] = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"];
+pub const MODELS: [&str; 7] = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"];
 
 thread_local! {
     static GPU: OnceCell<&'static Gpu> = const { OnceCell::new() };
@@ -68,44 +40,24 @@ pub fn runs_on_gpu() -> bool {
     }
 }
 
-pub fn upload(gpu: &Gpu, weights: &[Matrix]) -> ocelli::plan::GpuWeights {
-    let mut store = GpuStore::new(gpu);
-    for (i, m) in weights.iter().enumerate() {
-        let id = store.begin(&format!("weight {i}"), m.format, m.rows, m.cols).expect("a small weight");
-        assert_eq!(id, WeightId(i));
-        store.append(&m.packed);
-    }
-    store.weights
-}
-
 /// Each number may differ by `bound` times its own `magnitude`; NaN and infinity never pass.
 pub fn compare(what: &str, found: &[f32], expected: &[f32], magnitude: &[f32], bound: f64) -> Result<(), String> {
-    if found.len() != expected.len() || magnitude.len() != expected.len() {
-        return Err(format!("{what}: expected {} numbers, found {}", expected.len(), found.len()));
-    }
-    if let Some(i) = found.iter().chain(expected).position(|x| !x.is_finite()) {
-        return Err(format!(
-            "{what}: expected finite numbers, found another at {i} of {} (found, then expected)",
-            found.len()
-        ));
-    }
-    let ratio = |i: usize| f64::from((found[i] - expected[i]).abs()) / f64::from(magnitude[i]).max(1e-30);
-    let worst = (0..found.len()).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b)));
-    match worst {
-        Some(i) if ratio(i) > bound => Err(format!(
-            "{what}: at {i} expected {}, found {}: {:.3e} of its magnitude {}, expected at most {bound:.3e}",
-            expected[i],
-            found[i],
-            ratio(i),
-            magnitude[i]
-        )),
-        Some(_) => Ok(()),
-        None => Err(format!("{what}: expected numbers to compare, found none")),
-    }
+    ocelli::verify::compare(found, expected, magnitude, bound).map(drop).map_err(|why| format!("{what}: {why}"))
 }
 
 /// Euclidean distance.
 pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "embeddings of one length");
     a.iter().zip(b).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The files of a tiny checkpoint, by name; what the reference made of it is not among them.
+pub fn files(model: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(fixtures().join(model)).expect("a fixture");
+    let paths = entries.map(|e| e.expect("an entry").path()).filter(|path| path.is_file());
+    let name = |path: &std::path::Path| path.file_name().and_then(|n| n.to_str()).expect("a plain name").to_string();
+    paths
+        .map(|path| (name(&path), std::fs::read(&path).expect("a fixture")))
+        .filter(|(name, _)| !matches!(name.as_str(), "golden.json" | "taps.safetensors"))
+        .collect()
 }

@@ -1,12 +1,10 @@
 use ocelli::{
     kernels::{ActId, Assemble, VectorRef, WeightId},
     quant::{Format, Matrix},
+    random::Random,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     let shapes = [(1, 2, 1, true), (3, 10, 48, true), (2, 9, 36, false), (2, 197, 7, true), (1, 1, 3, false)];

@@ -1,12 +1,10 @@
 use ocelli::{
     config::Mask,
     kernels::{ActId, Attention, Keys, Queries},
+    random::Random,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison, words};
 
 #[derive(Clone, Copy)]
 struct Shape {

@@ -1,12 +1,10 @@
 use ocelli::{
     kernels::{ActId, LayerNorm, Rows, VectorRef, WeightId},
     quant::{Format, Matrix},
+    random::Random,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     // Fewer columns than lanes, a tail, published widths; one row, and more rows than one dimension of a dispatch has.

@@ -2,13 +2,11 @@ use ocelli::{
     config::Activation,
     kernels::{ActId, Matmul, MatrixRef, Operand, Rows, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
+    random::Random,
     reference,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison, words};
 
 #[derive(Clone, Copy)]
 struct Shape {

@@ -1,9 +1,9 @@
-use ocelli::kernels::{ActId, Normalize};
-
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
+use ocelli::{
+    kernels::{ActId, Normalize},
+    random::Random,
 };
+
+use crate::case::{Build, Case, Step, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> =

@@ -1,9 +1,9 @@
-use ocelli::kernels::{ActId, Patchify};
-
-use crate::{
-    case::{Build, Case, Step, output, poison},
-    common::Random,
+use ocelli::{
+    kernels::{ActId, Patchify},
+    random::Random,
 };
+
+use crate::case::{Build, Case, Step, output, poison};
 
 pub fn cases() -> Vec<Case> {
     // Whole patches, a rest that is dropped, odd patches, one patch.

@@ -1,9 +1,9 @@
-use ocelli::kernels::{ActId, Pool};
-
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
+use ocelli::{
+    kernels::{ActId, Pool},
+    random::Random,
 };
+
+use crate::case::{Build, Case, Step, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     let shapes = [(1, 1, 1, true), (4, 77, 13, true), (3, 9, 36, false), (2, 16, 768, true)];

@@ -2,12 +2,10 @@ use ocelli::{
     config::Filter,
     kernels::{ActId, Resize},
     preprocess::{Axis, resample},
+    random::Random,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

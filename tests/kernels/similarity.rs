@@ -1,12 +1,10 @@
 use ocelli::{
     kernels::{ActId, Rule, Similarity},
+    random::Random,
     reference,
 };
 
-use crate::{
-    case::{Build, Case, Step, output, poison, words},
-    common::Random,
-};
+use crate::case::{Build, Case, Step, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

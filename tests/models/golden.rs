@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use ocelli::{Checkpoint, Gpu, Power, Session, config::Config, quant::Format, session::Source};
+use ocelli::{
+    Checkpoint, Gpu, Power, Session,
+    config::{Config, Towers},
+    quant::Format,
+    session::Source,
+};
 use serde::Deserialize;
 
 use crate::{common::fixtures, picture::Picture};
@@ -52,7 +57,7 @@ pub fn session_with(model: &str, format: Option<Format>, change: impl FnOnce(&mu
     let mut checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
     change(&mut checkpoint.config);
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("an adapter was found before");
-    Session::load(gpu, &checkpoint, format, None).expect("a sound fixture")
+    Session::load(gpu, &checkpoint, Towers::Both, format, None).expect("a sound fixture")
 }
 
 pub fn open(name: &str) -> Picture {

@@ -1,4 +1,5 @@
-//! Whole models against Hugging Face transformers: ids, pixels, taps, embeddings, scores, and what must not pass.
+//! Whole models against Hugging Face transformers: ids, pixels, taps, embeddings, scores, and what must not pass;
+//! and models of random shapes against the naive twins.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,6 +8,7 @@ mod golden;
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
 mod plain;
+mod random;
 mod reference;
 mod right;
 mod wrong;
@@ -45,5 +47,6 @@ fn main() {
         Trial::test("wrong: siglip: weights that overflow", || wrong::overflow("siglip")).with_ignored_flag(skipped),
     );
     trials.push(Trial::test("a picture of 20,000 × 300 pixels, in strips", right::large).with_ignored_flag(skipped));
+    trials.extend(random::trials(skipped));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -3,20 +3,14 @@
 use std::collections::HashMap;
 
 use libtest_mimic::Failed;
-use ocelli::{
-    Checkpoint, model,
-    preprocess::{Sampling, resize},
-    quant::Format,
-    session::{Source, pool_index},
-    text::TextEncoder,
-    weights::{HostStore, Loader},
-};
+use ocelli::{Checkpoint, quant::Format, session::Source, verify::Twins};
 use safetensors::SafeTensors;
 
 use crate::{
     Outcome,
     common::{compare, fixtures},
     golden::{folder, golden, open, words},
+    picture::Picture,
 };
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.
@@ -47,23 +41,20 @@ pub fn check_taps(
     Ok(())
 }
 
-/// What the naive twins make of one picture and one text.
+/// What the naive twins make of a fixture's picture and its first text.
 pub fn host_taps(name: &str, format: Option<Format>) -> Result<HashMap<String, Vec<f32>>, Failed> {
-    let checkpoint = Checkpoint::open(&folder(name))?;
-    let mut store = HostStore::default();
-    let model = model::load(&checkpoint, &mut Loader::new(&checkpoint, &mut store, format, None)?)?;
-    let picture = open("rgb-61x37.png");
-    let (width, height) = picture.size();
-    let sampling = Sampling::new(&checkpoint.config.preprocessor, width, height)?;
-    let square = resize(&words(&picture), width, height, &sampling);
-    let mut taps = model.vision.plan.run_reference(&store.weights, &[(model.vision.pixels, &square)], 1).taps;
+    twins(&Checkpoint::open(&folder(name))?, format, &open("rgb-61x37.png"), &golden(name).texts[0].text)
+}
 
-    let ids = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?.encode(&golden(name).texts[0].text)?;
-    let rows: Vec<f32> = ids.iter().flat_map(|&id| model.text.table.row(id as usize)).collect();
-    let index = [pool_index(checkpoint.config.text.pooling, &ids)];
-    let inputs = [(model.text.tokens, bytemuck::cast_slice(&rows)), (model.text.index, &index[..])];
-    taps.extend(model.text.plan.run_reference(&store.weights, &inputs, 1).taps);
-    Ok(taps)
+/// What the naive twins make of one picture and one text.
+pub fn twins(
+    checkpoint: &Checkpoint,
+    format: Option<Format>,
+    picture: &Picture,
+    text: &str,
+) -> Result<HashMap<String, Vec<f32>>, Failed> {
+    let (width, height) = picture.size();
+    Ok(Twins::run(checkpoint, format, (&words(picture), width, height), text)?.taps())
 }
 
 pub fn taps(name: &str) -> Outcome {

@@ -3,15 +3,14 @@
 
 use ocelli::{
     Checkpoint, Gpu, Power, Score, Session,
-    checkpoint::FILES,
-    config::{Activation, Cleaning, Config, Family, Filter, Mask, Resize, TextPooling},
+    config::{Activation, Cleaning, Config, CropRounding, Family, Filter, Mask, Resize, TextPooling, Towers},
     session::Source,
 };
 use safetensors::SafeTensors;
 
 use crate::{
     Outcome, Test,
-    common::distance,
+    common::{distance, files},
     golden::{draw, embed_images, embed_texts, folder, golden, lossless, open, session, session_with, words},
 };
 
@@ -54,6 +53,12 @@ pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
             })
         }),
     ];
+    if model == "open-clip" {
+        tests.push(("crop rounded as transformers does", |m| {
+            images(m, |c| c.preprocessor.rounding = CropRounding::Down)
+        }));
+        tests.push(("text not cleaned", |m| texts(m, |c| c.text_rule.cleaning = Cleaning::AsIs)));
+    }
     if golden_family(model) == Family::Clip {
         tests.push(("causal mask dropped", |m| texts(m, |c| c.text.mask = Mask::None)));
     } else {
@@ -75,10 +80,11 @@ pub fn overflow(model: &str) -> Outcome {
         };
         let largest = f32::MAX.to_le_bytes();
         weights[at..at + len].chunks_exact_mut(4).for_each(|number| number.copy_from_slice(&largest));
-        let json = [0, 1, 2, 3].map(|k| std::fs::read(folder(model).join(FILES[k])).expect("a fixture"));
-        let checkpoint = Checkpoint::new(json, Box::new(weights))?;
+        let mut files = files(model);
+        files.insert("model.safetensors".into(), weights);
+        let checkpoint = Checkpoint::from_files(files)?;
         let gpu = pollster::block_on(Gpu::new(Power::Any))?;
-        Ok(Session::load(gpu, &checkpoint, None, None)?)
+        Ok(Session::load(gpu, &checkpoint, Towers::Both, None, None)?)
     };
     let code = |found: ocelli::Result<Vec<Vec<f32>>>| found.err().map(|e| (e.code(), e.to_string()));
     let picture = open("rgb-61x37.png");
@@ -100,7 +106,7 @@ pub fn overflow(model: &str) -> Outcome {
 }
 
 fn golden_family(model: &str) -> Family {
-    if model.starts_with("clip") { Family::Clip } else { Family::Siglip }
+    if model.contains("siglip") { Family::Siglip } else { Family::Clip }
 }
 
 /// The largest share of the unrelated distance by which a picture moves must fail the bound.

@@ -31,12 +31,12 @@ export function formatNamed(name: string | null): Format | undefined {
 /** Shows the one progress bar in this place. */
 export function startProgress(place: HTMLElement): void {
   place.append(progress);
-  showProgress({ phase: "download", loaded: 0, total: 0 });
+  showProgress({ loaded: 0, total: 0 });
   say("Loading the model");
 }
 
-export function showProgress({ phase, loaded, total }: Progress): void {
-  const what = phase === "download" ? "Downloading the model" : "Preparing it on the GPU";
+export function showProgress({ loaded, total }: Progress): void {
+  const what = "Loading the model";
   text.textContent = total > 0 ? `${what}: ${bytes(loaded)} of ${bytes(total)}` : loaded > 0 ? `${what}: ${bytes(loaded)}` : `${what} …`;
   bar.toggleAttribute("data-unknown", total <= 0);
   if (total > 0) {

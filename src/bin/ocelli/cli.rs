@@ -22,13 +22,16 @@ pub struct Cli {
 pub enum Command {
     /// Write a smaller copy of a model folder.
     Quantize {
-        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards.
+        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors.
         from: PathBuf,
         /// The folder to write.
         to: PathBuf,
         /// How to store the matrices.
         #[arg(long)]
         format: Target,
+        /// Leave out goldens.json, which `verify` needs and which takes minutes for a huge model.
+        #[arg(long)]
+        no_goldens: bool,
     },
     /// Rank labels for each picture.
     Classify {
@@ -85,6 +88,28 @@ pub enum Command {
         image: PathBuf,
         /// The PNG to write.
         out: PathBuf,
+    },
+    /// Does this device compute rightly? Every kernel, and every step of a model whose folder has goldens.json.
+    Verify {
+        /// The model's folder.
+        model: PathBuf,
+    },
+    /// Write a model folder of random weights, for tests and benchmarks.
+    #[command(hide = true)]
+    Synthesize {
+        /// The config.json of the model.
+        config: PathBuf,
+        /// The folder to write.
+        to: PathBuf,
+        /// A folder with tokenizer.json and tokenizer_config.json to copy.
+        #[arg(long, value_name = "DIR")]
+        tokenizer: PathBuf,
+        /// How to store the weights.
+        #[arg(long, default_value = "f32")]
+        dtype: Number,
+        /// Other weights for another number.
+        #[arg(long, default_value = "1")]
+        seed: u64,
     },
     /// The GPU, and what a model needs on it.
     Info {
@@ -223,6 +248,12 @@ impl Target {
             Self::F16 => quant::Format::F16,
         }
     }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Number {
+    F32,
+    F16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -2,6 +2,7 @@
 
 use ocelli::{
     Checkpoint, Result,
+    config::Towers,
     quant::Format,
     quantize::{losses, tensor_bytes},
     scores::fill,
@@ -88,7 +89,7 @@ pub async fn run(json: bool, args: CompareArgs) -> Result<()> {
         )));
     }
     let answers = async |format| {
-        let session = load(&args.model, Some(format), true).await?;
+        let session = load(&args.model, Towers::Both, Some(format), true).await?;
         let pictures = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
         Ok::<_, ocelli::Error>((Answers { pictures, labels }, session.gpu().name().to_string()))

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path, time::Instant};
 
-use ocelli::{Error, Result, Session, scores::fill};
+use ocelli::{Error, Result, Session, config::Towers, scores::fill};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -97,7 +97,7 @@ pub async fn run(json: bool, args: EvalArgs) -> Result<()> {
     let earlier = same_as.as_ref().map(|path| Earlier::read(path, &labelled)).transpose()?;
 
     let show = !over.no_progress;
-    let session = load(&over.model, over.format.format(), show).await?;
+    let session = load(&over.model, Towers::Both, over.format.format(), show).await?;
     let classes = class_embeddings(&session, &labelled, show).await?;
     let bar = count_bar("pictures", labelled.files.len(), show);
     let (mut rows, mut answers, mut ranks) = (Vec::new(), Vec::new(), Vec::new());

@@ -19,10 +19,13 @@ use cli::{Cli, Command, Inputs};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
+    config::Towers,
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
     session::Source,
+    synthetic::{Number, Recipe},
+    verify::GOLDENS,
 };
 use output::Ranking;
 use picture::Picture;
@@ -44,9 +47,9 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let json = cli.json;
     match cli.command {
-        Command::Quantize { from, to, format } => {
+        Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
-            let sizes = quantize(&from, &to, format.format(), &|done, total| {
+            let sizes = quantize(&from, &to, format.format(), !no_goldens, &|done, total| {
                 bar.set_length(total as u64);
                 bar.set_position(done as u64);
             })?;
@@ -55,7 +58,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(&model, format.format(), true).await?;
+            let session = load(&model, Towers::Both, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -69,7 +72,8 @@ async fn run(cli: Cli) -> Result<()> {
             output::rankings(json, &rankings)
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
-            let session = load(&model, format.format(), true).await?;
+            let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
+            let session = load(&model, towers, format.format(), true).await?;
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -88,28 +92,49 @@ async fn run(cli: Cli) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(&model, None, true).await?;
+            let session = load(&model, Towers::Vision, None, true).await?;
             let pixels = session.preprocess(&Picture::open(&image)?).await?;
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
             output::preprocessed(json, &out, side)
         }
+        Command::Verify { model } => {
+            let session = load(&model, Towers::Both, None, true).await?;
+            let goldens = std::fs::read(model.join(GOLDENS)).ok();
+            let report = session.verify(goldens.as_deref()).await?;
+            output::verified(json, &report)?;
+            match &report.off {
+                None => Ok(()),
+                Some(off) => Err(bad_input(format!(
+                    "{}: expected {off} to be right on this device, found it off",
+                    model.display()
+                ))),
+            }
+        }
+        Command::Synthesize { config, to, tokenizer, dtype, seed } => {
+            let number = match dtype {
+                cli::Number::F32 => Number::F32,
+                cli::Number::F16 => Number::F16,
+            };
+            let config = std::fs::read(&config).map_err(|e| Error::NotFound(format!("{}: {e}", config.display())))?;
+            Recipe { config: &config, tokenizer: &tokenizer, number, seed, change: &|_, _, _| () }.write(&to)
+        }
         Command::Info { model } => match model {
             None => output::info(json, &Gpu::new(Power::High).await?, None),
             Some(model) => {
-                let session = load(&model, None, true).await?;
+                let session = load(&model, Towers::Both, None, true).await?;
                 output::info(json, session.gpu(), Some(&session))
             }
         },
     }
 }
 
-async fn load(folder: &Path, format: Option<Format>, show: bool) -> Result<Session> {
+async fn load(folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
     let gpu = Gpu::new(Power::High).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
-    let session = Session::load(gpu, &checkpoint, format, Some(&|bytes| bar.inc(bytes)))?;
+    let session = Session::load(gpu, &checkpoint, towers, format, Some(&|bytes| bar.inc(bytes)))?;
     bar.finish_and_clear();
     Ok(session)
 }

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use ocelli::{Gpu, Result, Session, quantize::Sizes, scores::Ranked};
+use ocelli::{
+    Gpu, Result, Session,
+    quantize::Sizes,
+    scores::Ranked,
+    verify::{Check, Report},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -85,6 +90,27 @@ pub fn quantized(json: bool, folder: &Path, sizes: Sizes) -> Result<()> {
     print(&format!("{}: {} (from {})\n", folder.display(), mega(sizes.after), mega(sizes.before)))
 }
 
+pub fn verified(json: bool, report: &Report) -> Result<()> {
+    if json {
+        return print_json(report);
+    }
+    let share = |check: &Check| check.share.map_or("off".into(), |share| format!("{:.1} %", 100.0 * share));
+    let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    let mut text = format!("adapter  {}\n\n{:width$}  largest error, of what it may be\n", report.adapter, "");
+    for check in &report.checks {
+        text += &format!("{:width$}  {:>7}\n", check.name, share(check));
+        if let Some(why) = &check.why {
+            text += &format!("  {why}\n");
+        }
+    }
+    let off = report.checks.iter().filter(|check| !check.ok).count();
+    text += &format!("\n{} checks, each {} times: {off} off\n", report.checks.len(), ocelli::verify::RUNS);
+    if !report.goldens {
+        text += "kernels only: this folder has no goldens.json, which `ocelli quantize` writes\n";
+    }
+    print(&text)
+}
+
 pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
     let mut value = json!({ "adapter": gpu.name(), "features": [], "max_binding_bytes": gpu.max_binding() });
     if let Some(s) = session {
@@ -100,8 +126,8 @@ pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
             "kernels": gpu.pipelines(),
             "dispatches_per_image": s.dispatches_per_image(),
             "dispatches_per_text": s.dispatches_per_text(),
-            "vision_plan": vision.to_string(),
-            "text_plan": text.to_string(),
+            "vision_plan": vision.map(|plan| plan.to_string()),
+            "text_plan": text.map(|plan| plan.to_string()),
         });
         value["model"] = model;
     }

@@ -1,8 +1,8 @@
 //! Picture files: decoded by the `image` crate, turned as EXIF says, colours untouched.
 
-use std::{ops::Range, path::Path};
+use std::{fs, io::Cursor, ops::Range, path::Path};
 
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbaImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
 use ocelli::{Error, Gpu, Result, gpu::Buffer, session::Source};
 
 /// RGBA, eight bits a channel.
@@ -14,16 +14,24 @@ impl Picture {
         let bad = |e: &dyn std::fmt::Display| {
             Error::BadImage(format!("{}: expected a PNG, JPEG, WebP, GIF or BMP picture: {e}", path.display()))
         };
-        let reader = ImageReader::open(path)
-            .map_err(|e| Error::NotFound(format!("{}: {e}", path.display())))?
-            .with_guessed_format()
-            .map_err(|e| bad(&e))?;
+        let bytes = fs::read(path).map_err(|e| Error::NotFound(format!("{}: {e}", path.display())))?;
+        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| bad(&e))?;
+        if reader.format() == Some(ImageFormat::Jpeg) && cut_off(&bytes) {
+            return Err(bad(&"the file ends too early"));
+        }
         let mut decoder = reader.into_decoder().map_err(|e| bad(&e))?;
         let orientation = decoder.orientation().map_err(|e| bad(&e))?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(|e| bad(&e))?;
         image.apply_orientation(orientation);
         Ok(Self(image.into_rgba8()))
     }
+}
+
+/// Whether a JPEG's last scan has no end: the decoder fills what is missing with grey, and says nothing.
+fn cut_off(jpeg: &[u8]) -> bool {
+    let last = |marker| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
+    let (start_of_scan, end_of_image) = (last(0xda), last(0xd9));
+    end_of_image < start_of_scan
 }
 
 impl Source for Picture {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use ocelli::{Result, Session};
+use ocelli::{Result, Session, config::Towers};
 use serde::Serialize;
 
 use crate::{
@@ -64,7 +64,7 @@ pub async fn run(json: bool, RecallArgs { over }: RecallArgs) -> Result<()> {
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let session = load(&over.model, over.format.format(), show).await?;
+    let session = load(&over.model, Towers::Both, over.format.format(), show).await?;
     let bar = count_bar("pictures", asked.files.len(), show);
     let (mut pictures, mut places) = (Vec::new(), Vec::new());
     let start = Instant::now();

@@ -47,15 +47,19 @@ async function loading({ page, report, fixtures, site, other, before }) {
   await fail("no such server", "not-found", "http://127.0.0.1:1/");
   await fail("a server without CORS", "not-found", `${other.url}fixtures/clip/`);
   await fail("half of model.safetensors", "bad-checkpoint", "/cut/fixtures/clip/");
+  await fail("half of it, for one tower", "bad-checkpoint", "/cut/fixtures/clip/", { towers: "text" });
+  await fail("a byte too many in model.safetensors", "bad-checkpoint", "/long/fixtures/clip/");
+  await fail("a page for model.safetensors, without its type", "bad-checkpoint", damaged(site, fixtures, "model.safetensors", () => "<!doctype html>"));
   await fail("config.json is not JSON", "bad-checkpoint", damaged(site, fixtures, "config.json", () => "{"));
   await fail("tokenizer.json is not one", "bad-checkpoint", damaged(site, fixtures, "tokenizer.json", () => "{}"));
   await fail("a tensor is missing", "bad-checkpoint", damaged(site, fixtures, "model.safetensors", renamed));
   await fail("another kind of model", "wrong-model", damaged(site, fixtures, "config.json", (json) =>
     JSON.stringify({ ...JSON.parse(json), model_type: "bert" })));
   await fail("format q5", "bad-input", "/fixtures/clip/", { format: "q5" });
-  await expectCode({ page, group, before }, "aborted beforehand", "aborted", "loadAborted", "/fixtures/clip/");
-  await expectCode({ page, group, before }, "aborted during the download", "aborted", "loadAborted", "/fixtures/clip/", "download");
-  await expectCode({ page, group, before }, "aborted while preparing", "aborted", "loadAborted", "/fixtures/clip/", "prepare");
+  await fail("towers none", "bad-input", "/fixtures/clip/", { towers: "none" });
+  for (const when of ["before", "first", "complete"]) {
+    await expectCode({ page, group, before }, `aborted: ${when}`, "aborted", "loadAborted", "/fixtures/clip/", when);
+  }
   const sound = await page.evaluate(() => web.attempt(() => web.load("new", "/fixtures/clip/")));
   group.holds("a sound folder loads afterwards", sound.value?.info.family === "clip", sound.message);
   group.rejects("a sound folder has no code", sound.code ?? "no error", "not-found");

@@ -22,6 +22,39 @@ export async function shards({ browser, server, report, fixtures, site }) {
   await page.close();
 }
 
+/** A folder that `ocelli quantize` wrote: nothing in it can be changed unnoticed, and nothing is fetched that is not needed. */
+export async function manifest({ page, server, report, fixtures, site, native }) {
+  const group = report.group("a folder with a manifest");
+  native.quantize(fixtures.model(MODEL), site.path("written"), "q8");
+  const load = (folder, options = {}) =>
+    page.evaluate(([f, o, u]) => web.attempt(() => web.load("written", f, o).then(() => web.embedImage("written", { url: u }))),
+      [folder, options, PICTURE]);
+  const sound = await load(site.url("written/"));
+  const direct = await load(`/fixtures/${MODEL}/`, { format: "q8" });
+  group.same("as quantised while loading", JSON.stringify(sound.value), JSON.stringify(direct.value));
+  const { files } = JSON.parse(readFileSync(join(site.path("written"), "manifest.json")));
+  for (const name of Object.keys(files).filter((name) => name !== "goldens.json" && !name.endsWith("index.json"))) {
+    const folder = `written-${name}`;
+    cpSync(site.path("written"), site.path(folder), { recursive: true });
+    const bytes = readFileSync(join(site.path(folder), name));
+    // The last byte of a JSON file is a line's end: a space there is no error of syntax.
+    bytes[bytes.length - 1] = bytes.at(-1) === 10 ? 32 : bytes.at(-1) ^ 1;
+    writeFileSync(join(site.path(folder), name), bytes);
+    const { code, message } = await load(site.url(`${folder}/`));
+    group.same(`${name}: a byte changed`, code, "bad-checkpoint");
+    group.holds(`${name}: says so`, message?.startsWith(name) && message.includes("manifest.json"), message);
+    group.rejects(`${name}: unchanged`, sound.code ?? "no error", "bad-checkpoint");
+  }
+  for (const [tower, other] of [["vision", "text"], ["text", "vision"]]) {
+    server.sent.length = 0;
+    await page.evaluate(([f, towers]) => web.load("written", f, { towers }), [site.url("written/"), tower]);
+    const asked = server.sent.map(({ path }) => path.split("/").at(-1));
+    group.same(`${tower}: files of the other tower`, asked.filter((name) => files[name]?.tower === other), []);
+    group.rejects(`${tower}: files of its own`, asked.filter((name) => files[name]?.tower === tower), []);
+    group.same(`${tower}: files that are not there`, server.sent.filter(({ bytes }) => bytes === 0).map(({ path }) => path), []);
+  }
+}
+
 function folder({ site, fixtures }, name) {
   const path = site.path(`shards-${name}`);
   cpSync(fixtures.model(MODEL), path, { recursive: true });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, parse } from "node:path";
 import { PNG } from "pngjs";
 
-export const models = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"];
+export const models = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"];
 
 export class Fixtures {
   constructor(folder) {

@@ -20,12 +20,17 @@ const types = {
 
 /**
  * Serves folders: `mounts` maps "/prefix/" to a path on disk. Also, for a folder mounted at /x/:
- * /gzip/x/… compresses (no usable length), /cut/x/… ends .safetensors files halfway, and /app/… answers with a page, as
- * servers of single-page apps do where a file is missing.
+ * /gzip/x/… compresses (no usable length), /cut/x/… ends .safetensors files halfway, /long/x/… adds a byte to them without
+ * saying so, /norange/x/… knows no ranges, and /app/… answers with a page, as servers of single-page apps do where a file is
+ * missing. `sent` tells of every file that was asked for, and how many bytes of it went out.
  */
 export async function serve(mounts) {
+  const sent = [];
   const server = createServer((request, response) => {
-    answer(mounts, decodeURIComponent(new URL(request.url, "http://x").pathname), response).catch((error) => {
+    const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
+    const entry = { path, range: request.headers.range, bytes: 0 };
+    sent.push(entry);
+    answer(mounts, entry, response).catch((error) => {
       response.writeHead(error.code === "ENOENT" ? 404 : 500).end(String(error.code));
     });
   });
@@ -33,6 +38,7 @@ export async function serve(mounts) {
   const { port } = server.address();
   return {
     port,
+    sent,
     url: `http://127.0.0.1:${port}/`,
     close: () => {
       server.closeAllConnections();
@@ -41,8 +47,8 @@ export async function serve(mounts) {
   };
 }
 
-async function answer(mounts, path, response) {
-  const [, mode, rest] = /^\/(gzip|cut|app)(\/.*)$/.exec(path) ?? [, "", path];
+async function answer(mounts, entry, response) {
+  const [, mode, rest] = /^\/(gzip|cut|long|norange|app)(\/.*)$/.exec(entry.path) ?? [, "", entry.path];
   if (mode === "app") return response.writeHead(200, { "content-type": types[".html"] }).end("<!doctype html>An app");
   const prefix = Object.keys(mounts).find((prefix) => rest.startsWith(prefix));
   const inside = prefix && normalize(rest.slice(prefix.length));
@@ -54,10 +60,15 @@ async function answer(mounts, path, response) {
     response.writeHead(200, { ...headers, "content-encoding": "gzip" }).end(gzipSync(await readFile(file)));
     return;
   }
-  if (mode === "cut" && file.endsWith(".safetensors")) {
-    response.writeHead(200, headers).end((await readFile(file)).subarray(0, size >> 1));
+  if ((mode === "cut" || mode === "long") && file.endsWith(".safetensors")) {
+    const bytes = await readFile(file);
+    response.writeHead(200, headers).end(mode === "cut" ? bytes.subarray(0, size >> 1) : Buffer.concat([bytes, Buffer.from([0])]));
     return;
   }
-  response.writeHead(200, { ...headers, "content-length": size });
-  createReadStream(file).pipe(response);
+  const [, from, to] = (mode !== "norange" && /^bytes=(\d+)-(\d+)$/.exec(entry.range ?? "")) || [, 0, size - 1];
+  const [start, end] = [Number(from), Math.min(Number(to), size - 1)];
+  const part = mode !== "norange" && entry.range && { "content-range": `bytes ${start}-${end}/${size}` };
+  response.writeHead(part ? 206 : 200, { ...headers, ...part, "content-length": size && end - start + 1 });
+  if (size === 0) return response.end();
+  createReadStream(file, { start, end }).on("data", (chunk) => (entry.bytes += chunk.length)).pipe(response);
 }

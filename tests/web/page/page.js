@@ -102,11 +102,11 @@ globalThis.web = {
     models.set(name, model);
     return { info: model.info, progress };
   },
-  /** Loads with a signal that fires at the first report of `phase`, or before the call. */
-  async loadAborted(folder, phase) {
+  /** Loads with a signal that fires before the call, at the "first" report, or at the first that is "complete". */
+  async loadAborted(folder, when) {
     const stop = new AbortController();
-    if (!phase) stop.abort();
-    const onProgress = (step) => step.phase === phase && stop.abort();
+    if (when === "before") stop.abort();
+    const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
     const model = await Ocelli.load(folder, { signal: stop.signal, onProgress });
     model.dispose();
   },
@@ -115,6 +115,7 @@ globalThis.web = {
   /** All at once. */
   embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),
   embedText: async (name, text) => Array.from(await models.get(name).embedText(text)),
+  verify: (name) => models.get(name).verify(),
   tokenize: async (name, text) => Array.from(await models.get(name).tokenize(text)),
   /** With the results' own order; the tests sort. */
   async classify(name, picture, labels, options) {

@@ -1,0 +1,70 @@
+/** The body of a response, read in pieces of any length. */
+export class ByteStream {
+  /** Bytes handed out or skipped so far. */
+  position = 0;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #onBytes: (count: number) => void;
+  #chunk = new Uint8Array(0);
+
+  /** `onBytes` hears of every chunk as it arrives. */
+  constructor(response: Response, onBytes: (count: number) => void = () => {}) {
+    this.#reader = (response.body ?? new Blob([]).stream()).getReader();
+    this.#onBytes = onBytes;
+  }
+
+  /** The next `length` bytes; fewer where the body ends. */
+  async read(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const target = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length && (await this.#fill())) {
+      const part = this.#take(length - filled);
+      target.set(part, filled);
+      filled += part.byteLength;
+    }
+    return filled === length ? target : target.slice(0, filled);
+  }
+
+  /** Passes over `length` bytes; returns how many there were. */
+  async skip(length: number): Promise<number> {
+    let passed = 0;
+    while (passed < length && (await this.#fill())) passed += this.#take(length - passed).byteLength;
+    return passed;
+  }
+
+  /** All that is left, straight into place if its length is known: a large file must not be in memory twice. */
+  async rest(length: number | undefined): Promise<Uint8Array<ArrayBuffer>> {
+    let all = await this.read(length ?? 1 << 16);
+    while (await this.#fill()) {
+      const more = await this.read(Math.max(all.byteLength, this.#chunk.byteLength));
+      const joined = new Uint8Array(all.byteLength + more.byteLength);
+      joined.set(all);
+      joined.set(more, all.byteLength);
+      all = joined;
+    }
+    return all;
+  }
+
+  /** Lets go of a body that was not read to its end. */
+  cancel(): void {
+    // A body that failed says so where it is read.
+    this.#reader.cancel().catch(() => {});
+  }
+
+  /** Makes sure that there is a byte; false at the end. */
+  async #fill(): Promise<boolean> {
+    while (this.#chunk.byteLength === 0) {
+      const { done, value } = await this.#reader.read();
+      if (done) return false;
+      this.#chunk = value;
+      this.#onBytes(value.byteLength);
+    }
+    return true;
+  }
+
+  #take(most: number): Uint8Array<ArrayBuffer> {
+    const part = this.#chunk.subarray(0, most);
+    this.#chunk = this.#chunk.subarray(part.byteLength);
+    this.position += part.byteLength;
+    return part;
+  }
+}

@@ -1,0 +1,274 @@
+//! Which files a model folder consists of. A disk and a web server are asked the same questions, by whoever can ask them:
+//! [`Folder::wanted`] says what to fetch next, [`Folder::put`] takes the answers, until nothing more is wanted.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Bytes, Checkpoint, INDEX,
+    manifest::{KEY, MANIFEST, Manifest},
+    shards,
+};
+use crate::{
+    config::{Config, Towers},
+    error::{Error, Result},
+};
+
+/// A file to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// All of it.
+    Whole(String),
+    /// A tensor file: its header for now.
+    Tensors(String),
+}
+
+impl Want {
+    /// Its name in the folder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Whole(name) | Self::Tensors(name) => name,
+        }
+    }
+}
+
+/// What a file turned out to be.
+pub enum Answer {
+    /// A file that was wanted as a whole.
+    Whole(Vec<u8>),
+    /// A tensor file: only its header is read at first.
+    Tensors(Box<dyn Bytes>),
+    /// It is not there; how that showed, such as "HTTP 404".
+    Missing(String),
+}
+
+/// What is known of a folder so far.
+pub struct Folder {
+    label: String,
+    towers: Towers,
+    whole: BTreeMap<String, Vec<u8>>,
+    tensors: BTreeMap<String, Box<dyn Bytes>>,
+    /// Asked for and not there, and why.
+    missing: BTreeMap<String, String>,
+    manifest: Option<Manifest>,
+}
+
+/// The usual files of a folder; the tensor file is last.
+pub const FILES: [&str; 5] = [CONFIG, PREPROCESSOR, TOKENIZER_CONFIG, TOKENIZER, TENSORS];
+
+/// What a folder in open_clip's own format has in place of config.json and preprocessor_config.json.
+pub const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+
+const CONFIG: &str = "config.json";
+const PREPROCESSOR: &str = "preprocessor_config.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const TENSORS: &str = "model.safetensors";
+const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
+
+impl Checkpoint {
+    /// Opens a folder that is in memory: files by name.
+    ///
+    /// # Errors
+    /// As [`Folder::wanted`] and [`Folder::open`].
+    pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self> {
+        let mut files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
+        Folder::new("", Towers::Both).ask(|want| {
+            let bytes = files.remove(want.name());
+            Ok(match (want, bytes) {
+                (_, None) => Answer::Missing("none".into()),
+                (Want::Whole(_), Some(bytes)) => Answer::Whole(bytes),
+                (Want::Tensors(_), Some(bytes)) => Answer::Tensors(Box::new(bytes)),
+            })
+        })
+    }
+}
+
+impl Folder {
+    /// Nothing is known yet. `label` stands before file names in messages: a path or an address, with its last slash.
+    #[must_use]
+    pub fn new(label: &str, towers: Towers) -> Self {
+        Self {
+            label: label.into(),
+            towers,
+            whole: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            manifest: None,
+        }
+    }
+
+    /// The files to fetch next, side by side; none when all are here.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if a file is missing that the folder must have; [`Error::BadCheckpoint`] if what is here does not
+    /// say what else is needed.
+    pub fn wanted(&self) -> Result<Vec<Want>> {
+        if self.unknown(CONFIG) {
+            return Ok(vec![Want::Whole(CONFIG.into())]);
+        }
+        if self.open_clip() {
+            if self.unknown(OPEN_CLIP_CONFIG) {
+                return Ok(vec![Want::Whole(OPEN_CLIP_CONFIG.into())]);
+            }
+            if self.missing.contains_key(OPEN_CLIP_CONFIG) {
+                self.expect_all(&[CONFIG])?;
+            }
+        }
+        if let Some(config) = self.whole.get(CONFIG)
+            && self.manifest.is_none()
+            && names_a_manifest(config)
+        {
+            self.expect_all(&[MANIFEST])?;
+            return Ok(vec![Want::Whole(MANIFEST.into())]);
+        }
+        let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
+        if self.towers.text() {
+            names.push(TOKENIZER);
+        }
+        // Without tokenizer_config.json nothing is different from what open_clip assumes.
+        let optional = |name: &&str| self.open_clip() && *name == TOKENIZER_CONFIG;
+        self.expect_all(&names.iter().copied().filter(|name| !optional(name)).collect::<Vec<_>>())?;
+        let mut wants: Vec<Want> = names.into_iter().map(|name| Want::Whole(name.into())).collect();
+        wants.extend(self.tensor_files()?);
+        wants.retain(|want| self.unknown(want.name()));
+        Ok(wants)
+    }
+
+    /// Whether the folder is in open_clip's own format: it has no config.json.
+    fn open_clip(&self) -> bool {
+        self.missing.contains_key(CONFIG)
+    }
+
+    /// The tensor files as far as they are known, or the index that names them. The whole file wins if both are there, as in
+    /// transformers; if neither is, the whole file is what is missing, for that is what people know.
+    fn tensor_files(&self) -> Result<Vec<Want>> {
+        if let Some(manifest) = &self.manifest {
+            let theirs = |tower| tower == Towers::Both || self.towers == Towers::Both || self.towers == tower;
+            let files = manifest.files.iter().filter(|(name, file)| is_tensors(name) && theirs(file.tower));
+            let names: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
+            self.expect_all(&names)?;
+            return Ok(names.into_iter().map(|name| Want::Tensors(name.into())).collect());
+        }
+        if self.open_clip() {
+            self.expect_all(&[OPEN_CLIP_TENSORS])?;
+            return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
+        }
+        if !self.missing.contains_key(TENSORS) {
+            return Ok(vec![Want::Tensors(TENSORS.into())]);
+        }
+        if self.missing.contains_key(INDEX) {
+            self.expect_all(&[TENSORS])?;
+        }
+        let Some(index) = self.whole.get(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
+        let names = shards(index)?;
+        self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(names.into_iter().map(Want::Tensors).collect())
+    }
+
+    fn unknown(&self, name: &str) -> bool {
+        !self.whole.contains_key(name) && !self.tensors.contains_key(name) && !self.missing.contains_key(name)
+    }
+
+    /// None of these may be known to be missing.
+    fn expect_all(&self, names: &[&str]) -> Result<()> {
+        match names.iter().find_map(|name| Some((name, self.missing.get(*name)?))) {
+            None => Ok(()),
+            Some((name, why)) => Err(Error::NotFound(format!(
+                "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
+                 preprocessor_config.json, tokenizer_config.json, tokenizer.json, and model.safetensors or its shards; or be in open_clip's format, \
+                 with open_clip_config.json and open_clip_model.safetensors.",
+                self.label
+            ))),
+        }
+    }
+
+    /// The answer to one of [`Folder::wanted`].
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the manifest has it otherwise, or is none itself.
+    pub fn put(&mut self, name: &str, answer: Answer) -> Result<()> {
+        match answer {
+            Answer::Whole(bytes) => {
+                match &self.manifest {
+                    Some(manifest) => manifest.check(name, &bytes)?,
+                    None if name == MANIFEST => {
+                        let manifest = Manifest::parse(&bytes)?;
+                        self.whole.iter().try_for_each(|(name, bytes)| manifest.check(name, bytes))?;
+                        self.manifest = Some(manifest);
+                    }
+                    None => {}
+                }
+                self.whole.insert(name.into(), bytes);
+            }
+            Answer::Tensors(bytes) => drop(self.tensors.insert(name.into(), bytes)),
+            Answer::Missing(why) => drop(self.missing.insert(name.into(), why)),
+        }
+        Ok(())
+    }
+
+    /// Asks for one file after the other, and opens the checkpoint.
+    ///
+    /// # Errors
+    /// What `ask` says, and as [`Folder::wanted`] and [`Folder::open`].
+    pub fn ask(mut self, mut ask: impl FnMut(&Want) -> Result<Answer>) -> Result<Checkpoint> {
+        loop {
+            let wanted = self.wanted()?;
+            if wanted.is_empty() {
+                return self.open();
+            }
+            for want in wanted {
+                let answer = ask(&want)?;
+                self.put(want.name(), answer)?;
+            }
+        }
+    }
+
+    /// The checkpoint, once nothing more is wanted.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
+    pub fn open(self) -> Result<Checkpoint> {
+        let open_clip = self.open_clip();
+        let config = if open_clip {
+            let tokenizer_config = self.whole.get(TOKENIZER_CONFIG).map_or(&b"{}"[..], Vec::as_slice);
+            Config::parse_open_clip(self.file(OPEN_CLIP_CONFIG)?, tokenizer_config)?
+        } else {
+            Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
+        };
+        let tokenizer = if self.towers.text() { self.file(TOKENIZER)?.to_vec() } else { Vec::new() };
+        Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
+    }
+
+    fn file(&self, name: &str) -> Result<&[u8]> {
+        let missing =
+            || Error::NotFound(format!("{}{name}: expected a file of a model folder, found none", self.label));
+        self.whole.get(name).map(Vec::as_slice).ok_or_else(missing)
+    }
+}
+
+fn is_tensors(name: &str) -> bool {
+    name.ends_with(".safetensors")
+}
+
+/// Whether config.json says that there is a manifest. What is no JSON has none; parsing it says the rest.
+fn names_a_manifest(config: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(config).is_ok_and(|config| config[KEY] == MANIFEST)
+}
+
+/// The start of a tensor file, where the rest is handed over piece by piece.
+pub struct Head {
+    /// At least the header.
+    pub bytes: Vec<u8>,
+    /// Length of the whole file, if it is known by now.
+    pub size: Option<u64>,
+}
+
+impl Bytes for Head {
+    fn size(&self) -> Option<u64> {
+        self.size
+    }
+    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
+        self.bytes.read(offset, into)
+    }
+}

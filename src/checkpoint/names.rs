@@ -1,0 +1,216 @@
+//! Where a tensor is that a model asks for. Models, `quant` and `quantize` speak transformers' names; a file may have others,
+//! and may keep joined, or turned over, what transformers keeps apart. One table for each naming scheme.
+
+use std::ops::Range;
+
+/// Whose names a folder's tensor file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// transformers': nothing to translate.
+    Transformers,
+    /// open_clip's (`model.py`, `transformer.py`).
+    OpenClip {
+        /// The picture tower is timm's (`timm_model.py`).
+        timm: bool,
+        /// The text tower's names begin with `text.` (`CustomTextCLIP`), or stand by themselves (`CLIP`).
+        custom_text: bool,
+    },
+}
+
+/// A range of rows of a tensor in the file. Some of them, one after the other, are the tensor that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file's own name.
+    pub name: String,
+    /// The shape that the whole tensor must have there.
+    pub shape: Vec<usize>,
+    /// Which of its rows are meant.
+    pub rows: Range<usize>,
+    /// The file has columns where the model has rows: `[cols, rows]`. The range is then of all its columns.
+    pub transposed: bool,
+}
+
+/// How the file keeps a tensor. `{n}` in a name is the number of a block, `{p}` is `weight` or `bias`.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// As it is.
+    Whole,
+    /// With a dimension of 1 before the others.
+    Batched,
+    /// `[inputs, outputs]`.
+    Transposed,
+    /// The n-th third of the rows: queries, keys, values.
+    Third(usize),
+    /// Queries apart from keys and values, which are joined; here is the name of the latter.
+    Stacked(&'static str),
+}
+use Kept::{Batched, Stacked, Third, Transposed, Whole};
+
+/// transformers' name, the file's name, and how.
+type Rule = (&'static str, &'static str, Kept);
+
+/// A tower: what its blocks' names begin with here and there, the blocks' rules, and all other rules.
+struct Scheme {
+    blocks: (&'static str, &'static str),
+    block: &'static [Rule],
+    other: &'static [Rule],
+}
+
+/// `ResidualAttentionBlock`, in both of open_clip's own towers.
+const RESBLOCK: [Rule; 8] = [
+    ("layer_norm1.{p}", "ln_1.{p}", Whole),
+    ("self_attn.q_proj.{p}", "attn.in_proj_{p}", Third(0)),
+    ("self_attn.k_proj.{p}", "attn.in_proj_{p}", Third(1)),
+    ("self_attn.v_proj.{p}", "attn.in_proj_{p}", Third(2)),
+    ("self_attn.out_proj.{p}", "attn.out_proj.{p}", Whole),
+    ("layer_norm2.{p}", "ln_2.{p}", Whole),
+    ("mlp.fc1.{p}", "mlp.c_fc.{p}", Whole),
+    ("mlp.fc2.{p}", "mlp.c_proj.{p}", Whole),
+];
+
+/// `VisionTransformer` in open_clip.
+const VISION: Scheme = Scheme {
+    blocks: ("vision_model.encoder.layers.{n}.", "visual.transformer.resblocks.{n}."),
+    block: &RESBLOCK,
+    other: &[
+        ("vision_model.embeddings.patch_embedding.weight", "visual.conv1.weight", Whole),
+        ("vision_model.embeddings.class_embedding", "visual.class_embedding", Whole),
+        ("vision_model.embeddings.position_embedding.weight", "visual.positional_embedding", Whole),
+        ("vision_model.pre_layrnorm.{p}", "visual.ln_pre.{p}", Whole),
+        ("vision_model.post_layernorm.{p}", "visual.ln_post.{p}", Whole),
+        ("visual_projection.weight", "visual.proj", Transposed),
+    ],
+};
+
+/// `VisionTransformer` in timm, with `AttentionPoolLatent`: SigLIP's picture tower.
+const TIMM_VISION: Scheme = Scheme {
+    blocks: ("vision_model.encoder.layers.{n}.", "visual.trunk.blocks.{n}."),
+    block: &[
+        ("layer_norm1.{p}", "norm1.{p}", Whole),
+        ("self_attn.q_proj.{p}", "attn.qkv.{p}", Third(0)),
+        ("self_attn.k_proj.{p}", "attn.qkv.{p}", Third(1)),
+        ("self_attn.v_proj.{p}", "attn.qkv.{p}", Third(2)),
+        ("self_attn.out_proj.{p}", "attn.proj.{p}", Whole),
+        ("layer_norm2.{p}", "norm2.{p}", Whole),
+        ("mlp.fc1.{p}", "mlp.fc1.{p}", Whole),
+        ("mlp.fc2.{p}", "mlp.fc2.{p}", Whole),
+    ],
+    other: &[
+        ("vision_model.embeddings.patch_embedding.{p}", "visual.trunk.patch_embed.proj.{p}", Whole),
+        ("vision_model.embeddings.position_embedding.weight", "visual.trunk.pos_embed", Batched),
+        ("vision_model.post_layernorm.{p}", "visual.trunk.norm.{p}", Whole),
+        ("vision_model.head.probe", "visual.trunk.attn_pool.latent", Whole),
+        (
+            "vision_model.head.attention.in_proj_{p}",
+            "visual.trunk.attn_pool.q.{p}",
+            Stacked("visual.trunk.attn_pool.kv.{p}"),
+        ),
+        ("vision_model.head.attention.out_proj.{p}", "visual.trunk.attn_pool.proj.{p}", Whole),
+        ("vision_model.head.layernorm.{p}", "visual.trunk.attn_pool.norm.{p}", Whole),
+        ("vision_model.head.mlp.fc1.{p}", "visual.trunk.attn_pool.mlp.fc1.{p}", Whole),
+        ("vision_model.head.mlp.fc2.{p}", "visual.trunk.attn_pool.mlp.fc2.{p}", Whole),
+    ],
+};
+
+/// `TextTransformer` in open_clip, without the prefix that it has in `CustomTextCLIP`.
+const TEXT: Scheme = Scheme {
+    blocks: ("text_model.encoder.layers.{n}.", "transformer.resblocks.{n}."),
+    block: &RESBLOCK,
+    other: &[
+        ("text_model.embeddings.token_embedding.weight", "token_embedding.weight", Whole),
+        ("text_model.embeddings.position_embedding.weight", "positional_embedding", Whole),
+        ("text_model.final_layer_norm.{p}", "ln_final.{p}", Whole),
+        // CLIP's is a bare matrix, SigLIP's a layer with a bias.
+        ("text_projection.weight", "text_projection", Transposed),
+        ("text_model.head.{p}", "text_projection.{p}", Whole),
+    ],
+};
+
+/// Buffers that some versions saved; they are made anew, and no version reads them.
+const BUFFERS: [&str; 4] = [
+    // 0, 1, 2, …: older versions of transformers
+    "text_model.embeddings.position_ids",
+    "vision_model.embeddings.position_ids",
+    // The causal mask: older versions of open_clip
+    "attn_mask",
+    "text.attn_mask",
+];
+
+impl Naming {
+    /// open_clip's names, as far as they hang on the file: `names` are its tensors'.
+    #[must_use]
+    pub fn open_clip<'a>(timm: bool, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::OpenClip { timm, custom_text: names.into_iter().any(|name| name.starts_with("text.")) }
+    }
+
+    /// The sources of the file that are the tensor `name` (transformers' name) of this shape. A name that no table has, such as
+    /// `logit_scale`, is the file's own.
+    #[must_use]
+    pub fn sources(self, name: &str, shape: &[usize]) -> Vec<Source> {
+        let Self::OpenClip { timm, custom_text } = self else { return vec![Source::whole(name.into(), shape)] };
+        let (vision, prefix) = (if timm { &TIMM_VISION } else { &VISION }, if custom_text { "text." } else { "" });
+        vision
+            .find(name, "", shape)
+            .or_else(|| TEXT.find(name, prefix, shape))
+            .unwrap_or_else(|| vec![Source::whole(name.into(), shape)])
+    }
+
+    /// Whether a tensor that nobody asked for is known to be of no use.
+    #[must_use]
+    pub fn ignores(name: &str) -> bool {
+        BUFFERS.contains(&name)
+    }
+}
+
+impl Scheme {
+    fn find(&self, name: &str, prefix: &str, shape: &[usize]) -> Option<Vec<Source>> {
+        let in_block = |(from, to, kept): &Rule| {
+            (format!("{}{from}", self.blocks.0), format!("{prefix}{}{to}", self.blocks.1), *kept)
+        };
+        let blocks = self.block.iter().map(in_block);
+        let other = self.other.iter().map(|(from, to, kept)| (from.to_string(), format!("{prefix}{to}"), *kept));
+        let (to, kept, [n, p]) =
+            blocks.chain(other).find_map(|(from, to, kept)| Some((to, kept, matched(&from, name)?)))?;
+        let filled = |to: &str| to.replace("{n}", n).replace("{p}", p);
+        Some(kept.sources(&filled(&to), &filled, shape))
+    }
+}
+
+/// What `{n}` and `{p}` stand for if `name` is of this pattern; empty where the pattern has none.
+fn matched<'a>(pattern: &str, name: &'a str) -> Option<[&'a str; 2]> {
+    let (start, end) = pattern.split_once("{n}").unwrap_or(("", pattern));
+    let rest = name.strip_prefix(start)?;
+    let digits = if start.is_empty() { 0 } else { rest.find(|c: char| !c.is_ascii_digit())? };
+    let (n, rest) = rest.split_at(digits);
+    match end.strip_suffix("{p}") {
+        None => (rest == end).then_some([n, ""]),
+        Some(end) => {
+            let p = rest.strip_prefix(end)?;
+            ["weight", "bias"].contains(&p).then_some([n, p])
+        }
+    }
+}
+
+impl Kept {
+    fn sources(self, name: &str, filled: &dyn Fn(&str) -> String, shape: &[usize]) -> Vec<Source> {
+        let rows = shape.first().copied().unwrap_or(1);
+        let of = |rows: usize| [&[rows], &shape[1.min(shape.len())..]].concat();
+        let whole = Source::whole(name.into(), shape);
+        match self {
+            Whole => vec![whole],
+            Batched => vec![Source { shape: [&[1], shape].concat(), ..whole }],
+            Transposed => vec![Source { shape: shape.iter().rev().copied().collect(), transposed: true, ..whole }],
+            Third(n) => vec![Source { shape: of(3 * rows), rows: n * rows..(n + 1) * rows, ..whole }],
+            Stacked(second) => {
+                let (first, rest) = (rows / 3, rows - rows / 3);
+                vec![Source::whole(name.into(), &of(first)), Source::whole(filled(second), &of(rest))]
+            }
+        }
+    }
+}
+
+impl Source {
+    fn whole(name: String, shape: &[usize]) -> Self {
+        Self { name, shape: shape.into(), rows: 0..shape.first().copied().unwrap_or(1), transposed: false }
+    }
+}

@@ -1,0 +1,68 @@
+//! What must hold for every config, whichever files it was read from.
+
+use super::Config;
+use crate::error::{Error, Result};
+
+/// The widest head that the attention kernel keeps in registers.
+pub const MAX_HEAD_SIZE: usize = 128;
+
+/// How a file spells what is checked here: of two names the first is the picture tower's.
+pub struct Names {
+    pub file: &'static str,
+    pub sections: [&'static str; 2],
+    pub hidden: &'static str,
+    pub heads: [&'static str; 2],
+    pub layers: &'static str,
+    pub intermediate: &'static str,
+    pub eps: &'static str,
+    pub vocab: &'static str,
+    pub tokens: &'static str,
+    pub embedding: &'static str,
+}
+
+pub fn check(config: &Config, names: &Names) -> Result<()> {
+    let bad = |what: String| Err(Error::BadCheckpoint(format!("{}: {what}", names.file)));
+    for (i, e) in [&config.vision.encoder, &config.text.encoder].into_iter().enumerate() {
+        let (section, heads) = (names.sections[i], names.heads[i]);
+        for (field, n) in [(names.hidden, e.hidden), (heads, e.heads), (names.intermediate, e.intermediate)] {
+            // The upper bound keeps every product of two of them far from overflow.
+            if n == 0 || n > 65_536 {
+                return bad(format!("{section}: {field}: expected 1 to 65536, found {n}"));
+            }
+        }
+        if !(e.eps.is_finite() && e.eps >= 0.0) {
+            return bad(format!("{section}: {}: expected a small number, found {}", names.eps, e.eps));
+        }
+        if e.layers > 1000 {
+            return bad(format!("{section}: {}: expected at most 1000, found {}", names.layers, e.layers));
+        }
+        if e.hidden % e.heads != 0 || e.hidden / e.heads > MAX_HEAD_SIZE {
+            return bad(format!(
+                "{section}: expected {} to be a multiple of {heads}, at most {MAX_HEAD_SIZE} a head, found {} and {}",
+                names.hidden, e.hidden, e.heads
+            ));
+        }
+    }
+    let (image, patch) = (config.vision.image_size, config.vision.patch_size);
+    if patch == 0 || image < patch || image > 8192 {
+        let section = names.sections[0];
+        return bad(format!("{section}: expected patch_size ≤ image_size ≤ 8192, found {patch} and {image}"));
+    }
+    for (field, n) in
+        [(names.vocab, config.text.vocab), (names.tokens, config.text.tokens), (names.embedding, config.embedding)]
+    {
+        if n == 0 || n > 1 << 24 {
+            return bad(format!("{field}: expected 1 to 2^24, found {n}"));
+        }
+    }
+    match config.preprocessor.side() {
+        Some(side) if side == (image, image) => Ok(()),
+        Some((width, height)) => Err(Error::BadCheckpoint(format!(
+            "preprocessor_config.json: expected pictures of {image} × {image} pixels, as config.json has it, found {width} × {height}"
+        ))),
+        None => Err(Error::BadCheckpoint(
+            "preprocessor_config.json: expected width and height, or a centre crop, found only the shortest edge"
+                .into(),
+        )),
+    }
+}

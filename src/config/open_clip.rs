@@ -1,0 +1,373 @@
+//! `open_clip_config.json` as open_clip 3.3 reads it (`factory.py`, `model.py`), with its defaults for what is left out.
+//!
+//! Every setting that the file has is either used, known to change nothing, or refused by name.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    Activation, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor,
+    Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
+    check::{Names, check},
+    hf::json,
+    timm::{self, Tower},
+};
+use crate::error::{Error, Result};
+
+const FILE: &str = "open_clip_config.json";
+
+#[derive(Deserialize)]
+struct Root {
+    model_cfg: Map<String, Value>,
+    #[serde(default)]
+    preprocess_cfg: Map<String, Value>,
+}
+
+/// Settings that change nothing: for training, for parts that other settings switch on, or beside a stored number.
+const IDLE: [&str; 20] = [
+    "init_logit_scale",
+    "nonscalar_logit_scale",
+    "cast_dtype",
+    "output_dict",
+    // Where the text tower's tensors are is seen from their names.
+    "custom_text",
+    "patch_dropout",
+    "output_tokens",
+    "attn_pooler_queries",
+    "attn_pooler_heads",
+    // The positions are stored, however they were made.
+    "pos_embed_type",
+    // One token is pooled: a norm before and after are the same.
+    "final_ln_after_pool",
+    "timm_model_pretrained",
+    "timm_proj_bias",
+    "timm_drop",
+    "timm_drop_path",
+    // The mask of padding, which this would belong to, cannot be switched on in the file.
+    "pad_id",
+    "hf_model_pretrained",
+    "hf_proj_type",
+    "hf_pooler_type",
+    // The picture's size is the tower's.
+    "size",
+];
+
+/// Settings that must be off, which they are by default.
+const OFF: [&str; 14] = [
+    "multimodal_cfg",
+    "ls_init_value",
+    "attentional_pool",
+    "no_ln_pre",
+    "block_type",
+    "qk_norm",
+    "scaled_cosine_attn",
+    "scale_heads",
+    "scale_attn_inner",
+    "scale_attn",
+    "scale_fc",
+    "embed_cls",
+    "hf_model_name",
+    "tokenizer_mode",
+];
+
+/// One object of the file. Fields are taken out of it, so that what nobody asked for is found at the end.
+pub(super) struct Section {
+    pub name: &'static str,
+    fields: Map<String, Value>,
+}
+
+impl Section {
+    /// `null` stands for what is left out.
+    fn new(name: &'static str, mut fields: Map<String, Value>) -> Self {
+        fields.retain(|_, value| !value.is_null());
+        Self { name, fields }
+    }
+
+    fn section(&mut self, name: &'static str, key: &str) -> Result<Self> {
+        Ok(Self::new(name, self.take(key)?.unwrap_or_default()))
+    }
+
+    pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        let Some(value) = self.fields.remove(key) else { return Ok(None) };
+        serde_json::from_value(value).map(Some).map_err(|e| Error::BadCheckpoint(format!("{}: {e}", self.label(key))))
+    }
+
+    /// A side in pixels: a number, or two that are equal.
+    fn side(&mut self, key: &str, default: usize) -> Result<usize> {
+        match self.take::<Value>(key)? {
+            None => Ok(default),
+            Some(value) => match (value.as_u64(), value.as_array().map(Vec::as_slice)) {
+                (Some(n), _) => Ok(n as usize),
+                (_, Some([a, b])) if a == b && a.is_u64() => Ok(a.as_u64().expect("asked before") as usize),
+                _ => self.refuse(key, "a number of pixels, or two that are equal", &value),
+            },
+        }
+    }
+
+    /// One of some words.
+    fn word<T: Copy>(&mut self, key: &str, default: T, known: &[(&str, T)]) -> Result<T> {
+        let Some(value) = self.take::<Value>(key)? else { return Ok(default) };
+        match known.iter().find(|(word, _)| value == *word) {
+            Some((_, meaning)) => Ok(*meaning),
+            None => {
+                let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+                self.refuse(key, &words.join(" or "), &value)
+            }
+        }
+    }
+
+    /// Layer norms: `norm_kwargs`, of which only `eps` is run.
+    fn eps(&mut self) -> Result<f32> {
+        let mut norm = self.section("norm_kwargs", "norm_kwargs")?;
+        let eps = norm.take("eps")?.unwrap_or(1e-5);
+        norm.finish()?;
+        Ok(eps)
+    }
+
+    /// The nonlinearity: `act_kwargs` refines exact gelu (`torch.nn.GELU`); quick_gelu takes nothing.
+    pub fn activation(&mut self, quick: bool) -> Result<Activation> {
+        if quick {
+            return match self.take::<Value>("act_kwargs")? {
+                Some(value) if value != Value::Object(Map::new()) => {
+                    self.refuse("act_kwargs", "nothing beside quick_gelu", &value)
+                }
+                _ => Ok(Activation::QuickGelu),
+            };
+        }
+        let mut act = self.section("act_kwargs", "act_kwargs")?;
+        let known = [("none", Activation::Gelu), ("tanh", Activation::GeluTanh)];
+        let activation = act.word("approximate", Activation::Gelu, &known)?;
+        act.finish()?;
+        Ok(activation)
+    }
+
+    /// `int(width * mlp_ratio)`, as Python cuts it off.
+    fn intermediate(&mut self, width: usize) -> Result<usize> {
+        Ok((width as f64 * self.take("mlp_ratio")?.unwrap_or(4.0)) as usize)
+    }
+
+    pub fn label(&self, key: &str) -> String {
+        format!("{FILE}: {}.{key}", self.name)
+    }
+
+    pub fn refuse<T>(&self, key: &str, expected: &str, found: &Value) -> Result<T> {
+        let found = if found.is_object() { "an object".into() } else { found.to_string() };
+        Err(Error::WrongModel(format!("{}: expected {expected}, found {found}", self.label(key))))
+    }
+
+    /// What is left must change nothing, or be off.
+    fn finish(self) -> Result<()> {
+        for (key, value) in &self.fields {
+            if IDLE.contains(&key.as_str()) {
+                continue;
+            }
+            let off = [Value::Bool(false), "".into(), Value::Object(Map::new())];
+            match OFF.contains(&key.as_str()) {
+                true if off.contains(value) => {}
+                true => return self.refuse(key, "none: Ocelli does not run this part of open_clip", value),
+                false => return self.refuse(key, "no such field: Ocelli knows those of open_clip 3.3", value),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn parse(config: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
+    let root: Root = json(FILE, config)?;
+    let tokenizer: TokenizerFile = json("tokenizer_config.json", tokenizer_config)?;
+    let mut model = Section::new("model_cfg", root.model_cfg);
+    let mut vision = model.section("vision_cfg", "vision_cfg")?;
+    let mut text = model.section("text_cfg", "text_cfg")?;
+    let preprocess = Section::new("preprocess_cfg", root.preprocess_cfg);
+
+    let Some(embedding) = model.take("embed_dim")? else {
+        return Err(Error::BadCheckpoint(format!("{}: expected a number, found none", model.label("embed_dim"))));
+    };
+    let quick = model.take("quick_gelu")?.unwrap_or(false);
+    let logit_bias = model.take::<Value>("init_logit_bias")?.is_some();
+    model.finish()?;
+    let (family, tower) = vision_tower(&mut vision, embedding, quick)?;
+    vision.finish()?;
+    let text_rule = text_rule(&mut text, &tokenizer)?;
+    let proj_bias = text.take("proj_bias")?.unwrap_or(false);
+    let text = text_tower(text, quick)?;
+    // The plans are those of transformers' models: its CLIP has neither of these biases, its SigLIP has both.
+    let siglip = family == Family::Siglip;
+    for (field, found) in [("text_cfg.proj_bias", proj_bias), ("model_cfg.init_logit_bias", logit_bias)] {
+        if found != siglip {
+            let tower = if siglip { "one with timm's SigLIP tower" } else { "none with open_clip's own picture tower" };
+            let found = if found { "one" } else { "none" };
+            return Err(Error::WrongModel(format!("{FILE}: {field}: expected {tower}, found {found}")));
+        }
+    }
+    let built = Config {
+        family,
+        preprocessor: preprocessor(preprocess, tower.image_size)?,
+        vision: tower,
+        text,
+        embedding,
+        score: if logit_bias { ScoreRule::Sigmoid } else { ScoreRule::Softmax },
+        text_rule,
+    };
+    check(&built, &NAMES)?;
+    Ok(built)
+}
+
+const NAMES: Names = Names {
+    file: FILE,
+    sections: ["vision_cfg", "text_cfg"],
+    hidden: "width",
+    heads: ["width / head_width", "heads"],
+    layers: "layers",
+    intermediate: "width * mlp_ratio",
+    eps: "norm_kwargs.eps",
+    vocab: "text_cfg.vocab_size",
+    tokens: "text_cfg.context_length",
+    embedding: "model_cfg.embed_dim",
+};
+
+/// `_build_vision_tower` in open_clip's `model.py`.
+fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Family, Vision)> {
+    let image_size = v.side("image_size", 224)?;
+    if let Some(name) = v.take::<String>("timm_model_name")?.filter(|name| !name.is_empty()) {
+        let Tower { encoder, patch_size } = timm::siglip(&name, image_size, v)?;
+        v.word("timm_pool", None, &[("map", Some(()))])?.ok_or_else(|| missing(v, "timm_pool", "map"))?;
+        v.word("timm_proj", None, &[("none", Some(()))])?.ok_or_else(|| missing(v, "timm_proj", "none"))?;
+        if encoder.hidden != embedding {
+            let what = format!("the width of {name}, {}, as nothing projects", encoder.hidden);
+            return Err(Error::BadCheckpoint(format!(
+                "{FILE}: model_cfg.embed_dim: expected {what}, found {embedding}"
+            )));
+        }
+        // Of open_clip's own tower.
+        for idle in ["pool_type", "norm_kwargs"] {
+            v.take::<Value>(idle)?;
+        }
+        return Ok((Family::Siglip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::AttentionHead }));
+    }
+    if let Some(blocks) = v.fields.get("layers").filter(|value| value.is_array()) {
+        return v.refuse("layers", "the number of a vision transformer's blocks", blocks);
+    }
+    v.word("pool_type", (), &[("tok", ())])?;
+    for idle in ["timm_pool", "timm_proj"] {
+        v.take::<Value>(idle)?;
+    }
+    let hidden = v.take("width")?.unwrap_or(768);
+    let encoder = Encoder {
+        hidden,
+        heads: hidden.checked_div(v.take("head_width")?.unwrap_or(64)).unwrap_or(0),
+        layers: v.take("layers")?.unwrap_or(12),
+        intermediate: v.intermediate(hidden)?,
+        activation: v.activation(quick)?,
+        eps: v.eps()?,
+    };
+    let patch_size = v.side("patch_size", 16)?;
+    Ok((Family::Clip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::ClassToken }))
+}
+
+fn missing(section: &Section, key: &str, expected: &str) -> Error {
+    Error::WrongModel(format!("{}: expected {expected:?}, found none", section.label(key)))
+}
+
+/// `_build_text_tower` in open_clip's `model.py`.
+fn text_tower(mut t: Section, quick: bool) -> Result<Text> {
+    let hidden = t.take("width")?.unwrap_or(512);
+    let encoder = Encoder {
+        hidden,
+        heads: t.take("heads")?.unwrap_or(8),
+        layers: t.take("layers")?.unwrap_or(12),
+        intermediate: t.intermediate(hidden)?,
+        activation: t.activation(quick)?,
+        eps: t.eps()?,
+    };
+    t.word("proj_type", (), &[("linear", ())])?;
+    let eos = t.take("eos_id")?.unwrap_or(2);
+    let pooling = [("argmax", TextPooling::HighestId), ("eos", TextPooling::FirstOf(eos)), ("last", TextPooling::Last)];
+    let text = Text {
+        encoder,
+        vocab: t.take("vocab_size")?.unwrap_or(49408),
+        tokens: t.take("context_length")?.unwrap_or(77),
+        mask: if t.take("no_causal_mask")?.unwrap_or(false) { Mask::None } else { Mask::Causal },
+        pooling: t.word("pool_type", TextPooling::HighestId, &pooling)?,
+    };
+    t.finish()?;
+    Ok(text)
+}
+
+/// `get_tokenizer` in open_clip's `factory.py`: Hugging Face's tokenizer if the file names one, else its own.
+fn text_rule(t: &mut Section, tokenizer: &TokenizerFile) -> Result<TextRule> {
+    let mut options = t.section("text_cfg.tokenizer_kwargs", "tokenizer_kwargs")?;
+    let hugging_face = t.take::<String>("hf_tokenizer_name")?.is_some_and(|name| !name.is_empty());
+    let default = if hugging_face { OpenClipCleaning::Whitespace } else { OpenClipCleaning::Lower };
+    let known = [
+        ("whitespace", OpenClipCleaning::Whitespace),
+        ("lower", OpenClipCleaning::Lower),
+        ("canonicalize", OpenClipCleaning::Canonicalize),
+    ];
+    let cleaning = Cleaning::OpenClip(options.word("clean", default, &known)?);
+    if options.take("strip_sep_token")? == Some(true) {
+        return options.refuse("strip_sep_token", "false", &true.into());
+    }
+    if let Some((key, value)) = options.fields.iter().next() {
+        return options.refuse(key, "clean alone", value);
+    }
+    let padding = if hugging_face { padding(tokenizer)? } else { Padding::Id(0) };
+    Ok(TextRule { cleaning, byte_fallback: false, padding })
+}
+
+fn padding(tokenizer: &TokenizerFile) -> Result<Padding> {
+    for (key, side) in tokenizer.sides() {
+        // Gemma's texts are filled up on the left unless the file says otherwise.
+        let left = key == "padding_side" && side.is_none() && tokenizer.class().starts_with("Gemma");
+        if left || side.is_some_and(|side| side != "right") {
+            let found = side.map_or("none, which is left for Gemma".into(), |side| format!("{side:?}"));
+            return Err(Error::WrongModel(format!("tokenizer_config.json: {key}: expected \"right\", found {found}")));
+        }
+    }
+    match tokenizer.pad_token() {
+        Some(token) => Ok(Padding::Token(token.into())),
+        None => Err(Error::BadCheckpoint(
+            "tokenizer_config.json: pad_token: expected the token that fills texts up, found none".into(),
+        )),
+    }
+}
+
+/// `image_transform` for inference in open_clip's `transform.py`.
+///
+/// open_clip resizes first and converts to RGB then, which gives other pixels for palettes (nearest neighbour) and for alpha
+/// (premultiplied). Ocelli converts first, as it does for every model.
+fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
+    let squash = p.word("resize_mode", false, &[("shortest", false), ("squash", true)])?;
+    // "random" is for training, and bicubic otherwise.
+    let filters = [("bicubic", Filter::Bicubic), ("bilinear", Filter::Bilinear), ("random", Filter::Bicubic)];
+    let filter = p.word("interpolation", Filter::Bicubic, &filters)?;
+    p.word("mode", (), &[("RGB", ())])?;
+    p.take::<Value>("fill_color")?;
+    let mut three = |key: &str, default: [f32; 3]| -> Result<[f32; 3]> {
+        match p.fields.get(key).and_then(Value::as_f64) {
+            Some(same) => p.take::<Value>(key).map(|_| [same as f32; 3]),
+            None => Ok(p.take(key)?.unwrap_or(default)),
+        }
+    };
+    let mean = three("mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
+    let std = three("std", [0.268_629_54, 0.261_302_6, 0.275_777_1])?;
+    if std.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
+        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {std:?}", p.label("std"))));
+    }
+    if mean.iter().any(|m| !m.is_finite()) {
+        return Err(Error::BadCheckpoint(format!("{}: expected numbers, found {mean:?}", p.label("mean"))));
+    }
+    p.finish()?;
+    Ok(Preprocessor {
+        resize: match squash {
+            true => Resize::Squash { width: image_size, height: image_size },
+            false => Resize::ShortestEdge(image_size),
+        },
+        filter,
+        crop: (!squash).then_some((image_size, image_size)),
+        rounding: CropRounding::HalfEven,
+        rescale: 1.0 / 255.0,
+        mean,
+        std,
+    })
+}

@@ -1,0 +1,95 @@
+//! A config as the three files of a Hugging Face folder, for folders that Ocelli writes from another format.
+
+use serde_json::{Value, json};
+
+use super::{
+    Activation, Config, Encoder, Family, Filter, Padding, Preprocessor, Resize, TextPooling,
+    hf::{OwnModel, OwnText},
+    preprocessor::OwnPixels,
+};
+
+pub fn files(config: &Config) -> [String; 3] {
+    [model(config), pixels(&config.preprocessor), text(config)].map(|value| format!("{value:#}\n"))
+}
+
+/// As short as it reads back: `0.00001`, not the same number with all the digits of an f64.
+fn float(x: f32) -> Value {
+    x.to_string().parse::<f64>().expect("a finite number").into()
+}
+
+fn encoder(e: &Encoder) -> Value {
+    json!({
+        "hidden_size": e.hidden,
+        "num_attention_heads": e.heads,
+        "num_hidden_layers": e.layers,
+        "intermediate_size": e.intermediate,
+        "hidden_act": match e.activation {
+            Activation::QuickGelu => "quick_gelu",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::None => "linear",
+        },
+        "layer_norm_eps": float(e.eps),
+    })
+}
+
+fn model(config: &Config) -> Value {
+    let mut vision = encoder(&config.vision.encoder);
+    vision["image_size"] = config.vision.image_size.into();
+    vision["patch_size"] = config.vision.patch_size.into();
+    let mut text = encoder(&config.text.encoder);
+    text["vocab_size"] = config.text.vocab.into();
+    text["max_position_embeddings"] = config.text.tokens.into();
+    let own = OwnModel { text_mask: config.text.mask, text_pooling: config.text.pooling, score: config.score };
+    let mut root = json!({ "model_type": config.family.name(), "ocelli": own });
+    match config.family {
+        Family::Clip => {
+            root["projection_dim"] = config.embedding.into();
+            match config.text.pooling {
+                TextPooling::HighestId => text["eos_token_id"] = 2.into(),
+                TextPooling::FirstOf(id) => text["eos_token_id"] = id.into(),
+                TextPooling::Last => {}
+            }
+        }
+        Family::Siglip => text["projection_size"] = config.embedding.into(),
+    }
+    root["text_config"] = text;
+    root["vision_config"] = vision;
+    root
+}
+
+fn pixels(p: &Preprocessor) -> Value {
+    let mut file = json!({
+        "do_resize": true,
+        "size": match p.resize {
+            Resize::Squash { width, height } => json!({ "height": height, "width": width }),
+            Resize::ShortestEdge(edge) => json!({ "shortest_edge": edge }),
+        },
+        "resample": match p.filter {
+            Filter::Bilinear => 2,
+            Filter::Bicubic => 3,
+        },
+        "do_center_crop": p.crop.is_some(),
+        "do_rescale": true,
+        "rescale_factor": float(p.rescale),
+        "do_normalize": true,
+        "image_mean": p.mean.map(float),
+        "image_std": p.std.map(float),
+        "ocelli": OwnPixels { rounding: p.rounding },
+    });
+    if let Some((width, height)) = p.crop {
+        file["crop_size"] = json!({ "height": height, "width": width });
+    }
+    file
+}
+
+fn text(config: &Config) -> Value {
+    let rule = config.text_rule.clone();
+    let mut file = json!({});
+    if let Padding::Token(token) = &rule.padding {
+        file["pad_token"] = token.as_str().into();
+    }
+    file["ocelli"] =
+        json!(OwnText { cleaning: rule.cleaning, byte_fallback: rule.byte_fallback, padding: rule.padding });
+    file
+}

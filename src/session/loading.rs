@@ -1,0 +1,177 @@
+//! A session on its way: everything is there but the weights, which come in pieces, from a disk or from a network.
+
+use std::{cell::RefCell, collections::HashMap, ops::Range};
+
+use super::{
+    BATCH, Session, TextTower, Tower, VisionTower,
+    table::{Rows, Table, TableIn},
+};
+use crate::{
+    checkpoint::{Checkpoint, manifest::Hash},
+    config::{Config, Towers},
+    error::Result,
+    gpu::Gpu,
+    model::{self, Model},
+    plan::{GpuPlan, GpuWeights, Plan, capacity},
+    quant::Format,
+    text::TextEncoder,
+    weights::{GpuStore, HostStore, Loader, Piece, Store, Weight, pieces, put},
+};
+
+/// A model whose plans are recorded and compiled, and whose weights are still to come.
+pub struct Loading {
+    config: Config,
+    format: Format,
+    parameters: u64,
+    model: Model,
+    encoder: Option<TextEncoder>,
+    vision: Option<GpuPlan>,
+    text: Option<GpuPlan>,
+    pieces: Vec<(Place, Piece)>,
+    /// Of the tensor files that the manifest lists.
+    hashes: Vec<Option<Hash>>,
+    host: HostStore,
+    /// The token table, if it stays in its file.
+    table: Option<Weight>,
+    weights: GpuWeights,
+    /// Last, so that buffers go first.
+    gpu: Gpu,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Gpu,
+    Host,
+}
+
+impl Loading {
+    /// Checks the checkpoint's headers against its config, makes room on the GPU and compiles the kernels. `format` none keeps
+    /// the weights as the files have them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
+    pub fn new(
+        gpu: Gpu,
+        checkpoint: &Checkpoint,
+        towers: Towers,
+        format: Option<Format>,
+        table: TableIn,
+    ) -> Result<Self> {
+        let config = checkpoint.config.clone();
+        let encoder = towers.text().then(|| TextEncoder::new(&checkpoint.tokenizer, &config)).transpose()?;
+        let mut loader = Loader::new(checkpoint, format)?;
+        let mut model = model::record(&config, towers, &mut loader)?;
+        if towers == Towers::Both {
+            checkpoint.no_surplus()?;
+        }
+        let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
+
+        let mut weights = GpuWeights::new();
+        let mut store = GpuStore { gpu: &gpu, weights: &mut weights };
+        for w in &loader.weights {
+            store.make_room(&w.label, w.format, w.rows, w.cols)?;
+        }
+        let compile = |plan: &mut Plan| {
+            let plan = std::mem::take(plan);
+            let items = capacity(&gpu, &plan, BATCH)?;
+            GpuPlan::new(&gpu, plan, &weights, items)
+        };
+        let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
+        let text = model.text.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
+
+        let on_gpu = pieces(&loader.weights).into_iter().map(|piece| (Place::Gpu, piece));
+        // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
+        let mut left_out = None;
+        if let (TableIn::File, Some(tower)) = (table, &model.text) {
+            let empty = Weight::empty();
+            left_out = Some(std::mem::replace(&mut loader.host[tower.table.0], empty));
+        }
+        let on_host = pieces(&loader.host).into_iter().map(|piece| (Place::Host, piece));
+        let mut pieces: Vec<(Place, Piece)> = on_gpu.chain(on_host).collect();
+        pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
+        Ok(Self {
+            format: prevailing_format(loader.weights.iter().chain(&loader.host)),
+            parameters,
+            host: HostStore::new(&loader.host),
+            config,
+            model,
+            encoder,
+            vision,
+            text,
+            pieces,
+            hashes: checkpoint.hashes()?,
+            table: left_out,
+            weights,
+            gpu,
+        })
+    }
+
+    /// What is needed of the tensor files, in the order in which it lies there: the file's place in [`Checkpoint::files`] and a
+    /// range of its bytes.
+    pub fn pieces(&self) -> impl ExactSizeIterator<Item = (usize, Range<u64>)> {
+        self.pieces.iter().map(|(_, piece)| (piece.slice.file, piece.slice.bytes.clone()))
+    }
+
+    /// Takes the bytes of a piece, in any order.
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] that names file and tensor.
+    pub fn put(&mut self, checkpoint: &Checkpoint, index: usize, bytes: &[u8]) -> Result<()> {
+        let (place, piece) = &self.pieces[index];
+        // A file of which only parts are needed cannot be judged.
+        if let Some(hash) = self.hashes[piece.slice.file].as_mut().filter(|hash| hash.length == piece.slice.bytes.start)
+        {
+            hash.update(bytes);
+        }
+        let mut gpu = GpuStore { gpu: &self.gpu, weights: &mut self.weights };
+        let store: &mut dyn Store = match place {
+            Place::Gpu => &mut gpu,
+            Place::Host => &mut self.host,
+        };
+        put(checkpoint, piece, bytes, store)
+    }
+
+    /// The session, once every piece was put.
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] if a tensor file is not what the manifest says.
+    pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session> {
+        checkpoint.check_hashes(&self.hashes)?;
+        let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
+        let logit_scale = scalar(self.model.logit_scale).exp();
+        let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
+        let vision = self
+            .vision
+            .zip(self.model.vision)
+            .map(|(plan, tower)| VisionTower { tower: Tower { plan, output: tower.embedding }, pixels: tower.pixels });
+        let text = self.text.zip(self.model.text).zip(self.encoder).map(|((plan, tower), encoder)| TextTower {
+            tower: Tower { plan, output: tower.embedding },
+            tokens: tower.tokens,
+            index: tower.index,
+            table: match self.table {
+                Some(weight) => Table::File(Rows { weight, here: RefCell::default() }),
+                None => Table::Memory(self.host.weights.swap_remove(tower.table.0)),
+            },
+            encoder,
+        });
+        Ok(Session {
+            config: self.config,
+            logit_scale,
+            logit_bias,
+            format: self.format,
+            parameters: self.parameters,
+            vision,
+            text,
+            resizer: RefCell::new(None),
+            weights: self.weights,
+            gpu: self.gpu,
+        })
+    }
+}
+
+/// How most weights are kept.
+fn prevailing_format<'a>(weights: impl Iterator<Item = &'a Weight>) -> Format {
+    let mut counts = HashMap::new();
+    weights.for_each(|w| *counts.entry(w.format).or_insert(0) += w.rows * w.cols);
+    counts.into_iter().max_by_key(|(_, count)| *count).expect("a tower has weights").0
+}

@@ -1,0 +1,152 @@
+//! A case: inputs of one step, and how far its output may be from the naive twin's.
+
+use crate::{
+    error::Result,
+    gpu::Gpu,
+    kernels::{ActId, Host, Kernel},
+    plan::{GpuPlan, Plan},
+    quant::Matrix,
+    weights::{GpuStore, Plane, Store},
+};
+
+/// The largest error as a share of its bound, 0 where things must be equal and are; or what is wrong and where.
+pub type Judged = std::result::Result<f64, String>;
+
+/// A kernel and the weights that it sees, by [`crate::kernels::WeightId`].
+pub struct Step {
+    /// Its activations are those of the case, in their order.
+    pub kernel: Box<dyn Kernel>,
+    /// The weights.
+    pub weights: Vec<Matrix>,
+}
+
+/// Inputs and a judgement.
+pub struct Case {
+    /// Prints itself: kernel, sizes, variant.
+    pub name: String,
+    /// Contents of every activation; the last is the output, whose contents count as input too (residual).
+    pub acts: Vec<Vec<u32>>,
+    /// Items.
+    pub batch: u32,
+    /// Magnitude of each output, and the share of it that the error may have; none means that words must be equal.
+    pub bound: Option<(Vec<f32>, f64)>,
+}
+
+/// Words after every activation that no kernel may read or write: a NaN, so that a read shows.
+const GUARD: usize = 67;
+const POISON: u32 = 0x7fc0_dead;
+
+/// Floats as the words of an activation.
+#[must_use]
+pub fn words(floats: &[f32]) -> Vec<u32> {
+    bytemuck::cast_slice(floats).to_vec()
+}
+
+/// An output that holds nothing yet.
+#[must_use]
+pub fn poison(words: usize) -> Vec<u32> {
+    vec![POISON; words]
+}
+
+impl Case {
+    /// Every activation with its guard; a plan counts words an item, a case those of all items.
+    fn guarded(&self) -> Vec<Vec<u32>> {
+        let batch = self.batch as usize;
+        let size = |act: &Vec<u32>| (act.len() + GUARD).div_ceil(batch) * batch;
+        let guarded = |act: &Vec<u32>| [&act[..], &poison(size(act) - act.len())].concat();
+        self.acts.iter().map(guarded).collect()
+    }
+
+    /// The output of the naive twin, and its guard.
+    ///
+    /// # Panics
+    /// If there are no activations.
+    #[must_use]
+    pub fn expected(&self, step: &Step) -> Vec<u32> {
+        let mut host = Host { acts: self.guarded(), weights: &step.weights };
+        step.kernel.reference(self.batch, &mut host);
+        host.acts.pop().expect("an output")
+    }
+
+    /// The output on the GPU, and its guard, of so many runs with the same inputs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`].
+    pub async fn run(&self, gpu: &Gpu, step: Step, runs: u32) -> Result<Vec<Vec<u32>>> {
+        let mut weights = Vec::new();
+        let mut store = GpuStore { gpu, weights: &mut weights };
+        for (at, m) in step.weights.iter().enumerate() {
+            store.make_room("weight", m.format, m.rows, m.cols)?;
+            store.write(at, Plane::Values, 0, &m.packed.values);
+            if !m.packed.scales.is_empty() {
+                store.write(at, Plane::Scales, 0, &m.packed.scales);
+            }
+        }
+        let inputs = self.guarded();
+        let mut plan = Plan::default();
+        for act in &inputs {
+            plan.act("act", act.len() / self.batch as usize);
+        }
+        plan.step("case", step.kernel);
+        let plan = GpuPlan::new(gpu, plan, &weights, self.batch)?;
+        let mut outputs = Vec::new();
+        for _ in 0..runs {
+            for (i, act) in inputs.iter().enumerate() {
+                plan.write(gpu, ActId(i), 0, bytemuck::cast_slice(act));
+            }
+            let bytes = plan.submit(gpu, self.batch, ActId(inputs.len() - 1)).bytes(gpu).await?;
+            outputs.push(bytemuck::pod_collect_to_vec(&bytes));
+        }
+        Ok(outputs)
+    }
+
+    /// Whether an output, with its guard, is what was expected.
+    ///
+    /// # Errors
+    /// What is wrong and where.
+    ///
+    /// # Panics
+    /// If there are no activations.
+    pub fn judge(&self, found: &[u32], expected: &[u32]) -> Judged {
+        let written = self.acts.last().expect("an output").len();
+        if let Some(at) = found[written..].iter().position(|&word| word != POISON) {
+            return Err(format!("word {at} after the output was overwritten"));
+        }
+        let (found, expected) = (&found[..written], &expected[..written]);
+        match &self.bound {
+            None => match (0..written).find(|&i| found[i] != expected[i]) {
+                None => Ok(0.0),
+                Some(i) => Err(format!("word {i}: expected {:#010x}, found {:#010x}", expected[i], found[i])),
+            },
+            Some((magnitude, bound)) => {
+                compare(bytemuck::cast_slice(found), bytemuck::cast_slice(expected), magnitude, *bound)
+            }
+        }
+    }
+}
+
+/// Each number may differ by `bound` times its own `magnitude`; NaN and infinity never pass.
+///
+/// # Errors
+/// The number that is farthest off, or why nothing can be compared.
+pub fn compare(found: &[f32], expected: &[f32], magnitude: &[f32], bound: f64) -> Judged {
+    if found.len() != expected.len() || magnitude.len() != expected.len() {
+        return Err(format!("expected {} numbers, found {}", expected.len(), found.len()));
+    }
+    if let Some(i) = found.iter().chain(expected).position(|x| !x.is_finite()) {
+        return Err(format!("expected finite numbers, found another at {i} of {} (found, then expected)", found.len()));
+    }
+    let ratio = |i: usize| f64::from((found[i] - expected[i]).abs()) / f64::from(magnitude[i]).max(1e-30);
+    let worst = (0..found.len()).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b)));
+    match worst {
+        Some(i) if ratio(i) > bound => Err(format!(
+            "at {i} expected {}, found {}: {:.3e} of its magnitude {}, expected at most {bound:.3e}",
+            expected[i],
+            found[i],
+            ratio(i),
+            magnitude[i]
+        )),
+        Some(i) => Ok(ratio(i) / bound),
+        None => Err("expected numbers to compare, found none".into()),
+    }
+}

@@ -1,0 +1,251 @@
+//! One or two awkward cases of every kernel and of every variant of it that a model can need. Small: the naive twin runs in
+//! the browser too. `tests/kernels` has hundreds.
+
+use super::case::{Case, Step, poison, words};
+use crate::{
+    config::{Activation, Filter, Mask},
+    kernels::{
+        ActId, Assemble, Attention, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pool,
+        Queries, Resize, Rows, Rule, Similarity, VectorRef, WeightId,
+    },
+    preprocess::Axis,
+    quant::{Format, Matrix},
+    random::Random,
+    reference,
+};
+
+/// Every case and its step.
+#[must_use]
+pub fn cases() -> Vec<(Case, Step)> {
+    let mut all = Vec::new();
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
+        // Tails in every dimension, K in whole vectors and not, more than one block of scales.
+        all.push(matmul(format, [5, 41, 7], Activation::None, true));
+        all.push(matmul(format, [33, 72, 6], Activation::None, false));
+    }
+    for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        all.push(matmul(Format::F32, [3, 36, 5], activation, false));
+    }
+    for (size, mask) in [(72, Mask::None), (80, Mask::Causal), (88, Mask::None), (7, Mask::Causal)] {
+        all.push(attention(size, [9, 9], mask, false));
+    }
+    all.push(attention(72, [1, 17], Mask::None, true));
+    all.extend([layer_norm(), assemble(true), assemble(false), patchify(), pool(true), pool(false), normalize()]);
+    for filter in [Filter::Bilinear, Filter::Bicubic] {
+        all.push(resize(filter));
+    }
+    for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
+        all.push(similarity(rule));
+    }
+    all
+}
+
+fn case(
+    name: String,
+    acts: Vec<Vec<u32>>,
+    batch: u32,
+    bound: Option<(f32, f64)>,
+    (kernel, weights): (impl Kernel + 'static, Vec<Matrix>),
+) -> (Case, Step) {
+    let n = acts.last().expect("an output").len();
+    let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
+    (Case { name, acts, batch, bound }, Step { kernel: Box::new(kernel), weights })
+}
+
+fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
+    Matrix::new(format, data, cols).expect("small weights")
+}
+
+fn vector(id: usize, len: usize) -> VectorRef {
+    VectorRef { id: WeightId(id), len: len as u32 }
+}
+
+fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumulate: bool) -> (Case, Step) {
+    let mut random = Random::new((m * 31 + k * 7 + n) as u64);
+    let mut x = random.floats(m * k);
+    // One channel a hundred times larger, as trained models have them.
+    x.iter_mut().step_by(k).for_each(|v| *v *= 100.0);
+    let matrix = small(format, &random.floats(k * n), k);
+    let bias = random.floats(n);
+    let y = if accumulate { words(&random.floats(m * n)) } else { poison(m * n) };
+    let absolute = |v: &[f32]| v.iter().map(|x| x.abs()).collect::<Vec<_>>();
+    let all: Vec<f32> = (0..n).flat_map(|row| absolute(&matrix.row(row))).collect();
+    let all = small(Format::F32, &all, k);
+    let magnitude = reference::matmul(&absolute(&x), &all, Some(&absolute(&bias)), Activation::None);
+    let kernel = Matmul {
+        x: Operand::Act(ActId(0)),
+        weight: MatrixRef { id: WeightId(0), format, rows: n as u32, cols: k as u32 },
+        bias: Some(vector(1, n)),
+        y: ActId(1),
+        rows: Rows::Shared(m as u32),
+        activation,
+        accumulate,
+    };
+    let added = if accumulate { ", added" } else { "" };
+    let name = format!("matmul {} {m} × {k} × {n}, {activation:?}{added}", format.name());
+    let weights = vec![matrix, small(Format::F32, &bias, n)];
+    let (mut case, step) = case(name, vec![words(&x), y], 1, None, (kernel, weights));
+    // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for bias and
+    // activation.
+    let magnitude = magnitude.iter().map(|m| m + 1.0).collect();
+    case.bound = Some((magnitude, (k as f64 / 4.0 + 16.0) * 2f64.powi(-24)));
+    (case, step)
+}
+
+fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, shared: bool) -> (Case, Step) {
+    const HEADS: usize = 2;
+    const BATCH: usize = 2;
+    let mut random = Random::new((size * 100 + q_len) as u64);
+    let dim = HEADS * size;
+    let q = random.floats(if shared { 1 } else { BATCH } * q_len * dim);
+    let kv = random.floats(BATCH * kv_len * 2 * dim);
+    let kernel = Attention {
+        q: Queries { act: ActId(0), len: q_len as u32, stride: dim as u32, shared },
+        kv: Keys { act: ActId(1), len: kv_len as u32, stride: 2 * dim as u32, k: 0, v: dim as u32 },
+        y: ActId(2),
+        heads: HEADS as u32,
+        head_size: size as u32,
+        mask,
+    };
+    let probe = if shared { ", one probe" } else { "" };
+    case(
+        format!("attention heads of {size}, {mask:?}{probe}"),
+        vec![words(&q), words(&kv), poison(BATCH * q_len * dim)],
+        BATCH as u32,
+        // Scores of up to √size, a few in practice, are known to 2^-24 of that, times size / 4 additions; exp turns that into
+        // a relative error, and a driver's own exp may be off by 2^-21. Values stay within 1.
+        Some((1.0, 2f64.powi(-21) * 8.0 + (size as f64).powf(1.5) / 4.0 * 2f64.powi(-24))),
+        (kernel, Vec::new()),
+    )
+}
+
+fn layer_norm() -> (Case, Step) {
+    const ROWS: usize = 3;
+    const DIM: usize = 77;
+    let mut random = Random::new(5);
+    // A mean far from zero: a variance from one pass would cancel.
+    let x: Vec<f32> = random.floats(ROWS * DIM).into_iter().map(|v| v + 30.0).collect();
+    let weights = vec![small(Format::F32, &random.floats(DIM), DIM), small(Format::F32, &random.floats(DIM), DIM)];
+    let (weight, bias) = (vector(0, DIM), vector(1, DIM));
+    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5 };
+    // Inputs near 30 are known to 2^-24 · 31, divided by a deviation of about 0.6; the mean of so many adds its rounding.
+    let bound = Some((1.0, (64.0 + DIM as f64) * 31.0 * 2.0 * 2f64.powi(-24)));
+    case(format!("layer_norm {ROWS} × {DIM}"), vec![words(&x), poison(ROWS * DIM)], 1, bound, (kernel, weights))
+}
+
+fn assemble(class: bool) -> (Case, Step) {
+    const BATCH: usize = 2;
+    const TOKENS: usize = 5;
+    const DIM: usize = 9;
+    let mut random = Random::new(6);
+    let x = random.floats(BATCH * (TOKENS - usize::from(class)) * DIM);
+    let weights = vec![
+        small(Format::F32, &random.floats(DIM), DIM),
+        small(Format::F32, &random.floats(TOKENS * DIM), TOKENS * DIM),
+    ];
+    let kernel = Assemble {
+        x: ActId(0),
+        class_token: class.then_some(vector(0, DIM)),
+        positions: vector(1, TOKENS * DIM),
+        y: ActId(1),
+        tokens: TOKENS as u32,
+    };
+    let name = format!("assemble {}", if class { "with a class token" } else { "without a class token" });
+    // One addition of two floats is the same everywhere.
+    case(name, vec![words(&x), poison(BATCH * TOKENS * DIM)], BATCH as u32, None, (kernel, weights))
+}
+
+fn patchify() -> (Case, Step) {
+    const BATCH: usize = 2;
+    // A rest that is dropped.
+    const SIZE: usize = 17;
+    const PATCH: usize = 7;
+    let mut random = Random::new(7);
+    // Alpha is random too, and must not matter.
+    let pixels = (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect();
+    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
+    let kernel = Patchify { pixels: ActId(0), y: ActId(1), size: SIZE as u32, patch: PATCH as u32, scale, shift };
+    let n = BATCH * (SIZE / PATCH).pow(2) * 3 * PATCH * PATCH;
+    // One multiplication and one addition of numbers up to 4, fused or not.
+    let bound = Some((4.0, 2f64.powi(-23)));
+    case(format!("patchify {SIZE} by {PATCH}"), vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
+}
+
+fn pool(indexed: bool) -> (Case, Step) {
+    const BATCH: usize = 3;
+    const TOKENS: usize = 7;
+    const DIM: usize = 13;
+    let x = Random::new(8).floats(BATCH * TOKENS * DIM);
+    let index = indexed.then_some(ActId(1));
+    let kernel = Pool { x: ActId(0), index, y: ActId(2), tokens: TOKENS as u32, dim: DIM as u32 };
+    let name = format!("pool {}", if indexed { "by index" } else { "the first" });
+    // A copy.
+    case(name, vec![words(&x), vec![6, 0, 3], poison(BATCH * DIM)], BATCH as u32, None, (kernel, Vec::new()))
+}
+
+fn normalize() -> (Case, Step) {
+    const BATCH: usize = 2;
+    const DIM: usize = 40;
+    // Squares of these overflow f32.
+    let x: Vec<f32> = Random::new(9).floats(BATCH * DIM).into_iter().map(|v| v * 1e30).collect();
+    let kernel = Normalize { x: ActId(0), y: ActId(1), dim: DIM as u32 };
+    // `DIM` additions under a square root, two divisions that WGSL lets be off by 2.5 units in the last place.
+    let bound = Some((1.0, (DIM as f64 / 2.0 + 10.0) * 2f64.powi(-24)));
+    case(format!("normalize {DIM}"), vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
+}
+
+fn resize(filter: Filter) -> (Case, Step) {
+    const LINES: usize = 3;
+    // Down, and a crop that reaches beyond the picture.
+    let axis = Axis::new(filter, 61, 24, -2..25);
+    let mut random = Random::new(10);
+    // Black and white beside each other, so that the cubic's overshoot is clipped.
+    let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
+    let table = axis.table(0).iter().map(|&v| v as u32).collect();
+    let outputs = axis.first.len();
+    let kernel = Resize {
+        source: ActId(0),
+        table: ActId(1),
+        out: ActId(2),
+        outputs: outputs as u32,
+        lines: LINES as u32,
+        taps: axis.taps() as u32,
+        source_strides: [1, 61],
+        out_strides: [1, outputs as u32],
+        out_offset: 0,
+    };
+    // Integers.
+    case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
+}
+
+fn similarity(rule: Rule) -> (Case, Step) {
+    const PICTURES: usize = 2;
+    // More labels than lanes.
+    const LABELS: usize = 70;
+    const DIM: usize = 33;
+    let mut random = Random::new(11);
+    let images = reference::normalize(&random.floats(PICTURES * DIM), DIM);
+    let texts = reference::normalize(&random.floats(LABELS * DIM), DIM);
+    let kernel = Similarity {
+        images: ActId(0),
+        texts: ActId(1),
+        y: ActId(2),
+        pictures: PICTURES as u32,
+        labels: LABELS as u32,
+        dim: DIM as u32,
+        scale: 30.0,
+        bias: -3.0,
+        rule,
+    };
+    let magnitude = if rule == Rule::Identity { 33.0 } else { 1.0 };
+    // Logits up to 33 from `DIM` additions of products whose magnitudes sum to at most 1; exp turns an absolute error of the
+    // logit into a relative one of a score up to 1.
+    let bound = (DIM as f64 * 30.0 / f64::from(magnitude) + 64.0) * 2f64.powi(-23);
+    case(
+        format!("similarity {rule:?}"),
+        vec![words(&images), words(&texts), poison(PICTURES * LABELS)],
+        1,
+        Some((magnitude, bound)),
+        (kernel, Vec::new()),
+    )
+}

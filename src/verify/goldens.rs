@@ -1,0 +1,193 @@
+//! `goldens.json`: what the naive reference makes of one picture and one text with the weights of its own folder. On a device
+//! that computes rightly, the GPU makes the same of them.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The file's name.
+pub const GOLDENS: &str = "goldens.json";
+
+/// Built in, as the picture is: whatever is changed about them makes another [`INPUTS`].
+pub const TEXT: &str = "a photo of a cat, isn't it? 2 of 3";
+/// Width and height of the picture.
+pub const PICTURE: (usize, usize) = (61, 47);
+/// Which picture and text.
+pub const INPUTS: u32 = 1;
+
+/// RGBA bytes of a pixel: stripes, a gradient and a product, so that every way to resize it looks different.
+#[must_use]
+pub fn pixel(x: usize, y: usize) -> [u8; 4] {
+    let stripes = if (x + y / 3) % 4 < 2 { 255 } else { 40 };
+    [(x * 4) as u8, (x * y * 7 % 256) as u8, if y < 20 { stripes } else { (y * 5) as u8 }, 255]
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goldens {
+    /// [`INPUTS`] when it was written.
+    pub inputs: u32,
+    /// Token ids of [`TEXT`].
+    pub ids: Vec<u32>,
+    /// The picture tower.
+    pub vision: Tower,
+    /// The text tower.
+    pub text: Tower,
+}
+
+/// What one tower makes of its input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tower {
+    /// Unit length.
+    pub embedding: Vec<f32>,
+    /// From the first step to the last.
+    pub taps: Vec<Tap>,
+}
+
+/// An activation: enough to see that it is another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tap {
+    /// Which, such as `vision.block.3.mixed`.
+    pub name: String,
+    /// How many numbers.
+    pub len: usize,
+    /// Their Euclidean length.
+    pub norm: f64,
+    /// [`SAMPLES`] of them, at [`place`].
+    pub values: Vec<f32>,
+}
+
+/// Numbers kept of a tap.
+const SAMPLES: usize = 24;
+
+/// Where the samples are: all over, and the same for the same length.
+fn place(sample: usize, len: usize) -> usize {
+    ((sample as u64 * 0x9e37_79b9 + 0x1234) % len.max(1) as u64) as usize
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Share of a sample, or of the tap's root mean square where that is larger, by which it may differ. A sum in f32 is off by
+/// 1e-6, and each block of a deep model feeds its own into the next: 5e-6 at most in B/16. An f16 in one place is off by up
+/// to 2.4e-4, and one of so many samples is nearly so.
+const BOUND: f64 = 1e-4;
+
+impl Tap {
+    /// What is kept of an activation.
+    #[must_use]
+    pub fn new(name: &str, values: &[f32]) -> Self {
+        let samples = (0..SAMPLES).map(|sample| values[place(sample, values.len())]).collect();
+        Self { name: name.into(), len: values.len(), norm: norm(values), values: samples }
+    }
+
+    /// Whether a run has this tap as it should be.
+    ///
+    /// # Errors
+    /// What is off.
+    pub fn judge(&self, taps: &HashMap<String, Vec<f32>>) -> super::Judged {
+        let found = taps.get(&self.name).ok_or("expected this step in the model, found none")?;
+        if found.len() != self.len || self.values.len() != SAMPLES || self.len == 0 {
+            return Err(format!("expected {} numbers, found {}", self.len, found.len()));
+        }
+        let typical = (self.norm / (self.len as f64).sqrt()) as f32;
+        let samples: Vec<f32> = (0..SAMPLES).map(|sample| found[place(sample, self.len)]).collect();
+        let magnitude: Vec<f32> = self.values.iter().map(|x| x.abs().max(typical)).collect();
+        let share = super::compare(&samples, &self.values, &magnitude, BOUND)?;
+        let (found, expected) = (norm(found) as f32, self.norm as f32);
+        let length = super::compare(&[found], &[expected], &[expected], BOUND).map_err(|e| format!("length: {e}"))?;
+        Ok(share.max(length))
+    }
+}
+
+impl Tower {
+    /// Whether an embedding is what it should be.
+    ///
+    /// # Errors
+    /// What is off.
+    pub fn judge(&self, embedding: &[f32]) -> super::Judged {
+        let typical = 1.0 / (self.embedding.len() as f32).sqrt();
+        let magnitude: Vec<f32> = self.embedding.iter().map(|x| x.abs().max(typical)).collect();
+        super::compare(embedding, &self.embedding, &magnitude, BOUND)
+    }
+}
+
+impl Goldens {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if it is not what is expected, or of another version.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let bad = |what: String| {
+            Error::BadCheckpoint(format!("{GOLDENS}: {what}: write the folder again with `ocelli quantize`"))
+        };
+        let goldens: Self =
+            serde_json::from_slice(bytes).map_err(|e| bad(format!("not the JSON that was expected: {e}")))?;
+        if goldens.inputs != INPUTS {
+            return Err(bad(format!("inputs: expected {INPUTS}, found {}", goldens.inputs)));
+        }
+        for (name, tower) in [("vision", &goldens.vision), ("text", &goldens.text)] {
+            if tower.taps.is_empty() || tower.embedding.is_empty() {
+                return Err(bad(format!("{name}: expected an embedding and steps, found none")));
+            }
+        }
+        Ok(goldens)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod write {
+    use std::{fs, path::Path};
+
+    use super::{GOLDENS, Goldens, INPUTS, PICTURE, TEXT, Tap, Tower, pixel};
+    use crate::{
+        checkpoint::Checkpoint,
+        error::{Error, Result},
+        kernels::ActId,
+        plan::{HostRun, Plan},
+        verify::Twins,
+    };
+
+    impl Goldens {
+        /// Runs the naive reference. All weights are in memory, and it takes its time.
+        ///
+        /// # Errors
+        /// Whatever is wrong with the checkpoint; [`Error::NotFinite`] where the reference itself overflows f32.
+        pub fn compute(checkpoint: &Checkpoint) -> Result<Self> {
+            let (width, height) = PICTURE;
+            let pixels: Vec<u32> =
+                (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect();
+            let twins = Twins::run(checkpoint, None, (&pixels, width, height), TEXT)?;
+            let vision = tower(&twins.vision.0.plan, &twins.vision.1, twins.vision.0.embedding)?;
+            let text = tower(&twins.text.0.plan, &twins.text.1, twins.text.0.embedding)?;
+            Ok(Self { inputs: INPUTS, ids: twins.ids, vision, text })
+        }
+
+        /// Adds them to a folder.
+        ///
+        /// # Errors
+        /// As [`Goldens::compute`], and [`Error::BadInput`] if the file cannot be written.
+        pub fn write(folder: &Path) -> Result<()> {
+            let goldens = Self::compute(&Checkpoint::open(folder)?)?;
+            let path = folder.join(GOLDENS);
+            let failed = |e: &dyn std::fmt::Display| Error::BadInput(format!("{}: {e}", path.display()));
+            let json = serde_json::to_vec(&goldens).map_err(|e| failed(&e))?;
+            fs::write(&path, json).map_err(|e| failed(&e))
+        }
+    }
+
+    fn tower(plan: &Plan, run: &HostRun, embedding: ActId) -> Result<Tower> {
+        let embedding: Vec<f32> = bytemuck::cast_slice(&run.acts[embedding.0]).to_vec();
+        let taps: Vec<Tap> = plan.taps().map(|name| Tap::new(name, &run.taps[name])).collect();
+        match taps.iter().find(|tap| !tap.norm.is_finite()) {
+            None => Ok(Tower { embedding, taps }),
+            Some(tap) => Err(Error::NotFinite(format!(
+                "{GOLDENS}: {}: expected finite numbers, found a norm of {}: the weights are too large for f32",
+                tap.name, tap.norm
+            ))),
+        }
+    }
+}

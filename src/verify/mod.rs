@@ -1,0 +1,193 @@
+//! `verify`: does this very device compute rightly? Every kernel against its naive twin on the CPU, and a model against what
+//! the naive reference made of the same weights when its folder was written; each several times, for a race shows as a
+//! difference.
+
+mod case;
+mod cases;
+mod goldens;
+#[cfg(not(target_arch = "wasm32"))]
+mod twins;
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+pub use case::{Case, Judged, Step, compare, poison, words};
+pub use cases::cases;
+pub use goldens::{GOLDENS, Goldens};
+#[cfg(not(target_arch = "wasm32"))]
+pub use twins::Twins;
+
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, Gpu},
+    preprocess::{Sampling, resize},
+    session::{Session, Source},
+};
+
+/// How often each check is run.
+pub const RUNS: u32 = 3;
+
+/// What was checked, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Nothing is off.
+    pub ok: bool,
+    /// The device, as far as the driver or the browser tells.
+    pub adapter: String,
+    /// Whether the model itself was checked, or only the kernels.
+    pub goldens: bool,
+    /// The name of the first check that is off: a kernel, or the first step of a tower.
+    pub off: Option<String>,
+    /// All of them, in order.
+    pub checks: Vec<Check>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// A kernel with its sizes, or a step of a tower.
+    pub name: String,
+    /// How often it was run.
+    pub runs: u32,
+    /// The largest error as a share of what it may be; 0 for what must be equal and is; none if it is off.
+    pub share: Option<f64>,
+    /// Within its bound, and the same in every run.
+    pub ok: bool,
+    /// What is off: expected, found, where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Check {
+    fn new(name: impl Into<String>, judged: Judged) -> Self {
+        let (share, why) = match judged {
+            Ok(share) => (Some(share), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { name: name.into(), runs: RUNS, share, ok: share.is_some(), why }
+    }
+}
+
+/// Runs of the same must be the same, to the last bit: then the first speaks for all.
+fn same<T: PartialEq>(runs: &[T]) -> std::result::Result<&T, String> {
+    match runs.iter().position(|run| *run != runs[0]) {
+        None => Ok(&runs[0]),
+        Some(run) => Err(format!("expected the same in every run, found another in run {}: a race", run + 1)),
+    }
+}
+
+/// Each case on this device.
+pub async fn kernels(gpu: &Gpu, cases: Vec<(Case, Step)>) -> Vec<Check> {
+    let mut checks = Vec::with_capacity(cases.len());
+    for (case, step) in cases {
+        let expected = case.expected(&step);
+        let runs = case.run(gpu, step, RUNS).await.map_err(|e| e.to_string());
+        let judged = runs.and_then(|runs| case.judge(same(&runs)?, &expected));
+        checks.push(Check::new(case.name, judged));
+    }
+    checks
+}
+
+/// The picture that is built in.
+struct Picture;
+
+impl Source for Picture {
+    fn size(&self) -> (usize, usize) {
+        goldens::PICTURE
+    }
+    fn upload(&self, gpu: &Gpu, rows: std::ops::Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
+        for (at, y) in rows.enumerate() {
+            let row: Vec<u8> = (0..goldens::PICTURE.0).flat_map(|x| goldens::pixel(x, y)).collect();
+            gpu.write(strip, (at * pitch * 4) as u64, &row);
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Checks every kernel on this device; the resize of a built-in picture; and, with the `goldens.json` of the model's
+    /// folder, every step of both towers. What is off is in the report.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the goldens cannot be read.
+    pub async fn verify(&self, goldens: Option<&[u8]>) -> Result<Report> {
+        let goldens: Option<Goldens> = goldens.map(Goldens::parse).transpose()?;
+        let mut checks = kernels(self.gpu(), cases()).await;
+        if self.towers().vision() {
+            checks.push(Check::new("picture", self.verify_picture().await));
+        }
+        if let Some(goldens) = &goldens {
+            checks.extend(self.verify_model(goldens).await);
+        }
+        let off = checks.iter().find(|check| !check.ok).map(|check| check.name.clone());
+        let adapter = self.gpu().name().to_string();
+        Ok(Report { ok: off.is_none(), adapter, goldens: goldens.is_some(), off, checks })
+    }
+
+    async fn verify_picture(&self) -> Judged {
+        let (width, height) = goldens::PICTURE;
+        let pixels: Vec<u32> =
+            (0..width * height).map(|i| u32::from_le_bytes(goldens::pixel(i % width, i / width))).collect();
+        let text = |e: Error| e.to_string();
+        let sampling = Sampling::new(&self.config.preprocessor, width, height).map_err(text)?;
+        let expected = resize(&pixels, width, height, &sampling);
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            runs.push(self.preprocess(&Picture).await.map_err(text)?);
+        }
+        match same(&runs)?.iter().zip(&expected).position(|(found, expected)| found != expected) {
+            None => Ok(0.0),
+            Some(at) => Err(format!("pixel {at}: expected {:#010x}, found {:#010x}", expected[at], runs[0][at])),
+        }
+    }
+
+    async fn verify_model(&self, goldens: &Goldens) -> Vec<Check> {
+        let mut checks = Vec::new();
+        if self.towers().text() {
+            checks.push(Check::new("tokens", self.verify_tokens(&goldens.ids)));
+        }
+        let taps = self.every_run(async || self.taps(&Picture, goldens::TEXT).await).await;
+        let mut judge = |name, tower: &goldens::Tower, embeddings: std::result::Result<Vec<Vec<Vec<f32>>>, String>| {
+            for tap in &tower.taps {
+                checks.push(Check::new(&tap.name, tap_of(&taps, &tap.name).and_then(|taps| tap.judge(taps))));
+            }
+            let judged = embeddings.and_then(|runs| tower.judge(&same(&runs)?[0]));
+            checks.push(Check::new(format!("{name}.embedding, unit length"), judged));
+        };
+        if self.towers().vision() {
+            let runs = self.every_run(async || self.embed_images(&[&Picture as &dyn Source]).await).await;
+            judge("vision", &goldens.vision, runs);
+        }
+        if self.towers().text() {
+            let runs = self.every_run(async || self.embed_texts(&[goldens::TEXT]).await).await;
+            judge("text", &goldens.text, runs);
+        }
+        checks
+    }
+
+    fn verify_tokens(&self, expected: &[u32]) -> Judged {
+        match self.tokenize(goldens::TEXT) {
+            Ok(ids) if ids == expected => Ok(0.0),
+            Ok(ids) => Err(format!("expected the ids {expected:?}, found {ids:?}")),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    async fn every_run<T>(&self, run: impl AsyncFn() -> Result<T>) -> std::result::Result<Vec<T>, String> {
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            runs.push(run().await.map_err(|e| e.to_string())?);
+        }
+        Ok(runs)
+    }
+}
+
+type Taps = HashMap<String, Vec<f32>>;
+
+/// The taps of the first run, if this one is the same in all.
+fn tap_of<'a>(runs: &'a std::result::Result<Vec<Taps>, String>, name: &str) -> std::result::Result<&'a Taps, String> {
+    let runs = runs.as_ref().map_err(Clone::clone)?;
+    same(&runs.iter().map(|taps| taps.get(name)).collect::<Vec<_>>())?;
+    Ok(&runs[0])
+}

@@ -1,0 +1,60 @@
+//! The naive reference from end to end.
+
+use std::collections::HashMap;
+
+use crate::{
+    checkpoint::Checkpoint,
+    error::Result,
+    model::{InMemory, TextTower, VisionTower},
+    plan::HostRun,
+    preprocess::{Sampling, resize},
+    quant::Format,
+    session::pool_index,
+    text::TextEncoder,
+};
+
+/// What the naive twins make of one picture and one text.
+pub struct Twins {
+    /// The text's token ids.
+    pub ids: Vec<u32>,
+    /// The picture tower and its run.
+    pub vision: (VisionTower, HostRun),
+    /// The text tower and its run.
+    pub text: (TextTower, HostRun),
+}
+
+impl Twins {
+    /// Runs both towers on the CPU, with all weights in memory; slow. A picture is RGBA words with width and height; `format`
+    /// none keeps the weights as the files have them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint, the picture or the text.
+    ///
+    /// # Panics
+    /// Never: both towers are loaded.
+    pub fn run(
+        checkpoint: &Checkpoint,
+        format: Option<Format>,
+        (pixels, width, height): (&[u32], usize, usize),
+        text: &str,
+    ) -> Result<Self> {
+        let InMemory { model, weights, host } = InMemory::load(checkpoint, format)?;
+        let (vision, tower) = (model.vision.expect("both towers"), model.text.expect("both towers"));
+        let config = &checkpoint.config;
+        let square = resize(pixels, width, height, &Sampling::new(&config.preprocessor, width, height)?);
+        let vision_run = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1);
+
+        let ids = TextEncoder::new(&checkpoint.tokenizer, config)?.encode(text)?;
+        let rows: Vec<f32> = ids.iter().flat_map(|&id| host[tower.table.0].row(id as usize)).collect();
+        let index = [pool_index(config.text.pooling, &ids)];
+        let inputs = [(tower.tokens, bytemuck::cast_slice(&rows)), (tower.index, &index[..])];
+        let text_run = tower.plan.run_reference(&weights, &inputs, 1);
+        Ok(Self { ids, vision: (vision, vision_run), text: (tower, text_run) })
+    }
+
+    /// The taps of both towers by name.
+    #[must_use]
+    pub fn taps(self) -> HashMap<String, Vec<f32>> {
+        self.vision.1.taps.into_iter().chain(self.text.1.taps).collect()
+    }
+}

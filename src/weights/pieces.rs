@@ -1,0 +1,149 @@
+//! What was asked for, cut into slices of the tensor files; and a slice's way into a store.
+
+use std::rc::Rc;
+
+use super::{Part, Plane, Store, Weight};
+use crate::{
+    checkpoint::{Checkpoint, Slice, Tensor},
+    error::{Error, Result},
+    quant::{Format, pack, pad_scales, pad_values},
+};
+
+/// Most bytes of a tensor that are in memory at once. Smaller is gentler on the browser's memory, where a slice is there as
+/// the file has it, as floats and packed; a slice is still far longer than what it costs to ask for one.
+const SLICE_BYTES: usize = 4 << 20;
+
+/// A range of a tensor file and where its content goes.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Where it is.
+    pub slice: Slice,
+    /// Which weight of the list that was cut up.
+    weight: usize,
+    format: Format,
+    cols: usize,
+    /// First row of the weight that this fills; first float of a vector.
+    row: usize,
+    content: Content,
+    tensor: Rc<Tensor>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Floats of any type that stay f32, end to end: a vector is a single row, and tensors of any shape lie in it.
+    Vector,
+    /// Floats of any type, to be packed.
+    Floats,
+    /// Quantised in the file.
+    Values,
+    /// Their scales, F16.
+    Scales,
+}
+
+/// Cuts weights up, in the order in which their bytes lie in the files.
+///
+/// No two pieces overlap unless the model asks twice for the same tensor, and what no piece covers is not needed.
+#[must_use]
+pub fn pieces(weights: &[Weight]) -> Vec<Piece> {
+    let mut all = Vec::new();
+    for (index, weight) in weights.iter().enumerate() {
+        for part in &weight.parts {
+            cut(index, weight, part, &mut all);
+        }
+    }
+    all.sort_by_key(|piece| (piece.slice.file, piece.slice.bytes.start));
+    all
+}
+
+impl Weight {
+    /// One row of it, as a weight of its own: for a table of which few rows are needed.
+    ///
+    /// # Panics
+    /// If the weight has no such row.
+    #[must_use]
+    pub fn single_row(&self, row: usize) -> Self {
+        let holds = |part: &&Part| (part.at..part.at + part.rows.len()).contains(&row);
+        let part = self.parts.iter().find(holds).expect("a row of this weight");
+        let source = part.rows.start + row - part.at;
+        let parts = vec![Part { at: 0, rows: source..source + 1, ..part.clone() }];
+        Self { rows: 1, parts, ..self.clone() }
+    }
+}
+
+fn cut(index: usize, weight: &Weight, part: &Part, into: &mut Vec<Piece>) {
+    let vector = weight.rows == 1 && weight.format == Format::F32;
+    let mut push = |tensor: &Tensor, content| {
+        let tensor = Rc::new(tensor.clone());
+        for slice in tensor.slices(part.rows.clone(), SLICE_BYTES / (tensor.cols * 4).max(1)) {
+            let ahead = (slice.rows.start - part.rows.start) * if vector { tensor.cols } else { 1 };
+            into.push(Piece {
+                slice,
+                weight: index,
+                format: weight.format,
+                cols: weight.cols,
+                row: part.at + ahead,
+                content,
+                tensor: tensor.clone(),
+            });
+        }
+    };
+    match &part.scales {
+        None if vector => push(&part.tensor, Content::Vector),
+        None => push(&part.tensor, Content::Floats),
+        Some(scales) => {
+            push(&part.tensor, Content::Values);
+            push(scales, Content::Scales);
+        }
+    }
+}
+
+/// Puts the bytes of a piece where they belong.
+///
+/// # Errors
+/// [`Error::BadCheckpoint`] that names file and tensor, for a number that is not finite or does not fit the format.
+///
+/// # Panics
+/// If the bytes are not as many as the piece says.
+pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn Store) -> Result<()> {
+    assert_eq!(
+        bytes.len() as u64,
+        piece.slice.bytes.end - piece.slice.bytes.start,
+        "a piece is put as it was asked for"
+    );
+    let (format, cols) = (piece.format, piece.cols);
+    let mut write = |plane, unit: usize, bytes: &[u8]| store.write(piece.weight, plane, piece.row * unit, bytes);
+    let (row, scales) = (format.row_bytes(cols), format.scale_bytes(cols));
+    match piece.content {
+        Content::Vector => {
+            let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
+            write(Plane::Values, size_of::<f32>(), bytemuck::cast_slice(&floats));
+        }
+        Content::Floats => {
+            let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
+            let packed = pack(format, &floats, cols).map_err(|e| {
+                Error::BadCheckpoint(format!("{}: {}: {e}", checkpoint.file(&piece.tensor), piece.tensor.stored_name()))
+            })?;
+            write(Plane::Values, row, &packed.values);
+            if scales > 0 {
+                write(Plane::Scales, scales, &packed.scales);
+            }
+        }
+        Content::Values => write(Plane::Values, row, &pad_values(format, bytes, cols)),
+        Content::Scales => {
+            checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
+            write(Plane::Scales, scales, &pad_scales(format, bytes, cols));
+        }
+    }
+    Ok(())
+}
+
+/// Reads every piece from where the checkpoint is and puts it into a store.
+///
+/// # Errors
+/// As [`put`], or [`Error::BadCheckpoint`] if a file ends too early.
+pub fn read(checkpoint: &Checkpoint, weights: &[Weight], store: &mut dyn Store) -> Result<()> {
+    for piece in pieces(weights) {
+        put(checkpoint, &piece, &checkpoint.read(piece.slice.file, piece.slice.bytes.clone())?, store)?;
+    }
+    Ok(())
+}

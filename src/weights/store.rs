@@ -1,0 +1,89 @@
+//! Where weights go: the GPU, or memory.
+
+use super::Weight;
+use crate::{
+    error::Result,
+    gpu::{Buffer, Gpu},
+    quant::{Format, Matrix, Packed},
+};
+
+/// The two things that are stored of a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// `rows × Format::row_bytes`
+    Values,
+    /// `rows × Format::scale_bytes`
+    Scales,
+}
+
+/// Room for weights, filled piece by piece.
+pub trait Store {
+    /// Makes room for the next weight.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()>;
+    /// Fills weight number `index` from byte `offset` of a plane on.
+    fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]);
+}
+
+/// Weights in memory.
+#[derive(Default)]
+pub struct HostStore {
+    /// In the order in which room was made.
+    pub weights: Vec<Matrix>,
+}
+
+impl HostStore {
+    /// Room for all of them.
+    #[must_use]
+    pub fn new(weights: &[Weight]) -> Self {
+        let mut store = Self::default();
+        for w in weights {
+            store.make_room(&w.label, w.format, w.rows, w.cols).expect("memory does not refuse");
+        }
+        store
+    }
+}
+
+impl Store for HostStore {
+    fn make_room(&mut self, _: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+        let values = vec![0; rows * format.row_bytes(cols)];
+        let scales = vec![0; rows * format.scale_bytes(cols)];
+        self.weights.push(Matrix { format, rows, cols, packed: Packed { values, scales } });
+        Ok(())
+    }
+    fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
+        let packed = &mut self.weights[index].packed;
+        let into = if plane == Plane::Values { &mut packed.values } else { &mut packed.scales };
+        into[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+/// Weights on the GPU.
+pub struct GpuStore<'a> {
+    /// Where they are.
+    pub gpu: &'a Gpu,
+    /// By [`crate::kernels::WeightId`]: values, and scales where the format has them.
+    pub weights: &'a mut Vec<(Buffer, Option<Buffer>)>,
+}
+
+impl Store for GpuStore<'_> {
+    fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+        let values = self.gpu.buffer(label, (rows * format.row_bytes(cols)) as u64)?;
+        let scales = match format.scale_bytes(cols) {
+            0 => None,
+            bytes => Some(self.gpu.buffer(&format!("{label}.scales"), (rows * bytes) as u64)?),
+        };
+        self.weights.push((values, scales));
+        Ok(())
+    }
+    fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
+        let (values, scales) = &self.weights[index];
+        let buffer = match plane {
+            Plane::Values => values,
+            Plane::Scales => scales.as_ref().expect("only formats with scales have pieces of scales"),
+        };
+        self.gpu.write(buffer, offset as u64, bytes);
+    }
+}

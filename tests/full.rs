@@ -1,0 +1,112 @@
+//! Full-size models, which nobody has to download: random weights in the published shape. Only under OCELLI_FULL=1, for they
+//! take minutes and gigabytes.
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "../src/bin/ocelli/picture.rs"]
+#[expect(dead_code, reason = "tests read pictures and write none")]
+mod picture;
+
+use std::{collections::HashMap, path::Path};
+
+use common::{compare, fixtures};
+use ocelli::{
+    Checkpoint, Gpu, Power, Session,
+    config::Towers,
+    session::Source,
+    synthetic::{Number, Recipe},
+    verify::Twins,
+};
+use picture::Picture;
+use serde_json::{Value, json};
+
+type Taps = HashMap<String, Vec<f32>>;
+
+const TEXT: &str = "a photo of a cat";
+
+/// google/siglip-so400m-patch14-384, with so many layers of its 27.
+fn so400m(layers: usize) -> Value {
+    let tower = json!({ "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": layers, "num_attention_heads": 16 });
+    let with = |more: Value| {
+        let mut tower = tower.clone();
+        tower.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        tower
+    };
+    json!({
+        "model_type": "siglip",
+        "vision_config": with(json!({ "image_size": 384, "patch_size": 14 })),
+        "text_config": with(json!({ "vocab_size": 32000, "max_position_embeddings": 64 })),
+    })
+}
+
+fn write(config: &Value, to: &Path) -> Checkpoint {
+    let config = config.to_string().into_bytes();
+    let tokenizer = fixtures().join("siglip");
+    let recipe = Recipe { config: &config, tokenizer: &tokenizer, number: Number::F16, seed: 1, change: &|_, _, _| () };
+    recipe.write(to).expect("room for 2 GB");
+    Checkpoint::open(to).expect("sound")
+}
+
+fn picture() -> Picture {
+    Picture::open(&fixtures().join("images/rgb-61x37.png")).expect("a fixture")
+}
+
+/// What the naive twins make of the first block: weights depend on their names, so a model of one layer has those of the
+/// whole one.
+fn first_block() -> Taps {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = write(&so400m(1), folder.path());
+    let picture = picture();
+    let (width, height) = picture.size();
+    let pixels = bytemuck::pod_collect_to_vec(picture.0.as_raw());
+    let mut taps = Twins::run(&checkpoint, None, (&pixels, width, height), TEXT).expect("sound").taps();
+    taps.retain(|name, _| name.contains(".block.0") || name.ends_with(".embed"));
+    taps
+}
+
+/// Share of the largest activation; as in `tests/models/random.rs`, for sums over up to 4304 terms.
+fn check(found: &Taps, expected: &Taps) -> Result<(), String> {
+    assert_eq!(expected.len(), 8, "{:?}", expected.keys());
+    for (name, expected) in expected {
+        let peak = expected.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+        compare(name, &found[name], expected, &vec![peak; expected.len()], 2e-5)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn so400m_within_default_limits() {
+    if std::env::var_os("OCELLI_FULL").is_none() {
+        println!("SKIPPED: OCELLI_FULL=1 runs it");
+        return;
+    }
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = write(&so400m(27), folder.path());
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    // WebGPU's default, whatever more this driver could do.
+    assert_eq!(gpu.max_binding(), 128 << 20);
+    let session = Session::load(gpu, &checkpoint, Towers::Both, None, None).expect("it fits");
+    assert!(session.parameters > 870_000_000, "{}", session.parameters);
+
+    let text = pollster::block_on(session.embed_texts(&[TEXT])).expect("finite");
+    let image = pollster::block_on(session.embed_images(&[&picture() as &dyn Source])).expect("finite");
+    for embedding in [&text[0], &image[0]] {
+        let length = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
+        assert!(embedding.len() == 1152 && (length - 1.0).abs() < 1e-5, "{length}");
+    }
+
+    let mut found = pollster::block_on(session.taps(&picture(), TEXT)).expect("finite");
+    assert!(found.contains_key("vision.block.26") && found.contains_key("text.block.26"));
+    assert!(found.values().flatten().all(|x| x.is_finite()));
+    let expected = first_block();
+    check(&found, &expected).expect("the naive twins' first block");
+    for name in ["vision.block.0", "text.block.0.mixed"] {
+        let right = found[name].clone();
+        found.get_mut(name).expect("a tap").iter_mut().for_each(|x| *x *= 1.0001);
+        assert!(check(&found, &expected).is_err(), "{name}: the comparison does not see a wrong block");
+        found.insert(name.into(), right);
+    }
+}

@@ -1,0 +1,127 @@
+//! Small sound tokenizers of every kind that `tokenizer.json` may hold.
+
+use serde_json::{Value, json};
+
+pub fn tokenizers() -> Vec<Value> {
+    vec![clip(), siglip(), gemma(), word_piece(), word_level()]
+}
+
+fn whole(normalizer: Value, pre_tokenizer: Value, post_processor: Value, model: Value) -> Value {
+    let special = |id: u32, content: &str| {
+        json!({ "id": id, "content": content, "special": true, "single_word": false, "lstrip": false, "rstrip": true,
+            "normalized": id == 1 })
+    };
+    json!({
+        "version": "1.0",
+        "truncation": { "direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0 },
+        "padding": { "strategy": { "Fixed": 12 }, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+            "pad_type_id": 0, "pad_token": "<pad>" },
+        "added_tokens": [special(0, "<pad>"), special(1, "</s>"), special(2, "<unk>"), special(3, "<|endoftext|>")],
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": post_processor,
+        "decoder": null,
+        "model": model,
+    })
+}
+
+fn template() -> Value {
+    json!({
+        "type": "TemplateProcessing",
+        "single": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "SpecialToken": { "id": "</s>", "type_id": 0 } }],
+        "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
+        "special_tokens": { "</s>": { "id": "</s>", "ids": [1], "tokens": ["</s>"] } },
+    })
+}
+
+const SPECIAL: [&str; 4] = ["<pad>", "</s>", "<unk>", "<|endoftext|>"];
+
+fn vocab(pieces: &[&str]) -> Value {
+    SPECIAL.iter().chain(pieces).zip(0..).map(|(piece, id)| (piece.to_string(), json!(id))).collect::<Value>()
+}
+
+fn clip() -> Value {
+    whole(
+        json!({ "type": "Sequence", "normalizers": [
+            { "type": "NFC" },
+            { "type": "Replace", "pattern": { "Regex": "\\s+" }, "content": " " },
+            { "type": "Lowercase" },
+            { "type": "Strip", "strip_left": true, "strip_right": true },
+            { "type": "Prepend", "prepend": "a" },
+        ]}),
+        json!({ "type": "Sequence", "pretokenizers": [
+            { "type": "Split", "pattern": { "Regex": "'s|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" }, "behavior": "Removed",
+                "invert": true },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+            { "type": "Digits", "individual_digits": true },
+            { "type": "Punctuation", "behavior": "Isolated" },
+            { "type": "FixedLength", "length": 5 },
+        ]}),
+        json!({ "type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<pad>", 0], "trim_offsets": false,
+            "add_prefix_space": false }),
+        json!({ "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": "##",
+            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "vocab": vocab(&["a", "c", "t", "a</w>", "t</w>", "ca", "cat</w>", "##t</w>"]),
+            "merges": [["c", "a"], ["ca", "t</w>"]] }),
+    )
+}
+
+fn siglip() -> Value {
+    let pieces: Vec<Value> = SPECIAL
+        .iter()
+        .chain(&["▁", "▁a", "cat", "c", "a", "t", "<0x0A>", "<0xF0>"])
+        .zip(0u8..)
+        .map(|(piece, i)| json!([piece, -f64::from(i)]))
+        .collect();
+    whole(
+        json!({ "type": "Sequence", "normalizers": [
+            { "type": "Nmt" },
+            { "type": "NFKC" },
+            { "type": "StripAccents" },
+            { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
+                "lowercase": true },
+        ]}),
+        json!({ "type": "Sequence", "pretokenizers": [
+            { "type": "WhitespaceSplit" },
+            { "type": "Metaspace", "replacement": "▁", "add_prefix_space": true, "prepend_scheme": "always", "split": true },
+        ]}),
+        template(),
+        json!({ "type": "Unigram", "unk_id": 2, "byte_fallback": true, "vocab": pieces }),
+    )
+}
+
+fn gemma() -> Value {
+    whole(
+        json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }),
+        json!({ "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false }),
+        template(),
+        json!({ "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+            "vocab": vocab(&["▁", "a", "c", "t", "▁a", "at", "cat", "<0xF0>", "<0x9F>"]),
+            "merges": ["▁ a", "a t", "c at"] }),
+    )
+}
+
+fn word_piece() -> Value {
+    whole(
+        json!({ "type": "ByteLevel" }),
+        json!({ "type": "BertPreTokenizer" }),
+        json!({ "type": "BertProcessing", "sep": ["</s>", 1], "cls": ["<pad>", 0] }),
+        json!({ "type": "WordPiece", "unk_token": "<unk>", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocab(&["a", "cat", "c", "##at", "photo", "of"]) }),
+    )
+}
+
+fn word_level() -> Value {
+    whole(
+        Value::Null,
+        json!({ "type": "Sequence", "pretokenizers": [
+            { "type": "UnicodeScripts" },
+            { "type": "CharDelimiterSplit", "delimiter": " " },
+            { "type": "Whitespace" },
+        ]}),
+        json!({ "type": "Sequence", "processors": [{ "type": "ByteLevel", "trim_offsets": true, "add_prefix_space": true,
+            "use_regex": true }, template()] }),
+        json!({ "type": "WordLevel", "unk_token": "<unk>", "vocab": vocab(&["a", "cat", "photo", "of"]) }),
+    )
+}

@@ -1,0 +1,328 @@
+//! What `verify` is for: sound folders pass on a sound device, and whatever is off is named.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::{cell::Cell, fs, path::Path};
+
+use ocelli::{
+    Checkpoint, Gpu, Power, Session,
+    config::Towers,
+    gpu::Shader,
+    kernels::{Host, Kernel, MatrixRef, Operand},
+    quant::Format,
+    quantize::quantize,
+    verify::{Case, GOLDENS, Goldens, Report, Step, cases, kernels},
+};
+use program::{fixture, has_gpu, json, ocelli, refused};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn gpu() -> Gpu {
+    pollster::block_on(Gpu::new(Power::Any)).expect("looked for before")
+}
+
+/// A quantised copy of a fixture, with its goldens.
+fn written(model: &str, format: Format) -> TempDir {
+    let to = tempfile::tempdir().expect("a folder");
+    quantize(fixture(model).as_ref(), to.path(), format, true, &|_, _| ()).expect("a sound fixture");
+    to
+}
+
+fn verify(folder: &Path) -> Report {
+    let session =
+        Session::load(gpu(), &Checkpoint::open(folder).expect("sound"), Towers::Both, None, None).expect("sound");
+    let goldens = fs::read(folder.join(GOLDENS)).ok();
+    pollster::block_on(session.verify(goldens.as_deref())).expect("sound goldens")
+}
+
+#[test]
+fn sound_folders_pass() {
+    if !has_gpu() {
+        return;
+    }
+    for (model, format) in
+        [("clip", Format::F16), ("clip-eos", Format::Q8), ("siglip", Format::Q4), ("siglip2", Format::Q8)]
+    {
+        let report = verify(written(model, format).path());
+        assert!(report.ok && report.off.is_none() && report.goldens, "{model}: {report:#?}");
+        assert!(report.checks.iter().all(|check| check.ok && check.runs == 3), "{report:#?}");
+        // Small enough to leave room, and not so small that the bound sees nothing.
+        let shares = || report.checks.iter().filter_map(|check| check.share);
+        assert!(shares().all(|share| share < 0.5) && shares().any(|share| share > 1e-3), "{report:#?}");
+        for name in ["picture", "tokens", "vision.block.1.mixed", "text.block.1", "text.embedding"] {
+            assert!(report.checks.iter().any(|check| check.name == name), "{model}: {name}");
+        }
+    }
+}
+
+#[test]
+fn without_goldens_only_kernels_are_checked() {
+    if !has_gpu() {
+        return;
+    }
+    let report = verify(fixture("clip").as_ref());
+    assert!(report.ok && !report.goldens, "{report:#?}");
+    let names: Vec<&str> = report.checks.iter().map(|check| check.name.split(' ').next().expect("a word")).collect();
+    for kernel in fs::read_dir(program::root().join("shaders")).expect("shaders").flatten() {
+        let name = kernel.file_name().into_string().expect("a name");
+        if let Some(kernel) = name.strip_suffix(".wgsl") {
+            assert!(names.contains(&kernel), "expected a case of {kernel}, found {names:?}");
+        }
+    }
+    assert!(!names.iter().any(|name| name.starts_with("vision")));
+}
+
+/// A step with another shader.
+#[derive(Debug)]
+struct Broken<K> {
+    inner: K,
+    shader: Shader,
+}
+
+impl<K: Kernel> Kernel for Broken<K> {
+    fn shader(&self) -> Shader {
+        self.shader.clone()
+    }
+    fn params(&self, batch: u32) -> Vec<u8> {
+        self.inner.params(batch)
+    }
+    fn workgroups(&self, batch: u32) -> [u32; 3] {
+        self.inner.workgroups(batch)
+    }
+    fn operands(&self) -> Vec<Operand> {
+        self.inner.operands()
+    }
+    fn matrix(&self) -> Option<MatrixRef> {
+        self.inner.matrix()
+    }
+    fn reference(&self, batch: u32, host: &mut Host) {
+        self.inner.reference(batch, host);
+    }
+}
+
+/// For each kernel some of its text, and what that becomes.
+const DAMAGE: [(&str, &str, &str); 9] = [
+    ("assemble", "positions[", "0.999 * positions["),
+    ("attention", "params.scale", "1.001 * params.scale"),
+    ("layer_norm", "params.eps", "0.001"),
+    ("matmul", "value += bias[col]", "value += 0.999 * bias[col]"),
+    ("normalize", "let length = sqrt(squares)", "let length = 1.0001 * sqrt(squares)"),
+    ("patchify", "8u * c, 8u", "8u * c, 7u"),
+    ("pool", "token = index[b]", "token = index[b] / 2u"),
+    ("resize", "vec3i(1 << 21)", "vec3i(1 << 20)"),
+    ("similarity", "params.scale * cosine", "0.999 * params.scale * cosine"),
+];
+
+fn damaged((case, step): (Case, Step)) -> Option<(Case, Step)> {
+    let mut shader = step.kernel.shader();
+    let (_, from, to) = DAMAGE.into_iter().find(|(name, ..)| *name == shader.name).expect("damage for every kernel");
+    let text = shader.files[0].replace(from, to);
+    assert_ne!(text, shader.files[0], "{}: {from}", shader.name);
+    shader.files[0] = text.leak();
+    // Pipelines are kept by name.
+    shader.variant += ".damaged";
+    // Nothing is to be seen where this line is not run.
+    let sees = !case.name.contains("the first");
+    sees.then(|| (case, Step { kernel: Box::new(Broken { inner: step.kernel, shader }), weights: step.weights }))
+}
+
+#[test]
+fn a_broken_kernel_is_named() {
+    if !has_gpu() {
+        return;
+    }
+    let gpu = gpu();
+    let damaged: Vec<(Case, Step)> = cases().into_iter().filter_map(damaged).collect();
+    assert!(damaged.len() > 20);
+    for check in pollster::block_on(kernels(&gpu, damaged)) {
+        assert!(!check.ok && check.share.is_none() && check.why.is_some(), "{check:?}");
+    }
+    // One among sound ones.
+    let mut all = cases();
+    let at = all.iter().position(|(case, _)| case.name.starts_with("matmul q4")).expect("a case");
+    let broken = damaged_at(&mut all, at);
+    let off: Vec<String> =
+        pollster::block_on(kernels(&gpu, all)).into_iter().filter(|c| !c.ok).map(|c| c.name).collect();
+    assert_eq!(off, [broken]);
+}
+
+fn damaged_at(all: &mut Vec<(Case, Step)>, at: usize) -> String {
+    let broken = damaged(all.remove(at)).expect("a line that is run");
+    let name = broken.0.name.clone();
+    all.insert(at, broken);
+    name
+}
+
+/// Right the first time, and another every time after.
+#[derive(Debug)]
+struct Restless<K> {
+    inner: K,
+    runs: Cell<u32>,
+}
+
+impl<K: Kernel> Kernel for Restless<K> {
+    fn shader(&self) -> Shader {
+        self.inner.shader()
+    }
+    fn params(&self, batch: u32) -> Vec<u8> {
+        let mut params = self.inner.params(batch);
+        self.runs.set(self.runs.get() + 1);
+        if self.runs.get() > 2 {
+            // The logit bias, which is last, in its lowest bit: far within the bound.
+            let last = params.len() - 4;
+            params[last] ^= 1;
+        }
+        params
+    }
+    fn workgroups(&self, batch: u32) -> [u32; 3] {
+        self.inner.workgroups(batch)
+    }
+    fn operands(&self) -> Vec<Operand> {
+        self.inner.operands()
+    }
+    fn reference(&self, batch: u32, host: &mut Host) {
+        self.inner.reference(batch, host);
+    }
+}
+
+#[test]
+fn what_differs_from_run_to_run_is_a_race() {
+    if !has_gpu() {
+        return;
+    }
+    let similarity = cases().into_iter().filter(|(case, _)| case.name == "similarity Identity");
+    let restless = similarity.map(|(case, step)| {
+        // Building the plan asks for the parameters once.
+        let kernel = Restless { inner: step.kernel, runs: Cell::new(0) };
+        (case, Step { kernel: Box::new(kernel), weights: step.weights })
+    });
+    let checks = pollster::block_on(kernels(&gpu(), restless.collect()));
+    assert_eq!(checks.len(), 1);
+    assert!(checks[0].why.as_ref().is_some_and(|why| why.contains("in run 2: a race")), "{checks:?}");
+}
+
+/// Doubles the bytes' meaning: the exponent of every f16 or f32 of one tensor grows by one. The folder then has no manifest,
+/// which would see this first.
+fn change(folder: &Path, tensor: &str) {
+    let read =
+        |name: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(name)).expect("written")).expect("JSON") };
+    let mut config = read("config.json");
+    config.as_object_mut().expect("an object").remove("ocelli_manifest");
+    fs::write(folder.join("config.json"), config.to_string()).expect("written");
+    let index = read("model.safetensors.index.json");
+    let path = folder.join(index["weight_map"][tensor].as_str().expect("a file"));
+    let mut weights = fs::read(&path).expect("written");
+    let (at, len, width) = {
+        let all = SafeTensors::deserialize(&weights).expect("sound");
+        let tensor = all.tensor(tensor).expect("a tensor");
+        let data = tensor.data();
+        (data.as_ptr() as usize - weights.as_ptr() as usize, data.len(), tensor.dtype().bitsize() / 8)
+    };
+    for number in weights[at..at + len].chunks_exact_mut(width) {
+        match number {
+            [_, high] => *high = high.saturating_add(4),
+            [.., low, high] if *low & 0x80 != 0 => (*low, *high) = (*low & 0x7f, high.saturating_add(1)),
+            [.., low, _] => *low |= 0x80,
+            _ => panic!("a type of two or four bytes"),
+        }
+    }
+    fs::write(&path, weights).expect("written");
+}
+
+#[test]
+fn a_changed_weight_is_found_in_its_step() {
+    if !has_gpu() {
+        return;
+    }
+    let block = "encoder.layers.1";
+    for (tensor, off) in [
+        ("vision_model.embeddings.patch_embedding.weight.scales".to_string(), "vision.embed"),
+        (format!("vision_model.{block}.self_attn.v_proj.bias"), "vision.block.1.qkv"),
+        (format!("vision_model.{block}.self_attn.out_proj.weight.scales"), "vision.block.1"),
+        ("vision_model.head.mlp.fc2.bias".into(), "vision.pooled"),
+        ("text_model.embeddings.position_embedding.weight".into(), "text.embed"),
+        (format!("text_model.{block}.layer_norm1.weight"), "text.block.1.qkv"),
+        (format!("text_model.{block}.mlp.fc1.weight.scales"), "text.block.1"),
+        ("text_model.head.weight.scales".into(), "text.embedding"),
+    ] {
+        let folder = written("siglip", Format::Q8);
+        change(folder.path(), &tensor);
+        let report = verify(folder.path());
+        assert_eq!((report.ok, report.off.as_deref()), (false, Some(off)), "{tensor}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_changed_golden_is_named() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = written("clip", Format::F16);
+    let session = Session::load(gpu(), &Checkpoint::open(folder.path()).expect("sound"), Towers::Both, None, None)
+        .expect("sound");
+    let sound = fs::read(folder.path().join(GOLDENS)).expect("written");
+    let off = |change: &dyn Fn(&mut Goldens)| {
+        let mut goldens = Goldens::parse(&sound).expect("sound");
+        change(&mut goldens);
+        let json = serde_json::to_vec(&goldens).expect("JSON");
+        let report = pollster::block_on(session.verify(Some(&json))).expect("sound");
+        let off: Vec<String> = report.checks.iter().filter(|check| !check.ok).map(|check| check.name.clone()).collect();
+        assert_eq!(report.off.as_ref(), off.first());
+        off
+    };
+    assert!(off(&|_| ()).is_empty());
+    for at in [0, 5] {
+        let name = Goldens::parse(&sound).expect("sound").vision.taps[at].name.clone();
+        assert_eq!(off(&|g| g.vision.taps[at].values[3] += 0.01), [name.as_str()]);
+        assert_eq!(off(&|g| g.vision.taps[at].norm *= 1.001), [name.as_str()]);
+        assert_eq!(off(&|g| g.vision.taps[at].len += 1), [name.as_str()]);
+        assert_eq!(off(&|g| g.vision.taps[at].values.truncate(3)), [name.as_str()]);
+    }
+    // What a device would do that computes one step in f16.
+    let halved = |x: &mut f32| *x = half::f16::from_f32(*x).to_f32();
+    for at in 0..8 {
+        let name = Goldens::parse(&sound).expect("sound").vision.taps[at].name.clone();
+        assert_eq!(off(&|g| g.vision.taps[at].values.iter_mut().for_each(halved)), [name.as_str()]);
+    }
+    assert_eq!(off(&|g| g.text.taps[2].name = "text.nowhere".into()), ["text.nowhere"]);
+    assert_eq!(off(&|g| g.text.embedding[0] += 0.001), ["text.embedding, unit length"]);
+    assert_eq!(off(&|g| g.vision.embedding.truncate(3)), ["vision.embedding, unit length"]);
+    assert_eq!(off(&|g| g.ids[0] += 1), ["tokens"]);
+    for broken in ["", "[]", "{}", "{\"inputs\": 1}"] {
+        let error = pollster::block_on(session.verify(Some(broken.as_bytes()))).expect_err("no goldens");
+        assert!(error.to_string().starts_with(GOLDENS), "{error}");
+    }
+    let mut other: Value = serde_json::from_slice(&sound).expect("JSON");
+    other["inputs"] = 2.into();
+    let error = pollster::block_on(session.verify(Some(other.to_string().as_bytes()))).expect_err("other inputs");
+    assert!(error.to_string().contains("expected 1, found 2"), "{error}");
+}
+
+#[test]
+fn the_program_says_what_is_off_and_fails() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("q8").display().to_string();
+    json(&["quantize", &fixture("siglip"), &to, "--format", "q8"]);
+    let report = json(&["verify", &to]);
+    assert_eq!((&report["ok"], &report["goldens"], &report["off"]), (&true.into(), &true.into(), &Value::Null));
+    let text = ocelli(&["verify", &to]);
+    assert!(text.status.success() && String::from_utf8_lossy(&text.stdout).ends_with(": 0 off\n"));
+
+    change(to.as_ref(), "vision_model.head.layernorm.bias");
+    let wrong = ocelli(&["--json", "verify", &to]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");
+    assert_eq!((&report["ok"], &report["off"]), (&false.into(), &"vision.pooled".into()));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("vision.pooled"));
+
+    let plain = folder.path().join("plain").display().to_string();
+    json(&["quantize", &fixture("siglip"), &plain, "--format", "q8", "--no-goldens"]);
+    assert_eq!(json(&["verify", &plain])["goldens"], false);
+    assert!(String::from_utf8_lossy(&ocelli(&["verify", &plain]).stdout).contains("kernels only"));
+    assert!(refused(&["verify", "no/such/folder"]).contains("config.json"));
+}
