@@ -17,10 +17,11 @@ use crate::{
         names::Naming,
         write::{Out, write},
     },
-    config::Towers,
+    config::{TokenizerFiles, Towers},
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
+    text,
     verify::{GOLDENS, Goldens},
 };
 
@@ -141,9 +142,9 @@ pub fn quantize(
     }
     clear(to)?;
     let mut files: Vec<(String, Towers)> = Vec::new();
-    for (name, bytes) in FILES.iter().zip(json_files(&checkpoint, from)?) {
-        fs::write(to.join(name), bytes).map_err(|e| failed(&to.join(name), e))?;
-        files.push((name.to_string(), Towers::Both));
+    for (name, bytes) in small_files(&checkpoint, from)? {
+        fs::write(to.join(&name), bytes).map_err(|e| failed(&to.join(&name), e))?;
+        files.push((name, Towers::Both));
     }
     // One key only: the crate writes several in random order, and the same source must give the same bytes.
     let metadata = HashMap::from([("ocelli.format".to_string(), format.name().to_string())]);
@@ -249,18 +250,35 @@ fn write_manifest(to: &Path, format: Format, files: &[(String, Towers)]) -> Resu
     fs::write(&path, json + "\n").map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
 }
 
-/// The first four of [`FILES`]: the source's own, or written anew where the source has another format.
-fn json_files(checkpoint: &Checkpoint, from: &Path) -> Result<[Vec<u8>; 4]> {
-    if checkpoint.naming != Naming::Transformers {
-        let [config, preprocessor, tokenizer_config] = checkpoint.config.to_files().map(String::into_bytes);
-        return Ok([with_manifest(&config)?, preprocessor, tokenizer_config, checkpoint.tokenizer.clone()]);
-    }
-    let [a, b, c, d, _] = FILES;
-    // Not `fs::copy`, which would pass a read-only source's permissions on.
-    let read = |name: &str| {
-        fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
+/// A `tokenizer.json` larger than this is written in a compact form if there is one: SigLIP 2's takes seconds and hundreds of
+/// megabytes to read.
+const LARGE_TOKENIZER: usize = 8 << 20;
+
+/// The JSON files and the tokenizer by name: the source's own, or written anew where the source has another format.
+fn small_files(checkpoint: &Checkpoint, from: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let [config, preprocessor, tokenizer_config, ..] = FILES;
+    let json = if checkpoint.naming == Naming::Transformers {
+        // Not `fs::copy`, which would pass a read-only source's permissions on.
+        let read = |name: &str| {
+            fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
+        };
+        [read(config)?, read(preprocessor)?, read(tokenizer_config)?]
+    } else {
+        checkpoint.config.to_files().map(String::into_bytes)
     };
-    Ok([with_manifest(&read(a)?)?, read(b)?, read(c)?, read(d)?])
+    let [first, ..] = &json;
+    let first = with_manifest(first)?;
+    let mut files: Vec<(String, Vec<u8>)> =
+        [config, preprocessor, tokenizer_config].map(String::from).into_iter().zip(json).collect();
+    files[0].1 = first;
+    let tokenizer = match &checkpoint.tokenizer {
+        TokenizerFiles::Json(json) if json.len() > LARGE_TOKENIZER => text::compact(json).map(|bytes| {
+            TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes }
+        }),
+        _ => None,
+    };
+    files.extend(tokenizer.unwrap_or_else(|| checkpoint.tokenizer.clone()).files());
+    Ok(files)
 }
 
 /// config.json that says that there is a manifest.

@@ -12,7 +12,7 @@ use crate::{
         Checkpoint, FILES,
         write::{Out, write},
     },
-    config::{Config, Family, Towers},
+    config::{Config, Family, TokenizerFiles, Towers},
     error::{Error, Result},
     model,
     random::Random,
@@ -59,7 +59,7 @@ impl Recipe<'_> {
             [read(&self.tokenizer.join(FILES[2]))?, read(&self.tokenizer.join(FILES[3]))?];
         let preprocessor = self.preprocessor()?;
         let config = Config::parse(self.config, &preprocessor, &tokenizer_config)?;
-        TextEncoder::new(&tokenizer, &config)?.encode("a photo of a cat")?;
+        TextEncoder::new(&TokenizerFiles::Json(tokenizer.clone()), &config)?.encode("a photo of a cat")?;
         let tensors: Vec<Out<Tensor>> = model::entries(&Checkpoint::blank(config))?
             .into_iter()
             .map(|entry| Out { name: entry.name.clone(), tower: Towers::Both, view: Tensor { recipe: self, entry } })

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use ocelli::{
     Checkpoint,
-    config::{Cleaning, Config, OpenClipCleaning, Padding},
+    config::{Cleaning, Config, OpenClipCleaning, Padding, TokenizerFiles},
     text::{TextEncoder, canonical, cleaned},
 };
 use serde::Deserialize;
@@ -89,10 +89,11 @@ fn published_tokenizers_give_golden_ids() {
     let golden = fs::read(data.join("golden-ids.json")).expect("golden ids");
     let golden: Vec<Published> = serde_json::from_slice(&golden).expect("golden ids");
     let read = |name: &str| fs::read(data.join(name)).expect("a published file");
+    let json = |name: &str| TokenizerFiles::Json(read(name));
 
     let preprocessor = |size: &str| format!("{{\"size\": {size}}}").into_bytes();
     let config = Config::parse(br#"{"model_type": "clip"}"#, b"{}", b"{}").expect("all defaults");
-    let clip = TextEncoder::new(&read("clip/tokenizer.json"), &config).expect("CLIP's tokenizer");
+    let clip = TextEncoder::new(&json("clip/tokenizer.json"), &config).expect("CLIP's tokenizer");
     let square = preprocessor(r#"{"height": 224, "width": 224}"#);
     let mut siglip = Vec::new();
     for (config, tokenizer) in [
@@ -100,14 +101,14 @@ fn published_tokenizers_give_golden_ids() {
         ("siglip/google/config.json", "siglip/google/tokenizer_config.json"),
     ] {
         let config = Config::parse(&read(config), &square, &read(tokenizer)).expect("SigLIP's files");
-        siglip.push(TextEncoder::new(&read("siglip/tokenizer.json"), &config).expect("SigLIP's tokenizer"));
+        siglip.push(TextEncoder::new(&json("siglip/tokenizer.json"), &config).expect("SigLIP's tokenizer"));
     }
     // Its tokenizer_config.json is not among the published files at hand; the class is what it says.
     let [config, preprocessor] =
         ["config.json", "preprocessor_config.json"].map(|f| read(&format!("siglip2/base-patch16-224/{f}")));
     let config =
         Config::parse(&config, &preprocessor, br#"{"tokenizer_class": "GemmaTokenizer"}"#).expect("SigLIP 2's files");
-    let siglip2 = TextEncoder::new(&read("siglip2/tokenizer.json"), &config).expect("SigLIP 2's tokenizer");
+    let siglip2 = TextEncoder::new(&json("siglip2/tokenizer.json"), &config).expect("SigLIP 2's tokenizer");
 
     let mut wrong = Vec::new();
     for g in &golden {
@@ -206,7 +207,7 @@ fn published_tokenizers_give_open_clips_ids() {
         let config = format!(r#"{{"model_cfg": {{{model}, "text_cfg": {text}}}}}"#);
         let config = Config::parse_open_clip(config.as_bytes(), tokenizer.as_bytes()).expect("open_clip's settings");
         let tokenizer = fs::read(data.join(file).join("tokenizer.json")).expect("a published file");
-        TextEncoder::new(&tokenizer, &config).expect("a published tokenizer")
+        TextEncoder::new(&TokenizerFiles::Json(tokenizer), &config).expect("a published tokenizer")
     };
     let siglip = |vocab: usize| {
         format!(

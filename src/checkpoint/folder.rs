@@ -9,7 +9,7 @@ use super::{
     shards,
 };
 use crate::{
-    config::{Config, Towers},
+    config::{Config, TOKENIZER_FILES, TokenizerFiles, Towers},
     error::{Error, Result},
 };
 
@@ -124,7 +124,7 @@ impl Folder {
         }
         let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
         if self.towers.text() {
-            names.push(TOKENIZER);
+            names.extend(self.tokenizer_files()?);
         }
         // Without tokenizer_config.json nothing is different from what open_clip assumes.
         let optional = |name: &&str| self.open_clip() && *name == TOKENIZER_CONFIG;
@@ -133,6 +133,28 @@ impl Folder {
         wants.extend(self.tensor_files()?);
         wants.retain(|want| self.unknown(want.name()));
         Ok(wants)
+    }
+
+    /// The tokenizer's files: those that the manifest lists; else tokenizer.json, and where there is none all the others, of
+    /// which one tokenizer must be complete.
+    fn tokenizer_files(&self) -> Result<Vec<&'static str>> {
+        if let Some(manifest) = &self.manifest {
+            let listed = |name: &&str| manifest.files.contains_key(*name);
+            return Ok(TOKENIZER_FILES.into_iter().filter(listed).collect());
+        }
+        if !self.missing.contains_key(TOKENIZER) {
+            return Ok(vec![TOKENIZER]);
+        }
+        let known = TOKENIZER_FILES.iter().all(|name| !self.unknown(name));
+        if known && self.tokenizer().is_none() {
+            self.expect_all(&[TOKENIZER])?;
+        }
+        let there = |name: &&str| !self.missing.contains_key(*name);
+        Ok(TOKENIZER_FILES.into_iter().filter(there).collect())
+    }
+
+    fn tokenizer(&self) -> Option<TokenizerFiles> {
+        TokenizerFiles::choose(|name| self.whole.get(name).cloned())
     }
 
     /// Whether the folder is in open_clip's own format: it has no config.json.
@@ -176,8 +198,9 @@ impl Folder {
             None => Ok(()),
             Some((name, why)) => Err(Error::NotFound(format!(
                 "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
-                 preprocessor_config.json, tokenizer_config.json, tokenizer.json, and model.safetensors or its shards; or be in open_clip's format, \
-                 with open_clip_config.json and open_clip_model.safetensors.",
+                 preprocessor_config.json, tokenizer_config.json, a tokenizer (tokenizer.json, or vocab.json and merges.txt, or \
+                 spiece.model or tokenizer.model), and model.safetensors or its shards; or be in open_clip's format, with \
+                 open_clip_config.json and open_clip_model.safetensors.",
                 self.label
             ))),
         }
@@ -236,14 +259,19 @@ impl Folder {
         } else {
             Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
         };
-        let tokenizer = if self.towers.text() { self.file(TOKENIZER)?.to_vec() } else { Vec::new() };
+        let tokenizer = match self.towers.text() {
+            true => self.tokenizer().ok_or_else(|| self.none(TOKENIZER))?,
+            false => TokenizerFiles::None,
+        };
         Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {
-        let missing =
-            || Error::NotFound(format!("{}{name}: expected a file of a model folder, found none", self.label));
-        self.whole.get(name).map(Vec::as_slice).ok_or_else(missing)
+        self.whole.get(name).map(Vec::as_slice).ok_or_else(|| self.none(name))
+    }
+
+    fn none(&self, name: &str) -> Error {
+        Error::NotFound(format!("{}{name}: expected a file of a model folder, found none", self.label))
     }
 }
 

@@ -24,7 +24,7 @@ use names::{Naming, Source};
 use safetensors::Dtype;
 
 use crate::{
-    config::{Config, VisionPooling},
+    config::{Config, TokenizerFiles, VisionPooling},
     error::{Error, Result},
 };
 
@@ -169,8 +169,8 @@ struct File {
 pub struct Checkpoint {
     /// What the JSON files say.
     pub config: Config,
-    /// `tokenizer.json`, as it is.
-    pub tokenizer: Vec<u8>,
+    /// The tokenizer's files, as they are.
+    pub tokenizer: TokenizerFiles,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
     /// Whose names the tensors have in the files.
@@ -190,7 +190,7 @@ impl Checkpoint {
     /// it is.
     fn new(
         config: Config,
-        tokenizer: Vec<u8>,
+        tokenizer: TokenizerFiles,
         tensors: BTreeMap<String, Box<dyn Bytes>>,
         open_clip: bool,
         manifest: Option<&Manifest>,
@@ -229,7 +229,7 @@ impl Checkpoint {
     pub fn blank(config: Config) -> Self {
         Self {
             config,
-            tokenizer: Vec::new(),
+            tokenizer: TokenizerFiles::None,
             quantized: None,
             naming: Naming::Transformers,
             files: Vec::new(),

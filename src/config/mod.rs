@@ -6,6 +6,7 @@ mod hf;
 mod open_clip;
 mod preprocessor;
 mod timm;
+mod tokenizer_files;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 pub use hf::TokenizerFile;
+pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use preprocessor::{CropRounding, Filter, Preprocessor, Resize};
 
 /// The two families, for people to read; code asks the fields below. SigLIP 2 at fixed resolution is of SigLIP's.

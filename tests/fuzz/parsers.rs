@@ -9,11 +9,11 @@ use ocelli::{
         manifest::{MANIFEST, Manifest},
         shards,
     },
-    config::Config,
+    config::{Config, TOKENIZER_FILES, TokenizerFiles},
     model::{self, InMemory},
     preprocess::Sampling,
     quant::Format,
-    text::TextEncoder,
+    text::{TextEncoder, compact},
     verify::{GOLDENS, Goldens},
 };
 
@@ -45,23 +45,17 @@ pub enum Part {
 }
 
 pub fn all() -> Vec<Parser> {
-    vec![
-        config(),
-        preprocessor(),
-        tokenizer_config(),
-        tokenizer(),
-        safetensors(),
-        index(),
-        manifest(),
-        goldens(),
-        open_clip(),
-    ]
+    let mut all = vec![config(), preprocessor(), tokenizer_config(), tokenizer()];
+    all.extend(vocab_and_merges());
+    all.extend(sentencepiece());
+    all.extend([safetensors(), index(), manifest(), goldens(), open_clip()]);
+    all
 }
 
 /// Whether an error says in which file something is wrong.
 pub fn names_a_file(error: &Error) -> bool {
     let text = error.to_string();
-    FILES.iter().chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG]).any(|name| text.starts_with(name))
+    FILES.iter().chain(&TOKENIZER_FILES).chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG]).any(|name| text.starts_with(name))
 }
 
 fn fixture(model: &str, file: &str) -> Vec<u8> {
@@ -129,31 +123,68 @@ fn tokenizer_config() -> Parser {
     Parser { name: FILES[2], seeds, part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
-/// `tokenizer.json`: read, and then texts are encoded with it.
+/// A tokenizer's file: read, and then texts are encoded with it.
+fn encode(files: &TokenizerFiles, config: &Config) -> Result<(), Error> {
+    let encoder = TextEncoder::new(files, config)?;
+    ["a photo of a cat", "", "  İ\u{301} ﬁ 猫</s>\0🐱<|endoftext|>", "1234567890 aaaaaaaaaaaaaaaaaaaaaaaa"]
+        .into_iter()
+        .try_for_each(|text| encoder.encode(text).map(drop))
+}
+
+fn config_of(model: &str) -> Config {
+    let [config, preprocessor, tokenizer] = small(model);
+    Config::parse(&config, &preprocessor, &tokenizer).expect("a sound fixture")
+}
+
 fn tokenizer() -> Parser {
-    let configs = ["clip", "siglip", "siglip2"].map(|model| {
-        let [config, preprocessor, tokenizer] = small(model);
-        Config::parse(&config, &preprocessor, &tokenizer).expect("a sound fixture")
-    });
+    let configs = ["clip", "siglip", "siglip2"].map(config_of);
     // The small ones are parsed faster, and damage to them hits what matters.
     let mut seeds: Vec<Vec<u8>> = seeds::tokenizers().iter().map(|t| t.to_string().into_bytes()).collect();
     seeds.extend(["clip", "siglip", "siglip2"].map(|model| fixture(model, FILES[3])));
     let run = move |bytes: &[u8]| {
-        let mut result = Ok(());
-        for config in &configs {
-            result = TextEncoder::new(bytes, config).and_then(|encoder| {
-                ["a photo of a cat", "", "  İ\u{301} ﬁ 猫</s>\0🐱<|endoftext|>", "1234567890 aaaaaaaaaaaaaaaaaaaaaaaa"]
-                    .into_iter()
-                    .try_for_each(|text| encoder.encode(text).map(drop))
-            });
-        }
-        result
+        let files = TokenizerFiles::Json(bytes.to_vec());
+        configs.iter().map(|config| encode(&files, config)).last().expect("three")
     };
     // Beside the JSON: the crate's own maps; a regular expression may compile to 10 MB by the regex crate's own limit, and
     // there may be several.
     Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
 }
 
+/// CLIP's two files, of which one is damaged at a time.
+fn vocab_and_merges() -> [Parser; 2] {
+    let json: serde_json::Value = serde_json::from_slice(&fixture("clip", FILES[3])).expect("a sound fixture");
+    let lines: Vec<&str> = json["model"]["merges"].as_array().expect("merges").iter().filter_map(|m| m.as_str()).collect();
+    assert!(!lines.is_empty(), "this fixture has its merges in lines");
+    let sound = [json["model"]["vocab"].to_string(), format!("#version: 0.2\n{}\n", lines.join("\n"))];
+    [0, 1].map(|damaged| {
+        let (config, files) = (config_of("clip"), sound.clone().map(String::into_bytes));
+        let seeds = vec![files[damaged].clone()];
+        let run = move |bytes: &[u8]| {
+            let mut files = files.clone();
+            files[damaged] = bytes.to_vec();
+            let [vocab, merges] = files;
+            encode(&TokenizerFiles::VocabMerges { vocab, merges }, &config)
+        };
+        // As for tokenizer.json, which these become; and the other of the two is always there.
+        Parser { name: TOKENIZER_FILES[1 + damaged], seeds, part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
+    })
+}
+
+/// SentencePiece's two kinds.
+fn sentencepiece() -> [Parser; 2] {
+    let gemma = compact(seeds::derived_gemma().to_string().as_bytes()).expect("its merges follow from its pieces");
+    let seeds = [("siglip", fixture("siglip", "spiece.model")), ("siglip2", gemma)];
+    let mut names = TOKENIZER_FILES[3..].iter();
+    seeds.map(|(model, seed)| {
+        let (name, config) = (*names.next().expect("two"), config_of(model));
+        let run = move |bytes: &[u8]| {
+            encode(&TokenizerFiles::SentencePiece { name: name.into(), bytes: bytes.to_vec() }, &config)
+        };
+        Parser { name, seeds: vec![seed], part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
+    })
+}
+
+/// A file of what `quantize` makes of a fixture.
 fn quantized(model: &str, format: Format, file: &str) -> Vec<u8> {
     let from = Path::new(ROOT).join("tests/fixtures").join(model);
     let to = tempfile::tempdir().expect("a folder");

@@ -102,6 +102,18 @@ fn gemma() -> Value {
     )
 }
 
+/// Gemma's kind with every merge that its pieces allow, as a model file of SentencePiece has them.
+pub fn derived_gemma() -> Value {
+    let mut tokenizer = gemma();
+    tokenizer["model"]["merges"] = json!(["▁ a", "a t", "c at"]);
+    tokenizer["added_tokens"].as_array_mut().expect("tokens").iter_mut().for_each(|token| {
+        for flag in ["rstrip", "normalized"] {
+            token[flag] = false.into();
+        }
+    });
+    tokenizer
+}
+
 fn word_piece() -> Value {
     whole(
         json!({ "type": "ByteLevel" }),

@@ -1,0 +1,307 @@
+//! SentencePiece's model file: `spiece.model` of SigLIP (Unigram) and `tokenizer.model` of SigLIP 2 (byte pairs, Gemma's).
+//!
+//! The format is `sentencepiece_model.proto`; how it becomes a tokenizer is `SpmConverter`, `SiglipConverter` and
+//! `GemmaConverter` in transformers' `convert_slow_tokenizer.py`. The other way, [`compact`] writes the few megabytes of such a
+//! file in place of a `tokenizer.json` of 34, most of which is a list of merges that follows from the pieces.
+
+use std::collections::HashMap;
+
+use ahash::AHashMap;
+use prost::Message;
+use serde_json::{Value, json};
+use tokenizers::{AddedToken, Tokenizer, models::bpe::BPE};
+
+/// Ids by piece.
+type Vocab = AHashMap<String, u32>;
+
+/// The file, as far as it matters here.
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(message, repeated, tag = "1")]
+    pieces: Vec<Piece>,
+    #[prost(message, optional, tag = "2")]
+    trainer: Option<Trainer>,
+    #[prost(message, optional, tag = "3")]
+    normalizer: Option<Normalizer>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Piece {
+    #[prost(string, optional, tag = "1")]
+    piece: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    score: Option<f32>,
+    #[prost(int32, optional, tag = "3", default = "1")]
+    kind: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Trainer {
+    #[prost(int32, optional, tag = "3", default = "1")]
+    model_type: Option<i32>,
+    #[prost(bool, optional, tag = "35")]
+    byte_fallback: Option<bool>,
+    #[prost(int32, optional, tag = "40", default = "0")]
+    unk_id: Option<i32>,
+    #[prost(int32, optional, tag = "41", default = "1")]
+    bos_id: Option<i32>,
+    #[prost(int32, optional, tag = "42", default = "2")]
+    eos_id: Option<i32>,
+    #[prost(int32, optional, tag = "43", default = "-1")]
+    pad_id: Option<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Normalizer {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    precompiled_charsmap: Option<Vec<u8>>,
+    #[prost(bool, optional, tag = "3", default = "true")]
+    add_dummy_prefix: Option<bool>,
+    #[prost(bool, optional, tag = "4", default = "true")]
+    remove_extra_whitespaces: Option<bool>,
+    #[prost(bool, optional, tag = "5", default = "true")]
+    escape_whitespaces: Option<bool>,
+}
+
+// `SentencePiece.Type` and `TrainerSpec.ModelType`
+const NORMAL: i32 = 1;
+const UNKNOWN: i32 = 2;
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
+const BYTE: i32 = 6;
+const TAB_BYTE: &str = "<0x09>";
+const UNIGRAM: i32 = 1;
+const BPE_MODEL: i32 = 2;
+
+/// What a model file becomes.
+pub enum Made {
+    /// A `tokenizer.json`, to be read as one.
+    Json(Value),
+    /// A tokenizer: a list of merges this long is not written out first.
+    Tokenizer(Box<Tokenizer>),
+}
+
+/// Reads the file; `byte_fallback` as in [`crate::config::TextRule`].
+pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Made, String> {
+    let model = Model::decode(bytes).map_err(|e| format!("not the SentencePiece model that was expected: {e}"))?;
+    let trainer = model.trainer.clone().unwrap_or_default();
+    let at = |id: i32, what: &str| {
+        let piece = usize::try_from(id).ok().and_then(|at| model.pieces.get(at));
+        piece.ok_or_else(|| format!("{what}: expected one of {} pieces, found {id}", model.pieces.len()))
+    };
+    let (unk_id, eos_id) = (trainer.unk_id(), trainer.eos_id());
+    let unk = at(unk_id, "unk_id")?.piece();
+    let eos = at(eos_id, "eos_id")?.piece();
+    match trainer.model_type() {
+        UNIGRAM => Ok(Made::Json(unigram(&model, unk_id, (eos, eos_id), byte_fallback))),
+        BPE_MODEL => bpe(&model, unk, (eos, eos_id)).map(|t| Made::Tokenizer(Box::new(t))),
+        other => Err(format!("model_type: expected 1 (unigram) or 2 (byte pairs), found {other}")),
+    }
+}
+
+fn template(eos: &str, id: i32) -> Value {
+    json!({
+        "type": "TemplateProcessing",
+        "single": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "SpecialToken": { "id": eos, "type_id": 0 } }],
+        "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 0 } }],
+        "special_tokens": { eos: { "id": eos, "ids": [id], "tokens": [eos] } },
+    })
+}
+
+fn character_map(model: &Model) -> Option<Value> {
+    let map = model.normalizer.as_ref()?.precompiled_charsmap.as_ref().filter(|map| !map.is_empty())?;
+    Some(json!({ "type": "Precompiled", "precompiled_charsmap": base64::encode(map) }))
+}
+
+/// SigLIP's, as its published `tokenizer.json` has it.
+fn unigram(model: &Model, unk_id: i32, (eos, eos_id): (&str, i32), byte_fallback: bool) -> Value {
+    let pieces = model.pieces.iter().enumerate();
+    let special = pieces.clone().filter(|(_, piece)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
+    let added: Vec<Value> = special
+        // Padding is ours to add and is never written in a text.
+        .filter(|(id, piece)| *id != 0 || piece.kind() != CONTROL)
+        .map(|(id, piece)| {
+            let special = piece.kind() != USER_DEFINED;
+            json!({ "id": id, "content": piece.piece(), "single_word": false, "lstrip": special, "rstrip": special,
+                "normalized": special, "special": special })
+        })
+        .collect();
+    let mut normalizers: Vec<Value> = character_map(model).into_iter().collect();
+    normalizers.push(json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " }));
+    let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
+    let vocab: Vec<Value> = pieces.map(|(_, p)| json!([p.piece(), p.score()])).collect();
+    json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": { "type": "Sequence", "normalizers": normalizers },
+        "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "add_prefix_space": prefix,
+            "prepend_scheme": if prefix { "always" } else { "never" } },
+        "post_processor": template(eos, eos_id),
+        "model": { "type": "Unigram", "unk_id": unk_id, "vocab": vocab, "byte_fallback": byte_fallback },
+    })
+}
+
+/// Gemma's: spaces are letters, and what is unknown is spelled in bytes.
+///
+/// The byte of a tab becomes the tab itself, as `GemmaConverter` has it.
+fn bpe(model: &Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer, String> {
+    let text = |e: tokenizers::Error| e.to_string();
+    let byte_fallback = model.trainer.as_ref().is_some_and(|t| t.byte_fallback());
+    let mut pieces = model.pieces.clone();
+    if let Some(tab) = pieces.iter_mut().find(|p| p.kind() == BYTE && p.piece() == TAB_BYTE) {
+        tab.piece = Some("\t".into());
+    }
+    let pieces = &pieces;
+    let vocab: Vocab = pieces.iter().map(|p| p.piece().to_string()).zip(0..).collect();
+    if vocab.len() != pieces.len() {
+        return Err(format!("pieces: expected each once, found {} of {} twice", pieces.len() - vocab.len(), pieces.len()));
+    }
+    let merges = merges(pieces, &vocab).into_iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+    let built = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        .unk_token(unk.to_string())
+        .fuse_unk(true)
+        .byte_fallback(byte_fallback)
+        .build()
+        .map_err(text)?;
+    let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
+    let mut normalizers: Vec<Value> = character_map(model).into_iter().collect();
+    normalizers.extend(prefix.then(|| json!({ "type": "Prepend", "prepend": "▁" })));
+    normalizers.push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }));
+    // Everything but the model in the words of `tokenizer.json`.
+    let frame = json!({
+        "version": "1.0",
+        "normalizer": { "type": "Sequence", "normalizers": normalizers },
+        "post_processor": template(eos, eos_id),
+        "model": { "type": "BPE", "vocab": {}, "merges": [] },
+    });
+    super::guard::check(&frame)?;
+    let mut tokenizer: Tokenizer = serde_json::from_value(frame).map_err(|e| e.to_string())?;
+    tokenizer.with_model(built);
+    let added = |kinds: &[i32], special: bool| -> Vec<AddedToken> {
+        let of_kind = pieces.iter().filter(|p| kinds.contains(&p.kind()) && !p.piece().is_empty());
+        of_kind.map(|p| AddedToken::from(p.piece(), special).normalized(false)).collect()
+    };
+    tokenizer.add_special_tokens(added(&[UNKNOWN, CONTROL], true)).map_err(text)?;
+    tokenizer.add_tokens(added(&[USER_DEFINED], false)).map_err(text)?;
+    Ok(tokenizer)
+}
+
+/// Every way to put a piece together of two others, the best piece first: `generate_merges`. Equal pieces stay in the order
+/// of their ids, and of one piece's ways the one with the longest first part comes first.
+fn merges<'a>(pieces: &'a [Piece], vocab: &Vocab) -> Vec<(&'a str, &'a str)> {
+    let mut all: Vec<(f32, usize, usize, &str, &str)> = Vec::new();
+    for piece in pieces {
+        let text = piece.piece();
+        // Plus zero: the first piece's -0 is no less than another's 0.
+        let score = piece.score() + 0.0;
+        let mut ways: Vec<(u32, u32, usize)> = Vec::new();
+        for (at, _) in text.char_indices().skip(1) {
+            let (a, b) = text.split_at(at);
+            if let (Some(&a), Some(&b)) = (vocab.get(a), vocab.get(b)) {
+                ways.push((a, b, at));
+            }
+        }
+        ways.sort_unstable();
+        all.extend(ways.into_iter().map(|(_, _, at)| {
+            let (a, b) = text.split_at(at);
+            (score, a.chars().count(), b.chars().count(), a, b)
+        }));
+    }
+    all.sort_by(|x, y| y.0.total_cmp(&x.0).then(y.1.cmp(&x.1)).then(y.2.cmp(&x.2)));
+    all.into_iter().map(|(_, _, _, a, b)| (a, b)).collect()
+}
+
+/// A `tokenizer.json` of Gemma's kind as a model file, if the two are the same tokenizer: the same vocabulary, the same merges in
+/// the same order, the same added tokens. None for any other.
+#[must_use]
+pub fn compact(json: &[u8]) -> Option<Vec<u8>> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let model = &value["model"];
+    let plain = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+    let is_gemma = model["type"] == "BPE"
+        && model["byte_fallback"] == true
+        && model["fuse_unk"] == true
+        && model["dropout"].is_null()
+        && model["ignore_merges"] != true
+        && model["continuing_subword_prefix"].as_str().unwrap_or("").is_empty()
+        && model["end_of_word_suffix"].as_str().unwrap_or("").is_empty()
+        && (value["normalizer"] == plain || value["normalizer"] == json!({ "type": "Sequence", "normalizers": [plain] }))
+        // Of the normalized text nothing is left to split at.
+        && (value["pre_tokenizer"].is_null() || value["pre_tokenizer"]["pattern"]["String"] == " ");
+    let eos = value["post_processor"]["single"][1]["SpecialToken"]["id"].as_str()?;
+    let eos_id = i32::try_from(value["post_processor"]["special_tokens"][eos]["ids"][0].as_u64()?).ok()?;
+    if !is_gemma || value["post_processor"]["single"] != template(eos, eos_id)["single"] {
+        return None;
+    }
+    let mut texts: Vec<(&String, u64)> =
+        model["vocab"].as_object()?.iter().map(|(text, id)| Some((text, id.as_u64()?))).collect::<Option<_>>()?;
+    texts.sort_by_key(|(_, id)| *id);
+    let unk = model["unk_token"].as_str()?;
+    let mut added: HashMap<&str, bool> = HashMap::new();
+    for token in value["added_tokens"].as_array()? {
+        let flags = ["single_word", "lstrip", "rstrip", "normalized"].map(|flag| token[flag].as_bool());
+        let (content, id) = (token["content"].as_str()?, token["id"].as_u64()?);
+        if flags != [Some(false); 4] || texts.get(id as usize)?.0 != content {
+            return None;
+        }
+        added.insert(content, token["special"].as_bool()?);
+    }
+    let mut rank = 0;
+    let mut pieces = Vec::with_capacity(texts.len());
+    for (at, (text, id)) in texts.iter().enumerate() {
+        if at as u64 != *id {
+            return None;
+        }
+        let is_byte = text.len() == 6 && text.starts_with("<0x") && text.ends_with('>');
+        let kind = match added.get(text.as_str()) {
+            _ if *text == unk => UNKNOWN,
+            Some(true) => CONTROL,
+            Some(false) => USER_DEFINED,
+            None if is_byte => BYTE,
+            None => NORMAL,
+        };
+        // A single letter is not put together, and has no rank.
+        let ranked = kind == NORMAL && text.chars().nth(1).is_some();
+        let score = if ranked { 0.0 - rank as f32 } else { 0.0 };
+        rank += i32::from(ranked);
+        pieces.push(Piece { piece: Some((*text).clone()), score: Some(score), kind: Some(kind) });
+    }
+    let unk_id = texts.iter().position(|(text, _)| *text == unk)?;
+    let vocab: Vocab = texts.iter().map(|(text, _)| (*text).clone()).zip(0..).collect();
+    let listed = model["merges"].as_array()?;
+    let derived = merges(&pieces, &vocab);
+    let same = |(merge, (a, b)): (&Value, &(&str, &str))| match merge.as_str() {
+        Some(text) => text.split_once(' ') == Some((*a, *b)),
+        None => merge[0] == **a && merge[1] == **b,
+    };
+    let same = listed.len() == derived.len() && listed.iter().zip(&derived).all(same);
+    drop(derived);
+    if !same {
+        return None;
+    }
+    // SentencePiece wants all 256 bytes.
+    if !vocab.contains_key(TAB_BYTE)
+        && let Some(tab) = pieces.iter_mut().find(|p| p.piece() == "\t")
+    {
+        (tab.piece, tab.kind) = (Some(TAB_BYTE.into()), Some(BYTE));
+    }
+    let trainer = Trainer {
+        model_type: Some(BPE_MODEL),
+        byte_fallback: Some(true),
+        unk_id: i32::try_from(unk_id).ok(),
+        bos_id: Some(-1),
+        eos_id: Some(eos_id),
+        pad_id: Some(-1),
+    };
+    let normalizer = Normalizer {
+        name: Some("identity".into()),
+        precompiled_charsmap: None,
+        add_dummy_prefix: Some(false),
+        remove_extra_whitespaces: Some(false),
+        escape_whitespaces: Some(true),
+    };
+    Some(Model { pieces, trainer: Some(trainer), normalizer: Some(normalizer) }.encode_to_vec())
+}
