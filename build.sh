@@ -206,7 +206,7 @@ fuzz() {
     return
   fi
   export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
-  cargo test --quiet --test fuzz -- ${3:+"$3"}
+  cargo test --quiet --profile fuzz --test fuzz -- ${3:+"$3"}
 }
 
 full_size() {

@@ -8,11 +8,12 @@ use wasm_bindgen::prelude::*;
 use crate::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
     checkpoint::{Answer, Folder, Head, Want, header_length},
-    config::Towers,
+    config::{TokenizerFiles, Towers},
     gpu::Buffer,
     quant::Format,
     scores::{fill, rank},
     session::{Loading, Source, TableIn},
+    text::TextEncoder,
 };
 
 /// An error as a JavaScript `Error` with a `code`.
@@ -230,6 +231,25 @@ impl ModelFolder {
     }
 }
 
+/// A model's tokenizer by itself.
+#[wasm_bindgen]
+pub struct TokenizerEngine(TextEncoder);
+
+#[wasm_bindgen]
+impl TokenizerEngine {
+    /// From a folder of which no more than tensor files are wanted.
+    #[wasm_bindgen(constructor)]
+    pub fn new(folder: &mut ModelFolder) -> std::result::Result<TokenizerEngine, JsValue> {
+        let encoder = folder.folder.described().and_then(|(config, files)| TextEncoder::new(&files, &config));
+        encoder.map(Self).map_err(|e| js_error(&e))
+    }
+
+    /// The ids that the text tower is fed.
+    pub fn encode(&self, text: &str) -> std::result::Result<Uint32Array, JsValue> {
+        self.0.encode(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
+    }
+}
+
 /// A model whose weights are on their way.
 #[wasm_bindgen]
 pub struct ModelLoading {
@@ -258,10 +278,12 @@ impl ModelLoading {
                     })?),
                 };
             let towers = folder.towers;
-            let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
+            let mut checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
             let gpu = device.gpu.take().expect("the package uses a device once");
             let table = if table { TableIn::Memory } else { TableIn::File };
             let loading = Some(Loading::new(gpu, &checkpoint, towers, format, table)?);
+            // The tokenizer is made, and its files may be large.
+            checkpoint.tokenizer = TokenizerFiles::None;
             Ok(Self { checkpoint: Some(checkpoint), loading })
         };
         start().map_err(|e: Error| js_error(&e))

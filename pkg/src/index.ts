@@ -5,6 +5,7 @@
  */
 export { OcelliError, type ErrorCode } from "./error.js";
 export { Ocelli } from "./ocelli.js";
+export { Tokenizer } from "./tokenizer.js";
 export type {
   Check,
   Classification,

@@ -41,8 +41,7 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
   let loading: ModelLoading | undefined;
   try {
     const known = (folder = new ModelFolder(url.href, towers));
-    // A single file that is needed from end to end comes as one stream; of others the header is fetched by itself.
-    const files = await describe(remote, known, towers === "both" && tokenTable === "memory");
+    const files = await describe(remote, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers");
     const device = await requested;
     const handle = device.handle as GpuDevice;
     const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, known, options.format, tokenTable === "memory")));
@@ -67,14 +66,18 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
   }
 }
 
-/** Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. */
-async function describe(remote: RemoteFolder, known: ModelFolder, all: boolean): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
+/**
+ * Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. Of tensor files the
+ * header is fetched by itself; or a single one is begun as one stream, to be read to its end; or none is touched.
+ */
+export async function describe(remote: RemoteFolder, known: ModelFolder, tensorFiles: "headers" | "one stream" | "small files"): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
   const tensors = new Map<string, TensorFile>();
   let bytes = 0;
   for (;;) {
-    const wanted = known.wanted() as { name: string; tensors: boolean }[];
+    const all = known.wanted() as { name: string; tensors: boolean }[];
+    const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
     if (wanted.length === 0) return { tensors, bytes };
-    const stream = all && wanted.filter((want) => want.tensors).length === 1;
+    const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await remote.whole(name);
       bytes += file.byteLength;

@@ -5,22 +5,8 @@ import { fetchRows } from "./rows.js";
 import { load } from "./load.js";
 import { Missing, RemoteFolder } from "./remote.js";
 import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
-import init, { Device, Engine } from "../wasm/ocelli.js";
-
-/** The wasm module is shared by all models; a failed start is forgotten, so that the next load tries again. */
-let started: Promise<unknown> | undefined;
-
-function start(wasmUrl: string | URL | undefined): Promise<unknown> {
-  started ??= init(wasmUrl === undefined ? undefined : { module_or_path: wasmUrl }).catch((cause: unknown) => {
-    started = undefined;
-    throw new OcelliError(
-      "not-found",
-      `ocelli_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
-      { cause },
-    );
-  });
-  return started;
-}
+import { folderUrl, start } from "./start.js";
+import { Device, Engine } from "../wasm/ocelli.js";
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
 const CACHED_TEXTS = 4096;
@@ -77,8 +63,7 @@ export class Ocelli {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
       await requireWebGpu();
-      const base = new URL(folder, baseUrl());
-      if (!base.pathname.endsWith("/")) base.pathname += "/";
+      const base = folderUrl(folder);
       await start(wasmUrl);
       const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, tokenTable, onProgress, signal });
       return new Ocelli(engine, handle, base, downloadBytes);
@@ -244,9 +229,4 @@ async function requireWebGpu(): Promise<void> {
       "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
     );
   }
-}
-
-/** The page's address; a worker's own where there is no page. */
-function baseUrl(): string {
-  return globalThis.document?.baseURI ?? globalThis.location?.href ?? "";
 }

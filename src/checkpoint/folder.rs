@@ -146,15 +146,12 @@ impl Folder {
             return Ok(vec![TOKENIZER]);
         }
         let known = TOKENIZER_FILES.iter().all(|name| !self.unknown(name));
-        if known && self.tokenizer().is_none() {
+        let there = |name: &str| self.whole.contains_key(name).then(Vec::new);
+        if known && TokenizerFiles::choose(there).is_none() {
             self.expect_all(&[TOKENIZER])?;
         }
         let there = |name: &&str| !self.missing.contains_key(*name);
         Ok(TOKENIZER_FILES.into_iter().filter(there).collect())
-    }
-
-    fn tokenizer(&self) -> Option<TokenizerFiles> {
-        TokenizerFiles::choose(|name| self.whole.get(name).cloned())
     }
 
     /// Whether the folder is in open_clip's own format: it has no config.json.
@@ -251,19 +248,28 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
-    pub fn open(self) -> Result<Checkpoint> {
+    pub fn open(mut self) -> Result<Checkpoint> {
+        let (config, tokenizer) = self.described()?;
         let open_clip = self.open_clip();
-        let config = if open_clip {
+        Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
+    }
+
+    /// What is not in tensor files, once none but these are wanted. The tokenizer's files are handed out, and are not here after.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn described(&mut self) -> Result<(Config, TokenizerFiles)> {
+        let config = if self.open_clip() {
             let tokenizer_config = self.whole.get(TOKENIZER_CONFIG).map_or(&b"{}"[..], Vec::as_slice);
             Config::parse_open_clip(self.file(OPEN_CLIP_CONFIG)?, tokenizer_config)?
         } else {
             Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
         };
         let tokenizer = match self.towers.text() {
-            true => self.tokenizer().ok_or_else(|| self.none(TOKENIZER))?,
+            true => TokenizerFiles::choose(|name| self.whole.remove(name)).ok_or_else(|| self.none(TOKENIZER))?,
             false => TokenizerFiles::None,
         };
-        Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
+        Ok((config, tokenizer))
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {

@@ -92,11 +92,11 @@ pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Made, String> {
         piece.ok_or_else(|| format!("{what}: expected one of {} pieces, found {id}", model.pieces.len()))
     };
     let (unk_id, eos_id) = (trainer.unk_id(), trainer.eos_id());
-    let unk = at(unk_id, "unk_id")?.piece();
-    let eos = at(eos_id, "eos_id")?.piece();
+    let unk = at(unk_id, "unk_id")?.piece().to_string();
+    let eos = at(eos_id, "eos_id")?.piece().to_string();
     match trainer.model_type() {
-        UNIGRAM => Ok(Made::Json(unigram(&model, unk_id, (eos, eos_id), byte_fallback))),
-        BPE_MODEL => bpe(&model, unk, (eos, eos_id)).map(|t| Made::Tokenizer(Box::new(t))),
+        UNIGRAM => Ok(Made::Json(unigram(&model, unk_id, (&eos, eos_id), byte_fallback))),
+        BPE_MODEL => bpe(model, &unk, (&eos, eos_id)).map(|t| Made::Tokenizer(Box::new(t))),
         other => Err(format!("model_type: expected 1 (unigram) or 2 (byte pairs), found {other}")),
     }
 }
@@ -146,19 +146,25 @@ fn unigram(model: &Model, unk_id: i32, (eos, eos_id): (&str, i32), byte_fallback
 /// Gemma's: spaces are letters, and what is unknown is spelled in bytes.
 ///
 /// The byte of a tab becomes the tab itself, as `GemmaConverter` has it.
-fn bpe(model: &Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer, String> {
+fn bpe(mut model: Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer, String> {
     let text = |e: tokenizers::Error| e.to_string();
     let byte_fallback = model.trainer.as_ref().is_some_and(|t| t.byte_fallback());
-    let mut pieces = model.pieces.clone();
-    if let Some(tab) = pieces.iter_mut().find(|p| p.kind() == BYTE && p.piece() == TAB_BYTE) {
-        tab.piece = Some("\t".into());
+    let of_kind = |kinds: &[i32], special: bool| -> Vec<AddedToken> {
+        let of_kind = model.pieces.iter().filter(|p| kinds.contains(&p.kind()) && !p.piece().is_empty());
+        of_kind.map(|p| AddedToken::from(p.piece(), special).normalized(false)).collect()
+    };
+    let (special, others) = (of_kind(&[UNKNOWN, CONTROL], true), of_kind(&[USER_DEFINED], false));
+    // From here on every large list is gone before the next comes: in a browser memory that was once taken stays taken.
+    let mut texts = Vec::with_capacity(model.pieces.len());
+    let mut scores = Vec::with_capacity(model.pieces.len());
+    for piece in std::mem::take(&mut model.pieces) {
+        let is_tab = piece.kind() == BYTE && piece.piece() == TAB_BYTE;
+        scores.push(piece.score());
+        texts.push(if is_tab { "\t".into() } else { piece.piece.unwrap_or_default() });
     }
-    let pieces = &pieces;
-    let vocab: Vocab = pieces.iter().map(|p| p.piece().to_string()).zip(0..).collect();
-    if vocab.len() != pieces.len() {
-        return Err(format!("pieces: expected each once, found {} of {} twice", pieces.len() - vocab.len(), pieces.len()));
-    }
-    let merges = merges(pieces, &vocab).into_iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+    let merges = merges(&texts, &scores)?;
+    drop(scores);
+    let vocab: Vocab = texts.into_iter().zip(0..).collect();
     let built = BPE::builder()
         .vocab_and_merges(vocab, merges)
         .unk_token(unk.to_string())
@@ -167,7 +173,7 @@ fn bpe(model: &Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer
         .build()
         .map_err(text)?;
     let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
-    let mut normalizers: Vec<Value> = character_map(model).into_iter().collect();
+    let mut normalizers: Vec<Value> = character_map(&model).into_iter().collect();
     normalizers.extend(prefix.then(|| json!({ "type": "Prepend", "prepend": "▁" })));
     normalizers.push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }));
     // Everything but the model in the words of `tokenizer.json`.
@@ -180,38 +186,51 @@ fn bpe(model: &Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer
     super::guard::check(&frame)?;
     let mut tokenizer: Tokenizer = serde_json::from_value(frame).map_err(|e| e.to_string())?;
     tokenizer.with_model(built);
-    let added = |kinds: &[i32], special: bool| -> Vec<AddedToken> {
-        let of_kind = pieces.iter().filter(|p| kinds.contains(&p.kind()) && !p.piece().is_empty());
-        of_kind.map(|p| AddedToken::from(p.piece(), special).normalized(false)).collect()
-    };
-    tokenizer.add_special_tokens(added(&[UNKNOWN, CONTROL], true)).map_err(text)?;
-    tokenizer.add_tokens(added(&[USER_DEFINED], false)).map_err(text)?;
+    tokenizer.add_special_tokens(special).map_err(text)?;
+    tokenizer.add_tokens(others).map_err(text)?;
     Ok(tokenizer)
 }
 
-/// Every way to put a piece together of two others, the best piece first: `generate_merges`. Equal pieces stay in the order
-/// of their ids, and of one piece's ways the one with the longest first part comes first.
-fn merges<'a>(pieces: &'a [Piece], vocab: &Vocab) -> Vec<(&'a str, &'a str)> {
-    let mut all: Vec<(f32, usize, usize, &str, &str)> = Vec::new();
-    for piece in pieces {
-        let text = piece.piece();
-        // Plus zero: the first piece's -0 is no less than another's 0.
-        let score = piece.score() + 0.0;
-        let mut ways: Vec<(u32, u32, usize)> = Vec::new();
-        for (at, _) in text.char_indices().skip(1) {
+/// A way to put a piece together: its score, how many characters either part has, which piece, and where the second part starts.
+/// In this order of fields, all but the last two from high to low, is the order of the merges.
+struct Way {
+    score: f32,
+    chars: (u16, u16),
+    piece: u32,
+    at: u16,
+}
+
+/// Every way to put a piece together of two others, the best piece first: `generate_merges`. Of equal ones the longer first part
+/// comes first, and what is still equal stays in the order of ids.
+fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, String> {
+    let ids: AHashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
+    if ids.len() != texts.len() {
+        return Err(format!("pieces: expected each once, found {} of {} again", texts.len() - ids.len(), texts.len()));
+    }
+    let mut all = Vec::with_capacity(2 * texts.len());
+    let mut ways: Vec<(u32, u32, Way)> = Vec::new();
+    for ((text, &score), piece) in texts.iter().zip(scores).zip(0..) {
+        if text.len() > usize::from(u16::MAX) {
+            return Err(format!("pieces: expected at most {} bytes, found {}", u16::MAX, text.len()));
+        }
+        let count = text.chars().count() as u16;
+        for ((at, _), before) in text.char_indices().zip(0u16..).skip(1) {
             let (a, b) = text.split_at(at);
-            if let (Some(&a), Some(&b)) = (vocab.get(a), vocab.get(b)) {
-                ways.push((a, b, at));
+            if let (Some(&a), Some(&b)) = (ids.get(a), ids.get(b)) {
+                // Plus zero: the first piece's -0 is no less than another's 0.
+                ways.push((a, b, Way { score: score + 0.0, chars: (before, count - before), piece, at: at as u16 }));
             }
         }
-        ways.sort_unstable();
-        all.extend(ways.into_iter().map(|(_, _, at)| {
-            let (a, b) = text.split_at(at);
-            (score, a.chars().count(), b.chars().count(), a, b)
-        }));
+        ways.sort_unstable_by_key(|(a, b, _)| (*a, *b));
+        all.extend(ways.drain(..).map(|(_, _, way)| way));
     }
-    all.sort_by(|x, y| y.0.total_cmp(&x.0).then(y.1.cmp(&x.1)).then(y.2.cmp(&x.2)));
-    all.into_iter().map(|(_, _, _, a, b)| (a, b)).collect()
+    drop(ids);
+    all.sort_by(|x, y| y.score.total_cmp(&x.score).then(y.chars.cmp(&x.chars)));
+    let parts = |way: &Way| {
+        let (a, b) = texts[way.piece as usize].split_at(way.at.into());
+        (a.to_string(), b.to_string())
+    };
+    Ok(all.iter().map(parts).collect())
 }
 
 /// A `tokenizer.json` of Gemma's kind as a model file, if the two are the same tokenizer: the same vocabulary, the same merges in
@@ -270,20 +289,19 @@ pub fn compact(json: &[u8]) -> Option<Vec<u8>> {
         pieces.push(Piece { piece: Some((*text).clone()), score: Some(score), kind: Some(kind) });
     }
     let unk_id = texts.iter().position(|(text, _)| *text == unk)?;
-    let vocab: Vocab = texts.iter().map(|(text, _)| (*text).clone()).zip(0..).collect();
+    let (names, scores): (Vec<String>, Vec<f32>) =
+        pieces.iter().map(|p| (p.piece().to_string(), p.score())).unzip();
+    let derived = merges(&names, &scores).ok()?;
     let listed = model["merges"].as_array()?;
-    let derived = merges(&pieces, &vocab);
-    let same = |(merge, (a, b)): (&Value, &(&str, &str))| match merge.as_str() {
-        Some(text) => text.split_once(' ') == Some((*a, *b)),
+    let same = |(merge, (a, b)): (&Value, &(String, String))| match merge.as_str() {
+        Some(text) => text.split_once(' ') == Some((a, b)),
         None => merge[0] == **a && merge[1] == **b,
     };
-    let same = listed.len() == derived.len() && listed.iter().zip(&derived).all(same);
-    drop(derived);
-    if !same {
+    if listed.len() != derived.len() || !listed.iter().zip(&derived).all(same) {
         return None;
     }
     // SentencePiece wants all 256 bytes.
-    if !vocab.contains_key(TAB_BYTE)
+    if !names.iter().any(|name| name == TAB_BYTE)
         && let Some(tab) = pieces.iter_mut().find(|p| p.piece() == "\t")
     {
         (tab.piece, tab.kind) = (Some(TAB_BYTE.into()), Some(BYTE));

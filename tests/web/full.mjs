@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
+import { adapterName, findChromium, listen, skipAll, start, watchMemory } from "./lib/browser.mjs";
 import { Fixtures } from "./lib/fixtures.mjs";
 import { install } from "./lib/install.mjs";
 import { Native } from "./lib/native.mjs";
@@ -96,18 +96,6 @@ async function run({ name, config, tokenizer, table, browser, page: address, fol
   group.holds("no complaints", complaints.length === 0, complaints.join("; "));
   await page.close();
   rmSync(model, { recursive: true });
-}
-
-/** Keeps the memory of the wasm instance where the test finds it: it never shrinks, so its size is its peak. */
-function watchMemory() {
-  for (const name of ["instantiate", "instantiateStreaming"]) {
-    const original = WebAssembly[name];
-    WebAssembly[name] = async (...args) => {
-      const result = await original.apply(WebAssembly, args);
-      globalThis.wasmMemory = (result.instance ?? result).exports.memory;
-      return result;
-    };
-  }
 }
 
 await main();

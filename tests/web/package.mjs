@@ -1,6 +1,6 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]              numbers, inputs, use, shards, manifest, towers, table, verify, errors, gpu; all of them by default
+//   node package.mjs [PART…]              numbers, inputs, use, shards, manifest, towers, table, tokenizers, verify, errors, gpu; all of them by default
 //   node package.mjs --firefox [PART…]    the first three by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,6 +10,7 @@ import { gpu } from "./groups/gpu.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { tokenizers } from "./groups/tokenizers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
@@ -53,6 +54,7 @@ const everyPart = {
   manifest,
   towers,
   table,
+  tokenizers,
   verify,
   errors,
   gpu,

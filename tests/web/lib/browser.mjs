@@ -57,6 +57,18 @@ export function listen(page) {
   return complaints;
 }
 
+/** For a page's start: keeps the memory of the wasm instance where the test finds it: it never shrinks, so its size is its peak. */
+export function watchMemory() {
+  for (const name of ["instantiate", "instantiateStreaming"]) {
+    const original = WebAssembly[name];
+    WebAssembly[name] = async (...args) => {
+      const result = await original.apply(WebAssembly, args);
+      globalThis.wasmMemory = (result.instance ?? result).exports.memory;
+      return result;
+    };
+  }
+}
+
 /** Ends the program where something is missing: SKIPPED, which REQUIRE_GPU=1 makes a failure. */
 export function skipAll(why) {
   console.log(`SKIPPED: ${why}`);

@@ -18,6 +18,11 @@ export class Native {
     return JSON.parse(execFileSync(this.program, ["--json", ...args], options));
   }
 
+  /** Runs a command that only writes. */
+  write(...args) {
+    execFileSync(this.program, args, { stdio: ["ignore", "ignore", "pipe"] });
+  }
+
   embedImages(model, files, format = "none") {
     return this.run("embed", "--model", model, "--format", format, ...files).embeddings;
   }

@@ -1,5 +1,5 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
-import { Ocelli, OcelliError } from "ocelli";
+import { Ocelli, OcelliError, Tokenizer } from "ocelli";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 const models = new Map();
@@ -94,6 +94,9 @@ function toBase64(bytes) {
 
 globalThis.web = {
   attempt,
+  tokenizer: (folder) => Tokenizer.load(folder),
+  /** Starts wasm, so that what follows can be timed. */
+  warm: () => attempt(() => Tokenizer.load("/fixtures/nothing/")),
   /** Loads a model under a name; returns its info and the progress it reported. */
   async load(name, folder, options = {}) {
     const progress = [];
