@@ -46,14 +46,11 @@ fn plainly_rounded(name: &str) -> Result<Checkpoint, Failed> {
     });
     let weights = safetensors::serialize(views, None)?;
     // Written as transformers names things, whosever names the fixture has.
-    let [config, preprocessor, tokenizer_config] = source.config.to_files().map(String::into_bytes);
-    let files = FILES.map(String::from).into_iter().zip([
-        config,
-        preprocessor,
-        tokenizer_config,
-        source.tokenizer.clone(),
-        weights,
-    ]);
+    let json =
+        FILES[..3].iter().zip(source.config.to_files()).map(|(name, json)| (name.to_string(), json.into_bytes()));
+    let mut files: Vec<(String, Vec<u8>)> = json.collect();
+    files.extend(source.tokenizer.clone().files());
+    files.push((FILES[4].into(), weights));
     Ok(Checkpoint::from_files(files)?)
 }
 
