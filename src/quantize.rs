@@ -3,8 +3,11 @@
 //! The same files under the same names, whichever format the source has; matrices become F16, or with `NAME.scales` beside them I8, or U8 of shape
 //! `[rows, ⌈cols / 2⌉]` with two weights a byte; the rest is F32. The safetensors metadata says `ocelli.format`.
 
+mod cost;
+
 use std::{borrow::Cow, collections::HashMap, fs, io::Read, path::Path};
 
+pub use cost::{losses, tensor_bytes};
 use safetensors::{Dtype, View};
 
 use crate::{
@@ -131,32 +134,7 @@ pub fn quantize(
         done.set(done.get() + bytes);
         progress(done.get(), total.get());
     };
-    let mut outs = Vec::new();
-    for entry in model::entries(&checkpoint)? {
-        let mut out = |name: &str, shape: Vec<usize>, kind| {
-            let view = Converted {
-                checkpoint: &checkpoint,
-                name: entry.name.clone(),
-                source_shape: entry.shape.clone(),
-                shape,
-                kind,
-                report: &report,
-            };
-            outs.push(Out { name: name.into(), tower: tower(name), view });
-        };
-        match (entry.matrix, format.of_matrix(&entry.name)) {
-            (false, _) | (true, Format::F32) => out(&entry.name, entry.shape.clone(), Kind::F32),
-            (true, Format::F16) => out(&entry.name, entry.shape.clone(), Kind::F16),
-            (true, format @ (Format::Q8 | Format::Q4)) => {
-                let (rows, cols) = (entry.shape[0], entry.shape[1..].iter().product());
-                // Half bytes have no shape but this one; a patch embedding's four dimensions are otherwise kept.
-                let packed = vec![rows, format.file_row_bytes(cols)];
-                let shape = if format == Format::Q4 { packed } else { entry.shape.clone() };
-                out(&entry.name, shape, Kind::Values(format));
-                out(&format!("{}.scales", entry.name), vec![rows, format.scales(cols)], Kind::Scales(format));
-            }
-        }
-    }
+    let outs = outs(&checkpoint, format, &report)?;
     // Twice over the data: first to find what is wrong with it, then to write.
     total.set(2 * outs.iter().map(|out| out.view.data_len()).sum::<usize>());
     for out in &outs {
@@ -182,6 +160,37 @@ pub fn quantize(
         write_manifest(to, format, &files)?;
     }
     Ok(Sizes { before: checkpoint.size(), after })
+}
+
+/// Everything to be written, in the order in which the model asks for it.
+fn outs<'a>(checkpoint: &'a Checkpoint, format: Format, report: &'a dyn Fn(usize)) -> Result<Vec<Out<Converted<'a>>>> {
+    let mut outs = Vec::new();
+    for entry in model::entries(checkpoint)? {
+        let mut out = |name: &str, shape: Vec<usize>, kind| {
+            let view = Converted {
+                checkpoint,
+                name: entry.name.clone(),
+                source_shape: entry.shape.clone(),
+                shape,
+                kind,
+                report,
+            };
+            outs.push(Out { name: name.into(), tower: tower(name), view });
+        };
+        match (entry.matrix, format.of_matrix(&entry.name)) {
+            (false, _) | (true, Format::F32) => out(&entry.name, entry.shape.clone(), Kind::F32),
+            (true, Format::F16) => out(&entry.name, entry.shape.clone(), Kind::F16),
+            (true, format @ (Format::Q8 | Format::Q4)) => {
+                let (rows, cols) = (entry.shape[0], entry.shape[1..].iter().product());
+                // Half bytes have no shape but this one; a patch embedding's four dimensions are otherwise kept.
+                let packed = vec![rows, format.file_row_bytes(cols)];
+                let shape = if format == Format::Q4 { packed } else { entry.shape.clone() };
+                out(&entry.name, shape, Kind::Values(format));
+                out(&format!("{}.scales", entry.name), vec![rows, format.scales(cols)], Kind::Scales(format));
+            }
+        }
+    }
+    Ok(outs)
 }
 
 /// The tower that needs a tensor.

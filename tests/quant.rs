@@ -1,7 +1,13 @@
 //! Packing and quantisation: what comes back is what went in, within half a step.
 
+use std::path::{Path, PathBuf};
+
 use half::f16;
-use ocelli::quant::{Format, Matrix, pad_scales, pad_values, quantize_row};
+use ocelli::{
+    Checkpoint, model,
+    quant::{Format, Loss, Matrix, Packed, pad_scales, pad_values, quantize_row},
+    quantize::losses,
+};
 use proptest::prelude::*;
 
 const QUANTIZED: [Format; 2] = [Format::Q8, Format::Q4];
@@ -138,12 +144,18 @@ fn the_search_beats_the_peak() {
 
 #[test]
 fn four_bits_are_for_many_weights() {
-    for name in ["text_model.encoder.layers.0.mlp.fc1.weight", "text_model.embeddings.token_embedding.weight"] {
+    for name in [
+        "text_model.encoder.layers.1.mlp.fc1.weight",
+        "vision_model.encoder.layers.10.self_attn.q_proj.weight",
+        "text_model.embeddings.token_embedding.weight",
+    ] {
         assert_eq!(Format::Q4.of_matrix(name), Format::Q4, "{name}");
         assert_eq!(Format::F16.of_matrix(name), Format::F16, "{name}");
     }
     for name in [
         "vision_model.embeddings.patch_embedding.weight",
+        "vision_model.encoder.layers.0.self_attn.out_proj.weight",
+        "text_model.encoder.layers.0.mlp.fc2.weight",
         "vision_model.head.attention.in_proj_weight",
         "text_model.head.weight",
         "text_projection.weight",
@@ -163,4 +175,143 @@ fn zeros_stay_zeros_and_giants_are_refused() {
         assert!(error.to_string().contains("65504"), "{error}");
     }
     assert!(Matrix::new(Format::F32, &[1e9], 1).is_ok());
+}
+
+/// What a matrix may lose, as its relative RMS error. The promise is 0.6 % for q8 and 9 % for q4. Weights drawn from a bell
+/// curve lose 0.40 % and 8.1 %, trained ones, whose tails are longer, up to 0.44 % and 8.9 %; of q8 more is asked here than
+/// is promised, for plain rounding in blocks of 32 would keep the promise (0.46 to 0.62 %).
+fn bound(format: Format) -> f64 {
+    match format {
+        Format::Q8 => 0.0045,
+        Format::Q4 => 0.09,
+        other => panic!("{other:?} is not bounded here"),
+    }
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Highest step on each side.
+fn highest(format: Format) -> f32 {
+    if format == Format::Q8 { 127.0 } else { 7.0 }
+}
+
+/// Rounds to steps of `scale`.
+fn rounded(block: &[f32], scale: f32, format: Format) -> impl Iterator<Item = f32> {
+    let (scale, highest) = (f16::from_f32(scale).to_f32(), highest(format));
+    let step = move |w: f32| if scale == 0.0 { 0.0 } else { (w / scale).round().clamp(-highest, highest) * scale };
+    block.iter().map(move |&w| step(w))
+}
+
+/// A bad way to quantise a row.
+type Wrong = fn(&[f32], Format) -> Vec<f32>;
+
+/// The usual way: blocks of 32, and a scale that takes the peak to the highest step.
+fn plain(row: &[f32], format: Format) -> Vec<f32> {
+    row.chunks(32).flat_map(|block| rounded(block, peak(block) / highest(format), format)).collect()
+}
+
+/// Each block with the scale of the next one, in a ring.
+fn shifted(row: &[f32], format: Format) -> Vec<f32> {
+    let blocks = || row.chunks(block(format));
+    let next = blocks().skip(1).chain(blocks().take(1));
+    blocks().zip(next).flat_map(|(block, next)| rounded(block, peak(next) / highest(format), format)).collect()
+}
+
+fn wrong_rms(weights: &[f32], cols: usize, format: Format, wrong: Wrong) -> f64 {
+    let mut loss = Loss::default();
+    weights.chunks_exact(cols).for_each(|row| loss.add_row(row, &wrong(row, format)));
+    loss.relative_rms()
+}
+
+/// The default model's matrices. It is shipped in q8: a step of its own size of noise makes of them what they were, or
+/// something alike, which no q8 finds too easy.
+fn default_model() -> Vec<(String, usize, Vec<f32>)> {
+    let checkpoint = Checkpoint::open(&root("www/models/ocelli-tiny")).expect("the default model");
+    let mut seed = 1u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        seed as f32 / u32::MAX as f32 - 0.5
+    };
+    let mut matrices = Vec::new();
+    for entry in model::entries(&checkpoint).expect("sound").into_iter().filter(|e| e.matrix) {
+        let tensor = checkpoint.matrix(&entry.name, &entry.shape).expect("sound");
+        let (rows, cols, blocks) = (tensor.rows, tensor.cols, Format::Q8.scales(tensor.cols));
+        let scales = checkpoint.scales(&tensor, blocks).expect("in q8");
+        let [values, halves] = [&tensor, &scales].map(|tensor| {
+            let slices = tensor.slices(0..rows, usize::MAX);
+            checkpoint.read(slices[0].file, slices[0].bytes.clone()).expect("sound")
+        });
+        let values = pad_values(Format::Q8, &values, cols);
+        let packed = Packed { values, scales: pad_scales(Format::Q8, &halves, cols) };
+        let scales = checkpoint.rows_f32(&scales, 0..rows).expect("sound");
+        let matrix = Matrix { format: Format::Q8, rows, cols, packed };
+        let weights = (0..rows).flat_map(|row| {
+            let steps = &scales[row * blocks..];
+            matrix.row(row).into_iter().enumerate().map(|(k, w)| w + noise() * steps[k / 16]).collect::<Vec<_>>()
+        });
+        matrices.push((entry.name, cols, weights.collect()));
+    }
+    assert!(matrices.len() > 50, "{}", matrices.len());
+    matrices
+}
+
+/// Every matrix of every fixture, and of the default model.
+#[test]
+fn every_matrix_keeps_its_promise() {
+    let mut matrices = default_model();
+    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"] {
+        let checkpoint = Checkpoint::open(&root("tests/fixtures").join(name)).expect("a sound fixture");
+        for entry in model::entries(&checkpoint).expect("sound").into_iter().filter(|e| e.matrix) {
+            let tensor = checkpoint.tensor(&entry.name, &entry.shape).expect("sound");
+            let weights = checkpoint.rows_f32(&tensor, 0..tensor.rows).expect("sound");
+            matrices.push((entry.name, tensor.cols, weights));
+        }
+        // The same by way of the library.
+        for (matrix, loss) in losses(&checkpoint, Format::Q4).expect("sound") {
+            let (format, found) = (Format::Q4.of_matrix(&matrix), loss.relative_rms());
+            assert!(found > 0.0 && found <= bound(format), "{name}: {matrix}: {found} in {format:?}");
+        }
+    }
+    let mut worst = [0.0f64; 2];
+    for (name, cols, weights) in &matrices {
+        for (worst, format) in worst.iter_mut().zip(QUANTIZED) {
+            if format.of_matrix(name) != format {
+                continue;
+            }
+            let mut loss = Loss::default();
+            loss.add(format, weights, *cols).expect("small weights");
+            let (found, bound) = (loss.relative_rms(), bound(format));
+            assert!(found > 0.0 && found <= bound, "{name}: {format:?}: expected at most {bound}, found {found}");
+            *worst = worst.max(found);
+            // The bound has met what it must refuse, where a row has blocks enough to tell.
+            if *cols >= 128 {
+                for (what, wrong) in [("plain rounding", plain as Wrong), ("scales of the next block", shifted)] {
+                    let found = wrong_rms(weights, *cols, format, wrong);
+                    assert!(found > bound, "{name}: {format:?}: {what}: {found} is within {bound}");
+                }
+            }
+        }
+    }
+    println!("{} matrices: at most {:.5} in q8, {:.4} in q4", matrices.len(), worst[0], worst[1]);
+}
+
+#[test]
+fn losses_grow_with_fewer_bits() {
+    let source = Checkpoint::open(&root("tests/fixtures/siglip")).expect("sound");
+    let matrices = model::entries(&source).expect("sound").into_iter().filter(|e| e.matrix);
+    let names: Vec<String> = matrices.map(|e| e.name).collect();
+    let rms = |format| {
+        let losses = losses(&source, format).expect("sound");
+        assert_eq!(losses.iter().map(|(name, _)| name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+        losses.into_iter().map(|(_, loss)| loss.relative_rms()).collect::<Vec<_>>()
+    };
+    assert!(rms(Format::F32).iter().all(|&rms| rms == 0.0));
+    let (f16, q8, q4) = (rms(Format::F16), rms(Format::Q8), rms(Format::Q4));
+    for at in 0..names.len() {
+        assert!(f16[at] > 0.0 && f16[at] < 5e-4 && q8[at] > 5.0 * f16[at], "{}: {} {}", names[at], f16[at], q8[at]);
+        let four_bits = Format::Q4.of_matrix(&names[at]) == Format::Q4;
+        assert_eq!(q4[at] > q8[at], four_bits, "{}: {} {}", names[at], q4[at], q8[at]);
+    }
 }

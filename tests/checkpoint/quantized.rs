@@ -23,8 +23,9 @@ fn load((json, weights): Files, format: Option<Format>) -> Result<Vec<Matrix>, E
     Ok(weights.into_iter().chain(host).collect())
 }
 
-const FC1: &str = "text_model.encoder.layers.0.mlp.fc1.weight";
-const BIAS: &str = "text_model.encoder.layers.0.mlp.fc1.bias";
+/// Not of the first block, which has 8 bits in q4 too.
+const FC1: &str = "text_model.encoder.layers.1.mlp.fc1.weight";
+const BIAS: &str = "text_model.encoder.layers.1.mlp.fc1.bias";
 
 /// The header of a written folder changed, and the sentence with which it is refused.
 fn refusal(files: &Files, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> String {

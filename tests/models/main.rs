@@ -7,6 +7,7 @@ mod golden;
 #[path = "../../src/bin/ocelli/picture.rs"]
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
+mod plain;
 mod random;
 mod reference;
 mod right;
@@ -20,7 +21,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -29,6 +30,7 @@ fn main() {
         ("embeddings in f16", right::embeddings_f16),
         ("embeddings in q8", right::embeddings_q8),
         ("embeddings in q4", right::embeddings_q4),
+        ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
         ("scores", right::scores),
         ("a quantised folder equals quantising on the way in", right::quantized_folder),
     ];

@@ -26,14 +26,17 @@ const Q8: f64 = 0.035;
 /// 4 bits of most weights: measured for each, and a twentieth. Weights drawn at random, as these fixtures' are, amplify
 /// what they lose; what a trained model keeps is said in `quant`, and that shaders lose nothing in `quantized_taps`.
 const Q4: [(&str, f64); 7] = [
-    ("clip", 0.345),
-    ("clip-eos", 0.59),
-    ("siglip", 0.48),
-    ("siglip-bf16", 0.65),
-    ("siglip2", 0.41),
-    ("open-clip", 0.332),
-    ("open-clip-siglip", 0.329),
+    ("clip", 0.28),
+    ("clip-eos", 0.335),
+    ("siglip", 0.32),
+    ("siglip-bf16", 0.22),
+    ("siglip2", 0.24),
+    ("open-clip", 0.362),
+    ("open-clip-siglip", 0.204),
 ];
+/// One text is apart, and it is the token table's doing: with all blocks in 8 bits it would move by 0.60, with the table in 8
+/// and the blocks as they are by 0.18.
+const Q4_APART: (&str, &str, f64) = ("siglip-bf16", "cafe\u{301}, Ｆｕｌｌ ①", 0.735);
 
 fn rgb(pixel: u32) -> u32 {
     pixel & 0x00ff_ffff
@@ -84,7 +87,8 @@ pub fn quantized_taps(model: &str) -> Outcome {
     Ok(())
 }
 
-fn embeddings(model: &str, format: Option<Format>, bound: f64) -> Outcome {
+/// `bound` is told the picture's name or the text.
+fn embeddings(model: &str, format: Option<Format>, bound: impl Fn(&str) -> f64) -> Outcome {
     let (golden, session) = (golden(model), session(model, format));
     let names = lossless(&golden);
     // More than one batch, and each alone: a batch must not matter.
@@ -94,11 +98,13 @@ fn embeddings(model: &str, format: Option<Format>, bound: f64) -> Outcome {
         assert_eq!(*found, embed_images(&session, &[name])[0], "{name}: alone and in a batch");
         let off = distance(found, &golden.images[*name].embedding) / golden.unrelated_distance.image;
         worst = worst.max(off);
+        let bound = bound(name);
         assert!(off <= bound, "{name}: expected at most {bound} of the unrelated distance, found {off:.6}");
     }
     for (text, found) in golden.texts.iter().zip(embed_texts(&session, &golden)) {
         let off = distance(&found, &text.embedding) / golden.unrelated_distance.text;
         worst = worst.max(off);
+        let bound = bound(&text.text);
         assert!(off <= bound, "{:?}: expected at most {bound} of the unrelated distance, found {off:.6}", text.text);
     }
     println!("{model}: {}: at most {worst:.2e} of the unrelated distance", format.map_or("as stored", Format::name));
@@ -112,20 +118,23 @@ fn embeddings(model: &str, format: Option<Format>, bound: f64) -> Outcome {
 
 pub fn embeddings_f32(model: &str) -> Outcome {
     // Fixtures are stored as F32, F16 or BF16; none of these may lose anything.
-    embeddings(model, None, F32)
+    embeddings(model, None, |_| F32)
 }
 
 pub fn embeddings_f16(model: &str) -> Outcome {
-    embeddings(model, Some(Format::F16), F16)
+    embeddings(model, Some(Format::F16), |_| F16)
 }
 
 pub fn embeddings_q8(model: &str) -> Outcome {
-    embeddings(model, Some(Format::Q8), Q8)
+    embeddings(model, Some(Format::Q8), |_| Q8)
 }
 
 pub fn embeddings_q4(model: &str) -> Outcome {
     let (_, bound) = Q4.into_iter().find(|(name, _)| *name == model).expect("a bound for each fixture");
-    embeddings(model, Some(Format::Q4), bound)
+    embeddings(model, Some(Format::Q4), |input| {
+        let (apart, text, its_bound) = Q4_APART;
+        if (model, input) == (apart, text) { its_bound } else { bound }
+    })
 }
 
 fn labels(golden: &Golden) -> Vec<String> {

@@ -64,6 +64,8 @@ pub enum Command {
         #[command(flatten)]
         inputs: Inputs,
     },
+    /// What each format of a model costs: bytes, errors of its matrices, and how far its embeddings move.
+    Compare(CompareArgs),
     /// Zero-shot accuracy over labelled pictures.
     Eval(EvalArgs),
     /// Caption retrieval over pictures with captions: recall at 1, 5 and 10, both ways.
@@ -115,6 +117,35 @@ pub enum Command {
         #[arg(long)]
         model: Option<PathBuf>,
     },
+}
+
+#[derive(Args)]
+pub struct CompareArgs {
+    /// The model's folder, not quantised.
+    pub model: PathBuf,
+    /// What to compare with f32.
+    #[arg(long, value_delimiter = ',', default_value = "f32,f16,q8,q4", value_name = "FORMATS")]
+    pub formats: Vec<Compared>,
+    /// Labels, separated by commas; without any, every tenth of ImageNet's thousand names.
+    #[arg(long, conflicts_with = "labels_file")]
+    labels: Option<String>,
+    /// A file with one label a line.
+    #[arg(long)]
+    labels_file: Option<PathBuf>,
+    /// What each label is put into, such as "a photo of a {}."
+    #[arg(long)]
+    pub template: Option<String>,
+    /// The pictures, at least two.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+}
+
+impl CompareArgs {
+    /// The labels, if some were given.
+    pub fn labels(&self) -> Option<Labels> {
+        let (labels, labels_file) = (self.labels.clone(), self.labels_file.clone());
+        (labels.is_some() || labels_file.is_some()).then_some(Labels { labels, labels_file })
+    }
 }
 
 #[derive(Args)]
@@ -223,6 +254,25 @@ impl Target {
 pub enum Number {
     F32,
     F16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Compared {
+    F32,
+    F16,
+    Q8,
+    Q4,
+}
+
+impl Compared {
+    pub fn format(self) -> quant::Format {
+        match self {
+            Self::F32 => quant::Format::F32,
+            Self::F16 => quant::Format::F16,
+            Self::Q8 => quant::Format::Q8,
+            Self::Q4 => quant::Format::Q4,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,6 +1,7 @@
 //! `ocelli`: the same crate on the command line.
 
 mod cli;
+mod compare;
 mod eval;
 mod manifest;
 mod metrics;
@@ -81,6 +82,7 @@ async fn run(cli: Cli) -> Result<()> {
             };
             output::embeddings(json, session.config.embedding, &names, &embeddings)
         }
+        Command::Compare(args) => compare::run(json, args).await,
         Command::Eval(args) => eval::run(json, args).await,
         Command::Recall(args) => recall::run(json, args).await,
         Command::Tokenize { model, text } => {

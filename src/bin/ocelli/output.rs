@@ -36,7 +36,7 @@ fn print_json(value: &impl Serialize) -> Result<()> {
     print(&(serde_json::to_string(value).map_err(bad_input)? + "\n"))
 }
 
-fn mega(bytes: u64) -> String {
+pub fn mega(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
