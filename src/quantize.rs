@@ -272,9 +272,9 @@ fn small_files(checkpoint: &Checkpoint, from: &Path) -> Result<Vec<(String, Vec<
         [config, preprocessor, tokenizer_config].map(String::from).into_iter().zip(json).collect();
     files[0].1 = first;
     let tokenizer = match &checkpoint.tokenizer {
-        TokenizerFiles::Json(json) if json.len() > LARGE_TOKENIZER => text::compact(json).map(|bytes| {
-            TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes }
-        }),
+        TokenizerFiles::Json(json) if json.len() > LARGE_TOKENIZER => {
+            text::compact(json).map(|bytes| TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes })
+        }
         _ => None,
     };
     files.extend(tokenizer.unwrap_or_else(|| checkpoint.tokenizer.clone()).files());

@@ -6,8 +6,8 @@ mod guard;
 mod html;
 mod sentencepiece;
 
-pub use sentencepiece::compact;
 use sentencepiece::Made;
+pub use sentencepiece::compact;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 

@@ -56,8 +56,9 @@ fn assert_same(a: &TextEncoder, b: &TextEncoder, more: &[String]) {
 }
 
 fn golden_texts(model: &str) -> Vec<String> {
-    let golden: Value = serde_json::from_slice(&fs::read(common::fixtures().join(model).join("golden.json")).expect("a fixture"))
-        .expect("a sound fixture");
+    let golden: Value =
+        serde_json::from_slice(&fs::read(common::fixtures().join(model).join("golden.json")).expect("a fixture"))
+            .expect("a sound fixture");
     let texts = golden["texts"].as_array().expect("texts").iter();
     texts.map(|text| text["text"].as_str().expect("a text").to_string()).collect()
 }
@@ -103,8 +104,18 @@ fn gemma(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let vocab: Value = pieces.iter().zip(0..).map(|(piece, id)| (piece.clone(), json!(id))).collect();
     json["model"]["vocab"] = vocab;
     json["model"]["merges"] = json!([
-        ["a", "b"], ["\n", "\n"], ["b", "c"], ["▁", "a"], ["ab", "c"], ["a", "bc"], ["▁a", "b"], ["▁", "ab"],
-        ["▁ab", "c"], ["▁a", "bc"], ["▁", "abc"], ["c", "ab"],
+        ["a", "b"],
+        ["\n", "\n"],
+        ["b", "c"],
+        ["▁", "a"],
+        ["ab", "c"],
+        ["a", "bc"],
+        ["▁a", "b"],
+        ["▁", "ab"],
+        ["▁ab", "c"],
+        ["▁a", "bc"],
+        ["▁", "abc"],
+        ["c", "ab"],
     ]);
     let added = json["added_tokens"].as_array_mut().expect("tokens");
     let mut newlines = added[4].clone();
@@ -152,7 +163,8 @@ fn a_compact_file_gives_the_same_ids() {
 
 #[test]
 fn broken_files_say_so() {
-    let clip = |vocab: &str, merges: &[u8]| TokenizerFiles::VocabMerges { vocab: vocab.into(), merges: merges.to_vec() };
+    let clip =
+        |vocab: &str, merges: &[u8]| TokenizerFiles::VocabMerges { vocab: vocab.into(), merges: merges.to_vec() };
     let TokenizerFiles::VocabMerges { vocab, merges } = vocab_merges(&json_of("clip")) else { panic!("both") };
     let vocab = String::from_utf8(vocab).expect("JSON");
     let spiece = fs::read(common::fixtures().join("siglip/spiece.model")).expect("a fixture");

@@ -21,7 +21,6 @@ const VERSION: u32 = 1;
 /// The file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`VERSION`] when it was written.
     version: u32,
     /// How the weights are stored: f16, q8, q4.
     pub format: String,

@@ -15,8 +15,8 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 pub use hf::TokenizerFile;
-pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use preprocessor::{CropRounding, Filter, Preprocessor, Resize};
+pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
 /// The two families, for people to read; code asks the fields below. SigLIP 2 at fixed resolution is of SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,8 @@ pub enum TokenizerFiles {
 }
 
 /// Names of the files, in the order in which they are preferred; the second and third are one tokenizer.
-pub const TOKENIZER_FILES: [&str; 5] = ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
+pub const TOKENIZER_FILES: [&str; 5] =
+    ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
 
 impl TokenizerFiles {
     /// From those of [`TOKENIZER_FILES`] that are there; none if no tokenizer is complete.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 pub fn tokenizer(vocab: &[u8], merges: &[u8]) -> Result<Value, String> {
     let vocab: Value =
         serde_json::from_slice(vocab).map_err(|e| format!("vocab.json: not the JSON that was expected: {e}"))?;
-    let text = std::str::from_utf8(merges).map_err(|e| format!("merges.txt: expected UTF-8, found another byte: {e}"))?;
+    let text =
+        std::str::from_utf8(merges).map_err(|e| format!("merges.txt: expected UTF-8, found another byte: {e}"))?;
     // The first line says the version; older files end with an empty one.
     let lines = text.lines().filter(|line| !line.starts_with("#version") && !line.is_empty());
     let merge = |line: &str| match line.split_once(' ') {

@@ -117,8 +117,8 @@ fn character_map(model: &Model) -> Option<Value> {
 
 /// SigLIP's, as its published `tokenizer.json` has it.
 fn unigram(model: &Model, unk_id: i32, (eos, eos_id): (&str, i32), byte_fallback: bool) -> Value {
-    let pieces = model.pieces.iter().enumerate();
-    let special = pieces.clone().filter(|(_, piece)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
+    let ids = model.pieces.iter().enumerate();
+    let special = ids.filter(|(_, piece)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
     let added: Vec<Value> = special
         // Padding is ours to add and is never written in a text.
         .filter(|(id, piece)| *id != 0 || piece.kind() != CONTROL)
@@ -131,7 +131,7 @@ fn unigram(model: &Model, unk_id: i32, (eos, eos_id): (&str, i32), byte_fallback
     let mut normalizers: Vec<Value> = character_map(model).into_iter().collect();
     normalizers.push(json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " }));
     let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
-    let vocab: Vec<Value> = pieces.map(|(_, p)| json!([p.piece(), p.score()])).collect();
+    let vocab: Vec<Value> = model.pieces.iter().map(|p| json!([p.piece(), p.score()])).collect();
     json!({
         "version": "1.0",
         "added_tokens": added,
@@ -289,8 +289,7 @@ pub fn compact(json: &[u8]) -> Option<Vec<u8>> {
         pieces.push(Piece { piece: Some((*text).clone()), score: Some(score), kind: Some(kind) });
     }
     let unk_id = texts.iter().position(|(text, _)| *text == unk)?;
-    let (names, scores): (Vec<String>, Vec<f32>) =
-        pieces.iter().map(|p| (p.piece().to_string(), p.score())).unzip();
+    let (names, scores): (Vec<String>, Vec<f32>) = pieces.iter().map(|p| (p.piece().to_string(), p.score())).unzip();
     let derived = merges(&names, &scores).ok()?;
     let listed = model["merges"].as_array()?;
     let same = |(merge, (a, b)): (&Value, &(String, String))| match merge.as_str() {

@@ -27,9 +27,9 @@ pub fn pixel(x: usize, y: usize) -> [u8; 4] {
 /// The file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Goldens {
-    /// [`INPUTS`] when it was written.
+    /// Which picture and text they are of.
     pub inputs: u32,
-    /// Token ids of [`TEXT`].
+    /// Token ids of the text.
     pub ids: Vec<u32>,
     /// The picture tower.
     pub vision: Tower,
