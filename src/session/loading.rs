@@ -90,7 +90,7 @@ impl Loading {
         let mut pieces: Vec<(Place, Piece)> = on_gpu.chain(on_host).collect();
         pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
         Ok(Self {
-            format: prevailing_format(loader.weights.iter().chain(&loader.host)),
+            format: named_format(checkpoint, format).unwrap_or_else(|| prevailing_format(&loader.weights)),
             parameters,
             host: HostStore::new(&loader.host),
             config,
@@ -169,9 +169,14 @@ impl Loading {
     }
 }
 
+/// What the model's format is called, if it was asked for or says so itself: not every matrix is kept in it.
+fn named_format(checkpoint: &Checkpoint, wanted: Option<Format>) -> Option<Format> {
+    wanted.or_else(|| Format::from_name(checkpoint.quantized.as_deref()?))
+}
+
 /// How most weights are kept.
-fn prevailing_format<'a>(weights: impl Iterator<Item = &'a Weight>) -> Format {
+fn prevailing_format(weights: &[Weight]) -> Format {
     let mut counts = HashMap::new();
-    weights.for_each(|w| *counts.entry(w.format).or_insert(0) += w.rows * w.cols);
+    weights.iter().for_each(|w| *counts.entry(w.format).or_insert(0) += w.rows * w.cols);
     counts.into_iter().max_by_key(|(_, count)| *count).expect("a tower has weights").0
 }
