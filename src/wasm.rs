@@ -1,19 +1,16 @@
 //! The browser's side: types converted, nothing decided. `pkg/src` wraps this in the API that people use.
 
-use std::ops::Range;
+mod loading;
+mod picture;
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
+use picture::Picture;
 use wasm_bindgen::prelude::*;
 
 use crate::{
     Checkpoint, Error, Gpu, Power, Result, Score, Session,
-    checkpoint::{Answer, Folder, Head, Want, header_length},
-    config::{TokenizerFiles, Towers},
-    gpu::Buffer,
-    quant::Format,
     scores::{fill, rank},
-    session::{Loading, Source, TableIn},
-    text::TextEncoder,
+    session::Source,
 };
 
 /// An error as a JavaScript `Error` with a `code`.
@@ -31,129 +28,6 @@ fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
     let object = Object::new();
     fields.iter().for_each(|(key, value)| set(&object, key, value));
     object
-}
-
-#[wasm_bindgen]
-extern "C" {
-    type Queue;
-    /// wgpu's own wrapper panics where this throws: for a closed bitmap, for a canvas with another site's picture.
-    #[wasm_bindgen(method, catch, js_name = copyExternalImageToTexture)]
-    fn copy_external_image(
-        this: &Queue,
-        source: &JsValue,
-        destination: &JsValue,
-        size: &JsValue,
-    ) -> std::result::Result<(), JsValue>;
-}
-
-/// A picture as the package hands it over: `ImageData`, or whatever `copyExternalImageToTexture` takes.
-struct Picture {
-    width: usize,
-    height: usize,
-    /// RGBA bytes of `ImageData`
-    data: Option<Uint8Array>,
-    image: JsValue,
-}
-
-impl Picture {
-    fn new(image: JsValue) -> Result<Self> {
-        let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
-        let side = |key: &str| get(key).as_f64().unwrap_or(0.0) as usize;
-        let (width, height) = (side("width"), side("height"));
-        let data = get("data");
-        let data = (!data.is_undefined()).then(|| Uint8Array::new(&data));
-        if let Some(bytes) = &data
-            && bytes.length() as usize != width * height * 4
-        {
-            return Err(Error::BadImage(format!(
-                "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
-                bytes.length()
-            )));
-        }
-        Ok(Self { width, height, data, image })
-    }
-}
-
-/// Widest texture that every device has.
-const MAX_TEXTURE: usize = 8192;
-
-impl Source for Picture {
-    fn size(&self) -> (usize, usize) {
-        (self.width, self.height)
-    }
-
-    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
-        if let Some(data) = &self.data {
-            let mut row_bytes = vec![0; self.width * 4];
-            for (at, row) in rows.enumerate() {
-                let start = (row * self.width * 4) as u32;
-                data.subarray(start, start + row_bytes.len() as u32).copy_to(&mut row_bytes);
-                gpu.write(strip, (at * pitch * 4) as u64, &row_bytes);
-            }
-            return Ok(());
-        }
-        // The picture becomes a texture tile by tile, and each tile lands in its place in the strip.
-        for top in rows.clone().step_by(MAX_TEXTURE) {
-            for left in (0..self.width).step_by(MAX_TEXTURE) {
-                let tile = [(self.width - left).min(MAX_TEXTURE), (rows.end - top).min(MAX_TEXTURE)];
-                self.upload_tile(gpu, [left, top], tile, strip, pitch, (top - rows.start) * pitch + left)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Picture {
-    fn upload_tile(
-        &self,
-        gpu: &Gpu,
-        [left, top]: [usize; 2],
-        [width, height]: [usize; 2],
-        strip: &Buffer,
-        pitch: usize,
-        at: usize,
-    ) -> Result<()> {
-        let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
-        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("picture"),
-            size,
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba8Unorm,
-            usage: wgpu::TextureUsages::COPY_DST
-                | wgpu::TextureUsages::COPY_SRC
-                | wgpu::TextureUsages::RENDER_ATTACHMENT,
-            view_formats: &[],
-        });
-        let (Some(js_queue), Some(js_texture)) = (gpu.queue.as_webgpu(), texture.as_webgpu()) else {
-            return Err(Error::NoGpu("expected the browser's WebGPU, found another backend".into()));
-        };
-        let origin = object([("x", (left as u32).into()), ("y", (top as u32).into())]);
-        let copied = js_queue.unchecked_ref::<Queue>().copy_external_image(
-            &object([("source", self.image.clone()), ("origin", origin.into())]),
-            &object([("texture", js_texture.into()), ("premultipliedAlpha", false.into())]),
-            &object([("width", (width as u32).into()), ("height", (height as u32).into())]),
-        );
-        copied.map_err(|e| {
-            let why = e.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{e:?}"), |e| String::from(e.message()));
-            Error::BadImage(format!("the browser does not let this picture be read: {why}"))
-        })?;
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let layout = wgpu::TexelCopyBufferLayout {
-            offset: (at * 4) as u64,
-            bytes_per_row: Some((pitch * 4) as u32),
-            rows_per_image: Some(height as u32),
-        };
-        encoder.copy_texture_to_buffer(
-            texture.as_image_copy(),
-            wgpu::TexelCopyBufferInfo { buffer: strip.raw(), layout },
-            size,
-        );
-        gpu.queue.submit([encoder.finish()]);
-        texture.destroy();
-        Ok(())
-    }
 }
 
 /// A GPU, asked for before a model is loaded onto it, so that the package can listen for its errors from the start.
@@ -180,152 +54,6 @@ impl Device {
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {
         self.gpu.as_ref().and_then(Gpu::js_device).map_or(JsValue::NULL, JsValue::from)
-    }
-}
-
-/// Asks for the files of a model folder until nothing more is wanted.
-#[wasm_bindgen]
-pub struct ModelFolder {
-    folder: Folder,
-    towers: Towers,
-}
-
-#[wasm_bindgen]
-impl ModelFolder {
-    /// `label` stands before file names in messages; `towers` is both, vision or text.
-    #[wasm_bindgen(constructor)]
-    pub fn new(label: &str, towers: &str) -> std::result::Result<ModelFolder, JsValue> {
-        let towers = Towers::parse(towers).map_err(|e| js_error(&e))?;
-        Ok(Self { folder: Folder::new(label, towers), towers })
-    }
-
-    /// `{ name, tensors }` of the files to fetch next; of a tensor file the header is wanted, and the rest later.
-    pub fn wanted(&self) -> std::result::Result<Array, JsValue> {
-        let want =
-            |want: &Want| object([("name", want.name().into()), ("tensors", matches!(want, Want::Tensors(_)).into())]);
-        self.folder.wanted().map(|wanted| wanted.iter().map(want).collect()).map_err(|e| js_error(&e))
-    }
-
-    /// A file that was wanted as a whole.
-    pub fn put(&mut self, name: &str, bytes: Vec<u8>) -> std::result::Result<(), JsValue> {
-        self.folder.put(name, Answer::Whole(bytes)).map_err(|e| js_error(&e))
-    }
-
-    /// How many bytes of a tensor file its header takes, by the first eight.
-    #[wasm_bindgen(js_name = headerLength)]
-    pub fn header_length(name: &str, start: &[u8], size: Option<f64>) -> std::result::Result<f64, JsValue> {
-        header_length(name, start, size.map(|s| s as u64)).map(|length| length as f64).map_err(|e| js_error(&e))
-    }
-
-    /// The header of a tensor file; `size` is the length of the whole file, if the server said.
-    #[wasm_bindgen(js_name = putHeader)]
-    pub fn put_header(&mut self, name: &str, bytes: Vec<u8>, size: Option<f64>) {
-        let head = Head { bytes, size: size.map(|s| s as u64) };
-        self.folder.put(name, Answer::Tensors(Box::new(head))).expect("only whole files are judged here");
-    }
-
-    /// A file that is not there, and how that showed.
-    #[wasm_bindgen(js_name = putMissing)]
-    pub fn put_missing(&mut self, name: &str, why: &str) {
-        self.folder.put(name, Answer::Missing(why.into())).expect("only whole files are judged here");
-    }
-}
-
-/// A model's tokenizer by itself.
-#[wasm_bindgen]
-pub struct TokenizerEngine(TextEncoder);
-
-#[wasm_bindgen]
-impl TokenizerEngine {
-    /// From a folder of which no more than tensor files are wanted.
-    #[wasm_bindgen(constructor)]
-    pub fn new(folder: &mut ModelFolder) -> std::result::Result<TokenizerEngine, JsValue> {
-        let encoder = folder.folder.described().and_then(|(config, files)| TextEncoder::new(&files, &config));
-        encoder.map(Self).map_err(|e| js_error(&e))
-    }
-
-    /// The ids that the text tower is fed.
-    pub fn encode(&self, text: &str) -> std::result::Result<Uint32Array, JsValue> {
-        self.0.encode(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
-    }
-}
-
-/// A model whose weights are on their way.
-#[wasm_bindgen]
-pub struct ModelLoading {
-    /// Both are none once it is finished.
-    checkpoint: Option<Checkpoint>,
-    loading: Option<Loading>,
-}
-
-#[wasm_bindgen]
-impl ModelLoading {
-    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory.
-    #[wasm_bindgen(constructor)]
-    pub fn new(
-        device: &mut Device,
-        folder: &mut ModelFolder,
-        format: &str,
-        table: bool,
-    ) -> std::result::Result<ModelLoading, JsValue> {
-        let mut start = || {
-            let format =
-                match format {
-                    "none" => None,
-                    name => Some(Format::from_name(name).filter(|f| *f != Format::F32).ok_or_else(|| {
-                        Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
-                    })?),
-                };
-            let towers = folder.towers;
-            let mut checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
-            let gpu = device.gpu.take().expect("the package uses a device once");
-            let table = if table { TableIn::Memory } else { TableIn::File };
-            let loading = Some(Loading::new(gpu, &checkpoint, towers, format, table)?);
-            // The tokenizer is made, and its files may be large.
-            checkpoint.tokenizer = TokenizerFiles::None;
-            Ok(Self { checkpoint: Some(checkpoint), loading })
-        };
-        start().map_err(|e: Error| js_error(&e))
-    }
-
-    fn loading(&self) -> &Loading {
-        self.loading.as_ref().expect("the package finishes last")
-    }
-
-    fn checkpoint(&self) -> &Checkpoint {
-        self.checkpoint.as_ref().expect("the package finishes last")
-    }
-
-    /// The tensor files by name.
-    pub fn files(&self) -> Vec<String> {
-        self.checkpoint().files().map(|(name, _)| name.into()).collect()
-    }
-
-    /// Their lengths in bytes, by their headers.
-    pub fn sizes(&self) -> Vec<f64> {
-        self.checkpoint().files().map(|(_, size)| size as f64).collect()
-    }
-
-    /// What is needed of them, in the order in which it lies there: file, first byte and the byte after the last, again and
-    /// again.
-    pub fn pieces(&self) -> Vec<f64> {
-        self.loading().pieces().flat_map(|(file, range)| [file as f64, range.start as f64, range.end as f64]).collect()
-    }
-
-    /// Takes the bytes of a piece by its place among the pieces, in any order.
-    pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<(), JsValue> {
-        let checkpoint = self.checkpoint.as_ref().expect("the package finishes last");
-        let loading = self.loading.as_mut().expect("the package finishes last");
-        loading.put(checkpoint, index, bytes).map_err(|e| js_error(&e))
-    }
-
-    /// The model, once every piece was put.
-    pub fn finish(&mut self) -> std::result::Result<Engine, JsValue> {
-        let checkpoint = self.checkpoint.take().expect("the package finishes once");
-        let loading = self.loading.take().expect("the package finishes once");
-        let session = loading.finish(&checkpoint).map_err(|e| js_error(&e))?;
-        Ok(Engine { session, checkpoint })
     }
 }
 

@@ -33,6 +33,8 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
+  // It may fail while nobody waits for it yet.
+  requested.catch(() => {});
   let total = 0;
   const remote = new RemoteFolder(url, stop.signal, () => {
     options.onProgress?.({ loaded: remote.loaded, total: total && Math.max(total, remote.loaded) });

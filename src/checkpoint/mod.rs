@@ -6,6 +6,7 @@ pub mod manifest;
 pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod tensor;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod write;
 
@@ -22,6 +23,8 @@ use header::{Header, Info};
 use manifest::{Hash, Manifest};
 use names::{Naming, Source};
 use safetensors::Dtype;
+use tensor::Part;
+pub use tensor::{Slice, Tensor};
 
 use crate::{
     config::{Config, TokenizerFiles, VisionPooling},
@@ -77,83 +80,6 @@ impl Bytes for Vec<u8> {
         let bytes = start.and_then(|s| self[s..].get(..into.len()));
         into.copy_from_slice(bytes.ok_or("the file ends too early")?);
         Ok(())
-    }
-}
-
-/// A tensor that a model asked for: what it is and where it lies.
-#[derive(Debug, Clone)]
-pub struct Tensor {
-    /// transformers' name, by which it was asked for.
-    pub name: String,
-    /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
-    pub dtype: Dtype,
-    /// First dimension (1 for a scalar).
-    pub rows: usize,
-    /// Product of the others, in weights.
-    pub cols: usize,
-    /// Its rows, in this order.
-    parts: Vec<Part>,
-}
-
-/// A range of rows of a tensor in a file.
-#[derive(Debug, Clone)]
-struct Part {
-    source: Source,
-    file: usize,
-    /// Of the whole tensor in the file.
-    offset: u64,
-}
-
-/// Bytes of one file, end to end, and the rows of a tensor that are in them.
-#[derive(Debug, Clone)]
-pub struct Slice {
-    /// Which of the checkpoint's files.
-    pub file: usize,
-    /// Where in the file.
-    pub bytes: Range<u64>,
-    /// The rows, as the tensor that was asked for counts them.
-    pub rows: Range<usize>,
-    /// Which part they are of, and which rows of it as its file counts them.
-    part: usize,
-    own: Range<usize>,
-}
-
-impl Tensor {
-    /// The name in the file, of the first of its parts: what errors speak of.
-    #[must_use]
-    pub fn stored_name(&self) -> &str {
-        &self.parts[0].source.name
-    }
-
-    /// Where some of the rows are, in slices of about so many rows. A part that is transposed in its file comes as a whole.
-    #[must_use]
-    pub fn slices(&self, rows: Range<usize>, step: usize) -> Vec<Slice> {
-        let (mut all, mut start) = (Vec::new(), 0);
-        for (at, part) in self.parts.iter().enumerate() {
-            let here = start..start + part.source.rows.len();
-            start = here.end;
-            let wanted = rows.start.max(here.start)..rows.end.min(here.end);
-            let step = if part.source.transposed { usize::MAX } else { step.max(1) };
-            for first in wanted.clone().step_by(step) {
-                let rows = first..first.saturating_add(step).min(wanted.end);
-                let own = |row: usize| row - here.start + part.source.rows.start;
-                let own = own(rows.start)..own(rows.end);
-                let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
-                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes() as u64;
-                let bytes = at_row(read.start)..at_row(read.end);
-                all.push(Slice { file: part.file, bytes, rows, part: at, own });
-            }
-        }
-        all
-    }
-
-    fn row_bytes(&self) -> usize {
-        match self.dtype {
-            Dtype::U8 => self.cols.div_ceil(2),
-            Dtype::I8 => self.cols,
-            Dtype::F32 => self.cols * 4,
-            _ => self.cols * 2,
-        }
     }
 }
 

@@ -1,0 +1,84 @@
+//! A tensor that a model asked for, and the slices of files in which it lies.
+
+use std::ops::Range;
+
+use safetensors::Dtype;
+
+use super::names::Source;
+
+/// A tensor that a model asked for: what it is and where it lies.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    /// transformers' name, by which it was asked for.
+    pub name: String,
+    /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
+    pub dtype: Dtype,
+    /// First dimension (1 for a scalar).
+    pub rows: usize,
+    /// Product of the others, in weights.
+    pub cols: usize,
+    /// Its rows, in this order.
+    pub(super) parts: Vec<Part>,
+}
+
+/// A range of rows of a tensor in a file.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub source: Source,
+    pub file: usize,
+    /// Of the whole tensor in the file.
+    pub offset: u64,
+}
+
+/// Bytes of one file, end to end, and the rows of a tensor that are in them.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// Which of the checkpoint's files.
+    pub file: usize,
+    /// Where in the file.
+    pub bytes: Range<u64>,
+    /// The rows, as the tensor that was asked for counts them.
+    pub rows: Range<usize>,
+    /// Which part they are of, and which rows of it as its file counts them.
+    pub(super) part: usize,
+    pub(super) own: Range<usize>,
+}
+
+impl Tensor {
+    /// The name in the file, of the first of its parts: what errors speak of.
+    #[must_use]
+    pub fn stored_name(&self) -> &str {
+        &self.parts[0].source.name
+    }
+
+    /// Where some of the rows are, in slices of about so many rows. A part that is transposed in its file comes as a whole.
+    #[must_use]
+    pub fn slices(&self, rows: Range<usize>, step: usize) -> Vec<Slice> {
+        let (mut all, mut start) = (Vec::new(), 0);
+        for (at, part) in self.parts.iter().enumerate() {
+            let here = start..start + part.source.rows.len();
+            start = here.end;
+            let wanted = rows.start.max(here.start)..rows.end.min(here.end);
+            let step = if part.source.transposed { usize::MAX } else { step.max(1) };
+            for first in wanted.clone().step_by(step) {
+                let rows = first..first.saturating_add(step).min(wanted.end);
+                let own = |row: usize| row - here.start + part.source.rows.start;
+                let own = own(rows.start)..own(rows.end);
+                let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
+                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes() as u64;
+                let bytes = at_row(read.start)..at_row(read.end);
+                all.push(Slice { file: part.file, bytes, rows, part: at, own });
+            }
+        }
+        all
+    }
+
+    fn row_bytes(&self) -> usize {
+        match self.dtype {
+            Dtype::U8 => self.cols.div_ceil(2),
+            Dtype::I8 => self.cols,
+            Dtype::F32 => self.cols * 4,
+            _ => self.cols * 2,
+        }
+    }
+}

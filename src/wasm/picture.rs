@@ -1,0 +1,132 @@
+//! A picture as the package hands it over.
+
+use std::ops::Range;
+
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::object;
+use crate::{Error, Gpu, Result, gpu::Buffer, session::Source};
+
+#[wasm_bindgen]
+extern "C" {
+    type Queue;
+    /// wgpu's own wrapper panics where this throws: for a closed bitmap, for a canvas with another site's picture.
+    #[wasm_bindgen(method, catch, js_name = copyExternalImageToTexture)]
+    fn copy_external_image(
+        this: &Queue,
+        source: &JsValue,
+        destination: &JsValue,
+        size: &JsValue,
+    ) -> std::result::Result<(), JsValue>;
+}
+
+/// A picture as the package hands it over: `ImageData`, or whatever `copyExternalImageToTexture` takes.
+pub struct Picture {
+    width: usize,
+    height: usize,
+    /// RGBA bytes of `ImageData`
+    data: Option<Uint8Array>,
+    image: JsValue,
+}
+
+impl Picture {
+    pub fn new(image: JsValue) -> Result<Self> {
+        let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
+        let side = |key: &str| get(key).as_f64().unwrap_or(0.0) as usize;
+        let (width, height) = (side("width"), side("height"));
+        let data = get("data");
+        let data = (!data.is_undefined()).then(|| Uint8Array::new(&data));
+        if let Some(bytes) = &data
+            && bytes.length() as usize != width * height * 4
+        {
+            return Err(Error::BadImage(format!(
+                "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
+                bytes.length()
+            )));
+        }
+        Ok(Self { width, height, data, image })
+    }
+}
+
+/// Widest texture that every device has.
+const MAX_TEXTURE: usize = 8192;
+
+impl Source for Picture {
+    fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
+        if let Some(data) = &self.data {
+            let mut row_bytes = vec![0; self.width * 4];
+            for (at, row) in rows.enumerate() {
+                let start = (row * self.width * 4) as u32;
+                data.subarray(start, start + row_bytes.len() as u32).copy_to(&mut row_bytes);
+                gpu.write(strip, (at * pitch * 4) as u64, &row_bytes);
+            }
+            return Ok(());
+        }
+        // The picture becomes a texture tile by tile, and each tile lands in its place in the strip.
+        for top in rows.clone().step_by(MAX_TEXTURE) {
+            for left in (0..self.width).step_by(MAX_TEXTURE) {
+                let tile = [(self.width - left).min(MAX_TEXTURE), (rows.end - top).min(MAX_TEXTURE)];
+                self.upload_tile(gpu, [left, top], tile, strip, pitch, (top - rows.start) * pitch + left)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Picture {
+    fn upload_tile(
+        &self,
+        gpu: &Gpu,
+        [left, top]: [usize; 2],
+        [width, height]: [usize; 2],
+        strip: &Buffer,
+        pitch: usize,
+        at: usize,
+    ) -> Result<()> {
+        let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
+        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("picture"),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: wgpu::TextureUsages::COPY_DST
+                | wgpu::TextureUsages::COPY_SRC
+                | wgpu::TextureUsages::RENDER_ATTACHMENT,
+            view_formats: &[],
+        });
+        let (Some(js_queue), Some(js_texture)) = (gpu.queue.as_webgpu(), texture.as_webgpu()) else {
+            return Err(Error::NoGpu("expected the browser's WebGPU, found another backend".into()));
+        };
+        let origin = object([("x", (left as u32).into()), ("y", (top as u32).into())]);
+        let copied = js_queue.unchecked_ref::<Queue>().copy_external_image(
+            &object([("source", self.image.clone()), ("origin", origin.into())]),
+            &object([("texture", js_texture.into()), ("premultipliedAlpha", false.into())]),
+            &object([("width", (width as u32).into()), ("height", (height as u32).into())]),
+        );
+        copied.map_err(|e| {
+            let why = e.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{e:?}"), |e| String::from(e.message()));
+            Error::BadImage(format!("the browser does not let this picture be read: {why}"))
+        })?;
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: (at * 4) as u64,
+            bytes_per_row: Some((pitch * 4) as u32),
+            rows_per_image: Some(height as u32),
+        };
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo { buffer: strip.raw(), layout },
+            size,
+        );
+        gpu.queue.submit([encoder.finish()]);
+        texture.destroy();
+        Ok(())
+    }
+}
