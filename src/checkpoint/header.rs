@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use safetensors::tensor::Metadata;
 use serde::{
     Deserialize,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
 
 use super::{Bytes, broken};
@@ -29,6 +29,7 @@ pub fn read(file: &str, bytes: &dyn Bytes) -> Result<(Metadata, u64)> {
     let mut header = vec![0; length as usize];
     bytes.read(8, &mut header).map_err(|e| broken(&e))?;
     let json = |e: serde_json::Error| broken(&format!("header: {e}"));
+    // Before the crate, which would build a tree of whatever is there, fifty times as large as its text.
     let names: Names = serde_json::from_slice(&header).map_err(json)?;
     let mut seen = HashSet::new();
     if let Some(twice) = names.0.iter().find(|name| !seen.insert(*name)) {
@@ -45,6 +46,20 @@ pub fn read(file: &str, bytes: &dyn Bytes) -> Result<(Metadata, u64)> {
 /// The keys of the header as written, duplicates included: a JSON map would keep the last of them silently.
 struct Names(Vec<String>);
 
+/// What a tensor's entry may hold, and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(rename = "dtype")]
+    _dtype: String,
+    shape: Vec<u64>,
+    #[serde(rename = "data_offsets")]
+    _data_offsets: [u64; 2],
+}
+
+/// Most dimensions of a tensor; a patch embedding has four.
+const MAX_DIMENSIONS: usize = 8;
+
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Keys;
@@ -55,7 +70,17 @@ impl<'de> Deserialize<'de> for Names {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
                 let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        let dimensions = map.next_value::<Entry>()?.shape.len();
+                        if dimensions > MAX_DIMENSIONS {
+                            return Err(A::Error::custom(format_args!(
+                                "{name}: shape: expected at most {MAX_DIMENSIONS} dimensions, found {dimensions}"
+                            )));
+                        }
+                    }
                     names.push(name);
                 }
                 Ok(Names(names))
