@@ -27,9 +27,9 @@ pub fn pixel(x: usize, y: usize) -> [u8; 4] {
 /// The file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Goldens {
-    /// [`INPUTS`] when it was written.
+    /// Which picture and text, by a number: another where what is built in is another.
     pub inputs: u32,
-    /// Token ids of [`TEXT`].
+    /// Token ids of the text.
     pub ids: Vec<u32>,
     /// The picture tower.
     pub vision: Tower,
@@ -55,7 +55,7 @@ pub struct Tap {
     pub len: usize,
     /// Their Euclidean length.
     pub norm: f64,
-    /// [`SAMPLES`] of them, at [`place`].
+    /// A few of them, at places that follow from `len`.
     pub values: Vec<f32>,
 }
 
