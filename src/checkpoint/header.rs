@@ -28,8 +28,9 @@ pub struct Header {
     tensors: BTreeMap<String, Info>,
 }
 
-/// A tensor, as the header describes it.
+/// A tensor, as the header describes it. Whatever else an entry holds is refused and not built up in memory.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Info {
     /// Type of its numbers.
     pub dtype: Dtype,

@@ -58,6 +58,26 @@ fn shapes_that_no_product_holds() {
     }
 }
 
+/// What an entry has beside its three fields, or instead of them, is not built up in memory first.
+#[test]
+fn entries_that_are_none() {
+    let entry = |extra: Value| {
+        let mut entry = json!({"dtype": "F32", "shape": [], "data_offsets": [0, 4]});
+        entry.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        entry
+    };
+    for (wrong, words) in [
+        (entry(json!({"more": [[0], [0]]})), "unknown field `more`"),
+        (entry(json!({"data_offsets": [0, 4, 8]})), "header: "),
+        (json!([[0], [0]]), "header: "),
+        (json!({}), "missing field"),
+    ] {
+        let (code, message) = refused("clip", |_, weights| with_header(weights, |h| h["logit_scale"] = wrong.clone()));
+        assert_eq!(code, "bad-checkpoint", "{wrong}");
+        assert!(message.starts_with("model.safetensors: ") && message.contains(words), "{wrong}: {message}");
+    }
+}
+
 #[test]
 fn bytes_that_are_no_text() {
     for (at, name) in FILES.iter().enumerate() {
