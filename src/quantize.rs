@@ -153,11 +153,16 @@ pub fn quantize(
     let after = tensors.iter().map(|(name, _)| size(name)).sum::<Result<u64>>()?;
     files.extend(tensors);
     files.push((INDEX.into(), Towers::Both));
-    write_manifest(to, format, &files)?;
+    let mut manifest = Manifest::new(format.name());
+    for (name, tower) in files {
+        list(&mut manifest, to, &name, tower)?;
+    }
+    save(&manifest, to)?;
     if goldens {
+        // They are those of the folder as it is, which opens only with its manifest.
         Goldens::write(to)?;
-        files.push((GOLDENS.into(), Towers::Both));
-        write_manifest(to, format, &files)?;
+        list(&mut manifest, to, GOLDENS, Towers::Both)?;
+        save(&manifest, to)?;
     }
     Ok(Sizes { before: checkpoint.size(), after })
 }
@@ -227,25 +232,26 @@ fn clear(to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Last, so that a folder with a manifest is complete.
-fn write_manifest(to: &Path, format: Format, files: &[(String, Towers)]) -> Result<()> {
-    let mut manifest = Manifest::new(format.name());
-    for (name, tower) in files {
-        let path = to.join(name);
-        let failed = |e: std::io::Error| Error::BadInput(format!("{}: {e}", path.display()));
-        let mut hash = Hash::default();
-        let mut file = fs::File::open(&path).map_err(failed)?;
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut buffer).map_err(failed)? {
-                0 => break,
-                n => hash.update(&buffer[..n]),
-            }
+/// Adds a file of the folder to its manifest.
+fn list(manifest: &mut Manifest, to: &Path, name: &str, tower: Towers) -> Result<()> {
+    let path = to.join(name);
+    let failed = |e: std::io::Error| Error::BadInput(format!("{}: {e}", path.display()));
+    let mut hash = Hash::default();
+    let mut file = fs::File::open(&path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            n => hash.update(&buffer[..n]),
         }
-        let file = manifest::File { size: hash.length, sha256: hash.hex(), tower: *tower };
-        manifest.files.insert(name.clone(), file);
     }
-    let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data");
+    manifest.files.insert(name.into(), manifest::File { size: hash.length, sha256: hash.hex(), tower });
+    Ok(())
+}
+
+/// Last, so that a folder with a manifest is complete.
+fn save(manifest: &Manifest, to: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
     let path = to.join(MANIFEST);
     fs::write(&path, json + "\n").map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
 }

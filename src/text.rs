@@ -34,7 +34,7 @@ impl TextEncoder {
     /// [`Error::BadCheckpoint`] that names the file if it is not a tokenizer, lacks the padding token, or has more tokens than
     /// the token table has rows.
     pub fn new(files: &TokenizerFiles, config: &Config) -> Result<Self> {
-        let rule = config.text_rule.clone();
+        let byte_fallback = config.text_rule.byte_fallback;
         let (file, made) = match files {
             TokenizerFiles::None => return Err(Error::BadInput("tokenizer: expected one, found none".into())),
             TokenizerFiles::Json(json) => ("tokenizer.json", serde_json::from_slice(json).map_err(|e| e.to_string())),
@@ -43,13 +43,13 @@ impl TextEncoder {
                 let made = clip_files::tokenizer(vocab, merges);
                 ("vocab.json", Ok(made.map_err(Error::BadCheckpoint)?))
             }
-            TokenizerFiles::SentencePiece { name, bytes } => match sentencepiece::read(bytes, rule.byte_fallback) {
+            TokenizerFiles::SentencePiece { name, bytes } => match sentencepiece::read(bytes, byte_fallback) {
                 Ok(Made::Tokenizer(tokenizer)) => return Self::around(name, *tokenizer, config),
                 Ok(Made::Json(json)) => (name.as_str(), Ok(json)),
                 Err(why) => (name.as_str(), Err(why)),
             },
         };
-        let tokenizer = made.and_then(|json| from_json(json, rule.byte_fallback)).map_err(|e| bad(file, e))?;
+        let tokenizer = made.and_then(|json| from_json(json, byte_fallback)).map_err(|e| bad(file, e))?;
         Self::around(file, tokenizer, config)
     }
 

@@ -49,8 +49,8 @@ export class Ocelli {
   }
 
   /**
-   * Loads a model folder in the layout of Hugging Face: config.json, preprocessor_config.json, tokenizer_config.json,
-   * tokenizer.json, and model.safetensors or its shards with their index.
+   * Loads a model folder in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a
+   * tokenizer, and model.safetensors or its shards with their index), or in open_clip's own.
    *
    * @param folder URL of the folder, relative to the page.
    * @throws {OcelliError} See {@link ErrorCode}.
