@@ -1,9 +1,6 @@
 // y[m, n] = activate(Σ_k x[m, k] · W[n, k] + bias[n])   (+ y[m, n] if ACCUMULATE)
-// Joined to one lib/input_*, one lib/weight_* and lib/activation. Each invocation keeps a tile of 4 × 4 outputs in
-// registers and needs no barrier; tails are computed on the last row or column again and not stored.
-
-override ACCUMULATE: bool = false;
-override HAS_BIAS: bool = true;
+// The plain variant: each invocation keeps a tile of 4 × 4 outputs in registers and needs no barrier. Joined to one
+// lib/input_*, one lib/weight_*, lib/activation and lib/output. Tails are computed on the last row or column again and not stored.
 
 struct Params {
     rows: u32,   // M
@@ -12,26 +9,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// binding 1: input4(), from lib/input_*
-@group(0) @binding(2) var<storage, read> bias: array<f32>;     // [cols]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [rows, cols]
+// binding 1: input4(), from lib/input_*; bindings 2 and 3: store(), from lib/output
 // group 1: weight4(), from lib/weight_*
-
-fn store(row: u32, col: u32, sum: f32) {
-    if row >= params.rows || col >= params.cols {
-        return;
-    }
-    var value = sum;
-    if HAS_BIAS {
-        value += bias[col];
-    }
-    value = activate(value);
-    let at = row * params.cols + col;
-    if ACCUMULATE {
-        value += y[at];
-    }
-    y[at] = value;
-}
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {

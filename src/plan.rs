@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, rc::Rc};
 
 use crate::{
     error::{Error, Result},
-    gpu::{Bind, Bound, Buffer, Gpu, Readback},
+    gpu::{Bind, Bound, Buffer, Gpu, Readback, Tier},
     kernels::{ActId, Host, Kernel, Operand},
     quant::Matrix,
 };
@@ -108,7 +108,7 @@ pub struct HostRun {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.steps.iter().enumerate() {
-            writeln!(f, "{at:4}  {:24} {}", step.label, step.kernel.shader().key())?;
+            writeln!(f, "{at:4}  {:24} {}", step.label, step.kernel.shader(Tier::Plain).key())?;
         }
         Ok(())
     }
@@ -126,15 +126,17 @@ pub struct GpuPlan {
     acts: Vec<Rc<Buffer>>,
     bound: Vec<Bound>,
     params: Buffer,
+    tier: Tier,
     capacity: u32,
 }
 
 impl GpuPlan {
-    /// Allocates for batches of up to `capacity` items and compiles every pipeline.
+    /// Allocates for batches of up to `capacity` items and compiles every pipeline, in the GPU's tier as it is now.
     ///
     /// # Errors
     /// [`Error::Gpu`] if an activation is larger than a binding may be, or the GPU has no room.
     pub fn new(gpu: &Gpu, plan: Plan, weights: &GpuWeights, capacity: u32) -> Result<Self> {
+        let tier = gpu.tier();
         let acts: Vec<Rc<Buffer>> = plan
             .acts
             .iter()
@@ -155,10 +157,10 @@ impl GpuPlan {
                 let (values, scales) = &weights[matrix.id.0];
                 [Some(values), scales.as_ref()].into_iter().flatten().map(Bind::Whole).collect()
             });
-            bound.push(gpu.pipeline(&kernel.shader()).bind(gpu, &[group0, group1]));
+            bound.push(gpu.pipeline(&kernel.shader(tier)).bind(gpu, &[group0, group1]));
         }
         gpu.check()?;
-        Ok(Self { plan, acts, bound, params, capacity })
+        Ok(Self { plan, acts, bound, params, tier, capacity })
     }
 
     /// Most items a run.
@@ -255,7 +257,7 @@ impl GpuPlan {
         gpu.write(&self.params, (steps.start * PARAMS_STRIDE) as u64, &params);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for (bound, step) in self.bound[steps.clone()].iter().zip(&self.plan.steps[steps]) {
-            bound.dispatch(&mut pass, step.kernel.workgroups(batch));
+            bound.dispatch(&mut pass, step.kernel.workgroups(self.tier, batch));
         }
     }
 }

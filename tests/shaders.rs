@@ -9,7 +9,7 @@ use naga::{
 };
 use ocelli::{
     config::{Activation, Mask},
-    gpu::Shader,
+    gpu::{Shader, Tier},
     kernels::*,
     quant::Format,
 };
@@ -21,7 +21,7 @@ fn vector(len: u32) -> VectorRef {
 /// Every kernel in every variant.
 fn kernels() -> Vec<Box<dyn Kernel>> {
     let (a, b, c) = (ActId(0), ActId(1), ActId(2));
-    let rows = Rows::PerItem(3);
+    let rows = Rows::PerItem(30);
     let mut all: Vec<Box<dyn Kernel>> = vec![
         Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
         Box::new(Normalize { x: a, y: b, dim: 8 }),
@@ -90,7 +90,12 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
     let source = shader.source();
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
     // No capability beyond WebGPU's defaults; `unpack2x16float` is core WGSL, and naga names it for old OpenGL's sake.
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+    let f16 = if source.starts_with("// ") && source.contains("enable f16;") {
+        Capabilities::SHADER_FLOAT16
+    } else {
+        Capabilities::empty()
+    };
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | f16)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;
     let mut constants = naga::back::PipelineConstants::default();
@@ -152,9 +157,11 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
 #[test]
 fn every_variant_keeps_the_contract() {
     for kernel in kernels() {
-        let shader = kernel.shader();
-        if let Err(why) = check(kernel.as_ref(), &shader) {
-            panic!("{}: {why}", shader.key());
+        for tier in Tier::ALL {
+            let shader = kernel.shader(tier);
+            if let Err(why) = check(kernel.as_ref(), &shader) {
+                panic!("{}: {why}", shader.key());
+            }
         }
     }
 }
@@ -163,7 +170,7 @@ fn every_variant_keeps_the_contract() {
 fn the_checker_rejects_what_breaks_the_contract() {
     let kernel =
         LayerNorm { x: ActId(0), weight: vector(8), bias: vector(8), y: ActId(1), rows: Rows::PerItem(1), eps: 0.0 };
-    let good = kernel.shader();
+    let good = kernel.shader(Tier::Plain);
     let with = |from: &str, to: &str| {
         let text = good.source();
         assert!(text.contains(from), "{from}");
@@ -181,7 +188,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
     ] {
         assert!(with(from, to).is_err(), "{from} -> {to}");
     }
-    let unknown = kernel.shader().with("NO_SUCH_OVERRIDE", 1);
+    let unknown = kernel.shader(Tier::Plain).with("NO_SUCH_OVERRIDE", 1);
     assert!(check(&kernel, &unknown).is_err());
 }
 
@@ -197,7 +204,11 @@ fn wgsl(folder: &Path) -> BTreeSet<String> {
 fn no_file_is_an_orphan_and_each_says_what_it_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let on_disk: BTreeSet<String> = wgsl(&root).union(&wgsl(&root.join("lib"))).cloned().collect();
-    let used: BTreeSet<String> = kernels().iter().flat_map(|k| k.shader().files).map(ToString::to_string).collect();
+    let used: BTreeSet<String> = kernels()
+        .iter()
+        .flat_map(|k| Tier::ALL.map(|tier| k.shader(tier).files).concat())
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(on_disk.len(), used.len(), "shader files on disk and in kernels");
     assert_eq!(on_disk, used);
     for file in &used {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{Buffer, Pipeline, Shader};
+use super::{Buffer, Pipeline, Shader, Tier};
 use crate::error::{Error, Result};
 
 /// Which adapter to ask for where there are two.
@@ -22,13 +22,15 @@ pub enum Power {
     High,
 }
 
-/// A device with WebGPU's default limits, its queue, and the pipelines that were made so far.
+/// A device with WebGPU's default limits (and shader-f16 where there is one), its queue, and the pipelines that were made so far.
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(super) used: Rc<Cell<u64>>,
     name: String,
     max_binding: u64,
+    f16: bool,
+    tier: Cell<Tier>,
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
     /// Bound where a kernel's optional input is absent.
     nothing: Buffer,
@@ -57,8 +59,10 @@ impl Gpu {
             .await
             .map_err(|e| Error::NoGpu(format!("no GPU adapter: {e}")))?;
         let info = adapter.get_info();
+        let f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
+        let required_features = if f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };
         let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor { label: Some("ocelli"), ..Default::default() })
+            .request_device(&wgpu::DeviceDescriptor { label: Some("ocelli"), required_features, ..Default::default() })
             .await
             .map_err(|e| Error::NoGpu(format!("the adapter {} gave no device: {e}", info.name)))?;
         let trouble = Arc::new(Mutex::new(None));
@@ -76,6 +80,8 @@ impl Gpu {
         let nothing = Buffer::new(&device, &used, "nothing", 16);
         Ok(Self {
             max_binding: device.limits().max_storage_buffer_binding_size,
+            f16,
+            tier: Cell::default(),
             name: format!("{} ({:?})", info.name, info.backend),
             device,
             queue,
@@ -90,6 +96,34 @@ impl Gpu {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which variants of the kernels the next plan is compiled with; [`Tier::Plain`] until one was chosen.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tier.get()
+    }
+
+    /// Those that this device can run.
+    pub fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
+        let f16 = self.f16;
+        Tier::ALL.into_iter().filter(move |tier| f16 || !tier.needs_f16())
+    }
+
+    /// Compiles what is planned from now on in this tier.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if this device cannot run it.
+    pub fn set_tier(&self, tier: Tier) -> Result<()> {
+        if !self.tiers().any(|t| t == tier) {
+            return Err(Error::BadInput(format!(
+                "tier: expected a device with shader-f16 for {}, found {}: use \"auto\"",
+                tier.name(),
+                self.name
+            )));
+        }
+        self.tier.set(tier);
+        Ok(())
     }
 
     /// Bytes in all live buffers.

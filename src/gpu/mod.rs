@@ -3,7 +3,9 @@
 mod buffer;
 mod device;
 mod pipeline;
+mod tier;
 
 pub use buffer::{Buffer, Readback};
 pub use device::{Gpu, Power};
 pub use pipeline::{Bind, Bound, Pipeline, Shader};
+pub use tier::Tier;

@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, VectorRef, spread};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// y = tokens + positions, with the class token first if there is one.
 #[derive(Debug, Clone)]
@@ -29,7 +32,7 @@ struct Params {
 }
 
 impl Kernel for Assemble {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("assemble", include_str!("../../shaders/assemble.wgsl"))
             .with("HAS_CLASS", u8::from(self.class_token.is_some()))
     }
@@ -37,7 +40,7 @@ impl Kernel for Assemble {
         let params = Params { batch, tokens: self.tokens, dim: self.positions.len / self.tokens };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
         spread((batch * self.positions.len).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {

@@ -3,7 +3,11 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, spread};
-use crate::{config::Mask, gpu::Shader, reference};
+use crate::{
+    config::Mask,
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// Where queries are: in each token of `act`, heads side by side from the token's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +70,36 @@ struct Params {
     scale: f32,
 }
 
+impl Attention {
+    /// The others load whole vectors.
+    fn variant(&self, tier: Tier) -> Tier {
+        let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v, self.q.len * self.q.stride];
+        if numbers.iter().all(|n| n.is_multiple_of(4)) { tier } else { Tier::Plain }
+    }
+}
+
 impl Kernel for Attention {
-    fn shader(&self) -> Shader {
-        Shader::new("attention", include_str!("../../shaders/attention.wgsl"))
-            .with("CAUSAL", u8::from(self.mask == Mask::Causal))
+    fn shader(&self, tier: Tier) -> Shader {
+        let causal = u8::from(self.mask == Mask::Causal);
+        match self.variant(tier) {
+            Tier::Plain => {
+                Shader::new("attention", include_str!("../../shaders/attention.wgsl")).with("CAUSAL", causal)
+            }
+            Tier::Registers => {
+                Shader::new("attention_registers", include_str!("../../shaders/attention_registers.wgsl"))
+                    .with("CAUSAL", causal)
+            }
+            _ => {
+                let head4 = self.head_size / 4;
+                // As many as fit into 16 KiB.
+                let keys = if head4 <= 24 { 32 } else { 16 };
+                Shader::new("attention_tiled", include_str!("../../shaders/attention_tiled.wgsl"))
+                    .with("CAUSAL", causal)
+                    .with("HEAD4", head4)
+                    .with("KEYS", keys)
+                    .with("TILE", head4 * keys)
+            }
+        }
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         let params = Params {
@@ -87,8 +117,14 @@ impl Kernel for Attention {
         };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
-        spread((batch * self.q.len * self.heads).div_ceil(64))
+    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
+        let heads = batch * self.heads;
+        match self.variant(tier) {
+            Tier::Plain => spread((heads * self.q.len).div_ceil(64)),
+            // 4 invocations with 4 queries each
+            Tier::Registers => spread((heads * self.q.len.div_ceil(4)).div_ceil(4)),
+            _ => spread(heads * self.q.len.div_ceil(16)),
+        }
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), Operand::Act(self.y)]

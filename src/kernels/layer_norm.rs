@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, Rows, VectorRef, spread};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// y = (x - mean) / √(variance + eps) · weight + bias, over the last dimension.
 #[derive(Debug, Clone)]
@@ -31,14 +34,16 @@ struct Params {
 }
 
 impl Kernel for LayerNorm {
-    fn shader(&self) -> Shader {
-        Shader::new("layer_norm", include_str!("../../shaders/layer_norm.wgsl"))
+    fn shader(&self, tier: Tier) -> Shader {
+        // Where barriers are slow, as few invocations as run in step.
+        let workgroup = if tier == Tier::Registers { 4 } else { 64 };
+        Shader::new("layer_norm", include_str!("../../shaders/layer_norm.wgsl")).with("WORKGROUP", workgroup)
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         let params = Params { rows: self.rows.of(batch), dim: self.weight.len, eps: self.eps };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
         spread(self.rows.of(batch))
     }
     fn operands(&self) -> Vec<Operand> {

@@ -3,7 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, MatrixRef, Operand, Rows, VectorRef};
-use crate::{config::Activation, gpu::Shader, quant::Format, reference};
+use crate::{
+    config::Activation,
+    gpu::{Shader, Tier},
+    quant::Format,
+    reference,
+};
 
 /// y = activation(x·Wᵀ + bias), added to what y holds if `accumulate`.
 #[derive(Debug, Clone)]
@@ -32,8 +37,20 @@ struct Params {
     cols: u32,
 }
 
+impl Matmul {
+    /// A few rows would leave most of a large tile empty; and some formats have no variant of their own.
+    fn variant(&self, tier: Tier) -> Tier {
+        let (Rows::PerItem(rows) | Rows::Shared(rows)) = self.rows;
+        match tier {
+            _ if rows < 8 => Tier::Plain,
+            _ if !tier.suits(self.weight.format) => Tier::Tiled,
+            _ => tier,
+        }
+    }
+}
+
 impl Kernel for Matmul {
-    fn shader(&self) -> Shader {
+    fn shader(&self, tier: Tier) -> Shader {
         let (input, input_file) = if self.weight.cols.is_multiple_of(4) {
             ("f32x4", include_str!("../../shaders/lib/input_f32x4.wgsl"))
         } else {
@@ -45,15 +62,37 @@ impl Kernel for Matmul {
             Format::Q8 => include_str!("../../shaders/lib/weight_q8.wgsl"),
             Format::Q4 => include_str!("../../shaders/lib/weight_q4.wgsl"),
         };
+        let words_file = match self.weight.format {
+            Format::Q4 => include_str!("../../shaders/lib/words_q4.wgsl"),
+            _ => include_str!("../../shaders/lib/words_q8.wgsl"),
+        };
+        let tiled = include_str!("../../shaders/matmul_tiled.wgsl");
+        let in_f32 = include_str!("../../shaders/lib/element_f32.wgsl");
+        let small = include_str!("../../shaders/lib/tile_4x4.wgsl");
+        let large = include_str!("../../shaders/lib/tile_8x8.wgsl");
+        let variant = self.variant(tier);
+        let (name, own) = match variant {
+            Tier::Plain => ("matmul", vec![include_str!("../../shaders/matmul.wgsl"), weight_file]),
+            Tier::Registers => {
+                ("matmul_registers", vec![include_str!("../../shaders/matmul_registers.wgsl"), weight_file])
+            }
+            Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight_file]),
+            Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight_file]),
+            Tier::Half => {
+                let in_f16 = include_str!("../../shaders/lib/element_f16.wgsl");
+                ("matmul_half", vec![in_f16, tiled, large, weight_file])
+            }
+            Tier::Dot8 => ("matmul_dot8", vec![include_str!("../../shaders/matmul_dot8.wgsl"), small, words_file]),
+        };
+        let common = [
+            input_file,
+            include_str!("../../shaders/lib/activation.wgsl"),
+            include_str!("../../shaders/lib/output.wgsl"),
+        ];
         Shader {
-            name: "matmul",
+            name,
             variant: format!("{input}.{}", self.weight.format.name()),
-            files: vec![
-                include_str!("../../shaders/matmul.wgsl"),
-                input_file,
-                weight_file,
-                include_str!("../../shaders/lib/activation.wgsl"),
-            ],
+            files: own.into_iter().chain(common).collect(),
             overrides: vec![
                 ("ACTIVATION", f64::from(code(self.activation))),
                 ("ACCUMULATE", f64::from(u8::from(self.accumulate))),
@@ -65,9 +104,14 @@ impl Kernel for Matmul {
         let params = Params { rows: self.rows.of(batch), inner: self.weight.cols, cols: self.weight.rows };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
-        // 8 × 8 invocations with 4 × 4 outputs each
-        [self.weight.rows.div_ceil(32), self.rows.of(batch).div_ceil(32), 1]
+    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
+        // Rows and columns of a workgroup's outputs.
+        let (tile_rows, tile_cols) = match self.variant(tier) {
+            Tier::Plain | Tier::Tiled | Tier::Dot8 => (32, 32),
+            Tier::Registers => (32, 32),
+            Tier::Wide | Tier::Half => (64, 64),
+        };
+        [self.weight.rows.div_ceil(tile_cols), self.rows.of(batch).div_ceil(tile_rows), 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![self.x, self.bias.into(), Operand::Act(self.y)]

@@ -26,7 +26,7 @@ pub use resize::Resize;
 pub use similarity::{Rule, Similarity};
 
 use crate::{
-    gpu::Shader,
+    gpu::{Shader, Tier},
     quant::{Format, Matrix},
 };
 
@@ -106,11 +106,11 @@ impl Rows {
 /// One step of a plan.
 pub trait Kernel: Debug {
     /// The WGSL with its overrides. What varies from run to run must not be among them.
-    fn shader(&self) -> Shader;
+    fn shader(&self, tier: Tier) -> Shader;
     /// The `Params` of a run, as the shader declares them.
     fn params(&self, batch: u32) -> Vec<u8>;
     /// Size of the dispatch.
-    fn workgroups(&self, batch: u32) -> [u32; 3];
+    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3];
     /// Group 0 in binding order, after `params`; the output is last.
     fn operands(&self) -> Vec<Operand>;
     /// Group 1.
@@ -122,14 +122,14 @@ pub trait Kernel: Debug {
 }
 
 impl Kernel for Box<dyn Kernel> {
-    fn shader(&self) -> Shader {
-        (**self).shader()
+    fn shader(&self, tier: Tier) -> Shader {
+        (**self).shader(tier)
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         (**self).params(batch)
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
-        (**self).workgroups(batch)
+    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
+        (**self).workgroups(tier, batch)
     }
     fn operands(&self) -> Vec<Operand> {
         (**self).operands()

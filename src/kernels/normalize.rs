@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// y = x / ‖x‖ for each item.
 #[derive(Debug, Clone)]
@@ -24,13 +27,13 @@ struct Params {
 }
 
 impl Kernel for Normalize {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("normalize", include_str!("../../shaders/normalize.wgsl"))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         bytemuck::bytes_of(&Params { rows: batch, dim: self.dim }).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
         [batch.div_ceil(64), 1, 1]
     }
     fn operands(&self) -> Vec<Operand> {

@@ -3,7 +3,11 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, spread};
-use crate::{config::Preprocessor, gpu::Shader, reference};
+use crate::{
+    config::Preprocessor,
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// Cuts the 8-bit square into patches and normalises: one row a patch, in the order of a convolution's weight.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl Patchify {
 }
 
 impl Kernel for Patchify {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("patchify", include_str!("../../shaders/patchify.wgsl"))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
@@ -66,7 +70,7 @@ impl Kernel for Patchify {
         bytes.resize(bytes.len().next_multiple_of(16), 0);
         bytes
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
         spread((batch * self.patches() * self.row()).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {

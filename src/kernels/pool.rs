@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, spread};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// y\[b\] = x\[b, index\[b\]\]: class token, last position, end of text.
 #[derive(Debug, Clone)]
@@ -29,13 +32,13 @@ struct Params {
 }
 
 impl Kernel for Pool {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("pool", include_str!("../../shaders/pool.wgsl")).with("HAS_INDEX", u8::from(self.index.is_some()))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         bytemuck::bytes_of(&Params { batch, tokens: self.tokens, dim: self.dim }).to_vec()
     }
-    fn workgroups(&self, batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
         spread((batch * self.dim).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {

@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// Resamples lines of RGBA pixels along one axis. The table is [`crate::preprocess::Axis::table`].
 #[derive(Debug, Clone)]
@@ -42,7 +45,7 @@ struct Params {
 }
 
 impl Kernel for Resize {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("resize", include_str!("../../shaders/resize.wgsl"))
     }
     fn params(&self, _batch: u32) -> Vec<u8> {
@@ -58,7 +61,7 @@ impl Kernel for Resize {
         };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, _batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, _batch: u32) -> [u32; 3] {
         [self.outputs.div_ceil(8), self.lines.div_ceil(8), 1]
     }
     fn operands(&self) -> Vec<Operand> {

@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, spread};
-use crate::{gpu::Shader, reference};
+use crate::{
+    gpu::{Shader, Tier},
+    reference,
+};
 
 /// What becomes of scale · cosine + bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ struct Params {
 }
 
 impl Kernel for Similarity {
-    fn shader(&self) -> Shader {
+    fn shader(&self, _tier: Tier) -> Shader {
         let rule = match self.rule {
             Rule::Identity => 0,
             Rule::Sigmoid => 1,
@@ -63,7 +66,7 @@ impl Kernel for Similarity {
             Params { images: self.pictures, labels: self.labels, dim: self.dim, scale: self.scale, bias: self.bias };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, _batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, _batch: u32) -> [u32; 3] {
         spread(self.pictures)
     }
     fn operands(&self) -> Vec<Operand> {

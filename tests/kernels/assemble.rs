@@ -39,6 +39,7 @@ fn case(batch: usize, tokens: usize, dim: usize, class: bool) -> Case {
     Case {
         name: format!("assemble batch={batch} tokens={tokens} dim={dim} class={class}"),
         acts: vec![words(&x), poison(batch * tokens * dim)],
+        rough: None,
         batch: batch as u32,
         right: build(class, 1),
         wrong,

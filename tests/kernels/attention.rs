@@ -73,6 +73,7 @@ fn case(s: Shape) -> Case {
             s.batch, s.heads, s.size, s.q_len, s.kv_len, s.mask, s.shared
         ),
         acts: vec![words(&q), words(&kv), poison(s.batch * s.q_len * dim)],
+        rough: None,
         batch: s.batch as u32,
         right: build(s, |_| ()),
         wrong,

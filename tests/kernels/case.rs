@@ -1,7 +1,7 @@
 //! A case and its wrong variants: the same inputs, other steps.
 
 pub use ocelli::verify::{Step, poison, words};
-use ocelli::{kernels::ActId, verify};
+use ocelli::{gpu::Tier, kernels::ActId, verify};
 
 use crate::common::gpu;
 
@@ -19,7 +19,12 @@ pub struct Case {
     pub wrong: Vec<(&'static str, Build)>,
     /// As [`verify::Case`] has it.
     pub bound: Option<(Vec<f32>, f64)>,
+    /// The same for tiers that round more, if the kernel has any.
+    pub rough: Option<Rough>,
 }
+
+/// Magnitudes and bound in a tier that is not exact.
+pub type Rough = Box<dyn Fn(Tier) -> (Vec<f32>, f64) + Send + Sync>;
 
 /// The output, by its place: after all inputs.
 pub fn output(inputs: usize) -> ActId {
@@ -27,11 +32,29 @@ pub fn output(inputs: usize) -> ActId {
 }
 
 impl Case {
-    pub fn check(&self, variant: &Build) -> Result<(), String> {
-        let (acts, bound) = (self.acts.clone(), self.bound.clone());
+    /// Tiers in which this kernel is another shader, the plain one first; the GPU must be able to.
+    pub fn tiers(&self) -> Vec<Tier> {
+        let kernel = (self.right)().kernel;
+        let mut tiers: Vec<Tier> = Vec::new();
+        for tier in Tier::ALL {
+            if !tiers.iter().any(|&t| kernel.shader(t).key() == kernel.shader(tier).key()) {
+                tiers.push(tier);
+            }
+        }
+        tiers
+    }
+
+    pub fn check(&self, tier: Tier, variant: &Build) -> Result<(), String> {
+        let gpu = gpu();
+        gpu.set_tier(tier).map_err(|e| e.to_string())?;
+        let acts = self.acts.clone();
+        let bound = match (&self.rough, tier.exact()) {
+            (Some(rough), false) => Some(rough(tier)),
+            _ => self.bound.clone(),
+        };
         let case = verify::Case { name: self.name.clone(), acts, batch: self.batch, bound };
         let expected = case.expected(&(self.right)());
-        let found = pollster::block_on(case.run(gpu(), variant(), 1)).map_err(|e| e.to_string())?;
+        let found = pollster::block_on(case.run(gpu, variant(), 1)).map_err(|e| e.to_string())?;
         case.judge(&found[0], &expected).map(drop)
     }
 }

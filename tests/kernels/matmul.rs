@@ -1,12 +1,13 @@
 use ocelli::{
     config::Activation,
+    gpu::Tier,
     kernels::{ActId, Matmul, MatrixRef, Operand, Rows, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
 };
 
-use crate::case::{Build, Case, Step, output, poison, words};
+use crate::case::{Build, Case, Rough, Step, output, poison, words};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -26,9 +27,17 @@ pub fn cases() -> Vec<Case> {
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         // Tails in every dimension; K of one block, of less, of odd numbers of blocks, not a multiple of 4; 588 and 4304
         // are a patch row and an MLP of published models.
-        for (m, k, n) in
-            [(1, 1, 1), (5, 7, 3), (2, 30, 9), (33, 64, 31), (7, 100, 70), (3, 588, 5), (2, 4304, 6), (50, 36, 33)]
-        {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (5, 7, 3),
+            (2, 30, 9),
+            (33, 64, 31),
+            (7, 100, 70),
+            (3, 588, 5),
+            (9, 4304, 6),
+            (50, 36, 33),
+            (70, 99, 67),
+        ] {
             shapes.push(Shape { m, k, n, format, ..plain });
         }
         for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
@@ -58,6 +67,16 @@ fn case(s: Shape) -> Case {
         .iter()
         .map(|m| m + 1.0)
         .collect();
+
+    // Half precision: inputs, products and sums of four are each rounded to 11 bits. 8-bit dot products: inputs are off by half
+    // a step of their block's 127; weights and sums are exact. Activations have slopes up to 1.2.
+    let f32_bound = (s.k as f64 / 4.0 + 16.0) * 2f64.powi(-24);
+    let sums: Vec<f32> = (0..s.m * s.n).map(|at| rounding(&x[at / s.n * s.k..][..s.k], &all.row(at % s.n))).collect();
+    let products = magnitude.clone();
+    let rough: Rough = Box::new(move |tier| match tier {
+        Tier::Dot8 => (sums.iter().zip(&products).map(|(s, p)| s + p * 1e-4).collect(), 1.2),
+        _ => (products.clone(), 1.2 * 6.0 * 2f64.powi(-11) + f32_bound),
+    });
 
     let right = s;
     let build = |s: Shape, weights: Vec<Matrix>| -> Build {
@@ -116,13 +135,23 @@ fn case(s: Shape) -> Case {
             s.bias
         ),
         acts: vec![words(&x), y],
+        rough: Some(rough),
         batch: 1,
         right: build(right, weights),
         wrong,
         // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for
         // bias and activation (whose slopes stay below 1.2; the error function is within 1.5e-7).
-        bound: Some((magnitude, (s.k as f64 / 4.0 + 16.0) * 2f64.powi(-24))),
+        bound: Some((magnitude, f32_bound)),
     }
+}
+
+/// How far x may move a sum when each block of 32 is rounded to 127 steps: half a step of each product.
+fn rounding(x: &[f32], w: &[f32]) -> f32 {
+    let block = |(x, w): (&[f32], &[f32])| {
+        let peak = x.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
+        peak / 254.0 * w.iter().sum::<f32>()
+    };
+    x.chunks(32).zip(w.chunks(32)).map(block).sum()
 }
 
 fn kernel(s: Shape) -> Matmul {

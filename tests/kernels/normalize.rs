@@ -31,6 +31,7 @@ fn case(batch: usize, dim: usize, scale: f32) -> Case {
     Case {
         name: format!("normalize batch={batch} dim={dim} scale={scale:e}"),
         acts: vec![words(&x), words(&other), poison(batch * dim)],
+        rough: None,
         batch: batch as u32,
         right: build(0, dim),
         wrong,

@@ -33,6 +33,7 @@ fn case(batch: usize, size: usize, side: usize) -> Case {
     Case {
         name: format!("patchify batch={batch} size={size} patch={side}"),
         acts: vec![pixels, poison(n)],
+        rough: None,
         batch: batch as u32,
         right: build(|_| ()),
         wrong: vec![

@@ -37,6 +37,7 @@ fn case(batch: usize, tokens: usize, dim: usize, indexed: bool) -> Case {
     Case {
         name: format!("pool batch={batch} tokens={tokens} dim={dim} index={indexed}"),
         acts: vec![words(&x), index, poison(batch * dim)],
+        rough: None,
         batch: batch as u32,
         right: build(indexed, tokens),
         wrong,

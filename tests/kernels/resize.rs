@@ -66,6 +66,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
             if vertical { "vertical" } else { "horizontal" }
         ),
         acts: vec![pixels, table, poison(outputs * lines)],
+        rough: None,
         batch: 1,
         right: build(|_| ()),
         wrong: vec![

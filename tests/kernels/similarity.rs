@@ -55,6 +55,7 @@ fn case(pictures: usize, labels: usize, dim: usize, rule: Rule) -> Case {
     Case {
         name: format!("similarity pictures={pictures} labels={labels} dim={dim} {rule:?}"),
         acts: vec![words(&images), words(&texts), poison(n)],
+        rough: None,
         batch: 1,
         right: build(|_| ()),
         wrong,

@@ -1,0 +1,139 @@
+// attention for devices whose barriers are slow: each invocation takes four queries of a head, and eight keys at a time, so
+// that a key or a value that was loaded serves four queries. Heads of whole vectors only. The streaming softmax is that of attention.wgsl.
+
+override CAUSAL: bool = false;
+
+struct Params {
+    batch: u32,
+    heads: u32,
+    head_size: u32,  // a multiple of 4, at most 128
+    q_len: u32,
+    kv_len: u32,
+    q_stride: u32,   // floats between two query tokens
+    q_item: u32,     // floats between two items' queries; 0 where all items share them
+    kv_stride: u32,  // floats between two key tokens
+    k_offset: u32,   // where keys start in a token
+    v_offset: u32,   // where values start in a token
+    scale: f32,      // 1 / sqrt(head_size)
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
+
+const HIDDEN: f32 = -3.0e38;
+
+fn keys4(at: vec4u, d: u32) -> mat4x4f {
+    return mat4x4f(kv[at.x + d], kv[at.y + d], kv[at.z + d], kv[at.w + d]);
+}
+
+// Scores of keys that this query does not see are as low as can be.
+fn visible(scores: vec4f, keys: vec4u, end: u32) -> vec4f {
+    return select(vec4f(HIDDEN), scores * params.scale, keys < vec4u(end));
+}
+
+fn largest(scores: vec4f) -> f32 {
+    return max(max(scores.x, scores.y), max(scores.z, scores.w));
+}
+
+fn end_for(i: u32) -> u32 {
+    // The last query sees all keys.
+    return select(params.kv_len, i + 1u + params.kv_len - params.q_len, CAUSAL);
+}
+
+@compute @workgroup_size(4)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let index = id.y * groups.x * 4u + id.x;
+    let quads = (params.q_len + 3u) / 4u;
+    if index >= params.batch * params.heads * quads {
+        return;
+    }
+    let size4 = params.head_size / 4u;
+    let h = index / quads % params.heads;
+    let b = index / (quads * params.heads);
+    // A rest of fewer than four takes the last query again.
+    let queries = min(vec4u(index % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(params.q_len - 1u));
+    let q_at = (vec4u(b * params.q_item) + queries * params.q_stride) / 4u + vec4u(h * size4);
+    let ends = vec4u(end_for(queries.x), end_for(queries.y), end_for(queries.z), end_for(queries.w));
+    let stride4 = params.kv_stride / 4u;
+    let item = b * params.kv_len * stride4 + h * size4;
+
+    var sum0: array<vec4f, 32>;
+    var sum1: array<vec4f, 32>;
+    var sum2: array<vec4f, 32>;
+    var sum3: array<vec4f, 32>;
+    var peak = vec4f(HIDDEN);
+    var total = vec4f();
+    for (var j = 0u; j < ends.w; j += 8u) {
+        let first = vec4u(j) + vec4u(0u, 1u, 2u, 3u);
+        let second = first + 4u;
+        let first_at = min(first, vec4u(params.kv_len - 1u)) * stride4 + item;
+        let second_at = min(second, vec4u(params.kv_len - 1u)) * stride4 + item;
+        var a0 = vec4f();
+        var a1 = vec4f();
+        var a2 = vec4f();
+        var a3 = vec4f();
+        var b0 = vec4f();
+        var b1 = vec4f();
+        var b2 = vec4f();
+        var b3 = vec4f();
+        let k_offset = params.k_offset / 4u;
+        for (var d = 0u; d < size4; d++) {
+            let k0 = keys4(first_at, k_offset + d);
+            let k1 = keys4(second_at, k_offset + d);
+            let q0 = q[q_at.x + d];
+            let q1 = q[q_at.y + d];
+            let q2 = q[q_at.z + d];
+            let q3 = q[q_at.w + d];
+            a0 += q0 * k0;
+            b0 += q0 * k1;
+            a1 += q1 * k0;
+            b1 += q1 * k1;
+            a2 += q2 * k0;
+            b2 += q2 * k1;
+            a3 += q3 * k0;
+            b3 += q3 * k1;
+        }
+        a0 = visible(a0, first, ends.x);
+        b0 = visible(b0, second, ends.x);
+        a1 = visible(a1, first, ends.y);
+        b1 = visible(b1, second, ends.y);
+        a2 = visible(a2, first, ends.z);
+        b2 = visible(b2, second, ends.z);
+        a3 = visible(a3, first, ends.w);
+        b3 = visible(b3, second, ends.w);
+        let tops = vec4f(largest(max(a0, b0)), largest(max(a1, b1)), largest(max(a2, b2)), largest(max(a3, b3)));
+        let new_peak = max(peak, tops);
+        let keep = exp(peak - new_peak);
+        a0 = exp(a0 - new_peak.x);
+        b0 = exp(b0 - new_peak.x);
+        a1 = exp(a1 - new_peak.y);
+        b1 = exp(b1 - new_peak.y);
+        a2 = exp(a2 - new_peak.z);
+        b2 = exp(b2 - new_peak.z);
+        a3 = exp(a3 - new_peak.w);
+        b3 = exp(b3 - new_peak.w);
+        let one = vec4f(1.0);
+        total = total * keep + vec4f(dot(a0 + b0, one), dot(a1 + b1, one), dot(a2 + b2, one), dot(a3 + b3, one));
+        peak = new_peak;
+        let v_offset = params.v_offset / 4u;
+        for (var d = 0u; d < size4; d++) {
+            // matrix * vector: its columns, weighted
+            let v0 = keys4(first_at, v_offset + d);
+            let v1 = keys4(second_at, v_offset + d);
+            sum0[d] = sum0[d] * keep.x + v0 * a0 + v1 * b0;
+            sum1[d] = sum1[d] * keep.y + v0 * a1 + v1 * b1;
+            sum2[d] = sum2[d] * keep.z + v0 * a2 + v1 * b2;
+            sum3[d] = sum3[d] * keep.w + v0 * a3 + v1 * b3;
+        }
+    }
+
+    let y_at = ((b * params.q_len + queries) * params.heads + h) * size4;
+    for (var d = 0u; d < size4; d++) {
+        y[y_at.x + d] = sum0[d] / total.x;
+        y[y_at.y + d] = sum1[d] / total.y;
+        y[y_at.z + d] = sum2[d] / total.z;
+        y[y_at.w + d] = sum3[d] / total.w;
+    }
+}

@@ -1,0 +1,64 @@
+//! Which variant of the heavy kernels runs. What is fastest differs by an order of magnitude from device to device, so it is
+//! measured once on the device itself ([`crate::trial`]), never guessed from its name.
+
+use crate::quant::Format;
+
+/// How [`crate::kernels::Matmul`] and [`crate::kernels::Attention`] are computed; all others are the same in every tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tier {
+    /// Small tiles in registers; documentation and oracle.
+    #[default]
+    Plain,
+    /// Large tiles in registers, no workgroup memory: software adapters, whose barriers are slow.
+    Registers,
+    /// Tiles in workgroup memory, 4 × 4 outputs an invocation.
+    Tiled,
+    /// The same with 8 × 8.
+    Wide,
+    /// As `Wide`, tiles and products of four in f16, sums in f32.
+    Half,
+    /// Packed 8-bit dot products of q8 and q4 weights with inputs that are quantised on the way; other weights as in `Tiled`.
+    Dot8,
+}
+
+impl Tier {
+    /// Slowest first, as a rule.
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Registers, Self::Tiled, Self::Wide, Self::Half, Self::Dot8];
+
+    /// `plain`, `registers`, `tiled`, `wide`, `half`, `dot8`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Registers => "registers",
+            Self::Tiled => "tiled",
+            Self::Wide => "wide",
+            Self::Half => "half",
+            Self::Dot8 => "dot8",
+        }
+    }
+
+    /// The reverse of [`Tier::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    }
+
+    /// Whether it needs the feature shader-f16.
+    #[must_use]
+    pub fn needs_f16(self) -> bool {
+        self == Self::Half
+    }
+
+    /// Whether it is another way at all for weights of this format.
+    #[must_use]
+    pub fn suits(self, format: Format) -> bool {
+        self != Self::Dot8 || matches!(format, Format::Q8 | Format::Q4)
+    }
+
+    /// Whether its numbers are those of f32 sums of f32 products.
+    #[must_use]
+    pub fn exact(self) -> bool {
+        !matches!(self, Self::Half | Self::Dot8)
+    }
+}
