@@ -35,6 +35,7 @@ pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod synthetic;
 pub mod text;
+pub mod trial;
 pub mod verify;
 #[cfg(target_arch = "wasm32")]
 mod wasm;

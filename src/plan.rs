@@ -1,6 +1,6 @@
 //! A flat, printable list of kernel steps, and its two executors: the GPU, and the naive reference on the CPU.
 
-use std::{collections::HashMap, fmt, rc::Rc};
+use std::{cell::Cell, collections::HashMap, fmt, ops::Range, rc::Rc};
 
 use crate::{
     error::{Error, Result},
@@ -70,6 +70,33 @@ impl Plan {
         self.steps.len()
     }
 
+    /// Floating-point operations of one run, of the kernels that have many.
+    #[must_use]
+    pub fn flops(&self, batch: u32) -> u64 {
+        self.steps.iter().map(|step| step.kernel.flops(batch)).sum()
+    }
+
+    /// Label, kernel and place of every step.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, &dyn Kernel)> {
+        self.steps.iter().map(|step| (step.label.as_str(), step.kernel.as_ref()))
+    }
+
+    /// All steps, cut where a part would have more operations than `most`; a step alone may have more.
+    #[must_use]
+    pub fn parts(&self, batch: u32, most: u64) -> Vec<Range<usize>> {
+        let (mut parts, mut start, mut sum) = (Vec::new(), 0, 0);
+        for (at, step) in self.steps.iter().enumerate() {
+            let flops = step.kernel.flops(batch);
+            if at > start && sum + flops > most {
+                parts.push(start..at);
+                (start, sum) = (at, 0);
+            }
+            sum += flops;
+        }
+        parts.push(start..self.steps.len());
+        parts
+    }
+
     /// The largest activation of one item, in bytes.
     #[must_use]
     pub fn largest_act(&self) -> u64 {
@@ -126,6 +153,8 @@ pub struct GpuPlan {
     acts: Vec<Rc<Buffer>>,
     bound: Vec<Bound>,
     params: Buffer,
+    /// The batch that `params` were last written for; 0 for none.
+    written: Cell<u32>,
     tier: Tier,
     capacity: u32,
 }
@@ -160,7 +189,7 @@ impl GpuPlan {
             bound.push(gpu.pipeline(&kernel.shader(tier)).bind(gpu, &[group0, group1]));
         }
         gpu.check()?;
-        Ok(Self { plan, acts, bound, params, tier, capacity })
+        Ok(Self { plan, acts, bound, params, written: Cell::new(0), tier, capacity })
     }
 
     /// Most items a run.
@@ -181,33 +210,65 @@ impl GpuPlan {
         &self.acts[act.0]
     }
 
+    /// Bytes of weights and of a batch's activations that a step binds.
+    #[must_use]
+    pub fn bytes(&self, step: usize, batch: u32) -> u64 {
+        let kernel = &self.plan.steps[step].kernel;
+        let act = |id: ActId| self.plan.acts[id.0].words as u64 * 4 * u64::from(batch);
+        let operands = kernel.operands().into_iter().map(|operand| match operand {
+            Operand::Act(id) => act(id),
+            Operand::Vector(vector) => u64::from(vector.len) * 4,
+            Operand::Nothing => 0,
+        });
+        let matrix = kernel.matrix().map_or(0, |m| {
+            let (rows, cols) = (m.rows as usize, m.cols as usize);
+            (rows * (m.format.row_bytes(cols) + m.format.scale_bytes(cols))) as u64
+        });
+        operands.sum::<u64>() + matrix
+    }
+
     /// Fills an activation from item `item` on, before the next submit.
     pub fn write(&self, gpu: &Gpu, act: ActId, item: u32, bytes: &[u8]) {
         gpu.write(&self.acts[act.0], (item as usize * self.plan.acts[act.0].words * 4) as u64, bytes);
     }
 
-    /// Submits all steps and the copy of an activation's first `batch` items.
+    /// Submits all steps and the copy of an activation's first `batch` items. What takes a slow device long is submitted in
+    /// parts, so that a page's own drawing finds its place between them.
     #[must_use]
     pub fn submit(&self, gpu: &Gpu, batch: u32, output: ActId) -> Readback {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(gpu, &mut encoder, batch, 0..self.bound.len());
+        let parts = self.plan.parts(batch, gpu.part_flops());
+        let (last, before) = parts.split_last().expect("there is one at least");
+        for part in before {
+            self.submit_steps(gpu, batch, part.clone());
+        }
+        let mut encoder = encoder(gpu);
+        self.encode(gpu, &mut encoder, batch, last.clone());
         let bytes = self.plan.acts[output.0].words as u64 * 4 * u64::from(batch);
         let readback = Readback::record(gpu, &mut encoder, &self.acts[output.0], bytes);
         gpu.queue.submit([encoder.finish()]);
         readback
     }
 
-    /// Submits one step only: for plans whose inputs come in pieces.
-    pub fn submit_step(&self, gpu: &Gpu, step: usize) {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(gpu, &mut encoder, 1, step..step + 1);
+    /// Submits some steps: for plans whose inputs come in pieces.
+    pub fn submit_steps(&self, gpu: &Gpu, batch: u32, steps: Range<usize>) {
+        let mut encoder = encoder(gpu);
+        self.encode(gpu, &mut encoder, batch, steps);
+        gpu.queue.submit([encoder.finish()]);
+    }
+
+    /// Submits some steps so many times over, for measuring.
+    pub fn submit_runs(&self, gpu: &Gpu, batch: u32, steps: Range<usize>, runs: u32) {
+        let mut encoder = encoder(gpu);
+        for _ in 0..runs {
+            self.encode(gpu, &mut encoder, batch, steps.clone());
+        }
         gpu.queue.submit([encoder.finish()]);
     }
 
     /// Copies item 0 of an activation into item `item` of another plan's buffer that has items of the same size.
     pub fn hand_over(&self, gpu: &Gpu, act: ActId, into: &Buffer, item: u32) {
         let bytes = self.plan.acts[act.0].words as u64 * 4;
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = encoder(gpu);
         encoder.copy_buffer_to_buffer(self.acts[act.0].raw(), 0, into.raw(), bytes * u64::from(item), Some(bytes));
         gpu.queue.submit([encoder.finish()]);
     }
@@ -215,7 +276,7 @@ impl GpuPlan {
     /// Reads item 0 of an activation as the steps submitted so far leave it.
     #[must_use]
     pub fn read(&self, gpu: &Gpu, act: ActId) -> Readback {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = encoder(gpu);
         let bytes = self.plan.acts[act.0].words as u64 * 4;
         let readback = Readback::record(gpu, &mut encoder, &self.acts[act.0], bytes);
         gpu.queue.submit([encoder.finish()]);
@@ -228,7 +289,7 @@ impl GpuPlan {
     /// As [`Readback::bytes`].
     pub async fn run_taps(&self, gpu: &Gpu, batch: u32) -> Result<HashMap<String, Vec<f32>>> {
         let mut copies = Vec::new();
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = encoder(gpu);
         for at in 0..=self.bound.len() {
             for tap in self.plan.taps.iter().filter(|t| t.after == at) {
                 let bytes = (tap.words * 4) as u64 * u64::from(batch);
@@ -247,19 +308,25 @@ impl GpuPlan {
         Ok(taps)
     }
 
-    fn encode(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, batch: u32, steps: std::ops::Range<usize>) {
+    fn encode(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, batch: u32, steps: Range<usize>) {
         assert!(batch >= 1 && batch <= self.capacity, "batch: expected 1 to {}, found {batch}", self.capacity);
-        let mut params = vec![0; steps.len() * PARAMS_STRIDE];
-        for (slot, step) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&self.plan.steps[steps.clone()]) {
-            let bytes = step.kernel.params(batch);
-            slot[..bytes.len()].copy_from_slice(&bytes);
+        if self.written.replace(batch) != batch {
+            let mut params = vec![0; self.plan.steps.len() * PARAMS_STRIDE];
+            for (slot, step) in params.chunks_exact_mut(PARAMS_STRIDE).zip(&self.plan.steps) {
+                let bytes = step.kernel.params(batch);
+                slot[..bytes.len()].copy_from_slice(&bytes);
+            }
+            gpu.write(&self.params, 0, &params);
         }
-        gpu.write(&self.params, (steps.start * PARAMS_STRIDE) as u64, &params);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for (bound, step) in self.bound[steps.clone()].iter().zip(&self.plan.steps[steps]) {
             bound.dispatch(&mut pass, step.kernel.workgroups(self.tier, batch));
         }
     }
+}
+
+fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
+    gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
 
 /// Items a run so that no activation outgrows a binding.

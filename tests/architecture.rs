@@ -13,7 +13,7 @@ const ROWS: [&[&str]; 11] = [
     &["gpu"],
     &["kernels", "reference"],
     &["weights", "plan"],
-    &["model"],
+    &["model", "trial"],
     &["session"],
     &["verify"],
     &["quantize", "synthetic"],

@@ -7,8 +7,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_channel::oneshot;
+
 use super::{Buffer, Pipeline, Shader, Tier};
 use crate::error::{Error, Result};
+
+/// How long a submit should take at most, so that a page's own drawing is not held up for longer.
+const PART_MS: f64 = 50.0;
+
+/// Operations of a submit before anything was measured: half a second on the slowest devices, nothing on others.
+const FIRST_PART: u64 = 2_000_000_000;
 
 /// Which adapter to ask for where there are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +39,7 @@ pub struct Gpu {
     max_binding: u64,
     f16: bool,
     tier: Cell<Tier>,
+    part_flops: Cell<u64>,
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
     /// Bound where a kernel's optional input is absent.
     nothing: Buffer,
@@ -82,6 +91,7 @@ impl Gpu {
             max_binding: device.limits().max_storage_buffer_binding_size,
             f16,
             tier: Cell::default(),
+            part_flops: Cell::new(FIRST_PART),
             name: format!("{} ({:?})", info.name, info.backend),
             device,
             queue,
@@ -124,6 +134,19 @@ impl Gpu {
         }
         self.tier.set(tier);
         Ok(())
+    }
+
+    /// Operations that one submit should have at most.
+    #[must_use]
+    pub fn part_flops(&self) -> u64 {
+        self.part_flops.get()
+    }
+
+    /// Learns from a run of so many operations how long this device takes.
+    pub fn took(&self, flops: u64, milliseconds: f64) {
+        if milliseconds > 0.0 {
+            self.part_flops.set((flops as f64 * PART_MS / milliseconds) as u64);
+        }
     }
 
     /// Bytes in all live buffers.
@@ -192,6 +215,27 @@ impl Gpu {
         let mut names: Vec<String> = self.pipelines.borrow().keys().cloned().collect();
         names.sort();
         names
+    }
+
+    /// Hands over what was written so far, so that it does not pile up.
+    pub fn submitted(&self) {
+        self.queue.submit([]);
+    }
+
+    /// Waits until everything that was submitted is done.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device was lost or had complained.
+    pub async fn finished(&self) -> Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver is gone only if nobody waits any more.
+            let _ = sender.send(());
+        });
+        let lost = |why: String| Error::Gpu(format!("the GPU did not finish: {why}: load the model again"));
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| lost(e.to_string()))?;
+        receiver.await.map_err(|_| lost("the device was lost".into()))?;
+        self.check()
     }
 
     /// What went wrong on the device since the last call.

@@ -1,11 +1,13 @@
 //! The only module that knows `wgpu`: a device, its buffers and pipelines, and the one await, which is reading back.
 
 mod buffer;
+mod clock;
 mod device;
 mod pipeline;
 mod tier;
 
 pub use buffer::{Buffer, Readback};
+pub use clock::milliseconds;
 pub use device::{Gpu, Power};
 pub use pipeline::{Bind, Bound, Pipeline, Shader};
 pub use tier::Tier;

@@ -129,6 +129,10 @@ impl Kernel for Attention {
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), Operand::Act(self.y)]
     }
+    fn flops(&self, batch: u32) -> u64 {
+        let width = u64::from(self.heads * self.head_size);
+        4 * u64::from(batch) * u64::from(self.q.len) * u64::from(self.kv.len) * width
+    }
     fn reference(&self, batch: u32, host: &mut Host) {
         let y = reference::attention(self, batch as usize, host.floats(self.q.act), host.floats(self.kv.act));
         host.store(self.y, &y);

@@ -119,6 +119,9 @@ impl Kernel for Matmul {
     fn matrix(&self) -> Option<MatrixRef> {
         Some(self.weight)
     }
+    fn flops(&self, batch: u32) -> u64 {
+        2 * u64::from(self.rows.of(batch)) * u64::from(self.weight.rows) * u64::from(self.weight.cols)
+    }
     fn reference(&self, batch: u32, host: &mut Host) {
         let (rows, cols) = (self.rows.of(batch) as usize, self.weight.rows as usize);
         let x = host.operand(self.x);

@@ -117,6 +117,10 @@ pub trait Kernel: Debug {
     fn matrix(&self) -> Option<MatrixRef> {
         None
     }
+    /// Floating-point operations of a run, an addition and a multiplication counted each; 0 where they are few.
+    fn flops(&self, _batch: u32) -> u64 {
+        0
+    }
     /// The naive twin: the same step on the CPU, summed in f64.
     fn reference(&self, batch: u32, host: &mut Host);
 }
@@ -136,6 +140,9 @@ impl Kernel for Box<dyn Kernel> {
     }
     fn matrix(&self) -> Option<MatrixRef> {
         (**self).matrix()
+    }
+    fn flops(&self, batch: u32) -> u64 {
+        (**self).flops(batch)
     }
     fn reference(&self, batch: u32, host: &mut Host) {
         (**self).reference(batch, host);

@@ -15,7 +15,7 @@ use crate::{
     checkpoint::Checkpoint,
     config::{Config, TextPooling, Towers},
     error::{Error, Result},
-    gpu::Gpu,
+    gpu::{Gpu, milliseconds},
     kernels::{ActId, Rule, Similarity},
     plan::{GpuPlan, GpuWeights, Plan},
     preprocess::Sampling,
@@ -279,7 +279,9 @@ impl Session {
     }
 
     async fn run(&self, tower: &Tower, items: usize) -> Result<Vec<Vec<f32>>> {
+        let start = milliseconds();
         let bytes = tower.plan.submit(&self.gpu, items as u32, tower.output).bytes(&self.gpu).await?;
+        self.gpu.took(tower.plan.plan().flops(items as u32), milliseconds() - start);
         rows(&bytes, self.config.embedding, "embedding")
     }
 

@@ -110,9 +110,9 @@ impl Pixels {
     pub fn run(&self, gpu: &Gpu, image: &dyn Source) -> Result<()> {
         for (step, rows) in self.strips.iter().enumerate() {
             image.upload(gpu, rows.clone(), self.plan.buffer(self.strip), self.pitch)?;
-            self.plan.submit_step(gpu, step);
+            self.plan.submit_steps(gpu, 1, step..step + 1);
         }
-        self.plan.submit_step(gpu, self.strips.len());
+        self.plan.submit_steps(gpu, 1, self.strips.len()..self.strips.len() + 1);
         Ok(())
     }
 

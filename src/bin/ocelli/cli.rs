@@ -111,12 +111,36 @@ pub enum Command {
         #[arg(long, default_value = "1")]
         seed: u64,
     },
+    /// How fast this device is: each tier, each kernel, and from end to end; models are as published, with random weights.
+    Bench(BenchArgs),
     /// The GPU, and what a model needs on it.
     Info {
         /// The model's folder.
         #[arg(long)]
         model: Option<PathBuf>,
     },
+}
+
+#[derive(Args)]
+pub struct BenchArgs {
+    /// clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
+    #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
+    pub models: Vec<String>,
+    /// f32, f16, q8, q4.
+    #[arg(long, value_delimiter = ',', default_value = "f16,q8,q4")]
+    pub formats: Vec<String>,
+    /// Pictures or texts at a time.
+    #[arg(long, value_delimiter = ',', default_value = "1,8")]
+    pub batches: Vec<u32>,
+    /// plain, registers, tiled, wide, half, dot8, or all; without, what the trial at load chooses.
+    #[arg(long, value_delimiter = ',')]
+    pub tiers: Vec<String>,
+    /// Each step of the picture tower by itself, instead of whole towers.
+    #[arg(long)]
+    pub steps: bool,
+    /// With --steps: those of a block alone.
+    #[arg(long, requires = "steps")]
+    pub block_only: bool,
 }
 
 #[derive(Args)]

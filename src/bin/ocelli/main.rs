@@ -1,5 +1,6 @@
 //! `ocelli`: the same crate on the command line.
 
+mod bench;
 mod cli;
 mod compare;
 mod eval;
@@ -82,6 +83,7 @@ async fn run(cli: Cli) -> Result<()> {
             };
             output::embeddings(json, session.config.embedding, &names, &embeddings)
         }
+        Command::Bench(args) => bench::run(json, args).await,
         Command::Compare(args) => compare::run(json, args).await,
         Command::Eval(args) => eval::run(json, args).await,
         Command::Recall(args) => recall::run(json, args).await,

@@ -25,14 +25,14 @@ pub struct Ranking {
 }
 
 /// Writes all at once; a closed pipe (`ocelli … | head`) is not an error.
-fn print(text: &str) -> Result<()> {
+pub fn print(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(bad_input(format!("standard output: {e}"))),
         _ => Ok(()),
     }
 }
 
-fn print_json(value: &impl Serialize) -> Result<()> {
+pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&(serde_json::to_string(value).map_err(bad_input)? + "\n"))
 }
 

@@ -1,0 +1,171 @@
+//! `ocelli bench`: how fast this device is, kernel by kernel and from end to end, beside what it can do at best.
+
+mod peak;
+mod shapes;
+
+use ocelli::{
+    Gpu, Power, Result,
+    gpu::Tier,
+    plan::GpuPlan,
+    quant::Format,
+    trial::{Times, candidates, choose, race, time},
+};
+use peak::Peak;
+use serde::Serialize;
+use shapes::OnGpu;
+
+use crate::{
+    bad_input,
+    cli::BenchArgs,
+    output::{print, print_json},
+};
+
+/// One line of the table of kernels.
+#[derive(Serialize)]
+struct Kernel {
+    model: String,
+    format: &'static str,
+    tier: &'static str,
+    batch: u32,
+    /// Of the plan: the step of a tower.
+    step: String,
+    ms: f64,
+    gflops: f64,
+    /// Weights and activations, each read or written once.
+    gbytes: f64,
+}
+
+/// One line of the table from end to end.
+#[derive(Serialize)]
+struct Tower {
+    model: String,
+    format: &'static str,
+    tier: &'static str,
+    batch: u32,
+    tower: &'static str,
+    /// For each picture or text of the batch.
+    ms_each: f64,
+    gflops: f64,
+    dispatches: usize,
+    gpu_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Bench {
+    adapter: String,
+    version: &'static str,
+    peak: Peak,
+    /// For each format, what the trial at load would choose, and the milliseconds that it saw.
+    trials: Vec<(&'static str, &'static str, Vec<(&'static str, Option<f64>)>)>,
+    kernels: Vec<Kernel>,
+    towers: Vec<Tower>,
+}
+
+pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
+    let gpu = Gpu::new(Power::High).await?;
+    let say = |line: String| if json { Ok(()) } else { print(&line) };
+    say(format!("adapter  {}\n", gpu.name()))?;
+    let peak = Peak::measure(&gpu).await?;
+    say(format!("peak     {:.1} GFLOP/s, a copy {:.1} GB/s\n", peak.gflops, peak.gbytes))?;
+    let mut bench = Bench {
+        adapter: gpu.name().into(),
+        version: env!("CARGO_PKG_VERSION"),
+        peak,
+        trials: Vec::new(),
+        kernels: Vec::new(),
+        towers: Vec::new(),
+    };
+    let formats = args.formats.iter().map(|f| parse(f, "format", Format::from_name)).collect::<Result<Vec<_>>>()?;
+    let mut tiers = Vec::new();
+    for &format in &formats {
+        let times: Times = race(&gpu, format, gpu.tiers().filter(|t| t.suits(format))).await?;
+        let able: Times = times.iter().copied().filter(|(t, _)| candidates(&gpu).any(|c| c == *t)).collect();
+        let chosen = choose(&able);
+        let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
+        let words = seen.iter().map(|(name, ms)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}")));
+        say(format!("trial    {}: {} ms: {}\n", format.name(), words.collect::<Vec<_>>().join(", "), chosen.name()))?;
+        bench.trials.push((format.name(), chosen.name(), seen));
+        tiers.push(match args.tiers.as_slice() {
+            [] => vec![chosen],
+            [all] if all == "all" => gpu.tiers().filter(|t| t.suits(format)).collect(),
+            names => names.iter().map(|n| parse(n, "tier", Tier::from_name)).collect::<Result<Vec<_>>>()?,
+        });
+    }
+    if args.steps {
+        say(format!("\n{:44} {:>9} {:>9} {:>6} {:>8} {:>6}\n", "step", "ms", "GFLOP/s", "%", "GB/s", "%"))?;
+    }
+    for model in &args.models {
+        for (&format, tiers) in formats.iter().zip(&tiers) {
+            for &tier in tiers {
+                gpu.set_tier(tier)?;
+                let most = args.batches.iter().copied().max().unwrap_or(1);
+                let on_gpu = OnGpu::new(&gpu, model, format, most)?;
+                let name = |batch| format!("{model} {} {} × {batch}", format.name(), tier.name());
+                for &batch in &args.batches {
+                    if args.steps {
+                        for kernel in steps(&gpu, &on_gpu.vision, batch, args.block_only).await? {
+                            let (step, ms, gflops, gbytes) = kernel;
+                            say(format!(
+                                "{:44} {ms:9.3} {gflops:9.1} {:5.0} % {gbytes:8.2} {:4.0} %\n",
+                                format!("{} {step}", name(batch)),
+                                gflops / peak.gflops * 100.0,
+                                gbytes / peak.gbytes * 100.0
+                            ))?;
+                            let (model, format, tier) = (model.clone(), format.name(), tier.name());
+                            bench.kernels.push(Kernel { model, format, tier, batch, step, ms, gflops, gbytes });
+                        }
+                    }
+                    for (tower, plan) in [("picture", &on_gpu.vision), ("text", &on_gpu.text)] {
+                        if batch > plan.capacity() || args.steps {
+                            continue;
+                        }
+                        let flops = plan.plan().flops(batch) as f64;
+                        let ms = time(&gpu, plan, batch, 0..plan.plan().dispatches()).await?;
+                        let line = Tower {
+                            model: model.clone(),
+                            format: format.name(),
+                            tier: tier.name(),
+                            batch,
+                            tower,
+                            ms_each: ms / f64::from(batch),
+                            gflops: flops / ms / 1e6,
+                            dispatches: plan.plan().dispatches(),
+                            gpu_bytes: gpu.bytes(),
+                        };
+                        say(format!(
+                            "{:32} {:>10.3} ms a {tower:7} {:9.1} GFLOP/s ({:.0} %), {} dispatches, {:.0} MB on the GPU\n",
+                            name(batch),
+                            line.ms_each,
+                            line.gflops,
+                            line.gflops / peak.gflops * 100.0,
+                            line.dispatches,
+                            line.gpu_bytes as f64 / 1e6
+                        ))?;
+                        bench.towers.push(line);
+                    }
+                }
+            }
+        }
+    }
+    if json { print_json(&bench) } else { Ok(()) }
+}
+
+fn parse<T>(name: &str, what: &str, from_name: impl Fn(&str) -> Option<T>) -> Result<T> {
+    from_name(name)
+        .ok_or_else(|| bad_input(format!("{what}: expected one that `ocelli help bench` lists, found {name:?}")))
+}
+
+/// Milliseconds, GFLOP/s and GB/s of each step; of blocks that are all alike only of the second, which in q4 has 4 bits.
+async fn steps(gpu: &Gpu, plan: &GpuPlan, batch: u32, block_only: bool) -> Result<Vec<(String, f64, f64, f64)>> {
+    let mut lines = Vec::new();
+    for (at, (label, kernel)) in plan.plan().steps().enumerate() {
+        let block = label.contains(".block.");
+        if (block && !label.contains(".block.1.")) || (block_only && !block) {
+            continue;
+        }
+        let ms = time(gpu, plan, batch, at..at + 1).await?;
+        let bytes = plan.bytes(at, batch) as f64;
+        lines.push((label.to_string(), ms, kernel.flops(batch) as f64 / ms / 1e6, bytes / ms / 1e6));
+    }
+    Ok(lines)
+}

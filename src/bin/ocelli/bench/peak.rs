@@ -1,0 +1,102 @@
+//! What a device can do at best, measured: the roofs over every kernel.
+
+use ocelli::{
+    Gpu, Result,
+    gpu::{Shader, Tier, milliseconds},
+    kernels::{ActId, Host, Kernel, Operand},
+    plan::{GpuPlan, GpuWeights, Plan},
+    trial::time,
+};
+
+/// Of one device.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Peak {
+    /// Billions of additions and multiplications a second, f32.
+    pub gflops: f64,
+    /// Billions of bytes a second that a copy reads and writes.
+    pub gbytes: f64,
+}
+
+/// Multiplications and additions of one invocation in one turn.
+const PER_TURN: u64 = 2 * 64;
+const INVOCATIONS: u32 = 65_536;
+
+#[derive(Debug)]
+struct Fma {
+    y: ActId,
+    turns: u32,
+}
+
+impl Kernel for Fma {
+    fn shader(&self, _tier: Tier) -> Shader {
+        Shader::new("fma", include_str!("fma.wgsl"))
+    }
+    fn params(&self, _batch: u32) -> Vec<u8> {
+        self.turns.to_le_bytes().to_vec()
+    }
+    fn workgroups(&self, _tier: Tier, _batch: u32) -> [u32; 3] {
+        [INVOCATIONS / 64, 1, 1]
+    }
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::Act(self.y)]
+    }
+    fn flops(&self, _batch: u32) -> u64 {
+        u64::from(INVOCATIONS) * u64::from(self.turns) * PER_TURN
+    }
+    fn reference(&self, _batch: u32, _host: &mut Host) {
+        unreachable!("only measured");
+    }
+}
+
+impl Peak {
+    /// Takes a second or two.
+    pub async fn measure(gpu: &Gpu) -> Result<Self> {
+        Ok(Self { gflops: arithmetic(gpu).await?, gbytes: copy(gpu).await? })
+    }
+}
+
+async fn arithmetic(gpu: &Gpu) -> Result<f64> {
+    let mut best = 0.0f64;
+    // Few turns for software, many where a launch costs more than the work.
+    for turns in [64, 1024, 16_384] {
+        let mut plan = Plan::default();
+        let y = plan.act("fma", INVOCATIONS as usize);
+        plan.step("fma", Fma { y, turns });
+        let flops = plan.flops(1) as f64;
+        let plan = GpuPlan::new(gpu, plan, &GpuWeights::new(), 1)?;
+        let took = time(gpu, &plan, 1, 0..1).await?;
+        best = best.max(flops / took / 1e6);
+        if took > 20.0 {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+async fn copy(gpu: &Gpu) -> Result<f64> {
+    const BYTES: u64 = 64 << 20;
+    let mut plan = Plan::default();
+    let from = plan.act("copy.from", BYTES as usize / 4);
+    let plan = GpuPlan::new(gpu, plan, &GpuWeights::new(), 1)?;
+    let to = gpu.buffer("copy.to", BYTES)?;
+    let measure = async |runs: u32| {
+        gpu.finished().await?;
+        let start = milliseconds();
+        for _ in 0..runs {
+            plan.hand_over(gpu, from, &to, 0);
+        }
+        gpu.finished().await?;
+        Ok::<f64, ocelli::Error>(milliseconds() - start)
+    };
+    measure(1).await?;
+    let floor = measure(0).await?;
+    let mut best = 0.0f64;
+    for runs in [4, 4, 64] {
+        let took = (measure(runs).await? - floor) / f64::from(runs);
+        best = best.max(2.0 * BYTES as f64 / took / 1e6);
+        if took > 20.0 {
+            break;
+        }
+    }
+    Ok(best)
+}

@@ -1,0 +1,199 @@
+//! A short race of the tiers on this very device, when a model is loaded onto a device that was not met before.
+
+use std::ops::Range;
+
+use crate::{
+    config::{Activation, Mask},
+    error::Result,
+    gpu::{Gpu, Tier, milliseconds},
+    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Operand, Queries, Rows, WeightId},
+    plan::{GpuPlan, GpuWeights, Plan},
+    quant::{Format, Matrix},
+    random::Random,
+    weights::{GpuStore, Plane, Store},
+};
+
+/// What a tier may lose in speed to one that is more exact and still not be chosen: what rounds more must be worth it.
+const WORTH: f64 = 0.9;
+
+/// How far a tier's outputs may be from the plain one's, as a share of the largest: a driver that computes wrongly is worse than
+/// a slow one. Exact tiers differ by the order of their sums.
+fn tolerance(tier: Tier) -> f32 {
+    match tier {
+        Tier::Dot8 => 0.05,
+        Tier::Half => 0.01,
+        _ => 1e-4,
+    }
+}
+
+/// How a tier did: milliseconds for the same work, or none if it failed, or computed something else.
+pub type Times = Vec<(Tier, Option<f64>)>;
+
+/// The tier to use, from how each did.
+#[must_use]
+pub fn choose(times: &Times) -> Tier {
+    let fastest = |exact: bool| {
+        let able = times.iter().filter(|(tier, _)| tier.exact() == exact);
+        able.filter_map(|&(tier, time)| Some((tier, time?)))
+            .filter(|(_, time)| time.is_finite() && *time > 0.0)
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    match (fastest(true), fastest(false)) {
+        (Some((_, exact)), Some((tier, rounding))) if rounding < exact * WORTH => tier,
+        (Some((tier, _)), _) => tier,
+        (None, Some((tier, _))) => tier,
+        (None, None) => Tier::Plain,
+    }
+}
+
+/// The tiers that may be chosen without being asked for: the 8-bit products round the inputs, and only who asks for that gets it.
+pub fn candidates(gpu: &Gpu) -> impl Iterator<Item = Tier> + use<> {
+    gpu.tiers().filter(|&tier| tier != Tier::Dot8)
+}
+
+/// Rows, and the width of the matrix: small for slow devices, as a picture of 196 patches on a width of 768 for all others.
+const SMALL: [usize; 2] = [64, 256];
+const LARGE: [usize; 2] = [196, 768];
+
+/// A dispatch of the small work that takes longer than this makes a device a slow one.
+const SLOW_MS: f64 = 2.0;
+
+/// Races these tiers on weights of this format. The GPU's tier is as before afterwards.
+///
+/// # Errors
+/// [`crate::Error::Gpu`] if not even the plain tier runs.
+pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>) -> Result<Times> {
+    let before = gpu.tier();
+    let result = race_in_turn(gpu, format, tiers.into_iter().collect()).await;
+    gpu.set_tier(before)?;
+    result
+}
+
+async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Times> {
+    gpu.set_tier(Tier::Plain)?;
+    let work = Work::new(gpu, format, SMALL)?;
+    let plan = work.plan(gpu)?;
+    let slow = time(gpu, &plan, 1, 0..2).await? > SLOW_MS;
+    let work = if slow { work } else { Work::new(gpu, format, LARGE)? };
+    let expected = work.outputs(gpu, &work.plan(gpu)?).await?;
+    let mut times = Times::new();
+    for tier in tiers {
+        gpu.set_tier(tier)?;
+        let run = async {
+            let plan = work.plan(gpu)?;
+            let found = work.outputs(gpu, &plan).await?;
+            Ok::<_, crate::Error>(match alike(&found, &expected, tolerance(tier)) {
+                true => Some(time(gpu, &plan, 1, 0..2).await?),
+                false => None,
+            })
+        };
+        // What a driver cannot compile, it cannot race.
+        times.push((tier, run.await.unwrap_or(None)));
+    }
+    Ok(times)
+}
+
+fn alike(found: &[f32], expected: &[f32], share: f32) -> bool {
+    let largest = expected.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
+    // Not a number is not alike.
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= share * largest)
+}
+
+/// Milliseconds of one run of some steps of a plan, the least of a few measurements that are long enough for the clock.
+///
+/// # Errors
+/// As [`Gpu::finished`].
+pub async fn time(gpu: &Gpu, plan: &GpuPlan, batch: u32, steps: Range<usize>) -> Result<f64> {
+    let measure = async |runs: u32| {
+        gpu.finished().await?;
+        let start = milliseconds();
+        plan.submit_runs(gpu, batch, steps.clone(), runs);
+        gpu.finished().await?;
+        Ok::<f64, crate::Error>(milliseconds() - start)
+    };
+    // The first run compiles; the second is what a round trip costs at least. Some browsers look for finished work ten times a second.
+    measure(1).await?;
+    let once = measure(1).await?;
+    let floor = measure(0).await?;
+    if once > 20.0 && once > 4.0 * floor {
+        return Ok(once - floor);
+    }
+    let enough = (4.0 * floor).max(4.0);
+    let mut runs = 1;
+    loop {
+        let took = measure(runs).await?;
+        if took - floor >= enough || runs >= 4096 {
+            let again = measure(runs).await?;
+            return Ok((took.min(again) - floor).max(1e-6) / f64::from(runs));
+        }
+        runs *= 4;
+    }
+}
+
+/// A matrix product and an attention, in about the proportion of a transformer block.
+struct Work {
+    size: [usize; 2],
+    format: Format,
+    weights: GpuWeights,
+    x: Vec<f32>,
+}
+
+impl Work {
+    fn new(gpu: &Gpu, format: Format, size: [usize; 2]) -> Result<Self> {
+        let [rows, width] = size;
+        let mut random = Random::new(1);
+        let matrix = Matrix::new(format, &random.floats(width * width), width)?;
+        let mut weights = GpuWeights::new();
+        let mut store = GpuStore { gpu, weights: &mut weights };
+        store.make_room("trial", format, width, width)?;
+        store.write(0, Plane::Values, 0, &matrix.packed.values);
+        if !matrix.packed.scales.is_empty() {
+            store.write(0, Plane::Scales, 0, &matrix.packed.scales);
+        }
+        Ok(Self { size, format, weights, x: random.floats(rows * width) })
+    }
+
+    fn plan(&self, gpu: &Gpu) -> Result<GpuPlan> {
+        let [rows, width] = self.size.map(|n| n as u32);
+        let mut plan = Plan::default();
+        let x = plan.act("trial.x", (rows * width) as usize);
+        let y = plan.act("trial.y", (rows * width) as usize);
+        let mixed = plan.act("trial.mixed", (rows * 64) as usize);
+        plan.step(
+            "trial.matmul",
+            Matmul {
+                x: Operand::Act(x),
+                weight: MatrixRef { id: WeightId(0), format: self.format, rows: width, cols: width },
+                bias: None,
+                y,
+                rows: Rows::PerItem(rows),
+                activation: Activation::None,
+                accumulate: false,
+            },
+        );
+        plan.step(
+            "trial.attention",
+            Attention {
+                q: Queries { act: x, len: rows, stride: width, shared: false },
+                kv: Keys { act: x, len: rows, stride: width, k: 64, v: 128 },
+                y: mixed,
+                heads: 1,
+                head_size: 64,
+                mask: Mask::None,
+            },
+        );
+        let plan = GpuPlan::new(gpu, plan, &self.weights, 1)?;
+        plan.write(gpu, ActId(0), 0, bytemuck::cast_slice(&self.x));
+        Ok(plan)
+    }
+
+    /// Of both steps.
+    async fn outputs(&self, gpu: &Gpu, plan: &GpuPlan) -> Result<Vec<f32>> {
+        let mut all = Vec::new();
+        for act in [ActId(1), ActId(2)] {
+            let bytes = plan.submit(gpu, 1, act).bytes(gpu).await?;
+            all.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
+        }
+        Ok(all)
+    }
+}
