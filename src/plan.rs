@@ -191,8 +191,14 @@ impl GpuPlan {
         self.encode(gpu, &mut encoder, batch, 0..self.bound.len());
         let bytes = self.plan.acts[output.0].words as u64 * 4 * u64::from(batch);
         let readback = Readback::record(gpu, &mut encoder, &self.acts[output.0], bytes);
+        readback.after(gpu.queue.submit([encoder.finish()]))
+    }
+
+    /// Submits all steps, for results that stay on the GPU.
+    pub fn run(&self, gpu: &Gpu, batch: u32) {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.encode(gpu, &mut encoder, batch, 0..self.bound.len());
         gpu.queue.submit([encoder.finish()]);
-        readback
     }
 
     /// Submits one step only: for plans whose inputs come in pieces.
