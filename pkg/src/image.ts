@@ -41,7 +41,10 @@ function small<T>(image: T, width: number, height: number): T | undefined {
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`. */
 export async function open(image: ImageInput): Promise<Source> {
-  if (typeof ImageData !== "undefined" && image instanceof ImageData) return { pixels: image, release() {} };
+  if (typeof ImageData !== "undefined" && image instanceof ImageData) {
+    if (image.data.length === 0) throw bad("the pixels of the ImageData were transferred to somewhere else");
+    return { pixels: image, release() {} };
+  }
   if (typeof ImageBitmap !== "undefined" && image instanceof ImageBitmap) {
     if (image.width === 0) throw bad("the ImageBitmap has been closed");
     // The caller's own, and not to be closed.
