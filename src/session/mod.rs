@@ -52,7 +52,7 @@ impl Session {
     /// bytes as they are read.
     ///
     /// # Errors
-    /// Whatever is wrong with the checkpoint, or [`Error::Gpu`] if the GPU has no room.
+    /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn load(
         gpu: Gpu,
         checkpoint: &Checkpoint,
@@ -115,7 +115,7 @@ impl Session {
     /// The ids that the text tower is fed, padding included.
     ///
     /// # Errors
-    /// As [`TextEncoder::encode`], or [`Error::BadInput`] without the text tower.
+    /// As [`crate::text::TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
         self.text()?.encoder.encode(text)
     }
@@ -136,7 +136,7 @@ impl Session {
     /// Where a row of the token table is: the file's place in [`Checkpoint::files`], and bytes of it.
     ///
     /// # Errors
-    /// [`Error::BadInput`] without the text tower.
+    /// [`crate::Error::BadInput`] without the text tower.
     pub fn row_places(&self, id: u32) -> Result<Vec<(usize, Range<u64>)>> {
         match &self.text()?.table {
             Table::Memory(_) => Ok(Vec::new()),
@@ -147,7 +147,7 @@ impl Session {
     /// Takes a row of the token table: the bytes of [`Session::row_places`], one after the other.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if they are too few, or a number is not finite.
+    /// [`crate::Error::BadCheckpoint`] if they are too few, or a number is not finite.
     pub fn put_row(&self, checkpoint: &Checkpoint, id: u32, bytes: &[u8]) -> Result<()> {
         match &self.text()?.table {
             Table::Memory(_) => Ok(()),
@@ -158,7 +158,7 @@ impl Session {
     /// The 8-bit square that the picture tower sees, RGBA in words.
     ///
     /// # Errors
-    /// [`Error::BadImage`] for a picture out of bounds, or [`Error::Gpu`].
+    /// [`crate::Error::BadImage`] for a picture out of bounds, or [`crate::Error::Gpu`].
     pub async fn preprocess(&self, image: &dyn Source) -> Result<Vec<u32>> {
         let resized = self.resize(image, |pixels| pixels.read(&self.gpu))?.bytes(&self.gpu).await?;
         Ok(bytemuck::pod_collect_to_vec(&resized))
