@@ -245,8 +245,14 @@ impl GpuPlan {
         self.encode(gpu, &mut encoder, batch, last.clone());
         let bytes = self.plan.acts[output.0].words as u64 * 4 * u64::from(batch);
         let readback = Readback::record(gpu, &mut encoder, &self.acts[output.0], bytes);
-        gpu.queue.submit([encoder.finish()]);
-        readback
+        readback.after(gpu.queue.submit([encoder.finish()]))
+    }
+
+    /// Submits all steps, for results that stay on the GPU.
+    pub fn run(&self, gpu: &Gpu, batch: u32) {
+        for part in self.plan.parts(batch, gpu.part_flops()) {
+            self.submit_steps(gpu, batch, part);
+        }
     }
 
     /// Submits some steps: for plans whose inputs come in pieces.

@@ -3,15 +3,11 @@
 mod loading;
 mod picture;
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array, Uint32Array};
-use picture::Picture;
+use js_sys::{Float32Array, Object, Reflect, Uint8Array, Uint32Array};
+use picture::{Picture, Texture};
 use wasm_bindgen::prelude::*;
 
-use crate::{
-    Checkpoint, Error, Gpu, Power, Result, Score, Session,
-    scores::{fill, rank},
-    session::Source,
-};
+use crate::{Checkpoint, Error, Gpu, Power, Result, Score, Session, scores::fill, session};
 
 /// An error as a JavaScript `Error` with a `code`.
 fn js_error(error: &Error) -> JsValue {
@@ -60,9 +56,19 @@ impl Device {
 /// A loaded model, as the package sees it.
 #[wasm_bindgen]
 pub struct Engine {
+    /// Where pictures are put; before the session, so that it goes first.
+    texture: Texture,
     session: Session,
     checkpoint: Checkpoint,
 }
+
+/// Numbers that the GPU is at work on. To be read, or freed.
+#[wasm_bindgen]
+pub struct Pending(session::Pending);
+
+/// Labels whose embeddings stay on the GPU.
+#[wasm_bindgen]
+pub struct Labels(session::LabelSet);
 
 #[wasm_bindgen]
 impl Engine {
@@ -88,15 +94,34 @@ impl Engine {
         .to_string()
     }
 
-    /// Embeddings of pictures, one after the other.
-    #[wasm_bindgen(js_name = embedImages)]
-    pub async fn embed_images(&self, images: Vec<JsValue>) -> std::result::Result<Float32Array, JsValue> {
-        let run = async {
-            let pictures: Vec<Picture> = images.into_iter().map(Picture::new).collect::<Result<_>>()?;
-            let sources: Vec<&dyn Source> = pictures.iter().map(|p| p as &dyn Source).collect();
-            self.session.embed_images(&sources).await
-        };
-        flat(run.await)
+    /// Most pictures in one run.
+    #[wasm_bindgen(js_name = imageBatch)]
+    pub fn image_batch(&self) -> std::result::Result<usize, JsValue> {
+        self.session.image_batch().map_err(|e| js_error(&e))
+    }
+
+    /// Makes a picture item `item` of the next run; the picture may go afterwards.
+    #[wasm_bindgen(js_name = putImage)]
+    pub fn put_image(&self, image: JsValue, item: u32) -> std::result::Result<(), JsValue> {
+        let put = |picture: Picture| self.session.put_image(&picture, item);
+        Picture::new(image, &self.texture).and_then(put).map_err(|e| js_error(&e))
+    }
+
+    /// Submits the first `items` pictures, at least one and at most a batch.
+    #[wasm_bindgen(js_name = runImages)]
+    pub fn run_images(&self, items: usize) -> std::result::Result<Pending, JsValue> {
+        self.session.run_images(items).map(Pending).map_err(|e| js_error(&e))
+    }
+
+    /// Submits a picture, up to its scores against labels.
+    pub fn classify(&self, labels: &Labels, image: JsValue) -> std::result::Result<Pending, JsValue> {
+        let run = |picture: Picture| self.session.classify(&labels.0, &picture);
+        Picture::new(image, &self.texture).and_then(run).map(Pending).map_err(|e| js_error(&e))
+    }
+
+    /// Waits for embeddings, one after the other, or for scores.
+    pub async fn read(&self, pending: Pending) -> std::result::Result<Float32Array, JsValue> {
+        flat(self.session.read(pending.0).await)
     }
 
     /// Embeddings of texts, one after the other.
@@ -138,25 +163,14 @@ impl Engine {
         filled.map_err(|e| js_error(&e))
     }
 
-    /// `{ label, index, score }` of one picture, best first; `texts` are the labels' embeddings, one after the other.
-    pub async fn rank(
-        &self,
-        labels: Vec<String>,
-        image: Vec<f32>,
-        texts: Vec<f32>,
-        score: String,
-    ) -> std::result::Result<Array, JsValue> {
-        let run = async {
-            let score = Score::parse(&score, self.session.config.score)?;
+    /// Labels by their texts' embeddings, one after the other.
+    pub fn labels(&self, texts: &[f32], score: &str) -> std::result::Result<Labels, JsValue> {
+        let make = || {
+            let score = Score::parse(score, self.session.config.score)?;
             let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
-            let scores = self.session.scores(&[image], &texts, score).await?;
-            Ok(rank(&labels, &scores[0]))
+            self.session.labels(&texts, score)
         };
-        let ranked = run.await.map_err(|e: Error| js_error(&e))?;
-        let results = ranked.into_iter().map(|r| {
-            object([("label", r.label.into()), ("index", r.index.into()), ("score", f64::from(r.score).into())])
-        });
-        Ok(results.collect())
+        make().map(Labels).map_err(|e: Error| js_error(&e))
     }
 
     /// The ids that the text tower is fed.
@@ -178,7 +192,7 @@ impl Engine {
 
     /// The RGBA bytes of the square that the picture tower sees.
     pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
-        let run = async { self.session.preprocess(&Picture::new(image)?).await };
+        let run = async { self.session.preprocess(&Picture::new(image, &self.texture)?).await };
         let pixels = run.await.map_err(|e| js_error(&e))?;
         Ok(bytemuck::cast_slice(&pixels).into())
     }

@@ -52,6 +52,6 @@ export function wrap(error: unknown): OcelliError {
   return new OcelliError("internal", `Ocelli failed unexpectedly (${message}): load the model again.`, { cause: error });
 }
 
-export function aborted(cause: unknown): OcelliError {
-  return new OcelliError("aborted", "The load was aborted.", { cause });
+export function aborted(cause: unknown, what = "load"): OcelliError {
+  return new OcelliError("aborted", `The ${what} was aborted.`, { cause });
 }

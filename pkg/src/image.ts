@@ -15,9 +15,36 @@ export interface Source {
   release(): void;
 }
 
+/** Most pixels that go up in one copy, rows padded to 64 (`STRIP_BYTES` in src/session/pixels.rs). */
+const ONE_COPY = 4 << 20;
+
+/**
+ * A video's frame that can be copied to the GPU as it is, without a bitmap in between; undefined for all else. Not every browser
+ * does such copies (Firefox 153 does not, nor Chromium 156 without a GPU), so whoever tries has {@link open} to fall back on.
+ */
+export function live(image: ImageInput): HTMLVideoElement | VideoFrame | undefined {
+  if (typeof VideoFrame !== "undefined" && image instanceof VideoFrame) {
+    // Frames of RGB are exact as bitmaps; those of YUV are converted either way.
+    return image.format?.startsWith("RGB") || image.format?.startsWith("BGR") ? undefined : small(image, image.displayWidth, image.displayHeight);
+  }
+  if (typeof HTMLVideoElement !== "undefined" && image instanceof HTMLVideoElement) {
+    return small(image, image.videoWidth, image.videoHeight);
+  }
+  return undefined;
+}
+
+/** Between two copies a video would go on, so that a larger one has to be held still. */
+function small<T>(image: T, width: number, height: number): T | undefined {
+  const pixels = Math.ceil(width / 64) * 64 * height;
+  return pixels > 0 && pixels <= ONE_COPY ? image : undefined;
+}
+
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`. */
 export async function open(image: ImageInput): Promise<Source> {
-  if (typeof ImageData !== "undefined" && image instanceof ImageData) return { pixels: image, release() {} };
+  if (typeof ImageData !== "undefined" && image instanceof ImageData) {
+    if (image.data.length === 0) throw bad("the pixels of the ImageData were transferred to somewhere else");
+    return { pixels: image, release() {} };
+  }
   if (typeof ImageBitmap !== "undefined" && image instanceof ImageBitmap) {
     if (image.width === 0) throw bad("the ImageBitmap has been closed");
     // The caller's own, and not to be closed.

@@ -4,17 +4,21 @@
  * @packageDocumentation
  */
 export { OcelliError, type ErrorCode } from "./error.js";
+export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
+  BatchOptions,
   Check,
   Classification,
   ClassifyOptions,
   Format,
   ImageInput,
+  LabelOptions,
   LoadOptions,
   ModelInfo,
   Progress,
+  RankOptions,
   Score,
   Towers,
   Verification,

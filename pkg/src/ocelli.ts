@@ -1,15 +1,19 @@
+import { embedPictures, split, withPicture } from "./batches.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
-import { open } from "./image.js";
+import { LabelSet, rank, requireTopK } from "./labels.js";
 import { fetchRows } from "./rows.js";
 import { load } from "./load.js";
 import { Missing, RemoteFolder } from "./remote.js";
-import type { Classification, ClassifyOptions, ImageInput, LoadOptions, ModelInfo, Verification } from "./types.js";
+import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
 import { folderUrl, start } from "./start.js";
-import { Device, Engine } from "../wasm/ocelli.js";
+import { Device, Engine, type Labels } from "../wasm/ocelli.js";
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
 const CACHED_TEXTS = 4096;
+
+/** Label sets that `classify` keeps, by labels, template and score. */
+const CACHED_SETS = 8;
 
 /**
  * A loaded model.
@@ -26,6 +30,7 @@ export class Ocelli {
   readonly #engine: Engine;
   readonly #folder: URL;
   readonly #texts = new Map<string, Float32Array>();
+  readonly #sets = new Map<string, Labels>();
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
@@ -80,28 +85,66 @@ export class Ocelli {
    * ```
    */
   async classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
-    const { template, score = "auto", topK = Infinity } = options;
-    if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
-      throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
-    }
-    if (!(topK >= 1)) throw new OcelliError("bad-input", `topK: expected at least 1, found ${topK}.`);
+    const { topK = Infinity } = options;
+    requireLabels(labels);
+    requireTopK(topK);
+    const names = [...labels];
     return this.#run(async (engine) => {
-      const texts = await this.#embedTexts(engine, Engine.prompts(labels, template));
-      const picture = await embedPicture(engine, image);
-      const ranked: Classification[] = await engine.rank(labels, picture, texts, score);
-      return ranked.slice(0, topK);
+      const set = await this.#cachedLabels(engine, names, options);
+      return rank(names, await scores(engine, set, image), topK);
     });
+  }
+
+  /**
+   * Labels for many pictures: their embeddings stay on the GPU.
+   *
+   * ```ts
+   * const set = await model.labels(["cat", "dog"], { template: "a photo of a {}." });
+   * const [best] = await set.classify(image);
+   * ```
+   */
+  async labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
+    requireLabels(names);
+    const own = [...names];
+    const set = await this.#run((engine) => this.#labels(engine, own, options));
+    return new LabelSet(own, (image) => this.#run((engine) => scores(engine, set, image)));
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   embedImage(image: ImageInput): Promise<Float32Array> {
-    return this.#run((engine) => embedPicture(engine, image));
+    return this.#run((engine) =>
+      withPicture(image, async (pixels) => {
+        engine.putImage(pixels, 0);
+        return engine.read(engine.runImages(1));
+      }),
+    );
+  }
+
+  /**
+   * An embedding for each picture, in order: several at a time on the GPU, while the next ones are decoded. Few decoded pictures
+   * are in memory at once, however many there are.
+   *
+   * ```ts
+   * const embeddings = await model.embedImages(input.files, { onProgress: (done) => (bar.value = done) });
+   * ```
+   *
+   * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
+   */
+  embedImages(images: Iterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
+    return this.#run((engine) => embedPictures(engine, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   async embedText(text: string): Promise<Float32Array> {
     requireString(text);
     return this.#run((engine) => embedTexts(engine, [text], this.#folder));
+  }
+
+  /** An embedding for each text, in order. */
+  async embedTexts(texts: string[]): Promise<Float32Array[]> {
+    if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
+    texts.forEach(requireString);
+    return this.#run(async (engine) => split(await embedTexts(engine, texts, this.#folder), this.info.embeddingDim));
   }
 
   /** The token ids that the text tower is fed, padding included. */
@@ -113,14 +156,9 @@ export class Ocelli {
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput): Promise<ImageData> {
     return this.#run(async (engine) => {
-      const source = await open(image);
-      try {
-        const bytes = await engine.preprocess(source.pixels);
-        const side = this.info.imageSize;
-        return new ImageData(new Uint8ClampedArray(bytes), side, side);
-      } finally {
-        source.release();
-      }
+      const bytes = await withPicture(image, (pixels) => engine.preprocess(pixels));
+      const side = this.info.imageSize;
+      return new ImageData(new Uint8ClampedArray(bytes), side, side);
     });
   }
 
@@ -144,7 +182,26 @@ export class Ocelli {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#texts.clear();
+    this.#sets.clear();
     if (this.#running === 0) this.#engine.free();
+  }
+
+  async #cachedLabels(engine: Engine, labels: string[], options: LabelOptions): Promise<Labels> {
+    const { template, score } = options;
+    const key = JSON.stringify([template, score, labels]);
+    const set = this.#sets.get(key) ?? (await this.#labels(engine, labels, options));
+    // The last one used is the last to go.
+    this.#sets.delete(key);
+    this.#sets.set(key, set);
+    for (const old of this.#sets.keys()) {
+      if (this.#sets.size <= CACHED_SETS) break;
+      this.#sets.delete(old);
+    }
+    return set;
+  }
+
+  async #labels(engine: Engine, labels: string[], { template, score = "auto" }: LabelOptions): Promise<Labels> {
+    return engine.labels(await this.#embedTexts(engine, Engine.prompts(labels, template)), score);
   }
 
   async #embedTexts(engine: Engine, prompts: string[]): Promise<Float32Array> {
@@ -205,13 +262,14 @@ function requireString(text: unknown): void {
   if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
 }
 
-async function embedPicture(engine: Engine, image: ImageInput): Promise<Float32Array> {
-  const source = await open(image);
-  try {
-    return await engine.embedImages([source.pixels]);
-  } finally {
-    source.release();
+function requireLabels(labels: unknown): void {
+  if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
+    throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
   }
+}
+
+function scores(engine: Engine, labels: Labels, image: ImageInput): Promise<Float32Array> {
+  return withPicture(image, async (pixels) => engine.read(engine.classify(labels, pixels)));
 }
 
 async function requireWebGpu(): Promise<void> {

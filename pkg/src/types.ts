@@ -43,13 +43,25 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
-export interface ClassifyOptions {
+export interface LabelOptions {
   /** What each label is put into: `"a photo of a {}."`. Default: the label as it is. */
   template?: string;
   /** Default `"auto"`. */
   score?: Score;
+}
+
+export interface RankOptions {
   /** Return only so many, best first. Default: all. */
   topK?: number;
+}
+
+export interface ClassifyOptions extends LabelOptions, RankOptions {}
+
+export interface BatchOptions {
+  /** Told after each batch how many embeddings are here; must be quick. */
+  onProgress?: (done: number) => void;
+  /** Stops between two batches. */
+  signal?: AbortSignal;
 }
 
 export interface Classification {

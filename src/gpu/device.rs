@@ -144,7 +144,7 @@ impl Gpu {
 
     /// Learns from a run of so many operations how long this device takes.
     pub fn took(&self, flops: u64, milliseconds: f64) {
-        if milliseconds > 0.0 {
+        if flops > 0 && milliseconds > 0.0 {
             self.part_flops.set((flops as f64 * PART_MS / milliseconds) as u64);
         }
     }

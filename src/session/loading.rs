@@ -3,7 +3,8 @@
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 use super::{
-    BATCH, Session, TextTower, Tower, VisionTower,
+    Session,
+    run::{BATCH, TextTower, Tower, VisionTower},
     table::{Rows, Table, TableIn},
 };
 use crate::{

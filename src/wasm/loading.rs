@@ -3,7 +3,7 @@
 use js_sys::{Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
-use super::{Device, Engine, js_error, object};
+use super::{Device, Engine, js_error, object, picture::Texture};
 use crate::{
     Checkpoint, Error,
     checkpoint::{Answer, Folder, Head, Want, header_length},
@@ -155,6 +155,6 @@ impl ModelLoading {
         let checkpoint = self.checkpoint.take().expect("the package finishes once");
         let loading = self.loading.take().expect("the package finishes once");
         let session = loading.finish(&checkpoint).map_err(|e| js_error(&e))?;
-        Ok(Engine { session, checkpoint })
+        Ok(Engine { texture: Texture::default(), session, checkpoint })
     }
 }

@@ -1,6 +1,6 @@
 //! A picture as the package hands it over.
 
-use std::ops::Range;
+use std::{cell::RefCell, ops::Range};
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -21,20 +21,61 @@ extern "C" {
     ) -> std::result::Result<(), JsValue>;
 }
 
+/// What pictures are copied into on their way to the strip: kept, because making one takes longer than filling it.
+#[derive(Default)]
+pub struct Texture {
+    kept: RefCell<Option<wgpu::Texture>>,
+}
+
+impl Texture {
+    /// One of at least this size; no tile is larger than a strip.
+    fn of(&self, gpu: &Gpu, size: wgpu::Extent3d) -> wgpu::Texture {
+        let mut kept = self.kept.borrow_mut();
+        let fits = |texture: &&wgpu::Texture| texture.width() >= size.width && texture.height() >= size.height;
+        if let Some(texture) = kept.as_ref().filter(fits) {
+            return texture.clone();
+        }
+        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("picture"),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: wgpu::TextureUsages::COPY_DST
+                | wgpu::TextureUsages::COPY_SRC
+                | wgpu::TextureUsages::RENDER_ATTACHMENT,
+            view_formats: &[],
+        });
+        // In browsers, dropping alone frees nothing. What was submitted with it is done first.
+        kept.replace(texture.clone()).inspect(wgpu::Texture::destroy);
+        texture
+    }
+}
+
+impl Drop for Texture {
+    fn drop(&mut self) {
+        self.kept.take().inspect(wgpu::Texture::destroy);
+    }
+}
+
 /// A picture as the package hands it over: `ImageData`, or whatever `copyExternalImageToTexture` takes.
-pub struct Picture {
+pub struct Picture<'a> {
     width: usize,
     height: usize,
     /// RGBA bytes of `ImageData`
     data: Option<Uint8Array>,
     image: JsValue,
+    texture: &'a Texture,
 }
 
-impl Picture {
-    pub fn new(image: JsValue) -> Result<Self> {
+impl<'a> Picture<'a> {
+    pub fn new(image: JsValue, texture: &'a Texture) -> Result<Self> {
         let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
-        let side = |key: &str| get(key).as_f64().unwrap_or(0.0) as usize;
-        let (width, height) = (side("width"), side("height"));
+        // A video's `width` is that of its box on the page.
+        let side = |keys: [&str; 3]| keys.into_iter().find_map(|key| get(key).as_f64()).unwrap_or(0.0) as usize;
+        let width = side(["videoWidth", "displayWidth", "width"]);
+        let height = side(["videoHeight", "displayHeight", "height"]);
         let data = get("data");
         let data = (!data.is_undefined()).then(|| Uint8Array::new(&data));
         if let Some(bytes) = &data
@@ -45,14 +86,14 @@ impl Picture {
                 bytes.length()
             )));
         }
-        Ok(Self { width, height, data, image })
+        Ok(Self { width, height, data, image, texture })
     }
 }
 
 /// Widest texture that every device has.
 const MAX_TEXTURE: usize = 8192;
 
-impl Source for Picture {
+impl Source for Picture<'_> {
     fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
@@ -78,7 +119,7 @@ impl Source for Picture {
     }
 }
 
-impl Picture {
+impl Picture<'_> {
     fn upload_tile(
         &self,
         gpu: &Gpu,
@@ -89,18 +130,7 @@ impl Picture {
         at: usize,
     ) -> Result<()> {
         let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
-        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("picture"),
-            size,
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba8Unorm,
-            usage: wgpu::TextureUsages::COPY_DST
-                | wgpu::TextureUsages::COPY_SRC
-                | wgpu::TextureUsages::RENDER_ATTACHMENT,
-            view_formats: &[],
-        });
+        let texture = self.texture.of(gpu, size);
         let (Some(js_queue), Some(js_texture)) = (gpu.queue.as_webgpu(), texture.as_webgpu()) else {
             return Err(Error::NoGpu("expected the browser's WebGPU, found another backend".into()));
         };
@@ -126,7 +156,6 @@ impl Picture {
             size,
         );
         gpu.queue.submit([encoder.finish()]);
-        texture.destroy();
         Ok(())
     }
 }

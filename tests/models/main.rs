@@ -21,7 +21,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 13] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -31,7 +31,9 @@ fn main() {
         ("embeddings in q8", right::embeddings_q8),
         ("embeddings in q4", right::embeddings_q4),
         ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
+        ("batches that overlap", right::batches),
         ("scores", right::scores),
+        ("labels that stay on the GPU", right::label_sets),
         ("a quantised folder equals quantising on the way in", right::quantized_folder),
     ];
     let mut trials = Vec::new();

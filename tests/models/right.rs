@@ -87,6 +87,51 @@ pub fn quantized_taps(model: &str) -> Outcome {
     Ok(())
 }
 
+/// Batches overlap: three of them, in another order at each end, must be as each picture alone.
+pub fn batches(model: &str) -> Outcome {
+    let (golden, session) = (golden(model), session(model, None));
+    let names = lossless(&golden);
+    let mut many = names.clone();
+    many.extend(names.iter().rev());
+    assert!(many.len() > 2 * session.image_batch()?, "expected more than two batches, found {}", many.len());
+    let alone: Vec<_> = names.iter().map(|name| embed_images(&session, &[name]).remove(0)).collect();
+    let expected: Vec<_> = alone.iter().chain(alone.iter().rev()).collect();
+    let found = embed_images(&session, &many);
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+    assert_ne!(found[0], found[1], "all pictures are the same: this shows nothing");
+    // Read-back buffers are kept, and not more of them from run to run.
+    let bytes = session.gpu().bytes();
+    embed_images(&session, &many);
+    assert_eq!(session.gpu().bytes(), bytes, "bytes of live buffers");
+    // Texts too: what is read first was submitted first.
+    let texts: Vec<&str> = golden.texts.iter().cycle().take(2 * many.len()).map(|t| t.text.as_str()).collect();
+    let found = pollster::block_on(session.embed_texts(&texts))?;
+    let alone = embed_texts(&session, &golden);
+    assert!(found.iter().zip(alone.iter().cycle()).all(|(found, alone)| found == alone), "texts in their order");
+    Ok(())
+}
+
+/// Labels that stay on the GPU give the scores of embeddings that were read back, for pictures under way at the same time.
+pub fn label_sets(model: &str) -> Outcome {
+    use ocelli::Score;
+    let (golden, session) = (golden(model), session(model, None));
+    let names = lossless(&golden);
+    let texts = embed_texts(&session, &golden);
+    let images = embed_images(&session, &names);
+    for score in [Score::Softmax, Score::Sigmoid, Score::Cosine, Score::Logits] {
+        let expected = pollster::block_on(session.scores(&images, &texts, score))?;
+        let set = session.labels(&texts, score)?;
+        let [first, second] = [0, 1].map(|i| session.classify(&set, &open(names[i])));
+        let second = pollster::block_on(session.read(second?))?;
+        let first = pollster::block_on(session.read(first?))?;
+        assert_eq!([&first, &second], [&expected[..1], &expected[1..2]]);
+        assert_ne!(first, second, "two pictures have the same scores: this shows nothing");
+    }
+    assert!(session.labels(&[], Score::Cosine).is_err(), "no labels");
+    assert!(session.labels(&[vec![0.0; 3]], Score::Cosine).is_err(), "another model's embedding");
+    Ok(())
+}
+
 /// `bound` is told the picture's name or the text.
 fn embeddings(model: &str, format: Option<Format>, bound: impl Fn(&str) -> f64) -> Outcome {
     let (golden, session) = (golden(model), session(model, format));

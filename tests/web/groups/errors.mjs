@@ -85,6 +85,8 @@ async function pictures({ page, report, fixtures, other, before }) {
     ["broken Blob", PICTURE],
     ["text Blob", PICTURE],
     ["closed ImageBitmap", PICTURE],
+    ["emptied ImageData", PICTURE],
+    ["endless ImageData", PICTURE],
     ["closed VideoFrame", PICTURE],
     ["broken HTMLImageElement", PICTURE],
     ["empty HTMLCanvasElement", PICTURE],

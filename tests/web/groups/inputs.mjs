@@ -12,6 +12,7 @@ const url = (name) => `/fixtures/images/${name}`;
 export async function inputs({ page, report, fixtures, native, site }) {
   await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), MODEL);
   await forms({ page, report, fixtures });
+  await directly({ page, report, fixtures });
   await orientations({ page, report, fixtures, native, site });
   await large({ page, report, fixtures, native, site });
   await inWorker({ page, report, fixtures });
@@ -39,6 +40,22 @@ async function forms({ page, report, fixtures }) {
     const what = name === CLEAR ? "with alpha" : "opaque";
     report.note(`${form} ${what}, measured`, `${different(found, right)} of ${right.length} bytes differ, by ${largest(found, right)} at most`);
   }
+}
+
+/** In a browser that copies video frames to the GPU (this one may not): no bitmap is made, and the frame's size is its own. */
+async function directly({ page, report, fixtures }) {
+  const group = report.group("a video without a bitmap, bytes");
+  const call = (web_) => page.evaluate(([w, m, u]) => web[w]("preprocess", m, { form: "narrow HTMLVideoElement", url: u }), [web_, MODEL, url(OPAQUE)]);
+  const bytes = ({ value }) => rgb(Buffer.from(value?.base64 ?? "", "base64"));
+  const [direct, otherwise] = [await call("copiesVideos"), await call("watched")];
+  group.same("directly", bytes(direct), fixtures.square(MODEL, OPAQUE));
+  group.same("as this browser does", bytes(otherwise), fixtures.square(MODEL, OPAQUE));
+  group.rejects("another picture's", bytes(direct), fixtures.square(MODEL, CLEAR));
+  // The test's own bitmap, drawn before the video plays, is one of them.
+  group.same("bitmaps", [direct.seen.decoded], [1]);
+  group.rejects("with a bitmap", [direct.seen.decoded + 1], [1]);
+  group.same("copies", [direct.copies], [1]);
+  group.same("bitmaps left open", [direct.seen.open - 1, otherwise.seen.open - 1], [0, 0]);
 }
 
 const SIDEWAYS = "orientation6-57x33.webp";

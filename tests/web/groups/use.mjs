@@ -38,12 +38,16 @@ function inNode({ report, site }) {
   group.rejects("a module that talks", run("console.log('hello')"), expected);
 }
 
-const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput } from "ocelli";
+const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput, type LabelSet } from "ocelli";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total }) => console.log(loaded / total), signal, towers: "both" });
   const v: Float32Array = await model.embedImage(image);
   const t: Float32Array = await model.embedText("a cat");
-  console.log(v.length === t.length, model.info.adapter);
+  const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
+  const words: Float32Array[] = await model.embedTexts(["a cat"]);
+  const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
+  const best: Classification | undefined = (await set.classify(image, { topK: 1 }))[0];
+  console.log(v.length === t.length, model.info.adapter, all.length === words.length, best?.label, set.names[0]);
   try {
     return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
   } catch (error) {

@@ -1,8 +1,10 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
+import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 const models = new Map();
+const sets = new Map();
 
 const blob = async (url) => (await fetch(url)).blob();
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -37,6 +39,8 @@ const forms = {
   OffscreenCanvas: async (url) => drawn(new OffscreenCanvas(1, 1), await blob(url)),
   VideoFrame: (_, { width, height, base64 }) =>
     new VideoFrame(bytesOf(base64), { format: "RGBA", codedWidth: width, codedHeight: height, timestamp: 0 }),
+  // The size of its box on the page is not that of its frames.
+  "narrow HTMLVideoElement": async (url) => Object.assign(await forms.HTMLVideoElement(url), { width: 10, height: 7 }),
   HTMLVideoElement: async (url) => video(await drawn(document.createElement("canvas"), await blob(url))),
   // Pictures that cannot be read.
   "broken Blob": () => new Blob([new Uint8Array([137, 80, 78, 71, 1, 2, 3])], { type: "image/png" }),
@@ -64,6 +68,12 @@ const forms = {
     await image.decode();
     return createImageBitmap(image);
   },
+  "emptied ImageData": (_, pixels) => {
+    const image = forms.ImageData(_, pixels);
+    structuredClone(image.data.buffer, { transfer: [image.data.buffer] });
+    return image;
+  },
+  "endless ImageData": () => new ImageData((1 << 20) + 1, 1),
   "a string": (url) => url,
   nothing: () => null,
 };
@@ -84,6 +94,14 @@ async function ask(name, method, picture) {
   return result instanceof ImageData
     ? { width: result.width, height: result.height, base64: toBase64(result.data) }
     : Array.from(result);
+}
+
+const made = (picture) => forms[picture.form ?? "Blob"](picture.url, picture.pixels);
+
+/** A generator that fails in the caller's own code after so many. */
+function* failing(images, after) {
+  yield* images.slice(0, after);
+  throw new Error("the caller's own");
 }
 
 function toBase64(bytes) {
@@ -117,6 +135,50 @@ globalThis.web = {
   embedImage: (name, picture) => ask(name, "embedImage", picture),
   /** All at once. */
   embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),
+  /** In one call. `how`: a generator in place of an array, a signal that fires "before" or at so many, code of the caller's that throws. */
+  async batch(name, pictures, how = {}) {
+    const images = await Promise.all(pictures.map(made));
+    const steps = [];
+    const stop = new AbortController();
+    if (how.abort === "before") stop.abort();
+    const onProgress = (done) => {
+      steps.push(done);
+      if (done >= how.abort) stop.abort();
+      if (how.progress === "throws") throw new Error("the caller's own");
+    };
+    const given = how.iterable === "generator" ? images.values() : how.iterable === "throws" ? failing(images, 11) : (how.images ?? images);
+    return watch(async () => {
+      const { value, ...error } = await attempt(() => models.get(name).embedImages(given, { onProgress, signal: stop.signal }));
+      return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
+    });
+  },
+  /** Two batches and a single picture at once, then a disposal while one runs. */
+  async batchesAtOnce(name, pictures) {
+    const images = await Promise.all(pictures.map(made));
+    const model = models.get(name);
+    const all = await Promise.all([model.embedImages(images), model.embedImage(images[0]), model.embedImages([...images].reverse())]);
+    const last = model.embedImages(images);
+    model.dispose();
+    return [...all, await last].map((embeddings) => (embeddings instanceof Float32Array ? Array.from(embeddings) : embeddings.map((e) => Array.from(e))));
+  },
+  embedTexts: (name, texts) =>
+    watch(async () => {
+      const { value, ...error } = await attempt(() => models.get(name).embedTexts(texts));
+      return { value: value?.map((embedding) => Array.from(embedding)), ...error };
+    }),
+  /** A set of labels under a name; its list is spoilt afterwards. */
+  async labels(name, model, names, options) {
+    const set = await models.get(model).labels(names, options);
+    sets.set(name, set);
+    names.reverse();
+    return set.names;
+  },
+  async classifyBySet(name, pictures, options) {
+    const images = await Promise.all(pictures.map(made));
+    return Promise.all(images.map((image) => sets.get(name).classify(image, options)));
+  },
+  watched: (call, ...args) => watch(() => attempt(() => web[call](...args))),
+  copiesVideos: (call, ...args) => copiesVideos(() => watch(() => attempt(() => web[call](...args)))),
   embedText: async (name, text) => Array.from(await models.get(name).embedText(text)),
   verify: (name) => models.get(name).verify(),
   tokenize: async (name, text) => Array.from(await models.get(name).tokenize(text)),

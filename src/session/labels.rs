@@ -1,0 +1,92 @@
+//! Pictures against labels.
+
+use super::{Pending, Session, Source};
+use crate::{
+    error::{Error, Result},
+    kernels::{ActId, Rule, Similarity},
+    plan::{GpuPlan, Plan},
+    scores::Score,
+};
+
+/// Labels whose embeddings stay on the GPU, so that a picture costs the same however many there are.
+pub struct LabelSet {
+    plan: GpuPlan,
+    images: ActId,
+    y: ActId,
+    labels: usize,
+}
+
+impl Session {
+    /// Scores of each picture against each text, by their embeddings.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if there is nothing to compare or lengths differ, [`Error::NotFinite`], or [`Error::Gpu`].
+    pub async fn scores(&self, images: &[Vec<f32>], texts: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f32>>> {
+        let set = self.compare(images.len(), texts, score)?;
+        self.check_dim(images)?;
+        set.plan.write(&self.gpu, set.images, 0, bytemuck::cast_slice(&images.concat()));
+        self.read(set.submit(self, 0)).await
+    }
+
+    /// Labels by their texts' embeddings.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if there is none or one comes from another model, or [`Error::Gpu`].
+    pub fn labels(&self, texts: &[Vec<f32>], score: Score) -> Result<LabelSet> {
+        self.compare(1, texts, score)
+    }
+
+    /// Submits a picture, up to its scores against the labels of a set of this very session: one row.
+    ///
+    /// # Errors
+    /// As [`Session::put_image`].
+    pub fn classify(&self, set: &LabelSet, image: &dyn Source) -> Result<Pending> {
+        self.put_image(image, 0)?;
+        let tower = &self.vision()?.tower;
+        tower.plan.run(&self.gpu, 1);
+        tower.plan.hand_over(&self.gpu, tower.output, set.plan.buffer(set.images), 0);
+        Ok(set.submit(self, tower.plan.plan().flops(1)))
+    }
+
+    fn compare(&self, pictures: usize, texts: &[Vec<f32>], score: Score) -> Result<LabelSet> {
+        if texts.is_empty() || pictures == 0 {
+            return Err(Error::BadInput("labels: expected at least one label and one picture, found none".into()));
+        }
+        self.check_dim(texts)?;
+        let (scale, bias, rule) = match score {
+            Score::Cosine => (1.0, 0.0, Rule::Identity),
+            Score::Logits => (self.logit_scale, self.logit_bias, Rule::Identity),
+            Score::Sigmoid => (self.logit_scale, self.logit_bias, Rule::Sigmoid),
+            Score::Softmax => (self.logit_scale, self.logit_bias, Rule::Softmax),
+        };
+        let (dim, labels) = (self.config.embedding, texts.len());
+        let mut plan = Plan::default();
+        // One batch holds all pictures: an item is a picture, labels are shared and belong to the first.
+        let images = plan.act("images", dim * pictures);
+        let l = plan.act("labels", dim * labels);
+        let y = plan.act("scores", pictures * labels);
+        let (pictures, labels_, dim) = (pictures as u32, labels as u32, dim as u32);
+        plan.step("similarity", Similarity { images, texts: l, y, pictures, labels: labels_, dim, scale, bias, rule });
+        let plan = GpuPlan::new(&self.gpu, plan, &self.weights, 1)?;
+        plan.write(&self.gpu, l, 0, bytemuck::cast_slice(&texts.concat()));
+        Ok(LabelSet { plan, images, y, labels })
+    }
+
+    fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {
+        let dim = self.config.embedding;
+        match embeddings.iter().find(|e| e.len() != dim) {
+            None => Ok(()),
+            Some(other) => Err(Error::BadInput(format!(
+                "embeddings: expected {dim} numbers, found {}: it comes from another model",
+                other.len()
+            ))),
+        }
+    }
+}
+
+impl LabelSet {
+    /// `flops`: what was submitted before it.
+    fn submit(&self, session: &Session, flops: u64) -> Pending {
+        Pending::new(self.plan.submit(&session.gpu, 1, self.y), self.labels, "score", flops)
+    }
+}
