@@ -46,6 +46,17 @@ pub fn choose(times: &Times) -> Tier {
     }
 }
 
+/// Races the tiers and sets the one that won. The weights raced on have 8 bits: with others the order was the same wherever it
+/// was measured.
+///
+/// # Errors
+/// As [`race`].
+pub async fn settle(gpu: &Gpu) -> Result<Times> {
+    let times = race(gpu, Format::Q8, candidates(gpu)).await?;
+    gpu.set_tier(choose(&times))?;
+    Ok(times)
+}
+
 /// The tiers that may be chosen without being asked for: the 8-bit products round the inputs, and only who asks for that gets it.
 pub fn candidates(gpu: &Gpu) -> impl Iterator<Item = Tier> + use<> {
     gpu.tiers().filter(|&tier| tier != Tier::Dot8)

@@ -7,7 +7,7 @@ use js_sys::{Float32Array, Object, Reflect, Uint8Array, Uint32Array};
 use picture::{Picture, Texture};
 use wasm_bindgen::prelude::*;
 
-use crate::{Checkpoint, Error, Gpu, Power, Result, Score, Session, scores::fill, session};
+use crate::{Checkpoint, Error, Gpu, Power, Result, Score, Session, gpu::Tier, scores::fill, session, trial};
 
 /// An error as a JavaScript `Error` with a `code`.
 fn js_error(error: &Error) -> JsValue {
@@ -46,6 +46,37 @@ impl Device {
         Gpu::new(power).await.map(|gpu| Self { gpu: Some(gpu) }).map_err(|e| js_error(&e))
     }
 
+    /// The package's version: what won a race may be another in the next.
+    pub fn version() -> String {
+        env!("CARGO_PKG_VERSION").into()
+    }
+
+    /// Names of the tiers that this device can run.
+    pub fn tiers(&self) -> Vec<String> {
+        self.gpu.iter().flat_map(Gpu::tiers).map(|tier| tier.name().into()).collect()
+    }
+
+    /// The tier in which a model is compiled next.
+    #[wasm_bindgen(getter)]
+    pub fn tier(&self) -> Option<String> {
+        self.gpu.as_ref().map(|gpu| gpu.tier().name().into())
+    }
+
+    /// Compiles models in this tier.
+    #[wasm_bindgen(js_name = setTier)]
+    pub fn set_tier(&self, name: &str) -> std::result::Result<(), JsValue> {
+        let tier = Tier::parse(name).map_err(|e| js_error(&e))?;
+        self.gpu.as_ref().map_or(Ok(()), |gpu| gpu.set_tier(tier)).map_err(|e| js_error(&e))
+    }
+
+    /// Races the tiers, and compiles models in the one that won.
+    pub async fn race(&self) -> std::result::Result<(), JsValue> {
+        match &self.gpu {
+            Some(gpu) => trial::settle(gpu).await.map(drop).map_err(|e| js_error(&e)),
+            None => Ok(()),
+        }
+    }
+
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {
@@ -79,6 +110,8 @@ impl Engine {
             "family": s.config.family.name(),
             "towers": s.towers().name(),
             "format": s.format.name(),
+            "tier": s.gpu().tier().name(),
+            "tiers": s.gpu().tiers().map(Tier::name).collect::<Vec<_>>(),
             "imageSize": s.config.vision.image_size,
             "embeddingDim": s.config.embedding,
             "parameters": s.parameters,

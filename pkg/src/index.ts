@@ -20,6 +20,7 @@ export type {
   Progress,
   RankOptions,
   Score,
+  Tier,
   Towers,
   Verification,
 } from "./types.js";

@@ -7,7 +7,8 @@ import { load } from "./load.js";
 import { Missing, RemoteFolder } from "./remote.js";
 import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
 import { folderUrl, start } from "./start.js";
-import { Device, Engine, type Labels } from "../wasm/ocelli.js";
+import { requestDevice } from "./tier.js";
+import { Engine, type Labels } from "../wasm/ocelli.js";
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
 const CACHED_TEXTS = 4096;
@@ -61,7 +62,7 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", signal } = options;
+    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", tier = "auto", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
@@ -70,7 +71,7 @@ export class Ocelli {
       await requireWebGpu();
       const base = folderUrl(folder);
       await start(wasmUrl);
-      const { engine, handle, downloadBytes } = await load(base, Device.request(powerPreference), { towers, format, tokenTable, onProgress, signal });
+      const { engine, handle, downloadBytes } = await load(base, requestDevice(powerPreference, tier), { towers, format, tokenTable, onProgress, signal });
       return new Ocelli(engine, handle, base, downloadBytes);
     } catch (error) {
       throw wrap(error);

@@ -15,6 +15,15 @@ export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 /** Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. */
 export type Towers = "both" | "vision" | "text";
 
+/**
+ * A way of computing matrix products and attention; what is fastest differs from device to device.
+ * - `plain`, `registers`: without workgroup memory; `registers` has the larger tiles and is for software adapters.
+ * - `tiled`, `wide`: tiles in workgroup memory, 4 × 4 or 8 × 8 numbers an invocation.
+ * - `half`: as `wide`, in f16 with sums in f32; where the device has `shader-f16`.
+ * - `dot8`: 8-bit dot products for weights in q8 and q4.
+ */
+export type Tier = "plain" | "registers" | "tiled" | "wide" | "half" | "dot8";
+
 /** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {
   /** Bytes that have arrived; they go to the GPU as they come. */
@@ -37,6 +46,11 @@ export interface LoadOptions {
   tokenTable?: "memory" | "server";
   /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
   wasmUrl?: string | URL;
+  /**
+   * Which kernels run. `"auto"` (default) races them for a moment on a device that this site has not met yet, and keeps the
+   * outcome in `localStorage`; it never takes `"dot8"`, which rounds the inputs of each matrix to 8 bits. For measuring, mostly.
+   */
+  tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
   /** Stops the load. */
@@ -80,6 +94,10 @@ export interface ModelInfo {
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
+  /** Which kernels run. */
+  tier: Tier;
+  /** Those that this device can run. */
+  tiers: Tier[];
   /** Side of the square that the model sees, in pixels. */
   imageSize: number;
   /** Numbers in an embedding. */

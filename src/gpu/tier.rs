@@ -1,7 +1,10 @@
 //! Which variant of the heavy kernels runs. What is fastest differs by an order of magnitude from device to device, so it is
 //! measured once on the device itself ([`crate::trial`]), never guessed from its name.
 
-use crate::quant::Format;
+use crate::{
+    error::{Error, Result},
+    quant::Format,
+};
 
 /// How [`crate::kernels::Matmul`] and [`crate::kernels::Attention`] are computed; all others are the same in every tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -39,9 +42,13 @@ impl Tier {
     }
 
     /// The reverse of [`Tier::name`].
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for another word.
+    pub fn parse(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name).ok_or_else(|| {
+            Error::BadInput(format!("tier: expected auto, {}, found {name:?}", Self::ALL.map(Self::name).join(", ")))
+        })
     }
 
     /// Whether it needs the feature shader-f16.

@@ -11,6 +11,7 @@ mod plain;
 mod random;
 mod reference;
 mod right;
+mod tiers;
 mod wrong;
 
 use libtest_mimic::{Arguments, Trial};
@@ -21,7 +22,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 13] = [
+    let tests: [(&str, Test); 14] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -31,6 +32,7 @@ fn main() {
         ("embeddings in q8", right::embeddings_q8),
         ("embeddings in q4", right::embeddings_q4),
         ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
+        ("every tier", tiers::all),
         ("batches that overlap", right::batches),
         ("scores", right::scores),
         ("labels that stay on the GPU", right::label_sets),

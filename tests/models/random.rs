@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     config::Towers,
+    gpu::Tier,
     quant::Format,
     random::Random,
     synthetic::{Number, Recipe},
@@ -108,8 +109,9 @@ fn picture() -> Picture {
 
 const TEXT: &str = "a photo of a cat, isn't it?";
 
-fn on_gpu(checkpoint: &Checkpoint, format: Format) -> Result<Taps, libtest_mimic::Failed> {
+fn on_gpu(checkpoint: &Checkpoint, format: Format, tier: Tier) -> Result<Taps, libtest_mimic::Failed> {
     let gpu = pollster::block_on(Gpu::new(Power::Any))?;
+    gpu.set_tier(tier)?;
     let session = Session::load(gpu, checkpoint, Towers::Both, Some(format), None)?;
     Ok(pollster::block_on(session.taps(&picture(), TEXT))?)
 }
@@ -138,9 +140,11 @@ fn random_shape(seed: u64) -> Outcome {
     let number = pick(&mut random, &[Number::F32, Number::F16]);
     let folder = tempfile::tempdir()?;
     let checkpoint = write(&config, tokenizer, number, seed, &|_, _, _| (), folder.path())?;
-    let found = on_gpu(&checkpoint, format)?;
+    // Another tier for each four formats.
+    let tier = [Tier::Registers, Tier::Tiled, Tier::Wide, Tier::Plain][seed as usize / 4 % 4];
+    let found = on_gpu(&checkpoint, format, tier)?;
     let expected = twins(&checkpoint, Some(format), &picture(), TEXT)?;
-    check(&found, &expected).map_err(|e| format!("{}: {config}: {e}", format.name()))?;
+    check(&found, &expected).map_err(|e| format!("{} {}: {config}: {e}", format.name(), tier.name()))?;
 
     // One tensor a hundredth larger. Some do not matter: a key's bias, which a softmax does not see, whoever attends to a
     // single token, and the scale of scores.
@@ -182,7 +186,7 @@ fn plain() -> Value {
 fn large(format: Format, change: &Change, at_least: f32) -> Outcome {
     let folder = tempfile::tempdir()?;
     let checkpoint = write(&plain(), "siglip", Number::F32, 1, change, folder.path())?;
-    let found = on_gpu(&checkpoint, format)?;
+    let found = on_gpu(&checkpoint, format, Tier::Plain)?;
     let expected = twins(&checkpoint, Some(format), &picture(), TEXT)?;
     check(&found, &expected)?;
     for tower in ["vision", "text"] {

@@ -14,6 +14,9 @@ pub struct Cli {
     /// Print JSON for machines instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto races them once on a device that is new here.
+    #[arg(long, global = true, default_value = "auto")]
+    pub tier: String,
     #[command(subcommand)]
     pub command: Command,
 }

@@ -12,6 +12,7 @@ mod recall;
 mod report;
 mod retrieval;
 mod stream;
+mod tier;
 
 use std::{path::Path, process::ExitCode};
 
@@ -19,7 +20,7 @@ use clap::Parser;
 use cli::{Cli, Command, Inputs};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
-    Checkpoint, Error, Gpu, Power, Result, Score, Session,
+    Checkpoint, Error, Result, Score, Session,
     config::Towers,
     quant::Format,
     quantize::quantize,
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let json = cli.json;
+    let (json, tier) = (cli.json, cli.tier.as_str());
     match cli.command {
         Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
@@ -59,7 +60,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(&model, Towers::Both, format.format(), true).await?;
+            let session = load(tier, &model, Towers::Both, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -74,7 +75,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
             let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
-            let session = load(&model, towers, format.format(), true).await?;
+            let session = load(tier, &model, towers, format.format(), true).await?;
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -84,9 +85,9 @@ async fn run(cli: Cli) -> Result<()> {
             output::embeddings(json, session.config.embedding, &names, &embeddings)
         }
         Command::Bench(args) => bench::run(json, args).await,
-        Command::Compare(args) => compare::run(json, args).await,
-        Command::Eval(args) => eval::run(json, args).await,
-        Command::Recall(args) => recall::run(json, args).await,
+        Command::Compare(args) => compare::run(json, tier, args).await,
+        Command::Eval(args) => eval::run(json, tier, args).await,
+        Command::Recall(args) => recall::run(json, tier, args).await,
         Command::Tokenize { model, text } => {
             let checkpoint = Checkpoint::open(&model)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
@@ -94,14 +95,14 @@ async fn run(cli: Cli) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(&model, Towers::Vision, None, true).await?;
+            let session = load(tier, &model, Towers::Vision, None, true).await?;
             let pixels = session.preprocess(&Picture::open(&image)?).await?;
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
             output::preprocessed(json, &out, side)
         }
         Command::Verify { model } => {
-            let session = load(&model, Towers::Both, None, true).await?;
+            let session = load(tier, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
             let report = session.verify(goldens.as_deref()).await?;
             output::verified(json, &report)?;
@@ -122,18 +123,19 @@ async fn run(cli: Cli) -> Result<()> {
             Recipe { config: &config, tokenizer: &tokenizer, number, seed, change: &|_, _, _| () }.write(&to)
         }
         Command::Info { model } => match model {
-            None => output::info(json, &Gpu::new(Power::High).await?, None),
+            None => output::info(json, &tier::gpu(tier).await?, None),
             Some(model) => {
-                let session = load(&model, Towers::Both, None, true).await?;
+                let session = load(tier, &model, Towers::Both, None, true).await?;
                 output::info(json, session.gpu(), Some(&session))
             }
         },
     }
 }
 
-async fn load(folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
+/// A model on a device in the tier of this name.
+async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
-    let gpu = Gpu::new(Power::High).await?;
+    let gpu = tier::gpu(tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let session = Session::load(gpu, &checkpoint, towers, format, Some(&|bytes| bar.inc(bytes)))?;

@@ -9,6 +9,7 @@ use std::{
 
 use ocelli::{
     Gpu, Result, Session,
+    gpu::Tier,
     quantize::Sizes,
     scores::Ranked,
     verify::{Check, Report},
@@ -112,7 +113,8 @@ pub fn verified(json: bool, report: &Report) -> Result<()> {
 }
 
 pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
-    let mut value = json!({ "adapter": gpu.name(), "features": [], "max_binding_bytes": gpu.max_binding() });
+    let tiers: Vec<&str> = gpu.tiers().map(Tier::name).collect();
+    let mut value = json!({ "adapter": gpu.name(), "tier": gpu.tier().name(), "tiers": tiers, "max_binding_bytes": gpu.max_binding() });
     if let Some(s) = session {
         let [vision, text] = s.plans();
         let model = json!({
@@ -138,7 +140,9 @@ pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
 }
 
 fn info_text(gpu: &Gpu, value: &Value) -> String {
-    let mut text = format!("adapter     {}\nfeatures    none beyond WebGPU's defaults (plain kernels)\n", gpu.name());
+    let others: Vec<&str> = gpu.tiers().filter(|&tier| tier != gpu.tier()).map(Tier::name).collect();
+    let mut text = format!("adapter     {}\n", gpu.name());
+    text += &format!("tier        {} (can also: {})\n", gpu.tier().name(), others.join(", "));
     text += &format!("binding     {} at most\n", mega(gpu.max_binding()));
     let Some(model) = value.get("model") else { return text };
     let number = |key: &str| model[key].as_u64().unwrap_or(0);

@@ -75,7 +75,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         kernels: Vec::new(),
         towers: Vec::new(),
     };
-    let formats = args.formats.iter().map(|f| parse(f, "format", Format::from_name)).collect::<Result<Vec<_>>>()?;
+    let formats = args.formats.iter().map(|f| format(f)).collect::<Result<Vec<_>>>()?;
     let mut tiers = Vec::new();
     for &format in &formats {
         let times: Times = race(&gpu, format, gpu.tiers().filter(|t| t.suits(format))).await?;
@@ -88,7 +88,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         tiers.push(match args.tiers.as_slice() {
             [] => vec![chosen],
             [all] if all == "all" => gpu.tiers().filter(|t| t.suits(format)).collect(),
-            names => names.iter().map(|n| parse(n, "tier", Tier::from_name)).collect::<Result<Vec<_>>>()?,
+            names => names.iter().map(|n| Tier::parse(n)).collect::<Result<Vec<_>>>()?,
         });
     }
     if args.steps {
@@ -150,9 +150,8 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
     if json { print_json(&bench) } else { Ok(()) }
 }
 
-fn parse<T>(name: &str, what: &str, from_name: impl Fn(&str) -> Option<T>) -> Result<T> {
-    from_name(name)
-        .ok_or_else(|| bad_input(format!("{what}: expected one that `ocelli help bench` lists, found {name:?}")))
+fn format(name: &str) -> Result<Format> {
+    Format::from_name(name).ok_or_else(|| bad_input(format!("format: expected f32, f16, q8 or q4, found {name:?}")))
 }
 
 /// Milliseconds, GFLOP/s and GB/s of each step; of blocks that are all alike only of the second, which in q4 has 4 bits.

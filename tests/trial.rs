@@ -1,0 +1,63 @@
+//! Which tier is chosen, from timings that nobody measured; and a race on the device at hand.
+
+use ocelli::{
+    Gpu, Power,
+    gpu::Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
+    quant::Format,
+    trial::{candidates, choose, race, settle},
+};
+
+#[path = "common/mod.rs"]
+mod common;
+
+#[test]
+fn the_fastest_is_chosen() {
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Registers, Some(1.0)), (Tiled, Some(2.0))]), Registers);
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Registers, Some(4.0)), (Wide, Some(2.0))]), Wide);
+    assert_eq!(choose(&vec![(Plain, Some(1.0)), (Registers, Some(4.0))]), Plain);
+}
+
+#[test]
+fn what_rounds_more_must_be_worth_it() {
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.95))]), Wide);
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.85))]), Half);
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.8)), (Dot8, Some(0.5))]), Dot8);
+}
+
+#[test]
+fn what_failed_or_cannot_be_measured_is_not_chosen() {
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Tiled, None), (Wide, Some(f64::NAN)), (Registers, Some(0.0))]), Plain);
+    assert_eq!(choose(&vec![(Plain, None), (Half, Some(1.0))]), Half);
+    assert_eq!(choose(&vec![(Plain, None), (Tiled, None)]), Plain);
+    assert_eq!(choose(&Vec::new()), Plain);
+}
+
+#[test]
+fn a_race_on_this_device() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    // Dot8 is raced if asked for, and never a candidate by itself.
+    assert!(!candidates(&gpu).any(|tier| tier == Dot8));
+    let times = pollster::block_on(race(&gpu, Format::Q8, gpu.tiers())).expect("it runs");
+    assert_eq!(gpu.tier(), Plain, "a race changes nothing");
+    assert_eq!(times.iter().map(|(tier, _)| *tier).collect::<Vec<Tier>>(), gpu.tiers().collect::<Vec<_>>());
+    assert!(times.iter().all(|(_, time)| time.is_some_and(|ms| ms > 0.0)), "{times:?}");
+    pollster::block_on(settle(&gpu)).expect("it runs");
+    assert!(candidates(&gpu).any(|tier| tier == gpu.tier()));
+}
+
+#[test]
+fn a_tier_that_the_device_cannot_run_is_refused() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    for tier in Tier::ALL {
+        assert_eq!(gpu.set_tier(tier).is_ok(), gpu.tiers().any(|t| t == tier), "{}", tier.name());
+        assert_eq!(Tier::parse(tier.name()).expect("its own name"), tier);
+    }
+    let error = Tier::parse("fast").expect_err("no tier").to_string();
+    assert!(error.contains("registers") && error.contains("fast"), "{error}");
+}
