@@ -1,19 +1,22 @@
-// y[r, d] = (x[r, d] - mean(x[r, :])) / sqrt(variance(x[r, :]) + eps) * weight[d] + bias[d]
+// y[r, d] = (x[s, d] - mean(x[s, :])) / sqrt(variance(x[s, :]) + eps) * weight[d] + bias[d], s = r · stride + index[r]
 // One workgroup a row. Two passes over the row, because mean(x²) - mean(x)² cancels when one channel is large.
 
 override WORKGROUP: u32 = 64;
+override HAS_INDEX: bool = false;
 
 struct Params {
     rows: u32,
     dim: u32,
     eps: f32,
+    stride: u32,  // rows of x for each row of y; of more than one, index or else the first is taken
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows, dim]
+@group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows · stride, dim]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;   // [dim]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;     // [dim]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [rows, dim]
+@group(0) @binding(4) var<storage, read> index: array<u32>;    // [rows]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [rows, dim]
 
 var<workgroup> partial: array<f32, WORKGROUP>;
 
@@ -34,7 +37,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if row >= params.rows {
         return;
     }
-    let start = row * params.dim;
+    var source = row * params.stride;
+    if HAS_INDEX {
+        source += index[row];
+    }
+    let start = source * params.dim;
     var sum = 0.0;
     for (var d = lane; d < params.dim; d += WORKGROUP) {
         sum += x[start + d];
@@ -47,6 +54,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let scale = inverseSqrt(sum_over_lanes(lane, squares) / f32(params.dim) + params.eps);
     for (var d = lane; d < params.dim; d += WORKGROUP) {
-        y[start + d] = (x[start + d] - mean) * scale * weight[d] + bias[d];
+        y[row * params.dim + d] = (x[start + d] - mean) * scale * weight[d] + bias[d];
     }
 }

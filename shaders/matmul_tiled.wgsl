@@ -8,6 +8,7 @@ struct Params {
     rows: u32,   // M
     inner: u32,  // K
     cols: u32,   // N
+    tokens: u32, // rows that have positions of their own; 0 where there are none
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -21,6 +21,8 @@ pub struct Act {
 #[derive(Debug)]
 struct Step {
     label: String,
+    /// Run by the first run only.
+    once: bool,
     kernel: Box<dyn Kernel>,
 }
 
@@ -50,7 +52,12 @@ impl Plan {
 
     /// Adds a step.
     pub fn step(&mut self, label: impl Into<String>, kernel: impl Kernel + 'static) {
-        self.steps.push(Step { label: label.into(), kernel: Box::new(kernel) });
+        self.steps.push(Step { label: label.into(), once: false, kernel: Box::new(kernel) });
+    }
+
+    /// Adds a step that gives the same in every run, because it sees weights only: the first run is its only one.
+    pub fn once(&mut self, label: impl Into<String>, kernel: impl Kernel + 'static) {
+        self.steps.push(Step { label: label.into(), once: true, kernel: Box::new(kernel) });
     }
 
     /// Names the first `words` words an item of what an activation holds here, for tests and bisection; free unless the
@@ -64,10 +71,10 @@ impl Plan {
         self.taps.iter().map(|tap| tap.name.as_str())
     }
 
-    /// Number of dispatches in one run.
+    /// Number of dispatches in one run, the first left aside.
     #[must_use]
     pub fn dispatches(&self) -> usize {
-        self.steps.len()
+        self.steps.iter().filter(|step| !step.once).count()
     }
 
     /// Floating-point operations of one run, of the kernels that have many.
@@ -155,6 +162,8 @@ pub struct GpuPlan {
     params: Buffer,
     /// The batch that `params` were last written for; 0 for none.
     written: Cell<u32>,
+    /// Whether a run was submitted, and with it what is run once.
+    begun: Cell<bool>,
     tier: Tier,
     capacity: u32,
 }
@@ -189,7 +198,7 @@ impl GpuPlan {
             bound.push(gpu.pipeline(&kernel.shader(tier)).bind(gpu, &[group0, group1]));
         }
         gpu.check()?;
-        Ok(Self { plan, acts, bound, params, written: Cell::new(0), tier, capacity })
+        Ok(Self { plan, acts, bound, params, written: Cell::new(0), begun: Cell::new(false), tier, capacity })
     }
 
     /// Most items a run.
@@ -325,8 +334,15 @@ impl GpuPlan {
             gpu.write(&self.params, 0, &params);
         }
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let last = steps.end == self.bound.len();
         for (bound, step) in self.bound[steps.clone()].iter().zip(&self.plan.steps[steps]) {
+            if step.once && self.begun.get() {
+                continue;
+            }
             bound.dispatch(&mut pass, step.kernel.workgroups(self.tier, batch));
+        }
+        if last {
+            self.begun.set(true);
         }
     }
 }

@@ -117,15 +117,16 @@ pub fn softmax(x: &[f64]) -> Vec<f64> {
 
 /// `shaders/assemble.wgsl`
 #[must_use]
-pub fn assemble(x: &[f32], class: Option<&[f32]>, positions: &[f32], tokens: usize, batch: usize) -> Vec<f32> {
-    let dim = positions.len() / tokens;
-    let given = (tokens - usize::from(class.is_some())) * dim;
-    let mut y = Vec::with_capacity(batch * positions.len());
-    for b in 0..batch {
-        let all = class.unwrap_or_default().iter().chain(&x[b * given..(b + 1) * given]);
-        y.extend(all.zip(positions).map(|(v, p)| v + p));
+pub fn assemble(x: &[f32], positions: &[f32]) -> Vec<f32> {
+    x.chunks_exact(positions.len()).flat_map(|item| item.iter().zip(positions).map(|(x, p)| x + p)).collect()
+}
+
+/// Positions, and a class token in the first row of each item: what `shaders/lib/output_positions.wgsl` adds.
+pub fn place(y: &mut [f32], class: Option<&[f32]>, positions: &[f32]) {
+    for item in y.chunks_exact_mut(positions.len()) {
+        item.iter_mut().zip(class.unwrap_or_default()).for_each(|(y, c)| *y += c);
+        item.iter_mut().zip(positions).for_each(|(y, p)| *y += p);
     }
-    y
 }
 
 /// `shaders/patchify.wgsl`
@@ -135,6 +136,7 @@ pub fn patchify(p: &Patchify, batch: usize, pixels: &[u32]) -> Vec<f32> {
     let grid = size / patch;
     let mut y = Vec::new();
     for b in 0..batch {
+        y.resize(y.len() + p.lead as usize * 3 * patch * patch, 0.0);
         for (gy, gx) in (0..grid * grid).map(|i| (i / grid, i % grid)) {
             for c in 0..3 {
                 for (py, px) in (0..patch * patch).map(|i| (i / patch, i % patch)) {
@@ -148,9 +150,9 @@ pub fn patchify(p: &Patchify, batch: usize, pixels: &[u32]) -> Vec<f32> {
     y
 }
 
-/// `shaders/pool.wgsl`
+/// One row of each item, for `shaders/layer_norm.wgsl`
 #[must_use]
-pub fn pool(x: &[f32], index: &[u32], tokens: usize, dim: usize) -> Vec<f32> {
+pub fn pick(x: &[f32], index: &[u32], tokens: usize, dim: usize) -> Vec<f32> {
     index.iter().enumerate().flat_map(|(b, &i)| x[(b * tokens + i as usize) * dim..][..dim].iter().copied()).collect()
 }
 

@@ -180,6 +180,7 @@ impl Work {
                 rows: Rows::PerItem(rows),
                 activation: Activation::None,
                 accumulate: false,
+                place: None,
             },
         );
         plan.step(

@@ -23,9 +23,10 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     let (a, b, c) = (ActId(0), ActId(1), ActId(2));
     let rows = Rows::PerItem(30);
     let mut all: Vec<Box<dyn Kernel>> = vec![
-        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
+        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, pick: None }),
+        Box::new(Assemble { x: a, positions: vector(24), y: b }),
         Box::new(Normalize { x: a, y: b, dim: 8 }),
-        Box::new(Patchify { pixels: a, y: b, size: 8, patch: 4, scale: [1.0; 3], shift: [0.0; 3] }),
+        Box::new(Patchify { pixels: a, y: b, size: 8, patch: 4, lead: 0, scale: [1.0; 3], shift: [0.0; 3] }),
         Box::new(Resize {
             source: a,
             table: b,
@@ -39,14 +40,8 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         }),
     ];
     for on in [false, true] {
-        all.push(Box::new(Assemble {
-            x: a,
-            class_token: on.then(|| vector(8)),
-            positions: vector(24),
-            y: b,
-            tokens: 3,
-        }));
-        all.push(Box::new(Pool { x: a, index: on.then_some(c), y: b, tokens: 3, dim: 8 }));
+        let pick = Some(Pick { of: 3, index: on.then_some(c) });
+        all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, pick }));
         let mask = if on { Mask::Causal } else { Mask::None };
         let q = Queries { act: a, len: 3, stride: 24, shared: false };
         let kv = Keys { act: a, len: 3, stride: 24, k: 8, v: 16 };
@@ -69,7 +64,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         for cols in [8, 7] {
             for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
                 for on in [false, true] {
-                    all.push(Box::new(Matmul {
+                    let matmul = Matmul {
                         x: Operand::Act(a),
                         weight: MatrixRef { id: WeightId(0), format, rows: 4, cols },
                         bias: on.then(|| vector(4)),
@@ -77,7 +72,11 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
                         rows,
                         activation,
                         accumulate: on,
-                    }));
+                        place: None,
+                    };
+                    let place = Some(Place { class_token: on.then(|| vector(4)), positions: vector(120) });
+                    all.push(Box::new(Matmul { accumulate: false, place, ..matmul.clone() }));
+                    all.push(Box::new(matmul));
                 }
             }
         }
@@ -168,8 +167,15 @@ fn every_variant_keeps_the_contract() {
 
 #[test]
 fn the_checker_rejects_what_breaks_the_contract() {
-    let kernel =
-        LayerNorm { x: ActId(0), weight: vector(8), bias: vector(8), y: ActId(1), rows: Rows::PerItem(1), eps: 0.0 };
+    let kernel = LayerNorm {
+        x: ActId(0),
+        weight: vector(8),
+        bias: vector(8),
+        y: ActId(1),
+        rows: Rows::PerItem(1),
+        eps: 0.0,
+        pick: None,
+    };
     let good = kernel.shader(Tier::Plain);
     let with = |from: &str, to: &str| {
         let text = good.source();
@@ -181,7 +187,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
     for (from, to) in [
         ("let mean =", "let mean 1 ="),
         ("    eps: f32,\n", "    eps: f32,\n    more: u32,\n"),
-        ("@binding(4)", "@binding(5)"),
+        ("@binding(5)", "@binding(6)"),
         ("var<storage, read> weight", "var<storage, read_write> weight"),
         ("var<storage, read_write> y", "var<storage, read> y"),
         ("@group(0) @binding(3) var<storage, read> bias: array<f32>;", ""),

@@ -27,6 +27,17 @@ pub struct Matmul {
     pub activation: Activation,
     /// The residual: y += instead of y =.
     pub accumulate: bool,
+    /// What is added to the patches of a picture; not together with `accumulate`.
+    pub place: Option<Place>,
+}
+
+/// Position embeddings, and the class token if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// `[weight.rows]`, for the first row of an item
+    pub class_token: Option<VectorRef>,
+    /// `[tokens, weight.rows]`, for an item's rows
+    pub positions: VectorRef,
 }
 
 #[repr(C)]
@@ -35,6 +46,7 @@ struct Params {
     rows: u32,
     inner: u32,
     cols: u32,
+    tokens: u32,
 }
 
 impl Matmul {
@@ -87,21 +99,33 @@ impl Kernel for Matmul {
         let common = [
             input_file,
             include_str!("../../shaders/lib/activation.wgsl"),
-            include_str!("../../shaders/lib/output.wgsl"),
+            match self.place {
+                None => include_str!("../../shaders/lib/output.wgsl"),
+                Some(_) => include_str!("../../shaders/lib/output_positions.wgsl"),
+            },
         ];
+        let (switch, on) = match self.place {
+            None => ("ACCUMULATE", self.accumulate),
+            Some(place) => ("HAS_CLASS", place.class_token.is_some()),
+        };
         Shader {
             name,
-            variant: format!("{input}.{}", self.weight.format.name()),
+            variant: format!(
+                "{input}.{}{}",
+                self.weight.format.name(),
+                if self.place.is_some() { ".positions" } else { "" }
+            ),
             files: own.into_iter().chain(common).collect(),
             overrides: vec![
                 ("ACTIVATION", f64::from(code(self.activation))),
-                ("ACCUMULATE", f64::from(u8::from(self.accumulate))),
+                (switch, f64::from(u8::from(on))),
                 ("HAS_BIAS", f64::from(u8::from(self.bias.is_some()))),
             ],
         }
     }
     fn params(&self, batch: u32) -> Vec<u8> {
-        let params = Params { rows: self.rows.of(batch), inner: self.weight.cols, cols: self.weight.rows };
+        let tokens = self.place.map_or(0, |place| place.positions.len / self.weight.rows);
+        let params = Params { rows: self.rows.of(batch), inner: self.weight.cols, cols: self.weight.rows, tokens };
         bytemuck::bytes_of(&params).to_vec()
     }
     fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
@@ -114,7 +138,8 @@ impl Kernel for Matmul {
         [self.weight.rows.div_ceil(tile_cols), self.rows.of(batch).div_ceil(tile_rows), 1]
     }
     fn operands(&self) -> Vec<Operand> {
-        vec![self.x, self.bias.into(), Operand::Act(self.y)]
+        let place = self.place.map_or(Vec::new(), |p| vec![p.class_token.into(), Operand::Vector(p.positions)]);
+        [vec![self.x, self.bias.into()], place, vec![Operand::Act(self.y)]].concat()
     }
     fn matrix(&self) -> Option<MatrixRef> {
         Some(self.weight)
@@ -131,6 +156,10 @@ impl Kernel for Matmul {
         if self.accumulate {
             let residual = &host.floats(self.y)[..rows * cols];
             y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
+        }
+        if let Some(place) = self.place {
+            let class = place.class_token.map(|c| host.vector(c));
+            reference::place(&mut y, class.as_deref(), &host.vector(place.positions));
         }
         host.store(self.y, &y);
     }

@@ -9,7 +9,6 @@ mod layer_norm;
 mod matmul;
 mod normalize;
 mod patchify;
-mod pool;
 mod resize;
 mod similarity;
 
@@ -17,11 +16,10 @@ use std::{borrow::Cow, fmt::Debug};
 
 pub use assemble::Assemble;
 pub use attention::{Attention, Keys, Queries};
-pub use layer_norm::LayerNorm;
-pub use matmul::Matmul;
+pub use layer_norm::{LayerNorm, Pick};
+pub use matmul::{Matmul, Place};
 pub use normalize::Normalize;
 pub use patchify::Patchify;
-pub use pool::Pool;
 pub use resize::Resize;
 pub use similarity::{Rule, Similarity};
 

@@ -14,12 +14,14 @@ use crate::{
 pub struct Patchify {
     /// `[batch, size, size]`, RGBA in a word, red in the low byte
     pub pixels: ActId,
-    /// `[batch, (size / patch)², 3 · patch²]`
+    /// `[batch, lead + (size / patch)², 3 · patch²]`
     pub y: ActId,
     /// Side of the square in pixels.
     pub size: u32,
     /// Side of a patch in pixels.
     pub patch: u32,
+    /// Rows of zeros before an item's patches: room for a class token.
+    pub lead: u32,
     /// What a byte is multiplied with, by channel.
     pub scale: [f32; 3],
     /// What is then added.
@@ -34,17 +36,19 @@ struct Params {
     batch: u32,
     size: u32,
     patch: u32,
+    lead: u32,
 }
 
 impl Patchify {
     /// (byte · rescale - mean) / std as one multiplication and one addition.
     #[must_use]
-    pub fn new(pixels: ActId, y: ActId, size: u32, patch: u32, rule: &Preprocessor) -> Self {
+    pub fn new(pixels: ActId, y: ActId, [size, patch, lead]: [u32; 3], rule: &Preprocessor) -> Self {
         Self {
             pixels,
             y,
             size,
             patch,
+            lead,
             scale: std::array::from_fn(|c| rule.rescale / rule.std[c]),
             shift: std::array::from_fn(|c| -rule.mean[c] / rule.std[c]),
         }
@@ -52,8 +56,8 @@ impl Patchify {
     fn row(&self) -> u32 {
         3 * self.patch * self.patch
     }
-    fn patches(&self) -> u32 {
-        (self.size / self.patch).pow(2)
+    fn rows(&self) -> u32 {
+        self.lead + (self.size / self.patch).pow(2)
     }
 }
 
@@ -64,14 +68,21 @@ impl Kernel for Patchify {
     fn params(&self, batch: u32) -> Vec<u8> {
         let [r, g, b] = self.scale;
         let [s, t, u] = self.shift;
-        let params = Params { scale: [r, g, b, 0.0], shift: [s, t, u, 0.0], batch, size: self.size, patch: self.patch };
+        let params = Params {
+            scale: [r, g, b, 0.0],
+            shift: [s, t, u, 0.0],
+            batch,
+            size: self.size,
+            patch: self.patch,
+            lead: self.lead,
+        };
         let mut bytes = bytemuck::bytes_of(&params).to_vec();
         // A WGSL struct with a vec4 is a multiple of 16 bytes long.
         bytes.resize(bytes.len().next_multiple_of(16), 0);
         bytes
     }
     fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
-        spread((batch * self.patches() * self.row()).div_ceil(64))
+        spread((batch * self.rows() * self.row()).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.pixels), Operand::Act(self.y)]

@@ -25,7 +25,7 @@ impl Norm {
         })
     }
     pub fn record(&self, x: ActId, y: ActId, rows: Rows) -> LayerNorm {
-        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps }
+        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps, pick: None }
     }
 }
 
@@ -46,7 +46,7 @@ impl Linear {
     /// y = x·Wᵀ + b
     pub fn record(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
         let Self { weight, bias } = *self;
-        Matmul { x: x.into(), weight, bias, y, rows, activation: Activation::None, accumulate: false }
+        Matmul { x: x.into(), weight, bias, y, rows, activation: Activation::None, accumulate: false, place: None }
     }
     /// y += x·Wᵀ + b
     pub fn record_residual(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {

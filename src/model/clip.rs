@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{Assemble, Normalize, Patchify, Pool, Rows},
+    kernels::{LayerNorm, Matmul, Normalize, Patchify, Pick, Place, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -32,7 +32,6 @@ fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
 fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let v = &config.vision;
     let (dim, tokens, size, patch) = (v.encoder.hidden, v.tokens(), v.image_size, v.patch_size);
-    let patches = v.grid() * v.grid();
     let embed = "vision_model.embeddings";
     let patch_embedding =
         Linear { weight: l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?, bias: None };
@@ -46,23 +45,23 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
 
     let mut plan = Plan::default();
     let pixels = plan.act("pixels", size * size);
-    let cut = plan.act("patches", patches * 3 * patch * patch);
+    let cut = plan.act("patches", tokens * 3 * patch * patch);
     let s = blocks.stream(&mut plan);
-    let pooled = plan.act("pooled", dim);
     let normed = plan.act("pooled.normed", dim);
     let projected = plan.act("projected", config.embedding);
     let embedding = plan.act("embedding", config.embedding);
 
-    plan.step("patchify", Patchify::new(pixels, cut, size as u32, patch as u32, &config.preprocessor));
-    plan.step("patch_embedding", patch_embedding.record(cut, s.mixed, Rows::PerItem(patches as u32)));
-    let tokens = tokens as u32;
-    plan.step("assemble", Assemble { x: s.mixed, class_token: Some(class_token), positions, y: s.normed, tokens });
-    plan.tap("vision.embed", s.normed, tokens as usize * dim);
-    plan.step("pre_norm", pre_norm.record(s.normed, s.x, Rows::PerItem(tokens)));
-    plan.tap("vision.pre_norm", s.x, tokens as usize * dim);
+    let sides = [size as u32, patch as u32, 1];
+    plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
+    let rows = Rows::PerItem(tokens as u32);
+    let place = Some(Place { class_token: Some(class_token), positions });
+    plan.step("patch_embedding", Matmul { place, ..patch_embedding.record(cut, s.normed, rows) });
+    plan.tap("vision.embed", s.normed, tokens * dim);
+    plan.step("pre_norm", pre_norm.record(s.normed, s.x, rows));
+    plan.tap("vision.pre_norm", s.x, tokens * dim);
     blocks.record(&mut plan, s, "vision");
-    plan.step("pool", Pool { x: s.x, index: None, y: pooled, tokens, dim: dim as u32 });
-    plan.step("post_norm", post_norm.record(pooled, normed, ONE));
+    let pick = Some(Pick { of: tokens as u32, index: None });
+    plan.step("post_norm", LayerNorm { pick, ..post_norm.record(s.x, normed, ONE) });
     plan.tap("vision.pooled", normed, dim);
     plan.step("projection", projection.record(normed, projected, ONE));
     plan.tap("vision.embedding", projected, config.embedding);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Encoder, Mask, Towers},
     error::Result,
-    kernels::{ActId, Assemble, Attention, Keys, Normalize, Operand, Patchify, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Keys, Matmul, Normalize, Operand, Patchify, Place, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -68,7 +68,7 @@ impl PoolingHead {
         let pooled = plan.act("head.pooled", e.hidden);
         let normed = plan.act("head.normed", e.hidden);
         let wide = plan.act("head.wide", e.intermediate);
-        plan.step("head.q", self.q.record(Operand::Vector(self.probe), q, Rows::Shared(1)));
+        plan.once("head.q", self.q.record(Operand::Vector(self.probe), q, Rows::Shared(1)));
         plan.step("head.kv", self.kv.record(all, kv, Rows::PerItem(tokens)));
         plan.step(
             "head.attention",
@@ -107,10 +107,11 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let s = blocks.stream(&mut plan);
     let embedding = plan.act("embedding", dim);
 
-    plan.step("patchify", Patchify::new(pixels, cut, size as u32, patch as u32, &config.preprocessor));
+    let sides = [size as u32, patch as u32, 0];
+    plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
     let rows = Rows::PerItem(tokens as u32);
-    plan.step("patch_embedding", patch_embedding.record(cut, s.mixed, rows));
-    plan.step("assemble", Assemble { x: s.mixed, class_token: None, positions, y: s.x, tokens: tokens as u32 });
+    let place = Some(Place { class_token: None, positions });
+    plan.step("patch_embedding", Matmul { place, ..patch_embedding.record(cut, s.x, rows) });
     plan.tap("vision.embed", s.x, tokens * dim);
     blocks.record(&mut plan, s, "vision");
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));

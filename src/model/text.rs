@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Config,
     error::Result,
-    kernels::{Assemble, Normalize, Pool, Rows},
+    kernels::{Assemble, LayerNorm, Normalize, Pick, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -25,18 +25,17 @@ pub fn record(config: &Config, l: &mut Loader, projection: &Linear) -> Result<Te
     let rows = plan.act("tokens", t.tokens * dim);
     let index = plan.act("index", 1);
     let s = blocks.stream(&mut plan);
-    let pooled = plan.act("pooled", dim);
     let normed = plan.act("pooled.normed", dim);
     let projected = plan.act("projected", config.embedding);
     let embedding = plan.act("embedding", config.embedding);
 
-    let (tokens, one) = (t.tokens as u32, Rows::PerItem(1));
-    plan.step("assemble", Assemble { x: rows, class_token: None, positions, y: s.x, tokens });
+    let one = Rows::PerItem(1);
+    plan.step("assemble", Assemble { x: rows, positions, y: s.x });
     plan.tap("text.embed", s.x, t.tokens * dim);
     blocks.record(&mut plan, s, "text");
     // The reference normalises all tokens and then takes one; taking one first gives the same numbers.
-    plan.step("pool", Pool { x: s.x, index: Some(index), y: pooled, tokens, dim: dim as u32 });
-    plan.step("final_norm", final_norm.record(pooled, normed, one));
+    let pick = Some(Pick { of: t.tokens as u32, index: Some(index) });
+    plan.step("final_norm", LayerNorm { pick, ..final_norm.record(s.x, normed, one) });
     plan.tap("text.pooled", normed, dim);
     plan.step("projection", projection.record(normed, projected, one));
     plan.tap("text.embedding", projected, config.embedding);

@@ -5,8 +5,8 @@ use super::case::{Case, Step, poison, words};
 use crate::{
     config::{Activation, Filter, Mask},
     kernels::{
-        ActId, Assemble, Attention, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pool,
-        Queries, Resize, Rows, Rule, Similarity, VectorRef, WeightId,
+        ActId, Assemble, Attention, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pick,
+        Place, Queries, Resize, Rows, Rule, Similarity, VectorRef, WeightId,
     },
     preprocess::Axis,
     quant::{Format, Matrix},
@@ -30,7 +30,16 @@ pub fn cases() -> Vec<(Case, Step)> {
         all.push(attention(size, [9, 9], mask, false));
     }
     all.push(attention(72, [1, 17], Mask::None, true));
-    all.extend([layer_norm(), assemble(true), assemble(false), patchify(), pool(true), pool(false), normalize()]);
+    all.extend([
+        layer_norm(),
+        picked(true),
+        picked(false),
+        assemble(),
+        placed(true),
+        placed(false),
+        patchify(),
+        normalize(),
+    ]);
     for filter in [Filter::Bilinear, Filter::Bicubic] {
         all.push(resize(filter));
     }
@@ -80,6 +89,7 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
         rows: Rows::Shared(m as u32),
         activation,
         accumulate,
+        place: None,
     };
     let added = if accumulate { ", added" } else { "" };
     let name = format!("matmul {} {m} × {k} × {n}, {activation:?}{added}", format.name());
@@ -127,32 +137,69 @@ fn layer_norm() -> (Case, Step) {
     let x: Vec<f32> = random.floats(ROWS * DIM).into_iter().map(|v| v + 30.0).collect();
     let weights = vec![small(Format::F32, &random.floats(DIM), DIM), small(Format::F32, &random.floats(DIM), DIM)];
     let (weight, bias) = (vector(0, DIM), vector(1, DIM));
-    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5 };
+    let kernel =
+        LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5, pick: None };
     // Inputs near 30 are known to 2^-24 · 31, divided by a deviation of about 0.6; the mean of so many adds its rounding.
     let bound = Some((1.0, (64.0 + DIM as f64) * 31.0 * 2.0 * 2f64.powi(-24)));
     case(format!("layer_norm {ROWS} × {DIM}"), vec![words(&x), poison(ROWS * DIM)], 1, bound, (kernel, weights))
 }
 
-fn assemble(class: bool) -> (Case, Step) {
+/// One row of each item.
+fn picked(indexed: bool) -> (Case, Step) {
+    const BATCH: usize = 3;
+    const OF: u32 = 7;
+    const DIM: usize = 13;
+    let x = Random::new(8).floats(BATCH * OF as usize * DIM);
+    let index = indexed.then_some(ActId(1));
+    let weights = vec![small(Format::F32, &[2.0; DIM], DIM), small(Format::F32, &[0.5; DIM], DIM)];
+    let (weight, bias, rows) = (vector(0, DIM), vector(1, DIM), Rows::PerItem(1));
+    let pick = Some(Pick { of: OF, index });
+    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(2), rows, eps: 1e-5, pick };
+    let name = format!("layer_norm of one row, {}", if indexed { "by index" } else { "the first" });
+    let acts = vec![words(&x), vec![6, 0, 3], poison(BATCH * DIM)];
+    // Numbers up to 1, divided by a deviation of about 0.6, times 2.
+    let bound = Some((1.0, (64.0 + DIM as f64) * 4.0 * 2f64.powi(-24)));
+    case(name, acts, BATCH as u32, bound, (kernel, weights))
+}
+
+fn assemble() -> (Case, Step) {
     const BATCH: usize = 2;
-    const TOKENS: usize = 5;
-    const DIM: usize = 9;
+    const ITEM: usize = 45;
     let mut random = Random::new(6);
-    let x = random.floats(BATCH * (TOKENS - usize::from(class)) * DIM);
+    let x = random.floats(BATCH * ITEM);
+    let weights = vec![small(Format::F32, &random.floats(ITEM), ITEM)];
+    let kernel = Assemble { x: ActId(0), positions: vector(0, ITEM), y: ActId(1) };
+    // One addition of two floats is the same everywhere.
+    case("assemble".into(), vec![words(&x), poison(BATCH * ITEM)], BATCH as u32, None, (kernel, weights))
+}
+
+/// A patch embedding, and where its patches are.
+fn placed(class: bool) -> (Case, Step) {
+    const BATCH: usize = 2;
+    const TOKENS: usize = 9;
+    const DIM: usize = 6;
+    const K: usize = 12;
+    let mut random = Random::new(6);
+    let x = random.floats(BATCH * TOKENS * K);
     let weights = vec![
+        small(Format::F32, &random.floats(DIM * K), K),
         small(Format::F32, &random.floats(DIM), DIM),
         small(Format::F32, &random.floats(TOKENS * DIM), TOKENS * DIM),
     ];
-    let kernel = Assemble {
-        x: ActId(0),
-        class_token: class.then_some(vector(0, DIM)),
-        positions: vector(1, TOKENS * DIM),
+    let kernel = Matmul {
+        x: Operand::Act(ActId(0)),
+        weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: DIM as u32, cols: K as u32 },
+        bias: None,
         y: ActId(1),
-        tokens: TOKENS as u32,
+        rows: Rows::PerItem(TOKENS as u32),
+        activation: Activation::None,
+        accumulate: false,
+        place: Some(Place { class_token: class.then_some(vector(1, DIM)), positions: vector(2, TOKENS * DIM) }),
     };
-    let name = format!("assemble {}", if class { "with a class token" } else { "without a class token" });
-    // One addition of two floats is the same everywhere.
-    case(name, vec![words(&x), poison(BATCH * TOKENS * DIM)], BATCH as u32, None, (kernel, weights))
+    let name = format!("matmul with positions{}", if class { " and a class token" } else { "" });
+    // Products of numbers up to 1.
+    let bound = Some((K as f32 + 2.0, 16.0 * 2f64.powi(-24)));
+    case(name, vec![words(&x), poison(BATCH * TOKENS * DIM)], BATCH as u32, bound, (kernel, weights))
 }
 
 fn patchify() -> (Case, Step) {
@@ -164,23 +211,12 @@ fn patchify() -> (Case, Step) {
     // Alpha is random too, and must not matter.
     let pixels = (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect();
     let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let kernel = Patchify { pixels: ActId(0), y: ActId(1), size: SIZE as u32, patch: PATCH as u32, scale, shift };
-    let n = BATCH * (SIZE / PATCH).pow(2) * 3 * PATCH * PATCH;
+    let kernel =
+        Patchify { pixels: ActId(0), y: ActId(1), size: SIZE as u32, patch: PATCH as u32, lead: 1, scale, shift };
+    let n = BATCH * (1 + (SIZE / PATCH).pow(2)) * 3 * PATCH * PATCH;
     // One multiplication and one addition of numbers up to 4, fused or not.
     let bound = Some((4.0, 2f64.powi(-23)));
     case(format!("patchify {SIZE} by {PATCH}"), vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
-}
-
-fn pool(indexed: bool) -> (Case, Step) {
-    const BATCH: usize = 3;
-    const TOKENS: usize = 7;
-    const DIM: usize = 13;
-    let x = Random::new(8).floats(BATCH * TOKENS * DIM);
-    let index = indexed.then_some(ActId(1));
-    let kernel = Pool { x: ActId(0), index, y: ActId(2), tokens: TOKENS as u32, dim: DIM as u32 };
-    let name = format!("pool {}", if indexed { "by index" } else { "the first" });
-    // A copy.
-    case(name, vec![words(&x), vec![6, 0, 3], poison(BATCH * DIM)], BATCH as u32, None, (kernel, Vec::new()))
 }
 
 fn normalize() -> (Case, Step) {

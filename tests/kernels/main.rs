@@ -10,7 +10,6 @@ mod layer_norm;
 mod matmul;
 mod normalize;
 mod patchify;
-mod pool;
 mod resize;
 mod similarity;
 
@@ -31,7 +30,6 @@ fn main() {
         matmul::cases(),
         normalize::cases(),
         patchify::cases(),
-        pool::cases(),
         resize::cases(),
         similarity::cases(),
     ];

@@ -1,7 +1,7 @@
 use ocelli::{
     config::Activation,
     gpu::Tier,
-    kernels::{ActId, Matmul, MatrixRef, Operand, Rows, VectorRef, WeightId},
+    kernels::{ActId, Matmul, MatrixRef, Operand, Place, Rows, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
@@ -46,7 +46,51 @@ pub fn cases() -> Vec<Case> {
         shapes.push(Shape { m: 6, k: 40, n: 10, format, accumulate: true, ..plain });
         shapes.push(Shape { m: 6, k: 41, n: 10, format, bias: false, ..plain });
     }
-    shapes.into_iter().map(case).collect()
+    let placed = [(1, 2, 9, true), (3, 10, 48, true), (2, 9, 36, false), (2, 50, 7, true), (1, 1, 3, false)];
+    let placed = placed.into_iter().map(|(batch, tokens, n, class)| placed_case(batch, tokens, n, class));
+    shapes.into_iter().map(case).chain(placed).collect()
+}
+
+/// A patch embedding, and where its patches are.
+fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
+    const K: usize = 12;
+    let mut random = Random::new((batch + tokens * n) as u64);
+    let x = random.floats(batch * tokens * K);
+    let vector = |random: &mut Random, len| Matrix::new(Format::F32, &random.floats(len), len).expect("small weights");
+    let matrix = Matrix::new(Format::F32, &random.floats(n * K), K).expect("small weights");
+    let weights =
+        vec![matrix, vector(&mut random, n), vector(&mut random, tokens * n), vector(&mut random, tokens * n)];
+    let build = move |class: bool, positions: usize, bias: bool| -> Build {
+        let weights = weights.clone();
+        let vector = |id, len: usize| VectorRef { id: WeightId(id), len: len as u32 };
+        let place = Place { class_token: class.then(|| vector(1, n)), positions: vector(positions, tokens * n) };
+        let kernel = Matmul {
+            x: Operand::Act(ActId(0)),
+            weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: n as u32, cols: K as u32 },
+            bias: bias.then(|| vector(1, n)),
+            y: output(1),
+            rows: Rows::PerItem(tokens as u32),
+            activation: Activation::None,
+            accumulate: false,
+            place: Some(place),
+        };
+        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
+    };
+    let magnitude = vec![K as f32 + 3.0; batch * tokens * n];
+    let products = magnitude.clone();
+    Case {
+        name: format!("matmul batch={batch} tokens={tokens} n={n} with positions, class={class}"),
+        acts: vec![words(&x), poison(batch * tokens * n)],
+        batch: batch as u32,
+        right: build(class, 2, !class),
+        wrong: vec![
+            ("other positions", build(class, 3, !class)),
+            ("class token added or left out", build(!class, 2, !class)),
+            ("bias added or left out", build(class, 2, class)),
+        ],
+        bound: Some((magnitude, (K as f64 / 4.0 + 16.0) * 2f64.powi(-24))),
+        rough: Some(Box::new(move |_| (products.clone(), 6.0 * 2f64.powi(-11)))),
+    }
 }
 
 fn case(s: Shape) -> Case {
@@ -164,5 +208,6 @@ fn kernel(s: Shape) -> Matmul {
         rows: Rows::Shared(s.m as u32),
         activation: s.activation,
         accumulate: s.accumulate,
+        place: None,
     }
 }

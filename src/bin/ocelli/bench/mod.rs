@@ -120,7 +120,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
                             continue;
                         }
                         let flops = plan.plan().flops(batch) as f64;
-                        let ms = time(&gpu, plan, batch, 0..plan.plan().dispatches()).await?;
+                        let ms = time(&gpu, plan, batch, 0..plan.plan().steps().count()).await?;
                         let line = Tower {
                             model: model.clone(),
                             format: format.name(),
