@@ -1,7 +1,6 @@
 // Many pictures or texts in one call: the numbers of one by one, in their order, with few pictures in memory.
-import { lossless } from "../lib/fixtures.mjs";
 import { largest } from "../lib/report.mjs";
-import { encoded } from "./numbers.mjs";
+import { encoded, exact } from "./numbers.mjs";
 
 const CLOSE = 1e-5;
 /** Pictures in one run: `BATCH` in src/session/run.rs. */
@@ -22,9 +21,9 @@ export async function batches(test) {
 const batch = (page, model, pictures, how) => page.evaluate(([m, p, h]) => web.batch(m, p, h), [model, pictures, how]);
 
 /** Twenty pictures and more: three batches, of which the last is not full. Returns them. */
-async function numbers({ page, report, fixtures, model }) {
+async function numbers({ page, report, fixtures, model, quirks }) {
   // A picture that is turned is made of two bitmaps, which would confuse the count.
-  const names = Object.keys(fixtures.golden(model).images).filter((name) => lossless(name) && !name.startsWith("orientation"));
+  const names = exact(Object.keys(fixtures.golden(model).images), quirks).filter((name) => !name.startsWith("orientation"));
   const all = [...names, ...names.toReversed(), ...names].slice(0, NUMBER);
   const pictures = all.map((name) => ({ url: `/fixtures/images/${name}` }));
   const group = report.group(`${model}: ${all.length} pictures in one call`, largest, CLOSE);
@@ -106,10 +105,10 @@ async function trouble({ page, report, fixtures, model, pictures }) {
 }
 
 /** Calls that overlap, and a model that is disposed of while one runs. */
-async function atOnce({ page, report, fixtures }) {
+async function atOnce({ page, report, fixtures, quirks }) {
   const group = report.group("batches at once", largest, CLOSE);
   await page.evaluate(() => web.load("once", "/fixtures/clip/"));
-  const names = Object.keys(fixtures.golden("clip").images).filter(lossless);
+  const names = exact(Object.keys(fixtures.golden("clip").images), quirks);
   const pictures = names.map((name) => ({ url: `/fixtures/images/${name}` }));
   const golden = names.map((name) => fixtures.golden("clip").images[name].embedding);
   const [first, one, reversed, last] = await page.evaluate((p) => web.batchesAtOnce("once", p), pictures);

@@ -1,6 +1,6 @@
 // Sets of labels: the scores of the reference, and nothing of the text tower once they are made.
-import { lossless } from "../lib/fixtures.mjs";
 import { largest } from "../lib/report.mjs";
+import { exact } from "./numbers.mjs";
 
 const CLOSE = 1e-4;
 /** Few of them differ, so that the text tower is soon done. */
@@ -16,11 +16,11 @@ const make = (page, model, names, options) => page.evaluate(([m, n, o]) => web.l
 const bySet = (page, pictures, options) => page.evaluate(([p, o]) => web.classifyBySet("set", p, o), [pictures, options]);
 const inOrder = (ranked) => ranked.toSorted((a, b) => a.index - b.index).map(({ score }) => score);
 
-async function numbers({ page, report, fixtures, model }) {
+async function numbers({ page, report, fixtures, model, quirks }) {
   await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), model);
   const golden = fixtures.golden(model);
   const { labels } = golden.logits_per_image;
-  const names = Object.keys(golden.images).filter(lossless);
+  const names = exact(Object.keys(golden.images), quirks);
   const pictures = names.map((name) => ({ url: `/fixtures/images/${name}` }));
   const group = report.group(`${model}: a set of labels`, largest, CLOSE);
   const same = report.beside(`${model}: a set's answers are classify's`);
