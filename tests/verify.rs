@@ -58,6 +58,23 @@ fn sound_folders_pass() {
 }
 
 #[test]
+fn every_tier_passes() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = written("siglip", Format::Q8);
+    let goldens = fs::read(folder.path().join(GOLDENS)).expect("written with them");
+    for tier in gpu().tiers() {
+        let gpu = gpu();
+        gpu.set_tier(tier).expect("one of its own");
+        let checkpoint = Checkpoint::open(folder.path()).expect("sound");
+        let session = Session::load(gpu, &checkpoint, Towers::Both, None, None).expect("sound");
+        let report = pollster::block_on(session.verify(Some(&goldens))).expect("sound");
+        assert!(report.ok, "{}: {report:#?}", tier.name());
+    }
+}
+
+#[test]
 fn without_goldens_only_kernels_are_checked() {
     if !has_gpu() {
         return;
@@ -68,7 +85,9 @@ fn without_goldens_only_kernels_are_checked() {
     for kernel in fs::read_dir(program::root().join("shaders")).expect("shaders").flatten() {
         let name = kernel.file_name().into_string().expect("a name");
         if let Some(kernel) = name.strip_suffix(".wgsl") {
-            assert!(names.contains(&kernel), "expected a case of {kernel}, found {names:?}");
+            // The case of a kernel is run in whatever tier the device has.
+            let known = |name: &&str| *name == kernel || kernel.starts_with(&format!("{name}_"));
+            assert!(names.iter().any(known), "expected a case of {kernel}, found {names:?}");
         }
     }
     assert!(!names.iter().any(|name| name.starts_with("vision")));
@@ -165,17 +184,12 @@ impl<K: Kernel> Kernel for Restless<K> {
         self.inner.shader(tier)
     }
     fn params(&self, batch: u32) -> Vec<u8> {
-        let mut params = self.inner.params(batch);
-        self.runs.set(self.runs.get() + 1);
-        if self.runs.get() > 2 {
-            // The logit bias, which is last, in its lowest bit: far within the bound.
-            let last = params.len() - 4;
-            params[last] ^= 1;
-        }
-        params
+        self.inner.params(batch)
     }
     fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
-        self.inner.workgroups(tier, batch)
+        self.runs.set(self.runs.get() + 1);
+        // After the first run nothing is computed.
+        if self.runs.get() > 1 { [0; 3] } else { self.inner.workgroups(tier, batch) }
     }
     fn operands(&self) -> Vec<Operand> {
         self.inner.operands()
@@ -192,7 +206,6 @@ fn what_differs_from_run_to_run_is_a_race() {
     }
     let similarity = cases().into_iter().filter(|(case, _)| case.name == "similarity Identity");
     let restless = similarity.map(|(case, step)| {
-        // Building the plan asks for the parameters once.
         let kernel = Restless { inner: step.kernel, runs: Cell::new(0) };
         (case, Step { kernel: Box::new(kernel), weights: step.weights })
     });

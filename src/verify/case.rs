@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    gpu::Gpu,
+    gpu::{Gpu, Tier},
     kernels::{ActId, Host, Kernel},
     plan::{GpuPlan, Plan},
     quant::Matrix,
@@ -30,6 +30,30 @@ pub struct Case {
     pub batch: u32,
     /// Magnitude of each output, and the share of it that the error may have; none means that words must be equal.
     pub bound: Option<(Vec<f32>, f64)>,
+    /// The same in tiers that round more, if the kernel has any.
+    pub rough: Option<Rough>,
+}
+
+/// Magnitudes and share in a tier that is not exact.
+pub type Rough = std::sync::Arc<dyn Fn(Tier) -> (Vec<f32>, f64) + Send + Sync>;
+
+/// How a product of x `[rows, k]` with the weights' magnitudes `[cols, k]` may differ in tiers that round. Half precision: inputs,
+/// products and sums of four are each rounded to 11 bits. 8-bit dot products: inputs are off by half a step of the 127 of their
+/// block of 32; weights and sums are exact. Activations have slopes up to 1.2.
+#[must_use]
+pub fn rough(x: &[f32], weights: &[f32], k: usize, magnitude: &[f32]) -> Rough {
+    let block = |(x, w): (&[f32], &[f32])| {
+        let peak = x.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
+        peak / 254.0 * w.iter().sum::<f32>()
+    };
+    let rounding = |x: &[f32], w: &[f32]| x.chunks(32).zip(w.chunks(32)).map(block).sum::<f32>();
+    let rows = x.chunks_exact(k);
+    let steps: Vec<f32> = rows.flat_map(|x| weights.chunks_exact(k).map(move |w| rounding(x, w))).collect();
+    let products = magnitude.to_vec();
+    std::sync::Arc::new(move |tier| match tier {
+        Tier::Dot8 => (steps.iter().zip(&products).map(|(s, p)| s + p * 1e-4).collect(), 1.2),
+        _ => (products.clone(), 1.2 * 6.0 * 2f64.powi(-11) + 1e-4),
+    })
 }
 
 /// Words after every activation that no kernel may read or write: a NaN, so that a read shows.
@@ -100,20 +124,21 @@ impl Case {
         Ok(outputs)
     }
 
-    /// Whether an output, with its guard, is what was expected.
+    /// Whether an output in this tier, with its guard, is what was expected.
     ///
     /// # Errors
     /// What is wrong and where.
     ///
     /// # Panics
     /// If there are no activations.
-    pub fn judge(&self, found: &[u32], expected: &[u32]) -> Judged {
+    pub fn judge(&self, tier: Tier, found: &[u32], expected: &[u32]) -> Judged {
         let written = self.acts.last().expect("an output").len();
         if let Some(at) = found[written..].iter().position(|&word| word != POISON) {
             return Err(format!("word {at} after the output was overwritten"));
         }
         let (found, expected) = (&found[..written], &expected[..written]);
-        match &self.bound {
+        let rough = self.rough.as_ref().filter(|_| !tier.exact()).map(|rough| rough(tier));
+        match rough.as_ref().or(self.bound.as_ref()) {
             None => match (0..written).find(|&i| found[i] != expected[i]) {
                 None => Ok(0.0),
                 Some(i) => Err(format!("word {i}: expected {:#010x}, found {:#010x}", expected[i], found[i])),

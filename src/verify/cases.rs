@@ -1,7 +1,7 @@
 //! One or two awkward cases of every kernel and of every variant of it that a model can need. Small: the naive twin runs in
 //! the browser too. `tests/kernels` has hundreds.
 
-use super::case::{Case, Step, poison, words};
+use super::case::{Case, Step, poison, rough, words};
 use crate::{
     config::{Activation, Filter, Mask},
     kernels::{
@@ -58,7 +58,7 @@ fn case(
 ) -> (Case, Step) {
     let n = acts.last().expect("an output").len();
     let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
-    (Case { name, acts, batch, bound }, Step { kernel: Box::new(kernel), weights })
+    (Case { name, acts, batch, bound, rough: None }, Step { kernel: Box::new(kernel), weights })
 }
 
 fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
@@ -78,8 +78,8 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
     let bias = random.floats(n);
     let y = if accumulate { words(&random.floats(m * n)) } else { poison(m * n) };
     let absolute = |v: &[f32]| v.iter().map(|x| x.abs()).collect::<Vec<_>>();
-    let all: Vec<f32> = (0..n).flat_map(|row| absolute(&matrix.row(row))).collect();
-    let all = small(Format::F32, &all, k);
+    let rows: Vec<f32> = (0..n).flat_map(|row| absolute(&matrix.row(row))).collect();
+    let all = small(Format::F32, &rows, k);
     let magnitude = reference::matmul(&absolute(&x), &all, Some(&absolute(&bias)), Activation::None);
     let kernel = Matmul {
         x: Operand::Act(ActId(0)),
@@ -97,7 +97,8 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
     let (mut case, step) = case(name, vec![words(&x), y], 1, None, (kernel, weights));
     // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for bias and
     // activation.
-    let magnitude = magnitude.iter().map(|m| m + 1.0).collect();
+    let magnitude: Vec<f32> = magnitude.iter().map(|m| m + 1.0).collect();
+    case.rough = Some(rough(&absolute(&x), &rows, k, &magnitude));
     case.bound = Some((magnitude, (k as f64 / 4.0 + 16.0) * 2f64.powi(-24)));
     (case, step)
 }
@@ -189,7 +190,7 @@ fn placed(class: bool) -> (Case, Step) {
     let kernel = Matmul {
         x: Operand::Act(ActId(0)),
         weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: DIM as u32, cols: K as u32 },
-        bias: None,
+        bias: Some(vector(1, DIM)),
         y: ActId(1),
         rows: Rows::PerItem(TOKENS as u32),
         activation: Activation::None,
@@ -198,8 +199,12 @@ fn placed(class: bool) -> (Case, Step) {
     };
     let name = format!("matmul with positions{}", if class { " and a class token" } else { "" });
     // Products of numbers up to 1.
-    let bound = Some((K as f32 + 2.0, 16.0 * 2f64.powi(-24)));
-    case(name, vec![words(&x), poison(BATCH * TOKENS * DIM)], BATCH as u32, bound, (kernel, weights))
+    let magnitude = vec![K as f32 + 3.0; BATCH * TOKENS * DIM];
+    let acts = vec![words(&x), poison(BATCH * TOKENS * DIM)];
+    let (mut case, step) = case(name, acts, BATCH as u32, None, (kernel, weights));
+    case.rough = Some(rough(&x, &[1.0; DIM * K], K, &magnitude));
+    case.bound = Some((magnitude, 16.0 * 2f64.powi(-24)));
+    (case, step)
 }
 
 fn patchify() -> (Case, Step) {

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    gpu::Tier,
+};
 
 /// The file's name.
 pub const GOLDENS: &str = "goldens.json";
@@ -76,6 +79,15 @@ fn norm(values: &[f32]) -> f64 {
 /// to 2.4e-4, and one of so many samples is nearly so.
 const BOUND: f64 = 1e-4;
 
+/// The bound in this tier. What rounds more is seen to be off only if it is far off.
+pub fn bound(tier: Tier) -> f64 {
+    match tier {
+        Tier::Half => 0.05,
+        Tier::Dot8 => 0.5,
+        _ => BOUND,
+    }
+}
+
 impl Tap {
     /// What is kept of an activation.
     #[must_use]
@@ -88,7 +100,7 @@ impl Tap {
     ///
     /// # Errors
     /// What is off.
-    pub fn judge(&self, taps: &HashMap<String, Vec<f32>>) -> super::Judged {
+    pub fn judge(&self, bound: f64, taps: &HashMap<String, Vec<f32>>) -> super::Judged {
         let found = taps.get(&self.name).ok_or("expected this step in the model, found none")?;
         if found.len() != self.len || self.values.len() != SAMPLES || self.len == 0 {
             return Err(format!("expected {} numbers, found {}", self.len, found.len()));
@@ -96,9 +108,9 @@ impl Tap {
         let typical = (self.norm / (self.len as f64).sqrt()) as f32;
         let samples: Vec<f32> = (0..SAMPLES).map(|sample| found[place(sample, self.len)]).collect();
         let magnitude: Vec<f32> = self.values.iter().map(|x| x.abs().max(typical)).collect();
-        let share = super::compare(&samples, &self.values, &magnitude, BOUND)?;
+        let share = super::compare(&samples, &self.values, &magnitude, bound)?;
         let (found, expected) = (norm(found) as f32, self.norm as f32);
-        let length = super::compare(&[found], &[expected], &[expected], BOUND).map_err(|e| format!("length: {e}"))?;
+        let length = super::compare(&[found], &[expected], &[expected], bound).map_err(|e| format!("length: {e}"))?;
         Ok(share.max(length))
     }
 }
@@ -108,10 +120,10 @@ impl Tower {
     ///
     /// # Errors
     /// What is off.
-    pub fn judge(&self, embedding: &[f32]) -> super::Judged {
+    pub fn judge(&self, bound: f64, embedding: &[f32]) -> super::Judged {
         let typical = 1.0 / (self.embedding.len() as f32).sqrt();
         let magnitude: Vec<f32> = self.embedding.iter().map(|x| x.abs().max(typical)).collect();
-        super::compare(embedding, &self.embedding, &magnitude, BOUND)
+        super::compare(embedding, &self.embedding, &magnitude, bound)
     }
 }
 

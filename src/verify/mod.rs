@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-pub use case::{Case, Judged, Step, compare, poison, words};
+pub use case::{Case, Judged, Rough, Step, compare, poison, rough, words};
 pub use cases::cases;
 pub use goldens::{GOLDENS, Goldens};
 #[cfg(not(target_arch = "wasm32"))]
@@ -83,7 +83,7 @@ pub async fn kernels(gpu: &Gpu, cases: Vec<(Case, Step)>) -> Vec<Check> {
     for (case, step) in cases {
         let expected = case.expected(&step);
         let runs = case.run(gpu, step, RUNS).await.map_err(|e| e.to_string());
-        let judged = runs.and_then(|runs| case.judge(same(&runs)?, &expected));
+        let judged = runs.and_then(|runs| case.judge(gpu.tier(), same(&runs)?, &expected));
         checks.push(Check::new(case.name, judged));
     }
     checks
@@ -143,6 +143,7 @@ impl Session {
     }
 
     async fn verify_model(&self, goldens: &Goldens) -> Vec<Check> {
+        let bound = goldens::bound(self.gpu().tier());
         let mut checks = Vec::new();
         if self.towers().text() {
             checks.push(Check::new("tokens", self.verify_tokens(&goldens.ids)));
@@ -150,9 +151,9 @@ impl Session {
         let taps = self.every_run(async || self.taps(&Picture, goldens::TEXT).await).await;
         let mut judge = |name, tower: &goldens::Tower, embeddings: std::result::Result<Vec<Vec<Vec<f32>>>, String>| {
             for tap in &tower.taps {
-                checks.push(Check::new(&tap.name, tap_of(&taps, &tap.name).and_then(|taps| tap.judge(taps))));
+                checks.push(Check::new(&tap.name, tap_of(&taps, &tap.name).and_then(|taps| tap.judge(bound, taps))));
             }
-            let judged = embeddings.and_then(|runs| tower.judge(&same(&runs)?[0]));
+            let judged = embeddings.and_then(|runs| tower.judge(bound, &same(&runs)?[0]));
             checks.push(Check::new(format!("{name}.embedding, unit length"), judged));
         };
         if self.towers().vision() {

@@ -1,6 +1,6 @@
 //! A case and its wrong variants: the same inputs, other steps.
 
-pub use ocelli::verify::{Step, poison, words};
+pub use ocelli::verify::{Rough, Step, poison, rough, words};
 use ocelli::{gpu::Tier, kernels::ActId, verify};
 
 use crate::common::gpu;
@@ -19,12 +19,9 @@ pub struct Case {
     pub wrong: Vec<(&'static str, Build)>,
     /// As [`verify::Case`] has it.
     pub bound: Option<(Vec<f32>, f64)>,
-    /// The same for tiers that round more, if the kernel has any.
+    /// As [`verify::Case`] has it.
     pub rough: Option<Rough>,
 }
-
-/// Magnitudes and bound in a tier that is not exact.
-pub type Rough = Box<dyn Fn(Tier) -> (Vec<f32>, f64) + Send + Sync>;
 
 /// The output, by its place: after all inputs.
 pub fn output(inputs: usize) -> ActId {
@@ -47,14 +44,10 @@ impl Case {
     pub fn check(&self, tier: Tier, variant: &Build) -> Result<(), String> {
         let gpu = gpu();
         gpu.set_tier(tier).map_err(|e| e.to_string())?;
-        let acts = self.acts.clone();
-        let bound = match (&self.rough, tier.exact()) {
-            (Some(rough), false) => Some(rough(tier)),
-            _ => self.bound.clone(),
-        };
-        let case = verify::Case { name: self.name.clone(), acts, batch: self.batch, bound };
+        let (acts, bound, rough) = (self.acts.clone(), self.bound.clone(), self.rough.clone());
+        let case = verify::Case { name: self.name.clone(), acts, batch: self.batch, bound, rough };
         let expected = case.expected(&(self.right)());
         let found = pollster::block_on(case.run(gpu, variant(), 1)).map_err(|e| e.to_string())?;
-        case.judge(&found[0], &expected).map(drop)
+        case.judge(tier, &found[0], &expected).map(drop)
     }
 }

@@ -1,13 +1,12 @@
 use ocelli::{
     config::Activation,
-    gpu::Tier,
     kernels::{ActId, Matmul, MatrixRef, Operand, Place, Rows, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
 };
 
-use crate::case::{Build, Case, Rough, Step, output, poison, words};
+use crate::case::{Build, Case, Step, output, poison, rough, words};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -77,7 +76,7 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
         Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
     };
     let magnitude = vec![K as f32 + 3.0; batch * tokens * n];
-    let products = magnitude.clone();
+    let rough = rough(&x, &vec![1.0; n * K], K, &magnitude);
     Case {
         name: format!("matmul batch={batch} tokens={tokens} n={n} with positions, class={class}"),
         acts: vec![words(&x), poison(batch * tokens * n)],
@@ -89,7 +88,7 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
             ("bias added or left out", build(class, 2, class)),
         ],
         bound: Some((magnitude, (K as f64 / 4.0 + 16.0) * 2f64.powi(-24))),
-        rough: Some(Box::new(move |_| (products.clone(), 6.0 * 2f64.powi(-11)))),
+        rough: Some(rough),
     }
 }
 
@@ -112,15 +111,8 @@ fn case(s: Shape) -> Case {
         .map(|m| m + 1.0)
         .collect();
 
-    // Half precision: inputs, products and sums of four are each rounded to 11 bits. 8-bit dot products: inputs are off by half
-    // a step of their block's 127; weights and sums are exact. Activations have slopes up to 1.2.
     let f32_bound = (s.k as f64 / 4.0 + 16.0) * 2f64.powi(-24);
-    let sums: Vec<f32> = (0..s.m * s.n).map(|at| rounding(&x[at / s.n * s.k..][..s.k], &all.row(at % s.n))).collect();
-    let products = magnitude.clone();
-    let rough: Rough = Box::new(move |tier| match tier {
-        Tier::Dot8 => (sums.iter().zip(&products).map(|(s, p)| s + p * 1e-4).collect(), 1.2),
-        _ => (products.clone(), 1.2 * 6.0 * 2f64.powi(-11) + f32_bound),
-    });
+    let rough = rough(&absolute(&x), &rows, s.k, &magnitude);
 
     let right = s;
     let build = |s: Shape, weights: Vec<Matrix>| -> Build {
@@ -188,15 +180,6 @@ fn case(s: Shape) -> Case {
         // bias and activation (whose slopes stay below 1.2; the error function is within 1.5e-7).
         bound: Some((magnitude, f32_bound)),
     }
-}
-
-/// How far x may move a sum when each block of 32 is rounded to 127 steps: half a step of each product.
-fn rounding(x: &[f32], w: &[f32]) -> f32 {
-    let block = |(x, w): (&[f32], &[f32])| {
-        let peak = x.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
-        peak / 254.0 * w.iter().sum::<f32>()
-    };
-    x.chunks(32).zip(w.chunks(32)).map(block).sum()
 }
 
 fn kernel(s: Shape) -> Matmul {
