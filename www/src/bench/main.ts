@@ -88,11 +88,14 @@ async function start(): Promise<void> {
   paint("done");
 }
 
+/** Between two engines: the threads and the GPU's queue of the one before shall not disturb the next. */
+const SETTLE_MS = 150;
+
 /** Shows how far it is, and lets the browser draw that before the next thing blocks it. */
 async function step(next: string): Promise<void> {
   doing.textContent = next && `${next} …`;
   if (result) showResult(result);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 }
 
 function showResult(result: Result): void {

@@ -118,7 +118,7 @@ export class Bench {
         }
       }
       await this.step(`${count} labels: ${column.engine}`);
-      const different = this.#different(runner, count);
+      const different = column.engine.startsWith("transformers") ? count : this.#different(runner, count);
       const start = performance.now();
       try {
         await runner.engine.learn(count, different);
@@ -141,25 +141,30 @@ export class Bench {
     return Math.max(2, Math.min(count, Math.trunc(MOST_CALL_MS / 2 / label)));
   }
 
-  /** A warm-up each, then rounds in which every engine runs once, in turning order. Samples are for one of `parts`. */
+  /**
+   * A warm-up each, then rounds in which every engine runs once, in turning order. Samples are for one of `parts`. Where the
+   * warm-up takes long already, it is the sample.
+   */
   async #turns(row: Row, runners: Runner[], once: (runner: Runner) => Promise<void>, parts = 1): Promise<void> {
+    const rounds = new Map(runners.map((runner) => [runner, runner.slow ? (row === "picture1" ? SLOW_ROUNDS : 1) : this.settings.rounds]));
     const timed = async (runner: Runner, round: number): Promise<void> => {
       const figure: Figure = (runner.column.figures[row] ??= { samples: [] });
-      if (figure.note?.startsWith("failed")) return;
       await this.step(`${row}, ${round < 0 ? "warm-up" : `round ${round + 1}`}: ${runner.column.engine}`);
       const start = performance.now();
       try {
         await once(runner);
-        if (round >= 0) figure.samples.push((performance.now() - start) / parts);
+        const time = performance.now() - start;
+        const long = round < 0 && time > SLOW_MS && !this.settings.long;
+        if (round >= 0 || long) figure.samples.push(time / parts);
+        if (long) rounds.set(runner, 0);
       } catch (error) {
         figure.note = `failed: ${inWords(error)}`;
+        rounds.set(runner, 0);
       }
     };
     for (const runner of runners) if (!runner.slow) await timed(runner, -1);
     for (let round = 0; round < this.settings.rounds; round++) {
-      for (const runner of round % 2 ? [...runners].reverse() : runners) {
-        if (round < (runner.slow ? (row === "picture1" ? SLOW_ROUNDS : 1) : this.settings.rounds)) await timed(runner, round);
-      }
+      for (const runner of round % 2 ? [...runners].reverse() : runners) if (round < (rounds.get(runner) ?? 0)) await timed(runner, round);
     }
   }
 

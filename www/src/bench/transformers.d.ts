@@ -1,8 +1,7 @@
 // The little of transformers.js that the benchmark uses: its own types do not pass this project's checks.
 export const env: {
-  allowLocalModels: boolean;
-  allowRemoteModels: boolean;
-  localModelPath: string;
+  remoteHost: string;
+  remotePathTemplate: string;
   useBrowserCache: boolean;
   useWasmCache: boolean;
   logLevel: number;

@@ -7,10 +7,9 @@ import { labelList, template, threads, threadsInWords, versions, type Engine, ty
 export async function load({ engine, model, precision }: Wish, files: Blob[]): Promise<Engine> {
   const { env, pipeline } = await import("@huggingface/transformers");
   const folder = new URL(model);
-  const [name = "", ...before] = folder.pathname.split("/").filter(Boolean).reverse();
-  env.allowLocalModels = true; // that is: from this address
-  env.allowRemoteModels = false;
-  env.localModelPath = new URL(`/${before.reverse().map((part) => `${part}/`).join("")}`, folder).href;
+  // The folder is where it is; the name stands for nothing, but has to look like one of a model.
+  env.remoteHost = `${folder.origin}/`;
+  env.remotePathTemplate = folder.pathname.slice(1);
   // Caches would make a second load another thing than the first, and they slow the first one down.
   env.useBrowserCache = false;
   env.useWasmCache = false;
@@ -18,7 +17,7 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   env.backends.onnx.wasm.numThreads = threads();
   env.logLevel = 40; // errors alone
   const gpu = engine === "transformers-webgpu";
-  const ask = await pipeline("zero-shot-image-classification", name, {
+  const ask = await pipeline("zero-shot-image-classification", "the/model", {
     device: gpu ? "webgpu" : "wasm",
     dtype: precision === "q8" ? "q8" : "fp32",
   });
