@@ -63,7 +63,10 @@ export function show(row: Row, figure: Figure | undefined): string {
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;
 }
 
-export const showRatio = (x: number | undefined): string => (x === undefined ? "" : `${x < 9.95 ? x.toFixed(2) : x.toFixed(0)}×`);
+export function showRatio(x: number | undefined): string {
+  if (x === undefined) return "";
+  return `${x < 0.0995 ? x.toPrecision(1) : x < 9.95 ? x.toFixed(2) : x.toFixed(0)}×`;
+}
 
 export const names: Record<string, string> = {
   ocelli: "Ocelli",
@@ -87,7 +90,7 @@ export const meanings = [
 export const precisionLine = (precision: string): string =>
   precision === "q8"
     ? "Precision q8: Ocelli keeps weights in 8 bits with a scale for 16 of them and multiplies in f32; ORT's _quantized files are dynamic int8, activations too, a scale for each tensor. Not the same arithmetic."
-    : "Precision f32: the same weights everywhere, none of them rounded.";
+    : "Precision f32: the same weights everywhere as they are stored, none of them rounded; f32, unless an engine's own line says otherwise.";
 
 /** The whole report as Markdown. */
 export function report(result: Result): string {

@@ -1,6 +1,6 @@
 // The order of things: every engine is loaded in a frame of its own, then they take turns.
 import type { Engine, Frame, Wish } from "./engine.ts";
-import { median, type Column, type Figure, type Result, type Row } from "./figures.ts";
+import { median, nameOf, type Column, type Figure, type Result, type Row } from "./figures.ts";
 
 export interface Settings extends Omit<Wish, "engine"> {
   engines: string[];
@@ -173,10 +173,10 @@ export class Bench {
     if (!base) return;
     for (const { column, embedding, scores } of this.#runners.slice(1)) {
       if (embedding && base.embedding) {
-        column.agrees = `cosine to ${base.column.engine}'s embedding ${cosine(embedding, base.embedding).toFixed(6)}`;
+        column.agrees = `cosine to ${nameOf(base.column.engine)}'s embedding ${cosine(embedding, base.embedding).toFixed(6)}`;
       } else if (scores && base.scores) {
         const off = Math.max(...scores.map((score, i) => Math.abs(score - (base.scores?.[i] ?? NaN))));
-        column.agrees = `scores of two labels off ${base.column.engine}'s by at most ${off.toPrecision(2)}`;
+        column.agrees = `scores of two labels off ${nameOf(base.column.engine)}'s by at most ${off.toPrecision(2)}`;
       }
     }
   }
