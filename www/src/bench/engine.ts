@@ -13,7 +13,7 @@ export interface Wish {
 export interface Engine {
   /** What the report says of it: versions, threads, tier, weights. */
   readonly facts: string;
-  /** Kernel tiers that it can also be loaded with. */
+  /** Kernel tiers that it can also be loaded with, beside the one in use. */
   readonly tiers: readonly string[];
   /** The pictures' embeddings, one after the other, in one call where the engine has such; nothing where it gives none. */
   pictures(count: number): Promise<Float32Array>;

@@ -24,7 +24,7 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
       info.tier && `kernel tier ${info.tier}`,
       `weights ${info.format}${precision === "q8" && !ready && info.format === "q8" ? ", quantised while loading" : ""}`,
     ].filter(Boolean).join(", "),
-    tiers: (info.tiers ?? []).map((tier) => (typeof tier === "string" ? tier : tier.name)),
+    tiers: (info.tiers ?? []).map((tier) => (typeof tier === "string" ? tier : tier.name)).filter((tier) => tier !== info.tier),
     async pictures(count) {
       const some = files.slice(0, count);
       if (count > 1 && model.embedImages) return joined(await model.embedImages(some));
