@@ -15,6 +15,8 @@ usage() {
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
+  bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
+                 bench-web --page serves the page to run it by hand; --smoke looks whether it works
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails at 0.9 MB
@@ -214,6 +216,54 @@ full_size() {
   node tests/web/full.mjs
 }
 
+# Python with PyTorch and onnxruntime, for the benchmark alone.
+bench_venv() {
+  local venv=target/bench/venv
+  [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import onnx, onnxruntime, onnxscript, torch, transformers' 2>/dev/null || return 0
+  need python3 "install Python 3.11 or later"
+  python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; } ||
+    fail "python3 -m venv failed: install Debian's python3-venv or the like"
+  "$venv/bin/pip" install --quiet -r tools/requirements.txt -r tools/requirements-bench.txt
+}
+
+# SigLIP B/16-224 with random weights, as files for all that are compared; made once, about 4 GB.
+bench_model() {
+  local model=target/bench/models/siglip-b16
+  [ ! -f "$model/.complete" ] || return 0
+  mkdir -p target/bench/models
+  stage "PyTorch and onnxruntime" bench_venv
+  rm -rf "$model"
+  echo '{ "model_type": "siglip", "text_config": {}, "vision_config": {} }' >target/bench/siglip-b16.json
+  target/release/ocelli synthesize target/bench/siglip-b16.json "$model" --tokenizer tests/fixtures/siglip --dtype f32
+  stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$model" --complete
+  target/release/ocelli quantize "$model" "$model/q8" --format q8
+  touch "$model/.complete"
+}
+
+bench_site() {
+  pkg
+  npm_install www
+  npm run --silent --prefix www bench:build
+}
+
+bench_web() {
+  if [ "${1:-}" = --page ]; then
+    bench_site
+    echo "The page is ready, at /bench.html; Ctrl+C ends it."
+    npm run --silent --prefix www bench:preview
+    return
+  fi
+  setup_browser
+  bench_site
+  local model=()
+  if [[ " $* " != *" --smoke "* && " $* " != *" --model"* ]]; then
+    cargo build --quiet --release
+    bench_model
+    model=(--model target/bench/models/siglip-b16)
+  fi
+  node tests/web/bench.mjs "${model[@]}" "$@"
+}
+
 setup() {
   setup_wasm
   npm_install www
@@ -225,6 +275,7 @@ case "${1:-}" in
   demo) demo "${@:2}" ;;
   test) need_rust && tests "${@:2}" ;;
   fuzz) need_rust && fuzz "${@:2}" ;;
+  bench-web) need_rust && bench_web "${@:2}" ;;
   check | pkg | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

@@ -6,8 +6,11 @@ import { defineConfig } from "vite";
 // so that `?model=models/…` means the same while developing and on a static host.
 const copied = ["models", "samples"];
 
-/** @returns {import("vite").Plugin} */
-function copyFolders() {
+/**
+ * @param {string[]} copied Folders of this one.
+ * @returns {import("vite").Plugin}
+ */
+export function copyFolders(copied) {
   let root = "";
   let outDir = "";
   return {
@@ -36,5 +39,5 @@ export default defineConfig({
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders()],
+  plugins: [copyFolders(copied)],
 });

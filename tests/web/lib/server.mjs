@@ -22,14 +22,15 @@ const types = {
  * Serves folders: `mounts` maps "/prefix/" to a path on disk. Also, for a folder mounted at /x/:
  * /gzip/x/… compresses (no usable length), /cut/x/… ends .safetensors files halfway, /long/x/… adds a byte to them without
  * saying so, /norange/x/… knows no ranges, and /app/… answers with a page, as servers of single-page apps do where a file is
- * missing. `sent` tells of every file that was asked for, and how many bytes of it went out.
+ * missing. `sent` tells of every file that was asked for, and how many bytes of it went out. `always` are headers of every answer.
  */
-export async function serve(mounts) {
+export async function serve(mounts, always = {}) {
   const sent = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
     const entry = { path, range: request.headers.range, bytes: 0 };
     sent.push(entry);
+    for (const [name, value] of Object.entries(always)) response.setHeader(name, value);
     answer(mounts, entry, response).catch((error) => {
       response.writeHead(error.code === "ENOENT" ? 404 : 500).end(String(error.code));
     });

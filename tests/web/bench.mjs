@@ -1,0 +1,152 @@
+// Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
+// one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
+//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8] [--rounds N] [--no-tiers] [--long] [--firefox]
+//   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { skipAll, start } from "./lib/browser.mjs";
+import { startFirefox } from "./lib/firefox.mjs";
+import { resident, watch } from "./lib/memory.mjs";
+import { serve } from "./lib/server.mjs";
+import { smoke } from "./lib/bench-smoke.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const target = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "bench");
+const site = join(target, "site");
+/** A page may take this long for everything. */
+const PATIENCE_MS = 4 * 3600_000;
+// Without these wasm has one thread.
+const isolation = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: "string", default: join(root, "www", "models", "ocelli-tiny") },
+    engines: { type: "string" },
+    precision: { type: "string", default: "f32" },
+    rounds: { type: "string", default: "5" },
+    "no-tiers": { type: "boolean", default: false },
+    long: { type: "boolean", default: false },
+    firefox: { type: "boolean", default: false },
+    smoke: { type: "boolean", default: false },
+    shots: { type: "string" },
+  },
+});
+if (!existsSync(join(site, "bench.html"))) throw new Error(`${site}: expected the built page, found none: run ./build.sh bench-web`);
+
+const folder = resolve(options.model);
+const hasOnnx = existsSync(join(folder, "onnx"));
+const all = ["ocelli", "ort-webgpu", "ort-wasm", "transformers-webgpu", "transformers-wasm"];
+const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 3) : ["ocelli"]);
+const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
+if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
+
+const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, isolation);
+const address = (page, query) => `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, precision: options.precision, ...query })}`;
+try {
+  if (options.smoke) process.exitCode = await smoke(`${server.url}bench/bench.html`, options.shots);
+  else if (options.firefox) await firefox();
+  else await chromium();
+} finally {
+  server.close();
+}
+
+async function chromium() {
+  const fresh = new Map();
+  for (const engine of engines) {
+    const found = await cold(engine);
+    fresh.set(engine, found);
+    console.log(`${engine}: ${found.error ?? `${(found.cold / 1000).toFixed(1)} s to the first answer, ${mb(found.bytes)} downloaded, ${mb(found.memory)} at the peak`}`);
+  }
+  // What does not even start alone would only disturb the others.
+  const able = engines.filter((engine) => !fresh.get(engine).error);
+  const browser = await start();
+  try {
+    const page = await browser.newPage();
+    const result = await timings(page, able, { version: browser.version() });
+    for (const engine of engines) if (!able.includes(engine)) result.columns.push({ engine, facts: "", figures: {}, error: fresh.get(engine).error });
+    for (const { engine, figures } of result.columns) {
+      const found = fresh.get(engine);
+      if (!found || found.error) continue;
+      for (const row of ["cold", "bytes", "code", "memory"]) if (found[row] >= 0) figures[row] = { samples: [found[row]] };
+    }
+    await write(page, result, "web");
+  } finally {
+    await browser.close();
+  }
+}
+
+/** The first answer in a fresh browser: how long since the navigation, what was sent for it, and the most memory meanwhile. */
+async function cold(engine) {
+  const browser = await start();
+  if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
+  try {
+    const page = await browser.newPage();
+    await page.waitForTimeout(1000);
+    const empty = resident();
+    const sent = server.sent.length;
+    const memory = watch();
+    await page.goto(address("bench-frame.html", { engine }));
+    await page.waitForFunction(() => window.cold, null, { timeout: PATIENCE_MS });
+    const found = await page.evaluate(() => window.cold);
+    const most = memory.end();
+    if (found.error) return { error: found.error };
+    const entries = server.sent.slice(sent);
+    return { cold: found.done, memory: most - empty, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), code: gzippedCode(entries) };
+  } finally {
+    await browser.close();
+  }
+}
+
+/** What of the page's own files went out, as a server that compresses would send it. */
+function gzippedCode(entries) {
+  const paths = new Set(entries.filter(({ path, bytes }) => path.startsWith("/bench/") && bytes).map(({ path }) => path));
+  return [...paths].reduce((sum, path) => sum + gzipSync(readFileSync(join(site, path.slice("/bench/".length)))).length, 0);
+}
+
+/** All engines in one page, taking turns. */
+async function timings(page, engines, { version }) {
+  const more = [!options["no-tiers"] && engines.includes("ocelli") && "tiers", options.long && "long"].filter(Boolean);
+  await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds: options.rounds, run: "" }));
+  let told = "";
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
+    const [state, doing] = await page.evaluate(() => [document.documentElement.dataset.state, document.querySelector("#doing").textContent]);
+    if (doing !== told) console.log(`  ${(told = doing)}`);
+    if (state === "done") break;
+    await page.waitForTimeout(500);
+  }
+  const result = await page.evaluate(() => window.bench.result());
+  if (!result) throw new Error(`the page says: ${await page.evaluate(() => document.querySelector("#trouble").textContent)}`);
+  return { ...result, browser: `${result.browser} (${version})` };
+}
+
+async function write(page, result, name) {
+  const text = await page.evaluate((result) => window.bench.report(result), result);
+  mkdirSync(target, { recursive: true });
+  writeFileSync(join(target, `${name}.json`), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(join(target, `${name}.md`), text);
+  console.log(`\n${text}\nwritten to ${join(target, name)}.json and .md`);
+}
+
+/** Timings alone: its WebGPU runs on the system's Vulkan driver, so its figures stand beside nobody else's. */
+async function firefox() {
+  const browser = await startFirefox();
+  if (!browser) skipAll("no Firefox: install it, or set FIREFOX to one");
+  try {
+    const page = await browser.newPage();
+    const result = await timings(page, engines, { version: browser.version() });
+    await write(page, result, "web-firefox");
+  } finally {
+    await browser.close();
+  }
+}
+
+function mb(bytes) {
+  return bytes >= 0 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : "unknown";
+}

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Exports a CLIP or SigLIP folder of Hugging Face to ONNX, for `./build.sh bench-web`.
+
+    python tools/export_onnx.py FOLDER [--complete]
+
+Writes FOLDER/onnx/{model,vision_model,text_model}.onnx in f32, with the names of inputs and outputs that transformers.js
+expects, and the same with `_quantized`, by onnxruntime's dynamic int8. What onnxruntime computes from each f32 file must be
+what PyTorch computes from the checkpoint, at other batch sizes than those of the export; else it fails.
+"""
+
+import argparse
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from transformers import AutoModel
+
+OPSET = 18
+# Of f32 sums in another order; embeddings have unit length, logits are scaled first.
+MOST_ERROR = 1e-4
+
+
+class Whole(torch.nn.Module):
+    """Both towers and the scores, as the zero-shot pipeline runs them."""
+
+    file = "model"
+    outputs = ["logits_per_image", "logits_per_text", "text_embeds", "image_embeds"]
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.inputs = ["input_ids", "pixel_values"]
+        if model.config.model_type == "clip":
+            self.inputs.append("attention_mask")
+
+    def forward(self, input_ids, pixel_values, attention_mask=None):
+        out = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
+        return out.logits_per_image, out.logits_per_text, out.text_embeds, out.image_embeds
+
+
+class Vision(torch.nn.Module):
+    """The picture tower up to its embedding, before that is made unit length."""
+
+    file = "vision_model"
+    inputs = ["pixel_values"]
+
+    def __init__(self, model):
+        super().__init__()
+        self.tower = model.vision_model
+        self.projection = getattr(model, "visual_projection", torch.nn.Identity())
+        self.outputs = ["image_embeds" if model.config.model_type == "clip" else "pooler_output"]
+
+    def forward(self, pixel_values):
+        return self.projection(self.tower(pixel_values=pixel_values).pooler_output)
+
+
+class Text(torch.nn.Module):
+    """The text tower up to its embedding, before that is made unit length."""
+
+    file = "text_model"
+
+    def __init__(self, model):
+        super().__init__()
+        self.tower = model.text_model
+        self.projection = getattr(model, "text_projection", torch.nn.Identity())
+        clip = model.config.model_type == "clip"
+        self.inputs = ["input_ids", "attention_mask"] if clip else ["input_ids"]
+        self.outputs = ["text_embeds" if clip else "pooler_output"]
+
+    def forward(self, input_ids, attention_mask=None):
+        return self.projection(self.tower(input_ids=input_ids, attention_mask=attention_mask).pooler_output)
+
+
+def inputs_of(model, texts, images):
+    """Random inputs. CLIP's texts end at different places, so that its mask matters."""
+    text, vision = model.config.text_config, model.config.vision_config
+    generator = torch.Generator().manual_seed(texts * 100 + images)
+    length = text.max_position_embeddings
+    ids = torch.randint(3, text.vocab_size - 2, (texts, length), generator=generator)
+    mask = torch.ones_like(ids)
+    if model.config.model_type == "clip":
+        end = text.eos_token_id if text.eos_token_id != 2 else text.vocab_size - 1
+        for row in range(texts):
+            at = length - 1 - row % (length // 2)
+            ids[row, at:] = end
+            mask[row, at + 1 :] = 0
+    pixels = torch.randn((images, 3, vision.image_size, vision.image_size), generator=generator)
+    return {"input_ids": ids, "pixel_values": pixels, "attention_mask": mask}
+
+
+def export(part, model, folder):
+    made = inputs_of(model, texts=2, images=3)
+    inputs = {name: made[name] for name in part.inputs}
+    pictures, words = torch.export.Dim("image_batch"), torch.export.Dim("text_batch")
+    to = folder / f"{part.file}.onnx"
+    torch.onnx.export(
+        part,
+        kwargs=inputs,
+        f=str(to),
+        input_names=list(inputs),
+        output_names=part.outputs,
+        dynamic_shapes={name: {0: pictures if name == "pixel_values" else words} for name in inputs},
+        opset_version=OPSET,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    strip(to)
+    return to
+
+
+def strip(file):
+    """Takes the exporter's notes (where in the Python code each node comes from) out: nobody should download them."""
+    model = onnx.load(str(file))
+    for node in [*model.graph.node, *model.graph.value_info]:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for function in model.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    onnx.save(model, str(file))
+
+
+def check(part, model, file, most=MOST_ERROR):
+    """The largest error over batch sizes that the export has not seen; too large, and it raises."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for texts, images in [(1, 1), (5, 4)]:
+        made = inputs_of(model, texts, images)
+        inputs = {name: made[name] for name in part.inputs}
+        expected = part(**inputs)
+        expected = [expected] if isinstance(expected, torch.Tensor) else expected
+        found = session.run(part.outputs, {name: value.numpy() for name, value in inputs.items()})
+        for name, reference, actual in zip(part.outputs, expected, found):
+            reference = reference.numpy()
+            if actual.shape != reference.shape:
+                raise SystemExit(f"{file.name}: {name}: expected shape {reference.shape}, found {actual.shape}")
+            error = np.abs(actual - reference).max() / max(1.0, np.abs(reference).max())
+            worst = max(worst, float(error))
+    if not worst <= most:
+        raise SystemExit(f"{file.name}: off from PyTorch by {worst:.1e}, expected at most {most:.0e}")
+    return worst
+
+
+def quantize(file):
+    """Dynamic int8 by the rule of transformers.js's own conversion: signed weights, but unsigned where there is a convolution,
+    because onnxruntime has no signed one."""
+    to = file.with_name(f"{file.stem}_quantized.onnx")
+    convolves = any(node.op_type == "Conv" for node in onnx.load(str(file)).graph.node)
+    quantize_dynamic(str(file), str(to), weight_type=QuantType.QUInt8 if convolves else QuantType.QInt8)
+    return to
+
+
+def complete(folder, model):
+    """Says in words what `ocelli synthesize` leaves to defaults that transformers.js does not have."""
+    clip = model.config.model_type == "clip"
+    file = folder / "preprocessor_config.json"
+    given = json.loads(file.read_text())
+    mean, std = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]) if clip else ([0.5] * 3, [0.5] * 3)
+    fields = {
+        "image_processor_type": "CLIPImageProcessor" if clip else "SiglipImageProcessor",
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "image_mean": mean,
+        "image_std": std,
+        "rescale_factor": 1 / 255,
+        "resample": 3,
+    }
+    file.write_text(json.dumps({**fields, **given}, indent=1) + "\n")
+    # Both must see texts of the same length: transformers.js pads to what the tokenizer says, Ocelli to what the model says.
+    file = folder / "tokenizer_config.json"
+    given = json.loads(file.read_text())
+    given["model_max_length"] = model.config.text_config.max_position_embeddings
+    file.write_text(json.dumps(given, indent=1) + "\n")
+
+
+@torch.no_grad()
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--complete", action="store_true", help="fill in what transformers.js needs in the JSON files")
+    given = arguments.parse_args()
+    logging.disable(logging.WARNING)  # the exporter and the quantiser tell of every step
+    warnings.filterwarnings("ignore")
+
+    # Plain attention: the fused kinds become the same products in ONNX, in more nodes.
+    model = AutoModel.from_pretrained(given.folder, dtype=torch.float32, attn_implementation="eager").eval()
+    if model.config.model_type not in ("clip", "siglip"):
+        raise SystemExit(f"config.json: expected model_type clip or siglip, found {model.config.model_type}")
+    if given.complete:
+        complete(given.folder, model)
+    folder = given.folder / "onnx"
+    folder.mkdir(exist_ok=True)
+    for part in [Whole(model), Vision(model), Text(model)]:
+        file = export(part, model, folder)
+        worst = check(part, model, file)
+        small = quantize(file)
+        moved = check(part, model, small, most=1.0)  # only that it runs: what int8 costs is no fault of the export
+        for name, error in [(file, worst), (small, moved)]:
+            print(f"{name.name}: {name.stat().st_size / 1e6:.1f} MB, off from PyTorch by at most {error:.1e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+// What the page and the frames agree on. Each engine lives in a frame of its own: its own modules, wasm memory and GPU device.
+
+export type Precision = "f32" | "q8";
+
+export interface Wish {
+  /** "ocelli", "ocelli:TIER" (one kernel tier), "ort-webgpu", "ort-wasm", "transformers-webgpu" or "transformers-wasm". */
+  engine: string;
+  /** Absolute address of the model folder, with a slash at its end. */
+  model: string;
+  precision: Precision;
+}
+
+export interface Engine {
+  /** What the report says of it: versions, threads, tier, weights. */
+  readonly facts: string;
+  /** Kernel tiers that it can also be loaded with, beside the one in use. */
+  readonly tiers: readonly string[];
+  /** The pictures' embeddings, one after the other, in one call where the engine has such; nothing where it gives none. */
+  pictures(count: number): Promise<Float32Array>;
+  /** The first picture's scores for two labels that were never asked for, as a page's first question would be put. */
+  answer(): Promise<number[]>;
+  /** Makes so many labels known, of which so many differ. */
+  learn(count: number, different: number): Promise<void>;
+  /** The first picture's scores for the labels that were learnt last, in their order. */
+  classify(): Promise<number[]>;
+  /** The first picture as the picture tower sees it, RGBA. */
+  square?(): Promise<Uint8ClampedArray>;
+  /** Replaces the first picture by this square, RGBA. */
+  see?(square: Uint8ClampedArray): void;
+}
+
+/** What a frame gives to the page. */
+export interface Frame {
+  /** `pictures`: how many files to have ready. */
+  load(wish: Wish, pictures: number): Promise<Engine>;
+}
+
+/** A first answer in a fresh page, in milliseconds since that page began. */
+export interface Cold {
+  done: number;
+  facts: string;
+}
+
+declare global {
+  interface Window {
+    frame?: Frame;
+    cold?: Cold | { error: string };
+  }
+}
+
+/** Filled in by vite.bench.config.js. */
+declare const __VERSIONS__: { ocelli: string; ort: string; transformers: string; transformersOrt: string };
+export const versions = __VERSIONS__;
+
+/** The same for both families; transformers.js fills it in itself. */
+export const template = "a picture of {}";
+
+const kinds = "red,blue,green,small,large,old,new,wooden,paper,round,flat,broken,shiny,dark,bright,cold,warm,wet,dry,soft,hard,loud,quiet,fast,slow".split(",");
+const things = ("cat,dog,horse,bird,fish,car,train,boat,bike,plane,house,tower,bridge,road,tree,flower,leaf,stone,river,hill,apple,bread,cake,cup,plate," +
+  "chair,table,lamp,clock,book,pen,guitar,drum,ball,shoe,hat,coat,rocket,robot,moon").split(",");
+
+/** So many labels, of which so many differ: what a label says does not change how long it takes once it is known. */
+export function labelList(count: number, different = count): string[] {
+  const name = (i: number): string => `a ${kinds[Math.trunc(i / things.length) % kinds.length]} ${things[i % things.length]}`;
+  return Array.from({ length: count }, (_, i) => name(i % different));
+}
+
+/** Threads for wasm: all cores up to four, if the page may share memory at all. */
+export const threads = (): number => (crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1);
+export const threadsInWords = (): string => (threads() === 1 ? "1 thread" : `${threads()} threads`);

@@ -1,0 +1,29 @@
+// One engine in a page of its own. In a frame of the bench page, that page asks; opened by itself with ?engine=…, it measures a
+// cold start: from the navigation to the first answer.
+import { type Engine, type Precision, type Wish } from "./engine.ts";
+import { drawPictures } from "./pictures.ts";
+
+performance.setResourceTimingBufferSize(10_000); // the page adds up what was downloaded
+
+async function load(wish: Wish, pictures: number): Promise<Engine> {
+  const files = await drawPictures(pictures);
+  const kind = wish.engine.split(/[:-]/)[0];
+  if (kind === "ocelli") return (await import("./ocelli.ts")).load(wish, files);
+  if (kind === "ort") return (await import("./ort.ts")).load(wish, files);
+  if (kind === "transformers") return (await import("./transformers.ts")).load(wish, files);
+  throw new Error(`engine: expected ocelli, ort-… or transformers-…, found ${wish.engine}`);
+}
+
+window.frame = { load };
+
+const asked = new URLSearchParams(location.search);
+const engine = asked.get("engine");
+if (engine) {
+  const model = new URL(asked.get("model") ?? "models/ocelli-tiny/", document.baseURI).href;
+  load({ engine, model, precision: (asked.get("precision") ?? "f32") as Precision }, 1)
+    .then(async (engine) => {
+      await engine.answer();
+      window.cold = { done: performance.now(), facts: engine.facts };
+    })
+    .catch((error: unknown) => (window.cold = { error: String(error) }));
+}

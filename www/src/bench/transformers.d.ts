@@ -1,0 +1,15 @@
+// The little of transformers.js that the benchmark uses: its own types do not pass this project's checks.
+export const env: {
+  remoteHost: string;
+  remotePathTemplate: string;
+  useBrowserCache: boolean;
+  useWasmCache: boolean;
+  logLevel: number;
+  backends: { onnx: { wasm: { wasmPaths: string; numThreads: number } } };
+};
+
+export function pipeline(
+  task: "zero-shot-image-classification",
+  model: string,
+  options: { device: "webgpu" | "wasm"; dtype: "fp32" | "q8" },
+): Promise<(images: Blob[], labels: string[], options: { hypothesis_template: string }) => Promise<{ label: string; score: number }[][]>>;
