@@ -163,14 +163,12 @@ pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
     x.chunks_exact(dim).flat_map(|row| row.iter().map(move |&v| (f64::from(v) / length(row)) as f32)).collect()
 }
 
-/// `shaders/similarity.wgsl`
+/// `shaders/score.wgsl`
 #[must_use]
-pub fn similarity(images: &[f32], texts: &[f32], dim: usize, scale: f32, bias: f32, rule: Rule) -> Vec<f32> {
-    let mut y = Vec::new();
-    for image in images.chunks_exact(dim) {
-        let cosine = |text: &[f32]| image.iter().zip(text).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-        let logits: Vec<f64> =
-            texts.chunks_exact(dim).map(|text| f64::from(scale) * cosine(text) + f64::from(bias)).collect();
+pub fn score(cosines: &[f32], labels: usize, scale: f32, bias: f32, rule: Rule) -> Vec<f32> {
+    let mut y = Vec::with_capacity(cosines.len());
+    for picture in cosines.chunks_exact(labels) {
+        let logits: Vec<f64> = picture.iter().map(|&c| f64::from(scale) * f64::from(c) + f64::from(bias)).collect();
         let scores = match rule {
             Rule::Identity => logits,
             Rule::Sigmoid => logits.iter().map(|l| 1.0 / (1.0 + (-l).exp())).collect(),

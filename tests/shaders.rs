@@ -48,17 +48,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
     }
     for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
-        all.push(Box::new(Similarity {
-            images: a,
-            texts: b,
-            y: c,
-            pictures: 1,
-            labels: 1,
-            dim: 8,
-            scale: 1.0,
-            bias: 0.0,
-            rule,
-        }));
+        all.push(Box::new(Score { cosines: a, y: b, pictures: 1, labels: 1, scale: 1.0, bias: 0.0, rule }));
     }
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for cols in [8, 7] {

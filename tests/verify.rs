@@ -130,7 +130,7 @@ const DAMAGE: [(&str, &str, &str); 8] = [
     ("normalize", "let length = sqrt(squares)", "let length = 1.0001 * sqrt(squares)"),
     ("patchify", "8u * c, 8u", "8u * c, 7u"),
     ("resize", "vec3i(1 << 21)", "vec3i(1 << 20)"),
-    ("similarity", "params.scale * cosine", "0.999 * params.scale * cosine"),
+    ("score", "params.scale * cosines", "0.999 * params.scale * cosines"),
 ];
 
 fn damaged((case, step): (Case, Step)) -> Option<(Case, Step)> {
@@ -204,8 +204,8 @@ fn what_differs_from_run_to_run_is_a_race() {
     if !has_gpu() {
         return;
     }
-    let similarity = cases().into_iter().filter(|(case, _)| case.name == "similarity Identity");
-    let restless = similarity.map(|(case, step)| {
+    let score = cases().into_iter().filter(|(case, _)| case.name == "score Identity");
+    let restless = score.map(|(case, step)| {
         let kernel = Restless { inner: step.kernel, runs: Cell::new(0) };
         (case, Step { kernel: Box::new(kernel), weights: step.weights })
     });

@@ -10,7 +10,7 @@ mod matmul;
 mod normalize;
 mod patchify;
 mod resize;
-mod similarity;
+mod score;
 
 use std::{borrow::Cow, fmt::Debug};
 
@@ -21,7 +21,7 @@ pub use matmul::{Matmul, Place};
 pub use normalize::Normalize;
 pub use patchify::Patchify;
 pub use resize::Resize;
-pub use similarity::{Rule, Similarity};
+pub use score::{Rule, Score};
 
 use crate::{
     gpu::{Shader, Tier},

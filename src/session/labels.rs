@@ -2,15 +2,20 @@
 
 use super::{Pending, Session, Source};
 use crate::{
+    config::Activation,
     error::{Error, Result},
-    kernels::{ActId, Rule, Similarity},
-    plan::{GpuPlan, Plan},
+    kernels::{self, ActId, Matmul, MatrixRef, Operand, Rows, Rule, WeightId},
+    plan::{GpuPlan, GpuWeights, Plan},
+    quant::{Format, pack},
     scores::Score,
+    weights::{GpuStore, Plane, Store},
 };
 
 /// Labels whose embeddings stay on the GPU, so that a picture costs the same however many there are.
 pub struct LabelSet {
     plan: GpuPlan,
+    /// Bound by the plan; a destroyed buffer must not be.
+    _weights: GpuWeights,
     images: ActId,
     y: ActId,
     labels: usize,
@@ -60,16 +65,33 @@ impl Session {
             Score::Softmax => (self.logit_scale, self.logit_bias, Rule::Softmax),
         };
         let (dim, labels) = (self.config.embedding, texts.len());
+        // The labels are a matrix like any other, and this is one more layer.
+        let mut weights = GpuWeights::new();
+        let mut store = GpuStore { gpu: &self.gpu, weights: &mut weights };
+        store.make_room("labels", Format::F32, labels, dim)?;
+        store.write(0, Plane::Values, 0, &pack(Format::F32, &texts.concat(), dim)?.values);
         let mut plan = Plan::default();
-        // One batch holds all pictures: an item is a picture, labels are shared and belong to the first.
+        // One batch holds all pictures: an item is a picture, labels are shared.
         let images = plan.act("images", dim * pictures);
-        let l = plan.act("labels", dim * labels);
+        let cosines = plan.act("cosines", pictures * labels);
         let y = plan.act("scores", pictures * labels);
-        let (pictures, labels_, dim) = (pictures as u32, labels as u32, dim as u32);
-        plan.step("similarity", Similarity { images, texts: l, y, pictures, labels: labels_, dim, scale, bias, rule });
-        let plan = GpuPlan::new(&self.gpu, plan, &self.weights, 1)?;
-        plan.write(&self.gpu, l, 0, bytemuck::cast_slice(&texts.concat()));
-        Ok(LabelSet { plan, images, y, labels })
+        let (pictures, rows) = (pictures as u32, labels as u32);
+        plan.step(
+            "cosines",
+            Matmul {
+                x: Operand::Act(images),
+                weight: MatrixRef { id: WeightId(0), format: Format::F32, rows, cols: dim as u32 },
+                bias: None,
+                y: cosines,
+                rows: Rows::Shared(pictures),
+                activation: Activation::None,
+                accumulate: false,
+                place: None,
+            },
+        );
+        plan.step("scores", kernels::Score { cosines, y, pictures, labels: rows, scale, bias, rule });
+        let plan = GpuPlan::new(&self.gpu, plan, &weights, 1)?;
+        Ok(LabelSet { plan, _weights: weights, images, y, labels })
     }
 
     fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {

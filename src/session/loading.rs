@@ -164,7 +164,7 @@ impl Loading {
             vision,
             text,
             resizer: RefCell::new(None),
-            weights: self.weights,
+            _weights: self.weights,
             gpu: self.gpu,
         })
     }

@@ -42,7 +42,7 @@ pub struct Session {
     text: Option<TextTower>,
     resizer: RefCell<Option<Pixels>>,
     /// Bound by both plans; a destroyed buffer must not be.
-    weights: GpuWeights,
+    _weights: GpuWeights,
     /// Last, so that buffers go first.
     gpu: Gpu,
 }

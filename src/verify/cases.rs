@@ -6,7 +6,7 @@ use crate::{
     config::{Activation, Filter, Mask},
     kernels::{
         ActId, Assemble, Attention, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pick,
-        Place, Queries, Resize, Rows, Rule, Similarity, VectorRef, WeightId,
+        Place, Queries, Resize, Rows, Rule, Score, VectorRef, WeightId,
     },
     preprocess::Axis,
     quant::{Format, Matrix},
@@ -44,7 +44,7 @@ pub fn cases() -> Vec<(Case, Step)> {
         all.push(resize(filter));
     }
     for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
-        all.push(similarity(rule));
+        all.push(score(rule));
     }
     all
 }
@@ -259,34 +259,15 @@ fn resize(filter: Filter) -> (Case, Step) {
     case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
 }
 
-fn similarity(rule: Rule) -> (Case, Step) {
+fn score(rule: Rule) -> (Case, Step) {
     const PICTURES: usize = 2;
     // More labels than lanes.
     const LABELS: usize = 70;
-    const DIM: usize = 33;
-    let mut random = Random::new(11);
-    let images = reference::normalize(&random.floats(PICTURES * DIM), DIM);
-    let texts = reference::normalize(&random.floats(LABELS * DIM), DIM);
-    let kernel = Similarity {
-        images: ActId(0),
-        texts: ActId(1),
-        y: ActId(2),
-        pictures: PICTURES as u32,
-        labels: LABELS as u32,
-        dim: DIM as u32,
-        scale: 30.0,
-        bias: -3.0,
-        rule,
-    };
-    let magnitude = if rule == Rule::Identity { 33.0 } else { 1.0 };
-    // Logits up to 33 from `DIM` additions of products whose magnitudes sum to at most 1; exp turns an absolute error of the
-    // logit into a relative one of a score up to 1.
-    let bound = (DIM as f64 * 30.0 / f64::from(magnitude) + 64.0) * 2f64.powi(-23);
-    case(
-        format!("similarity {rule:?}"),
-        vec![words(&images), words(&texts), poison(PICTURES * LABELS)],
-        1,
-        Some((magnitude, bound)),
-        (kernel, Vec::new()),
-    )
+    let cosines = Random::new(11).floats(PICTURES * LABELS);
+    let (scale, bias) = (30.0, -3.0);
+    let (pictures, labels) = (PICTURES as u32, LABELS as u32);
+    let kernel = Score { cosines: ActId(0), y: ActId(1), pictures, labels, scale, bias, rule };
+    // Logits up to 33; exp turns an absolute error of the logit into a relative one of a score up to 1.
+    let bound = Some((if rule == Rule::Identity { 33.0 } else { 1.0 }, 96.0 * 2f64.powi(-23)));
+    case(format!("score {rule:?}"), vec![words(&cosines), poison(PICTURES * LABELS)], 1, bound, (kernel, Vec::new()))
 }

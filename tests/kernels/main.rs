@@ -11,7 +11,7 @@ mod matmul;
 mod normalize;
 mod patchify;
 mod resize;
-mod similarity;
+mod score;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -31,7 +31,7 @@ fn main() {
         normalize::cases(),
         patchify::cases(),
         resize::cases(),
-        similarity::cases(),
+        score::cases(),
     ];
     let mut trials: Vec<Trial> = all.into_iter().flatten().flat_map(|case| trials(case, skipped, f16)).collect();
     trials.push(Trial::test("checker rejects NaN, infinity, a wrong number and a wrong length", checker_rejects));

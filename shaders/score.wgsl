@@ -1,4 +1,4 @@
-// logit[i, l] = scale · images[i, :] · labels[l, :] + bias
+// logit[i, l] = scale · cosines[i, l] + bias
 // y[i, l] = logit (RULE 0), σ(logit) (RULE 1) or softmax over l (RULE 2). One workgroup a picture.
 
 override RULE: u32 = 0u;
@@ -7,17 +7,19 @@ override WORKGROUP: u32 = 64;
 struct Params {
     images: u32,
     labels: u32,
-    dim: u32,
     scale: f32,
     bias: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> images: array<f32>;   // [images, dim], unit length
-@group(0) @binding(2) var<storage, read> labels: array<f32>;   // [labels, dim], unit length
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [images, labels]
+@group(0) @binding(1) var<storage, read> cosines: array<f32>;  // [images, labels]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [images, labels]
 
 var<workgroup> partial: array<f32, WORKGROUP>;
+
+fn logit(at: u32) -> f32 {
+    return params.scale * cosines[at] + params.bias;
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -26,22 +28,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     let row = i * params.labels;
+    if RULE != 2u {
+        for (var l = lane; l < params.labels; l += WORKGROUP) {
+            if RULE == 1u {
+                y[row + l] = 1.0 / (1.0 + exp(-logit(row + l)));
+            } else {
+                y[row + l] = logit(row + l);
+            }
+        }
+        return;
+    }
     var peak = -3.0e38;
     for (var l = lane; l < params.labels; l += WORKGROUP) {
-        var cosine = 0.0;
-        for (var d = 0u; d < params.dim; d++) {
-            cosine += images[i * params.dim + d] * labels[l * params.dim + d];
-        }
-        let logit = params.scale * cosine + params.bias;
-        if RULE == 1u {
-            y[row + l] = 1.0 / (1.0 + exp(-logit));
-        } else {
-            y[row + l] = logit;
-        }
-        peak = max(peak, logit);
-    }
-    if RULE != 2u {
-        return;
+        peak = max(peak, logit(row + l));
     }
     partial[lane] = peak;
     workgroupBarrier();
@@ -49,10 +48,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         peak = max(peak, partial[other]);
     }
     workgroupBarrier();
-    // From here on each lane reads only the logits that it wrote itself.
     var total = 0.0;
     for (var l = lane; l < params.labels; l += WORKGROUP) {
-        total += exp(y[row + l] - peak);
+        total += exp(logit(row + l) - peak);
     }
     partial[lane] = total;
     workgroupBarrier();
@@ -61,6 +59,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         total += partial[other];
     }
     for (var l = lane; l < params.labels; l += WORKGROUP) {
-        y[row + l] = exp(y[row + l] - peak) / total;
+        y[row + l] = exp(logit(row + l) - peak) / total;
     }
 }
