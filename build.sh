@@ -15,6 +15,7 @@ usage() {
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
+  bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
   check          format, lints, docs, import direction, types
@@ -216,6 +217,25 @@ full_size() {
   node tests/web/full.mjs
 }
 
+# Roofs, tiers, the steps of a block, towers. --full: all published shapes in all formats, which needs a real GPU to end.
+bench() {
+  setup_gpu
+  export NODEVICE_SELECT=1
+  cargo build --quiet --release
+  local ocelli=target/release/ocelli
+  case "${1:-}" in
+    '')
+      "$ocelli" bench --models siglip-b16 --formats f32,f16,q8,q4 --batches 1 --steps --block-only
+      "$ocelli" bench --models siglip-b16 --formats f16,q8,q4 --batches 1,8
+      ;;
+    --full)
+      "$ocelli" bench --models siglip-b16 --formats f32,f16,q8,q4 --batches 1,32 --tiers all --steps --block-only
+      "$ocelli" bench --models clip-b32,clip-b16,clip-l14,siglip-b16,so400m --formats f16,q8,q4 --batches 1,8,32
+      ;;
+    *) "$ocelli" bench "$@" ;;
+  esac
+}
+
 # Python with PyTorch and onnxruntime, for the benchmark alone.
 bench_venv() {
   local venv=target/bench/venv
@@ -275,6 +295,7 @@ case "${1:-}" in
   demo) demo "${@:2}" ;;
   test) need_rust && tests "${@:2}" ;;
   fuzz) need_rust && fuzz "${@:2}" ;;
+  bench) need_rust && bench "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;
   check | pkg | size | setup) "$1" ;;
   *) usage && exit 2 ;;
