@@ -2,7 +2,10 @@
 
 use ocelli::{
     Gpu, Power,
+    config::Activation,
     gpu::Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
+    kernels::{Matmul, MatrixRef, Operand, Rows, WeightId},
+    plan::Plan,
     quant::Format,
     trial::{candidates, choose, race, settle},
 };
@@ -30,6 +33,39 @@ fn what_failed_or_cannot_be_measured_is_not_chosen() {
     assert_eq!(choose(&vec![(Plain, None), (Half, Some(1.0))]), Half);
     assert_eq!(choose(&vec![(Plain, None), (Tiled, None)]), Plain);
     assert_eq!(choose(&Vec::new()), Plain);
+}
+
+/// A plan of matrix products with so many rows, 2 operations each.
+fn plan(rows: &[u32]) -> Plan {
+    let mut plan = Plan::default();
+    let x = plan.act("x", 1000);
+    for &rows in rows {
+        plan.step(
+            "product",
+            Matmul {
+                x: Operand::Act(x),
+                weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: 1, cols: 1 },
+                bias: None,
+                y: x,
+                rows: Rows::Shared(rows),
+                activation: Activation::None,
+                accumulate: false,
+                place: None,
+            },
+        );
+    }
+    plan
+}
+
+#[test]
+fn a_submit_is_cut_where_it_would_be_long() {
+    let plan = plan(&[10, 10, 50, 10, 10]);
+    assert_eq!(plan.flops(1), 180);
+    assert_eq!(plan.parts(1, 1000), [0..5]);
+    assert_eq!(plan.parts(1, 120), [0..2, 2..4, 4..5]);
+    // What is too much by itself is a part of its own.
+    assert_eq!(plan.parts(1, 40), [0..2, 2..3, 3..5]);
+    assert_eq!(plan.parts(1, 0), [0..1, 1..2, 2..3, 3..4, 4..5]);
 }
 
 #[test]

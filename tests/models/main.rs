@@ -22,7 +22,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 14] = [
+    let tests: [(&str, Test); 15] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -34,6 +34,7 @@ fn main() {
         ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
         ("every tier", tiers::all),
         ("batches that overlap", right::batches),
+        ("dispatches of a picture", right::dispatches),
         ("scores", right::scores),
         ("labels that stay on the GPU", right::label_sets),
         ("a quantised folder equals quantising on the way in", right::quantized_folder),

@@ -186,6 +186,22 @@ fn labels(golden: &Golden) -> Vec<String> {
     golden.texts.iter().map(|t| t.text.clone()).collect()
 }
 
+/// What a picture costs beside its arithmetic, on a real GPU: seven dispatches a block, and few besides.
+pub fn dispatches(model: &str) -> Outcome {
+    let session = session(model, None);
+    let (most, blocks) = match session.config.family {
+        Family::Clip => (9, session.config.vision.encoder.layers),
+        Family::Siglip => (12, session.config.vision.encoder.layers),
+    };
+    let besides = session.dispatches_per_image() - 7 * blocks;
+    assert!(besides <= most, "expected at most {most} dispatches beside the blocks, found {besides}");
+    // The plan has no others: it prints one line for each, and one for each that only the first run has.
+    let [vision, _] = session.plans();
+    let lines = vision.expect("both towers").to_string().lines().count();
+    assert!((session.dispatches_per_image()..=session.dispatches_per_image() + 1).contains(&(lines + 2)));
+    Ok(())
+}
+
 pub fn scores(model: &str) -> Outcome {
     use ocelli::Score;
     let (golden, session) = (golden(model), session(model, None));
