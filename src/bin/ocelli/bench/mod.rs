@@ -50,13 +50,21 @@ struct Tower {
     gpu_bytes: u64,
 }
 
+/// A race of the tiers.
+#[derive(Serialize)]
+struct Trial {
+    format: &'static str,
+    /// What would be chosen at load.
+    chosen: &'static str,
+    ms: Vec<(&'static str, Option<f64>)>,
+}
+
 #[derive(Serialize)]
 struct Bench {
     adapter: String,
     version: &'static str,
     peak: Peak,
-    /// For each format, what the trial at load would choose, and the milliseconds that it saw.
-    trials: Vec<(&'static str, &'static str, Vec<(&'static str, Option<f64>)>)>,
+    trials: Vec<Trial>,
     kernels: Vec<Kernel>,
     towers: Vec<Tower>,
 }
@@ -84,7 +92,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
         let words = seen.iter().map(|(name, ms)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}")));
         say(format!("trial    {}: {} ms: {}\n", format.name(), words.collect::<Vec<_>>().join(", "), chosen.name()))?;
-        bench.trials.push((format.name(), chosen.name(), seen));
+        bench.trials.push(Trial { format: format.name(), chosen: chosen.name(), ms: seen });
         tiers.push(match args.tiers.as_slice() {
             [] => vec![chosen],
             [all] if all == "all" => gpu.tiers().filter(|t| t.suits(format)).collect(),
