@@ -7,6 +7,7 @@ export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
 readonly WASM=target/wasm32-unknown-unknown/wasm/ocelli.wasm
 readonly MOST_BYTES=900000
+readonly MOST_INDEX_BYTES=16000
 
 usage() {
   cat <<'TEXT'
@@ -18,6 +19,7 @@ usage() {
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
+                 bench-web --index [--page]: the search of embeddings beside a copy on the same device
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails at 0.9 MB
@@ -145,6 +147,10 @@ size() {
   printf 'wasm   %7d bytes gzipped\nJS     %7d bytes gzipped\ntotal  %7d bytes, expected less than %d\n' \
     "$wasm" "$js" "$total" "$MOST_BYTES"
   [ "$total" -lt "$MOST_BYTES" ] || fail "the package has grown beyond its limit"
+  # An entry of its own, which needs none of the above but error.js.
+  total=$(gzipped pkg/dist/index/*.js pkg/dist/error.js pkg/dist/gpu.js pkg/node_modules/idb/build/index.js)
+  printf 'index  %7d bytes gzipped, expected less than %d\n' "$total" "$MOST_INDEX_BYTES"
+  [ "$total" -lt "$MOST_INDEX_BYTES" ] || fail "the search has grown beyond its limit"
 }
 
 site() {
@@ -267,6 +273,12 @@ bench_site() {
 }
 
 bench_web() {
+  if [ "${1:-}" = --index ]; then
+    setup_browser
+    pkg
+    node tests/web/bench-index.mjs "${@:2}"
+    return
+  fi
   if [ "${1:-}" = --page ]; then
     bench_site
     echo "The page is ready, at /bench.html; Ctrl+C ends it."
