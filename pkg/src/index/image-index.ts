@@ -227,9 +227,13 @@ export class ImageIndex<M = unknown> {
       const passes = this.#passes();
       const live = [...this.#items.keys()].filter((row) => passesRow(passes, row));
       const pause = pauses(this.dim);
-      /** For each row one before it that is in its group, or itself. */
-      const before = [...this.#items.keys()];
-      const first = (row: number): number => (before[row] === row ? row : (before[row] = first(before[row] as number)));
+      /** For each row one before it that is in its group, or itself; `first` follows, and shortens the way. */
+      const before = Uint32Array.from(this.#items.keys());
+      const of = (row: number) => before[row] as number;
+      const first = (row: number) => {
+        while (of(row) !== row) row = before[row] = of(of(row));
+        return row;
+      };
       for (let at = 0; at < live.length; at += TOGETHER) {
         const some = live.slice(at, at + TOGETHER);
         const queries = some.map((row) => this.#rows.unit(row));
@@ -246,7 +250,9 @@ export class ImageIndex<M = unknown> {
       const groups = new Map<number, string[]>();
       for (const row of live) {
         const item = this.#items[row];
-        if (item) groups.set(first(row), [...(groups.get(first(row)) ?? []), item.id]);
+        const group = groups.get(first(row)) ?? [];
+        if (item) group.push(item.id);
+        groups.set(first(row), group);
       }
       return [...groups.values()].filter(({ length }) => length > 1);
     });

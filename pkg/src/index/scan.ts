@@ -50,11 +50,10 @@ export class Scan {
     if (format === "int8" && !gpu?.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product")) return undefined;
     const adapter = await gpu?.requestAdapter();
     if (!adapter) return undefined;
-    const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
-    const device = await adapter.requestDevice({ label: "ocelli index", requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+    const device = await adapter.requestDevice({ label: "ocelli index" });
     const module = device.createShaderModule({ label: "scan", code: SCAN + (format === "int8" ? ROWS_INT8 : ROWS_F32) });
     const pipeline = await device.createComputePipelineAsync({ label: "scan", layout: "auto", compute: { module } });
-    return new Scan(device, pipeline, Math.min(maxBytes, maxStorageBufferBindingSize, maxBufferSize));
+    return new Scan(device, pipeline, Math.min(maxBytes, device.limits.maxStorageBufferBindingSize));
   }
 
   /**

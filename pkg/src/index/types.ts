@@ -1,4 +1,5 @@
-import type { BatchOptions, ImageInput } from "../types.js";
+import type { Ocelli } from "../ocelli.js";
+import type { BatchOptions } from "../types.js";
 
 /**
  * How rows are kept.
@@ -29,11 +30,8 @@ export interface Hit<M = unknown> extends Item<M> {
 }
 
 /** What an index needs of a model; an `Ocelli` is one. */
-export interface EmbeddingModel {
+export interface EmbeddingModel extends Pick<Ocelli, "embedText" | "embedImage" | "embedImages"> {
   readonly info: { readonly embeddingDim: number; readonly modelHash?: string };
-  embedText(text: string): Promise<Float32Array>;
-  embedImage(image: ImageInput): Promise<Float32Array>;
-  embedImages(images: Iterable<ImageInput>, options?: BatchOptions): Promise<Float32Array[]>;
 }
 
 export interface OpenOptions {
@@ -43,7 +41,7 @@ export interface OpenOptions {
   modelHash?: string;
   /** `"auto"` (default): the GPU where there is one. `"cpu"`: never. The answers are the same. */
   device?: "auto" | "cpu";
-  /** Most bytes of a GPU buffer; default: what the device allows, 128 MiB or more. */
+  /** Most bytes of one GPU buffer of vectors; default: what every device allows, 128 MiB. */
   maxBufferBytes?: number;
 }
 
