@@ -23,11 +23,11 @@ var<workgroup> scores: array<f32, BLOCK>;
 @compute @workgroup_size(BLOCK)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let block = params.first + group.x;
-    let pass = ((passes[block * 2u + lane / 32u] >> (lane % 32u)) & 1u) == 1u;
+    let counts = ((passes[block * 2u + lane / 32u] >> (lane % 32u)) & 1u) == 1u;
     // Many queries read the same rows again while a cache still has them.
     for (var q = 0u; q < params.queries; q++) {
         scores[lane] = NOTHING;
-        if pass {
+        if counts {
             scores[lane] = score(q, group.x, lane);
         }
         workgroupBarrier();

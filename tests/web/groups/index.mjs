@@ -75,7 +75,7 @@ async function shader({ ask, report }, format) {
   const wrong = [
     ["let block = params.first + group.x", "let block = params.first + group.x + 1u"],
     ["let block = params.first + group.x", "let block = group.x"],
-    ["if pass {", "if true {"],
+    ["if counts {", "if true {"],
     ["peak = max(peak, scores[lane + i])", "peak = scores[lane + i]"],
     ["i < GROUP", "i < GROUP - 1u"],
     ["q * params.groups", "0u * params.groups"],

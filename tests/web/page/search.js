@@ -131,9 +131,10 @@ globalThis.search = {
     }
     return all;
   },
-  async embedded(urls) {
-    return (await models.embedImages(await search.pictures(urls, true))).map((vector) => Array.from(vector));
+  async embedded(urls, quarters) {
+    return (await models.embedImages(await search.pictures(urls, quarters))).map((vector) => Array.from(vector));
   },
+  embedText: async (text) => Array.from(await models.embedText(text)),
   addPictures: (name, ids, urls, options) => attempt(async () => indexes.get(name).add(ids, await search.pictures(urls), options)),
   searchPicture: (name, url, options) => attempt(async () => indexes.get(name).search((await search.pictures([url]))[0], options)),
   disposeModel: () => models.dispose(),
