@@ -118,15 +118,18 @@ async function growth({ ask, report }) {
   const rows = vectors(500, 24);
   const [query] = vectors(1, 24, 5);
   const found = async (name) => (await get(ask, name, "search", query, { k: 500 })).map(({ id }) => Number(id.slice(1)));
+  /** Looked for by itself, which only what is on the GPU finds. */
+  const itself = async (row) => group.same(`${row} by itself`, (await get(ask, "g", "search", rows[row], { k: 1 }))[0]?.id ?? "nothing", `i${row}`);
   const right = (passes) => nearest(rows.map(rounded), query, 500, passes).map(({ row }) => row);
   for (const [device, maxBufferBytes] of [["auto", 64 * 32 * 2], ["auto"], ["cpu"]]) {
     await ask("create", "g", { dim: 24, modelHash: "A", device, maxBufferBytes });
     group.same("an empty index", await found("g"), []);
     let end = 0;
-    for (const more of [1, 62, 1, 1, 100, 200, 135]) {
+    for (const more of [1, 62, 1, 1, 100, 200, 5, 130]) {
       await get(ask, "g", "add", ids(rows).slice(end, end + more), rows.slice(end, end + more));
       end += more;
       group.same(`${end} rows`, await found("g"), right((row) => row < end));
+      await itself(end - 1);
     }
     const gone = (row) => row % 3 === 0 || row > 400;
     for (const row of rows.keys()) if (gone(row)) group.same("remove", [await get(ask, "g", "remove", `i${row}`)], [true]);
@@ -138,6 +141,7 @@ async function growth({ ask, report }) {
     for (const row of rows.keys()) if (most(row) && !gone(row)) await get(ask, "g", "remove", `i${row}`);
     group.same("size", [await get(ask, "g", "size")], [rows.filter((_, row) => !most(row)).length]);
     group.same("with few left", await found("g"), right((row) => !most(row)));
+    for (const row of rows.keys()) if (!most(row) && row % 7 === 0) await itself(row);
     await get(ask, "g", "add", ["i0"], [rows[0]]);
     group.same("and one that came back", await found("g"), right((row) => !most(row) || row === 0));
     group.same("items", (await get(ask, "g", "items")).at(-1).id, "i0");
