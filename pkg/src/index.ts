@@ -8,7 +8,9 @@ export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
+  Backend,
   BatchOptions,
+  CallOptions,
   Check,
   Classification,
   ClassifyOptions,
@@ -16,6 +18,7 @@ export type {
   ImageInput,
   LabelOptions,
   LoadOptions,
+  ModelEvents,
   ModelInfo,
   Progress,
   RankOptions,
@@ -23,4 +26,5 @@ export type {
   Tier,
   Towers,
   Verification,
+  WasmOptions,
 } from "./types.js";

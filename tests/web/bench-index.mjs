@@ -5,13 +5,17 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { skipAll, start } from "./lib/browser.mjs";
+import { bundleParts } from "./lib/search-parts.mjs";
 import { serve } from "./lib/server.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
   options: { rows: { type: "string", default: "100000" }, dim: { type: "string", default: "768" }, page: { type: "boolean", default: false } },
 });
-const server = await serve({ "/pkg/": join(here, "..", "..", "pkg"), "/page/": join(here, "page") });
+const root = join(here, "..", "..");
+const parts = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "bench", "index");
+bundleParts(join(root, "pkg"), join(parts, "search-parts.js"));
+const server = await serve({ "/parts/": parts, "/page/": join(here, "page") });
 const address = `${server.url}page/bench-index.html?rows=${values.rows}&dim=${values.dim}`;
 if (values.page) {
   console.log(`The page is ready, at ${address}; Ctrl+C ends it.`);

@@ -1,11 +1,12 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, index; all of them by default
+//                                         errors, gpu, backends, workers, index; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { errors } from "./groups/errors.mjs";
 import { gpu } from "./groups/gpu.mjs";
@@ -64,6 +65,8 @@ const everyPart = {
   verify,
   errors,
   gpu,
+  backends,
+  workers,
   index,
 };
 const inFirefox = process.argv.includes("--firefox");

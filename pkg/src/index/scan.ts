@@ -1,7 +1,9 @@
 import { withoutGpuErrors } from "../gpu.js";
 import { STEP_BYTES, type Rows } from "./rows.js";
 import type { IndexFormat } from "./types.js";
-import { ROWS_F32, ROWS_INT8, SCAN } from "./wgsl.js";
+import ROWS_F32 from "../../../shaders/lib/rows_f32.wgsl";
+import ROWS_INT8 from "../../../shaders/lib/rows_int8.wgsl";
+import SCAN from "../../../shaders/scan.wgsl";
 
 /** TypeScript's library knows their type, not that they are there. */
 declare const GPUBufferUsage: Record<"MAP_READ" | "COPY_SRC" | "COPY_DST" | "UNIFORM" | "STORAGE", number>;

@@ -12,8 +12,7 @@ export function install(pkg, folder) {
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   if (!tarball) throw new Error(`npm pack ${pkg}: expected a .tgz in ${folder}, found none`);
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
-  // What it depends on comes from where it was built.
-  npm(["install", ...quiet, "--offline", "--install-links", `./${tarball}`, join(pkg, "node_modules", "idb")]);
+  npm(["install", ...quiet, "--offline", `./${tarball}`]);
   const root = join(folder, "node_modules", "ocelli");
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -1,7 +1,5 @@
 // How fast the search reads its rows, beside a copy on the same device: ?rows=100000&dim=768
-import { ImageIndex } from "ocelli/index/index.js";
-import { Rows } from "ocelli/index/rows.js";
-import { passWords, Scan } from "ocelli/index/scan.js";
+import { ImageIndex, passWords, Rows, Scan } from "search-parts";
 
 const query = new URLSearchParams(location.search);
 const [count, dim] = [Number(query.get("rows") ?? 100_000), Number(query.get("dim") ?? 768)];

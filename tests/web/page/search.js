@@ -1,7 +1,6 @@
 // The search's tests, inside the browser. Numbers go back as they are; nothing is judged here.
 import { ImageIndex, OcelliError } from "ocelli/index";
-import { Rows, unit } from "ocelli/index/rows.js";
-import { passWords, Scan, slack } from "ocelli/index/scan.js";
+import { passWords, Rows, Scan, slack, unit } from "search-parts";
 import { watch } from "./watch.js";
 
 const indexes = new Map();
