@@ -217,7 +217,9 @@ fn the_search_is_valid_in_both_types() {
     let shared = "params passes queries best".to_string();
     assert_eq!(names(&f32), Ok([shared.clone(), "rows".into()]));
     assert_eq!(names(&int8), Ok([shared, "rows scales".into()]));
-    for (from, to) in [("score(q, group.x, lane)", "score(q, lane)"), ("@binding(2)", "@binding(4)"), ("steps: u32", "step: u32")] {
+    for (from, to) in
+        [("score(q, group.x, lane)", "score(q, lane)"), ("@binding(2)", "@binding(4)"), ("steps: u32", "step: u32")]
+    {
         assert!(names(&int8.replace(from, to)).is_err(), "{from} -> {to}");
     }
 }

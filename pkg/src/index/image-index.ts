@@ -1,5 +1,5 @@
 import { OcelliError } from "../error.js";
-import type { ImageInput } from "../types.js";
+import type { Backend, ImageInput } from "../types.js";
 import { parse, write } from "./files.js";
 import { Rows, unit } from "./rows.js";
 import { passWords, Scan } from "./scan.js";
@@ -43,7 +43,7 @@ export class ImageIndex<M = unknown> {
   readonly modelHash: string;
   readonly #model: EmbeddingModel | undefined;
   readonly #rows: Rows;
-  readonly #maxBufferBytes: number | undefined;
+  readonly #options: OpenOptions;
   /** For each row what it stands for; nothing once it was removed. */
   #items: (Item<M> | undefined)[] = [];
   readonly #places = new Map<string, number>();
@@ -53,14 +53,14 @@ export class ImageIndex<M = unknown> {
   #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  private constructor(rows: Rows, modelHash: string, scan: Scan | undefined, { model, maxBufferBytes }: OpenOptions) {
+  private constructor(rows: Rows, modelHash: string, scan: Scan | undefined, options: OpenOptions) {
     this.dim = rows.dim;
     this.format = rows.format;
     this.modelHash = modelHash;
     this.#rows = rows;
-    this.#model = model;
+    this.#model = options.model;
     this.#scan = scan;
-    this.#maxBufferBytes = maxBufferBytes;
+    this.#options = options;
   }
 
   /**
@@ -118,7 +118,7 @@ export class ImageIndex<M = unknown> {
   }
 
   static async #open<M>(rows: Rows, hash: string | undefined, options: OpenOptions): Promise<ImageIndex<M>> {
-    const { model, device = "auto", maxBufferBytes } = options;
+    const { model, backend = "auto" } = options;
     const told = options.modelHash ?? model?.info.modelHash;
     sameModel("the model", told, model?.info.modelHash);
     sameModel("the index", told, hash);
@@ -127,7 +127,10 @@ export class ImageIndex<M = unknown> {
     }
     const modelHash = told ?? hash;
     if (typeof modelHash !== "string") throw new OcelliError("bad-input", `modelHash: expected what tells the vectors' model from others, found ${modelHash}: pass it, or a model.`);
-    return new ImageIndex<M>(rows, modelHash, device === "cpu" ? undefined : await request(rows.format, maxBufferBytes), options);
+    if (!["auto", "webgpu", "cpu"].includes(backend)) throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(backend)}.`);
+    const scan = await request(rows.format, options);
+    if (!scan && backend === "webgpu") throw new OcelliError("no-webgpu", 'backend: expected a GPU to search on, found none: leave it at "auto" to search on the CPU then.');
+    return new ImageIndex<M>(rows, modelHash, scan, options);
   }
 
   /** How many items there are. */
@@ -136,8 +139,8 @@ export class ImageIndex<M = unknown> {
   }
 
   /** Where it searches; `"cpu"` where there is no GPU that can, or once the GPU has refused twice. */
-  get device(): "gpu" | "cpu" {
-    return this.#scan ? "gpu" : "cpu";
+  get backend(): Backend {
+    return this.#scan ? "webgpu" : "cpu";
   }
 
   has(id: string): boolean {
@@ -352,7 +355,7 @@ export class ImageIndex<M = unknown> {
       } catch {
         this.#requireLive();
         scan.dispose();
-        this.#scan = more ? await request(this.format, this.#maxBufferBytes) : undefined;
+        this.#scan = more ? await request(this.format, this.#options) : undefined;
       }
     }
     return undefined;
@@ -379,8 +382,9 @@ export class ImageIndex<M = unknown> {
 }
 
 /** A GPU that fails here is none; the CPU gives the same answers. */
-function request(format: IndexFormat, maxBufferBytes: number | undefined): Promise<Scan | undefined> {
-  return Scan.request(format, maxBufferBytes).catch(() => undefined);
+async function request(format: IndexFormat, { backend, maxBufferBytes }: OpenOptions): Promise<Scan | undefined> {
+  if (backend === "cpu") return undefined;
+  return Scan.request(format, backend === "webgpu", maxBufferBytes).catch(() => undefined);
 }
 
 function isVector(thing: unknown): thing is Vector {

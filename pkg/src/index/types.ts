@@ -1,5 +1,5 @@
 import type { Ocelli } from "../ocelli.js";
-import type { BatchOptions } from "../types.js";
+import type { Backend, BatchOptions } from "../types.js";
 
 /**
  * How rows are kept.
@@ -39,8 +39,11 @@ export interface OpenOptions {
   model?: EmbeddingModel;
   /** What tells the model that the vectors are of from all others; default: the model's own. */
   modelHash?: string;
-  /** `"auto"` (default): the GPU where there is one. `"cpu"`: never. The answers are the same. */
-  device?: "auto" | "cpu";
+  /**
+   * Where to search; the answers are the same. `"auto"` (default): on the GPU, if there is one that is no emulation on the CPU.
+   * `"webgpu"`: on the GPU whatever it is; an error if there is none.
+   */
+  backend?: "auto" | Backend;
   /** Most bytes of one GPU buffer of vectors; default: what every device allows, 128 MiB. */
   maxBufferBytes?: number;
 }

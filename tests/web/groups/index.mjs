@@ -48,7 +48,7 @@ const ids = (rows) => rows.map((_, i) => `i${i}`);
 
 /** A fresh index with these rows. */
 export async function make(ask, name, rows, options = {}) {
-  const { message } = await ask("create", name, { dim: rows[0].length, modelHash: "A", ...options });
+  const { message } = await ask("create", name, { dim: rows[0].length, modelHash: "A", backend: "webgpu", ...options });
   if (message) throw new Error(message);
   await get(ask, name, "add", ids(rows), rows);
 }
@@ -98,11 +98,11 @@ async function answers({ ask, report }, format) {
     const [query, other] = vectors(2, dim, 3);
     const right = nearest(kept, query, k);
     const hits = {};
-    const kinds = { gpu: {}, cpu: { device: "cpu" }, "shards of 128 rows": { maxBufferBytes: 3 * block(dim, format) - 1 }, "shards of 64 rows": { maxBufferBytes: 1 } };
+    const kinds = { gpu: {}, cpu: { backend: "cpu" }, "shards of 128 rows": { maxBufferBytes: 3 * block(dim, format) - 1 }, "shards of 64 rows": { maxBufferBytes: 1 } };
     for (const [name, options] of Object.entries(kinds)) {
       await make(ask, name, rows, { format, ...options });
       hits[name] = await get(ask, name, "search", query, { k });
-      same.same(`${name}: where`, await get(ask, name, "device"), name === "cpu" ? "cpu" : "gpu");
+      same.same(`${name}: where`, await get(ask, name, "backend"), name === "cpu" ? "cpu" : "webgpu");
       same.same(`${count} × ${dim}, ${name}: ids`, hits[name].map(({ id }) => id), right.map(({ row }) => `i${row}`));
       same.same(`${count} × ${dim}, ${name}: to the last bit`, JSON.stringify(hits[name]), JSON.stringify(hits.gpu));
     }
@@ -124,8 +124,8 @@ async function growth({ ask, report }) {
   /** Looked for by itself, which only what is on the GPU finds. */
   const itself = async (row) => group.same(`${row} by itself`, (await get(ask, "g", "search", rows[row], { k: 1 }))[0]?.id ?? "nothing", `i${row}`);
   const right = (passes) => nearest(rows.map(rounded), query, 500, passes).map(({ row }) => row);
-  for (const [device, maxBufferBytes] of [["auto", 64 * 32 * 2], ["auto"], ["cpu"]]) {
-    await ask("create", "g", { dim: 24, modelHash: "A", device, maxBufferBytes });
+  for (const [backend, maxBufferBytes] of [["webgpu", 64 * 32 * 2], ["webgpu"], ["cpu"]]) {
+    await ask("create", "g", { dim: 24, modelHash: "A", backend, maxBufferBytes });
     group.same("an empty index", await found("g"), []);
     let end = 0;
     for (const more of [1, 62, 1, 1, 100, 200, 5, 130]) {
@@ -161,8 +161,8 @@ async function choice({ ask, report }) {
   const some = vectors(40, 16);
   // Every vector ten times, far apart.
   const rows = Array.from({ length: 400 }, (_, i) => some[i % 40]);
-  for (const device of ["auto", "cpu"]) {
-    await ask("create", "c", { dim: 16, modelHash: "A", device, maxBufferBytes: 64 * 16 * 2 });
+  for (const backend of ["webgpu", "cpu"]) {
+    await ask("create", "c", { dim: 16, modelHash: "A", backend, maxBufferBytes: 64 * 16 * 2 });
     await get(ask, "c", "add", rows.map((_, i) => ({ id: `i${i}`, meta: { even: i % 2 === 0, place: [i] } })), rows);
     const found = async (options) => (await get(ask, "c", "search", some[7], options)).map(({ id }) => Number(id.slice(1)));
     const alikes = Array.from({ length: 10 }, (_, i) => 7 + 40 * i);
@@ -187,10 +187,10 @@ async function duplicates({ ask, report }) {
   const rows = vectors(300, 12);
   for (const threshold of [0.6, 0.75, 0.85]) {
     const right = (format) => JSON.stringify(alike(format === "int8" ? rows.map(rounded) : rows, threshold).map((rows) => rows.map((row) => `i${row}`)));
-    for (const [format, device] of [["f32", "auto"], ["int8", "auto"], ["int8", "cpu"]]) {
-      await make(ask, "d", rows, { format, device, maxBufferBytes: 64 * 16 * 4 });
+    for (const [format, backend] of [["f32", "webgpu"], ["int8", "webgpu"], ["int8", "cpu"]]) {
+      await make(ask, "d", rows, { format, backend, maxBufferBytes: 64 * 16 * 4 });
       const found = JSON.stringify(await get(ask, "d", "nearDuplicates", threshold));
-      group.same(`${threshold}, ${format} on ${device}`, found, right(format));
+      group.same(`${threshold}, ${format} on ${backend}`, found, right(format));
       group.rejects("of another threshold", found, JSON.stringify(alike(rows, threshold + 0.01).map((rows) => rows.map((row) => `i${row}`))));
     }
   }
@@ -211,6 +211,7 @@ async function trouble({ ask, report }) {
   const call = (name, code, says, ...args) => expect(name, code, says, "call", "t", ...args);
   await expect("no dim", "bad-input", ["dim"], "create", "x", { modelHash: "A" });
   await expect("no hash", "bad-input", ["modelHash"], "create", "x", { dim: 4 });
+  await expect("an unknown backend", "bad-input", ["tpu"], "create", "x", { dim: 4, modelHash: "A", backend: "tpu" });
   await expect("an unknown format", "bad-input", ["int4"], "create", "x", { dim: 4, modelHash: "A", format: "int4" });
   await call("an id that is there", "bad-input", ['"i3"'], "add", ["new", "i3"], [one, one]);
   await call("an id twice", "bad-input", ['"new"'], "add", ["new", "new"], [one, one]);
@@ -245,11 +246,14 @@ async function lost({ ask, report }) {
   const right = nearest(rows.map(rounded), query).map(({ row }) => `i${row}`);
   const found = (hits) => hits.value?.map(({ id }) => id) ?? [hits.message];
   await ask("createWithoutGpu", "l", { dim: 20, modelHash: "A" });
-  group.same("none there", await get(ask, "l", "device"), "cpu");
-  for (const [times, device] of [[0, "gpu"], [1, "gpu"], [2, "cpu"]]) {
+  group.same("none there", await get(ask, "l", "backend"), "cpu");
+  group.same("none there, but wanted", (await ask("createWithoutGpu", "l", { dim: 20, modelHash: "A", backend: "webgpu" })).code ?? "no error", "no-webgpu");
+  await ask("create", "l", { dim: 20, modelHash: "A" });
+  group.same("one that the CPU emulates", await get(ask, "l", "backend"), "cpu");
+  for (const [times, backend] of [[0, "webgpu"], [1, "webgpu"], [2, "cpu"]]) {
     await make(ask, "l", rows);
     group.same(`lost ${times} times`, found(await ask("losing", times, "l", "search", query)), right);
-    group.same("then it is", await get(ask, "l", "device"), device);
+    group.same("then it is", await get(ask, "l", "backend"), backend);
     group.same("and answers", found(await ask("call", "l", "search", query)), right);
     group.rejects("not with the worst", found(await ask("call", "l", "search", query)), right.toReversed());
   }

@@ -58,14 +58,14 @@ function random() {
 
 async function measure(format) {
   const rows = new Rows(dim, format);
-  const index = await ImageIndex.create({ dim, modelHash: "random", format });
+  const index = await ImageIndex.create({ dim, modelHash: "random", format, backend: "webgpu" });
   const some = Array.from({ length: 1000 }, random);
   for (let i = 0; i < count; i++) rows.push(some[i % 1000]);
   for (let i = 0; i < count; i += 10_000) {
     const ids = Array.from({ length: Math.min(10_000, count - i) }, (_, at) => String(i + at));
     await index.add(ids, ids.map((_, at) => some[at % 1000]));
   }
-  const scan = await Scan.request(format);
+  const scan = await Scan.request(format, true);
   const bytes = count * rows.stride;
   const passes = new Uint32Array(passWords(count)).fill(0xffffffff);
   const copy = await copySpeed(scan.device, Math.min(bytes, 128 << 20) & ~3);
