@@ -383,8 +383,7 @@ export class ImageIndex<M = unknown> {
 
 /** A GPU that fails here is none; the CPU gives the same answers. */
 async function request(format: IndexFormat, { backend, maxBufferBytes }: OpenOptions): Promise<Scan | undefined> {
-  if (backend === "cpu") return undefined;
-  return Scan.request(format, backend === "webgpu", maxBufferBytes).catch(() => undefined);
+  return backend === "cpu" ? undefined : Scan.request(format, maxBufferBytes).catch(() => undefined);
 }
 
 function isVector(thing: unknown): thing is Vector {

@@ -46,12 +46,12 @@ export class Scan {
     readonly maxBytes: number,
   ) {}
 
-  /** Undefined where there is no GPU that could do it; one that the CPU emulates counts if `emulated` says so. */
-  static async request(format: IndexFormat, emulated: boolean, maxBytes = Infinity): Promise<Scan | undefined> {
+  /** Undefined where there is no GPU that could do it. */
+  static async request(format: IndexFormat, maxBytes = Infinity): Promise<Scan | undefined> {
     const gpu = globalThis.navigator?.gpu as GPU | undefined;
     if (format === "int8" && !gpu?.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product")) return undefined;
     const adapter = await gpu?.requestAdapter();
-    if (!adapter || (adapter.info.isFallbackAdapter && !emulated)) return undefined;
+    if (!adapter) return undefined;
     const device = await adapter.requestDevice({ label: "ocelli index" });
     const module = device.createShaderModule({ label: "scan", code: SCAN + (format === "int8" ? ROWS_INT8 : ROWS_F32) });
     const pipeline = await device.createComputePipelineAsync({ label: "scan", layout: "auto", compute: { module } });

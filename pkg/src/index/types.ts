@@ -39,10 +39,7 @@ export interface OpenOptions {
   model?: EmbeddingModel;
   /** What tells the model that the vectors are of from all others; default: the model's own. */
   modelHash?: string;
-  /**
-   * Where to search; the answers are the same. `"auto"` (default): on the GPU, if there is one that is no emulation on the CPU.
-   * `"webgpu"`: on the GPU whatever it is; an error if there is none.
-   */
+  /** Where to search; the answers are the same. `"auto"` (default): on the GPU, or without one on the CPU. */
   backend?: "auto" | Backend;
   /** Most bytes of one GPU buffer of vectors; default: what every device allows, 128 MiB. */
   maxBufferBytes?: number;

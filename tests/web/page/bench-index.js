@@ -65,7 +65,7 @@ async function measure(format) {
     const ids = Array.from({ length: Math.min(10_000, count - i) }, (_, at) => String(i + at));
     await index.add(ids, ids.map((_, at) => some[at % 1000]));
   }
-  const scan = await Scan.request(format, true);
+  const scan = await Scan.request(format);
   const bytes = count * rows.stride;
   const passes = new Uint32Array(passWords(count)).fill(0xffffffff);
   const copy = await copySpeed(scan.device, Math.min(bytes, 128 << 20) & ~3);

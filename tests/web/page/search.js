@@ -75,7 +75,7 @@ globalThis.search = {
     for (const row of passes) bits[row >>> 5] |= 1 << (row & 31);
     let scan;
     try {
-      scan = await Scan.request(format, true, maxBytes);
+      scan = await Scan.request(format, maxBytes);
       const best = await scan.best(all, bits, asked);
       const exact = asked.map((query) =>
         Array.from({ length: best[0].length }, (_, group) => Math.max(-2, ...passes.filter((row) => row >> 4 === group).map((row) => all.dot(row, query)))),
