@@ -124,6 +124,8 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
+  /** Why the device or the tier is not what one would expect; absent if all is well. */
+  note?: string;
   family: "clip" | "siglip";
   /** What was loaded of it. */
   towers: Towers;

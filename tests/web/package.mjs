@@ -1,6 +1,6 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
+//   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify, tiers,
 //                                         errors, gpu, backends, workers, index; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import { labels } from "./groups/labels.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
+import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
@@ -63,6 +64,7 @@ const everyPart = {
   table,
   tokenizers,
   verify,
+  tiers,
   errors,
   gpu,
   backends,
@@ -87,7 +89,7 @@ async function main() {
   if (!browser) skipAll(`no ${name}: install it, or set ${name.toUpperCase()} to its path`);
   const files = install(join(root, "pkg"), site.folder);
   const fixtures = new Fixtures(join(root, "tests", "fixtures"));
-  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder };
+  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder, "/models/": join(root, "www", "models") };
   const [server, other] = [await serve(mounts), await serve(mounts)];
   server.page = `${server.url}page/index.html`;
   const report = new Report();
