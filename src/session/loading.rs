@@ -139,8 +139,10 @@ impl Loading {
     pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session> {
         checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
-        let logit_scale = scalar(self.model.logit_scale).exp();
+        let log_scale = scalar(self.model.logit_scale);
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
+        let mut hash = checkpoint.hash.clone();
+        [log_scale, logit_bias].iter().for_each(|number| hash.update(&number.to_le_bytes()));
         let vision = self
             .vision
             .zip(self.model.vision)
@@ -157,8 +159,9 @@ impl Loading {
         });
         Ok(Session {
             config: self.config,
-            logit_scale,
+            logit_scale: log_scale.exp(),
             logit_bias,
+            model_hash: hash.hex(),
             format: self.format,
             parameters: self.parameters,
             vision,
