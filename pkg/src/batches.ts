@@ -7,7 +7,7 @@ import type { Engine, Pending } from "../wasm/ocelli.js";
  * The embedding of each picture, in order. While the GPU works on one batch, the next is decoded and submitted, and only then
  * the first one's embeddings are waited for. One batch of decoded pictures is in memory at a time.
  */
-export async function embedPictures(engine: Engine, images: Iterable<ImageInput>, dim: number, options: BatchOptions): Promise<Float32Array[]> {
+export async function embedPictures(engine: Engine, images: Iterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
   const { onProgress, signal } = options;
   if (typeof images === "string" || typeof images?.[Symbol.iterator] !== "function") {
     throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
@@ -17,7 +17,7 @@ export async function embedPictures(engine: Engine, images: Iterable<ImageInput>
   };
   const embeddings: Float32Array[] = [];
   const batches = chunks(images, engine.imageBatch());
-  let first = 0;
+  let first = firstIndex;
   let coming: Promise<Source[]> = Promise.resolve([]);
   let running: Pending | undefined;
   const begin = () => {

@@ -9,9 +9,12 @@ export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
   BatchOptions,
+  Calibration,
   Check,
   Classification,
+  ClassifyAllOptions,
   ClassifyOptions,
+  Example,
   Format,
   ImageInput,
   LabelOptions,

@@ -1,20 +1,15 @@
 import { embedPictures, split, withPicture } from "./batches.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
-import { LabelSet, rank, requireTopK } from "./labels.js";
+import { LabelSets } from "./label-sets.js";
+import type { LabelSet } from "./labels.js";
 import { fetchRows } from "./rows.js";
 import { load } from "./load.js";
 import { Missing, RemoteFolder } from "./remote.js";
 import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
 import { folderUrl, start } from "./start.js";
 import { requestDevice } from "./tier.js";
-import { Engine, type Labels } from "../wasm/ocelli.js";
-
-/** Label embeddings kept for the next call; beyond this the oldest go. */
-const CACHED_TEXTS = 4096;
-
-/** Label sets that `classify` keeps, by labels, template and score. */
-const CACHED_SETS = 8;
+import { Engine } from "../wasm/ocelli.js";
 
 /**
  * A loaded model.
@@ -30,8 +25,7 @@ export class Ocelli {
   readonly info: ModelInfo;
   readonly #engine: Engine;
   readonly #folder: URL;
-  readonly #texts = new Map<string, Float32Array>();
-  readonly #sets = new Map<string, Labels>();
+  readonly #labels: LabelSets;
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
@@ -52,6 +46,17 @@ export class Ocelli {
     const { vendor, architecture, description } = device.adapterInfo ?? {};
     const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
     this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes };
+    this.#labels = new LabelSets({
+      info: this.info,
+      embedTexts: (texts) => this.#run((engine) => embedTexts(engine, texts, folder)),
+      embedImages: (images, options = {}, first = 0) => this.#run((engine) => embedPictures(engine, images, this.info.embeddingDim, options, first)),
+      matrix: (rows) =>
+        this.#run(async (engine) => {
+          const labels = engine.labels(rows, "cosine");
+          const cosines = (image: ImageInput) => this.#run((engine) => withPicture(image, async (pixels) => engine.read(engine.classify(labels, pixels))));
+          return { cosines, free: () => labels.free() };
+        }),
+    });
   }
 
   /**
@@ -85,15 +90,8 @@ export class Ocelli {
    * await model.classify(image, ["cat", "dog"], { template: "a photo of a {}.", topK: 1 });
    * ```
    */
-  async classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
-    const { topK = Infinity } = options;
-    requireLabels(labels);
-    requireTopK(topK);
-    const names = [...labels];
-    return this.#run(async (engine) => {
-      const set = await this.#cachedLabels(engine, names, options);
-      return rank(names, await scores(engine, set, image), topK);
-    });
+  classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
+    return this.#labels.classify(image, labels, options);
   }
 
   /**
@@ -104,11 +102,34 @@ export class Ocelli {
    * const [best] = await set.classify(image);
    * ```
    */
-  async labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
-    requireLabels(names);
-    const own = [...names];
-    const set = await this.#run((engine) => this.#labels(engine, own, options));
-    return new LabelSet(own, (image) => this.#run((engine) => scores(engine, set, image)));
+  labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
+    return this.#labels.make(names, options);
+  }
+
+  /**
+   * Labels that are taught by pictures alone: no text is needed, nor, with SigLIP, the text tower. See {@link LabelSet.learn}, which
+   * adds to any set.
+   *
+   * ```ts
+   * const set = await model.learn({ "my cup": files, "her cup": others });
+   * const [best] = await set.classify(image);
+   * ```
+   */
+  learn(examples: Record<string, Iterable<ImageInput>>, options: LabelOptions = {}): Promise<LabelSet> {
+    return this.#labels.learn(examples, options);
+  }
+
+  /**
+   * Labels from the file that {@link LabelSet.save} made, with all that they were taught. Needs no text tower.
+   *
+   * ```ts
+   * const set = await model.loadLabels(await (await fetch("/labels.safetensors")).blob());
+   * ```
+   *
+   * @throws {OcelliError} With code `wrong-model` if another model made them, or `bad-input` for another file.
+   */
+  loadLabels(file: Blob): Promise<LabelSet> {
+    return this.#labels.load(file);
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
@@ -182,48 +203,8 @@ export class Ocelli {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#texts.clear();
-    this.#sets.clear();
+    this.#labels.dispose();
     if (this.#running === 0) this.#engine.free();
-  }
-
-  async #cachedLabels(engine: Engine, labels: string[], options: LabelOptions): Promise<Labels> {
-    const { template, score } = options;
-    const key = JSON.stringify([template, score, labels]);
-    const set = this.#sets.get(key) ?? (await this.#labels(engine, labels, options));
-    // The last one used is the last to go.
-    this.#sets.delete(key);
-    this.#sets.set(key, set);
-    for (const old of this.#sets.keys()) {
-      if (this.#sets.size <= CACHED_SETS) break;
-      this.#sets.delete(old);
-    }
-    return set;
-  }
-
-  async #labels(engine: Engine, labels: string[], { template, score = "auto" }: LabelOptions): Promise<Labels> {
-    return engine.labels(await this.#embedTexts(engine, Engine.prompts(labels, template)), score);
-  }
-
-  async #embedTexts(engine: Engine, prompts: string[]): Promise<Float32Array> {
-    const dim = this.info.embeddingDim;
-    const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
-    const fresh = new Map<string, Float32Array>();
-    if (missing.length > 0) {
-      const embeddings = await embedTexts(engine, missing, this.#folder);
-      missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
-    }
-    const all = new Float32Array(prompts.length * dim);
-    prompts.forEach((prompt, i) => {
-      const embedding = fresh.get(prompt) ?? this.#texts.get(prompt);
-      if (embedding) all.set(embedding, i * dim);
-    });
-    for (const [prompt, embedding] of fresh) this.#texts.set(prompt, embedding);
-    for (const prompt of this.#texts.keys()) {
-      if (this.#texts.size <= CACHED_TEXTS) break;
-      this.#texts.delete(prompt);
-    }
-    return all;
   }
 
   async #run<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
@@ -261,16 +242,6 @@ async function embedTexts(engine: Engine, texts: string[], folder: URL): Promise
 
 function requireString(text: unknown): void {
   if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
-}
-
-function requireLabels(labels: unknown): void {
-  if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
-    throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
-  }
-}
-
-function scores(engine: Engine, labels: Labels, image: ImageInput): Promise<Float32Array> {
-  return withPicture(image, async (pixels) => engine.read(engine.classify(labels, pixels)));
 }
 
 async function requireWebGpu(): Promise<void> {
