@@ -5,7 +5,7 @@ import { LabelTexts, templatesOf } from "./label-texts.js";
 import { LabelSet, listOf, requireNames } from "./labels.js";
 import { learned } from "./learn.js";
 import { requireRoom } from "./on-device.js";
-import { requireScore } from "./scores.js";
+import { judging, requireScore } from "./scores.js";
 import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "./types.js";
 
 /** Sets that {@link LabelSets.classify} keeps, by labels and templates. */
@@ -28,6 +28,7 @@ export class LabelSets {
   /** With the set that such a call made before, if it is still here. */
   async classify(image: ImageInput, names: string[], options: ClassifyOptions): Promise<Classification[]> {
     const { templates, template, neutral, score, ...how } = options;
+    judging(options, "auto", this.scorer.info);
     const key = JSON.stringify([templates, template, neutral, names]);
     const set = this.#kept.get(key) ?? (await this.make(names, { ...options, score: "auto" }));
     // The last one used is the last to go.
