@@ -4,7 +4,7 @@
  * - `insecure-context`: the page is neither https nor localhost.
  * - `not-found`: a file of the model folder, or the wasm file, cannot be fetched.
  * - `bad-checkpoint`: a file is broken or contradicts another.
- * - `wrong-model`: a sound checkpoint of something that Ocelli does not run.
+ * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, or a file that was made with another model.
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.

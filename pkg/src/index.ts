@@ -8,17 +8,19 @@ export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
+  Backend,
   BatchOptions,
   Calibration,
+  CallOptions,
   Check,
   Classification,
-  ClassifyAllOptions,
   ClassifyOptions,
   Example,
   Format,
   ImageInput,
   LabelOptions,
   LoadOptions,
+  ModelEvents,
   ModelInfo,
   Progress,
   RankOptions,
@@ -26,4 +28,5 @@ export type {
   Tier,
   Towers,
   Verification,
+  WasmOptions,
 } from "./types.js";

@@ -1,4 +1,4 @@
-import type { BatchOptions, ImageInput, ModelInfo, Score } from "./types.js";
+import type { BatchOptions, CallOptions, ImageInput, ModelInfo, Score } from "./types.js";
 
 /** What was learned of a label: the sum of its pictures' unit embeddings, and how many there were. */
 export interface Examples {
@@ -41,7 +41,7 @@ export interface Scorer {
 /** Rows on the device. */
 export interface Matrix {
   /** The cosine of each row with a picture's embedding. */
-  cosines(image: ImageInput): Promise<Float32Array>;
+  cosines(image: ImageInput, options?: CallOptions): Promise<Float32Array>;
   /** Frees the memory; no call may be under way. */
   free(): void;
 }

@@ -5,7 +5,7 @@ import { writeLabelFile } from "./label-file.js";
 import { learned } from "./learn.js";
 import { OnDevice } from "./on-device.js";
 import { judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
-import type { Calibration, Classification, ClassifyAllOptions, Example, ImageInput, RankOptions } from "./types.js";
+import type { Calibration, Classification, Example, ImageInput, RankOptions } from "./types.js";
 
 /** Pictures that are embedded together while the last ones are judged. */
 const BATCH = 8;
@@ -55,7 +55,7 @@ export class LabelSet {
   async classify(image: ImageInput, options: RankOptions = {}): Promise<Classification[]> {
     const how = this.#judging(options);
     const content = this.#content;
-    return this.#rank(content, await this.#here().cosines(image), how);
+    return this.#rank(content, await this.#here().cosines(image, options), how);
   }
 
   /**
@@ -67,7 +67,7 @@ export class LabelSet {
    *
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
-  async *classifyAll(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: ClassifyAllOptions = {}): AsyncGenerator<Classification[], void, undefined> {
+  async *classifyAll(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: RankOptions = {}): AsyncGenerator<Classification[], void, undefined> {
     const how = this.#judging(options);
     const { signal } = options;
     let before: Promise<Float32Array[]> | undefined;

@@ -1,14 +1,16 @@
 import { aborted, OcelliError } from "./error.js";
-import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
+import { withoutGpuErrors } from "./gpu.js";
 import { Missing, RemoteFolder, type TensorFile } from "./remote.js";
 import { sideBySide } from "./side-by-side.js";
 import type { Format, Progress, Towers } from "./types.js";
-import { ModelFolder, ModelLoading, type Device, type Engine } from "../wasm/ocelli.js";
+import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
+import { alive, modules } from "./wasm.js";
+import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
 
-interface Options {
+interface Options extends DeviceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -18,7 +20,7 @@ interface Options {
 
 interface Loaded {
   engine: Engine;
-  handle: GpuDevice;
+  found: Found;
   downloadBytes: number;
 }
 
@@ -26,33 +28,45 @@ interface Loaded {
  * Loads a model folder: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
  * GPU slice by slice as they arrive. What is not needed is not fetched.
  */
-export async function load(url: URL, requested: Promise<Device>, options: Options): Promise<Loaded> {
+export async function load(url: URL, options: Options): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
-  // It may fail while nobody waits for it yet.
-  requested.catch(() => {});
   let total = 0;
   const remote = new RemoteFolder(url, stop.signal, () => {
     options.onProgress?.({ loaded: remote.loaded, total: total && Math.max(total, remote.loaded) });
   });
+  const first = await likely(options);
+  const requested = requestDevice(first, options);
+  // It may fail while nobody waits for it yet.
+  requested.catch(() => {});
   let folder: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
+  let part = first;
   try {
-    const known = (folder = new ModelFolder(url.href, towers));
-    const files = await describe(remote, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers");
-    const device = await requested;
-    const handle = device.handle as GpuDevice;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, known, options.format, tokenTable === "memory")));
+    folder = new modules[part.part].ModelFolder(url.href, towers) as ModelFolder;
+    const files = await describe(remote, folder, towers === "both" && tokenTable === "memory" ? "one stream" : "headers");
+    const found = await requested;
+    const { device, handle } = found;
+    if (found.part !== part.part) {
+      // The CPU won: its own wasm file takes over what is known.
+      folder.free();
+      part = found;
+      folder = new modules[part.part].ModelFolder(url.href, towers) as ModelFolder;
+      for (const answer of files.answers) answer(folder);
+    }
+    const known = folder;
+    const { ModelLoading } = modules[part.part] as typeof modules.gpu;
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, known, options.format, tokenTable === "memory")));
     const runs = runsOf(started, files.tensors);
     total = runs.reduce((sum, run) => sum + run.bytes, files.bytes);
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     options.onProgress?.({ loaded: remote.loaded, total: remote.loaded });
     stop.signal.throwIfAborted();
-    return { engine: started.finish(), handle, downloadBytes: remote.loaded };
+    return { engine: started.finish(), found, downloadBytes: remote.loaded };
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);
@@ -61,10 +75,12 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
     throw new OcelliError("not-found", `${url}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
-    folder?.free();
-    loading?.free();
+    if (alive(part.part, part.start)) {
+      folder?.free();
+      loading?.free();
+    }
     // What was not used ends with it; if there is no device, that was said above.
-    requested.then((device) => device.free(), () => {});
+    requested.then((found) => alive(found.part, found.start) && found.device.free(), () => {});
   }
 }
 
@@ -72,35 +88,52 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
  * Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. Of tensor files the
  * header is fetched by itself; or a single one is begun as one stream, to be read to its end; or none is touched.
  */
-export async function describe(remote: RemoteFolder, known: ModelFolder, tensorFiles: "headers" | "one stream" | "small files"): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
+export async function describe(remote: RemoteFolder, known: Folder, tensorFiles: "headers" | "one stream" | "small files"): Promise<Described> {
   const tensors = new Map<string, TensorFile>();
+  const answers: Described["answers"] = [];
+  const answer = (put: (known: Folder) => void) => {
+    put(known);
+    answers.push(put);
+  };
   let bytes = 0;
   for (;;) {
     const all = known.wanted() as { name: string; tensors: boolean }[];
     const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
-    if (wanted.length === 0) return { tensors, bytes };
+    if (wanted.length === 0) return { tensors, bytes, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await remote.whole(name);
       bytes += file.byteLength;
-      known.put(name, file);
+      answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
       const file = remote.tensors(name);
-      const header = await file.header((start, size) => ModelFolder.headerLength(name, start, size), stream);
+      const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
       if (!stream) bytes += header.byteLength;
       tensors.set(name, file);
-      known.putHeader(name, header, file.size);
+      const { size } = file;
+      answer((known) => known.putHeader(name, header, size));
     };
     await Promise.all(
       wanted.map((want) =>
         (want.tensors ? header : small)(want.name).catch((error: unknown) => {
           if (!(error instanceof Missing)) throw error;
-          known.putMissing(want.name, error.why);
+          answer((known) => known.putMissing(want.name, error.why));
         }),
       ),
     );
   }
+}
+
+/** A `ModelFolder` of any of the wasm files. */
+type Folder = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
+
+interface Described {
+  tensors: Map<string, TensorFile>;
+  /** How many there were. */
+  bytes: number;
+  /** All that was put, for who has to put it again. */
+  answers: ((known: Folder) => void)[];
 }
 
 /** What is needed of one tensor file, front to back. */

@@ -1,15 +1,22 @@
-import { embedPictures, split, withPicture } from "./batches.js";
+import { embedPictures, split } from "./batches.js";
+import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
-import type { GpuDevice } from "./gpu.js";
 import { LabelSets } from "./label-sets.js";
 import type { LabelSet } from "./labels.js";
-import { fetchRows } from "./rows.js";
-import { load } from "./load.js";
-import { Missing, RemoteFolder } from "./remote.js";
-import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
-import { folderUrl, start } from "./start.js";
-import { requestDevice } from "./tier.js";
-import { Engine } from "../wasm/ocelli.js";
+import { loadInWorker } from "./remote-core.js";
+import { baseUrl, folderUrl } from "./address.js";
+import type {
+  BatchOptions,
+  CallOptions,
+  Classification,
+  ClassifyOptions,
+  ImageInput,
+  LabelOptions,
+  LoadOptions,
+  ModelEvents,
+  ModelInfo,
+  Verification,
+} from "./types.js";
 
 /**
  * A loaded model.
@@ -21,42 +28,32 @@ import { Engine } from "../wasm/ocelli.js";
  * ```
  */
 export class Ocelli {
-  /** What was loaded, and on what. */
-  readonly info: ModelInfo;
-  readonly #engine: Engine;
-  readonly #folder: URL;
+  #core: Calls;
+  #info: ModelInfo;
   readonly #labels: LabelSets;
-  #running = 0;
+  readonly #listeners = new Map<Happening, Set<(info: ModelInfo) => void>>();
   #disposed = false;
-  #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, folder: URL, downloadBytes: number) {
-    this.#engine = engine;
-    this.#folder = folder;
-    // Listened to here and not through wgpu, which panics on errors that it does not know.
-    device.addEventListener("uncapturederror", (event) => {
-      const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
-      this.#trouble ??= new OcelliError("gpu", `The GPU refused: ${message}`);
-    });
-    void device.lost.then(({ reason, message }) => {
-      if (reason !== "destroyed") {
-        this.#trouble = new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): load the model again.`);
-      }
-    });
-    const { vendor, architecture, description } = device.adapterInfo ?? {};
-    const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
-    this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes };
+  private constructor(core: Calls) {
+    this.#core = core;
+    this.#info = core.info;
+    const info = () => this.#info;
     this.#labels = new LabelSets({
-      info: this.info,
-      embedTexts: (texts) => this.#run((engine) => embedTexts(engine, texts, folder)),
-      embedImages: (images, options = {}, first = 0) => this.#run((engine) => embedPictures(engine, images, this.info.embeddingDim, options, first)),
-      matrix: (rows) =>
-        this.#run(async (engine) => {
-          const labels = engine.labels(rows, "cosine");
-          const cosines = (image: ImageInput) => this.#run((engine) => withPicture(image, async (pixels) => engine.read(engine.classify(labels, pixels))));
-          return { cosines, free: () => labels.free() };
-        }),
+      get info() {
+        return info();
+      },
+      embedTexts: (texts) => core.embedTexts(texts),
+      embedImages: (images, options = {}, first = 0) => this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
+      matrix: async (rows) => {
+        const number = await core.addLabels(rows, "cosine");
+        return { cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)), free: () => core.dropLabels(number) };
+      },
     });
+  }
+
+  /** What was loaded, and on what. */
+  get info(): ModelInfo {
+    return this.#info;
   }
 
   /**
@@ -67,20 +64,36 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", tier = "auto", signal } = options;
+    const { onProgress, format = "none", towers = "both", tokenTable = "memory", backend = "auto", powerPreference = "", tier = "auto", signal } = options;
+    const { worker = false, workerUrl, wasmUrl, wasmModule } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
-      await requireWebGpu();
-      const base = folderUrl(folder);
-      await start(wasmUrl);
-      const { engine, handle, downloadBytes } = await load(base, requestDevice(powerPreference, tier), { towers, format, tokenTable, onProgress, signal });
-      return new Ocelli(engine, handle, base, downloadBytes);
+      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule };
+      const base = folderUrl(folder).href;
+      let model: Ocelli | undefined;
+      const tell = (what: Happening, info?: ModelInfo) => {
+        if (model) model.#tell(what, info);
+      };
+      const calls = worker
+        ? await loadInWorker(workerUrl, base, core, onProgress, signal, tell)
+        : await Core.load(base, core, onProgress, signal, tell);
+      return (model = new Ocelli(calls));
     } catch (error) {
       throw wrap(error);
     }
+  }
+
+  /**
+   * Listens to what happens by itself: `devicelost` when the GPU goes away or the engine fails, `restored` when the model was
+   * loaded again, which the next call does. Returns how to stop listening.
+   */
+  on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners.add(listener));
+    return () => void listeners.delete(listener);
   }
 
   /**
@@ -91,7 +104,7 @@ export class Ocelli {
    * ```
    */
   classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
-    return this.#labels.classify(image, labels, options);
+    return this.#call(options, () => this.#labels.classify(image, labels, options));
   }
 
   /**
@@ -103,12 +116,11 @@ export class Ocelli {
    * ```
    */
   labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
-    return this.#labels.make(names, options);
+    return this.#call(options, () => this.#labels.make(names, options));
   }
 
   /**
-   * Labels that are taught by pictures alone: no text is needed, nor, with SigLIP, the text tower. See {@link LabelSet.learn}, which
-   * adds to any set.
+   * Labels that are taught by pictures alone, without a word of text. See {@link LabelSet.learn}, which adds to any set.
    *
    * ```ts
    * const set = await model.learn({ "my cup": files, "her cup": others });
@@ -116,7 +128,7 @@ export class Ocelli {
    * ```
    */
   learn(examples: Record<string, Iterable<ImageInput>>, options: LabelOptions = {}): Promise<LabelSet> {
-    return this.#labels.learn(examples, options);
+    return this.#call(options, () => this.#labels.learn(examples, options));
   }
 
   /**
@@ -129,17 +141,12 @@ export class Ocelli {
    * @throws {OcelliError} With code `wrong-model` if another model made them, or `bad-input` for another file.
    */
   loadLabels(file: Blob): Promise<LabelSet> {
-    return this.#labels.load(file);
+    return this.#call({}, () => this.#labels.load(file));
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
-  embedImage(image: ImageInput): Promise<Float32Array> {
-    return this.#run((engine) =>
-      withPicture(image, async (pixels) => {
-        engine.putImage(pixels, 0);
-        return engine.read(engine.runImages(1));
-      }),
-    );
+  embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
+    return this.#call(options, (core) => core.embedImages([image]));
   }
 
   /**
@@ -153,34 +160,33 @@ export class Ocelli {
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
   embedImages(images: Iterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
-    return this.#run((engine) => embedPictures(engine, images, this.info.embeddingDim, options));
+    return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
-  async embedText(text: string): Promise<Float32Array> {
+  async embedText(text: string, options: CallOptions = {}): Promise<Float32Array> {
     requireString(text);
-    return this.#run((engine) => embedTexts(engine, [text], this.#folder));
+    return this.#call(options, (core) => core.embedTexts([text]));
   }
 
   /** An embedding for each text, in order. */
-  async embedTexts(texts: string[]): Promise<Float32Array[]> {
+  async embedTexts(texts: string[], options: CallOptions = {}): Promise<Float32Array[]> {
     if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
     texts.forEach(requireString);
-    return this.#run(async (engine) => split(await embedTexts(engine, texts, this.#folder), this.info.embeddingDim));
+    return this.#call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
   }
 
   /** The token ids that the text tower is fed, padding included. */
   async tokenize(text: string): Promise<Uint32Array> {
     requireString(text);
-    return this.#run(async (engine) => engine.tokenize(text));
+    return this.#call({}, (core) => core.tokenize(text));
   }
 
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#run(async (engine) => {
-      const bytes = await withPicture(image, (pixels) => engine.preprocess(pixels));
+    return this.#call({}, async (core) => {
       const side = this.info.imageSize;
-      return new ImageData(new Uint8ClampedArray(bytes), side, side);
+      return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
     });
   }
 
@@ -189,74 +195,52 @@ export class Ocelli {
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
   async verify(): Promise<Verification> {
-    return this.#run(async (engine) => {
-      const remote = new RemoteFolder(this.#folder, new AbortController().signal, () => {});
-      const goldens = await remote.whole(Engine.goldensFile()).catch((error: unknown) => {
-        if (!(error instanceof Missing)) throw error;
-        return undefined;
-      });
-      return { ...(JSON.parse(await engine.verify(goldens)) as Verification), adapter: this.info.adapter };
-    });
+    return this.#call({}, (core) => core.verify());
   }
 
-  /** Frees the GPU's memory, after calls that are under way. */
+  /** Frees the GPU's memory, after calls that are under way; a worker ends with it. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#labels.dispose();
-    if (this.#running === 0) this.#engine.free();
+    this.#core.dispose();
   }
 
-  async #run<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+  /** For `using model = await Ocelli.load(…)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #tell(what: Happening, info: ModelInfo | undefined): void {
+    this.#info = info ?? this.#core.info;
+    for (const listener of this.#listeners.get(what) ?? []) listener(this.#info);
+  }
+
+  /** A call, which ends for its caller as soon as the signal says so. */
+  async #call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
     if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
-    if (this.#trouble?.code === "device-lost" || this.#trouble?.code === "internal") throw this.#trouble;
-    this.#running += 1;
     try {
-      const result = await work(this.#engine);
-      if (this.#trouble) throw this.#takeTrouble();
-      return result;
+      if (!signal) return await work(this.#core);
+      if (signal.aborted) throw aborted(signal.reason, "call");
+      let stop = () => {};
+      const stopped = new Promise<never>((_, reject) => {
+        stop = () => reject(aborted(signal.reason, "call"));
+        signal.addEventListener("abort", stop);
+      });
+      return await Promise.race([work(this.#core), stopped]).finally(() => signal.removeEventListener("abort", stop));
     } catch (error) {
-      const wrapped = wrap(error);
-      // After a trap nothing in this instance can be relied on.
-      if (wrapped.code === "internal") this.#trouble = wrapped;
-      throw this.#trouble ? this.#takeTrouble() : wrapped;
-    } finally {
-      this.#running -= 1;
-      if (this.#disposed && this.#running === 0) this.#engine.free();
+      throw wrap(error);
     }
-  }
-
-  /** What the GPU complained about; only what lasts is kept. */
-  #takeTrouble(): OcelliError {
-    const trouble = this.#trouble as OcelliError;
-    if (trouble.code === "gpu") this.#trouble = undefined;
-    return trouble;
   }
 }
 
-/** Fetches the rows of the token table that are not here, and embeds. */
-async function embedTexts(engine: Engine, texts: string[], folder: URL): Promise<Float32Array> {
-  await fetchRows(engine, texts, folder);
-  return engine.embedTexts(texts);
+/** Of the page's own address, which a worker does not know. */
+function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
+  if (wasmUrl === undefined) return undefined;
+  const one = (url: string | URL) => new URL(url, baseUrl()).href;
+  return typeof wasmUrl === "string" || wasmUrl instanceof URL ? one(wasmUrl) : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));
 }
 
 function requireString(text: unknown): void {
   if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
-}
-
-async function requireWebGpu(): Promise<void> {
-  if (globalThis.isSecureContext === false) {
-    throw new OcelliError("insecure-context", "WebGPU needs a secure page: serve it over https, or from localhost.");
-  }
-  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: { requestAdapter(): Promise<unknown> } };
-  if (!gpu) {
-    throw new OcelliError("no-webgpu", "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox.");
-  }
-  // Asked here first, because wgpu's own words for an absent adapter help nobody.
-  if (!(await gpu.requestAdapter())) {
-    throw new OcelliError(
-      "no-webgpu",
-      "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
-    );
-  }
 }

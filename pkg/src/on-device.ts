@@ -1,7 +1,7 @@
 import { OcelliError } from "./error.js";
 import type { Content, Matrix, Scorer } from "./label-content.js";
 import { blend } from "./learn.js";
-import type { ImageInput } from "./types.js";
+import type { CallOptions, ImageInput } from "./types.js";
 import { dot } from "./vectors.js";
 
 /** What every device can bind: the matrix is one buffer. */
@@ -29,10 +29,10 @@ export class OnDevice {
     return device;
   }
 
-  async cosines(image: ImageInput): Promise<Float32Array> {
+  async cosines(image: ImageInput, options: CallOptions): Promise<Float32Array> {
     this.#calls += 1;
     try {
-      return await this.matrix.cosines(image);
+      return await this.matrix.cosines(image, options);
     } finally {
       this.#calls -= 1;
       this.#free();

@@ -1,8 +1,10 @@
 import { OcelliError, wrap } from "./error.js";
 import { describe } from "./load.js";
 import { RemoteFolder } from "./remote.js";
-import { folderUrl, start } from "./start.js";
-import { ModelFolder, TokenizerEngine } from "../wasm/ocelli.js";
+import { folderUrl } from "./address.js";
+import { abandon, alive, modules, start } from "./wasm.js";
+import type { WasmOptions } from "./types.js";
+import type { TokenizerEngine } from "../wasm/ocelli_tokenizer.js";
 
 /**
  * A model's tokenizer by itself: no weights are fetched, and no GPU is needed.
@@ -14,9 +16,11 @@ import { ModelFolder, TokenizerEngine } from "../wasm/ocelli.js";
  */
 export class Tokenizer {
   #engine: TokenizerEngine | undefined;
+  readonly #start: number;
 
-  private constructor(engine: TokenizerEngine) {
+  private constructor(engine: TokenizerEngine, start: number) {
     this.#engine = engine;
+    this.#start = start;
   }
 
   /**
@@ -25,20 +29,29 @@ export class Tokenizer {
    * @param folder URL of the folder, relative to the page.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: { wasmUrl?: string | URL; signal?: AbortSignal } = {}): Promise<Tokenizer> {
-    const { wasmUrl, signal = new AbortController().signal } = options;
+  static async load(folder: string | URL, options: WasmOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+    const { signal = new AbortController().signal } = options;
     try {
-      await start(wasmUrl);
       const url = folderUrl(folder);
-      const known = new ModelFolder(url.href, "text");
-      try {
-        await describe(new RemoteFolder(url, signal, () => {}), known, "small files");
-        return new Tokenizer(new TokenizerEngine(known));
-      } finally {
-        known.free();
-      }
+      return await Tokenizer.from(new RemoteFolder(url, signal, () => {}), url.href, options);
     } catch (error) {
       throw wrap(error);
+    }
+  }
+
+  /** @internal */
+  static async from(remote: RemoteFolder, label: string, options: WasmOptions): Promise<Tokenizer> {
+    const number = await start("tokenizer", options);
+    const { ModelFolder, TokenizerEngine } = modules.tokenizer;
+    const known = new ModelFolder(label, "text");
+    try {
+      await describe(remote, known, "small files");
+      return new Tokenizer(new TokenizerEngine(known), number);
+    } catch (error) {
+      if (wrap(error).code === "internal") abandon("tokenizer", number);
+      throw error;
+    } finally {
+      if (alive("tokenizer", number)) known.free();
     }
   }
 
@@ -49,13 +62,18 @@ export class Tokenizer {
     try {
       return this.#engine.encode(text);
     } catch (error) {
-      throw wrap(error);
+      const wrapped = wrap(error);
+      if (wrapped.code === "internal") {
+        this.#engine = undefined;
+        abandon("tokenizer", this.#start);
+      }
+      throw wrapped;
     }
   }
 
   /** Frees its memory. */
   dispose(): void {
-    this.#engine?.free();
+    if (alive("tokenizer", this.#start)) this.#engine?.free();
     this.#engine = undefined;
   }
 }

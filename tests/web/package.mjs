@@ -1,11 +1,12 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
-//                                         table, tokenizers, verify, errors, gpu; all of them by default
+//                                         table, tokenizers, verify, errors, gpu, backends, workers; all of them by default
 //   node package.mjs --firefox [PART…]    the first eight by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { errors } from "./groups/errors.mjs";
 import { gpu } from "./groups/gpu.mjs";
@@ -69,6 +70,8 @@ const everyPart = {
   verify,
   errors,
   gpu,
+  backends,
+  workers,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */

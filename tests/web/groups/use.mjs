@@ -15,7 +15,8 @@ export async function use({ page, report, fixtures, site, files, root }) {
 
 function contents({ report, files }) {
   const group = report.group("files in the tarball");
-  const needed = ["dist/index.js", "dist/index.d.ts", "package.json", "wasm/ocelli.js", "wasm/ocelli.d.ts", "wasm/ocelli_bg.wasm"];
+  const needed = ["dist/index.js", "dist/index.d.ts", "dist/templates.js", "dist/templates.d.ts", "package.json", "dist/worker.js", "dist/ocelli_bg.wasm",
+    "dist/ocelli_cpu_bg.wasm", "dist/ocelli_tokenizer_bg.wasm"];
   const missing = (list) => needed.filter((name) => !list.includes(name));
   group.same("what is needed", missing(files), []);
   group.same("what is not", files.filter((name) => /^src|node_modules|\.ts$/.test(name) && !name.endsWith(".d.ts")), []);
@@ -29,7 +30,7 @@ function inNode({ report, site }) {
     const before = Object.keys(globalThis).length;
     const { Ocelli, OcelliError } = await import("ocelli");
     const added = Object.keys(globalThis).length - before;
-    const code = await Ocelli.load("https://example.invalid/").catch((e) => e instanceof OcelliError ? e.code : String(e));
+    const code = await Ocelli.load("https://example.invalid/", { backend: "webgpu" }).catch((e) => e instanceof OcelliError ? e.code : String(e));
     console.log(JSON.stringify({ added, code })); ${last}`;
   const run = (last = "") =>
     execFileSync(process.execPath, ["--input-type=module", "-e", script(last)], { cwd: site.folder, encoding: "utf8", stdio: "pipe" });
@@ -39,6 +40,7 @@ function inNode({ report, site }) {
 }
 
 const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput, type LabelSet } from "ocelli";
+import { best7 } from "ocelli/templates";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total }) => console.log(loaded / total), signal, towers: "both" });
   const v: Float32Array = await model.embedImage(image);
@@ -46,7 +48,10 @@ export async function ask(image: ImageInput, signal: AbortSignal): Promise<Class
   const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
   const words: Float32Array[] = await model.embedTexts(["a cat"]);
   const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
-  const best: Classification | undefined = (await set.classify(image, { topK: 1 }))[0];
+  const best: Classification | undefined = (await set.classify(image, { topK: 1, multiLabel: true, threshold: 0.5, signal }))[0];
+  const taught: LabelSet = await model.loadLabels((await model.learn({ cup: [image] }, { templates: best7 })).save());
+  await taught.learn("cup", [image]);
+  for await (const [first] of taught.classifyAll([image])) console.log(first?.label, taught.score(v), await taught.calibrate([{ image, labels: ["cup"] }]));
   console.log(v.length === t.length, model.info.adapter, all.length === words.length, best?.label, set.names[0]);
   try {
     return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
