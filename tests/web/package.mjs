@@ -1,7 +1,7 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
-//                                         table, tokenizers, verify, errors, gpu, backends, workers; all of them by default
+//                                         table, tokenizers, verify, errors, gpu, backends, workers, index; all of them by default
 //   node package.mjs --firefox [PART…]    the first eight by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,6 +10,7 @@ import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { errors } from "./groups/errors.mjs";
 import { gpu } from "./groups/gpu.mjs";
+import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
@@ -72,6 +73,7 @@ const everyPart = {
   gpu,
   backends,
   workers,
+  index,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
