@@ -2,7 +2,7 @@
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
 //                                         table, tokenizers, verify, errors, gpu, backends, workers, index; all of them by default
-//   node package.mjs --firefox [PART…]    the first eight by default, in Firefox
+//   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -79,7 +79,7 @@ const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
 const asked = process.argv.slice(2).filter((word) => word !== "--firefox");
-const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 8 : undefined);
+const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 7 : undefined);
 
 /** The browser, its name and where it is. */
 async function open() {
