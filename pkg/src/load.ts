@@ -1,14 +1,19 @@
 import { aborted, OcelliError } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
-import { Missing, RemoteFolder, type TensorFile } from "./remote.js";
+import { Meter } from "./meter.js";
 import { sideBySide } from "./side-by-side.js";
+import type { Folder } from "./source/folder.js";
+import { openFolder } from "./source/open.js";
+import { Missing } from "./source/request.js";
+import type { TensorFile } from "./source/tensors.js";
+import type { ModelSource, SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { ModelFolder, ModelLoading, type Device, type Engine } from "../wasm/ocelli.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
 
-interface Options {
+interface Options extends SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -19,14 +24,14 @@ interface Options {
 interface Loaded {
   engine: Engine;
   handle: GpuDevice;
-  downloadBytes: number;
+  folder: Folder;
 }
 
 /**
- * Loads a model folder: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
+ * Loads a model: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
  * GPU slice by slice as they arrive. What is not needed is not fetched.
  */
-export async function load(url: URL, requested: Promise<Device>, options: Options): Promise<Loaded> {
+export async function load(source: ModelSource, requested: Promise<Device>, options: Options): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
   // One failure stops the others.
   const stop = new AbortController();
@@ -35,44 +40,70 @@ export async function load(url: URL, requested: Promise<Device>, options: Option
   if (signal?.aborted) relay();
   // It may fail while nobody waits for it yet.
   requested.catch(() => {});
-  let total = 0;
-  const remote = new RemoteFolder(url, stop.signal, () => {
-    options.onProgress?.({ loaded: remote.loaded, total: total && Math.max(total, remote.loaded) });
-  });
-  let folder: ModelFolder | undefined;
+  const meter = new Meter(options.onProgress);
+  let folder: Folder | undefined;
+  let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
   try {
-    const known = (folder = new ModelFolder(url.href, towers));
-    const files = await describe(remote, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers");
-    const device = await requested;
+    const files = (folder = await openFolder(source, options, stop.signal));
+    files.onBytes = () => meter.at(files.loaded);
+    const model = (known = new ModelFolder(files.label, towers));
+    const { tensors, bytes } = await describe(files, model, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
+    // The race of the kernels goes on by itself.
+    const device = await Promise.race([requested, rejection(stop.signal)]);
     const handle = device.handle as GpuDevice;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, known, options.format, tokenTable === "memory")));
-    const runs = runsOf(started, files.tensors);
-    total = runs.reduce((sum, run) => sum + run.bytes, files.bytes);
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, model, options.format, tokenTable === "memory")));
+    const runs = runsOf(started, tensors);
+    meter.weights(runs.reduce((sum, run) => sum + run.bytes, bytes));
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
-    options.onProgress?.({ loaded: remote.loaded, total: remote.loaded });
-    stop.signal.throwIfAborted();
-    return { engine: started.finish(), handle, downloadBytes: remote.loaded };
+    const engine = started.finish();
+    try {
+      await files.cache.settled();
+      meter.ready();
+      stop.signal.throwIfAborted();
+    } catch (error) {
+      engine.free();
+      throw error;
+    }
+    return { engine, handle, folder: files };
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);
     // The engine's own errors have a code that is a word; a DOMException's is a number.
-    if (typeof (error as { code?: unknown } | null)?.code === "string") throw error;
-    throw new OcelliError("not-found", `${url}: the download broke off: ${String(error)}. Try again.`, { cause: error });
+    const code = (error as { code?: unknown } | null)?.code;
+    // What is broken must not be met again.
+    if (code === "bad-checkpoint") await folder?.cache.abandon();
+    if (typeof code === "string") throw error;
+    throw new OcelliError("not-found", `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
-    folder?.free();
+    known?.free();
     loading?.free();
+    await folder?.cache.settled();
     // What was not used ends with it; if there is no device, that was said above.
     requested.then((device) => device.free(), () => {});
   }
+}
+
+/** Fails when the signal says so. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(signal.reason as Error);
+    if (signal.aborted) fail();
+    signal.addEventListener("abort", fail, { once: true });
+  });
 }
 
 /**
  * Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. Of tensor files the
  * header is fetched by itself; or a single one is begun as one stream, to be read to its end; or none is touched.
  */
-export async function describe(remote: RemoteFolder, known: ModelFolder, tensorFiles: "headers" | "one stream" | "small files"): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
+export async function describe(
+  folder: Folder,
+  known: ModelFolder,
+  tensorFiles: "headers" | "one stream" | "small files",
+  signal: AbortSignal,
+): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
   const tensors = new Map<string, TensorFile>();
   let bytes = 0;
   for (;;) {
@@ -81,14 +112,14 @@ export async function describe(remote: RemoteFolder, known: ModelFolder, tensorF
     if (wanted.length === 0) return { tensors, bytes };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
-      const file = await remote.whole(name);
+      const file = await folder.whole(name, signal);
       bytes += file.byteLength;
       known.put(name, file);
     };
     const header = async (name: string) => {
-      const file = remote.tensors(name);
+      const file = await folder.tensors(name, signal);
       const header = await file.header((start, size) => ModelFolder.headerLength(name, start, size), stream);
-      if (!stream) bytes += header.byteLength;
+      bytes += header.byteLength;
       tensors.set(name, file);
       known.putHeader(name, header, file.size);
     };
@@ -123,19 +154,20 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
     runs[file]?.pieces.push({ index: at / 3, start, end, until: undefined });
   }
   for (const run of runs) {
-    const needed = run.pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+    const { file, size, pieces } = run;
+    run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+    const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
-    if (needed > run.size * 0.9) {
-      run.bytes = run.size;
+    if (!here && run.bytes > size * 0.9) {
+      run.bytes = size - (pieces[0]?.start ?? 0);
       continue;
     }
-    run.bytes = needed;
     // From the back: each piece learns where the run of bytes without a gap ends that it is in.
     let [next, until] = [NaN, NaN];
-    for (const piece of [...run.pieces].reverse()) {
+    for (const piece of [...pieces].reverse()) {
       if (piece.end !== next) until = piece.end;
       piece.until = until;
-      next = piece.start;
+      next = file.has(piece.start, piece.end) ? NaN : piece.start;
     }
   }
   return runs.filter((run) => run.pieces.length > 0);

@@ -4,9 +4,12 @@ import type { GpuDevice } from "./gpu.js";
 import { LabelSet, rank, requireTopK } from "./labels.js";
 import { fetchRows } from "./rows.js";
 import { load } from "./load.js";
-import { Missing, RemoteFolder } from "./remote.js";
+import type { Folder } from "./source/folder.js";
+import { cached, clear, storage } from "./source/inventory.js";
+import { Missing } from "./source/request.js";
+import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
-import { folderUrl, start } from "./start.js";
+import { start } from "./start.js";
 import { requestDevice } from "./tier.js";
 import { Engine, type Labels } from "../wasm/ocelli.js";
 
@@ -29,14 +32,14 @@ export class Ocelli {
   /** What was loaded, and on what. */
   readonly info: ModelInfo;
   readonly #engine: Engine;
-  readonly #folder: URL;
+  readonly #folder: Folder;
   readonly #texts = new Map<string, Float32Array>();
   readonly #sets = new Map<string, Labels>();
   #running = 0;
   #disposed = false;
   #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, folder: URL, downloadBytes: number) {
+  private constructor(engine: Engine, device: GpuDevice, folder: Folder) {
     this.#engine = engine;
     this.#folder = folder;
     // Listened to here and not through wgpu, which panics on errors that it does not know.
@@ -51,17 +54,25 @@ export class Ocelli {
     });
     const { vendor, architecture, description } = device.adapterInfo ?? {};
     const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
-    this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes };
+    this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes: folder.downloaded };
   }
 
   /**
-   * Loads a model folder in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a
-   * tokenizer, and model.safetensors or its shards with their index), or in open_clip's own.
+   * Loads a model in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a tokenizer, and
+   * model.safetensors or its shards with their index), or in open_clip's own. What came over the network is kept: see
+   * {@link SourceOptions.cache}.
    *
-   * @param folder URL of the folder, relative to the page.
+   * ```ts
+   * const model = await Ocelli.load("hf:google/siglip-base-patch16-224", {
+   *   onProgress: ({ loaded, total, rate }) => (bar.value = loaded / total),
+   *   signal: stop.signal,
+   * });
+   * ```
+   *
+   * @param source Where its files are.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
     const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", tier = "auto", signal } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
@@ -69,13 +80,52 @@ export class Ocelli {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
       await requireWebGpu();
-      const base = folderUrl(folder);
       await start(wasmUrl);
-      const { engine, handle, downloadBytes } = await load(base, requestDevice(powerPreference, tier), { towers, format, tokenTable, onProgress, signal });
-      return new Ocelli(engine, handle, base, downloadBytes);
+      const { engine, handle, folder } = await load(source, requestDevice(powerPreference, tier), { ...options, towers, format, tokenTable, onProgress, signal });
+      return new Ocelli(engine, handle, folder);
     } catch (error) {
       throw wrap(error);
     }
+  }
+
+  /**
+   * What earlier loads have kept, whole or in part.
+   *
+   * ```ts
+   * for (const { url, bytes, when } of await Ocelli.cached()) console.log(url, bytes, when);
+   * ```
+   *
+   * @param options `cache`, if loads were given one.
+   */
+  static cached(options: SourceOptions = {}): Promise<CachedModel[]> {
+    return cached(options);
+  }
+
+  /**
+   * Forgets what loads of a source have kept, or without one everything.
+   *
+   * ```ts
+   * await Ocelli.clear("hf:google/siglip-base-patch16-224");
+   * ```
+   *
+   * @param source A folder's address, or a repository, of which all revisions go.
+   * @param options `cache` and `endpoint`, if loads were given any.
+   */
+  static clear(source?: string | URL, options: SourceOptions = {}): Promise<void> {
+    return clear(source, options);
+  }
+
+  /**
+   * How much this site stores and may store.
+   *
+   * ```ts
+   * const { usage, quota } = await Ocelli.storage({ persist: true });
+   * ```
+   *
+   * @param options `persist` asks the browser never to clear it by itself; some browsers ask the user.
+   */
+  static storage(options: { persist?: boolean } = {}): Promise<StorageState> {
+    return storage(options.persist ?? false);
   }
 
   /**
@@ -169,8 +219,7 @@ export class Ocelli {
    */
   async verify(): Promise<Verification> {
     return this.#run(async (engine) => {
-      const remote = new RemoteFolder(this.#folder, new AbortController().signal, () => {});
-      const goldens = await remote.whole(Engine.goldensFile()).catch((error: unknown) => {
+      const goldens = await this.#folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
         if (!(error instanceof Missing)) throw error;
         return undefined;
       });
@@ -254,7 +303,7 @@ export class Ocelli {
 }
 
 /** Fetches the rows of the token table that are not here, and embeds. */
-async function embedTexts(engine: Engine, texts: string[], folder: URL): Promise<Float32Array> {
+async function embedTexts(engine: Engine, texts: string[], folder: Folder): Promise<Float32Array> {
   await fetchRows(engine, texts, folder);
   return engine.embedTexts(texts);
 }

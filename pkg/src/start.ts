@@ -18,12 +18,12 @@ export function start(wasmUrl: string | URL | undefined): Promise<unknown> {
 
 /** The address of a model folder, with its last slash. */
 export function folderUrl(folder: string | URL): URL {
-  const url = new URL(folder, baseUrl());
+  const url = new URL(folder, pageUrl());
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
 }
 
 /** The page's address; a worker's own where there is no page. */
-function baseUrl(): string {
+export function pageUrl(): string {
   return globalThis.document?.baseURI ?? globalThis.location?.href ?? "";
 }

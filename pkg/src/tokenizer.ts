@@ -1,7 +1,8 @@
 import { OcelliError, wrap } from "./error.js";
 import { describe } from "./load.js";
-import { RemoteFolder } from "./remote.js";
-import { folderUrl, start } from "./start.js";
+import { openFolder } from "./source/open.js";
+import type { ModelSource, SourceOptions } from "./source/types.js";
+import { start } from "./start.js";
 import { ModelFolder, TokenizerEngine } from "../wasm/ocelli.js";
 
 /**
@@ -22,20 +23,21 @@ export class Tokenizer {
   /**
    * Loads the tokenizer of a model folder.
    *
-   * @param folder URL of the folder, relative to the page.
+   * @param source As for {@link Ocelli.load}.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: { wasmUrl?: string | URL; signal?: AbortSignal } = {}): Promise<Tokenizer> {
+  static async load(source: ModelSource, options: SourceOptions & { wasmUrl?: string | URL; signal?: AbortSignal } = {}): Promise<Tokenizer> {
     const { wasmUrl, signal = new AbortController().signal } = options;
     try {
       await start(wasmUrl);
-      const url = folderUrl(folder);
-      const known = new ModelFolder(url.href, "text");
+      const folder = await openFolder(source, options, signal);
+      const known = new ModelFolder(folder.label, "text");
       try {
-        await describe(new RemoteFolder(url, signal, () => {}), known, "small files");
+        await describe(folder, known, "small files", signal);
         return new Tokenizer(new TokenizerEngine(known));
       } finally {
         known.free();
+        await folder.cache.settled();
       }
     } catch (error) {
       throw wrap(error);

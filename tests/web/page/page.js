@@ -119,7 +119,7 @@ globalThis.web = {
   async load(name, folder, options = {}) {
     const progress = [];
     models.get(name)?.dispose();
-    const model = await Ocelli.load(folder, { ...options, onProgress: (step) => progress.push(step) });
+    const model = await Ocelli.load(folder, { cache: false, ...options, onProgress: (step) => progress.push(step) });
     models.set(name, model);
     return { info: model.info, progress };
   },
