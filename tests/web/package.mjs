@@ -1,7 +1,7 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu; all of them by default
+//                                         errors, gpu, sources, cache, faults; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ import { gpu } from "./groups/gpu.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labels } from "./groups/labels.mjs";
 import { numbers } from "./groups/numbers.mjs";
+import { sources } from "./groups/sources.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { table, towers } from "./groups/towers.mjs";
@@ -63,6 +64,7 @@ const everyPart = {
   verify,
   errors,
   gpu,
+  sources,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */

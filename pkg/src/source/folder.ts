@@ -147,10 +147,14 @@ export class Folder {
     if (response.status === BEYOND) return { response, length: 0, whole: false, start: range?.start ?? 0 };
     const partial = response.status === 206;
     const length = plainLength(response);
-    const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
-    const size = !partial ? length : total === undefined ? undefined : Number(total);
+    const [, from, total] = /^bytes (\d+)-\d+\/(\d*)/.exec(response.headers.get("content-range") ?? "") ?? [];
+    const size = partial ? (total ? Number(total) : undefined) : length;
+    const start = partial ? Number(from ?? range?.start) : 0;
+    if (partial && start !== range?.start) {
+      throw new OcelliError("not-found", `${url ?? name}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`);
+    }
     await this.#meet(file, versionOf(response, size), size);
-    return { response, length, whole: !partial, start: partial ? (range?.start ?? 0) : 0 };
+    return { response, length, whole: !partial, start };
   }
 
   /** Compares what an answer says of a file with what is known of it. */
