@@ -1,13 +1,15 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, sources, cache, faults; all of them by default
+//                                         errors, gpu, sources, cache, faults, abort; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { batches } from "./groups/batches.mjs";
+import { cache } from "./groups/cache.mjs";
 import { errors } from "./groups/errors.mjs";
+import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labels } from "./groups/labels.mjs";
@@ -65,6 +67,9 @@ const everyPart = {
   errors,
   gpu,
   sources,
+  cache,
+  faults,
+  abort,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */

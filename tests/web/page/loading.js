@@ -151,11 +151,11 @@ globalThis.loading = {
   cached: async (options) => (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
   clear: (source, options) => Ocelli.clear(source, optionsOf(options)),
   storage: () => Ocelli.storage(),
-  /** Changes the bytes that a store of the user's own holds under keys that contain `part`. */
+  /** Changes the pieces that a store of the user's own holds under keys that contain `part`. */
   damage(name, part) {
     let count = 0;
     for (const [key, value] of store(name).map) {
-      if (!key.includes(part)) continue;
+      if (!key.includes(part) || key.endsWith("#file")) continue;
       const copy = value.slice();
       copy[copy.length - 1] ^= 1;
       store(name).map.set(key, copy);
