@@ -17,6 +17,7 @@ let texts = session.embed_texts(&["a dog", "a cat"]).await?;
 "#
 )]
 
+pub mod backend;
 pub mod checkpoint;
 pub mod config;
 mod error;
@@ -37,7 +38,7 @@ pub mod synthetic;
 pub mod text;
 pub mod trial;
 pub mod verify;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", any(feature = "wasm-gpu", feature = "wasm-cpu", feature = "wasm-tokenizer")))]
 mod wasm;
 pub mod weights;
 

@@ -1,4 +1,4 @@
-//! A flat, printable list of kernel steps, and its two executors: the GPU, and the naive reference on the CPU.
+//! A flat, printable list of kernel steps, and two of its executors: the GPU, and the naive reference on the CPU.
 
 use std::{cell::Cell, collections::HashMap, fmt, ops::Range, rc::Rc};
 
@@ -69,6 +69,36 @@ impl Plan {
     /// Names of the taps, in order.
     pub fn taps(&self) -> impl Iterator<Item = &str> {
         self.taps.iter().map(|tap| tap.name.as_str())
+    }
+
+    /// The activations, by [`ActId`].
+    #[must_use]
+    pub fn acts(&self) -> &[Act] {
+        &self.acts
+    }
+
+    /// Number of steps.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is no step.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What a step runs; nothing if that was done by an earlier run and is the same in every one.
+    #[must_use]
+    pub fn kernel(&self, step: usize, again: bool) -> Option<&dyn Kernel> {
+        let step = &self.steps[step];
+        (!step.once || !again).then_some(step.kernel.as_ref())
+    }
+
+    /// Taps that stand before step `at`: name, activation, and words of it.
+    pub fn taps_at(&self, at: usize) -> impl Iterator<Item = (&str, ActId, usize)> {
+        self.taps.iter().filter(move |tap| tap.after == at).map(|tap| (tap.name.as_str(), tap.act, tap.words))
     }
 
     /// Number of dispatches in one run, the first left aside.

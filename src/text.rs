@@ -27,6 +27,21 @@ pub struct TextEncoder {
     file: String,
 }
 
+/// What makes token ids of a text. A trait, so that a build whose tokenizer is elsewhere does not carry one.
+pub trait Tokenize {
+    /// As [`TextEncoder::encode`].
+    ///
+    /// # Errors
+    /// As [`TextEncoder::encode`].
+    fn encode(&self, text: &str) -> Result<Vec<u32>>;
+}
+
+impl Tokenize for TextEncoder {
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode(text)
+    }
+}
+
 impl TextEncoder {
     /// Makes the tokenizer of a folder.
     ///

@@ -1,16 +1,18 @@
-//! A short race of the tiers on this very device, when a model is loaded onto a device that was not met before.
+//! A short race of the tiers on this very device, when a model is loaded onto a device that was not met before; and how fast the
+//! CPU is, for GPUs that are none.
 
 use std::ops::Range;
 
 use crate::{
+    backend::{Backend, Cpu, Executor},
     config::{Activation, Mask},
     error::Result,
     gpu::{Gpu, Tier, milliseconds},
     kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Operand, Queries, Rows, WeightId},
-    plan::{GpuPlan, GpuWeights, Plan},
+    plan::{GpuPlan, Plan},
     quant::{Format, Matrix},
     random::Random,
-    weights::{GpuStore, Plane, Store},
+    weights::Plane,
 };
 
 /// What a tier may lose in speed to one that is more exact and still not be chosen: what rounds more must be worth it.
@@ -28,6 +30,24 @@ fn tolerance(tier: Tier) -> f32 {
 
 /// How a tier did: milliseconds for the same work, or none if it failed, or computed something else.
 pub type Times = Vec<(Tier, Option<f64>)>;
+
+/// A race that was run.
+pub struct Race {
+    /// How each tier did.
+    pub times: Times,
+    /// Floating-point operations of the work.
+    flops: u64,
+}
+
+impl Race {
+    /// Billions of operations a second in the tier to use; 0 if none ran.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let won = choose(&self.times);
+        let time = self.times.iter().find(|(tier, _)| *tier == won).and_then(|(_, time)| *time);
+        time.map_or(0.0, |time| self.flops as f64 / time / 1e6)
+    }
+}
 
 /// The tier to use, from how each did.
 #[must_use]
@@ -51,10 +71,27 @@ pub fn choose(times: &Times) -> Tier {
 ///
 /// # Errors
 /// As [`race`].
-pub async fn settle(gpu: &Gpu) -> Result<Times> {
-    let times = race(gpu, Format::Q8, candidates(gpu)).await?;
-    gpu.set_tier(choose(&times))?;
-    Ok(times)
+pub async fn settle(gpu: &Gpu) -> Result<Race> {
+    let race = race(gpu, Format::Q8, candidates(gpu)).await?;
+    gpu.set_tier(choose(&race.times))?;
+    Ok(race)
+}
+
+/// Billions of operations a second on the CPU, for the same work.
+///
+/// # Errors
+/// None that is known: as [`race`].
+pub fn cpu_rate() -> Result<f64> {
+    let work = Work::new(&Cpu, Format::Q8, LARGE)?;
+    let plan = work.plan(&Cpu)?;
+    plan.run_all(&Cpu, 1);
+    let mut least = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let start = milliseconds();
+        plan.run_all(&Cpu, 1);
+        least = least.min(milliseconds() - start);
+    }
+    Ok(plan.plan().flops(1) as f64 / least.max(1e-3) / 1e6)
 }
 
 /// The tiers that may be chosen without being asked for: the 8-bit products round the inputs, and only who asks for that gets it.
@@ -76,20 +113,23 @@ const SLOW_MS: f64 = 2.0;
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if not even the plain tier runs.
-pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>) -> Result<Times> {
+pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>) -> Result<Race> {
     let before = gpu.tier();
     let result = race_in_turn(gpu, format, tiers.into_iter().collect()).await;
     gpu.set_tier(before)?;
     result
 }
 
-async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Times> {
+async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Race> {
     gpu.set_tier(Tier::Plain)?;
     let work = Work::new(gpu, format, SMALL)?;
     let plan = work.plan(gpu)?;
     let slow = time(gpu, &plan, 1, 0..2).await? > SLOW_MS;
+    drop(plan);
     let work = if slow { work } else { Work::new(gpu, format, LARGE)? };
-    let expected = work.outputs(gpu, &work.plan(gpu)?).await?;
+    let plain = work.plan(gpu)?;
+    let flops = plain.plan().flops(1);
+    let expected = work.outputs(gpu, &plain).await?;
     let mut plans = Vec::new();
     for tier in tiers {
         gpu.set_tier(tier)?;
@@ -114,7 +154,7 @@ async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Tim
             }
         }
     }
-    Ok(times)
+    Ok(Race { times, flops })
 }
 
 fn alike(found: &[f32], expected: &[f32], share: f32) -> bool {
@@ -156,29 +196,30 @@ pub async fn time(gpu: &Gpu, plan: &GpuPlan, batch: u32, steps: Range<usize>) ->
 }
 
 /// A matrix product and an attention, in about the proportion of a transformer block.
-struct Work {
+struct Work<B: Backend> {
     size: [usize; 2],
     format: Format,
-    weights: GpuWeights,
+    weights: B::Weights,
     x: Vec<f32>,
 }
 
-impl Work {
-    fn new(gpu: &Gpu, format: Format, size: [usize; 2]) -> Result<Self> {
+impl<B: Backend> Work<B> {
+    fn new(device: &B, format: Format, size: [usize; 2]) -> Result<Self> {
         let [rows, width] = size;
         let mut random = Random::new(1);
         let matrix = Matrix::new(format, &random.floats(width * width), width)?;
-        let mut weights = GpuWeights::new();
-        let mut store = GpuStore { gpu, weights: &mut weights };
+        let mut weights = B::Weights::default();
+        let mut store = device.store(&mut weights);
         store.make_room("trial", format, width, width)?;
         store.write(0, Plane::Values, 0, &matrix.packed.values);
         if !matrix.packed.scales.is_empty() {
             store.write(0, Plane::Scales, 0, &matrix.packed.scales);
         }
+        drop(store);
         Ok(Self { size, format, weights, x: random.floats(rows * width) })
     }
 
-    fn plan(&self, gpu: &Gpu) -> Result<GpuPlan> {
+    fn plan(&self, device: &B) -> Result<B::Executor> {
         let [rows, width] = self.size.map(|n| n as u32);
         let mut plan = Plan::default();
         let x = plan.act("trial.x", (rows * width) as usize);
@@ -208,16 +249,16 @@ impl Work {
                 mask: Mask::None,
             },
         );
-        let plan = GpuPlan::new(gpu, plan, &self.weights, 1)?;
-        plan.write(gpu, ActId(0), 0, bytemuck::cast_slice(&self.x));
+        let plan = device.compile(plan, &self.weights, 1)?;
+        plan.write(device, ActId(0), 0, bytemuck::cast_slice(&self.x));
         Ok(plan)
     }
 
     /// Of both steps.
-    async fn outputs(&self, gpu: &Gpu, plan: &GpuPlan) -> Result<Vec<f32>> {
+    async fn outputs(&self, device: &B, plan: &B::Executor) -> Result<Vec<f32>> {
         let mut all = Vec::new();
         for act in [ActId(1), ActId(2)] {
-            let bytes = plan.submit(gpu, 1, act).bytes(gpu).await?;
+            let bytes = device.bytes(plan.submit(device, 1, act)).await?;
             all.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
         }
         Ok(all)

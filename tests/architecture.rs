@@ -6,13 +6,14 @@ use std::{
 };
 
 /// Lowest first; modules in one row do not know each other, but for what `ALLOWED` says.
-const ROWS: [&[&str]; 11] = [
+const ROWS: [&[&str]; 12] = [
     &["error", "random"],
     &["config"],
     &["checkpoint", "quant", "preprocess", "text", "scores"],
     &["gpu"],
     &["kernels", "reference"],
     &["weights", "plan"],
+    &["backend"],
     &["model", "trial"],
     &["session"],
     &["verify"],

@@ -98,7 +98,8 @@ fn so400m_within_default_limits() {
         assert!(embedding.len() == 1152 && (length - 1.0).abs() < 1e-5, "{length}");
     }
 
-    let mut found = pollster::block_on(session.taps(&picture(), TEXT)).expect("finite");
+    let mut found =
+        pollster::block_on(session.taps(&picture(), &session.tokenize(TEXT).expect("a text"))).expect("finite");
     assert!(found.contains_key("vision.block.26") && found.contains_key("text.block.26"));
     assert!(found.values().flatten().all(|x| x.is_finite()));
     let expected = first_block();

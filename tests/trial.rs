@@ -76,7 +76,7 @@ fn a_race_on_this_device() {
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
     // Dot8 is raced if asked for, and never a candidate by itself.
     assert!(!candidates(&gpu).any(|tier| tier == Dot8));
-    let times = pollster::block_on(race(&gpu, Format::Q8, gpu.tiers())).expect("it runs");
+    let times = pollster::block_on(race(&gpu, Format::Q8, gpu.tiers())).expect("it runs").times;
     assert_eq!(gpu.tier(), Plain, "a race changes nothing");
     assert_eq!(times.iter().map(|(tier, _)| *tier).collect::<Vec<Tier>>(), gpu.tiers().collect::<Vec<_>>());
     assert!(times.iter().all(|(_, time)| time.is_some_and(|ms| ms > 0.0)), "{times:?}");

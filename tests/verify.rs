@@ -34,7 +34,7 @@ fn verify(folder: &Path) -> Report {
     let session =
         Session::load(gpu(), &Checkpoint::open(folder).expect("sound"), Towers::Both, None, None).expect("sound");
     let goldens = fs::read(folder.join(GOLDENS)).ok();
-    pollster::block_on(session.verify(goldens.as_deref())).expect("sound goldens")
+    pollster::block_on(session.verify(goldens.as_deref(), None)).expect("sound goldens")
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn every_tier_passes() {
         gpu.set_tier(tier).expect("one of its own");
         let checkpoint = Checkpoint::open(folder.path()).expect("sound");
         let session = Session::load(gpu, &checkpoint, Towers::Both, None, None).expect("sound");
-        let report = pollster::block_on(session.verify(Some(&goldens))).expect("sound");
+        let report = pollster::block_on(session.verify(Some(&goldens), None)).expect("sound");
         assert!(report.ok, "{}: {report:#?}", tier.name());
     }
 }
@@ -278,7 +278,7 @@ fn a_changed_golden_is_named() {
         let mut goldens = Goldens::parse(&sound).expect("sound");
         change(&mut goldens);
         let json = serde_json::to_vec(&goldens).expect("JSON");
-        let report = pollster::block_on(session.verify(Some(&json))).expect("sound");
+        let report = pollster::block_on(session.verify(Some(&json), None)).expect("sound");
         let off: Vec<String> = report.checks.iter().filter(|check| !check.ok).map(|check| check.name.clone()).collect();
         assert_eq!(report.off.as_ref(), off.first());
         off
@@ -302,12 +302,12 @@ fn a_changed_golden_is_named() {
     assert_eq!(off(&|g| g.vision.embedding.truncate(3)), ["vision.embedding, unit length"]);
     assert_eq!(off(&|g| g.ids[0] += 1), ["tokens"]);
     for broken in ["", "[]", "{}", "{\"inputs\": 1}"] {
-        let error = pollster::block_on(session.verify(Some(broken.as_bytes()))).expect_err("no goldens");
+        let error = pollster::block_on(session.verify(Some(broken.as_bytes()), None)).expect_err("no goldens");
         assert!(error.to_string().starts_with(GOLDENS), "{error}");
     }
     let mut other: Value = serde_json::from_slice(&sound).expect("JSON");
     other["inputs"] = 2.into();
-    let error = pollster::block_on(session.verify(Some(other.to_string().as_bytes()))).expect_err("other inputs");
+    let error = pollster::block_on(session.verify(Some(other.to_string().as_bytes()), None)).expect_err("other inputs");
     assert!(error.to_string().contains("expected 1, found 2"), "{error}");
 }
 

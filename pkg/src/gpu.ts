@@ -8,8 +8,9 @@ export interface GpuDevice extends EventTarget {
   popErrorScope(): Promise<{ message: string } | null>;
 }
 
-/** Runs `work`. Memory that the GPU does not have shows only here: a buffer that could not be made looks like any other. */
-export async function withoutGpuErrors<T>(device: GpuDevice, work: () => T): Promise<Awaited<T>> {
+/** Runs `work`; on the CPU there is no device. Memory that the GPU does not have shows only here: a buffer that could not be made looks like any other. */
+export async function withoutGpuErrors<T>(device: GpuDevice | undefined, work: () => T): Promise<Awaited<T>> {
+  if (!device) return await work();
   const filters = ["out-of-memory", "validation", "internal"] as const;
   for (const filter of filters) device.pushErrorScope(filter);
   const result = await work();

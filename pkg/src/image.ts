@@ -39,8 +39,49 @@ function small<T>(image: T, width: number, height: number): T | undefined {
   return pixels > 0 && pixels <= ONE_COPY ? image : undefined;
 }
 
-/** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`. */
-export async function open(image: ImageInput): Promise<Source> {
+/** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */
+export async function open(image: ImageInput, part: "gpu" | "cpu"): Promise<Source> {
+  const source = await decoded(image);
+  if (part === "gpu" || source.pixels instanceof ImageData) return source;
+  try {
+    return { pixels: read(source.pixels), release() {} };
+  } catch (cause) {
+    throw bad(cause instanceof Error ? cause.message : String(cause), cause);
+  } finally {
+    source.release();
+  }
+}
+
+/** A bitmap's pixels. */
+function read(bitmap: ImageBitmap): ImageData {
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("no canvas can be had");
+  context.drawImage(bitmap, 0, 0);
+  const pixels = context.getImageData(0, 0, width, height);
+  // A canvas multiplies alpha in and divides it out again, which loses what is transparent. WebGL does not, where there is any.
+  const opaque = new Uint32Array(pixels.data.buffer).every((pixel) => pixel >>> 24 === 255);
+  if (!opaque) readUnmultiplied(bitmap, pixels.data);
+  return pixels;
+}
+
+function readUnmultiplied(bitmap: ImageBitmap, into: Uint8ClampedArray): void {
+  const { width, height } = bitmap;
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2");
+  if (!gl || Math.max(width, height) > (gl.getParameter(gl.MAX_TEXTURE_SIZE) as number)) return;
+  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, gl.getParameter(gl.TEXTURE_BINDING_2D) as WebGLTexture, 0);
+  const bytes = new Uint8Array(into.length);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
+  if (gl.getError() === gl.NO_ERROR) into.set(bytes);
+  // Browsers keep few contexts.
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+}
+
+/** As {@link open} for the GPU. */
+export async function decoded(image: ImageInput): Promise<Source> {
   if (typeof ImageData !== "undefined" && image instanceof ImageData) {
     if (image.data.length === 0) throw bad("the pixels of the ImageData were transferred to somewhere else");
     return { pixels: image, release() {} };

@@ -9,7 +9,9 @@ export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
+  Backend,
   BatchOptions,
+  CallOptions,
   Check,
   Classification,
   ClassifyOptions,
@@ -17,6 +19,7 @@ export type {
   ImageInput,
   LabelOptions,
   LoadOptions,
+  ModelEvents,
   ModelInfo,
   Progress,
   RankOptions,
@@ -24,4 +27,5 @@ export type {
   Tier,
   Towers,
   Verification,
+  WasmOptions,
 } from "./types.js";

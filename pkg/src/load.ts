@@ -1,19 +1,21 @@
 import { aborted, OcelliError } from "./error.js";
-import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
+import { withoutGpuErrors } from "./gpu.js";
 import { Meter } from "./meter.js";
 import { sideBySide } from "./side-by-side.js";
 import type { Folder } from "./source/folder.js";
-import { openFolder } from "./source/open.js";
+import { openFolder, type PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import type { TensorFile } from "./source/tensors.js";
-import type { ModelSource, SourceOptions } from "./source/types.js";
+import type { SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
-import { ModelFolder, ModelLoading, type Device, type Engine } from "../wasm/ocelli.js";
+import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
+import { alive, modules } from "./wasm.js";
+import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
 
-interface Options extends SourceOptions {
+interface Options extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -23,7 +25,7 @@ interface Options extends SourceOptions {
 
 interface Loaded {
   engine: Engine;
-  handle: GpuDevice;
+  found: Found;
   folder: Folder;
 }
 
@@ -31,41 +33,47 @@ interface Loaded {
  * Loads a model: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
  * GPU slice by slice as they arrive. What is not needed is not fetched.
  */
-export async function load(source: ModelSource, requested: Promise<Device>, options: Options): Promise<Loaded> {
+export async function load(source: PlainSource, options: Options): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
+  const first = await likely(options);
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
+  const requested = requestDevice(first, options);
   // It may fail while nobody waits for it yet.
   requested.catch(() => {});
   const meter = new Meter(options.onProgress);
   let folder: Folder | undefined;
   let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
+  let part = first;
   try {
     const files = (folder = await openFolder(source, options, stop.signal));
     files.onBytes = () => meter.at(files.loaded);
-    const model = (known = new ModelFolder(files.label, towers));
-    const { tensors, bytes } = await describe(files, model, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
+    known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
+    const { tensors, bytes, answers } = await describe(files, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
     // The race of the kernels goes on by itself.
-    const device = await Promise.race([requested, rejection(stop.signal)]);
-    const handle = device.handle as GpuDevice;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device, model, options.format, tokenTable === "memory")));
+    const found = await Promise.race([requested, rejection(stop.signal)]);
+    const { device, handle } = found;
+    if (found.part !== part.part) {
+      // The CPU won: its own wasm file takes over what is known.
+      known.free();
+      part = found;
+      known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
+      for (const answer of answers) answer(known);
+    }
+    const model = known;
+    const { ModelLoading } = modules[part.part] as typeof modules.gpu;
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory")));
     const runs = runsOf(started, tensors);
     meter.weights(runs.reduce((sum, run) => sum + run.bytes, bytes));
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
-    const engine = started.finish();
-    try {
-      await files.cache.settled();
-      meter.ready();
-      stop.signal.throwIfAborted();
-    } catch (error) {
-      engine.free();
-      throw error;
-    }
-    return { engine, handle, folder: files };
+    await files.cache.settled();
+    meter.ready();
+    stop.signal.throwIfAborted();
+    return { engine: started.finish(), found, folder: files };
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);
@@ -77,11 +85,13 @@ export async function load(source: ModelSource, requested: Promise<Device>, opti
     throw new OcelliError("not-found", `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
-    known?.free();
-    loading?.free();
+    if (alive(part.part, part.start)) {
+      known?.free();
+      loading?.free();
+    }
     await folder?.cache.settled();
     // What was not used ends with it; if there is no device, that was said above.
-    requested.then((device) => device.free(), () => {});
+    requested.then((found) => alive(found.part, found.start) && found.device.free(), () => {});
   }
 }
 
@@ -100,38 +110,55 @@ function rejection(signal: AbortSignal): Promise<never> {
  */
 export async function describe(
   folder: Folder,
-  known: ModelFolder,
+  known: Known,
   tensorFiles: "headers" | "one stream" | "small files",
   signal: AbortSignal,
-): Promise<{ tensors: Map<string, TensorFile>; bytes: number }> {
+): Promise<Described> {
   const tensors = new Map<string, TensorFile>();
+  const answers: Described["answers"] = [];
+  const answer = (put: (known: Known) => void) => {
+    put(known);
+    answers.push(put);
+  };
   let bytes = 0;
   for (;;) {
     const all = known.wanted() as { name: string; tensors: boolean }[];
     const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
-    if (wanted.length === 0) return { tensors, bytes };
+    if (wanted.length === 0) return { tensors, bytes, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await folder.whole(name, signal);
       bytes += file.byteLength;
-      known.put(name, file);
+      answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
       const file = await folder.tensors(name, signal);
-      const header = await file.header((start, size) => ModelFolder.headerLength(name, start, size), stream);
+      const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
       bytes += header.byteLength;
       tensors.set(name, file);
-      known.putHeader(name, header, file.size);
+      const { size } = file;
+      answer((known) => known.putHeader(name, header, size));
     };
     await Promise.all(
       wanted.map((want) =>
         (want.tensors ? header : small)(want.name).catch((error: unknown) => {
           if (!(error instanceof Missing)) throw error;
-          known.putMissing(want.name, error.why);
+          answer((known) => known.putMissing(want.name, error.why));
         }),
       ),
     );
   }
+}
+
+/** A `ModelFolder` of any of the wasm files. */
+type Known = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
+
+interface Described {
+  tensors: Map<string, TensorFile>;
+  /** How many there were. */
+  bytes: number;
+  /** All that was put, for who has to put it again. */
+  answers: ((known: Known) => void)[];
 }
 
 /** What is needed of one tensor file, front to back. */

@@ -1,17 +1,24 @@
-import { embedPictures, split, withPicture } from "./batches.js";
+import { embedPictures, split } from "./batches.js";
+import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
-import type { GpuDevice } from "./gpu.js";
 import { LabelSet, rank, requireTopK } from "./labels.js";
-import { fetchRows } from "./rows.js";
-import { load } from "./load.js";
-import type { Folder } from "./source/folder.js";
+import { loadInWorker } from "./remote-core.js";
+import { baseUrl } from "./address.js";
 import { cached, clear, storage } from "./source/inventory.js";
-import { Missing } from "./source/request.js";
+import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
-import type { BatchOptions, Classification, ClassifyOptions, ImageInput, LabelOptions, LoadOptions, ModelInfo, Verification } from "./types.js";
-import { start } from "./start.js";
-import { requestDevice } from "./tier.js";
-import { Engine, type Labels } from "../wasm/ocelli.js";
+import type {
+  BatchOptions,
+  CallOptions,
+  Classification,
+  ClassifyOptions,
+  ImageInput,
+  LabelOptions,
+  LoadOptions,
+  ModelEvents,
+  ModelInfo,
+  Verification,
+} from "./types.js";
 
 /** Label embeddings kept for the next call; beyond this the oldest go. */
 const CACHED_TEXTS = 4096;
@@ -29,32 +36,21 @@ const CACHED_SETS = 8;
  * ```
  */
 export class Ocelli {
-  /** What was loaded, and on what. */
-  readonly info: ModelInfo;
-  readonly #engine: Engine;
-  readonly #folder: Folder;
+  #core: Calls;
+  #info: ModelInfo;
   readonly #texts = new Map<string, Float32Array>();
-  readonly #sets = new Map<string, Labels>();
-  #running = 0;
+  readonly #sets = new Map<string, number>();
+  readonly #listeners = new Map<Happening, Set<(info: ModelInfo) => void>>();
   #disposed = false;
-  #trouble: OcelliError | undefined;
 
-  private constructor(engine: Engine, device: GpuDevice, folder: Folder) {
-    this.#engine = engine;
-    this.#folder = folder;
-    // Listened to here and not through wgpu, which panics on errors that it does not know.
-    device.addEventListener("uncapturederror", (event) => {
-      const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
-      this.#trouble ??= new OcelliError("gpu", `The GPU refused: ${message}`);
-    });
-    void device.lost.then(({ reason, message }) => {
-      if (reason !== "destroyed") {
-        this.#trouble = new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): load the model again.`);
-      }
-    });
-    const { vendor, architecture, description } = device.adapterInfo ?? {};
-    const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
-    this.info = { ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes">), adapter, downloadBytes: folder.downloaded };
+  private constructor(core: Calls) {
+    this.#core = core;
+    this.#info = core.info;
+  }
+
+  /** What was loaded, and on what. */
+  get info(): ModelInfo {
+    return this.#info;
   }
 
   /**
@@ -73,16 +69,23 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", towers = "both", tokenTable = "memory", wasmUrl, powerPreference = "", tier = "auto", signal } = options;
+    const { onProgress, format = "none", towers = "both", tokenTable = "memory", backend = "auto", powerPreference = "", tier = "auto", signal } = options;
+    const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
-      await requireWebGpu();
-      await start(wasmUrl);
-      const { engine, handle, folder } = await load(source, requestDevice(powerPreference, tier), { ...options, towers, format, tokenTable, onProgress, signal });
-      return new Ocelli(engine, handle, folder);
+      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule, revision, endpoint, fetch, cache };
+      const files = plainSource(source);
+      let model: Ocelli | undefined;
+      const tell = (what: Happening, info?: ModelInfo) => {
+        if (model) model.#tell(what, info);
+      };
+      const calls = worker
+        ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
+        : await Core.load(files, core, onProgress, signal, tell);
+      return (model = new Ocelli(calls));
     } catch (error) {
       throw wrap(error);
     }
@@ -129,6 +132,16 @@ export class Ocelli {
   }
 
   /**
+   * Listens to what happens by itself: `devicelost` when the GPU goes away or the engine fails, `restored` when the model was
+   * loaded again, which the next call does. Returns how to stop listening.
+   */
+  on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /**
    * Ranks labels for a picture, best first.
    *
    * ```ts
@@ -140,10 +153,7 @@ export class Ocelli {
     requireLabels(labels);
     requireTopK(topK);
     const names = [...labels];
-    return this.#run(async (engine) => {
-      const set = await this.#cachedLabels(engine, names, options);
-      return rank(names, await scores(engine, set, image), topK);
-    });
+    return this.#call(options, async (core) => rank(names, await core.classify(await this.#cachedLabels(names, options), image), topK));
   }
 
   /**
@@ -157,18 +167,13 @@ export class Ocelli {
   async labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
     requireLabels(names);
     const own = [...names];
-    const set = await this.#run((engine) => this.#labels(engine, own, options));
-    return new LabelSet(own, (image) => this.#run((engine) => scores(engine, set, image)));
+    const set = await this.#call(options, () => this.#labels(own, options));
+    return new LabelSet(own, (image) => this.#call({}, (core) => core.classify(set, image)));
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
-  embedImage(image: ImageInput): Promise<Float32Array> {
-    return this.#run((engine) =>
-      withPicture(image, async (pixels) => {
-        engine.putImage(pixels, 0);
-        return engine.read(engine.runImages(1));
-      }),
-    );
+  embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
+    return this.#call(options, (core) => core.embedImages([image]));
   }
 
   /**
@@ -182,34 +187,33 @@ export class Ocelli {
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
   embedImages(images: Iterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
-    return this.#run((engine) => embedPictures(engine, images, this.info.embeddingDim, options));
+    return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
-  async embedText(text: string): Promise<Float32Array> {
+  async embedText(text: string, options: CallOptions = {}): Promise<Float32Array> {
     requireString(text);
-    return this.#run((engine) => embedTexts(engine, [text], this.#folder));
+    return this.#call(options, (core) => core.embedTexts([text]));
   }
 
   /** An embedding for each text, in order. */
-  async embedTexts(texts: string[]): Promise<Float32Array[]> {
+  async embedTexts(texts: string[], options: CallOptions = {}): Promise<Float32Array[]> {
     if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
     texts.forEach(requireString);
-    return this.#run(async (engine) => split(await embedTexts(engine, texts, this.#folder), this.info.embeddingDim));
+    return this.#call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
   }
 
   /** The token ids that the text tower is fed, padding included. */
   async tokenize(text: string): Promise<Uint32Array> {
     requireString(text);
-    return this.#run(async (engine) => engine.tokenize(text));
+    return this.#call({}, (core) => core.tokenize(text));
   }
 
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#run(async (engine) => {
-      const bytes = await withPicture(image, (pixels) => engine.preprocess(pixels));
+    return this.#call({}, async (core) => {
       const side = this.info.imageSize;
-      return new ImageData(new Uint8ClampedArray(bytes), side, side);
+      return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
     });
   }
 
@@ -218,48 +222,53 @@ export class Ocelli {
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
   async verify(): Promise<Verification> {
-    return this.#run(async (engine) => {
-      const goldens = await this.#folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
-        if (!(error instanceof Missing)) throw error;
-        return undefined;
-      });
-      return { ...(JSON.parse(await engine.verify(goldens)) as Verification), adapter: this.info.adapter };
-    });
+    return this.#call({}, (core) => core.verify());
   }
 
-  /** Frees the GPU's memory, after calls that are under way. */
+  /** Frees the GPU's memory, after calls that are under way; a worker ends with it. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#texts.clear();
     this.#sets.clear();
-    if (this.#running === 0) this.#engine.free();
+    this.#core.dispose();
   }
 
-  async #cachedLabels(engine: Engine, labels: string[], options: LabelOptions): Promise<Labels> {
+  /** For `using model = await Ocelli.load(…)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #tell(what: Happening, info: ModelInfo | undefined): void {
+    this.#info = info ?? this.#core.info;
+    for (const listener of this.#listeners.get(what) ?? []) listener(this.#info);
+  }
+
+  async #cachedLabels(labels: string[], options: LabelOptions): Promise<number> {
     const { template, score } = options;
     const key = JSON.stringify([template, score, labels]);
-    const set = this.#sets.get(key) ?? (await this.#labels(engine, labels, options));
+    const set = this.#sets.get(key) ?? (await this.#labels(labels, options));
     // The last one used is the last to go.
     this.#sets.delete(key);
     this.#sets.set(key, set);
-    for (const old of this.#sets.keys()) {
+    for (const [old, number] of this.#sets) {
       if (this.#sets.size <= CACHED_SETS) break;
       this.#sets.delete(old);
+      this.#core.dropLabels(number);
     }
     return set;
   }
 
-  async #labels(engine: Engine, labels: string[], { template, score = "auto" }: LabelOptions): Promise<Labels> {
-    return engine.labels(await this.#embedTexts(engine, Engine.prompts(labels, template)), score);
+  async #labels(labels: string[], { template, score = "auto" }: LabelOptions): Promise<number> {
+    return this.#core.addLabels(await this.#embedTexts(prompts(labels, template)), score);
   }
 
-  async #embedTexts(engine: Engine, prompts: string[]): Promise<Float32Array> {
+  async #embedTexts(prompts: string[]): Promise<Float32Array> {
     const dim = this.info.embeddingDim;
     const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
     const fresh = new Map<string, Float32Array>();
     if (missing.length > 0) {
-      const embeddings = await embedTexts(engine, missing, this.#folder);
+      const embeddings = await this.#core.embedTexts(missing);
       missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
     }
     const all = new Float32Array(prompts.length * dim);
@@ -275,37 +284,37 @@ export class Ocelli {
     return all;
   }
 
-  async #run<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+  /** A call, which ends for its caller as soon as the signal says so. */
+  async #call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
     if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
-    if (this.#trouble?.code === "device-lost" || this.#trouble?.code === "internal") throw this.#trouble;
-    this.#running += 1;
     try {
-      const result = await work(this.#engine);
-      if (this.#trouble) throw this.#takeTrouble();
-      return result;
+      if (!signal) return await work(this.#core);
+      if (signal.aborted) throw aborted(signal.reason, "call");
+      let stop = () => {};
+      const stopped = new Promise<never>((_, reject) => {
+        stop = () => reject(aborted(signal.reason, "call"));
+        signal.addEventListener("abort", stop);
+      });
+      return await Promise.race([work(this.#core), stopped]).finally(() => signal.removeEventListener("abort", stop));
     } catch (error) {
-      const wrapped = wrap(error);
-      // After a trap nothing in this instance can be relied on.
-      if (wrapped.code === "internal") this.#trouble = wrapped;
-      throw this.#trouble ? this.#takeTrouble() : wrapped;
-    } finally {
-      this.#running -= 1;
-      if (this.#disposed && this.#running === 0) this.#engine.free();
+      throw wrap(error);
     }
-  }
-
-  /** What the GPU complained about; only what lasts is kept. */
-  #takeTrouble(): OcelliError {
-    const trouble = this.#trouble as OcelliError;
-    if (trouble.code === "gpu") this.#trouble = undefined;
-    return trouble;
   }
 }
 
-/** Fetches the rows of the token table that are not here, and embeds. */
-async function embedTexts(engine: Engine, texts: string[], folder: Folder): Promise<Float32Array> {
-  await fetchRows(engine, texts, folder);
-  return engine.embedTexts(texts);
+/** Labels put into a template. */
+function prompts(labels: string[], template = "{}"): string[] {
+  if (!template.includes("{}")) {
+    throw new OcelliError("bad-input", `template: expected {} where the label goes, found ${JSON.stringify(template)}.`);
+  }
+  return labels.map((label) => template.replaceAll("{}", () => label));
+}
+
+/** Of the page's own address, which a worker does not know. */
+function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
+  if (wasmUrl === undefined) return undefined;
+  const one = (url: string | URL) => new URL(url, baseUrl()).href;
+  return typeof wasmUrl === "string" || wasmUrl instanceof URL ? one(wasmUrl) : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));
 }
 
 function requireString(text: unknown): void {
@@ -315,26 +324,5 @@ function requireString(text: unknown): void {
 function requireLabels(labels: unknown): void {
   if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
     throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
-  }
-}
-
-function scores(engine: Engine, labels: Labels, image: ImageInput): Promise<Float32Array> {
-  return withPicture(image, async (pixels) => engine.read(engine.classify(labels, pixels)));
-}
-
-async function requireWebGpu(): Promise<void> {
-  if (globalThis.isSecureContext === false) {
-    throw new OcelliError("insecure-context", "WebGPU needs a secure page: serve it over https, or from localhost.");
-  }
-  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: { requestAdapter(): Promise<unknown> } };
-  if (!gpu) {
-    throw new OcelliError("no-webgpu", "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox.");
-  }
-  // Asked here first, because wgpu's own words for an absent adapter help nobody.
-  if (!(await gpu.requestAdapter())) {
-    throw new OcelliError(
-      "no-webgpu",
-      "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
-    );
   }
 }

@@ -7,9 +7,9 @@ import type { Engine } from "../wasm/ocelli.js";
 /** Rows that are fetched side by side. */
 const AT_ONCE = 8;
 
-/** Fetches the rows of the token table that these texts need and that are not here. */
-export async function fetchRows(engine: Engine, texts: string[], folder: Folder): Promise<void> {
-  const flat = engine.missingRows(texts);
+/** Fetches the rows of the token table that these token ids need and that are not here. */
+export async function fetchRows(engine: Engine, ids: Uint32Array, folder: Folder): Promise<void> {
+  const flat = engine.missingRows(ids);
   if (flat.length === 0) return;
   const rows = new Map<number, [number, number, number][]>();
   for (let at = 0; at < flat.length; at += 4) {

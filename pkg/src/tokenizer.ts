@@ -1,9 +1,11 @@
 import { OcelliError, wrap } from "./error.js";
 import { describe } from "./load.js";
-import { openFolder } from "./source/open.js";
+import type { Folder } from "./source/folder.js";
+import { openFolder, plainSource } from "./source/open.js";
 import type { ModelSource, SourceOptions } from "./source/types.js";
-import { start } from "./start.js";
-import { ModelFolder, TokenizerEngine } from "../wasm/ocelli.js";
+import { abandon, alive, modules, start } from "./wasm.js";
+import type { WasmOptions } from "./types.js";
+import type { TokenizerEngine } from "../wasm/ocelli_tokenizer.js";
 
 /**
  * A model's tokenizer by itself: no weights are fetched, and no GPU is needed.
@@ -15,9 +17,11 @@ import { ModelFolder, TokenizerEngine } from "../wasm/ocelli.js";
  */
 export class Tokenizer {
   #engine: TokenizerEngine | undefined;
+  readonly #start: number;
 
-  private constructor(engine: TokenizerEngine) {
+  private constructor(engine: TokenizerEngine, start: number) {
     this.#engine = engine;
+    this.#start = start;
   }
 
   /**
@@ -26,21 +30,29 @@ export class Tokenizer {
    * @param source As for {@link Ocelli.load}.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(source: ModelSource, options: SourceOptions & { wasmUrl?: string | URL; signal?: AbortSignal } = {}): Promise<Tokenizer> {
-    const { wasmUrl, signal = new AbortController().signal } = options;
+  static async load(source: ModelSource, options: WasmOptions & SourceOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+    const { signal = new AbortController().signal } = options;
     try {
-      await start(wasmUrl);
-      const folder = await openFolder(source, options, signal);
-      const known = new ModelFolder(folder.label, "text");
-      try {
-        await describe(folder, known, "small files", signal);
-        return new Tokenizer(new TokenizerEngine(known));
-      } finally {
-        known.free();
-        await folder.cache.settled();
-      }
+      return await Tokenizer.from(await openFolder(plainSource(source), options, signal), options, signal);
     } catch (error) {
       throw wrap(error);
+    }
+  }
+
+  /** @internal */
+  static async from(folder: Folder, options: WasmOptions, signal: AbortSignal): Promise<Tokenizer> {
+    const number = await start("tokenizer", options);
+    const { ModelFolder, TokenizerEngine } = modules.tokenizer;
+    const known = new ModelFolder(folder.label, "text");
+    try {
+      await describe(folder, known, "small files", signal);
+      return new Tokenizer(new TokenizerEngine(known), number);
+    } catch (error) {
+      if (wrap(error).code === "internal") abandon("tokenizer", number);
+      throw error;
+    } finally {
+      if (alive("tokenizer", number)) known.free();
+      await folder.cache.settled();
     }
   }
 
@@ -51,13 +63,18 @@ export class Tokenizer {
     try {
       return this.#engine.encode(text);
     } catch (error) {
-      throw wrap(error);
+      const wrapped = wrap(error);
+      if (wrapped.code === "internal") {
+        this.#engine = undefined;
+        abandon("tokenizer", this.#start);
+      }
+      throw wrapped;
     }
   }
 
   /** Frees its memory. */
   dispose(): void {
-    this.#engine?.free();
+    if (alive("tokenizer", this.#start)) this.#engine?.free();
     this.#engine = undefined;
   }
 }

@@ -38,7 +38,20 @@ export interface Progress {
   rate: number;
 }
 
-export interface LoadOptions extends SourceOptions {
+/** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions, in one thread. */
+export type Backend = "webgpu" | "cpu";
+
+/** Where the package's wasm files are. The first load decides. */
+export interface WasmOptions {
+  /**
+   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm` (models on the GPU), or of each of them.
+   */
+  wasmUrl?: string | URL | Partial<Record<"gpu" | "cpu" | "tokenizer", string | URL>> | undefined;
+  /** The files themselves, compiled already, likewise. */
+  wasmModule?: WebAssembly.Module | Partial<Record<"gpu" | "cpu" | "tokenizer", WebAssembly.Module>> | undefined;
+}
+
+export interface LoadOptions extends WasmOptions, SourceOptions {
   /** Called often; must be quick. */
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
@@ -50,8 +63,19 @@ export interface LoadOptions extends SourceOptions {
    * needs are fetched, when it needs them, by Range requests, which the server must know. SigLIP 2's table is half of the model.
    */
   tokenTable?: "memory" | "server";
-  /** Where `ocelli_bg.wasm` is, if the bundler does not find it by itself. The first load decides. */
-  wasmUrl?: string | URL;
+  /**
+   * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
+   * that the CPU itself is faster. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
+   * runs in for a second or so with a model of usual size: load with `worker: true`.
+   */
+  backend?: "auto" | Backend;
+  /**
+   * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Pictures that live in the
+   * page, such as elements, are decoded there and handed over.
+   */
+  worker?: boolean;
+  /** Where `worker.js` is, if the bundler does not find it by itself. */
+  workerUrl?: string | URL;
   /**
    * Which kernels run. `"auto"` (default) races them for a moment on a device that this site has not met yet, and keeps the
    * outcome in `localStorage`; it never takes `"dot8"`, which rounds the inputs of each matrix to 8 bits. For measuring, mostly.
@@ -63,7 +87,18 @@ export interface LoadOptions extends SourceOptions {
   signal?: AbortSignal;
 }
 
-export interface LabelOptions {
+export interface CallOptions {
+  /** Ends the call with the code `aborted`. What the GPU has begun it still finishes. */
+  signal?: AbortSignal;
+}
+
+/** What happens to a model by itself: see {@link Ocelli.on}. */
+export interface ModelEvents {
+  devicelost: ModelInfo;
+  restored: ModelInfo;
+}
+
+export interface LabelOptions extends CallOptions {
   /** What each label is put into: `"a photo of a {}."`. Default: the label as it is. */
   template?: string;
   /** Default `"auto"`. */
@@ -77,11 +112,9 @@ export interface RankOptions {
 
 export interface ClassifyOptions extends LabelOptions, RankOptions {}
 
-export interface BatchOptions {
+export interface BatchOptions extends CallOptions {
   /** Told after each batch how many embeddings are here; must be quick. */
   onProgress?: (done: number) => void;
-  /** Stops between two batches. */
-  signal?: AbortSignal;
 }
 
 export interface Classification {
@@ -93,14 +126,16 @@ export interface Classification {
 }
 
 export interface ModelInfo {
-  /** The GPU, as far as the browser tells. */
+  /** What computes. */
+  backend: Backend;
+  /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
   family: "clip" | "siglip";
   /** What was loaded of it. */
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
-  /** Which kernels run. */
+  /** Which kernels run; `plain` on the CPU, which has but one kind. */
   tier: Tier;
   /** Those that this device can run. */
   tiers: Tier[];

@@ -46,6 +46,8 @@ pub enum Answer {
 pub struct Folder {
     label: String,
     towers: Towers,
+    /// Whether texts will be encoded by who opens it.
+    tokenizer: bool,
     whole: BTreeMap<String, Vec<u8>>,
     tensors: BTreeMap<String, Box<dyn Bytes>>,
     /// Asked for and not there, and why.
@@ -91,11 +93,24 @@ impl Folder {
         Self {
             label: label.into(),
             towers,
+            tokenizer: towers.text(),
             whole: BTreeMap::new(),
             tensors: BTreeMap::new(),
             missing: BTreeMap::new(),
             manifest: None,
         }
+    }
+
+    /// Which towers are wanted.
+    #[must_use]
+    pub fn towers(&self) -> Towers {
+        self.towers
+    }
+
+    /// For who gets token ids from elsewhere: the tokenizer's files are not wanted.
+    #[must_use]
+    pub fn without_tokenizer(self) -> Self {
+        Self { tokenizer: false, ..self }
     }
 
     /// The files to fetch next, side by side; none when all are here.
@@ -123,7 +138,7 @@ impl Folder {
             return Ok(vec![Want::Whole(MANIFEST.into())]);
         }
         let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
-        if self.towers.text() {
+        if self.tokenizer {
             names.extend(self.tokenizer_files()?);
         }
         // Without tokenizer_config.json nothing is different from what open_clip assumes.
@@ -265,7 +280,7 @@ impl Folder {
         } else {
             Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
         };
-        let tokenizer = match self.towers.text() {
+        let tokenizer = match self.tokenizer {
             true => TokenizerFiles::choose(|name| self.whole.remove(name)).ok_or_else(|| self.none(TOKENIZER))?,
             false => TokenizerFiles::None,
         };

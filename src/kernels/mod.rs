@@ -12,7 +12,7 @@ mod patchify;
 mod resize;
 mod score;
 
-use std::{borrow::Cow, fmt::Debug};
+use std::{any::Any, borrow::Cow, fmt::Debug};
 
 pub use assemble::Assemble;
 pub use attention::{Attention, Keys, Queries};
@@ -102,7 +102,7 @@ impl Rows {
 }
 
 /// One step of a plan.
-pub trait Kernel: Debug {
+pub trait Kernel: Debug + Any {
     /// The WGSL with its overrides. What varies from run to run must not be among them.
     fn shader(&self, tier: Tier) -> Shader;
     /// The `Params` of a run, as the shader declares them.
@@ -147,7 +147,7 @@ impl Kernel for Box<dyn Kernel> {
     }
 }
 
-/// Buffers of a plan on the CPU, for the naive twins. Activations are 32-bit words: floats, pixels or indices.
+/// Buffers of a plan on the CPU. Activations are 32-bit words: floats, pixels or indices.
 pub struct Host<'a> {
     /// By [`ActId`].
     pub acts: Vec<Vec<u32>>,

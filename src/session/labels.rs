@@ -2,26 +2,28 @@
 
 use super::{Pending, Session, Source};
 use crate::{
+    backend::{Backend, Executor},
     config::Activation,
     error::{Error, Result},
+    gpu::Gpu,
     kernels::{self, ActId, Matmul, MatrixRef, Operand, Rows, Rule, WeightId},
-    plan::{GpuPlan, GpuWeights, Plan},
+    plan::Plan,
     quant::{Format, pack},
     scores::Score,
-    weights::{GpuStore, Plane, Store},
+    weights::Plane,
 };
 
-/// Labels whose embeddings stay on the GPU, so that a picture costs the same however many there are.
-pub struct LabelSet {
-    plan: GpuPlan,
+/// Labels whose embeddings stay on the device, so that a picture costs the same however many there are.
+pub struct LabelSet<B: Backend = Gpu> {
+    plan: B::Executor,
     /// Bound by the plan; a destroyed buffer must not be.
-    _weights: GpuWeights,
+    _weights: B::Weights,
     images: ActId,
     y: ActId,
     labels: usize,
 }
 
-impl Session {
+impl<B: Backend> Session<B> {
     /// Scores of each picture against each text, by their embeddings.
     ///
     /// # Errors
@@ -29,7 +31,7 @@ impl Session {
     pub async fn scores(&self, images: &[Vec<f32>], texts: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f32>>> {
         let set = self.compare(images.len(), texts, score)?;
         self.check_dim(images)?;
-        set.plan.write(&self.gpu, set.images, 0, bytemuck::cast_slice(&images.concat()));
+        set.plan.write(&self.device, set.images, 0, bytemuck::cast_slice(&images.concat()));
         self.read(set.submit(self, 0)).await
     }
 
@@ -37,7 +39,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::BadInput`] if there is none or one comes from another model, or [`Error::Gpu`].
-    pub fn labels(&self, texts: &[Vec<f32>], score: Score) -> Result<LabelSet> {
+    pub fn labels(&self, texts: &[Vec<f32>], score: Score) -> Result<LabelSet<B>> {
         self.compare(1, texts, score)
     }
 
@@ -45,15 +47,15 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::put_image`].
-    pub fn classify(&self, set: &LabelSet, image: &dyn Source) -> Result<Pending> {
+    pub fn classify(&self, set: &LabelSet<B>, image: &dyn Source<B>) -> Result<Pending<B>> {
         self.put_image(image, 0)?;
         let tower = &self.vision()?.tower;
-        tower.plan.run(&self.gpu, 1);
-        tower.plan.hand_over(&self.gpu, tower.output, set.plan.buffer(set.images), 0);
+        tower.plan.run_all(&self.device, 1);
+        tower.plan.hand_over(&self.device, tower.output, (&set.plan, set.images), 0);
         Ok(set.submit(self, tower.plan.plan().flops(1)))
     }
 
-    fn compare(&self, pictures: usize, texts: &[Vec<f32>], score: Score) -> Result<LabelSet> {
+    fn compare(&self, pictures: usize, texts: &[Vec<f32>], score: Score) -> Result<LabelSet<B>> {
         if texts.is_empty() || pictures == 0 {
             return Err(Error::BadInput("labels: expected at least one label and one picture, found none".into()));
         }
@@ -66,10 +68,11 @@ impl Session {
         };
         let (dim, labels) = (self.config.embedding, texts.len());
         // The labels are a matrix like any other, and this is one more layer.
-        let mut weights = GpuWeights::new();
-        let mut store = GpuStore { gpu: &self.gpu, weights: &mut weights };
+        let mut weights = B::Weights::default();
+        let mut store = self.device.store(&mut weights);
         store.make_room("labels", Format::F32, labels, dim)?;
         store.write(0, Plane::Values, 0, &pack(Format::F32, &texts.concat(), dim)?.values);
+        drop(store);
         let mut plan = Plan::default();
         // One batch holds all pictures: an item is a picture, labels are shared.
         let images = plan.act("images", dim * pictures);
@@ -90,7 +93,7 @@ impl Session {
             },
         );
         plan.step("scores", kernels::Score { cosines, y, pictures, labels: rows, scale, bias, rule });
-        let plan = GpuPlan::new(&self.gpu, plan, &weights, 1)?;
+        let plan = self.device.compile(plan, &weights, 1)?;
         Ok(LabelSet { plan, _weights: weights, images, y, labels })
     }
 
@@ -106,9 +109,9 @@ impl Session {
     }
 }
 
-impl LabelSet {
+impl<B: Backend> LabelSet<B> {
     /// `flops`: what was submitted before it.
-    fn submit(&self, session: &Session, flops: u64) -> Pending {
-        Pending::new(self.plan.submit(&session.gpu, 1, self.y), self.labels, "score", flops)
+    fn submit(&self, session: &Session<B>, flops: u64) -> Pending<B> {
+        Pending::new(self.plan.submit(&session.device, 1, self.y), self.labels, "score", flops)
     }
 }

@@ -8,58 +8,59 @@ use super::{
     table::{Rows, Table, TableIn},
 };
 use crate::{
+    backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
     config::{Config, Towers},
     error::Result,
     gpu::Gpu,
     model::{self, Model},
-    plan::{GpuPlan, GpuWeights, Plan, capacity},
+    plan::Plan,
     quant::Format,
-    text::TextEncoder,
-    weights::{GpuStore, HostStore, Loader, Piece, Store, Weight, pieces, put},
+    text::Tokenize,
+    weights::{HostStore, Loader, Piece, Store, Weight, pieces, put},
 };
 
 /// A model whose plans are recorded and compiled, and whose weights are still to come.
-pub struct Loading {
+pub struct Loading<B: Backend = Gpu> {
     config: Config,
     format: Format,
     parameters: u64,
     model: Model,
-    encoder: Option<TextEncoder>,
-    vision: Option<GpuPlan>,
-    text: Option<GpuPlan>,
+    tokenizer: Option<Box<dyn Tokenize>>,
+    vision: Option<B::Executor>,
+    text: Option<B::Executor>,
     pieces: Vec<(Place, Piece)>,
     /// Of the tensor files that the manifest lists.
     hashes: Vec<Option<Hash>>,
     host: HostStore,
     /// The token table, if it stays in its file.
     table: Option<Weight>,
-    weights: GpuWeights,
+    weights: B::Weights,
     /// Last, so that buffers go first.
-    gpu: Gpu,
+    device: B,
 }
 
 #[derive(Clone, Copy)]
 enum Place {
-    Gpu,
+    Device,
     Host,
 }
 
-impl Loading {
-    /// Checks the checkpoint's headers against its config, makes room on the GPU and compiles the kernels. `format` none keeps
-    /// the weights as the files have them.
+impl<B: Backend> Loading<B> {
+    /// Checks the checkpoint's headers against its config, makes room on the device and compiles the kernels. `format` none
+    /// keeps the weights as the files have them. Without a tokenizer, texts have to come as token ids.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(
-        gpu: Gpu,
+        device: B,
         checkpoint: &Checkpoint,
         towers: Towers,
         format: Option<Format>,
         table: TableIn,
+        tokenizer: Option<Box<dyn Tokenize>>,
     ) -> Result<Self> {
         let config = checkpoint.config.clone();
-        let encoder = towers.text().then(|| TextEncoder::new(&checkpoint.tokenizer, &config)).transpose()?;
         let mut loader = Loader::new(checkpoint, format)?;
         let mut model = model::record(&config, towers, &mut loader)?;
         if towers == Towers::Both {
@@ -67,20 +68,21 @@ impl Loading {
         }
         let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
-        let mut weights = GpuWeights::new();
-        let mut store = GpuStore { gpu: &gpu, weights: &mut weights };
+        let mut weights = B::Weights::default();
+        let mut store = device.store(&mut weights);
         for w in &loader.weights {
             store.make_room(&w.label, w.format, w.rows, w.cols)?;
         }
+        drop(store);
         let compile = |plan: &mut Plan| {
             let plan = std::mem::take(plan);
-            let items = capacity(&gpu, &plan, BATCH)?;
-            GpuPlan::new(&gpu, plan, &weights, items)
+            let items = device.capacity(&plan, BATCH)?;
+            device.compile(plan, &weights, items)
         };
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
 
-        let on_gpu = pieces(&loader.weights).into_iter().map(|piece| (Place::Gpu, piece));
+        let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
         // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
         let mut left_out = None;
         if let (TableIn::File, Some(tower)) = (table, &model.text) {
@@ -88,7 +90,7 @@ impl Loading {
             left_out = Some(std::mem::replace(&mut loader.host[tower.table.0], empty));
         }
         let on_host = pieces(&loader.host).into_iter().map(|piece| (Place::Host, piece));
-        let mut pieces: Vec<(Place, Piece)> = on_gpu.chain(on_host).collect();
+        let mut pieces: Vec<(Place, Piece)> = on_device.chain(on_host).collect();
         pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
         Ok(Self {
             format: named_format(checkpoint, format).unwrap_or_else(|| prevailing_format(&loader.weights)),
@@ -96,14 +98,14 @@ impl Loading {
             host: HostStore::new(&loader.host),
             config,
             model,
-            encoder,
+            tokenizer,
             vision,
             text,
             pieces,
             hashes: checkpoint.hashes()?,
             table: left_out,
             weights,
-            gpu,
+            device,
         })
     }
 
@@ -124,9 +126,8 @@ impl Loading {
         {
             hash.update(bytes);
         }
-        let mut gpu = GpuStore { gpu: &self.gpu, weights: &mut self.weights };
         let store: &mut dyn Store = match place {
-            Place::Gpu => &mut gpu,
+            Place::Device => &mut *self.device.store(&mut self.weights),
             Place::Host => &mut self.host,
         };
         put(checkpoint, piece, bytes, store)
@@ -136,7 +137,7 @@ impl Loading {
     ///
     /// # Errors
     /// [`crate::Error::BadCheckpoint`] if a tensor file is not what the manifest says.
-    pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session> {
+    pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session<B>> {
         checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
         let logit_scale = scalar(self.model.logit_scale).exp();
@@ -145,7 +146,7 @@ impl Loading {
             .vision
             .zip(self.model.vision)
             .map(|(plan, tower)| VisionTower { tower: Tower { plan, output: tower.embedding }, pixels: tower.pixels });
-        let text = self.text.zip(self.model.text).zip(self.encoder).map(|((plan, tower), encoder)| TextTower {
+        let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,
             index: tower.index,
@@ -153,7 +154,7 @@ impl Loading {
                 Some(weight) => Table::File(Rows { weight, here: RefCell::default() }),
                 None => Table::Memory(self.host.weights.swap_remove(tower.table.0)),
             },
-            encoder,
+            tokenizer: self.tokenizer,
         });
         Ok(Session {
             config: self.config,
@@ -165,7 +166,7 @@ impl Loading {
             text,
             resizer: RefCell::new(None),
             _weights: self.weights,
-            gpu: self.gpu,
+            device: self.device,
         })
     }
 }

@@ -10,57 +10,64 @@ use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 pub use labels::LabelSet;
 pub use loading::Loading;
-pub use pixels::{Pixels, Source};
+use pixels::Pixels;
+pub use pixels::{Source, Strip};
 pub use run::{Pending, pool_index};
 use run::{TextTower, VisionTower};
 use table::Table;
 pub use table::TableIn;
 
 use crate::{
+    backend::{Backend, Executor},
     checkpoint::Checkpoint,
     config::{Config, Towers},
-    error::Result,
+    error::{Error, Result},
     gpu::Gpu,
-    plan::{GpuWeights, Plan},
+    plan::Plan,
     preprocess::Sampling,
     quant::Format,
+    text::{TextEncoder, Tokenize},
 };
 
 /// A loaded model.
-pub struct Session {
+pub struct Session<B: Backend = Gpu> {
     /// What the JSON files say.
     pub config: Config,
     /// exp(logit_scale)
     pub logit_scale: f32,
     /// 0 for CLIP.
     pub logit_bias: f32,
-    /// How matrices are kept on the GPU.
+    /// How matrices are kept on the device.
     pub format: Format,
     /// Number of weights in the towers that are here.
     pub parameters: u64,
-    vision: Option<VisionTower>,
-    text: Option<TextTower>,
-    resizer: RefCell<Option<Pixels>>,
+    vision: Option<VisionTower<B>>,
+    text: Option<TextTower<B>>,
+    resizer: RefCell<Option<Pixels<B>>>,
     /// Bound by both plans; a destroyed buffer must not be.
-    _weights: GpuWeights,
+    _weights: B::Weights,
     /// Last, so that buffers go first.
-    gpu: Gpu,
+    device: B,
 }
 
-impl Session {
+impl<B: Backend> Session<B> {
     /// Loads a model from where its checkpoint is. `format` none keeps the weights as the files have them; `progress` is told of
     /// bytes as they are read.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn load(
-        gpu: Gpu,
+        device: B,
         checkpoint: &Checkpoint,
         towers: Towers,
         format: Option<Format>,
         progress: Option<&dyn Fn(u64)>,
     ) -> Result<Self> {
-        let mut loading = Loading::new(gpu, checkpoint, towers, format, TableIn::Memory)?;
+        let tokenizer = match towers.text() {
+            true => Some(Box::new(TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?) as Box<dyn Tokenize>),
+            false => None,
+        };
+        let mut loading = Loading::new(device, checkpoint, towers, format, TableIn::Memory, tokenizer)?;
         let pieces: Vec<_> = loading.pieces().collect();
         for (index, (file, range)) in pieces.into_iter().enumerate() {
             let bytes = checkpoint.read(file, range)?;
@@ -74,8 +81,8 @@ impl Session {
 
     /// The device.
     #[must_use]
-    pub fn gpu(&self) -> &Gpu {
-        &self.gpu
+    pub fn device(&self) -> &B {
+        &self.device
     }
 
     /// Bytes of the token table, which stays on the CPU.
@@ -115,22 +122,20 @@ impl Session {
     /// The ids that the text tower is fed, padding included.
     ///
     /// # Errors
-    /// As [`crate::text::TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower.
+    /// As [`TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower or its tokenizer.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
-        self.text()?.encoder.encode(text)
+        match &self.text()?.tokenizer {
+            Some(tokenizer) => tokenizer.encode(text),
+            None => Err(Error::BadInput("text: expected token ids, found a text: this model has no tokenizer".into())),
+        }
     }
 
-    /// The rows of the token table that these texts need and that were not handed over yet; none if the table is in memory.
+    /// The rows of the token table that these token ids need and that were not handed over yet; none if the table is in memory.
     ///
     /// # Errors
-    /// As [`Session::tokenize`].
-    pub fn missing_rows<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<u32>> {
-        let text = self.text()?;
-        if let Table::Memory(_) = text.table {
-            return Ok(Vec::new());
-        }
-        let ids = texts.iter().map(|t| text.encoder.encode(t.as_ref())).collect::<Result<Vec<_>>>()?;
-        Ok(text.table.missing(ids.concat()))
+    /// [`crate::Error::BadInput`] without the text tower.
+    pub fn missing_rows(&self, ids: &[u32]) -> Result<Vec<u32>> {
+        Ok(self.text()?.table.missing(ids.iter().copied()))
     }
 
     /// Where a row of the token table is: the file's place in [`Checkpoint::files`], and bytes of it.
@@ -159,8 +164,8 @@ impl Session {
     ///
     /// # Errors
     /// [`crate::Error::BadImage`] for a picture out of bounds, or [`crate::Error::Gpu`].
-    pub async fn preprocess(&self, image: &dyn Source) -> Result<Vec<u32>> {
-        let resized = self.resize(image, |pixels| pixels.read(&self.gpu))?.bytes(&self.gpu).await?;
+    pub async fn preprocess(&self, image: &dyn Source<B>) -> Result<Vec<u32>> {
+        let resized = self.device.bytes(self.resize(image, |pixels| pixels.read(&self.device))?).await?;
         Ok(bytemuck::pod_collect_to_vec(&resized))
     }
 
@@ -168,31 +173,31 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::embed_images`] and [`Session::embed_texts`].
-    pub async fn taps(&self, image: &dyn Source, text: &str) -> Result<HashMap<String, Vec<f32>>> {
+    pub async fn taps(&self, image: &dyn Source<B>, tokens: &[u32]) -> Result<HashMap<String, Vec<f32>>> {
         let mut taps = HashMap::new();
         if let Some(vision) = &self.vision {
             self.put_image(image, 0)?;
-            taps.extend(vision.tower.plan.run_taps(&self.gpu, 1).await?);
+            taps.extend(vision.tower.plan.taps(&self.device, 1).await?);
         }
         if let Some(tower) = &self.text {
-            self.put_text(text, 0)?;
-            taps.extend(tower.tower.plan.run_taps(&self.gpu, 1).await?);
+            self.put_tokens(tokens, 0)?;
+            taps.extend(tower.tower.plan.taps(&self.device, 1).await?);
         }
         Ok(taps)
     }
 
     /// Resizes a picture and passes the square on.
-    fn resize<T>(&self, image: &dyn Source, then: impl FnOnce(&Pixels) -> T) -> Result<T> {
+    fn resize<T>(&self, image: &dyn Source<B>, then: impl FnOnce(&Pixels<B>) -> T) -> Result<T> {
         let (width, height) = image.size();
         let mut slot = self.resizer.borrow_mut();
         // Frames of a video and pictures of one camera have one size: keep the last one's tables and buffers.
         if slot.as_ref().is_none_or(|p| p.size() != (width, height)) {
             let sampling = Sampling::new(&self.config.preprocessor, width, height)?;
             *slot = None;
-            *slot = Some(Pixels::new(&self.gpu, (width, height), &sampling)?);
+            *slot = Some(Pixels::new(&self.device, (width, height), &sampling)?);
         }
         let pixels = slot.as_ref().expect("made above");
-        pixels.run(&self.gpu, image)?;
+        pixels.run(&self.device, image)?;
         Ok(then(pixels))
     }
 }

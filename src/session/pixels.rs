@@ -3,22 +3,46 @@
 use std::ops::Range;
 
 use crate::{
+    backend::{Backend, Executor},
     error::{Error, Result},
-    gpu::{Buffer, Gpu, Readback},
+    gpu::Gpu,
     kernels::{ActId, Resize},
-    plan::{GpuPlan, Plan},
+    plan::Plan,
     preprocess::Sampling,
 };
 
-/// A picture whose rows can be brought to the GPU: decoded bytes natively, the browser's own bitmap there.
-pub trait Source {
+/// A picture whose rows can be brought to the device: decoded bytes natively, the browser's own bitmap there.
+pub trait Source<B: Backend = Gpu> {
     /// Width and height in pixels.
     fn size(&self) -> (usize, usize);
-    /// Puts `rows` into `strip` from its start, RGBA, not premultiplied, `pitch` pixels from row to row.
+    /// Puts `rows` into the strip from its start.
     ///
     /// # Errors
     /// [`Error::BadImage`] if the pixels cannot be read.
-    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()>;
+    fn upload(&self, rows: Range<usize>, strip: &Strip<B>) -> Result<()>;
+}
+
+/// Where rows of a picture go: RGBA, not premultiplied.
+pub struct Strip<'a, B: Backend> {
+    /// The device.
+    pub device: &'a B,
+    /// Whose activation it is.
+    pub plan: &'a B::Executor,
+    /// Which of them.
+    pub act: ActId,
+    /// Pixels from row to row.
+    pub pitch: usize,
+}
+
+impl<B: Backend> Strip<'_, B> {
+    /// Fills it with rows of `width` pixels that follow one another.
+    pub fn fill(&self, rows: impl ExactSizeIterator<Item: AsRef<[u8]>>) {
+        let mut bytes = vec![0; rows.len() * self.pitch * 4];
+        for (into, row) in bytes.chunks_exact_mut(self.pitch * 4).zip(rows) {
+            into[..row.as_ref().len()].copy_from_slice(row.as_ref());
+        }
+        self.plan.write(self.device, self.act, 0, &bytes);
+    }
 }
 
 /// Steps for a picture that fits into one strip.
@@ -28,9 +52,9 @@ pub const DISPATCHES: usize = 2;
 const STRIP_BYTES: usize = 16 << 20;
 
 /// The resize of pictures of one size.
-pub struct Pixels {
+pub struct Pixels<B: Backend> {
     size: (usize, usize),
-    plan: GpuPlan,
+    plan: B::Executor,
     strip: ActId,
     out: ActId,
     /// Rows of the picture that are needed, strip by strip.
@@ -38,12 +62,12 @@ pub struct Pixels {
     pitch: usize,
 }
 
-impl Pixels {
+impl<B: Backend> Pixels<B> {
     /// Tables and buffers for pictures of `size` pixels.
     ///
     /// # Errors
-    /// [`Error::BadImage`] if the picture is too large for this GPU.
-    pub fn new(gpu: &Gpu, size: (usize, usize), sampling: &Sampling) -> Result<Self> {
+    /// [`Error::BadImage`] if the picture is too large for this device.
+    pub fn new(device: &B, size: (usize, usize), sampling: &Sampling) -> Result<Self> {
         let (width, height) = sampling.size();
         let rows = sampling.vertical.source();
         // Rows start at multiples of 256 bytes, as copies from textures want it.
@@ -90,10 +114,11 @@ impl Pixels {
                 out_offset: 0,
             },
         );
-        let plan = GpuPlan::new(gpu, plan, &Vec::new(), 1)
+        let plan = device
+            .compile(plan, &B::Weights::default(), 1)
             .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
-        plan.write(gpu, across_table, 0, bytemuck::cast_slice(&across));
-        plan.write(gpu, down_table, 0, bytemuck::cast_slice(&down));
+        plan.write(device, across_table, 0, bytemuck::cast_slice(&across));
+        plan.write(device, down_table, 0, bytemuck::cast_slice(&down));
         Ok(Self { size, plan, strip, out, strips, pitch })
     }
 
@@ -107,23 +132,24 @@ impl Pixels {
     ///
     /// # Errors
     /// As [`Source::upload`].
-    pub fn run(&self, gpu: &Gpu, image: &dyn Source) -> Result<()> {
+    pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
         for (step, rows) in self.strips.iter().enumerate() {
-            image.upload(gpu, rows.clone(), self.plan.buffer(self.strip), self.pitch)?;
-            self.plan.submit_steps(gpu, 1, step..step + 1);
+            let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: self.pitch };
+            image.upload(rows.clone(), &strip)?;
+            self.plan.run(device, 1, step..step + 1);
         }
-        self.plan.submit_steps(gpu, 1, self.strips.len()..self.strips.len() + 1);
+        self.plan.run(device, 1, self.strips.len()..self.strips.len() + 1);
         Ok(())
     }
 
     /// Copies the square into item `item` of the tower's input.
-    pub fn hand_over(&self, gpu: &Gpu, into: &Buffer, item: u32) {
-        self.plan.hand_over(gpu, self.out, into, item);
+    pub fn hand_over(&self, device: &B, into: (&B::Executor, ActId), item: u32) {
+        self.plan.hand_over(device, self.out, into, item);
     }
 
     /// Reads the square back.
     #[must_use]
-    pub fn read(&self, gpu: &Gpu) -> Readback {
-        self.plan.read(gpu, self.out)
+    pub fn read(&self, device: &B) -> B::Readback {
+        self.plan.read(device, self.out)
     }
 }

@@ -2,38 +2,39 @@
 
 use super::{Session, Source, table::Table};
 use crate::{
+    backend::{Backend, Executor},
     config::TextPooling,
     error::{Error, Result},
-    gpu::{Readback, milliseconds},
+    gpu::{Gpu, milliseconds},
     kernels::ActId,
-    plan::GpuPlan,
-    text::TextEncoder,
+    text::Tokenize,
 };
 
 /// Most pictures or texts in one submission. More would cost memory and hold up the page without being faster.
 pub const BATCH: u32 = 8;
 
-pub struct Tower {
-    pub plan: GpuPlan,
+pub struct Tower<B: Backend> {
+    pub plan: B::Executor,
     pub output: ActId,
 }
 
-pub struct VisionTower {
-    pub tower: Tower,
+pub struct VisionTower<B: Backend> {
+    pub tower: Tower<B>,
     pub pixels: ActId,
 }
 
-pub struct TextTower {
-    pub tower: Tower,
+pub struct TextTower<B: Backend> {
+    pub tower: Tower<B>,
     pub tokens: ActId,
     pub index: ActId,
     pub table: Table,
-    pub encoder: TextEncoder,
+    /// None where texts come as token ids.
+    pub tokenizer: Option<Box<dyn Tokenize>>,
 }
 
-/// Numbers that the GPU is at work on.
-pub struct Pending {
-    readback: Readback,
+/// Numbers that the device is at work on.
+pub struct Pending<B: Backend = Gpu> {
+    readback: B::Readback,
     /// Numbers in a row.
     dim: usize,
     what: &'static str,
@@ -41,13 +42,13 @@ pub struct Pending {
     work: (u64, f64),
 }
 
-impl Pending {
-    pub(super) fn new(readback: Readback, dim: usize, what: &'static str, flops: u64) -> Self {
+impl<B: Backend> Pending<B> {
+    pub(super) fn new(readback: B::Readback, dim: usize, what: &'static str, flops: u64) -> Self {
         Self { readback, dim, what, work: (flops, milliseconds()) }
     }
 }
 
-impl Session {
+impl<B: Backend> Session<B> {
     /// Most pictures in one [`Session::run_images`].
     ///
     /// # Errors
@@ -60,17 +61,16 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::BadImage`] for a picture out of bounds, or [`Error::BadInput`] without the picture tower.
-    pub fn put_image(&self, image: &dyn Source, item: u32) -> Result<()> {
+    pub fn put_image(&self, image: &dyn Source<B>, item: u32) -> Result<()> {
         let vision = self.vision()?;
-        let input = vision.tower.plan.buffer(vision.pixels);
-        self.resize(image, |pixels| pixels.hand_over(&self.gpu, input, item))
+        self.resize(image, |pixels| pixels.hand_over(&self.device, (&vision.tower.plan, vision.pixels), item))
     }
 
     /// Submits the first `items` pictures, of which there is at least one and at most [`Session::image_batch`].
     ///
     /// # Errors
     /// [`Error::BadInput`] without the picture tower.
-    pub fn run_images(&self, items: usize) -> Result<Pending> {
+    pub fn run_images(&self, items: usize) -> Result<Pending<B>> {
         Ok(self.run(&self.vision()?.tower, items))
     }
 
@@ -78,10 +78,10 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFinite`], or [`Error::Gpu`].
-    pub async fn read(&self, pending: Pending) -> Result<Vec<Vec<f32>>> {
-        let bytes = pending.readback.bytes(&self.gpu).await?;
+    pub async fn read(&self, pending: Pending<B>) -> Result<Vec<Vec<f32>>> {
+        let bytes = self.device.bytes(pending.readback).await?;
         let (flops, start) = pending.work;
-        self.gpu.took(flops, milliseconds() - start);
+        self.device.took(flops, milliseconds() - start);
         rows(&bytes, pending.dim, pending.what)
     }
 
@@ -90,7 +90,7 @@ impl Session {
     /// # Errors
     /// [`Error::BadImage`] for a picture out of bounds, [`Error::NotFinite`], [`Error::Gpu`], or [`Error::BadInput`] without
     /// the picture tower.
-    pub async fn embed_images(&self, images: &[&dyn Source]) -> Result<Vec<Vec<f32>>> {
+    pub async fn embed_images(&self, images: &[&dyn Source<B>]) -> Result<Vec<Vec<f32>>> {
         self.embed(&self.vision()?.tower, images, |image, item| self.put_image(*image, item)).await
     }
 
@@ -100,17 +100,27 @@ impl Session {
     /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, [`Error::NotFinite`], [`Error::Gpu`], or
     /// [`Error::BadInput`] without the text tower.
     pub async fn embed_texts<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<f32>>> {
-        self.embed(&self.text()?.tower, texts, |text, item| self.put_text(text.as_ref(), item)).await
+        let ids = texts.iter().map(|text| self.tokenize(text.as_ref())).collect::<Result<Vec<_>>>()?;
+        self.embed_tokens(&ids).await
+    }
+
+    /// Unit-length embeddings of texts by their token ids, padding included.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for ids that the model does not have or without the text tower, [`Error::NotFinite`], or
+    /// [`Error::Gpu`].
+    pub async fn embed_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        self.embed(&self.text()?.tower, texts, |ids, item| self.put_tokens(ids, item)).await
     }
 
     async fn embed<T>(
         &self,
-        tower: &Tower,
+        tower: &Tower<B>,
         inputs: &[T],
         put: impl Fn(&T, u32) -> Result<()>,
     ) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(inputs.len());
-        let mut before: Option<Pending> = None;
+        let mut before: Option<Pending<B>> = None;
         for chunk in inputs.chunks(tower.plan.capacity() as usize) {
             for (item, input) in (0..).zip(chunk) {
                 put(input, item)?;
@@ -125,27 +135,30 @@ impl Session {
         Ok(all)
     }
 
-    fn run(&self, tower: &Tower, items: usize) -> Pending {
+    fn run(&self, tower: &Tower<B>, items: usize) -> Pending<B> {
         let (items, flops) = (items as u32, tower.plan.plan().flops(items as u32));
-        Pending::new(tower.plan.submit(&self.gpu, items, tower.output), self.config.embedding, "embedding", flops)
+        Pending::new(tower.plan.submit(&self.device, items, tower.output), self.config.embedding, "embedding", flops)
     }
 
     /// Makes a text item `item` of the next text run.
-    pub(super) fn put_text(&self, text: &str, item: u32) -> Result<()> {
-        let TextTower { tower, tokens, index, table, encoder } = self.text()?;
-        let ids = encoder.encode(text)?;
-        let rows = table.rows(&ids)?;
-        tower.plan.write(&self.gpu, *tokens, item, bytemuck::cast_slice(&rows));
-        let place = pool_index(self.config.text.pooling, &ids);
-        tower.plan.write(&self.gpu, *index, item, &place.to_le_bytes());
+    pub(super) fn put_tokens(&self, ids: &[u32], item: u32) -> Result<()> {
+        let TextTower { tower, tokens, index, table, .. } = self.text()?;
+        let (length, vocab) = (self.config.text.tokens, self.config.text.vocab);
+        if ids.len() != length || ids.iter().any(|&id| id as usize >= vocab) {
+            return Err(Error::BadInput(format!("token ids: expected {length} below {vocab}, found {ids:?}")));
+        }
+        let rows = table.rows(ids)?;
+        tower.plan.write(&self.device, *tokens, item, bytemuck::cast_slice(&rows));
+        let place = pool_index(self.config.text.pooling, ids);
+        tower.plan.write(&self.device, *index, item, &place.to_le_bytes());
         Ok(())
     }
 
-    pub(super) fn vision(&self) -> Result<&VisionTower> {
+    pub(super) fn vision(&self) -> Result<&VisionTower<B>> {
         self.vision.as_ref().ok_or_else(|| not_loaded("vision"))
     }
 
-    pub(super) fn text(&self) -> Result<&TextTower> {
+    pub(super) fn text(&self) -> Result<&TextTower<B>> {
         self.text.as_ref().ok_or_else(|| not_loaded("text"))
     }
 }

@@ -1,12 +1,13 @@
 //! A case: inputs of one step, and how far its output may be from the naive twin's.
 
 use crate::{
+    backend::{Backend, Executor},
     error::Result,
-    gpu::{Gpu, Tier},
+    gpu::Tier,
     kernels::{ActId, Host, Kernel},
-    plan::{GpuPlan, Plan},
+    plan::Plan,
     quant::Matrix,
-    weights::{GpuStore, Plane, Store},
+    weights::Plane,
 };
 
 /// The largest error as a share of its bound, 0 where things must be equal and are; or what is wrong and where.
@@ -92,13 +93,13 @@ impl Case {
         host.acts.pop().expect("an output")
     }
 
-    /// The output on the GPU, and its guard, of so many runs with the same inputs.
+    /// The output on a device, and its guard, of so many runs with the same inputs.
     ///
     /// # Errors
     /// [`crate::Error::Gpu`].
-    pub async fn run(&self, gpu: &Gpu, step: Step, runs: u32) -> Result<Vec<Vec<u32>>> {
-        let mut weights = Vec::new();
-        let mut store = GpuStore { gpu, weights: &mut weights };
+    pub async fn run<B: Backend>(&self, device: &B, step: Step, runs: u32) -> Result<Vec<Vec<u32>>> {
+        let mut weights = B::Weights::default();
+        let mut store = device.store(&mut weights);
         for (at, m) in step.weights.iter().enumerate() {
             store.make_room("weight", m.format, m.rows, m.cols)?;
             store.write(at, Plane::Values, 0, &m.packed.values);
@@ -106,19 +107,20 @@ impl Case {
                 store.write(at, Plane::Scales, 0, &m.packed.scales);
             }
         }
+        drop(store);
         let inputs = self.guarded();
         let mut plan = Plan::default();
         for act in &inputs {
             plan.act("act", act.len() / self.batch as usize);
         }
         plan.step("case", step.kernel);
-        let plan = GpuPlan::new(gpu, plan, &weights, self.batch)?;
+        let plan = device.compile(plan, &weights, self.batch)?;
         let mut outputs = Vec::new();
         for _ in 0..runs {
             for (i, act) in inputs.iter().enumerate() {
-                plan.write(gpu, ActId(i), 0, bytemuck::cast_slice(act));
+                plan.write(device, ActId(i), 0, bytemuck::cast_slice(act));
             }
-            let bytes = plan.submit(gpu, self.batch, ActId(inputs.len() - 1)).bytes(gpu).await?;
+            let bytes = device.bytes(plan.submit(device, self.batch, ActId(inputs.len() - 1))).await?;
             outputs.push(bytemuck::pod_collect_to_vec(&bytes));
         }
         Ok(outputs)

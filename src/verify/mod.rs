@@ -14,15 +14,15 @@ use serde::Serialize;
 
 pub use case::{Case, Judged, Rough, Step, compare, poison, rough, words};
 pub use cases::cases;
-pub use goldens::{GOLDENS, Goldens};
+pub use goldens::{GOLDENS, Goldens, TEXT};
 #[cfg(not(target_arch = "wasm32"))]
 pub use twins::Twins;
 
 use crate::{
+    backend::Backend,
     error::{Error, Result},
-    gpu::{Buffer, Gpu},
     preprocess::{Sampling, resize},
-    session::{Session, Source},
+    session::{Session, Source, Strip},
 };
 
 /// How often each check is run.
@@ -78,12 +78,12 @@ fn same<T: PartialEq>(runs: &[T]) -> std::result::Result<&T, String> {
 }
 
 /// Each case on this device.
-pub async fn kernels(gpu: &Gpu, cases: Vec<(Case, Step)>) -> Vec<Check> {
+pub async fn kernels(device: &impl Backend, cases: Vec<(Case, Step)>) -> Vec<Check> {
     let mut checks = Vec::with_capacity(cases.len());
     for (case, step) in cases {
         let expected = case.expected(&step);
-        let runs = case.run(gpu, step, RUNS).await.map_err(|e| e.to_string());
-        let judged = runs.and_then(|runs| case.judge(gpu.tier(), same(&runs)?, &expected));
+        let runs = case.run(device, step, RUNS).await.map_err(|e| e.to_string());
+        let judged = runs.and_then(|runs| case.judge(device.tier(), same(&runs)?, &expected));
         checks.push(Check::new(case.name, judged));
     }
     checks
@@ -92,36 +92,35 @@ pub async fn kernels(gpu: &Gpu, cases: Vec<(Case, Step)>) -> Vec<Check> {
 /// The picture that is built in.
 struct Picture;
 
-impl Source for Picture {
+impl<B: Backend> Source<B> for Picture {
     fn size(&self) -> (usize, usize) {
         goldens::PICTURE
     }
-    fn upload(&self, gpu: &Gpu, rows: std::ops::Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
-        for (at, y) in rows.enumerate() {
-            let row: Vec<u8> = (0..goldens::PICTURE.0).flat_map(|x| goldens::pixel(x, y)).collect();
-            gpu.write(strip, (at * pitch * 4) as u64, &row);
-        }
+    fn upload(&self, rows: std::ops::Range<usize>, strip: &Strip<B>) -> Result<()> {
+        let row = |y| (0..goldens::PICTURE.0).flat_map(|x| goldens::pixel(x, y)).collect::<Vec<u8>>();
+        strip.fill(rows.map(row));
         Ok(())
     }
 }
 
-impl Session {
+impl<B: Backend> Session<B> {
     /// Checks every kernel on this device; the resize of a built-in picture; and, with the `goldens.json` of the model's
-    /// folder, every step of both towers. What is off is in the report.
+    /// folder, every step of both towers. `tokens` are the ids of [`goldens::TEXT`], where the tokenizer is not the session's
+    /// own. What is off is in the report.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if the goldens cannot be read.
-    pub async fn verify(&self, goldens: Option<&[u8]>) -> Result<Report> {
+    pub async fn verify(&self, goldens: Option<&[u8]>, tokens: Option<Vec<u32>>) -> Result<Report> {
         let goldens: Option<Goldens> = goldens.map(Goldens::parse).transpose()?;
-        let mut checks = kernels(self.gpu(), cases()).await;
+        let mut checks = kernels(self.device(), cases()).await;
         if self.towers().vision() {
             checks.push(Check::new("picture", self.verify_picture().await));
         }
         if let Some(goldens) = &goldens {
-            checks.extend(self.verify_model(goldens).await);
+            checks.extend(self.verify_model(goldens, tokens).await);
         }
         let off = checks.iter().find(|check| !check.ok).map(|check| check.name.clone());
-        let adapter = self.gpu().name().to_string();
+        let adapter = self.device().name();
         Ok(Report { ok: off.is_none(), adapter, goldens: goldens.is_some(), off, checks })
     }
 
@@ -142,13 +141,14 @@ impl Session {
         }
     }
 
-    async fn verify_model(&self, goldens: &Goldens) -> Vec<Check> {
-        let bound = goldens::bound(self.gpu().tier());
+    async fn verify_model(&self, goldens: &Goldens, tokens: Option<Vec<u32>>) -> Vec<Check> {
+        let bound = goldens::bound(self.device().tier());
         let mut checks = Vec::new();
         if self.towers().text() {
-            checks.push(Check::new("tokens", self.verify_tokens(&goldens.ids)));
+            let tokens = tokens.map_or_else(|| self.tokenize(goldens::TEXT), Ok);
+            checks.push(Check::new("tokens", verify_tokens(tokens, &goldens.ids)));
         }
-        let taps = self.every_run(async || self.taps(&Picture, goldens::TEXT).await).await;
+        let taps = self.every_run(async || self.taps(&Picture, &goldens.ids).await).await;
         let mut judge = |name, tower: &goldens::Tower, embeddings: std::result::Result<Vec<Vec<Vec<f32>>>, String>| {
             for tap in &tower.taps {
                 checks.push(Check::new(&tap.name, tap_of(&taps, &tap.name).and_then(|taps| tap.judge(bound, taps))));
@@ -157,22 +157,14 @@ impl Session {
             checks.push(Check::new(format!("{name}.embedding, unit length"), judged));
         };
         if self.towers().vision() {
-            let runs = self.every_run(async || self.embed_images(&[&Picture as &dyn Source]).await).await;
+            let runs = self.every_run(async || self.embed_images(&[&Picture as &dyn Source<B>]).await).await;
             judge("vision", &goldens.vision, runs);
         }
         if self.towers().text() {
-            let runs = self.every_run(async || self.embed_texts(&[goldens::TEXT]).await).await;
+            let runs = self.every_run(async || self.embed_tokens(std::slice::from_ref(&goldens.ids)).await).await;
             judge("text", &goldens.text, runs);
         }
         checks
-    }
-
-    fn verify_tokens(&self, expected: &[u32]) -> Judged {
-        match self.tokenize(goldens::TEXT) {
-            Ok(ids) if ids == expected => Ok(0.0),
-            Ok(ids) => Err(format!("expected the ids {expected:?}, found {ids:?}")),
-            Err(e) => Err(e.to_string()),
-        }
     }
 
     async fn every_run<T>(&self, run: impl AsyncFn() -> Result<T>) -> std::result::Result<Vec<T>, String> {
@@ -181,6 +173,14 @@ impl Session {
             runs.push(run().await.map_err(|e| e.to_string())?);
         }
         Ok(runs)
+    }
+}
+
+fn verify_tokens(tokens: Result<Vec<u32>>, expected: &[u32]) -> Judged {
+    match tokens {
+        Ok(ids) if ids == expected => Ok(0.0),
+        Ok(ids) => Err(format!("expected the ids {expected:?}, found {ids:?}")),
+        Err(e) => Err(e.to_string()),
     }
 }
 

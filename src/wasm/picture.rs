@@ -6,7 +6,11 @@ use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::object;
-use crate::{Error, Gpu, Result, gpu::Buffer, session::Source};
+use crate::{
+    Error, Gpu, Result,
+    gpu::Buffer,
+    session::{Source, Strip},
+};
 
 #[wasm_bindgen]
 extern "C" {
@@ -93,21 +97,19 @@ impl<'a> Picture<'a> {
 /// Widest texture that every device has.
 const MAX_TEXTURE: usize = 8192;
 
-impl Source for Picture<'_> {
+impl Source<Gpu> for Picture<'_> {
     fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
 
-    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
+    fn upload(&self, rows: Range<usize>, strip: &Strip<Gpu>) -> Result<()> {
         if let Some(data) = &self.data {
-            let mut row_bytes = vec![0; self.width * 4];
-            for (at, row) in rows.enumerate() {
-                let start = (row * self.width * 4) as u32;
-                data.subarray(start, start + row_bytes.len() as u32).copy_to(&mut row_bytes);
-                gpu.write(strip, (at * pitch * 4) as u64, &row_bytes);
-            }
+            let bytes = (self.width * 4) as u32;
+            strip.fill(rows.map(|row| data.subarray(row as u32 * bytes, (row as u32 + 1) * bytes).to_vec()));
             return Ok(());
         }
+        let Strip { device: gpu, plan, act, pitch } = *strip;
+        let strip = plan.buffer(act);
         // The picture becomes a texture tile by tile, and each tile lands in its place in the strip.
         for top in rows.clone().step_by(MAX_TEXTURE) {
             for left in (0..self.width).step_by(MAX_TEXTURE) {

@@ -1,7 +1,7 @@
 //! A case and its wrong variants: the same inputs, other steps.
 
 pub use ocelli::verify::{Rough, Step, poison, rough, words};
-use ocelli::{gpu::Tier, kernels::ActId, verify};
+use ocelli::{backend::Backend, gpu::Tier, kernels::ActId, verify};
 
 use crate::common::gpu;
 
@@ -44,10 +44,15 @@ impl Case {
     pub fn check(&self, tier: Tier, variant: &Build) -> Result<(), String> {
         let gpu = gpu();
         gpu.set_tier(tier).map_err(|e| e.to_string())?;
+        self.check_on(&gpu, variant)
+    }
+
+    /// On whatever runs plans.
+    pub fn check_on(&self, device: &impl Backend, variant: &Build) -> Result<(), String> {
         let (acts, bound, rough) = (self.acts.clone(), self.bound.clone(), self.rough.clone());
         let case = verify::Case { name: self.name.clone(), acts, batch: self.batch, bound, rough };
         let expected = case.expected(&(self.right)());
-        let found = pollster::block_on(case.run(gpu, variant(), 1)).map_err(|e| e.to_string())?;
-        case.judge(tier, &found[0], &expected).map(drop)
+        let found = pollster::block_on(case.run(device, variant(), 1)).map_err(|e| e.to_string())?;
+        case.judge(device.tier(), &found[0], &expected).map(drop)
     }
 }

@@ -13,9 +13,12 @@ mod patchify;
 mod resize;
 mod score;
 
+use std::sync::Arc;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use case::Case;
+use case::{Build, Case};
+use ocelli::{backend::Cpu, gpu::Tier};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -33,33 +36,48 @@ fn main() {
         resize::cases(),
         score::cases(),
     ];
-    let mut trials: Vec<Trial> = all.into_iter().flatten().flat_map(|case| trials(case, skipped, f16)).collect();
+    let cases: Vec<Arc<Case>> = all.into_iter().flatten().map(Arc::new).collect();
+    let on_cpu: Vec<Trial> =
+        cases.iter().flat_map(|case| trials_of("cpu", case, |case, step| case.check_on(&Cpu, step))).collect();
+    let mut trials: Vec<Trial> = cases.iter().flat_map(|case| trials(case, skipped, f16)).collect();
+    trials.extend(on_cpu);
     trials.push(Trial::test("checker rejects NaN, infinity, a wrong number and a wrong length", checker_rejects));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// In each tier one trial that the kernel equals its twin, and one for each wrong variant.
-fn trials(case: Case, skipped: bool, f16: bool) -> Vec<Trial> {
-    let case = std::sync::Arc::new(case);
-    let mut trials = Vec::new();
-    for tier in case.tiers() {
+fn trials(case: &Arc<Case>, skipped: bool, f16: bool) -> Vec<Trial> {
+    let in_tier = |tier: Tier| {
         let skipped = skipped || (tier.needs_f16() && !f16);
-        let name = format!("{} {}", tier.name(), case.name);
-        let right = case.clone();
-        let check = move || right.check(tier, &right.right).map_err(Failed::from);
-        trials.push(Trial::test(name.clone(), check).with_ignored_flag(skipped));
-        for (index, (what, _)) in case.wrong.iter().enumerate() {
-            // Smaller than what these tiers round; the line is that of the exact tiers, in lib/output and lib/activation.
-            if !tier.exact() && ["the other gelu", "bias dropped"].contains(what) {
-                continue;
-            }
-            let wrong = case.clone();
-            let check = move || match wrong.check(tier, &wrong.wrong[index].1) {
-                Err(_) => Ok(()),
-                Ok(()) => Err(Failed::from("expected the comparison to reject this, but it passed")),
-            };
-            trials.push(Trial::test(format!("wrong: {name}: {what}"), check).with_ignored_flag(skipped));
-        }
+        let trials = trials_of(tier.name(), case, move |case, step| case.check(tier, step));
+        // Smaller than what these tiers round; the line is that of the exact tiers, in lib/output and lib/activation.
+        let rounded =
+            |trial: &Trial| ["the other gelu", "bias dropped"].iter().any(|what| trial.name().ends_with(what));
+        trials
+            .into_iter()
+            .filter(move |trial| tier.exact() || !rounded(trial))
+            .map(move |trial| trial.with_ignored_flag(skipped))
+            .collect::<Vec<_>>()
+    };
+    case.tiers().into_iter().flat_map(in_tier).collect()
+}
+
+/// One trial that the kernel equals its twin on a device, and one for each wrong variant.
+fn trials_of(
+    device: &str,
+    case: &Arc<Case>,
+    check: impl Fn(&Case, &Build) -> Result<(), String> + Copy + Send + 'static,
+) -> Vec<Trial> {
+    let name = format!("{device} {}", case.name);
+    let right = case.clone();
+    let mut trials = vec![Trial::test(name.clone(), move || check(&right, &right.right).map_err(Failed::from))];
+    for (index, (what, _)) in case.wrong.iter().enumerate() {
+        let wrong = case.clone();
+        let reject = move || match check(&wrong, &wrong.wrong[index].1) {
+            Err(_) => Ok(()),
+            Ok(()) => Err(Failed::from("expected the comparison to reject this, but it passed")),
+        };
+        trials.push(Trial::test(format!("wrong: {name}: {what}"), reject));
     }
     trials
 }

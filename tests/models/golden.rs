@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
+    backend::Backend,
     config::{Config, Towers},
     quant::Format,
     session::Source,
@@ -69,13 +70,13 @@ pub fn lossless(golden: &Golden) -> Vec<&String> {
     golden.images.keys().filter(|name| !name.ends_with(".jpg")).collect()
 }
 
-pub fn embed_images(session: &Session, names: &[&String]) -> Vec<Vec<f32>> {
+pub fn embed_images<B: Backend>(session: &Session<B>, names: &[&String]) -> Vec<Vec<f32>> {
     let pictures: Vec<Picture> = names.iter().map(|name| open(name)).collect();
-    let sources: Vec<&dyn Source> = pictures.iter().map(|p| p as &dyn Source).collect();
+    let sources: Vec<&dyn Source<B>> = pictures.iter().map(|p| p as &dyn Source<B>).collect();
     pollster::block_on(session.embed_images(&sources)).expect("sound pictures")
 }
 
-pub fn embed_texts(session: &Session, golden: &Golden) -> Vec<Vec<f32>> {
+pub fn embed_texts<B: Backend>(session: &Session<B>, golden: &Golden) -> Vec<Vec<f32>> {
     let texts: Vec<&str> = golden.texts.iter().map(|t| t.text.as_str()).collect();
     pollster::block_on(session.embed_texts(&texts)).expect("sound texts")
 }

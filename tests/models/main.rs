@@ -22,7 +22,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 15] = [
+    let tests: [(&str, Test); 16] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -33,6 +33,7 @@ fn main() {
         ("embeddings in q4", right::embeddings_q4),
         ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
         ("every tier", tiers::all),
+        ("on the CPU", tiers::cpu),
         ("batches that overlap", right::batches),
         ("dispatches of a picture", right::dispatches),
         ("scores", right::scores),

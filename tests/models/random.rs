@@ -113,7 +113,7 @@ fn on_gpu(checkpoint: &Checkpoint, format: Format, tier: Tier) -> Result<Taps, l
     let gpu = pollster::block_on(Gpu::new(Power::Any))?;
     gpu.set_tier(tier)?;
     let session = Session::load(gpu, checkpoint, Towers::Both, Some(format), None)?;
-    Ok(pollster::block_on(session.taps(&picture(), TEXT))?)
+    Ok(pollster::block_on(session.taps(&picture(), &session.tokenize(TEXT)?))?)
 }
 
 /// Every tap, and the same on both sides.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use libtest_mimic::Failed;
-use ocelli::{Checkpoint, quant::Format, session::Source, verify::Twins};
+use ocelli::{Checkpoint, quant::Format, verify::Twins};
 use safetensors::SafeTensors;
 
 use crate::{

@@ -5,7 +5,6 @@ use ocelli::{
     preprocess::{Sampling, resize},
     quant::Format,
     scores::{fill, rank},
-    session::Source,
 };
 
 use crate::{
@@ -67,7 +66,7 @@ pub fn taps(model: &str) -> Outcome {
     let (golden, session) = (golden(model), session(model, None));
     let image = open("rgb-61x37.png");
     let text = golden.texts[0].text.as_str();
-    let found = pollster::block_on(session.taps(&image, text))?;
+    let found = pollster::block_on(session.taps(&image, &session.tokenize(text)?))?;
     check_taps(&found, &golden_taps(model), TAP_BOUND)?;
     Ok(())
 }
@@ -76,9 +75,9 @@ pub fn taps(model: &str) -> Outcome {
 pub fn quantized_taps(model: &str) -> Outcome {
     let mut expected = Vec::new();
     for format in [Format::Q8, Format::Q4] {
-        let found = pollster::block_on(
-            session(model, Some(format)).taps(&open("rgb-61x37.png"), &golden(model).texts[0].text),
-        )?;
+        let session = session(model, Some(format));
+        let tokens = session.tokenize(&golden(model).texts[0].text)?;
+        let found = pollster::block_on(session.taps(&open("rgb-61x37.png"), &tokens))?;
         expected.push(host_taps(model, Some(format))?);
         check_taps(&found, expected.last().expect("pushed"), TAP_BOUND)
             .map_err(|e| format!("{}: {e}", format.name()))?;
@@ -100,9 +99,9 @@ pub fn batches(model: &str) -> Outcome {
     assert_eq!(found.iter().collect::<Vec<_>>(), expected);
     assert_ne!(found[0], found[1], "all pictures are the same: this shows nothing");
     // Read-back buffers are kept, and not more of them from run to run.
-    let bytes = session.gpu().bytes();
+    let bytes = session.device().bytes();
     embed_images(&session, &many);
-    assert_eq!(session.gpu().bytes(), bytes, "bytes of live buffers");
+    assert_eq!(session.device().bytes(), bytes, "bytes of live buffers");
     // Texts too: what is read first was submitted first.
     let texts: Vec<&str> = golden.texts.iter().cycle().take(2 * many.len()).map(|t| t.text.as_str()).collect();
     let found = pollster::block_on(session.embed_texts(&texts))?;

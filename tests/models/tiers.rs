@@ -1,11 +1,12 @@
 //! Every tier on whole models: the exact ones give what the reference gives, the others stay near it.
 
-use ocelli::{Checkpoint, Gpu, Power, Session, config::Towers, gpu::Tier, quant::Format};
+use ocelli::{Checkpoint, Gpu, Power, Session, backend::Cpu, config::Towers, gpu::Tier, quant::Format};
 
 use crate::{
     Outcome,
     common::distance,
-    golden::{embed_images, embed_texts, folder, golden, lossless},
+    golden::{embed_images, embed_texts, folder, golden, lossless, open, session as on_gpu},
+    reference::{TAP_BOUND, check_taps, host_taps},
 };
 
 /// As `right` asks of the plain tier.
@@ -48,6 +49,35 @@ pub fn all(model: &str) -> Outcome {
         // Another picture's embedding is none of these.
         let other = cosine(&found[0], &found[1]);
         assert!(other < DOT8, "expected another picture to be farther away than {DOT8}, found {other}");
+    }
+    Ok(())
+}
+
+/// On the CPU: pixels to the last bit, and every step as the naive twins have it, in every format.
+pub fn cpu(model: &str) -> Outcome {
+    let (golden, image) = (golden(model), open("rgb-61x37.png"));
+    for format in [None, Some(Format::F16), Some(Format::Q8), Some(Format::Q4)] {
+        let session = Session::load(Cpu, &Checkpoint::open(&folder(model))?, Towers::Both, format, None)?;
+        let tokens = session.tokenize(&golden.texts[0].text)?;
+        let name = session.format.name();
+        if format.is_none() {
+            let square = pollster::block_on(session.preprocess(&image))?;
+            assert_eq!(
+                square,
+                pollster::block_on(on_gpu(model, None).preprocess(&image))?,
+                "the square that the tower sees"
+            );
+        }
+        let found = pollster::block_on(session.taps(&image, &tokens))?;
+        check_taps(&found, &host_taps(model, format)?, TAP_BOUND).map_err(|e| format!("{name}: {e}"))?;
+        // Batches, and what runs once.
+        let names = lossless(&golden);
+        let alone: Vec<_> = names.iter().map(|name| embed_images(&session, &[name]).remove(0)).collect();
+        for (together, alone) in embed_images(&session, &names).iter().zip(&alone) {
+            assert!(distance(together, alone) <= EXACT, "{name}: a picture in a batch is another");
+        }
+        let report = pollster::block_on(session.verify(None, None))?;
+        assert!(report.ok, "{name}: {:?}", report.off);
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, sources, cache, faults, abort; all of them by default
+//                                         errors, gpu, backends, workers, sources, cache, faults, abort; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
 import { errors } from "./groups/errors.mjs";
@@ -14,8 +15,8 @@ import { gpu } from "./groups/gpu.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labels } from "./groups/labels.mjs";
 import { numbers } from "./groups/numbers.mjs";
-import { sources } from "./groups/sources.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { sources } from "./groups/sources.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
@@ -66,6 +67,8 @@ const everyPart = {
   verify,
   errors,
   gpu,
+  backends,
+  workers,
   sources,
   cache,
   faults,

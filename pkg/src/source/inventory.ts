@@ -1,5 +1,5 @@
 import { OcelliError } from "../error.js";
-import { folderUrl } from "../start.js";
+import { folderUrl } from "../address.js";
 import { keys, type FileRecord } from "./cache.js";
 import { forget, hubRoot, isHub } from "./hub.js";
 import { storeOf } from "./stores.js";

@@ -13,17 +13,17 @@ export type ModelSource = string | URL | FileSystemDirectoryHandle | FileList | 
 /** How to get at a {@link ModelSource}. */
 export interface SourceOptions {
   /** Branch, tag or commit of a repository on the hub. Default `"main"`. A load sees one commit only, whatever is pushed meanwhile. */
-  revision?: string;
+  revision?: string | undefined;
   /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
-  endpoint?: string;
+  endpoint?: string | undefined;
   /** Used in place of the browser's own, for headers and the like: `fetch: (url, init) => fetch(url, { ...init, credentials: "include" })`. */
-  fetch?: typeof globalThis.fetch;
+  fetch?: typeof globalThis.fetch | undefined;
   /**
    * Where files that were fetched are kept: with `true` (default) in the browser's Cache API, with `"opfs"` in its private file
    * system, or in a store of your own; `false` keeps nothing. A later load asks the server only whether a file has changed, goes on
    * where one broke off, and works without a network. A store that is full or forbidden is no error: the load goes on without it.
    */
-  cache?: boolean | "opfs" | CacheAdapter;
+  cache?: boolean | "opfs" | CacheAdapter | undefined;
 }
 
 /**

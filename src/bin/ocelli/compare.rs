@@ -92,7 +92,7 @@ pub async fn run(json: bool, tier: &str, args: CompareArgs) -> Result<()> {
         let session = load(tier, &args.model, Towers::Both, Some(format), true).await?;
         let pictures = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
-        Ok::<_, ocelli::Error>((Answers { pictures, labels }, session.gpu().name().to_string()))
+        Ok::<_, ocelli::Error>((Answers { pictures, labels }, session.device().name().to_string()))
     };
     let (truth, adapter) = answers(Format::F32).await?;
     let between =

@@ -104,7 +104,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Verify { model } => {
             let session = load(tier, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
-            let report = session.verify(goldens.as_deref()).await?;
+            let report = session.verify(goldens.as_deref(), None).await?;
             output::verified(json, &report)?;
             match &report.off {
                 None => Ok(()),
@@ -126,7 +126,7 @@ async fn run(cli: Cli) -> Result<()> {
             None => output::info(json, &tier::gpu(tier).await?, None),
             Some(model) => {
                 let session = load(tier, &model, Towers::Both, None, true).await?;
-                output::info(json, session.gpu(), Some(&session))
+                output::info(json, session.device(), Some(&session))
             }
         },
     }

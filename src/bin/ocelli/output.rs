@@ -186,7 +186,7 @@ impl Run {
             model: over.model.display().to_string(),
             family: session.config.family.name(),
             format: session.format.name(),
-            adapter: session.gpu().name().to_string(),
+            adapter: session.device().name().to_string(),
             manifest: over.manifest.display().to_string(),
             images: images.display().to_string(),
             pictures,

@@ -3,7 +3,11 @@
 use std::{fs, io::Cursor, ops::Range, path::Path};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
-use ocelli::{Error, Gpu, Result, gpu::Buffer, session::Source};
+use ocelli::{
+    Error, Result,
+    backend::Backend,
+    session::{Source, Strip},
+};
 
 /// RGBA, eight bits a channel.
 pub struct Picture(pub RgbaImage);
@@ -25,6 +29,11 @@ impl Picture {
         image.apply_orientation(orientation);
         Ok(Self(image.into_rgba8()))
     }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        (self.0.width() as usize, self.0.height() as usize)
+    }
 }
 
 /// Whether a JPEG's last scan has no end: the decoder fills what is missing with grey, and says nothing.
@@ -34,15 +43,13 @@ fn cut_off(jpeg: &[u8]) -> bool {
     end_of_image < start_of_scan
 }
 
-impl Source for Picture {
+impl<B: Backend> Source<B> for Picture {
     fn size(&self) -> (usize, usize) {
-        (self.0.width() as usize, self.0.height() as usize)
+        self.size()
     }
-    fn upload(&self, gpu: &Gpu, rows: Range<usize>, strip: &Buffer, pitch: usize) -> Result<()> {
-        let width = self.size().0 * 4;
-        for (at, row) in rows.enumerate() {
-            gpu.write(strip, (at * pitch * 4) as u64, &self.0.as_raw()[row * width..(row + 1) * width]);
-        }
+    fn upload(&self, rows: Range<usize>, strip: &Strip<B>) -> Result<()> {
+        let width = self.0.width() as usize * 4;
+        strip.fill(rows.map(|row| &self.0.as_raw()[row * width..(row + 1) * width]));
         Ok(())
     }
 }

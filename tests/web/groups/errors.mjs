@@ -152,7 +152,7 @@ async function withoutGpu({ browser, report, server }) {
   await (await load("no device", "no-webgpu", { init: () => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error("no"))) })).close();
   await (await load("an insecure page", "insecure-context", { address: server.page.replace("127.0.0.1", "insecure.test") })).close();
   const page = await load("no wasm", "not-found", { options: { wasmUrl: "/fixtures/nothing.wasm" } });
-  const wasmUrl = "/site/node_modules/ocelli/wasm/ocelli_bg.wasm";
+  const wasmUrl = "/site/node_modules/ocelli/dist/ocelli_bg.wasm";
   const sound = await page.evaluate((wasmUrl) => web.attempt(() => web.load("x", "/fixtures/clip/", { wasmUrl })), wasmUrl);
   group.holds("the right wasmUrl works afterwards", sound.value?.info.family === "clip", sound.message);
   group.rejects("a sound page has no code", sound.code ?? "no error", "no-webgpu");

@@ -15,7 +15,8 @@ export async function use({ page, report, fixtures, site, files, root }) {
 
 function contents({ report, files }) {
   const group = report.group("files in the tarball");
-  const needed = ["dist/index.js", "dist/index.d.ts", "package.json", "wasm/ocelli.js", "wasm/ocelli.d.ts", "wasm/ocelli_bg.wasm"];
+  const needed = ["dist/index.js", "dist/index.d.ts", "package.json", "dist/worker.js", "dist/ocelli_bg.wasm",
+    "dist/ocelli_cpu_bg.wasm", "dist/ocelli_tokenizer_bg.wasm"];
   const missing = (list) => needed.filter((name) => !list.includes(name));
   group.same("what is needed", missing(files), []);
   group.same("what is not", files.filter((name) => /^src|node_modules|\.ts$/.test(name) && !name.endsWith(".d.ts")), []);
@@ -29,7 +30,7 @@ function inNode({ report, site }) {
     const before = Object.keys(globalThis).length;
     const { Ocelli, OcelliError } = await import("ocelli");
     const added = Object.keys(globalThis).length - before;
-    const code = await Ocelli.load("https://example.invalid/").catch((e) => e instanceof OcelliError ? e.code : String(e));
+    const code = await Ocelli.load("https://example.invalid/", { backend: "webgpu" }).catch((e) => e instanceof OcelliError ? e.code : String(e));
     console.log(JSON.stringify({ added, code })); ${last}`;
   const run = (last = "") =>
     execFileSync(process.execPath, ["--input-type=module", "-e", script(last)], { cwd: site.folder, encoding: "utf8", stdio: "pipe" });

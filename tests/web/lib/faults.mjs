@@ -16,6 +16,7 @@ const OPEN = {
 /**
  * Serves the files of `folder` under every path that ends in /NAME. `fault(request)` says what goes wrong with one, and may be
  * replaced at any time: { status } answers that, { html } with a page, { cut } ends the connection after so many bytes of the body,
+ * `until` is waited for before that;
  * { flip } changes the byte at that place of the file, { slow } sends a little at a time, that many ms apart, { drop } ends the
  * connection at once. `request` is { name, method, start, count }, count from 1 for each file. `sent` lists the requests,
  * `unfinished` counts the answers under way. `etag: false` serves no ETag.
@@ -71,7 +72,7 @@ async function answer(state, request, response) {
   await send(response, body, fault, asked);
 }
 
-async function send(response, body, { cut, slow }, asked) {
+async function send(response, body, { cut, slow, until }, asked) {
   const most = Math.min(cut ?? Infinity, body.length);
   const step = slow ? 16384 : most;
   for (let at = 0; at < most && !response.destroyed; at += step) {
@@ -81,8 +82,8 @@ async function send(response, body, { cut, slow }, asked) {
     if (slow) await sleep(slow);
   }
   if (most < body.length) {
-    // What was written is to arrive before the connection ends.
-    await sleep(5);
+    // What was written is to be read before the connection ends: browsers discard what they have when it breaks.
+    await (until ? until() : sleep(100));
     response.destroy();
   } else {
     response.end();

@@ -5,6 +5,8 @@ import { copiesVideos, watch } from "./watch.js";
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 const models = new Map();
 const sets = new Map();
+/** What the models said by themselves. */
+const happened = [];
 
 const blob = async (url) => (await fetch(url)).blob();
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -112,6 +114,7 @@ function toBase64(bytes) {
 
 globalThis.web = {
   attempt,
+  happened: () => happened,
   tokenizer: (folder) => Tokenizer.load(folder),
   /** Starts wasm, so that what follows can be timed. */
   warm: () => attempt(() => Tokenizer.load("/fixtures/nothing/")),
@@ -119,16 +122,19 @@ globalThis.web = {
   async load(name, folder, options = {}) {
     const progress = [];
     models.get(name)?.dispose();
-    const model = await Ocelli.load(folder, { cache: false, ...options, onProgress: (step) => progress.push(step) });
+    // A software adapter is what these tests run on; left to itself the package would take the CPU.
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, onProgress: (step) => progress.push(step) });
     models.set(name, model);
+    happened.length = 0;
+    for (const event of ["devicelost", "restored"]) model.on(event, (info) => happened.push([event, info.backend]));
     return { info: model.info, progress };
   },
   /** Loads with a signal that fires before the call, at the "first" report, or at the first that is "complete". */
-  async loadAborted(folder, when) {
+  async loadAborted(folder, when, options = {}) {
     const stop = new AbortController();
     if (when === "before") stop.abort();
     const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
-    const model = await Ocelli.load(folder, { signal: stop.signal, onProgress });
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, signal: stop.signal, onProgress });
     model.dispose();
   },
   preprocess: (name, picture) => ask(name, "preprocess", picture),

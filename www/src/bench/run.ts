@@ -26,7 +26,8 @@ interface Runner {
   slow: boolean;
   embedding?: Float32Array;
   scores?: number[];
-  /** What a label takes to learn, at most. */
+  /** Labels learnt so far, which an engine may remember, and what each of them took. */
+  learnt: number;
   label: number;
 }
 
@@ -73,7 +74,7 @@ export class Bench {
       column.facts = engine.facts;
       column.figures.cold = { samples: [done - start] };
       column.figures.bytes = { samples: [downloaded(frame)] };
-      this.#runners.push({ column, engine, frame, slow: done - asked > SLOW_MS && !this.settings.long, scores, label: Infinity });
+      this.#runners.push({ column, engine, frame, slow: done - asked > SLOW_MS && !this.settings.long, scores, learnt: 0, label: Infinity });
     } catch (error) {
       column.error = inWords(error);
       frame.remove();
@@ -122,7 +123,10 @@ export class Bench {
       const start = performance.now();
       try {
         await runner.engine.learn(count, different);
-        runner.label = Math.min(runner.label, (performance.now() - start) / different);
+        if (different > runner.learnt) {
+          runner.label = (performance.now() - start) / (different - runner.learnt);
+          runner.learnt = different;
+        }
         if (different < count) column.figures[row] = { samples: [], note: `${different} different labels, repeated` };
         ready.push(runner);
       } catch (error) {

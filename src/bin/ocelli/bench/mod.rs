@@ -8,7 +8,7 @@ use ocelli::{
     gpu::Tier,
     plan::GpuPlan,
     quant::Format,
-    trial::{Times, candidates, choose, race, time},
+    trial::{Race, Times, candidates, choose, race, time},
 };
 use peak::Peak;
 use serde::Serialize;
@@ -86,7 +86,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
     let formats = args.formats.iter().map(|f| format(f)).collect::<Result<Vec<_>>>()?;
     let mut tiers = Vec::new();
     for &format in &formats {
-        let times: Times = race(&gpu, format, gpu.tiers().filter(|t| t.suits(format))).await?;
+        let Race { times, .. } = race(&gpu, format, gpu.tiers().filter(|t| t.suits(format))).await?;
         let able: Times = times.iter().copied().filter(|(t, _)| candidates(&gpu).any(|c| c == *t)).collect();
         let chosen = choose(&able);
         let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();

@@ -1,0 +1,21 @@
+// Bundles src/ into dist/, libraries and the glue of the wasm files included: a page needs no bundler, and a worker no import map.
+import { copyFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+await build({
+  entryPoints: ["index", "worker"].map((name) => here(`src/${name}.ts`)),
+  outdir: here("dist"),
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  sourcemap: true,
+  legalComments: "eof",
+  logLevel: "warning",
+});
+// Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in the glue.
+for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"]) copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));

@@ -1,0 +1,155 @@
+import { OcelliError } from "./error.js";
+import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
+import { modules, start, type Part } from "./wasm.js";
+import type { Backend, Tier, WasmOptions } from "./types.js";
+import type { Device as GpuPart } from "../wasm/ocelli.js";
+import type { Device as CpuPart } from "../wasm/ocelli_cpu.js";
+
+/** What a model will run on. */
+export interface Found {
+  part: Exclude<Part, "tokenizer">;
+  /** Of which start of its wasm file it is. */
+  start: number;
+  device: GpuPart | CpuPart;
+  /** The `GPUDevice`; none on the CPU. */
+  handle: GpuDevice | undefined;
+  adapter: string;
+}
+
+export interface DeviceOptions extends WasmOptions {
+  backend: Backend | "auto";
+  powerPreference: string;
+  tier: "auto" | Tier;
+}
+
+/** Where the outcome of the races is kept from visit to visit. Pages have such a place; a worker hands it to its page. */
+const KEY = "ocelli.devices";
+
+/** Billions of operations a second that a GPU surely does and one thread of a CPU does not: below, the two are compared. */
+const SURELY_A_GPU = 40;
+
+/** What is known of a device from an earlier visit: its best tier, and billions of operations a second. */
+type Known = Record<string, { tier?: string; rate: number }>;
+
+/** Where a model will run, unless a race says otherwise; its wasm file is started. */
+export async function likely(options: DeviceOptions): Promise<{ part: "gpu" | "cpu"; start: number }> {
+  if (!["auto", "webgpu", "cpu"].includes(options.backend)) {
+    throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(options.backend)}.`);
+  }
+  const trouble = options.backend === "cpu" ? undefined : await noWebGpu();
+  if (trouble && options.backend === "webgpu") throw trouble;
+  const part = trouble || options.backend === "cpu" ? "cpu" : "gpu";
+  return { part, start: await start(part, options) };
+}
+
+/**
+ * A device, and which kernels it runs: those asked for, those that won on such a device before, or those that win a short race
+ * now. It goes on while the model's first files are fetched. A GPU that is none, but an emulation on the CPU, loses to the CPU
+ * itself: found by racing them, too.
+ */
+export async function requestDevice(first: { part: "gpu" | "cpu"; start: number }, options: DeviceOptions): Promise<Found> {
+  if (first.part === "cpu") return cpu(first.start);
+  const device = await modules.gpu.Device.request(options.powerPreference);
+  const handle = device.handle as GpuDevice;
+  const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};
+  // What won may be another with the next version.
+  const name = [vendor, architecture, description, modules.gpu.Device.version()].join("|");
+  const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
+  const found: Found = { part: "gpu", start: first.start, device, handle, adapter };
+  if (options.tier !== "auto") {
+    device.setTier(options.tier);
+    return found;
+  }
+  const rate = await settle(device, handle, name);
+  if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
+  try {
+    const own = cpu(await start("cpu", options));
+    if (rateOf(own.device as CpuPart) > rate) {
+      device.free();
+      return own;
+    }
+    own.device.free();
+  } catch {
+    // A browser without SIMD, or a file that is not there: the GPU does, however slow.
+  }
+  return found;
+}
+
+function cpu(start: number): Found {
+  return { part: "cpu", start, device: new modules.cpu.Device(), handle: undefined, adapter: "CPU" };
+}
+
+/** Sets the best tier; returns billions of operations a second in it. */
+async function settle(device: GpuPart, handle: GpuDevice, name: string): Promise<number> {
+  const before = recall(name);
+  if (before?.tier !== undefined && device.tiers().includes(before.tier)) {
+    device.setTier(before.tier);
+    return before.rate;
+  }
+  try {
+    const rate = await withoutGpuErrors(handle, () => device.race());
+    remember(name, { tier: device.tier ?? "", rate });
+    return rate;
+  } catch {
+    // A tier that this driver refuses has lost; if it was worse than that, whatever is done next says so.
+    return Infinity;
+  }
+}
+
+function rateOf(device: CpuPart): number {
+  const name = `cpu|${modules.cpu.Device.version()}`;
+  const rate = recall(name)?.rate ?? device.race();
+  remember(name, { rate });
+  return rate;
+}
+
+/** Why there is no WebGPU, if there is none. */
+async function noWebGpu(): Promise<OcelliError | undefined> {
+  if (globalThis.isSecureContext === false) {
+    return new OcelliError("insecure-context", "WebGPU needs a secure page: serve it over https, or from localhost.");
+  }
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: { requestAdapter(): Promise<unknown> } };
+  if (!gpu) {
+    return new OcelliError("no-webgpu", "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox.");
+  }
+  // Asked here first, because wgpu's own words for an absent adapter help nobody.
+  if (await gpu.requestAdapter()) return undefined;
+  return new OcelliError(
+    "no-webgpu",
+    "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
+  );
+}
+
+/** What is known, in this page or worker. */
+export const memory = { text: "{}" };
+try {
+  memory.text = globalThis.localStorage?.getItem(KEY) ?? memory.text;
+} catch {
+  // Storage is forbidden.
+}
+
+function known(): Known {
+  try {
+    return JSON.parse(memory.text) as Known;
+  } catch {
+    return {};
+  }
+}
+
+/** Keeps what is known for the next visit. */
+export function keep(text: string): void {
+  memory.text = text;
+  try {
+    globalThis.localStorage?.setItem(KEY, text);
+  } catch {
+    // Storage is full or forbidden: the next visit races again.
+  }
+}
+
+function recall(name: string): Known[string] | undefined {
+  return known()[name];
+}
+
+function remember(name: string, outcome: Known[string]): void {
+  keep(JSON.stringify({ ...known(), [name]: outcome }));
+}

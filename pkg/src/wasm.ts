@@ -1,0 +1,44 @@
+import { OcelliError } from "./error.js";
+import type { WasmOptions } from "./types.js";
+import * as cpu from "../wasm/ocelli_cpu.js";
+import * as gpu from "../wasm/ocelli.js";
+import * as tokenizer from "../wasm/ocelli_tokenizer.js";
+
+/** The package's wasm files: models on the GPU, models on the CPU, tokenizers. Each is fetched when it is needed. */
+export const modules = { gpu, cpu, tokenizer };
+export type Part = keyof typeof modules;
+
+/** A file is started once for all models; a failed start is forgotten, so that the next load tries again. */
+const started: Partial<Record<Part, Promise<unknown>>> = {};
+/** How often a file was started: what was made by an earlier start is gone. */
+const starts: Record<Part, number> = { gpu: 0, cpu: 0, tokenizer: 0 };
+
+export async function start<P extends Part>(part: P, { wasmUrl, wasmModule }: WasmOptions): Promise<number> {
+  // The first file is the one that most are after.
+  const url = typeof wasmUrl === "string" || wasmUrl instanceof URL ? (part === "gpu" ? wasmUrl : undefined) : wasmUrl?.[part];
+  const module = wasmModule instanceof WebAssembly.Module ? (part === "gpu" ? wasmModule : undefined) : wasmModule?.[part];
+  const given = module ?? url;
+  started[part] ??= modules[part].default(given === undefined ? undefined : { module_or_path: given }).catch((cause: unknown) => {
+    delete started[part];
+    throw new OcelliError(
+      "not-found",
+      `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+      { cause },
+    );
+  });
+  await started[part];
+  return starts[part];
+}
+
+/** Whether what the start of this number made is still there. */
+export function alive(part: Part, start: number): boolean {
+  return starts[part] === start;
+}
+
+/** After a trap nothing in an instance can be relied on: the next start makes a new one. */
+export function abandon(part: Part, start: number): void {
+  if (!alive(part, start)) return;
+  starts[part] += 1;
+  delete started[part];
+  modules[part].__wbg_reset_state();
+}

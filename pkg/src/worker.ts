@@ -1,0 +1,33 @@
+// The dedicated worker that `worker: true` starts: one model, wholly in here.
+import { expose, proxy } from "comlink";
+import { Core, type CoreOptions, type Happening } from "./core.js";
+import { keepErrors } from "./posted.js";
+import { memory } from "./device.js";
+import type { PlainSource } from "./source/open.js";
+import type { SourceOptions } from "./source/types.js";
+import type { Progress } from "./types.js";
+
+const stop = new AbortController();
+
+const entry = {
+  async load(
+    source: PlainSource,
+    options: Omit<CoreOptions, "cache">,
+    cache: SourceOptions["cache"],
+    known: string,
+    onProgress: (progress: Progress) => void,
+    tell: (what: Happening) => void,
+  ) {
+    memory.text = known;
+    return proxy(await Core.load(source, { ...options, cache }, onProgress, stop.signal, tell));
+  },
+  /** Stops the load. */
+  abort: () => stop.abort(),
+  /** What the races found, for the page to keep. */
+  known: () => memory.text,
+};
+
+export type Entry = typeof entry;
+
+keepErrors();
+expose(entry);

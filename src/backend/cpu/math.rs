@@ -1,0 +1,100 @@
+//! Functions that compilers turn into vector instructions, which calls into the standard library are not.
+
+use crate::config::Activation;
+
+/// e^x to about two units in the last place (Cephes' `expf`); 0 below -87, and at most e^88.
+#[inline]
+pub fn exp(x: f32) -> f32 {
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // 1.5 · 2^23: adding it rounds to a whole number.
+    const ROUND: f32 = 12_582_912.0;
+    let small = x < -87.0;
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    let mut p = 1.987_569_1e-4;
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+        p = p * r + c;
+    }
+    let y = (p * r * r + r + 1.0) * f32::from_bits(((n as i32 + 127) << 23) as u32);
+    if small { 0.0 } else { y }
+}
+
+/// As `shaders/lib/activation.wgsl`.
+pub fn activate(activation: Activation, row: &mut [f32]) {
+    match activation {
+        Activation::None => {}
+        Activation::QuickGelu => row.iter_mut().for_each(|x| *x /= 1.0 + exp(-1.702 * *x)),
+        Activation::Gelu => {
+            row.iter_mut().for_each(|x| *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2)))
+        }
+        Activation::GeluTanh => row.iter_mut().for_each(|x| {
+            let u = 0.797_884_6 * (*x + 0.044_715 * *x * *x * *x);
+            // tanh by way of the logistic function, without the difference of two near numbers.
+            *x /= 1.0 + exp(-2.0 * u);
+        }),
+    }
+}
+
+/// The error function, Abramowitz and Stegun 7.1.26: off by at most 1.5e-7.
+#[inline]
+fn erf(x: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let mut p = 1.061_405_4;
+    for c in [-1.453_152, 1.421_413_8, -0.284_496_74, 0.254_829_6] {
+        p = p * t + c;
+    }
+    (1.0 - p * t * exp(-x * x)).copysign(x)
+}
+
+/// exp(x) / Σ exp(x), in place.
+pub fn softmax(row: &mut [f32]) {
+    let peak = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter_mut().for_each(|x| *x = exp(*x - peak));
+    // In parts, which is faster and rounds less than one long sum.
+    let total: f32 = row.chunks(16).map(|part| part.iter().sum::<f32>()).sum();
+    row.iter_mut().for_each(|x| *x /= total);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference;
+
+    #[test]
+    fn exp_is_right_to_two_units() {
+        for i in -8700..=8700 {
+            let x = i as f32 / 100.0;
+            let expected = f64::from(x).exp();
+            let off = (f64::from(exp(x)) - expected).abs() / expected;
+            assert!(off < 2.0 * f64::from(f32::EPSILON), "e^{x}: off by {off:e} of it");
+        }
+        assert_eq!(exp(-1e9), 0.0);
+        assert!(exp(1e9).is_finite());
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn activations_are_those_of_the_reference() {
+        for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+            let mut row: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 100.0).collect();
+            let expected: Vec<f64> = row.iter().map(|&x| reference::activate(activation, f64::from(x))).collect();
+            activate(activation, &mut row);
+            for (y, expected) in row.iter().zip(expected) {
+                // The error function's approximation, and rounding.
+                assert!((f64::from(*y) - expected).abs() <= 1e-6, "{activation:?}: expected {expected}, found {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn softmax_adds_up() {
+        let mut row: Vec<f32> = (0..197).map(|i| ((i * 37) % 101) as f32 / 7.0 - 900.0).collect();
+        let expected = reference::softmax(&row.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        softmax(&mut row);
+        for (y, expected) in row.iter().zip(expected) {
+            assert!((f64::from(*y) - expected).abs() <= 1e-6 * expected + 1e-9, "expected {expected}, found {y}");
+        }
+    }
+}

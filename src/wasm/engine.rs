@@ -1,0 +1,173 @@
+//! A loaded model, on the GPU or on the CPU.
+
+use js_sys::{Float32Array, Uint8Array};
+use serde_json::Value;
+use wasm_bindgen::prelude::*;
+
+#[cfg(feature = "wasm-cpu")]
+pub use super::cpu::{Backend, Device};
+#[cfg(feature = "wasm-cpu")]
+use super::cpu::{Picture, Texture, facts};
+#[cfg(feature = "wasm-gpu")]
+pub use super::gpu::{Backend, Device};
+#[cfg(feature = "wasm-gpu")]
+use super::gpu::{Picture, Texture, facts};
+use super::js_error;
+use crate::{Checkpoint, Error, Result, Score, Session, config::ScoreRule, session};
+
+/// A loaded model, as the package sees it.
+#[wasm_bindgen]
+pub struct Engine {
+    /// Where pictures are put; before the session, so that it goes first.
+    texture: Texture,
+    session: Session<Backend>,
+    checkpoint: Checkpoint,
+}
+
+/// Numbers that the GPU is at work on. To be read, or freed.
+#[wasm_bindgen]
+pub struct Pending(session::Pending<Backend>);
+
+/// Labels whose embeddings stay on the GPU.
+#[wasm_bindgen]
+pub struct Labels(session::LabelSet<Backend>);
+
+impl Engine {
+    /// A model whose weights are here.
+    pub fn new(session: Session<Backend>, checkpoint: Checkpoint) -> Self {
+        Self { texture: Texture::default(), session, checkpoint }
+    }
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// What is loaded, as JSON.
+    pub fn info(&self) -> String {
+        let s = &self.session;
+        let mut info = serde_json::json!({
+            "family": s.config.family.name(),
+            "towers": s.towers().name(),
+            "format": s.format.name(),
+            "imageSize": s.config.vision.image_size,
+            "embeddingDim": s.config.embedding,
+            "parameters": s.parameters,
+            "dispatchesPerImage": s.dispatches_per_image(),
+            "dispatchesPerText": s.dispatches_per_text(),
+            "defaultScore": match s.config.score {
+                ScoreRule::Softmax => "softmax",
+                ScoreRule::Sigmoid => "sigmoid",
+            },
+        });
+        if let (Value::Object(info), Value::Object(facts)) = (&mut info, facts(s)) {
+            info.extend(facts);
+        }
+        info.to_string()
+    }
+
+    /// Most pictures in one run.
+    #[wasm_bindgen(js_name = imageBatch)]
+    pub fn image_batch(&self) -> std::result::Result<usize, JsValue> {
+        self.session.image_batch().map_err(|e| js_error(&e))
+    }
+
+    /// Makes a picture item `item` of the next run; the picture may go afterwards.
+    #[wasm_bindgen(js_name = putImage)]
+    pub fn put_image(&self, image: JsValue, item: u32) -> std::result::Result<(), JsValue> {
+        let put = |picture: Picture| self.session.put_image(&picture, item);
+        Picture::new(image, &self.texture).and_then(put).map_err(|e| js_error(&e))
+    }
+
+    /// Submits the first `items` pictures, at least one and at most a batch.
+    #[wasm_bindgen(js_name = runImages)]
+    pub fn run_images(&self, items: usize) -> std::result::Result<Pending, JsValue> {
+        self.session.run_images(items).map(Pending).map_err(|e| js_error(&e))
+    }
+
+    /// Submits a picture, up to its scores against labels.
+    pub fn classify(&self, labels: &Labels, image: JsValue) -> std::result::Result<Pending, JsValue> {
+        let run = |picture: Picture| self.session.classify(&labels.0, &picture);
+        Picture::new(image, &self.texture).and_then(run).map(Pending).map_err(|e| js_error(&e))
+    }
+
+    /// Waits for embeddings, one after the other, or for scores.
+    pub async fn read(&self, pending: Pending) -> std::result::Result<Float32Array, JsValue> {
+        flat(self.session.read(pending.0).await)
+    }
+
+    /// Embeddings of texts, one after the other, by their token ids, likewise.
+    #[wasm_bindgen(js_name = embedTokens)]
+    pub async fn embed_tokens(&self, ids: Vec<u32>) -> std::result::Result<Float32Array, JsValue> {
+        let texts: Vec<Vec<u32>> = ids.chunks(self.session.config.text.tokens).map(<[u32]>::to_vec).collect();
+        flat(self.session.embed_tokens(&texts).await)
+    }
+
+    /// The rows of the token table that these token ids need and that are not here: row, file, first byte and the byte after
+    /// the last, again and again; of a quantised row the scales are on their own.
+    #[wasm_bindgen(js_name = missingRows)]
+    pub fn missing_rows(&self, ids: &[u32]) -> std::result::Result<Vec<f64>, JsValue> {
+        let rows = || {
+            let mut all = Vec::new();
+            for id in self.session.missing_rows(ids)? {
+                for (file, range) in self.session.row_places(id)? {
+                    all.extend([f64::from(id), file as f64, range.start as f64, range.end as f64]);
+                }
+            }
+            Ok(all)
+        };
+        rows().map_err(|e: Error| js_error(&e))
+    }
+
+    /// Takes a row: all its bytes.
+    #[wasm_bindgen(js_name = putRow)]
+    pub fn put_row(&self, row: u32, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        self.session.put_row(&self.checkpoint, row, bytes).map_err(|e| js_error(&e))
+    }
+
+    /// The tensor files by name.
+    pub fn files(&self) -> Vec<String> {
+        self.checkpoint.files().map(|(name, _)| name.into()).collect()
+    }
+
+    /// Labels by their texts' embeddings, one after the other.
+    pub fn labels(&self, texts: &[f32], score: &str) -> std::result::Result<Labels, JsValue> {
+        let make = || {
+            let score = Score::parse(score, self.session.config.score)?;
+            let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
+            self.session.labels(&texts, score)
+        };
+        make().map(Labels).map_err(|e: Error| js_error(&e))
+    }
+
+    /// The file in a model folder that `verify` compares with, if there is one.
+    #[wasm_bindgen(js_name = goldensFile)]
+    pub fn goldens_file() -> String {
+        crate::verify::GOLDENS.into()
+    }
+
+    /// The text of which `verify` wants the token ids.
+    #[wasm_bindgen(js_name = goldensText)]
+    pub fn goldens_text() -> String {
+        crate::verify::TEXT.into()
+    }
+
+    /// Whether this device computes rightly, as JSON. `tokens` are the ids of the goldens' text, if its tower is here.
+    pub async fn verify(
+        &self,
+        goldens: Option<Vec<u8>>,
+        tokens: Option<Vec<u32>>,
+    ) -> std::result::Result<String, JsValue> {
+        let report = self.session.verify(goldens.as_deref(), tokens).await.map_err(|e| js_error(&e))?;
+        Ok(serde_json::to_string(&report).expect("a report is plain data"))
+    }
+
+    /// The RGBA bytes of the square that the picture tower sees.
+    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
+        let run = async { self.session.preprocess(&Picture::new(image, &self.texture)?).await };
+        let pixels = run.await.map_err(|e| js_error(&e))?;
+        Ok(bytemuck::cast_slice(&pixels).into())
+    }
+}
+
+fn flat(embeddings: Result<Vec<Vec<f32>>>) -> std::result::Result<Float32Array, JsValue> {
+    embeddings.map(|e| e.concat().as_slice().into()).map_err(|e| js_error(&e))
+}

@@ -1,0 +1,200 @@
+// Where a model runs: on the GPU or on the CPU, in the page or in a worker; and which wasm files that takes.
+import { distance, largest } from "../lib/report.mjs";
+import { lossless } from "../lib/fixtures.mjs";
+import { encoded } from "./numbers.mjs";
+
+/** As tests/models asks of the exact tiers: a share of the distance between unrelated embeddings. */
+const SHARE = 2e-5;
+const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
+
+export async function backends(test) {
+  await onCpu(test);
+  await bothAgree(test);
+  await chosen(test);
+  await files(test);
+}
+
+export async function workers(test) {
+  await inWorker(test);
+  await workerErrors(test);
+}
+
+/** The reference's embeddings and pixels, without a GPU. */
+async function onCpu({ page, report, fixtures }) {
+  for (const model of ["clip", "siglip"]) {
+    const golden = fixtures.golden(model);
+    const { info } = await page.evaluate((m) => web.load("cpu", `/fixtures/${m}/`, { backend: "cpu" }), model);
+    const unrelated = golden.unrelated_distance;
+    const images = report.group(`on the CPU: pictures: ${model}`, distance, SHARE * unrelated.image);
+    const names = Object.keys(golden.images).filter(lossless);
+    const found = [];
+    for (const name of names) found.push(await page.evaluate((url) => web.embedImage("cpu", { url }), `/fixtures/images/${name}`));
+    names.forEach((name, i) => images.same(name, found[i], golden.images[name].embedding));
+    images.rejects("another picture", found[0], golden.images[names[1]].embedding);
+    images.holds("info says so", info.backend === "cpu" && info.adapter === "CPU" && info.gpuBytes === 0, JSON.stringify(info));
+    const texts = report.group(`on the CPU: texts: ${model}`, distance, SHARE * unrelated.text);
+    const { value } = await page.evaluate((t) => web.embedTexts("cpu", t), golden.texts.map(({ text }) => text));
+    golden.texts.forEach(({ text, embedding }, i) => texts.same(text, value[i], embedding));
+    texts.rejects("another text", value[0], golden.texts[1].embedding);
+  }
+}
+
+/** Labels, batches, preprocess, verify: the same calls give the same on both. */
+async function bothAgree({ browser, server, report }) {
+  // On a page of its own: the folder has no goldens.json, which the browser writes on its console.
+  const page = await browser.newPage();
+  await page.goto(server.page);
+  const group = report.group("the CPU agrees with the GPU", largest, 1e-5);
+  const labels = ["a cat", "a dog", "a red square"];
+  const ask = async (backend) => {
+    await page.evaluate((b) => web.load("either", "/fixtures/siglip/", { backend: b, format: "q8" }), backend);
+    await page.evaluate((l) => web.labels("either", "either", l, { template: "a photo of {}" }), [...labels]);
+    const ranked = await page.evaluate((p) => web.classifyBySet("either", [p], {}), PICTURE);
+    const square = await page.evaluate((p) => web.preprocess("either", p), PICTURE);
+    const batch = await page.evaluate((p) => web.batch("either", p), Array(11).fill(PICTURE));
+    const { ok, off } = await page.evaluate(() => web.verify("either"));
+    const scores = [...ranked[0]].sort((a, b) => a.index - b.index).map(({ score }) => score);
+    return { scores, square, batch: batch.value, verified: `${ok} ${off}` };
+  };
+  const [gpu, cpu] = [await ask("webgpu"), await ask("cpu")];
+  group.same("scores", cpu.scores, gpu.scores);
+  group.holds("the square, to the last bit", cpu.square.base64 === gpu.square.base64);
+  group.same("a batch", cpu.batch.flat(), gpu.batch.flat());
+  group.holds("verify", cpu.verified === "true null" && gpu.verified === "true null", `${cpu.verified}, ${gpu.verified}`);
+  group.rejects("other scores", cpu.scores, [...gpu.scores].reverse());
+  await page.close();
+}
+
+/** What `backend: "auto"` comes to. */
+async function chosen({ browser, server, report }) {
+  const group = report.group("the backend that is chosen");
+  const load = async (init, options = {}) => {
+    const page = await browser.newPage();
+    if (init) await page.addInitScript(init);
+    await page.goto(server.page);
+    const outcome = await page.evaluate((o) => web.attempt(() => web.load("auto", "/fixtures/clip/", { backend: "auto", ...o })), options);
+    const again = await page.evaluate((p) => web.attempt(() => web.embedImage("auto", p)), PICTURE);
+    await page.close();
+    return outcome.code ?? again.code ?? outcome.value.info.backend;
+  };
+  group.same("without WebGPU", await load(() => delete Navigator.prototype.gpu), "cpu");
+  group.same("without an adapter", await load(() => (GPU.prototype.requestAdapter = async () => null)), "cpu");
+  group.same("a GPU that is an emulation, and slower", await raced(browser, server, 1), "cpu");
+  group.same("a GPU that is one", await raced(browser, server, 1000), "webgpu");
+  group.rejects("asked for, it stays with the GPU", await load(undefined, { backend: "webgpu" }), "cpu");
+  group.same("one that does not exist", await load(undefined, { backend: "tpu" }), "bad-input");
+}
+
+/** What is chosen once the GPU is known to do so many billions of operations a second, and the CPU 20. */
+async function raced(browser, server, rate) {
+  const page = await browser.newPage();
+  const load = async () => {
+    await page.goto(server.page);
+    return (await page.evaluate(() => web.load("auto", "/fixtures/clip/", { backend: "auto" }))).info.backend;
+  };
+  await load();
+  await page.evaluate((rate) => {
+    const known = Object.entries(JSON.parse(localStorage.getItem("ocelli.devices")));
+    if (!known.some(([name]) => !name.startsWith("cpu|"))) throw new Error("the race was not kept");
+    for (const [name, outcome] of known) outcome.rate = name.startsWith("cpu|") ? 20 : rate;
+    localStorage.setItem("ocelli.devices", JSON.stringify(Object.fromEntries(known)));
+  }, rate);
+  const backend = await load();
+  await page.close();
+  return backend;
+}
+
+/** Only what is needed is fetched. */
+async function files({ browser, server, report }) {
+  const group = report.group("wasm files that are fetched");
+  const fetched = async (use) => {
+    const before = server.sent.length;
+    const page = await browser.newPage();
+    await page.goto(server.page);
+    await use(page);
+    await page.close();
+    const names = server.sent.slice(before).map(({ path }) => /dist\/(\w+)_bg\.wasm$/.exec(path)?.[1]);
+    return [...new Set(names.filter(Boolean))].sort();
+  };
+  const load = (page, options) => page.evaluate((o) => web.load("m", "/fixtures/clip/", o), options);
+  group.same("a picture", await fetched(async (page) => {
+    await load(page, {});
+    await page.evaluate((p) => web.embedImage("m", p), PICTURE);
+  }), ["ocelli"]);
+  const texts = await fetched(async (page) => {
+    await load(page, { towers: "text" });
+    await page.evaluate(() => web.embedText("m", "a cat"));
+  });
+  group.same("a text", texts, ["ocelli", "ocelli_tokenizer"]);
+  group.same("on the CPU", await fetched((page) => load(page, { backend: "cpu" })), ["ocelli_cpu"]);
+  group.rejects("a text's files for a picture", texts, ["ocelli"]);
+}
+
+/** `worker: true`: the same numbers from every form of picture, and an untouched page. */
+async function inWorker({ browser, server, report, fixtures }) {
+  const page = await browser.newPage();
+  await page.addInitScript(() => {
+    const request = globalThis.GPU?.prototype.requestAdapter;
+    globalThis.asked = 0;
+    if (request) GPU.prototype.requestAdapter = function (...options) {
+      globalThis.asked++;
+      return request.apply(this, options);
+    };
+  });
+  await page.goto(server.page);
+  const group = report.group("in a worker");
+  const pixels = encoded(fixtures.exact("rgb-61x37.png"));
+  for (const backend of ["webgpu", "cpu"]) {
+    const { info, progress } = await page.evaluate((b) => web.load("there", "/fixtures/siglip/", { worker: true, backend: b }), backend);
+    group.same(`${backend}: the page asks for no GPU`, await page.evaluate(() => asked), 0);
+    group.holds(`${backend}: progress arrives`, progress.length > 1 && progress.at(-1).loaded === progress.at(-1).total, JSON.stringify(progress.at(-1)));
+    group.same(`${backend}: info`, info.backend, backend);
+    await page.evaluate((b) => web.load("here", "/fixtures/siglip/", { backend: b }), backend);
+    for (const form of ["Blob", "ImageBitmap", "ImageData", "HTMLImageElement", "OffscreenCanvas", "HTMLCanvasElement", "VideoFrame"]) {
+      const picture = { ...PICTURE, form, pixels };
+      const ask = (name) => page.evaluate(([n, p]) => web.embedImage(n, p), [name, picture]);
+      group.same(`${backend}: ${form}`, await ask("there"), await ask("here"));
+    }
+    const twenty = Array.from({ length: 20 }, (_, i) => ({ url: PICTURE.url, form: i % 2 ? "HTMLImageElement" : "Blob" }));
+    const batch = async (name) => (await page.evaluate(([n, p]) => web.batch(n, p), [name, twenty])).value;
+    group.same(`${backend}: a batch`, (await batch("there")).flat(), (await batch("here")).flat());
+    const classified = (name) => page.evaluate(([n, p]) => web.classify(n, p, ["a cat", "a dog"], { topK: 1 }), [name, PICTURE]);
+    group.same(`${backend}: labels`, JSON.stringify(await classified("there")), JSON.stringify(await classified("here")));
+    const ids = (name) => page.evaluate((n) => web.tokenize(n, "a cat"), name);
+    group.same(`${backend}: token ids`, await ids("there"), await ids("here"));
+    group.rejects(`${backend}: another text's`, await ids("there"), [...(await ids("here"))].reverse());
+    await page.evaluate(() => web.dispose("here"));
+    if (backend === "cpu") await page.evaluate(() => web.dispose("there"));
+    else await page.evaluate(() => web.load("there", "/fixtures/clip/", { worker: true, backend: "cpu" }));
+    await page.evaluate(() => (globalThis.asked = 0));
+  }
+  group.same("workers after disposal", page.workers().length, 0);
+  await page.close();
+}
+
+async function workerErrors({ browser, server, report }) {
+  const page = await browser.newPage();
+  await page.goto(server.page);
+  const group = report.group("errors from a worker");
+  const load = (folder, options) => page.evaluate(([f, o]) => web.attempt(() => web.load("w", f, { worker: true, ...o })), [folder, options]);
+  group.same("no such folder", (await load("/fixtures/nothing/")).code, "not-found");
+  group.same("no worker", (await load("/fixtures/clip/", { workerUrl: "/fixtures/nothing.js" })).code, "not-found");
+  group.same("an aborted load", (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code, "aborted");
+  group.same("no worker is left", page.workers().length, 0);
+  await load("/fixtures/clip/");
+  const embed = (form) => page.evaluate((p) => web.attempt(() => web.embedImage("w", p)), { ...PICTURE, form });
+  group.same("a broken picture", (await embed("broken Blob")).code, "bad-image");
+  group.same("no picture", (await embed("a string")).code, "bad-input");
+  group.holds("the next call works", (await embed("Blob")).value?.length > 0);
+  for (const form of ["broken Blob", "broken HTMLImageElement"]) {
+    const pictures = Array.from({ length: 12 }, (_, i) => ({ ...PICTURE, form: i === 9 ? form : "Blob" }));
+    const { code, message } = await page.evaluate((p) => web.batch("w", p), pictures);
+    group.holds(`a batch says which: ${form}`, code === "bad-image" && message.startsWith("images[9]: "), message);
+  }
+  const running = page.evaluate((url) => web.disposeDuring("w", url), PICTURE.url);
+  group.holds("a call under way at the disposal answers", (await running).value?.length > 0, (await running).code);
+  group.same("a call afterwards", (await embed("Blob")).code, "disposed");
+  group.same("workers afterwards", page.workers().length, 0);
+  group.rejects("a sound picture", "no error", "bad-image");
+  await page.close();
+}
