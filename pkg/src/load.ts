@@ -72,6 +72,8 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     await files.cache.settled();
     meter.ready();
+    // What is fetched later is no part of the load.
+    files.onBytes = () => {};
     stop.signal.throwIfAborted();
     return { engine: started.finish(), found, folder: files };
   } catch (error) {

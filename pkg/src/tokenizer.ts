@@ -48,7 +48,10 @@ export class Tokenizer {
       await describe(folder, known, "small files", signal);
       return new Tokenizer(new TokenizerEngine(known), number);
     } catch (error) {
-      if (wrap(error).code === "internal") abandon("tokenizer", number);
+      const { code } = wrap(error);
+      if (code === "internal") abandon("tokenizer", number);
+      // What is broken must not be met again.
+      if (code === "bad-checkpoint") await folder.cache.abandon();
       throw error;
     } finally {
       if (alive("tokenizer", number)) known.free();
