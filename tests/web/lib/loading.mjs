@@ -23,10 +23,13 @@ export async function withLoading({ browser, server, group }, folder, work, opti
   }
 }
 
-/** No buffer on the GPU and no request outlives a load; a kernel race that was left is waited for. */
+/** A race of kernels that was left goes on to its end, which takes a software adapter a while. */
+const MOST_MS = 90_000;
+
+/** No buffer on the GPU and no request outlives a load. */
 async function nothingLeft(group, what, page, files) {
   let left = "";
-  for (let tries = 0; tries < 200; tries++) {
+  for (const start = Date.now(); Date.now() - start < MOST_MS; ) {
     const bytes = await page.evaluate(() => loading.liveBytes());
     left = `${bytes} bytes in GPU buffers, ${files.unfinished} requests`;
     if (bytes === 0 && files.unfinished === 0) return;
