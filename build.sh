@@ -115,10 +115,11 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
-# One of the three wasm files: wasm_part FEATURE NAME [RUSTFLAGS]
+# One of the three wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS]]
 wasm_part() {
-  local feature=$1 name=$2 built=target/wasm32-unknown-unknown/wasm/ocelli.wasm seen=target/wasm-opt-$2.sum sum
-  RUSTFLAGS="${3:-}" cargo build --quiet --lib --profile wasm --target wasm32-unknown-unknown \
+  local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
+  local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm
+  RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
     --no-default-features --features "$feature"
   # wasm-opt takes a while: only for what it has not seen.
   sum=$(cat "$built" build.sh | cksum)
@@ -139,7 +140,7 @@ pkg() {
   setup_wasm
   wasm_part wasm-gpu ocelli
   wasm_part wasm-tokenizer ocelli_tokenizer
-  wasm_part wasm-cpu ocelli_cpu "-C target-feature=+simd128"
+  wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
 }

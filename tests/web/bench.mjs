@@ -42,8 +42,8 @@ if (!existsSync(join(site, "bench.html"))) throw new Error(`${site}: expected th
 
 const folder = resolve(options.model);
 const hasOnnx = existsSync(join(folder, "onnx"));
-const all = ["ocelli", "ort-webgpu", "ort-wasm", "transformers-webgpu", "transformers-wasm"];
-const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 3) : ["ocelli"]);
+const all = ["ocelli", "ocelli-cpu", "ort-webgpu", "ort-wasm", "ort-wasm-1", "transformers-webgpu", "transformers-wasm"];
+const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
 
