@@ -9,6 +9,8 @@ readonly TOOLS="$CARGO_TARGET_DIR/tools"
 readonly MOST_FOR_IMAGES=250000
 readonly MOST_BYTES=850000
 readonly MOST_FOR_CPU=400000
+# The search, an entry of its own.
+readonly MOST_FOR_INDEX=12000
 
 usage() {
   cat <<'TEXT'
@@ -20,6 +22,7 @@ usage() {
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
+                 bench-web --index [--page]: the search of embeddings beside a copy on the same device
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails beyond its limits
@@ -163,6 +166,7 @@ size() {
   within "for images" $((js + engine)) "$MOST_FOR_IMAGES"
   within "with texts" $((js + engine + tokenizer)) "$MOST_BYTES"
   within "the CPU's engine" "$cpu" "$MOST_FOR_CPU"
+  within "the search" "$(gzipped pkg/dist/index/index.js)" "$MOST_FOR_INDEX"
 }
 
 site() {
@@ -288,6 +292,12 @@ bench_site() {
 }
 
 bench_web() {
+  if [ "${1:-}" = --index ]; then
+    setup_browser
+    npm_install pkg
+    node tests/web/bench-index.mjs "${@:2}"
+    return
+  fi
   if [ "${1:-}" = --page ]; then
     bench_site
     echo "The page is ready, at /bench.html; Ctrl+C ends it."

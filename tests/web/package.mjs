@@ -1,7 +1,7 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, backends, workers, sources, cache, faults, abort; all of them by default
+//                                         errors, gpu, backends, workers, index, sources, cache, faults, abort; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ import { cache } from "./groups/cache.mjs";
 import { errors } from "./groups/errors.mjs";
 import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
+import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labels } from "./groups/labels.mjs";
 import { numbers } from "./groups/numbers.mjs";
@@ -69,6 +70,7 @@ const everyPart = {
   gpu,
   backends,
   workers,
+  index,
   sources,
   cache,
   faults,
