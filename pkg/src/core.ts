@@ -173,7 +173,12 @@ export class Core implements Calls {
   }
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
-    const { engine, found, folder } = await load(this.source, { ...this.options, onProgress, signal });
+    const attempt = (batch?: number) => load(this.source, { ...this.options, onProgress, signal, batch });
+    const { engine, found, folder } = await attempt().catch((error: unknown) => {
+      // Memory may suffice for single pictures: room is made before weights are fetched.
+      if (wrap(error).code === "gpu") return attempt(1);
+      throw error;
+    });
     const { part, start, handle, adapter, note } = found;
     const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
     const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes: folder.downloaded, ...(note !== undefined && { note }) };
