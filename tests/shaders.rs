@@ -79,11 +79,7 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
     let source = shader.source();
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
     // No capability beyond WebGPU's defaults; `unpack2x16float` is core WGSL, and naga names it for old OpenGL's sake.
-    let f16 = if source.contains("enable f16;") {
-        Capabilities::SHADER_FLOAT16
-    } else {
-        Capabilities::empty()
-    };
+    let f16 = if source.contains("enable f16;") { Capabilities::SHADER_FLOAT16 } else { Capabilities::empty() };
     let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | f16)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&source))?;

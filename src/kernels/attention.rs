@@ -82,12 +82,9 @@ impl Kernel for Attention {
     fn shader(&self, tier: Tier) -> Shader {
         let causal = u8::from(self.mask == Mask::Causal);
         match self.variant(tier) {
-            Tier::Plain => {
-                Shader::new("attention", wgsl!("attention.wgsl")).with("CAUSAL", causal)
-            }
+            Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")).with("CAUSAL", causal),
             Tier::Registers => {
-                Shader::new("attention_registers", wgsl!("attention_registers.wgsl"))
-                    .with("CAUSAL", causal)
+                Shader::new("attention_registers", wgsl!("attention_registers.wgsl")).with("CAUSAL", causal)
             }
             _ => {
                 let head4 = self.head_size / 4;

@@ -85,9 +85,7 @@ impl Kernel for Matmul {
         let variant = self.variant(tier);
         let (name, own) = match variant {
             Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight_file]),
-            Tier::Registers => {
-                ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight_file])
-            }
+            Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight_file]),
             Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight_file]),
             Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight_file]),
             Tier::Half => {

@@ -103,9 +103,7 @@ fn normalizer(part: &Value) -> Result<Normalizer> {
     Ok(match part["type"].as_str().unwrap_or_default() {
         "NFC" => Normalizer::Nfc,
         "Lowercase" => Normalizer::Lowercase,
-        "Strip" => {
-            Normalizer::Strip { left: flag(part, "strip_left", true)?, right: flag(part, "strip_right", true)? }
-        }
+        "Strip" => Normalizer::Strip { left: flag(part, "strip_left", true)?, right: flag(part, "strip_right", true)? },
         "Prepend" => Normalizer::Prepend(string(&part["prepend"], "prepend")?.into()),
         "Replace" => {
             let pattern = match (part["pattern"]["String"].as_str(), part["pattern"]["Regex"].as_str()) {
@@ -198,8 +196,10 @@ fn model(mut model: Value, byte_fallback: bool) -> Result<Model> {
     // Older files leave the type out.
     match (model["type"].as_str(), vocab) {
         (Some("BPE") | None, Value::Object(vocab)) => {
-            let ids: FxHashMap<String, u32> =
-                vocab.into_iter().map(|(token, id)| Ok((token, number(&id, "model: vocab")?))).collect::<Result<_>>()?;
+            let ids: FxHashMap<String, u32> = vocab
+                .into_iter()
+                .map(|(token, id)| Ok((token, number(&id, "model: vocab")?)))
+                .collect::<Result<_>>()?;
             bpe(model, ids)
         }
         (Some("Unigram") | None, Value::Array(vocab)) => unigram(&model, vocab, byte_fallback),

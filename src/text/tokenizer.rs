@@ -155,8 +155,11 @@ impl AddedTokens {
             if done < start {
                 other(&text[done..start], ids);
             }
-            ids.push(token.id);
-            done = end;
+            // Nothing is left of one that lies in the white space of the one before.
+            if start < end {
+                ids.push(token.id);
+            }
+            done = end.max(done);
         }
         if done < text.len() {
             other(&text[done..], ids);

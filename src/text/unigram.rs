@@ -35,7 +35,8 @@ impl Unigram {
     /// `complete`: fall back to bytes if the vocabulary has all of them, whatever `byte_fallback` says.
     pub fn new(vocab: Vec<(String, f64)>, unk: u32, byte_fallback: bool, complete: bool) -> Self {
         let len = vocab.len();
-        let mut pieces: Vec<Piece> = vocab.into_iter().zip(0..).map(|((text, score), id)| Piece { text, id, score }).collect();
+        let mut pieces: Vec<Piece> =
+            vocab.into_iter().zip(0..).map(|((text, score), id)| Piece { text, id, score }).collect();
         let lowest = pieces.iter().map(|piece| piece.score).fold(f64::INFINITY, f64::min);
         // Of equal texts the last one counts.
         pieces.sort_unstable_by(|a, b| a.text.cmp(&b.text).then(b.id.cmp(&a.id)));
