@@ -1,5 +1,5 @@
-// Names the functions of a wasm file so that wasm-opt's --reorder-functions-by-name puts similar ones side by side: gzip finds
-// repetitions within 32 kB only. order_functions.mjs IN OUT
+// Names a wasm file's functions so that wasm-opt's --reorder-functions-by-name puts similar ones side by side: gzip finds
+// repetitions within 32 kB only. order_functions.mjs FILE
 import { readFileSync, writeFileSync } from "node:fs";
 
 /** Bytes in a row that count as something in common. */
@@ -9,8 +9,8 @@ const COMMON = 60;
 /** How many functions back are looked at. */
 const BACK = 5;
 
-const [input, output] = process.argv.slice(2);
-const wasm = readFileSync(input);
+const file = process.argv[2];
+const wasm = readFileSync(file);
 
 function leb(at) {
   let value = 0;
@@ -85,4 +85,4 @@ similar().forEach((index, at) => (place[index] = at));
 const names = [...Array(imports).keys(), ...place.map((at) => imports + at)];
 const entries = names.flatMap((at, index) => [...encoded(index), ...text(String(at).padStart(6, "0"))]);
 const custom = [...text("name"), 1, ...sized([...encoded(names.length), ...entries])];
-writeFileSync(output, Buffer.concat([wasm, Buffer.from([0, ...sized(custom)])]));
+writeFileSync(file, Buffer.concat([wasm, Buffer.from([0, ...sized(custom)])]));

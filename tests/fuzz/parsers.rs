@@ -71,8 +71,6 @@ const MODELS: [&str; 4] = ["clip", "clip-eos", "siglip", "siglip2"];
 /// One element of a JSON list, two bytes, may become 32 in a list that has just doubled; the smallest map inside a list,
 /// `{"":0},`, is a node of about 700. Beside it, an error's sentence and the fixtures that the file is opened with.
 const JSON: (usize, usize) = (128, 1 << 20);
-/// Beside the file's own: the maps of a tokenizer, and of CLIP's two files the one that is whole.
-const TOKENIZER: (usize, usize) = (128, 4 << 20);
 
 fn small(model: &str) -> [Vec<u8>; 3] {
     [0, 1, 2].map(|k| fixture(model, FILES[k]))
@@ -156,7 +154,7 @@ fn tokenizer() -> Parser {
         }
         result
     };
-    Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: TOKENIZER }
+    Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
 /// CLIP's two files, of which one is damaged at a time.
@@ -175,7 +173,7 @@ fn vocab_and_merges() -> [Parser; 2] {
             let [vocab, merges] = files;
             encode(&TokenizerFiles::VocabMerges { vocab, merges }, &config)
         };
-        Parser { name: TOKENIZER_FILES[1 + damaged], seeds, part: Part::Whole, run: Box::new(run), most: TOKENIZER }
+        Parser { name: TOKENIZER_FILES[1 + damaged], seeds, part: Part::Whole, run: Box::new(run), most: JSON }
     })
 }
 
@@ -189,7 +187,7 @@ fn sentencepiece() -> [Parser; 2] {
         let run = move |bytes: &[u8]| {
             encode(&TokenizerFiles::SentencePiece { name: name.into(), bytes: bytes.to_vec() }, &config)
         };
-        Parser { name, seeds: vec![seed], part: Part::Whole, run: Box::new(run), most: TOKENIZER }
+        Parser { name, seeds: vec![seed], part: Part::Whole, run: Box::new(run), most: JSON }
     })
 }
 
