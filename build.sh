@@ -9,6 +9,8 @@ readonly TOOLS="$CARGO_TARGET_DIR/tools"
 readonly MOST_FOR_IMAGES=250000
 readonly MOST_BYTES=850000
 readonly MOST_FOR_CPU=400000
+# The search, an entry of its own.
+readonly MOST_FOR_INDEX=12000
 
 usage() {
   cat <<'TEXT'
@@ -20,6 +22,7 @@ usage() {
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
+                 bench-web --index [--page]: the search of embeddings beside a copy on the same device
   check          format, lints, docs, import direction, types
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails beyond its limits
@@ -124,10 +127,11 @@ wasm_opt() {
     --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
 }
 
-# One of the three wasm files: wasm_part FEATURE NAME [RUSTFLAGS]
+# One of the three wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS]]
 wasm_part() {
-  local feature=$1 name=$2 built=target/wasm32-unknown-unknown/wasm/ocelli.wasm seen=target/wasm-opt-$2.sum sum
-  RUSTFLAGS="${3:-}" cargo build --quiet --lib --profile wasm --target wasm32-unknown-unknown \
+  local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
+  local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm
+  RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
     --no-default-features --features "$feature"
   # wasm-opt takes a while: only for what it has not seen.
   sum=$(cat "$built" build.sh tools/order_functions.mjs | cksum)
@@ -135,10 +139,10 @@ wasm_part() {
   # After a trap the package starts the file anew: hence the function that resets the glue.
   "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
     --experimental-reset-state-function --out-dir pkg/wasm --out-name "$name" "$built"
-  # Without inlining, which makes repetitions unlike: the file is larger so, and compresses better by a tenth. But the CPU's engine is
-  # to be fast.
+  # Without inlining, which makes repetitions unlike: the file is larger so, and compresses better by a tenth. What is to be fast
+  # has a profile of its own.
   local how=(-Os --always-inline-max-function-size=0 --flexible-inline-max-function-size=0 --one-caller-inline-max-function-size=0)
-  [ "$name" != ocelli_cpu ] || how=(-O1 --shrink-level=1)
+  [ "$profile" = wasm ] || how=(-O1 --shrink-level=1)
   wasm_opt "$name" "${how[@]}"
   node tools/order_functions.mjs "pkg/wasm/${name}_bg.wasm"
   wasm_opt "$name" --reorder-functions-by-name --strip-debug
@@ -149,7 +153,7 @@ pkg() {
   setup_wasm
   wasm_part wasm-gpu ocelli
   wasm_part wasm-tokenizer ocelli_tokenizer
-  wasm_part wasm-cpu ocelli_cpu "-C target-feature=+simd128"
+  wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
 }
@@ -172,6 +176,7 @@ size() {
   within "for images" $((js + engine)) "$MOST_FOR_IMAGES"
   within "with texts" $((js + engine + tokenizer)) "$MOST_BYTES"
   within "the CPU's engine" "$cpu" "$MOST_FOR_CPU"
+  within "the search" "$(gzipped pkg/dist/index/index.js)" "$MOST_FOR_INDEX"
 }
 
 site() {
@@ -297,6 +302,12 @@ bench_site() {
 }
 
 bench_web() {
+  if [ "${1:-}" = --index ]; then
+    setup_browser
+    npm_install pkg
+    node tests/web/bench-index.mjs "${@:2}"
+    return
+  fi
   if [ "${1:-}" = --page ]; then
     bench_site
     echo "The page is ready, at /bench.html; Ctrl+C ends it."

@@ -6,10 +6,11 @@ import { build } from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await build({
-  entryPoints: ["index", "worker"].map((name) => here(`src/${name}.ts`)),
+  entryPoints: ["index", "templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
   outdir: here("dist"),
   bundle: true,
   splitting: true,
+  loader: { ".wgsl": "text" },
   format: "esm",
   target: "es2022",
   minify: true,

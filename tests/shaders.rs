@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use naga::{
     AddressSpace, StorageAccess, TypeInner,
-    valid::{Capabilities, ValidationFlags, Validator},
+    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 use ocelli::{
     config::{Activation, Mask},
@@ -74,15 +74,45 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     all
 }
 
-/// Why a shader does not fit its host half.
-fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
-    let source = shader.source();
-    let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
+/// The search of `ocelli/index`, whose host half is the package's `scan.ts`.
+const SCANS: [[&str; 2]; 2] = [
+    [include_str!("../shaders/scan.wgsl"), include_str!("../shaders/lib/rows_f32.wgsl")],
+    [include_str!("../shaders/scan.wgsl"), include_str!("../shaders/lib/rows_int8.wgsl")],
+];
+
+/// What naga makes of a shader.
+fn validate(source: &str) -> Result<(naga::Module, ModuleInfo), String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     // No capability beyond WebGPU's defaults; `unpack2x16float` is core WGSL, and naga names it for old OpenGL's sake.
     let f16 = if source.contains("enable f16;") { Capabilities::SHADER_FLOAT16 } else { Capabilities::empty() };
     let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | f16)
         .validate(&module)
-        .map_err(|e| e.emit_to_string(&source))?;
+        .map_err(|e| e.emit_to_string(source))?;
+    Ok((module, info))
+}
+
+/// Place, address space and name of what each group binds, in order and without gaps.
+type Bindings = [Vec<(u32, AddressSpace, String)>; 2];
+
+fn bindings(module: &naga::Module) -> Result<Bindings, String> {
+    let mut groups = Bindings::default();
+    for (_, variable) in module.global_variables.iter() {
+        if let Some(binding) = &variable.binding {
+            let name = variable.name.clone().unwrap_or_default();
+            groups[binding.group as usize].push((binding.binding, variable.space, name));
+        }
+    }
+    groups.iter_mut().for_each(|g| g.sort_by_key(|(binding, _, _)| *binding));
+    if !groups.iter().all(|g| g.iter().zip(0..).all(|((binding, _, _), at)| *binding == at)) {
+        return Err(format!("bindings: expected 0, 1, 2, …, found {groups:?}"));
+    }
+    Ok(groups)
+}
+
+/// Why a shader does not fit its host half.
+fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
+    let source = shader.source();
+    let (module, info) = validate(&source)?;
     let mut constants = naga::back::PipelineConstants::default();
     for (name, value) in &shader.overrides {
         if !module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name)) {
@@ -92,18 +122,7 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
     }
     naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants).map_err(|e| e.to_string())?;
 
-    let mut groups: [Vec<(u32, AddressSpace, String)>; 2] = Default::default();
-    for (_, variable) in module.global_variables.iter() {
-        if let Some(binding) = &variable.binding {
-            let name = variable.name.clone().unwrap_or_default();
-            groups[binding.group as usize].push((binding.binding, variable.space, name));
-        }
-    }
-    groups.iter_mut().for_each(|g| g.sort_by_key(|(binding, _, _)| *binding));
-    let [first, second] = &groups;
-    if !groups.iter().all(|g| g.iter().zip(0..).all(|((binding, _, _), at)| *binding == at)) {
-        return Err(format!("bindings: expected 0, 1, 2, …, found {groups:?}"));
-    }
+    let [first, second] = &bindings(&module)?;
     if first.len() != kernel.operands().len() + 1 {
         return Err(format!(
             "group 0: the host binds {} buffers, the shader has {first:?}",
@@ -212,12 +231,47 @@ fn the_checker_rejects_what_breaks_the_contract() {
     assert!(check(&kernel, &unknown).is_err());
 }
 
+#[test]
+fn the_search_is_valid_in_both_types() {
+    let names = |source: &str| -> Result<[String; 2], String> {
+        let (module, _) = validate(source)?;
+        Ok(bindings(&module)?.map(|group| group.into_iter().map(|(_, _, name)| name).collect::<Vec<_>>().join(" ")))
+    };
+    let [f32, int8] = SCANS.map(|files| files.concat());
+    let shared = "params passes queries best".to_string();
+    assert_eq!(names(&f32), Ok([shared.clone(), "rows".into()]));
+    assert_eq!(names(&int8), Ok([shared, "rows scales".into()]));
+    for (from, to) in
+        [("score(q, group.x, lane)", "score(q, lane)"), ("@binding(2)", "@binding(4)"), ("steps: u32", "step: u32")]
+    {
+        assert!(names(&int8.replace(from, to)).is_err(), "{from} -> {to}");
+    }
+}
+
 fn wgsl(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).expect("a folder").flatten().map(|e| e.path());
     files
         .filter(|p| p.extension().is_some_and(|e| e == "wgsl"))
         .map(|p| fs::read_to_string(p).expect("a file"))
         .collect()
+}
+
+/// In a loop, a variable without a value must be zero in each turn, and is not in every browser (Chromium 156, Firefox 153).
+fn keeps_a_value(line: &str) -> bool {
+    let in_a_loop = line.starts_with("        ");
+    let line = line.trim_start();
+    in_a_loop && line.starts_with("var ") && line.contains(": ") && line.contains(';') && !line.contains('=')
+}
+
+#[test]
+fn variables_in_loops_have_a_value() {
+    assert!(keeps_a_value("        var scores: array<vec2f, STRIPS>;"));
+    assert!(!keeps_a_value("        var scores = array<vec2f, STRIPS>();") && !keeps_a_value("    var sum: vec4f;"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    for text in wgsl(&root).union(&wgsl(&root.join("lib"))) {
+        let found: Vec<&str> = text.lines().filter(|line| keeps_a_value(line)).collect();
+        assert!(found.is_empty(), "{found:?} in {}", text.lines().next().unwrap_or_default());
+    }
 }
 
 #[test]
@@ -227,6 +281,7 @@ fn no_file_is_an_orphan_and_each_says_what_it_does() {
     let used: BTreeSet<String> = kernels()
         .iter()
         .flat_map(|k| Tier::ALL.map(|tier| k.shader(tier).files).concat())
+        .chain(SCANS.concat())
         .map(ToString::to_string)
         .collect();
     assert_eq!(on_disk.len(), used.len(), "shader files on disk and in kernels");

@@ -172,9 +172,9 @@ export class Core implements Calls {
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
     const { engine, found, downloadBytes } = await load(this.folder, { ...this.options, onProgress, signal });
-    const { part, start, handle, adapter } = found;
+    const { part, start, handle, adapter, note } = found;
     const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
-    const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes };
+    const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes, ...(note !== undefined && { note }) };
     const running: Running = { engine, part, start, info, complaint: undefined, dead: undefined };
     if (handle) this.#listen(handle, running);
     return running;

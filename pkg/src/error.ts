@@ -4,13 +4,14 @@
  * - `insecure-context`: the page is neither https nor localhost.
  * - `not-found`: a file of the model folder, or the wasm file, cannot be fetched.
  * - `bad-checkpoint`: a file is broken or contradicts another.
- * - `wrong-model`: a sound checkpoint of something that Ocelli does not run.
+ * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, or what another model than this one made.
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.
  * - `device-lost`: the GPU went away; load the model again.
  * - `gpu`: the GPU refused, mostly because its memory is full.
  * - `not-finite`: the model gave NaN or infinity; its weights are too large, or this GPU computes wrongly.
+ * - `storage`: the browser's storage is full or forbidden.
  * - `disposed`: the model was disposed of.
  * - `internal`: a bug in Ocelli; load the model again, and please report it.
  */
@@ -26,6 +27,7 @@ export type ErrorCode =
   | "device-lost"
   | "gpu"
   | "not-finite"
+  | "storage"
   | "disposed"
   | "internal";
 

@@ -44,7 +44,7 @@ impl Case {
     pub fn check(&self, tier: Tier, variant: &Build) -> Result<(), String> {
         let gpu = gpu();
         gpu.set_tier(tier).map_err(|e| e.to_string())?;
-        self.check_on(&gpu, variant)
+        self.check_on(gpu, variant)
     }
 
     /// On whatever runs plans.

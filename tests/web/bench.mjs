@@ -1,6 +1,6 @@
 // Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
 // one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
-//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8] [--rounds N] [--no-tiers] [--long] [--firefox]
+//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8] [--rounds N] [--no-tiers] [--brief | --long] [--firefox]
 //   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -33,6 +33,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     "no-tiers": { type: "boolean", default: false },
     long: { type: "boolean", default: false },
+    brief: { type: "boolean", default: false },
     firefox: { type: "boolean", default: false },
     smoke: { type: "boolean", default: false },
     shots: { type: "string" },
@@ -42,8 +43,8 @@ if (!existsSync(join(site, "bench.html"))) throw new Error(`${site}: expected th
 
 const folder = resolve(options.model);
 const hasOnnx = existsSync(join(folder, "onnx"));
-const all = ["ocelli", "ort-webgpu", "ort-wasm", "transformers-webgpu", "transformers-wasm"];
-const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 3) : ["ocelli"]);
+const all = ["ocelli", "ocelli-cpu", "ort-webgpu", "ort-wasm", "ort-wasm-1", "transformers-webgpu", "transformers-wasm"];
+const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
 
@@ -112,7 +113,7 @@ function gzippedCode(entries) {
 
 /** All engines in one page, taking turns. */
 async function timings(page, engines, { version }) {
-  const more = [!options["no-tiers"] && engines.includes("ocelli") && "tiers", options.long && "long"].filter(Boolean);
+  const more = [!options["no-tiers"] && engines.includes("ocelli") && "tiers", options.long && "long", options.brief && "brief"].filter(Boolean);
   await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds: options.rounds, run: "" }));
   let told = "";
   for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {

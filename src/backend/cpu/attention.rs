@@ -3,9 +3,9 @@
 use std::mem;
 
 use super::{
-    gemm::{by_rows, product, transposed},
     math::softmax,
     matmul::{in_parallel, threads},
+    product::{Rows, WIDTH, column, product},
 };
 use crate::{
     config::Mask,
@@ -33,27 +33,36 @@ fn queries(a: &Attention, first: usize, y: &mut [f32], q: &[f32], kv: &[f32]) {
     let (size, kv_len) = (a.head_size as usize, a.kv.len as usize);
     let (q_stride, kv_stride) = (a.q.stride as usize, a.kv.stride as usize);
     let width = a.heads as usize * size;
-    let rows = y.len() / width;
-    let mut scores = vec![0.0; rows * kv_len];
+    let count = y.len() / width;
+    let scale = 1.0 / (size as f32).sqrt();
+    let mut scores = vec![0.0; count * kv_len];
+    let mut keys = vec![[0.0; WIDTH]; size];
+    let mut values = vec![[0.0; WIDTH]; kv_len];
     for head in 0..a.heads as usize {
-        let from = |offset: u32| by_rows(&kv[offset as usize + head * size..], kv_len, size, kv_stride);
-        product(
-            by_rows(&mut scores[..], rows, kv_len, kv_len),
-            by_rows(&q[first * q_stride + head * size..], rows, size, q_stride),
-            transposed(from(a.kv.k)),
-            1.0 / (size as f32).sqrt(),
-        );
+        let token = |j: usize, offset: u32| &kv[j * kv_stride + offset as usize + head * size..][..size];
+        let queries = Rows { data: &q[first * q_stride + head * size..], count, stride: q_stride };
+        for start in (0..kv_len).step_by(WIDTH) {
+            let some = WIDTH.min(kv_len - start);
+            (0..some).for_each(|at| column(&mut keys, at, token(start + at, a.kv.k)));
+            product(queries, &keys, |row, sums| {
+                scores[row * kv_len + start..][..some].copy_from_slice(&sums.map(|sum| sum * scale)[..some]);
+            });
+        }
         for (row, scores) in scores.chunks_exact_mut(kv_len).enumerate() {
             let visible = if a.mask == Mask::Causal { first + row + 1 + kv_len - a.q.len as usize } else { kv_len };
             let (seen, unseen) = scores.split_at_mut(visible);
             softmax(seen);
             unseen.fill(0.0);
         }
-        product(
-            by_rows(&mut y[head * size..], rows, size, width),
-            by_rows(&scores[..], rows, kv_len, kv_len),
-            from(a.kv.v),
-            1.0,
-        );
+        let shares = Rows { data: &scores, count, stride: kv_len };
+        for start in (0..size).step_by(WIDTH) {
+            let some = WIDTH.min(size - start);
+            for (j, panel) in values.iter_mut().enumerate() {
+                panel[..some].copy_from_slice(&token(j, a.kv.v)[start..start + some]);
+            }
+            product(shares, &values, |row, sums| {
+                y[row * width + head * size + start..][..some].copy_from_slice(&sums[..some]);
+            });
+        }
     }
 }

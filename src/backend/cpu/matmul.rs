@@ -1,10 +1,10 @@
-//! Matrix products: weights are brought to f32 some rows at a time, so that they stay quantised in memory.
+//! Matrix products: weights are brought to f32 eight rows at a time, so that they stay quantised in memory.
 
 use std::mem;
 
 use super::{
-    gemm::{by_rows, product, transposed},
     math::activate,
+    product::{Rows, WIDTH, column, product},
 };
 use crate::{
     kernels::{Host, Kernel, Matmul},
@@ -12,20 +12,17 @@ use crate::{
     reference,
 };
 
-/// Rows of the weights that are brought to f32 at a time: with 768 columns they fit into a second-level cache.
-const PANEL: usize = 128;
-
 /// [`Matmul`], as `shaders/matmul.wgsl` has it.
 pub fn run(m: &Matmul, batch: u32, host: &mut Host) {
     let (rows, cols, inner) = (m.rows.of(batch) as usize, m.weight.rows as usize, m.weight.cols as usize);
     let mut act = mem::take(&mut host.acts[m.y.0]);
     let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
     let x = host.operand(m.x);
-    let bias = m.bias.map(|bias| host.vector(bias));
+    let bias = m.bias.map_or_else(|| vec![0.0; cols], |bias| host.vector(bias));
     let weight = &host.weights[m.weight.id.0];
     let share = rows.div_ceil(threads(m.flops(batch)));
     let parts = y.chunks_mut(share * cols).zip(x[..rows * inner].chunks(share * inner));
-    in_parallel(parts, |(y, x)| part(m, weight, bias.as_deref(), y, x));
+    in_parallel(parts, |(y, x)| part(m, weight, &bias, y, x));
     if let Some(place) = m.place {
         let class = place.class_token.map(|c| host.vector(c));
         reference::place(y, class.as_deref(), &host.vector(place.positions));
@@ -35,34 +32,28 @@ pub fn run(m: &Matmul, batch: u32, host: &mut Host) {
 }
 
 /// Some rows of the product.
-fn part(m: &Matmul, weight: &Matrix, bias: Option<&[f32]>, y: &mut [f32], x: &[f32]) {
+fn part(m: &Matmul, weight: &Matrix, bias: &[f32], y: &mut [f32], x: &[f32]) {
     let (cols, inner) = (weight.rows, weight.cols);
-    let rows = x.len() / inner;
-    let mut panel = vec![0.0; PANEL * inner];
-    let mut sums = vec![0.0; rows * PANEL];
-    for start in (0..cols).step_by(PANEL) {
-        let width = PANEL.min(cols - start);
-        for (at, row) in panel.chunks_exact_mut(inner).take(width).enumerate() {
-            weight.row_into(start + at, row);
+    let rows = Rows { data: x, count: x.len() / inner, stride: inner };
+    let mut panel = vec![[0.0; WIDTH]; inner];
+    let mut row = vec![0.0; inner];
+    for start in (0..cols).step_by(WIDTH) {
+        let width = WIDTH.min(cols - start);
+        for at in 0..width {
+            weight.row_into(start + at, &mut row);
+            column(&mut panel, at, &row);
         }
-        product(
-            by_rows(&mut sums[..], rows, width, width),
-            by_rows(x, rows, inner, inner),
-            transposed(by_rows(&panel[..], width, inner, inner)),
-            1.0,
-        );
-        for (y, sums) in y.chunks_exact_mut(cols).zip(sums.chunks_exact_mut(width)) {
-            if let Some(bias) = bias {
-                sums.iter_mut().zip(&bias[start..]).for_each(|(sum, b)| *sum += b);
-            }
-            activate(m.activation, sums);
-            let y = &mut y[start..start + width];
+        let bias = &bias[start..start + width];
+        product(rows, &panel, |row, mut sums| {
+            sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
+            activate(m.activation, &mut sums);
+            let y = &mut y[row * cols + start..][..width];
             if m.accumulate {
-                y.iter_mut().zip(sums).for_each(|(y, sum)| *y += *sum);
+                y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
             } else {
-                y.copy_from_slice(sums);
+                y.copy_from_slice(&sums[..width]);
             }
-        }
+        });
     }
 }
 

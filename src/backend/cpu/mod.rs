@@ -1,9 +1,9 @@
-//! The same plans on the CPU, step by step: matrix products and attention by `gemm`, all else by the naive twins.
+//! The same plans on the CPU, step by step: matrix products and attention fast, all else by the naive twins.
 
 mod attention;
-mod gemm;
 mod math;
 mod matmul;
+mod product;
 
 use std::{
     any::Any,

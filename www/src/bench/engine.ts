@@ -3,7 +3,10 @@
 export type Precision = "f32" | "q8";
 
 export interface Wish {
-  /** "ocelli", "ocelli:TIER" (one kernel tier), "ort-webgpu", "ort-wasm", "transformers-webgpu" or "transformers-wasm". */
+  /**
+   * "ocelli", "ocelli:TIER" (one kernel tier), "ocelli-cpu", "ort-webgpu", "ort-wasm", "ort-wasm-1" (one thread),
+   * "transformers-webgpu" or "transformers-wasm".
+   */
   engine: string;
   /** Absolute address of the model folder, with a slash at its end. */
   model: string;
@@ -67,4 +70,4 @@ export function labelList(count: number, different = count): string[] {
 
 /** Threads for wasm: all cores up to four, if the page may share memory at all. */
 export const threads = (): number => (crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1);
-export const threadsInWords = (): string => (threads() === 1 ? "1 thread" : `${threads()} threads`);
+export const threadsInWords = (count = threads()): string => (count === 1 ? "1 thread" : `${count} threads`);

@@ -70,8 +70,10 @@ export function showRatio(x: number | undefined): string {
 
 export const names: Record<string, string> = {
   ocelli: "Ocelli",
+  "ocelli-cpu": "Ocelli, CPU",
   "ort-webgpu": "ORT WebGPU",
   "ort-wasm": "ORT WASM",
+  "ort-wasm-1": "ORT WASM, 1 thread",
   "transformers-webgpu": "transformers.js WebGPU",
   "transformers-wasm": "transformers.js WASM",
 };

@@ -25,7 +25,7 @@ window.bench = { result: () => result, report };
 
 const asked = new URLSearchParams(location.search);
 const wanted = asked.get("engines")?.split(",") ?? ["ocelli"];
-for (const [value, name] of Object.entries({ ...names, tiers: "Ocelli, each kernel tier", long: "Also what takes very long" })) {
+for (const [value, name] of Object.entries({ ...names, tiers: "Ocelli, each kernel tier", long: "Also what takes very long", brief: "A picture alone: no batch, no labels" })) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
   checks.append(make("label", {}, box, name));
@@ -60,6 +60,7 @@ function read(): Settings {
     engines,
     tiers: checked.has("tiers"),
     long: checked.has("long"),
+    brief: checked.has("brief"),
     model: folder.endsWith("/") ? folder : `${folder}/`,
     precision: precision.value === "q8" ? "q8" : "f32",
     rounds: Math.trunc(rounds.valueAsNumber),

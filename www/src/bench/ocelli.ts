@@ -3,9 +3,10 @@ import { labelList, template, versions, type Engine, type Wish } from "./engine.
 
 export async function load({ engine, model: folder, precision }: Wish, files: Blob[]): Promise<Engine> {
   const tier = engine.split(":")[1];
+  const backend = engine === "ocelli-cpu" ? "cpu" : "webgpu";
   // A folder that is q8 already lies inside the one that the others read; without it Ocelli quantises while it loads.
   const ready = precision === "q8" && (await fetch(`${folder}q8/config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
-  const options = { format: precision === "q8" && !ready ? "q8" : "none", ...(tier && { tier }) } as LoadOptions;
+  const options = { backend, format: precision === "q8" && !ready ? "q8" : "none", ...(tier && { tier }) } as LoadOptions;
   const model = await Ocelli.load(ready ? `${folder}q8/` : folder, options);
   const { info } = model;
   const first = files[0] as Blob;
@@ -14,7 +15,7 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
   return {
     facts: [
       `Ocelli ${versions.ocelli}`,
-      `kernel tier ${info.tier}`,
+      backend === "cpu" ? "CPU, 1 thread" : `kernel tier ${info.tier}`,
       `weights ${info.format}${precision === "q8" && !ready && info.format === "q8" ? ", quantised while loading" : ""}`,
     ].join(", "),
     tiers: info.tiers.filter((tier) => tier !== info.tier),

@@ -16,7 +16,8 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   const gpu = engine === "ort-webgpu";
   const ort = gpu ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
   ort.env.wasm.wasmPaths = new URL("ort/", document.baseURI).href;
-  ort.env.wasm.numThreads = threads();
+  const count = engine === "ort-wasm-1" ? 1 : threads();
+  ort.env.wasm.numThreads = count;
   ort.env.logLevel = "error"; // it warns of every node that it leaves on the CPU
   const [config, preprocessor, tokenizer] = await Promise.all(
     ["config", "preprocessor_config", "tokenizer_config"].map(async (name) => (await found(`${model}${name}.json`)).json()),
@@ -64,7 +65,7 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
     return labels.map((label) => dot(label, picture));
   };
   return {
-    facts: `onnxruntime-web ${versions.ort}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${precision}`,
+    facts: `onnxruntime-web ${versions.ort}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords(count)}, weights ${precision}`,
     tiers: [],
     async pictures(count) {
       return embed(vision, { pixel_values: ready.get(count) as Tensor });

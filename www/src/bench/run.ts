@@ -9,6 +9,8 @@ export interface Settings extends Omit<Wish, "engine"> {
   rounds: number;
   /** Runs what takes very long, too. */
   long: boolean;
+  /** One picture at a time, and no labels. */
+  brief: boolean;
 }
 
 /** An answer that takes longer is slow: no warm-up for it, and few rounds. */
@@ -49,7 +51,7 @@ export class Bench {
       for (const tier of tiers) await this.#load(`ocelli:${tier}`);
       await this.#shareSquare();
       await this.#pictures();
-      for (const count of [2, 100, 1000] as const) await this.#labels(count);
+      for (const count of this.settings.brief ? [] : ([2, 100, 1000] as const)) await this.#labels(count);
       this.#compare();
     } finally {
       for (const { frame } of this.#runners) frame.remove();
@@ -94,7 +96,7 @@ export class Bench {
     });
     const able = this.#runners.filter(({ column }) => {
       const one = median(column.figures.picture1?.samples ?? []);
-      if (this.settings.long || one < MOST_PICTURE_MS) return true;
+      if (!this.settings.brief && (this.settings.long || one < MOST_PICTURE_MS)) return true;
       column.figures.picture8 = { samples: [], note: "not run" };
       return false;
     });

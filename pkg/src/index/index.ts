@@ -1,0 +1,20 @@
+/**
+ * Exact search over embeddings, on the user's own GPU or, without one, on the CPU. Needs neither a model nor wasm.
+ *
+ * @packageDocumentation
+ */
+export { OcelliError, type ErrorCode } from "../error.js";
+export { ImageIndex } from "./image-index.js";
+export type {
+  AddOptions,
+  CreateOptions,
+  EmbeddingModel,
+  Hit,
+  ImportOptions,
+  IndexFile,
+  IndexFormat,
+  Item,
+  OpenOptions,
+  SearchOptions,
+  Vector,
+} from "./types.js";
