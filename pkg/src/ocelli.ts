@@ -4,7 +4,10 @@ import { aborted, OcelliError, wrap } from "./error.js";
 import { LabelSets } from "./label-sets.js";
 import type { LabelSet } from "./labels.js";
 import { loadInWorker } from "./remote-core.js";
-import { baseUrl, folderUrl } from "./address.js";
+import { baseUrl } from "./address.js";
+import { cached, clear, storage } from "./source/inventory.js";
+import { plainSource } from "./source/open.js";
+import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type {
   BatchOptions,
   CallOptions,
@@ -57,33 +60,81 @@ export class Ocelli {
   }
 
   /**
-   * Loads a model folder in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a
-   * tokenizer, and model.safetensors or its shards with their index), or in open_clip's own.
+   * Loads a model in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a tokenizer, and
+   * model.safetensors or its shards with their index), or in open_clip's own. What came over the network is kept: see
+   * {@link SourceOptions.cache}.
    *
-   * @param folder URL of the folder, relative to the page.
+   * ```ts
+   * const model = await Ocelli.load("hf:google/siglip-base-patch16-224", {
+   *   onProgress: ({ loaded, total, rate }) => (bar.value = loaded / total),
+   *   signal: stop.signal,
+   * });
+   * ```
+   *
+   * @param source Where its files are.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
     const { onProgress, format = "none", towers = "both", tokenTable = "memory", backend = "auto", powerPreference = "", tier = "auto", signal } = options;
-    const { worker = false, workerUrl, wasmUrl, wasmModule } = options;
+    const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
-      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule };
-      const base = folderUrl(folder).href;
+      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule, revision, endpoint, fetch, cache };
+      const files = plainSource(source);
       let model: Ocelli | undefined;
       const tell = (what: Happening, info?: ModelInfo) => {
         if (model) model.#tell(what, info);
       };
       const calls = worker
-        ? await loadInWorker(workerUrl, base, core, onProgress, signal, tell)
-        : await Core.load(base, core, onProgress, signal, tell);
+        ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
+        : await Core.load(files, core, onProgress, signal, tell);
       return (model = new Ocelli(calls));
     } catch (error) {
       throw wrap(error);
     }
+  }
+
+  /**
+   * What earlier loads have kept, whole or in part.
+   *
+   * ```ts
+   * for (const { url, bytes, when } of await Ocelli.cached()) console.log(url, bytes, when);
+   * ```
+   *
+   * @param options `cache`, if loads were given one.
+   */
+  static cached(options: SourceOptions = {}): Promise<CachedModel[]> {
+    return cached(options);
+  }
+
+  /**
+   * Forgets what loads of a source have kept, or without one everything.
+   *
+   * ```ts
+   * await Ocelli.clear("hf:google/siglip-base-patch16-224");
+   * ```
+   *
+   * @param source A folder's address, or a repository, of which all revisions go.
+   * @param options `cache` and `endpoint`, if loads were given any.
+   */
+  static clear(source?: string | URL, options: SourceOptions = {}): Promise<void> {
+    return clear(source, options);
+  }
+
+  /**
+   * How much this site stores and may store.
+   *
+   * ```ts
+   * const { usage, quota } = await Ocelli.storage({ persist: true });
+   * ```
+   *
+   * @param options `persist` asks the browser never to clear it by itself; some browsers ask the user.
+   */
+  static storage(options: { persist?: boolean } = {}): Promise<StorageState> {
+    return storage(options.persist ?? false);
   }
 
   /**

@@ -1,3 +1,5 @@
+import type { SourceOptions } from "./source/types.js";
+
 /** How weights are kept on the GPU: as the files have them, or quantised while loading, which is slow for big models in q4:
  * `ocelli quantize` does it once and for all. */
 export type Format = "none" | "f16" | "q8" | "q4";
@@ -28,10 +30,14 @@ export type Tier = "plain" | "registers" | "tiled" | "wide" | "half" | "dot8";
 
 /** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {
-  /** Bytes that have arrived; they go to the GPU as they come. */
+  /** `"files"`: what describes the model; then its `"weights"`; `"ready"` is said once, at the end. */
+  phase: "files" | "weights" | "ready";
+  /** Bytes that have arrived, from the network or the cache; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes that will have arrived; 0 while unknown. */
+  /** Bytes that will have arrived; 0 while unknown, in the phase `"files"`. */
   total: number;
+  /** Bytes a second, lately; 0 in the first quarter of a second. */
+  rate: number;
 }
 
 /** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions, in one thread. */
@@ -47,7 +53,7 @@ export interface WasmOptions {
   wasmModule?: WebAssembly.Module | Partial<Record<"gpu" | "cpu" | "tokenizer", WebAssembly.Module>> | undefined;
 }
 
-export interface LoadOptions extends WasmOptions {
+export interface LoadOptions extends WasmOptions, SourceOptions {
   /** Called often; must be quick. */
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
@@ -79,7 +85,7 @@ export interface LoadOptions extends WasmOptions {
   tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the load. */
+  /** Stops the load, at any time. What arrived stays in the cache. */
   signal?: AbortSignal;
 }
 
@@ -195,6 +201,7 @@ export interface ModelInfo {
   embeddingDim: number;
   /** Weights in both towers. */
   parameters: number;
+  /** What came over the network; the rest was in the cache, or is the user's own. */
   downloadBytes: number;
   /** Bytes of live GPU buffers after loading. */
   gpuBytes: number;

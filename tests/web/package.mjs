@@ -1,14 +1,17 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
-//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, index; all by default
+//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, index, sources, cache,
+//                                         faults, abort; all of them by default
 //   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
+import { cache } from "./groups/cache.mjs";
 import { errors } from "./groups/errors.mjs";
+import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
@@ -17,6 +20,7 @@ import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { sources } from "./groups/sources.mjs";
 import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
@@ -76,6 +80,10 @@ const everyPart = {
   backends,
   workers,
   index,
+  sources,
+  cache,
+  faults,
+  abort,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
