@@ -19,7 +19,7 @@ export async function cache({ browser, server, report, fixtures, site, native })
     group.holds("no cache", expected, plain.message);
     group.same("no cache: what is kept", await page.evaluate(() => loading.cached()), []);
     // The default is the Cache API.
-    for (const [what, options] of [["by default", {}], ["opfs", { cache: "opfs" }], ["a store of one's own", { cache: { store: "own" } }]]) {
+    for (const [what, options] of [["by default", {}], ["opfs", { cache: "opfs" }], ["a store of one's own", { cache: { store: "own" } }], ["a worker", { worker: true, cache: { store: "worker" } }]]) {
       await kept({ ...here, group, what, options, source, expected });
     }
     await parts({ ...here, group, source, expected });
