@@ -11,10 +11,12 @@ export { Tokenizer } from "./tokenizer.js";
 export type {
   Backend,
   BatchOptions,
+  Calibration,
   CallOptions,
   Check,
   Classification,
   ClassifyOptions,
+  Example,
   Format,
   ImageInput,
   LabelOptions,

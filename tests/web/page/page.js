@@ -1,5 +1,6 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
+import { labelCalls } from "./labels.js";
 import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -113,8 +114,10 @@ function toBase64(bytes) {
 }
 
 globalThis.web = {
+  ...labelCalls({ models, sets, made, attempt }),
   attempt,
   happened: () => happened,
+  bytes: () => measured(),
   tokenizer: (folder) => Tokenizer.load(folder),
   /** Starts wasm, so that what follows can be timed. */
   warm: () => attempt(() => Tokenizer.load("/fixtures/nothing/")),
