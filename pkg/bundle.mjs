@@ -1,9 +1,12 @@
 // Bundles src/ into dist/, libraries and the glue of the wasm files included: a page needs no bundler, and a worker no import map.
-import { copyFileSync } from "node:fs";
+import { copyFileSync, readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+// Chunks are named by what is in them: those of the last build would stay.
+for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
 
 await build({
   entryPoints: ["index", "templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
