@@ -1,0 +1,5 @@
+/** @type {import("webpack").Configuration} */
+export default {
+  mode: "production",
+  entry: "./main.js",
+};
