@@ -45,6 +45,7 @@ export interface WasmOptions {
   wasmModule?: WebAssembly.Module | Partial<Record<"gpu" | "cpu" | "tokenizer", WebAssembly.Module>> | undefined;
 }
 
+/** What {@link Ocelli.load} takes. */
 export interface LoadOptions extends WasmOptions {
   /** Called often; must be quick. */
   onProgress?: (progress: Progress) => void;
@@ -81,6 +82,7 @@ export interface LoadOptions extends WasmOptions {
   signal?: AbortSignal;
 }
 
+/** What every call takes. */
 export interface CallOptions {
   /** Ends the call with the code `aborted`. What the GPU has begun it still finishes. */
   signal?: AbortSignal;
@@ -88,10 +90,13 @@ export interface CallOptions {
 
 /** What happens to a model by itself: see {@link Ocelli.on}. */
 export interface ModelEvents {
+  /** The GPU went away, or the engine failed. */
   devicelost: ModelInfo;
+  /** The model was loaded again. */
   restored: ModelInfo;
 }
 
+/** How labels are put into words, and what their scores mean. */
 export interface LabelOptions extends CallOptions {
   /** What each label is put into: `"a photo of a {}."`. Default: the label as it is. */
   template?: string;
@@ -99,19 +104,24 @@ export interface LabelOptions extends CallOptions {
   score?: Score;
 }
 
+/** How many labels a ranking has. */
 export interface RankOptions {
   /** Return only so many, best first. Default: all. */
   topK?: number;
 }
 
+/** What {@link Ocelli.classify} takes. */
 export interface ClassifyOptions extends LabelOptions, RankOptions {}
 
+/** What {@link Ocelli.embedImages} takes. */
 export interface BatchOptions extends CallOptions {
   /** Told after each batch how many embeddings are here; must be quick. */
   onProgress?: (done: number) => void;
 }
 
+/** A label and its score for a picture. */
 export interface Classification {
+  /** The label as given, without its template. */
   label: string;
   /** Place in the list of labels as given. */
   index: number;
@@ -119,11 +129,13 @@ export interface Classification {
   score: number;
 }
 
+/** A loaded model, and what it runs on. */
 export interface ModelInfo {
   /** What computes. */
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
+  /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";
   /** What was loaded of it. */
   towers: Towers;
@@ -139,12 +151,15 @@ export interface ModelInfo {
   embeddingDim: number;
   /** Weights in both towers. */
   parameters: number;
+  /** Bytes fetched while loading. */
   downloadBytes: number;
   /** Bytes of live GPU buffers after loading. */
   gpuBytes: number;
   /** Names of the compiled kernels. */
   kernels: string[];
+  /** Kernels that run one after the other for a picture. */
   dispatchesPerImage: number;
+  /** Likewise for a text. */
   dispatchesPerText: number;
   /** What `"auto"` means for this model. */
   defaultScore: "softmax" | "sigmoid";
@@ -154,14 +169,17 @@ export interface ModelInfo {
 export interface Verification {
   /** Nothing is off. */
   ok: boolean;
+  /** As in {@link ModelInfo.adapter}. */
   adapter: string;
   /** Whether the model itself was checked, or only the kernels: its folder had a goldens.json. */
   goldens: boolean;
   /** The first check that is off: a kernel, or the first step of a tower. */
   off: string | null;
+  /** All that was checked, in order. */
   checks: Check[];
 }
 
+/** One thing that {@link Ocelli.verify} checked. */
 export interface Check {
   /** A kernel with its sizes, or a step of a tower. */
   name: string;
@@ -169,6 +187,7 @@ export interface Check {
   runs: number;
   /** The largest error as a share of what it may be; null if it is off. */
   share: number | null;
+  /** It is right. */
   ok: boolean;
   /** What is off. */
   why?: string;

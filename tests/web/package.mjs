@@ -1,7 +1,7 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, backends, workers, index; all of them by default
+//                                         errors, gpu, backends, workers, index, snippets; all of them by default
 //   node package.mjs --firefox [PART…]    the first five by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,6 +15,7 @@ import { inputs } from "./groups/inputs.mjs";
 import { labels } from "./groups/labels.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { snippets } from "./groups/snippets.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
@@ -68,6 +69,7 @@ const everyPart = {
   backends,
   workers,
   index,
+  snippets,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
