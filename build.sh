@@ -348,6 +348,8 @@ bench_web() {
 setup() {
   setup_wasm
   npm_install www
+  npm_install docs
+  npm_install tests/web/consumers
   setup_browser
   setup_gpu
 }

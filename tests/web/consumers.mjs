@@ -1,7 +1,7 @@
 // Small projects that use the package as its users do (tests/web/consumers): each installs the packed tarball, is bundled for
 // production, opened in Chromium under a strict content security policy, and asked for the reference's numbers.
 //   node consumers.mjs [NAME…]            all of them by default
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,7 +17,7 @@ const root = join(here, "..", "..");
 const projects = join(here, "consumers");
 const target = process.env.CARGO_TARGET_DIR || join(root, "target");
 
-/** How each is bundled, as its users would type it, and its page. */
+/** How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. */
 const consumers = {
   vite: { build: "vite build --logLevel warn", page: "dist/index.html" },
   webpack: { build: "webpack --stats errors-warnings", page: "index.html" },
@@ -26,7 +26,7 @@ const consumers = {
     build: "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
     page: "index.html",
   },
-  next: { build: "next build", page: "out/index.html" },
+  next: { build: "next build", talks: true, page: "out/index.html" },
   "import-map": { build: "", page: "index.html" },
   extension: { build: "vite build --logLevel warn", page: "index.html" },
 };
@@ -84,13 +84,15 @@ async function requireAdapter(browser) {
   server.close();
 }
 
-/** What a bundler says, it says because something is wrong: it ends here. */
+/** Fails on a warning as on an error. */
 function build(name) {
   const cwd = join(projects, name);
   for (const made of ["dist", "out", ".next"]) rmSync(join(cwd, made), { recursive: true, force: true });
   const bin = [join(cwd, "node_modules", ".bin"), join(projects, "node_modules", ".bin")].join(":");
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NEXT_TELEMETRY_DISABLED: "1" };
-  execFileSync("sh", ["-c", consumers[name].build], { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
+  const { build, talks } = consumers[name];
+  const { status, stdout } = spawnSync("sh", ["-c", `exec 2>&1; ${build}`], { cwd, env, encoding: "utf8" });
+  if (status !== 0 || (stdout && !talks)) throw new Error(`${name}: expected a build without a word, found status ${status} and:\n${stdout}`);
 }
 
 async function site(name, browser, report) {
