@@ -6,7 +6,7 @@ import { build } from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await build({
-  entryPoints: ["index", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
+  entryPoints: ["index", "templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
   outdir: here("dist"),
   bundle: true,
   splitting: true,

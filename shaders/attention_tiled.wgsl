@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         workgroupBarrier();  // the last values have been read
         load_tile(first, item, params.k_offset, lane);
         workgroupBarrier();
-        var scores: array<vec2f, STRIPS>;
+        var scores = array<vec2f, STRIPS>();
         for (var d = 0u; d < HEAD4; d++) {
             let q0 = q[q_at.x + d];
             let q1 = q[q_at.y + d];

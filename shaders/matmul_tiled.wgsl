@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            var w: array<Element4, COLS>;
+            var w = array<Element4, COLS>();
             for (var c = 0u; c < COLS; c++) {
                 w[c] = w_tile[k * tile_cols + c * WORKGROUP + local.x];
             }

@@ -232,6 +232,24 @@ fn wgsl(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// In a loop, a variable without a value must be zero in each turn, and is not in every browser (Chromium 156, Firefox 153).
+fn keeps_a_value(line: &str) -> bool {
+    let in_a_loop = line.starts_with("        ");
+    let line = line.trim_start();
+    in_a_loop && line.starts_with("var ") && line.contains(": ") && line.contains(';') && !line.contains('=')
+}
+
+#[test]
+fn variables_in_loops_have_a_value() {
+    assert!(keeps_a_value("        var scores: array<vec2f, STRIPS>;"));
+    assert!(!keeps_a_value("        var scores = array<vec2f, STRIPS>();") && !keeps_a_value("    var sum: vec4f;"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    for text in wgsl(&root).union(&wgsl(&root.join("lib"))) {
+        let found: Vec<&str> = text.lines().filter(|line| keeps_a_value(line)).collect();
+        assert!(found.is_empty(), "{found:?} in {}", text.lines().next().unwrap_or_default());
+    }
+}
+
 #[test]
 fn no_file_is_an_orphan_and_each_says_what_it_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");

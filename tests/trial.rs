@@ -7,7 +7,7 @@ use ocelli::{
     kernels::{Matmul, MatrixRef, Operand, Rows, WeightId},
     plan::Plan,
     quant::Format,
-    trial::{candidates, choose, race, settle},
+    trial::{candidates, choose, race, settle, sound},
 };
 
 #[path = "common/mod.rs"]
@@ -66,6 +66,18 @@ fn a_submit_is_cut_where_it_would_be_long() {
     // What is too much by itself is a part of its own.
     assert_eq!(plan.parts(1, 40), [0..2, 2..3, 3..5]);
     assert_eq!(plan.parts(1, 0), [0..1, 1..2, 2..3, 3..4, 4..5]);
+}
+
+#[test]
+fn every_tier_is_sound_on_this_device() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    for tier in gpu.tiers() {
+        gpu.set_tier(tier).expect("it can");
+        assert!(pollster::block_on(sound(&gpu)).expect("it runs"), "{}", tier.name());
+    }
 }
 
 #[test]

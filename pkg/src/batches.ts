@@ -6,7 +6,7 @@ import type { BatchOptions, ImageInput } from "./types.js";
  * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted, and only
  * then the first one's embeddings are waited for. Two batches of decoded pictures are in memory at most.
  */
-export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput>, dim: number, options: BatchOptions): Promise<Float32Array[]> {
+export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
   const { onProgress, signal } = options;
   if (typeof images === "string" || typeof images?.[Symbol.iterator] !== "function") {
     throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
@@ -17,7 +17,7 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
   check();
   const batches = chunks(images, await core.imageBatch());
   const embeddings: Float32Array[] = [];
-  let first = 0;
+  let first = firstIndex;
   let running: Promise<Float32Array> | undefined;
   try {
     do {

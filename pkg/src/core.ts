@@ -2,16 +2,18 @@ import { live, open, type Source } from "./image.js";
 import { OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load } from "./load.js";
-import { Missing, RemoteFolder } from "./remote.js";
 import { fetchRows } from "./rows.js";
-import { folderUrl } from "./address.js";
+import type { Folder } from "./source/folder.js";
+import type { PlainSource } from "./source/open.js";
+import { Missing } from "./source/request.js";
+import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { abandon, alive, modules } from "./wasm.js";
 import type { Backend, Format, ImageInput, ModelInfo, Progress, Score, Tier, Towers, Verification, WasmOptions } from "./types.js";
 import type { Engine, Labels, Pending } from "../wasm/ocelli.js";
 
-/** What a model is loaded with; all of it can be posted to a worker. */
-export interface CoreOptions extends WasmOptions {
+/** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
+export interface CoreOptions extends WasmOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -25,6 +27,7 @@ export type Happening = "devicelost" | "restored";
 
 interface Running {
   engine: Engine;
+  folder: Folder;
   part: "gpu" | "cpu";
   /** Of which start of the wasm file it is. */
   start: number;
@@ -66,19 +69,19 @@ export class Core implements Calls {
   #disposed = false;
 
   private constructor(
-    readonly folder: URL,
+    readonly source: PlainSource,
     private readonly options: CoreOptions,
     private readonly tell: (what: Happening) => void,
   ) {}
 
   static async load(
-    folder: string,
+    source: PlainSource,
     options: CoreOptions,
     onProgress: ((progress: Progress) => void) | undefined,
     signal: AbortSignal | undefined,
     tell: (what: Happening) => void,
   ): Promise<Core> {
-    const core = new Core(folderUrl(folder), options, tell);
+    const core = new Core(source, options, tell);
     core.#running = await core.#load(onProgress, signal);
     return core;
   }
@@ -111,9 +114,9 @@ export class Core implements Calls {
 
   /** Embeddings of texts, one after the other. */
   embedTexts(texts: string[]): Promise<Float32Array> {
-    return this.#run(async ({ engine }) => {
-      const ids = await this.#tokens(texts);
-      await fetchRows(engine, ids, this.folder);
+    return this.#run(async ({ engine, folder }) => {
+      const ids = await this.#tokens(texts, folder);
+      await fetchRows(engine, ids, folder);
       return engine.embedTokens(ids);
     });
   }
@@ -142,7 +145,7 @@ export class Core implements Calls {
   }
 
   tokenize(text: string): Promise<Uint32Array> {
-    return this.#run(() => this.#tokens([text]));
+    return this.#run(({ folder }) => this.#tokens([text], folder));
   }
 
   /** The RGBA bytes of the square that the picture tower sees. */
@@ -151,14 +154,13 @@ export class Core implements Calls {
   }
 
   verify(): Promise<Verification> {
-    return this.#run(async ({ engine, info }) => {
+    return this.#run(async ({ engine, info, folder }) => {
       const { Engine } = modules.gpu;
-      const remote = this.#remote();
-      const goldens = await remote.whole(Engine.goldensFile()).catch((error: unknown) => {
+      const goldens = await folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
         if (!(error instanceof Missing)) throw error;
         return undefined;
       });
-      const tokens = goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()]) : undefined;
+      const tokens = goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], folder) : undefined;
       return { ...(JSON.parse(await engine.verify(goldens, tokens)) as Verification), adapter: info.adapter };
     });
   }
@@ -171,11 +173,11 @@ export class Core implements Calls {
   }
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
-    const { engine, found, downloadBytes } = await load(this.folder, { ...this.options, onProgress, signal });
-    const { part, start, handle, adapter } = found;
+    const { engine, found, folder } = await load(this.source, { ...this.options, onProgress, signal });
+    const { part, start, handle, adapter, note } = found;
     const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
-    const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes };
-    const running: Running = { engine, part, start, info, complaint: undefined, dead: undefined };
+    const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes: folder.downloaded, ...(note !== undefined && { note }) };
+    const running: Running = { engine, folder, part, start, info, complaint: undefined, dead: undefined };
     if (handle) this.#listen(handle, running);
     return running;
   }
@@ -243,8 +245,8 @@ export class Core implements Calls {
     return set.made[1];
   }
 
-  async #tokens(texts: string[]): Promise<Uint32Array> {
-    this.#tokenizer ??= Tokenizer.from(this.#remote(), this.folder.href, this.options).catch((error: unknown) => {
+  async #tokens(texts: string[], folder: Folder): Promise<Uint32Array> {
+    this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal).catch((error: unknown) => {
       this.#tokenizer = undefined;
       throw error;
     });
@@ -253,10 +255,6 @@ export class Core implements Calls {
     const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
     ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
     return all;
-  }
-
-  #remote(): RemoteFolder {
-    return new RemoteFolder(this.folder, new AbortController().signal, () => {});
   }
 
   /** All pictures, or none and the first one's error. */

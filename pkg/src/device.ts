@@ -14,6 +14,8 @@ export interface Found {
   /** The `GPUDevice`; none on the CPU. */
   handle: GpuDevice | undefined;
   adapter: string;
+  /** Why it is not what one would expect. */
+  note?: string | undefined;
 }
 
 export interface DeviceOptions extends WasmOptions {
@@ -31,15 +33,17 @@ const SURELY_A_GPU = 40;
 /** What is known of a device from an earlier visit: its best tier, and billions of operations a second. */
 type Known = Record<string, { tier?: string; rate: number }>;
 
+interface Likely extends Pick<Found, "part" | "start" | "note"> {}
+
 /** Where a model will run, unless a race says otherwise; its wasm file is started. */
-export async function likely(options: DeviceOptions): Promise<{ part: "gpu" | "cpu"; start: number }> {
+export async function likely(options: DeviceOptions): Promise<Likely> {
   if (!["auto", "webgpu", "cpu"].includes(options.backend)) {
     throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(options.backend)}.`);
   }
   const trouble = options.backend === "cpu" ? undefined : await noWebGpu();
   if (trouble && options.backend === "webgpu") throw trouble;
   const part = trouble || options.backend === "cpu" ? "cpu" : "gpu";
-  return { part, start: await start(part, options) };
+  return { part, start: await start(part, options), note: trouble?.message };
 }
 
 /**
@@ -47,8 +51,8 @@ export async function likely(options: DeviceOptions): Promise<{ part: "gpu" | "c
  * now. It goes on while the model's first files are fetched. A GPU that is none, but an emulation on the CPU, loses to the CPU
  * itself: found by racing them, too.
  */
-export async function requestDevice(first: { part: "gpu" | "cpu"; start: number }, options: DeviceOptions): Promise<Found> {
-  if (first.part === "cpu") return cpu(first.start);
+export async function requestDevice(first: Likely, options: DeviceOptions): Promise<Found> {
+  if (first.part === "cpu") return { ...cpu(first.start), note: first.note };
   const device = await modules.gpu.Device.request(options.powerPreference);
   const handle = device.handle as GpuDevice;
   const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};
@@ -58,15 +62,17 @@ export async function requestDevice(first: { part: "gpu" | "cpu"; start: number 
   const found: Found = { part: "gpu", start: first.start, device, handle, adapter };
   if (options.tier !== "auto") {
     device.setTier(options.tier);
+    found.note = (await sound(device, handle)) ? undefined : wrong(options.tier);
     return found;
   }
-  const rate = await settle(device, handle, name);
+  const { rate, note } = await settle(device, handle, name);
+  found.note = note;
   if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
   try {
     const own = cpu(await start("cpu", options));
     if (rateOf(own.device as CpuPart) > rate) {
       device.free();
-      return own;
+      return { ...own, note: note ?? `This GPU is slower than the CPU: ${adapter}.` };
     }
     own.device.free();
   } catch {
@@ -79,21 +85,30 @@ function cpu(start: number): Found {
   return { part: "cpu", start, device: new modules.cpu.Device(), handle: undefined, adapter: "CPU" };
 }
 
-/** Sets the best tier; returns billions of operations a second in it. */
-async function settle(device: GpuPart, handle: GpuDevice, name: string): Promise<number> {
+/** Sets the best tier of those that compute rightly; returns billions of operations a second in it, 0 if none does. */
+async function settle(device: GpuPart, handle: GpuDevice, name: string): Promise<{ rate: number; note?: string | undefined }> {
   const before = recall(name);
+  let note: string | undefined;
   if (before?.tier !== undefined && device.tiers().includes(before.tier)) {
     device.setTier(before.tier);
-    return before.rate;
+    if (await sound(device, handle)) return { rate: before.rate };
+    note = wrong(before.tier);
   }
   try {
     const rate = await withoutGpuErrors(handle, () => device.race());
+    if (rate === 0) return { rate, note: wrong("every one") };
     remember(name, { tier: device.tier ?? "", rate });
-    return rate;
+    return { rate, note };
   } catch {
     // A tier that this driver refuses has lost; if it was worse than that, whatever is done next says so.
-    return Infinity;
+    return { rate: Infinity, note };
   }
+}
+
+const wrong = (tier: string) => `Of this GPU's kernel tiers ${tier} computes wrongly: update the graphics driver.`;
+
+async function sound(device: GpuPart, handle: GpuDevice): Promise<boolean> {
+  return withoutGpuErrors(handle, () => device.sound()).catch(() => false);
 }
 
 function rateOf(device: CpuPart): number {

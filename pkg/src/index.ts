@@ -4,16 +4,19 @@
  * @module ocelli
  */
 export { OcelliError, type ErrorCode } from "./error.js";
+export type { CacheAdapter, CachedModel, FileContent, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {
   Backend,
   BatchOptions,
+  Calibration,
   CallOptions,
   Check,
   Classification,
   ClassifyOptions,
+  Example,
   Format,
   ImageInput,
   LabelOptions,

@@ -1,9 +1,18 @@
+import { calibrated } from "./calibrate.js";
 import { OcelliError } from "./error.js";
-import type { Classification, ImageInput, RankOptions } from "./types.js";
+import type { Content, Label, Scorer } from "./label-content.js";
+import { writeLabelFile } from "./label-file.js";
+import { learned } from "./learn.js";
+import { OnDevice } from "./on-device.js";
+import { judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
+import type { Calibration, Classification, Example, ImageInput, RankOptions } from "./types.js";
+
+/** Pictures that are embedded together while the last ones are judged. */
+const BATCH = 8;
 
 /**
  * Labels whose embeddings stay on the GPU: the text tower runs once, and 1,000 labels cost a picture what two do. The memory
- * goes with the set, or with its model.
+ * goes with the set, with its model, or with {@link LabelSet.dispose}.
  *
  * ```ts
  * const set = await model.labels(["cat", "dog"], { template: "a photo of a {}." });
@@ -11,34 +20,236 @@ import type { Classification, ImageInput, RankOptions } from "./types.js";
  * ```
  */
 export class LabelSet {
-  /** The labels as given. */
-  readonly names: readonly string[];
-  readonly #scores: (image: ImageInput) => Promise<Float32Array>;
+  readonly #scorer: Scorer;
+  #content: Content;
+  #device: OnDevice;
+  /** Changes come one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #disposed = false;
 
-  /** For {@link Ocelli.labels}, which makes them. */
-  constructor(names: readonly string[], scores: (image: ImageInput) => Promise<Float32Array>) {
-    this.names = names;
-    this.#scores = scores;
+  private constructor(scorer: Scorer, content: Content, device: OnDevice) {
+    this.#scorer = scorer;
+    this.#content = content;
+    this.#device = device;
+  }
+
+  /** For {@link Ocelli}, which makes sets. */
+  static async make(scorer: Scorer, content: Content): Promise<LabelSet> {
+    return new LabelSet(scorer, content, await OnDevice.make(scorer, content));
+  }
+
+  /** The labels in order: those given, then those that {@link LabelSet.learn} added. */
+  get names(): readonly string[] {
+    return this.#content.labels.map(({ name }) => name);
   }
 
   /**
    * Ranks the labels for a picture, best first.
    *
-   * @throws {OcelliError} With code `disposed` once the model was disposed of.
+   * ```ts
+   * const tags = await set.classify(file, { multiLabel: true, threshold: 0.5 });
+   * ```
+   *
+   * @throws {OcelliError} With code `disposed` once the set or the model was disposed of.
    */
-  async classify(image: ImageInput, { topK = Infinity }: RankOptions = {}): Promise<Classification[]> {
-    requireTopK(topK);
-    return rank(this.names, await this.#scores(image), topK);
+  async classify(image: ImageInput, options: RankOptions = {}): Promise<Classification[]> {
+    const how = this.#judging(options);
+    const content = this.#content;
+    return this.#rank(content, await this.#here().cosines(image, options), how);
+  }
+
+  /**
+   * Ranks the labels for many pictures, in order: several pictures at a time, and the next ones while you look at the last.
+   *
+   * ```ts
+   * for await (const [best] of set.classifyAll(files)) console.log(best?.label);
+   * ```
+   *
+   * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
+   */
+  async *classifyAll(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: RankOptions = {}): AsyncGenerator<Classification[], void, undefined> {
+    const how = this.#judging(options);
+    const { signal } = options;
+    let before: Promise<Float32Array[]> | undefined;
+    let first = 0;
+    for await (const batch of batches(images)) {
+      const next = this.#scorer.embedImages(batch, signal ? { signal } : {}, first);
+      // It is waited for in its turn; until then its error is no unhandled one.
+      next.catch(() => {});
+      first += batch.length;
+      for (const embedding of (await before) ?? []) yield this.#score(embedding, how);
+      before = next;
+    }
+    for (const embedding of (await before) ?? []) yield this.#score(embedding, how);
+  }
+
+  /**
+   * Ranks the labels for an embedding that is at hand, as {@link Ocelli.embedImage} makes them.
+   *
+   * ```ts
+   * const [best] = set.score(await model.embedImage(file));
+   * ```
+   */
+  score(embedding: Float32Array, options: RankOptions = {}): Classification[] {
+    const dim = this.#scorer.info.embeddingDim;
+    if (!(embedding instanceof Float32Array) || embedding.length !== dim) {
+      throw new OcelliError("bad-input", `embedding: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`);
+    }
+    return this.#score(embedding, this.#judging(options));
+  }
+
+  /**
+   * Finds a threshold for each label from pictures of your own: the one with the best F1, the balance of what is found and what
+   * is right. From then on `classify` with `multiLabel` leaves out what is below. Twenty pictures are a start; a label that none of
+   * them has gets the median of the others' thresholds.
+   *
+   * ```ts
+   * await set.calibrate([{ image: file, labels: ["cat", "sofa"] }, { image: other, labels: [] }]);
+   * const tags = await set.classify(third, { multiLabel: true });
+   * ```
+   *
+   * @returns What was found, in the order of {@link LabelSet.names}.
+   */
+  async calibrate(examples: Iterable<Example>): Promise<Calibration[]> {
+    const all = listOf(examples, "examples");
+    const { names } = this;
+    all.forEach(({ labels } = {} as Example, i) => {
+      const unknown = listOf(labels, `examples[${i}].labels`).find((label) => !names.includes(label));
+      if (unknown !== undefined) throw new OcelliError("bad-input", `examples[${i}].labels: expected labels of this set, found ${JSON.stringify(unknown)}.`);
+    });
+    if (!all.some(({ labels }) => labels.length > 0)) {
+      throw new OcelliError("bad-input", "examples: expected at least one with a label, found none.");
+    }
+    this.#judging({ multiLabel: true });
+    const embeddings = await this.#scorer.embedImages(all.map(({ image }) => image));
+    let found: Calibration[] = [];
+    await this.#change(async (content) => {
+      const logits = embeddings.map((embedding) => {
+        const { cosines, neutral } = this.#split(content, this.#device.cosinesWith(embedding));
+        return ownLogits(cosines, neutral, this.#scorer.info);
+      });
+      const now = content.labels.map(({ name }) => name);
+      found = calibrated(now, logits, all.map(({ labels }) => now.map((name) => labels.includes(name))));
+      return { ...content, labels: content.labels.map((label, i) => ({ ...label, threshold: found[i]?.threshold })) };
+    });
+    return found;
+  }
+
+  /**
+   * Teaches a label by pictures, at once and on this device: an existing one, whose text is then blended with what the pictures
+   * have in common; or a new one, for which there are no words. A few pictures are enough; more can come later. A threshold that
+   * the label had from {@link LabelSet.calibrate} goes, because its scores change.
+   *
+   * ```ts
+   * await set.learn("my cup", files);
+   * ```
+   */
+  async learn(label: string, images: Iterable<ImageInput>): Promise<void> {
+    requireNames([label]);
+    const pictures = listOf(images, "images");
+    if (pictures.length === 0) throw new OcelliError("bad-input", "images: expected at least one picture, found none.");
+    const embeddings = await this.#scorer.embedImages(pictures);
+    await this.#change(async (content) => learned(this.#scorer, content, label, embeddings));
+  }
+
+  /**
+   * Forgets what a label was taught by pictures: it is its text again, or, if it has none, it goes.
+   *
+   * @throws {OcelliError} With code `bad-input` for a label that is not here, or the last one.
+   */
+  async forget(label: string): Promise<void> {
+    await this.#change(async (content) => {
+      if (!content.labels.some(({ name }) => name === label)) {
+        throw new OcelliError("bad-input", `label: expected one of this set, found ${JSON.stringify(label)}.`);
+      }
+      const forgotten = (one: Label) => (one.name === label && one.examples ? { ...one, examples: undefined, threshold: undefined } : one);
+      const labels = content.labels.map(forgotten).filter(({ text, examples }) => text || examples);
+      if (labels.length === 0) throw new OcelliError("bad-input", `label: ${JSON.stringify(label)} is the only one of this set: learn another one first.`);
+      return { ...content, labels };
+    });
+  }
+
+  /**
+   * All of it as a small file: names, templates, embeddings, what was learned, and thresholds. For {@link Ocelli.loadLabels}, with the
+   * same model. It is a safetensors file, which Python reads, too.
+   */
+  save(): Blob {
+    return writeLabelFile(this.#content, this.#scorer.info);
+  }
+
+  /** Frees the memory on the GPU, after calls that are under way. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#device.release();
+  }
+
+  #here(): OnDevice {
+    if (this.#disposed) throw new OcelliError("disposed", "These labels were disposed of: make them again.");
+    return this.#device;
+  }
+
+  #judging(options: RankOptions): Judging {
+    const how = judging(options, this.#content.score, this.#scorer.info);
+    if (how.rule === "own" && this.#scorer.info.defaultScore === "softmax" && !this.#content.neutral) {
+      throw new OcelliError("bad-input", 'multiLabel: expected a neutral text to compare with, found none: make these labels with the text tower, towers: "both".');
+    }
+    return how;
+  }
+
+  #score(embedding: Float32Array, how: Judging): Classification[] {
+    return this.#rank(this.#content, this.#here().cosinesWith(embedding), how);
+  }
+
+  #rank(content: Content, all: Float32Array, { rule, threshold, topK }: Judging): Classification[] {
+    const { cosines, neutral } = this.#split(content, all);
+    const least = (index: number) => threshold ?? (rule === "own" ? content.labels[index]?.threshold : undefined) ?? -Infinity;
+    const names = content.labels.map(({ name }) => name);
+    return rank(names, scoresOf(cosines, neutral, rule, this.#scorer.info), least, topK);
+  }
+
+  /** The neutral text's row is the last one. */
+  #split({ labels }: Content, all: Float32Array): { cosines: Float32Array; neutral: number | undefined } {
+    return { cosines: all.subarray(0, labels.length), neutral: all[labels.length] };
+  }
+
+  #change(work: (content: Content) => Promise<Content>): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      this.#here();
+      const content = await work(this.#content);
+      const device = await OnDevice.make(this.#scorer, content);
+      this.#device.release();
+      this.#device = device;
+      this.#content = content;
+      if (this.#disposed) device.release();
+    });
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 }
 
-/** Best first; equal scores stay in the order given. */
-export function rank(names: readonly string[], scores: Float32Array, topK: number): Classification[] {
-  const score = (index: number) => scores[index] as number;
-  const order = [...names.keys()].sort((a, b) => score(b) - score(a)).slice(0, topK);
-  return order.map((index) => ({ label: names[index] as string, index, score: score(index) }));
+/** @throws {OcelliError} With code `bad-input` for what are no labels. */
+export function requireNames(labels: unknown): asserts labels is string[] {
+  if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string" && label !== "")) {
+    const wrong = Array.isArray(labels) ? JSON.stringify(labels.find((label) => typeof label !== "string" || label === "") ?? []) : typeof labels;
+    throw new OcelliError("bad-input", `labels: expected an array of at least one string, none of them empty, found ${wrong}.`);
+  }
 }
 
-export function requireTopK(topK: number): void {
-  if (!(topK >= 1)) throw new OcelliError("bad-input", `topK: expected at least 1, found ${topK}.`);
+export function listOf<T>(items: Iterable<T>, what: string): T[] {
+  if (typeof items === "string" || typeof items?.[Symbol.iterator] !== "function") {
+    throw new OcelliError("bad-input", `${what}: expected an array or another iterable, found ${typeof items}.`);
+  }
+  return [...items];
+}
+
+async function* batches(images: Iterable<ImageInput> | AsyncIterable<ImageInput>): AsyncGenerator<ImageInput[], void, undefined> {
+  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<ImageInput> & Iterable<ImageInput>;
+  if (typeof images === "string" || !(later ?? now)) throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
+  let batch: ImageInput[] = [];
+  for await (const image of images) {
+    if (batch.push(image) < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }

@@ -1,7 +1,12 @@
 import { aborted, OcelliError } from "./error.js";
 import { withoutGpuErrors } from "./gpu.js";
-import { Missing, RemoteFolder, type TensorFile } from "./remote.js";
+import { Meter } from "./meter.js";
 import { sideBySide } from "./side-by-side.js";
+import type { Folder } from "./source/folder.js";
+import { openFolder, type PlainSource } from "./source/open.js";
+import { Missing } from "./source/request.js";
+import type { TensorFile } from "./source/tensors.js";
+import type { SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { alive, modules } from "./wasm.js";
@@ -10,7 +15,7 @@ import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.j
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
 
-interface Options extends DeviceOptions {
+interface Options extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -21,77 +26,99 @@ interface Options extends DeviceOptions {
 interface Loaded {
   engine: Engine;
   found: Found;
-  downloadBytes: number;
+  folder: Folder;
 }
 
 /**
- * Loads a model folder: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
+ * Loads a model: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
  * GPU slice by slice as they arrive. What is not needed is not fetched.
  */
-export async function load(url: URL, options: Options): Promise<Loaded> {
+export async function load(source: PlainSource, options: Options): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
+  const first = await likely(options);
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
-  let total = 0;
-  const remote = new RemoteFolder(url, stop.signal, () => {
-    options.onProgress?.({ loaded: remote.loaded, total: total && Math.max(total, remote.loaded) });
-  });
-  const first = await likely(options);
   const requested = requestDevice(first, options);
   // It may fail while nobody waits for it yet.
   requested.catch(() => {});
-  let folder: ModelFolder | undefined;
+  const meter = new Meter(options.onProgress);
+  let folder: Folder | undefined;
+  let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
   let part = first;
   try {
-    folder = new modules[part.part].ModelFolder(url.href, towers) as ModelFolder;
-    const files = await describe(remote, folder, towers === "both" && tokenTable === "memory" ? "one stream" : "headers");
-    const found = await requested;
+    const files = (folder = await openFolder(source, options, stop.signal));
+    files.onBytes = () => meter.at(files.loaded);
+    known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
+    const { tensors, bytes, answers } = await describe(files, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
+    // The race of the kernels goes on by itself.
+    const found = await Promise.race([requested, rejection(stop.signal)]);
     const { device, handle } = found;
     if (found.part !== part.part) {
       // The CPU won: its own wasm file takes over what is known.
-      folder.free();
+      known.free();
       part = found;
-      folder = new modules[part.part].ModelFolder(url.href, towers) as ModelFolder;
-      for (const answer of files.answers) answer(folder);
+      known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
+      for (const answer of answers) answer(known);
     }
-    const known = folder;
+    const model = known;
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, known, options.format, tokenTable === "memory")));
-    const runs = runsOf(started, files.tensors);
-    total = runs.reduce((sum, run) => sum + run.bytes, files.bytes);
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory")));
+    const runs = runsOf(started, tensors);
+    meter.weights(runs.reduce((sum, run) => sum + run.bytes, bytes));
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
-    options.onProgress?.({ loaded: remote.loaded, total: remote.loaded });
+    await files.cache.settled();
+    meter.ready();
+    // What is fetched later is no part of the load.
+    files.onBytes = () => {};
     stop.signal.throwIfAborted();
-    return { engine: started.finish(), found, downloadBytes: remote.loaded };
+    return { engine: started.finish(), found, folder: files };
   } catch (error) {
     stop.abort();
     if (signal?.aborted) throw aborted(error);
     // The engine's own errors have a code that is a word; a DOMException's is a number.
-    if (typeof (error as { code?: unknown } | null)?.code === "string") throw error;
-    throw new OcelliError("not-found", `${url}: the download broke off: ${String(error)}. Try again.`, { cause: error });
+    const code = (error as { code?: unknown } | null)?.code;
+    // What is broken must not be met again.
+    if (code === "bad-checkpoint") await folder?.cache.abandon();
+    if (typeof code === "string") throw error;
+    throw new OcelliError("not-found", `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`, { cause: error });
   } finally {
     signal?.removeEventListener("abort", relay);
     if (alive(part.part, part.start)) {
-      folder?.free();
+      known?.free();
       loading?.free();
     }
+    await folder?.cache.settled();
     // What was not used ends with it; if there is no device, that was said above.
     requested.then((found) => alive(found.part, found.start) && found.device.free(), () => {});
   }
+}
+
+/** Fails when the signal says so. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(signal.reason as Error);
+    if (signal.aborted) fail();
+    signal.addEventListener("abort", fail, { once: true });
+  });
 }
 
 /**
  * Fetches everything but the tensors into `known`; returns the tensor files, and how many bytes there were. Of tensor files the
  * header is fetched by itself; or a single one is begun as one stream, to be read to its end; or none is touched.
  */
-export async function describe(remote: RemoteFolder, known: Folder, tensorFiles: "headers" | "one stream" | "small files"): Promise<Described> {
+export async function describe(
+  folder: Folder,
+  known: Known,
+  tensorFiles: "headers" | "one stream" | "small files",
+  signal: AbortSignal,
+): Promise<Described> {
   const tensors = new Map<string, TensorFile>();
   const answers: Described["answers"] = [];
-  const answer = (put: (known: Folder) => void) => {
+  const answer = (put: (known: Known) => void) => {
     put(known);
     answers.push(put);
   };
@@ -102,14 +129,14 @@ export async function describe(remote: RemoteFolder, known: Folder, tensorFiles:
     if (wanted.length === 0) return { tensors, bytes, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
-      const file = await remote.whole(name);
+      const file = await folder.whole(name, signal);
       bytes += file.byteLength;
       answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
-      const file = remote.tensors(name);
+      const file = await folder.tensors(name, signal);
       const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
-      if (!stream) bytes += header.byteLength;
+      bytes += header.byteLength;
       tensors.set(name, file);
       const { size } = file;
       answer((known) => known.putHeader(name, header, size));
@@ -126,14 +153,14 @@ export async function describe(remote: RemoteFolder, known: Folder, tensorFiles:
 }
 
 /** A `ModelFolder` of any of the wasm files. */
-type Folder = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
+type Known = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
 
 interface Described {
   tensors: Map<string, TensorFile>;
   /** How many there were. */
   bytes: number;
   /** All that was put, for who has to put it again. */
-  answers: ((known: Folder) => void)[];
+  answers: ((known: Known) => void)[];
 }
 
 /** What is needed of one tensor file, front to back. */
@@ -156,19 +183,20 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
     runs[file]?.pieces.push({ index: at / 3, start, end, until: undefined });
   }
   for (const run of runs) {
-    const needed = run.pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+    const { file, size, pieces } = run;
+    run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+    const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
-    if (needed > run.size * 0.9) {
-      run.bytes = run.size;
+    if (!here && run.bytes > size * 0.9) {
+      run.bytes = size - (pieces[0]?.start ?? 0);
       continue;
     }
-    run.bytes = needed;
     // From the back: each piece learns where the run of bytes without a gap ends that it is in.
     let [next, until] = [NaN, NaN];
-    for (const piece of [...run.pieces].reverse()) {
+    for (const piece of [...pieces].reverse()) {
       if (piece.end !== next) until = piece.end;
       piece.until = until;
-      next = piece.start;
+      next = file.has(piece.start, piece.end) ? NaN : piece.start;
     }
   }
   return runs.filter((run) => run.pieces.length > 0);

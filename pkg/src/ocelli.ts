@@ -1,9 +1,13 @@
 import { embedPictures, split } from "./batches.js";
 import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
-import { LabelSet, rank, requireTopK } from "./labels.js";
+import { LabelSets } from "./label-sets.js";
+import type { LabelSet } from "./labels.js";
 import { loadInWorker } from "./remote-core.js";
-import { baseUrl, folderUrl } from "./address.js";
+import { baseUrl } from "./address.js";
+import { cached, clear, storage } from "./source/inventory.js";
+import { plainSource } from "./source/open.js";
+import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type {
   BatchOptions,
   CallOptions,
@@ -17,12 +21,6 @@ import type {
   Verification,
 } from "./types.js";
 
-/** Label embeddings kept for the next call; beyond this the oldest go. */
-const CACHED_TEXTS = 4096;
-
-/** Label sets that `classify` keeps, by labels, template and score. */
-const CACHED_SETS = 8;
-
 /**
  * A loaded model.
  *
@@ -35,14 +33,25 @@ const CACHED_SETS = 8;
 export class Ocelli {
   #core: Calls;
   #info: ModelInfo;
-  readonly #texts = new Map<string, Float32Array>();
-  readonly #sets = new Map<string, number>();
+  readonly #labels: LabelSets;
   readonly #listeners = new Map<Happening, Set<(info: ModelInfo) => void>>();
   #disposed = false;
 
   private constructor(core: Calls) {
     this.#core = core;
     this.#info = core.info;
+    const info = () => this.#info;
+    this.#labels = new LabelSets({
+      get info() {
+        return info();
+      },
+      embedTexts: (texts) => core.embedTexts(texts),
+      embedImages: (images, options = {}, first = 0) => this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
+      matrix: async (rows) => {
+        const number = await core.addLabels(rows, "cosine");
+        return { cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)), free: () => core.dropLabels(number) };
+      },
+    });
   }
 
   /** What was loaded, and on what. */
@@ -51,33 +60,81 @@ export class Ocelli {
   }
 
   /**
-   * Loads a model folder in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a
-   * tokenizer, and model.safetensors or its shards with their index), or in open_clip's own.
+   * Loads a model in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a tokenizer, and
+   * model.safetensors or its shards with their index), or in open_clip's own. What came over the network is kept: see
+   * {@link SourceOptions.cache}.
    *
-   * @param folder URL of the folder, relative to the page.
+   * ```ts
+   * const model = await Ocelli.load("hf:google/siglip-base-patch16-224", {
+   *   onProgress: ({ loaded, total, rate }) => (bar.value = loaded / total),
+   *   signal: stop.signal,
+   * });
+   * ```
+   *
+   * @param source Where its files are.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: LoadOptions = {}): Promise<Ocelli> {
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
     const { onProgress, format = "none", towers = "both", tokenTable = "memory", backend = "auto", powerPreference = "", tier = "auto", signal } = options;
-    const { worker = false, workerUrl, wasmUrl, wasmModule } = options;
+    const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
-      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule };
-      const base = folderUrl(folder).href;
+      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule, revision, endpoint, fetch, cache };
+      const files = plainSource(source);
       let model: Ocelli | undefined;
       const tell = (what: Happening, info?: ModelInfo) => {
         if (model) model.#tell(what, info);
       };
       const calls = worker
-        ? await loadInWorker(workerUrl, base, core, onProgress, signal, tell)
-        : await Core.load(base, core, onProgress, signal, tell);
+        ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
+        : await Core.load(files, core, onProgress, signal, tell);
       return (model = new Ocelli(calls));
     } catch (error) {
       throw wrap(error);
     }
+  }
+
+  /**
+   * What earlier loads have kept, whole or in part.
+   *
+   * ```ts
+   * for (const { url, bytes, when } of await Ocelli.cached()) console.log(url, bytes, when);
+   * ```
+   *
+   * @param options `cache`, if loads were given one.
+   */
+  static cached(options: SourceOptions = {}): Promise<CachedModel[]> {
+    return cached(options);
+  }
+
+  /**
+   * Forgets what loads of a source have kept, or without one everything.
+   *
+   * ```ts
+   * await Ocelli.clear("hf:google/siglip-base-patch16-224");
+   * ```
+   *
+   * @param source A folder's address, or a repository, of which all revisions go.
+   * @param options `cache` and `endpoint`, if loads were given any.
+   */
+  static clear(source?: string | URL, options: SourceOptions = {}): Promise<void> {
+    return clear(source, options);
+  }
+
+  /**
+   * How much this site stores and may store.
+   *
+   * ```ts
+   * const { usage, quota } = await Ocelli.storage({ persist: true });
+   * ```
+   *
+   * @param options `persist` asks the browser never to clear it by itself; some browsers ask the user.
+   */
+  static storage(options: { persist?: boolean } = {}): Promise<StorageState> {
+    return storage(options.persist ?? false);
   }
 
   /**
@@ -97,12 +154,8 @@ export class Ocelli {
    * await model.classify(image, ["cat", "dog"], { template: "a photo of a {}.", topK: 1 });
    * ```
    */
-  async classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
-    const { topK = Infinity } = options;
-    requireLabels(labels);
-    requireTopK(topK);
-    const names = [...labels];
-    return this.#call(options, async (core) => rank(names, await core.classify(await this.#cachedLabels(names, options), image), topK));
+  classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
+    return this.#call(options, () => this.#labels.classify(image, labels, options));
   }
 
   /**
@@ -113,11 +166,33 @@ export class Ocelli {
    * const [best] = await set.classify(image);
    * ```
    */
-  async labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
-    requireLabels(names);
-    const own = [...names];
-    const set = await this.#call(options, () => this.#labels(own, options));
-    return new LabelSet(own, (image) => this.#call({}, (core) => core.classify(set, image)));
+  labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
+    return this.#call(options, () => this.#labels.make(names, options));
+  }
+
+  /**
+   * Labels that are taught by pictures alone, without a word of text. See {@link LabelSet.learn}, which adds to any set.
+   *
+   * ```ts
+   * const set = await model.learn({ "my cup": files, "her cup": others });
+   * const [best] = await set.classify(image);
+   * ```
+   */
+  learn(examples: Record<string, Iterable<ImageInput>>, options: LabelOptions = {}): Promise<LabelSet> {
+    return this.#call(options, () => this.#labels.learn(examples, options));
+  }
+
+  /**
+   * Labels from the file that {@link LabelSet.save} made, with all that they were taught. Needs no text tower.
+   *
+   * ```ts
+   * const set = await model.loadLabels(await (await fetch("/labels.safetensors")).blob());
+   * ```
+   *
+   * @throws {OcelliError} With code `wrong-model` if another model made them, or `bad-input` for another file.
+   */
+  loadLabels(file: Blob): Promise<LabelSet> {
+    return this.#call({}, () => this.#labels.load(file));
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
@@ -178,8 +253,7 @@ export class Ocelli {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#texts.clear();
-    this.#sets.clear();
+    this.#labels.dispose();
     this.#core.dispose();
   }
 
@@ -191,46 +265,6 @@ export class Ocelli {
   #tell(what: Happening, info: ModelInfo | undefined): void {
     this.#info = info ?? this.#core.info;
     for (const listener of this.#listeners.get(what) ?? []) listener(this.#info);
-  }
-
-  async #cachedLabels(labels: string[], options: LabelOptions): Promise<number> {
-    const { template, score } = options;
-    const key = JSON.stringify([template, score, labels]);
-    const set = this.#sets.get(key) ?? (await this.#labels(labels, options));
-    // The last one used is the last to go.
-    this.#sets.delete(key);
-    this.#sets.set(key, set);
-    for (const [old, number] of this.#sets) {
-      if (this.#sets.size <= CACHED_SETS) break;
-      this.#sets.delete(old);
-      this.#core.dropLabels(number);
-    }
-    return set;
-  }
-
-  async #labels(labels: string[], { template, score = "auto" }: LabelOptions): Promise<number> {
-    return this.#core.addLabels(await this.#embedTexts(prompts(labels, template)), score);
-  }
-
-  async #embedTexts(prompts: string[]): Promise<Float32Array> {
-    const dim = this.info.embeddingDim;
-    const missing = [...new Set(prompts)].filter((prompt) => !this.#texts.has(prompt));
-    const fresh = new Map<string, Float32Array>();
-    if (missing.length > 0) {
-      const embeddings = await this.#core.embedTexts(missing);
-      missing.forEach((prompt, i) => fresh.set(prompt, embeddings.slice(i * dim, (i + 1) * dim)));
-    }
-    const all = new Float32Array(prompts.length * dim);
-    prompts.forEach((prompt, i) => {
-      const embedding = fresh.get(prompt) ?? this.#texts.get(prompt);
-      if (embedding) all.set(embedding, i * dim);
-    });
-    for (const [prompt, embedding] of fresh) this.#texts.set(prompt, embedding);
-    for (const prompt of this.#texts.keys()) {
-      if (this.#texts.size <= CACHED_TEXTS) break;
-      this.#texts.delete(prompt);
-    }
-    return all;
   }
 
   /** A call, which ends for its caller as soon as the signal says so. */
@@ -251,14 +285,6 @@ export class Ocelli {
   }
 }
 
-/** Labels put into a template. */
-function prompts(labels: string[], template = "{}"): string[] {
-  if (!template.includes("{}")) {
-    throw new OcelliError("bad-input", `template: expected {} where the label goes, found ${JSON.stringify(template)}.`);
-  }
-  return labels.map((label) => template.replaceAll("{}", () => label));
-}
-
 /** Of the page's own address, which a worker does not know. */
 function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
   if (wasmUrl === undefined) return undefined;
@@ -268,10 +294,4 @@ function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
 
 function requireString(text: unknown): void {
   if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
-}
-
-function requireLabels(labels: unknown): void {
-  if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string")) {
-    throw new OcelliError("bad-input", "labels: expected an array of at least one string.");
-  }
 }

@@ -4,6 +4,7 @@ import { keep, memory } from "./device.js";
 import { aborted, OcelliError } from "./error.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
 import type { ModelInfo, Progress } from "./types.js";
+import type { PlainSource } from "./source/open.js";
 import type { Entry } from "./worker.js";
 
 let kept = false;
@@ -11,12 +12,13 @@ let kept = false;
 /** A {@link Core} in a worker of its own. */
 export async function loadInWorker(
   workerUrl: string | URL | undefined,
-  folder: string,
-  options: CoreOptions,
+  source: PlainSource,
+  { cache, ...options }: CoreOptions,
   onProgress: ((progress: Progress) => void) | undefined,
   signal: AbortSignal | undefined,
   tell: (what: Happening, info: ModelInfo | undefined) => void,
 ): Promise<Calls> {
+  if (options.fetch) throw new OcelliError("bad-input", "fetch: a worker cannot take a function of the page: load with worker: false.");
   if (!kept) keepErrors();
   kept = true;
   // Bundlers look for exactly this expression.
@@ -33,7 +35,7 @@ export async function loadInWorker(
   try {
     let core: Remote<Core> | undefined;
     const happened = async (what: Happening) => tell(what, await core?.info);
-    const loading = entry.load(folder, options, memory.text, proxy(onProgress ?? (() => {})), proxy(happened));
+    const loading = entry.load(source, options, typeof cache === "object" ? proxy(cache) : cache, memory.text, proxy(onProgress ?? (() => {})), proxy(happened));
     core = (await Promise.race([loading, broken])) as unknown as Remote<Core>;
     if (signal?.aborted) throw aborted(signal.reason);
     keep(await entry.known());

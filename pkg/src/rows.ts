@@ -1,5 +1,6 @@
 import { OcelliError } from "./error.js";
-import { Missing, RemoteFolder } from "./remote.js";
+import type { Folder } from "./source/folder.js";
+import { Missing } from "./source/request.js";
 import { sideBySide } from "./side-by-side.js";
 import type { Engine } from "../wasm/ocelli.js";
 
@@ -7,7 +8,7 @@ import type { Engine } from "../wasm/ocelli.js";
 const AT_ONCE = 8;
 
 /** Fetches the rows of the token table that these token ids need and that are not here. */
-export async function fetchRows(engine: Engine, ids: Uint32Array, folder: URL): Promise<void> {
+export async function fetchRows(engine: Engine, ids: Uint32Array, folder: Folder): Promise<void> {
   const flat = engine.missingRows(ids);
   if (flat.length === 0) return;
   const rows = new Map<number, [number, number, number][]>();
@@ -17,15 +18,14 @@ export async function fetchRows(engine: Engine, ids: Uint32Array, folder: URL): 
   }
   const names = engine.files();
   const stop = new AbortController();
-  const remote = new RemoteFolder(folder, stop.signal, () => {});
   try {
     await sideBySide([...rows], AT_ONCE, async ([row, places]) => {
-      const parts = await Promise.all(places.map(([file, start, end]) => remote.part(names[file] as string, start, end)));
+      const parts = await Promise.all(places.map(([file, start, end]) => folder.part(names[file] as string, start, end, stop.signal)));
       engine.putRow(row, new Uint8Array(await new Blob(parts).arrayBuffer()));
     });
   } catch (error) {
     stop.abort();
-    if (error instanceof Missing) throw new OcelliError("not-found", `${folder}: the token table's file: found ${error.why}. Load the model again.`, { cause: error });
+    if (error instanceof Missing) throw new OcelliError("not-found", `${folder.label}: the token table's file: found ${error.why}. Load the model again.`, { cause: error });
     throw error;
   }
 }

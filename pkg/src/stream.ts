@@ -1,14 +1,21 @@
-/** The body of a response, read in pieces of any length. */
+/** Bytes that come chunk by chunk. */
+export interface Body {
+  /** The next chunk; undefined at the end. */
+  pull(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  cancel(): void;
+}
+
+/** A body, read in pieces of any length. */
 export class ByteStream {
   /** Bytes handed out or skipped so far. */
   position = 0;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #body: Body;
   readonly #onBytes: (count: number) => void;
   #chunk = new Uint8Array(0);
 
   /** `onBytes` hears of every chunk as it arrives. */
-  constructor(response: Response, onBytes: (count: number) => void = () => {}) {
-    this.#reader = (response.body ?? new Blob([]).stream()).getReader();
+  constructor(body: Body, onBytes: (count: number) => void) {
+    this.#body = body;
     this.#onBytes = onBytes;
   }
 
@@ -46,17 +53,16 @@ export class ByteStream {
 
   /** Lets go of a body that was not read to its end. */
   cancel(): void {
-    // A body that failed says so where it is read.
-    this.#reader.cancel().catch(() => {});
+    this.#body.cancel();
   }
 
   /** Makes sure that there is a byte; false at the end. */
   async #fill(): Promise<boolean> {
     while (this.#chunk.byteLength === 0) {
-      const { done, value } = await this.#reader.read();
-      if (done) return false;
-      this.#chunk = value;
-      this.#onBytes(value.byteLength);
+      const chunk = await this.#body.pull();
+      if (!chunk) return false;
+      this.#chunk = chunk;
+      this.#onBytes(chunk.byteLength);
     }
     return true;
   }

@@ -1,7 +1,8 @@
 import { OcelliError, wrap } from "./error.js";
 import { describe } from "./load.js";
-import { RemoteFolder } from "./remote.js";
-import { folderUrl } from "./address.js";
+import type { Folder } from "./source/folder.js";
+import { openFolder, plainSource } from "./source/open.js";
+import type { ModelSource, SourceOptions } from "./source/types.js";
 import { abandon, alive, modules, start } from "./wasm.js";
 import type { WasmOptions } from "./types.js";
 import type { TokenizerEngine } from "../wasm/ocelli_tokenizer.js";
@@ -26,32 +27,35 @@ export class Tokenizer {
   /**
    * Loads the tokenizer of a model folder.
    *
-   * @param folder URL of the folder, relative to the page.
+   * @param source As for {@link Ocelli.load}.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(folder: string | URL, options: WasmOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+  static async load(source: ModelSource, options: WasmOptions & SourceOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
     const { signal = new AbortController().signal } = options;
     try {
-      const url = folderUrl(folder);
-      return await Tokenizer.from(new RemoteFolder(url, signal, () => {}), url.href, options);
+      return await Tokenizer.from(await openFolder(plainSource(source), options, signal), options, signal);
     } catch (error) {
       throw wrap(error);
     }
   }
 
   /** @internal */
-  static async from(remote: RemoteFolder, label: string, options: WasmOptions): Promise<Tokenizer> {
+  static async from(folder: Folder, options: WasmOptions, signal: AbortSignal): Promise<Tokenizer> {
     const number = await start("tokenizer", options);
     const { ModelFolder, TokenizerEngine } = modules.tokenizer;
-    const known = new ModelFolder(label, "text");
+    const known = new ModelFolder(folder.label, "text");
     try {
-      await describe(remote, known, "small files");
+      await describe(folder, known, "small files", signal);
       return new Tokenizer(new TokenizerEngine(known), number);
     } catch (error) {
-      if (wrap(error).code === "internal") abandon("tokenizer", number);
+      const { code } = wrap(error);
+      if (code === "internal") abandon("tokenizer", number);
+      // What is broken must not be met again.
+      if (code === "bad-checkpoint") await folder.cache.abandon();
       throw error;
     } finally {
       if (alive("tokenizer", number)) known.free();
+      await folder.cache.settled();
     }
   }
 

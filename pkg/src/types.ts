@@ -1,13 +1,17 @@
+import type { SourceOptions } from "./source/types.js";
+
 /** How weights are kept on the GPU: as the files have them, or quantised while loading, which is slow for big models in q4:
  * `ocelli quantize` does it once and for all. */
 export type Format = "none" | "f16" | "q8" | "q4";
 
 /**
  * What a score means.
- * - `softmax`: probabilities over the labels given; they add up to 1.
- * - `sigmoid`: each label on its own, 0 to 1. For SigLIP, whose values are small by nature: 0.2 can be right.
- * - `cosine`: the cosine between picture and label, -1 to 1.
- * - `logits`: scale · cosine + bias, before any of the above.
+ * - `softmax`: which of these is it? Probabilities over the labels given; they add up to 1, also if none of them fits.
+ * - `sigmoid`: is it this? Each label on its own, 0 to 1. For SigLIP, which was trained so; its values are small by nature: 0.2 can
+ *   be right. CLIP was not, and comes out at 1 for nearly everything.
+ * - `cosine`: the cosine between picture and label, -1 to 1. For thresholds of your own, and for search. Differs from model to model:
+ *   0.3 is much for CLIP, 0.1 for SigLIP.
+ * - `logits`: scale · cosine + bias, of which softmax and sigmoid are made. For arithmetic of your own.
  * - `auto`: the model's own rule, softmax for CLIP and sigmoid for SigLIP.
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
@@ -26,10 +30,14 @@ export type Tier = "plain" | "registers" | "tiled" | "wide" | "half" | "dot8";
 
 /** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {
-  /** Bytes that have arrived; they go to the GPU as they come. */
+  /** `"files"`: what describes the model; then its `"weights"`; `"ready"` is said once, at the end. */
+  phase: "files" | "weights" | "ready";
+  /** Bytes that have arrived, from the network or the cache; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes that will have arrived; 0 while unknown. */
+  /** Bytes that will have arrived; 0 while unknown, in the phase `"files"`. */
   total: number;
+  /** Bytes a second, lately; 0 in the first quarter of a second. */
+  rate: number;
 }
 
 /** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions, in one thread. */
@@ -46,7 +54,7 @@ export interface WasmOptions {
 }
 
 /** What {@link Ocelli.load} takes. */
-export interface LoadOptions extends WasmOptions {
+export interface LoadOptions extends WasmOptions, SourceOptions {
   /** Called often; must be quick. */
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
@@ -78,7 +86,7 @@ export interface LoadOptions extends WasmOptions {
   tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the load. */
+  /** Stops the load, at any time. What arrived stays in the cache. */
   signal?: AbortSignal;
 }
 
@@ -98,16 +106,59 @@ export interface ModelEvents {
 
 /** How labels are put into words, and what their scores mean. */
 export interface LabelOptions extends CallOptions {
-  /** What each label is put into: `"a photo of a {}."`. Default: the label as it is. */
+  /**
+   * What each label is put into, at `{}`: a sentence, or several, over whose embeddings the mean is taken, as in CLIP's paper.
+   * Default: the label as it is. `ocelli/templates` has sets of them.
+   */
+  templates?: string | readonly string[];
+  /** The same for one sentence: `"a photo of a {}."`. */
   template?: string;
-  /** Default `"auto"`. */
+  /** What `classify` gives if it is not asked for something else. Default `"auto"`. */
   score?: Score;
+  /** What is put into the templates for "something", which {@link RankOptions.multiLabel} compares with for CLIP. Default `"thing"`. */
+  neutral?: string;
+  /**
+   * Whether the labels' embeddings are kept in the browser's cache and looked for there, by model, format, templates and label: on
+   * the next visit neither the text tower nor its weights are needed for them. Default true.
+   */
+  cache?: boolean;
 }
 
-/** How many labels a ranking has. */
-export interface RankOptions {
+/** How labels are ranked, and which of them. */
+export interface RankOptions extends CallOptions {
+  /** Default: as the set was made. */
+  score?: Score;
   /** Return only so many, best first. Default: all. */
   topK?: number;
+  /**
+   * Leave out what scores less, in the score's own unit. Default: nothing is left out; with `multiLabel`, what is below its
+   * label's threshold if {@link LabelSet.calibrate} found one.
+   */
+  threshold?: number;
+  /**
+   * Judge each label on its own, 0 to 1, so that several may be right, or none. SigLIP was trained for that, and this is its sigmoid.
+   * CLIP was not: the score is a softmax between the label and a neutral text ("thing" in the same templates), so 0.5 says that the
+   * label fits as well as anything. For both, `calibrate` finds better thresholds than any fixed one.
+   */
+  multiLabel?: boolean;
+}
+
+/** A picture and the labels that it should get. */
+export interface Example {
+  image: ImageInput;
+  /** Those that are right, of the set's; the others are taken to be wrong. */
+  labels: string[];
+}
+
+/** What {@link LabelSet.calibrate} found for a label. */
+export interface Calibration {
+  label: string;
+  /** From 0 to 1, as scores with `multiLabel`. */
+  threshold: number;
+  /** 2 · right answers / (answers + pictures that have it), from 0 to 1; null if no example has this label. */
+  f1: number | null;
+  /** How many examples have it. */
+  examples: number;
 }
 
 /** What {@link Ocelli.classify} takes. */
@@ -135,12 +186,23 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
+  /** Why the device or the tier is not what one would expect; absent if all is well. */
+  note?: string;
   /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";
   /** What was loaded of it. */
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
+  /**
+   * What tells this model from others, the same whichever tower is loaded and however matrices are kept: SHA-256 in hexadecimal of
+   * manifest.json; without one, of what describes the model and its tensors, and of its logit scale and bias.
+   */
+  modelHash: string;
+  /** What cosines are multiplied by. */
+  logitScale: number;
+  /** What is added then; 0 for CLIP. */
+  logitBias: number;
   /** Which kernels run; `plain` on the CPU, which has but one kind. */
   tier: Tier;
   /** Those that this device can run. */
@@ -151,7 +213,7 @@ export interface ModelInfo {
   embeddingDim: number;
   /** Weights in both towers. */
   parameters: number;
-  /** Bytes fetched while loading. */
+  /** What came over the network; the rest was in the cache, or is the user's own. */
   downloadBytes: number;
   /** Bytes of live GPU buffers after loading. */
   gpuBytes: number;

@@ -3,14 +3,23 @@ import { expose, proxy } from "comlink";
 import { Core, type CoreOptions, type Happening } from "./core.js";
 import { keepErrors } from "./posted.js";
 import { memory } from "./device.js";
+import type { PlainSource } from "./source/open.js";
+import type { SourceOptions } from "./source/types.js";
 import type { Progress } from "./types.js";
 
 const stop = new AbortController();
 
 const entry = {
-  async load(folder: string, options: CoreOptions, known: string, onProgress: (progress: Progress) => void, tell: (what: Happening) => void) {
+  async load(
+    source: PlainSource,
+    options: Omit<CoreOptions, "cache">,
+    cache: SourceOptions["cache"],
+    known: string,
+    onProgress: (progress: Progress) => void,
+    tell: (what: Happening) => void,
+  ) {
     memory.text = known;
-    return proxy(await Core.load(folder, options, onProgress, stop.signal, tell));
+    return proxy(await Core.load(source, { ...options, cache }, onProgress, stop.signal, tell));
   },
   /** Stops the load. */
   abort: () => stop.abort(),

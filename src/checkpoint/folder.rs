@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Bytes, Checkpoint, INDEX,
-    manifest::{KEY, MANIFEST, Manifest},
+    manifest::{Hash, KEY, MANIFEST, Manifest},
     shards,
 };
 use crate::{
@@ -266,7 +266,27 @@ impl Folder {
     pub fn open(mut self) -> Result<Checkpoint> {
         let (config, tokenizer) = self.described()?;
         let open_clip = self.open_clip();
-        Checkpoint::new(config, tokenizer, self.tensors, open_clip, self.manifest.as_ref())
+        let tensors = std::mem::take(&mut self.tensors);
+        let mut checkpoint = Checkpoint::new(config, tokenizer, tensors, open_clip, self.manifest.as_ref())?;
+        checkpoint.hash = self.hash(&checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    /// Over the manifest, which has the hashes of all files; without one, over what is here whichever tower is loaded: what
+    /// describes the model, and the headers of its tensor files.
+    fn hash(&self, checkpoint: &Checkpoint) -> Result<Hash> {
+        let mut hash = Hash::default();
+        if let Some(manifest) = self.whole.get(MANIFEST) {
+            hash.update(manifest);
+            return Ok(hash);
+        }
+        for name in [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, TOKENIZER_CONFIG] {
+            self.whole.get(name).into_iter().for_each(|bytes| hash.update(bytes));
+        }
+        for (at, file) in checkpoint.files.iter().enumerate() {
+            hash.update(&checkpoint.read(at, 0..file.header.data_start)?);
+        }
+        Ok(hash)
     }
 
     /// What is not in tensor files, once none but these are wanted. The tokenizer's files are handed out, and are not here after.

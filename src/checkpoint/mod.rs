@@ -101,6 +101,8 @@ pub struct Checkpoint {
     pub quantized: Option<String>,
     /// Whose names the tensors have in the files.
     pub naming: Naming,
+    /// What tells this model from others, whichever tower is loaded; [`crate::Session::model_hash`] has it in letters.
+    pub hash: Hash,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
     /// Whatever is asked for counts as there.
@@ -146,7 +148,8 @@ impl Checkpoint {
         } else {
             Naming::Transformers
         };
-        Ok(Self { config, tokenizer, quantized, naming, files, used: RefCell::default(), blank: false })
+        let (hash, used) = (Hash::default(), RefCell::default());
+        Ok(Self { config, tokenizer, quantized, naming, hash, files, used, blank: false })
     }
 
     /// No files, and every tensor that is asked for: to list what a model of this config needs. None can be read.
@@ -158,6 +161,7 @@ impl Checkpoint {
             tokenizer: TokenizerFiles::None,
             quantized: None,
             naming: Naming::Transformers,
+            hash: Hash::default(),
             files: Vec::new(),
             used: RefCell::default(),
             blank: true,

@@ -140,8 +140,10 @@ impl<B: Backend> Loading<B> {
     pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session<B>> {
         checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
-        let logit_scale = scalar(self.model.logit_scale).exp();
+        let log_scale = scalar(self.model.logit_scale);
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
+        let mut hash = checkpoint.hash.clone();
+        [log_scale, logit_bias].iter().for_each(|number| hash.update(&number.to_le_bytes()));
         let vision = self
             .vision
             .zip(self.model.vision)
@@ -158,8 +160,9 @@ impl<B: Backend> Loading<B> {
         });
         Ok(Session {
             config: self.config,
-            logit_scale,
+            logit_scale: log_scale.exp(),
             logit_bias,
+            model_hash: hash.hex(),
             format: self.format,
             parameters: self.parameters,
             vision,

@@ -37,6 +37,9 @@ pub struct Session<B: Backend = Gpu> {
     pub logit_scale: f32,
     /// 0 for CLIP.
     pub logit_bias: f32,
+    /// SHA-256 in hexadecimal, over the manifest; without one, over the JSON files, the headers of the tensor files, the logit
+    /// scale and the logit bias. So trainings of one model that keep its scale are told apart by a manifest alone.
+    pub model_hash: String,
     /// How matrices are kept on the device.
     pub format: Format,
     /// Number of weights in the towers that are here.

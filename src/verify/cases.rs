@@ -22,6 +22,8 @@ pub fn cases() -> Vec<(Case, Step)> {
         // Tails in every dimension, K in whole vectors and not, more than one block of scales.
         all.push(matmul(format, [5, 41, 7], Activation::None, true));
         all.push(matmul(format, [33, 72, 6], Activation::None, false));
+        // More than one tile in every dimension.
+        all.push(matmul(format, [67, 136, 70], Activation::None, true));
     }
     for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
         all.push(matmul(Format::F32, [3, 36, 5], activation, false));
@@ -30,6 +32,9 @@ pub fn cases() -> Vec<(Case, Step)> {
         all.push(attention(size, [9, 9], mask, false));
     }
     all.push(attention(72, [1, 17], Mask::None, true));
+    // More than two tiles of keys, and of queries.
+    all.push(attention(64, [37, 70], Mask::None, false));
+    all.push(attention(64, [70, 70], Mask::Causal, false));
     all.extend([
         layer_norm(),
         picked(true),

@@ -68,6 +68,14 @@ impl Device {
         }
     }
 
+    /// Whether the device computes rightly in its tier, by a little work.
+    pub async fn sound(&self) -> std::result::Result<bool, JsValue> {
+        match &self.gpu {
+            Some(gpu) => trial::sound(gpu).await.map_err(|e| js_error(&e)),
+            None => Ok(false),
+        }
+    }
+
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> JsValue {

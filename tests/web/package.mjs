@@ -1,22 +1,30 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]              numbers, inputs, use, batches, labels, shards, manifest, towers, table, tokenizers, verify,
-//                                         errors, gpu, backends, workers, index, snippets; all of them by default
-//   node package.mjs --firefox [PART…]    the first five by default, in Firefox
+//   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
+//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, index, sources, cache,
+//                                         faults, abort, snippets; all of them by default
+//   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { backends, workers } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
+import { cache } from "./groups/cache.mjs";
 import { errors } from "./groups/errors.mjs";
+import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
+import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
+import { learn } from "./groups/learn.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
+import { sources } from "./groups/sources.mjs";
+import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
+import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
@@ -58,24 +66,32 @@ const everyPart = {
   use,
   batches,
   labels,
+  templates,
+  learn,
+  "label-cache": labelCache,
   shards,
   manifest,
   towers,
   table,
   tokenizers,
   verify,
+  tiers,
   errors,
   gpu,
   backends,
   workers,
   index,
+  sources,
+  cache,
+  faults,
+  abort,
   snippets,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
 const asked = process.argv.slice(2).filter((word) => word !== "--firefox");
-const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 5 : undefined);
+const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 7 : undefined);
 
 /** The browser, its name and where it is. */
 async function open() {
@@ -89,7 +105,7 @@ async function main() {
   if (!browser) skipAll(`no ${name}: install it, or set ${name.toUpperCase()} to its path`);
   const files = install(join(root, "pkg"), site.folder);
   const fixtures = new Fixtures(join(root, "tests", "fixtures"));
-  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder };
+  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder, "/models/": join(root, "www", "models") };
   const [server, other] = [await serve(mounts), await serve(mounts)];
   server.page = `${server.url}page/index.html`;
   const report = new Report();

@@ -11,6 +11,7 @@ export async function gpu({ report, server }) {
     await complaint({ browser, server, group });
     await noMemory({ browser, server, group });
     await lost({ browser, server, group });
+    await wrongKernels({ browser, server, group });
   } finally {
     await browser.close();
   }
@@ -84,4 +85,29 @@ async function lost({ browser, server, group }) {
   group.same("what the model tells", happened.join(" "), "devicelost,webgpu restored,webgpu");
   group.holds("another picture's numbers are not the same", !same({ value: [...before.value].reverse() }));
   await page.close();
+}
+
+/** Drivers that miscompile: a shader whose output is doubled, in one tier or in all. */
+async function wrongKernels({ browser, server, group }) {
+  const spoil = (names) => `const create = GPUDevice.prototype.createShaderModule;
+    GPUDevice.prototype.createShaderModule = function (descriptor) {
+      const spoilt = ${names}.some((name) => descriptor.label?.startsWith(name));
+      const code = spoilt ? descriptor.code.replace(/fn activate\\(x: ?f32\\) ?-> ?f32 ?\\{/, "fn activate(y: f32) -> f32 { let x = 2.0 * y;") : descriptor.code;
+      if (spoilt && code === descriptor.code) throw new Error("the shader could not be spoilt");
+      return create.call(this, { ...descriptor, code });
+    };`;
+  const load = async (init, options) => {
+    const page = await browser.newPage();
+    if (init) await page.addInitScript(init);
+    await page.goto(server.page);
+    const { value, code } = await page.evaluate(([f, o]) => web.attempt(() => web.load("m", f, o)), [FOLDER, options]);
+    await page.close();
+    return value ? [value.info.backend, value.info.tier, Boolean(value.info.note)].join(" ") : code;
+  };
+  const best = (await load(undefined, {})).split(" ")[1];
+  group.same("no note where all is well", await load(undefined, { tier: "tiled" }), "webgpu tiled false");
+  group.same("a tier that computes wrongly, asked for", await load(spoil('["matmul_tiled"]'), { tier: "tiled" }), "webgpu tiled true");
+  const next = await load(spoil(`["matmul_${best} ", "matmul_${best}."]`), {});
+  group.holds("the best tier computes wrongly: another is taken", next.startsWith("webgpu ") && !next.includes(` ${best} `), `${best}, then ${next}`);
+  group.same("every tier computes wrongly: the CPU", await load(spoil('["matmul"]'), { backend: "auto" }), "cpu plain true");
 }

@@ -1,6 +1,6 @@
 // The reference's numbers, in the browser: ids, pixels, embeddings, scores.
 import { different, distance, largest, precise } from "../lib/report.mjs";
-import { lossless, rgb } from "../lib/fixtures.mjs";
+import { labelsOf, lossless, rgb } from "../lib/fixtures.mjs";
 
 /** f32 sums in another order than the reference's; scores add the model's scale, 25 at most. */
 const CLOSE = 1e-4;
@@ -103,7 +103,7 @@ async function classify(page, model, name, labels, options) {
 }
 
 async function scores({ page, report, model, golden, names, info }) {
-  const { labels } = golden.logits_per_image;
+  const labels = labelsOf(golden);
   const rule = info.defaultScore;
   const group = report.group(`${model}: scores (auto is ${rule})`, largest, CLOSE);
   const logits = report.beside(`${model}: logits, and scores made of them`, largest, CLOSE);

@@ -14,7 +14,7 @@ export async function use({ page, report, fixtures, site, files, root }) {
 
 function contents({ report, files }) {
   const group = report.group("files in the tarball");
-  const needed = ["dist/index.js", "dist/index.d.ts", "package.json", "dist/worker.js", "dist/ocelli_bg.wasm",
+  const needed = ["dist/index.js", "dist/index.d.ts", "dist/templates.js", "dist/templates.d.ts", "package.json", "dist/worker.js", "dist/ocelli_bg.wasm",
     "dist/ocelli_cpu_bg.wasm", "dist/ocelli_tokenizer_bg.wasm"];
   const missing = (list) => needed.filter((name) => !list.includes(name));
   group.same("what is needed", missing(files), []);
@@ -40,6 +40,7 @@ function inNode({ report, site }) {
 
 const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput, type LabelSet } from "ocelli";
 import { ImageIndex, type Hit } from "ocelli/index";
+import { best7 } from "ocelli/templates";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total }) => console.log(loaded / total), signal, towers: "both" });
   const v: Float32Array = await model.embedImage(image);
@@ -47,7 +48,10 @@ export async function ask(image: ImageInput, signal: AbortSignal): Promise<Class
   const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
   const words: Float32Array[] = await model.embedTexts(["a cat"]);
   const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
-  const best: Classification | undefined = (await set.classify(image, { topK: 1 }))[0];
+  const best: Classification | undefined = (await set.classify(image, { topK: 1, multiLabel: true, threshold: 0.5, signal }))[0];
+  const taught: LabelSet = await model.loadLabels((await model.learn({ cup: [image] }, { templates: best7 })).save());
+  await taught.learn("cup", [image]);
+  for await (const [first] of taught.classifyAll([image])) console.log(first?.label, taught.score(v), await taught.calibrate([{ image, labels: ["cup"] }]));
   console.log(v.length === t.length, model.info.adapter, all.length === words.length, best?.label, set.names[0]);
   try {
     return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];

@@ -66,8 +66,8 @@ async function answer(mounts, entry, response) {
     response.writeHead(200, headers).end(mode === "cut" ? bytes.subarray(0, size >> 1) : Buffer.concat([bytes, Buffer.from([0])]));
     return;
   }
-  const [, from, to] = (mode !== "norange" && /^bytes=(\d+)-(\d+)$/.exec(entry.range ?? "")) || [, 0, size - 1];
-  const [start, end] = [Number(from), Math.min(Number(to), size - 1)];
+  const [, from, to] = (mode !== "norange" && /^bytes=(\d+)-(\d*)$/.exec(entry.range ?? "")) || [, 0, ""];
+  const [start, end] = [Number(from), Math.min(to === "" ? Infinity : Number(to), size - 1)];
   const part = mode !== "norange" && entry.range && { "content-range": `bytes ${start}-${end}/${size}` };
   response.writeHead(part ? 206 : 200, { ...headers, ...part, "content-length": size && end - start + 1 });
   if (size === 0) return response.end();

@@ -1,5 +1,6 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
+import { labelCalls } from "./labels.js";
 import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -113,6 +114,7 @@ function toBase64(bytes) {
 }
 
 globalThis.web = {
+  ...labelCalls({ models, sets, made, attempt }),
   attempt,
   happened: () => happened,
   tokenizer: (folder) => Tokenizer.load(folder),
@@ -123,7 +125,7 @@ globalThis.web = {
     const progress = [];
     models.get(name)?.dispose();
     // A software adapter is what these tests run on; left to itself the package would take the CPU.
-    const model = await Ocelli.load(folder, { backend: "webgpu", ...options, onProgress: (step) => progress.push(step) });
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, onProgress: (step) => progress.push(step) });
     models.set(name, model);
     happened.length = 0;
     for (const event of ["devicelost", "restored"]) model.on(event, (info) => happened.push([event, info.backend]));
@@ -134,7 +136,7 @@ globalThis.web = {
     const stop = new AbortController();
     if (when === "before") stop.abort();
     const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
-    const model = await Ocelli.load(folder, { backend: "webgpu", ...options, signal: stop.signal, onProgress });
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, signal: stop.signal, onProgress });
     model.dispose();
   },
   preprocess: (name, picture) => ask(name, "preprocess", picture),

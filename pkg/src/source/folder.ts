@@ -1,0 +1,240 @@
+import { OcelliError } from "../error.js";
+import { ByteStream } from "../stream.js";
+import { FolderCache, keys } from "./cache.js";
+import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./request.js";
+import { TensorFile } from "./tensors.js";
+
+/** Where files are: whoever asks for one gets an answer as from a server. */
+export interface Source {
+  /** Stands before file names in messages: an address with its last slash. */
+  label: string;
+  /** The file's address, under which it may be kept; undefined for what is not on a server. */
+  url(name: string): string | undefined;
+  /** Nothing at these addresses ever changes. */
+  immutable: boolean;
+  /** @throws {@link Missing} */
+  request(name: string, init: RequestInit): Promise<Response>;
+}
+
+/** One file as this load sees it. */
+export interface RemoteFile {
+  name: string;
+  url: string | undefined;
+  /** See `FileRecord`; undefined while unknown. */
+  version: string | undefined;
+  size: number | undefined;
+}
+
+export interface Opened {
+  stream: ByteStream;
+  /** Bytes that this stream has, if the server says. */
+  length: number | undefined;
+  /** The body is the whole file, whatever was asked for. */
+  whole: boolean;
+}
+
+/** A model's files, wherever they are, read through a cache. All of them are of one version, or it is an error. */
+export class Folder {
+  /** Bytes that are here, of everything. */
+  loaded = 0;
+  /** Bytes of these that came over the network. */
+  downloaded = 0;
+  /** Hears of both. */
+  onBytes: () => void = () => {};
+  readonly #files = new Map<string, Promise<RemoteFile>>();
+  /** The network was down: something kept was believed without asking. */
+  #unchecked = false;
+
+  constructor(
+    readonly source: Source,
+    readonly cache: FolderCache,
+  ) {}
+
+  get label(): string {
+    return this.source.label;
+  }
+
+  /** A whole file. */
+  async whole(name: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const file = await this.file(name, signal);
+    const kept = file.size === undefined ? undefined : await this.kept(file, 0, file.size);
+    if (kept) return kept;
+    const { stream, length } = await this.open(file, undefined, signal);
+    const bytes = await stream.rest(length);
+    if (file.size !== bytes.byteLength) {
+      file.size = bytes.byteLength;
+      await this.#record(file);
+    }
+    await this.keep(file, 0, bytes);
+    return bytes;
+  }
+
+  /** Some bytes of a file, which the server must be able to send alone. */
+  async part(name: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const file = await this.file(name, signal);
+    const kept = await this.kept(file, start, end);
+    if (kept) return kept;
+    const { stream, whole } = await this.open(file, { start, end }, signal);
+    const bytes = whole ? undefined : await stream.read(end - start);
+    stream.cancel();
+    if (bytes?.byteLength === end - start) {
+      await this.keep(file, start, bytes);
+      return bytes;
+    }
+    throw new OcelliError(
+      "not-found",
+      `${file.url ?? name}: expected bytes ${start} to ${end}, found ${bytes ? `${bytes.byteLength} bytes` : "the whole file"}: ` +
+        `this server knows no Range requests, load the model with tokenTable "memory".`,
+    );
+  }
+
+  /** A tensor file, from which pieces are read front to back. */
+  async tensors(name: string, signal: AbortSignal): Promise<TensorFile> {
+    return new TensorFile(await this.file(name, signal), this, signal);
+  }
+
+  /** What is known of a file. One that is kept has not changed on its server since, as far as the server can be asked. */
+  file(name: string, signal: AbortSignal): Promise<RemoteFile> {
+    let file = this.#files.get(name);
+    if (!file) {
+      this.#files.set(name, (file = this.#check(name, signal)));
+      file.catch(() => this.#files.delete(name));
+    }
+    return file;
+  }
+
+  has({ url, version }: RemoteFile, start: number, end: number): boolean {
+    return url !== undefined && version !== undefined && this.cache.has(keys.piece(url, version, start, end));
+  }
+
+  /** Bytes of a file, if they are kept. */
+  async kept(file: RemoteFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { url, version } = file;
+    if (url === undefined || version === undefined) return undefined;
+    const bytes = await this.cache.get(keys.piece(url, version, start, end));
+    if (bytes?.byteLength !== end - start) return undefined;
+    this.#count(bytes.byteLength);
+    return bytes;
+  }
+
+  async keep({ url, version }: RemoteFile, start: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (url === undefined || version === undefined) return;
+    await this.cache.put(keys.piece(url, version, start, start + bytes.byteLength), bytes);
+  }
+
+  /** Asks for a file, or for some bytes of it. */
+  async open(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Opened> {
+    const first = await this.#ask(file, range, signal);
+    const end = first.length === undefined ? undefined : first.start + first.length;
+    const again = (from: number) => this.#ask(file, { start: from, end: range && !first.whole ? range.end : undefined }, signal);
+    const stream = new ByteStream(mended(file.url ?? file.name, first.response, first.start, end, again, signal), (count) => {
+      this.downloaded += count;
+      this.#count(count);
+    });
+    return { stream, length: first.length, whole: first.whole };
+  }
+
+  async #ask(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Answer> {
+    const { name, url } = file;
+    const init: RequestInit = { signal, ...(range && { headers: rangeHeader(range) }) };
+    const response = await patiently(url ?? name, () => this.source.request(name, init), signal);
+    const gone = missing(response);
+    if (gone) {
+      void response.body?.cancel();
+      if (url !== undefined && gone.sure) await this.cache.putRecord(url, { version: NOTHING, missing: gone.why, when: Date.now() });
+      throw new Missing(gone.why);
+    }
+    if (response.status === BEYOND) return { response, length: 0, whole: false, start: range?.start ?? 0 };
+    const partial = response.status === 206;
+    const length = plainLength(response);
+    const [, from, total] = /^bytes (\d+)-\d+\/(\d*)/.exec(response.headers.get("content-range") ?? "") ?? [];
+    const size = partial ? (total ? Number(total) : undefined) : length;
+    const start = partial ? Number(from ?? range?.start) : 0;
+    if (partial && start !== range?.start) {
+      throw new OcelliError("not-found", `${url ?? name}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`);
+    }
+    await this.#meet(file, versionOf(response, size), size);
+    return { response, length, whole: !partial, start };
+  }
+
+  /** Compares what an answer says of a file with what is known of it. */
+  async #meet(file: RemoteFile, version: string | undefined, size: number | undefined): Promise<void> {
+    const differs = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
+    if (differs(version, file.version) || differs(size, file.size)) throw changed(file.url ?? file.name);
+    const more = file.version !== (file.version ??= version);
+    if (file.size !== (file.size ??= size) || more) await this.#record(file);
+  }
+
+  async #record({ url, version, size }: RemoteFile): Promise<void> {
+    if (url !== undefined && version !== undefined) await this.cache.putRecord(url, { version, size, when: Date.now() });
+  }
+
+  async #check(name: string, signal: AbortSignal): Promise<RemoteFile> {
+    signal.throwIfAborted();
+    const url = this.source.url(name);
+    const unknown = { name, url, version: undefined, size: undefined };
+    const record = url === undefined ? undefined : await this.cache.record(url);
+    if (!record) return unknown;
+    if (!this.source.immutable && !(await this.#same(name, record.version, signal))) {
+      // Nothing of the old version may be met again.
+      await this.cache.drop();
+      if (this.#unchecked) throw changed(url ?? name);
+      return unknown;
+    }
+    if (record.missing !== undefined) throw new Missing(record.missing);
+    return { name, url, version: record.version, size: record.size };
+  }
+
+  /** Whether a file is what it was, as far as the server can be asked. */
+  async #same(name: string, version: string, signal: AbortSignal): Promise<boolean> {
+    let response: Response;
+    try {
+      response = await this.source.request(name, { method: "HEAD", signal });
+    } catch {
+      signal.throwIfAborted();
+      return (this.#unchecked = true);
+    }
+    // A server that knows no HEAD.
+    if (response.status === 405 || response.status === 501) return false;
+    if (response.status >= 500) return (this.#unchecked = true);
+    const gone = missing(response);
+    if (gone && !gone.sure) throw new Missing(gone.why);
+    return version === (gone ? NOTHING : versionOf(response, plainLength(response)));
+  }
+
+  #count(bytes: number): void {
+    this.loaded += bytes;
+    this.onBytes();
+  }
+}
+
+interface Answer extends Omit<Opened, "stream"> {
+  response: Response;
+  /** Where it begins in the file. */
+  start: number;
+}
+
+/** The version of what is not there. */
+const NOTHING = "none";
+
+/** How it shows that there is no such file, if it does. Servers of single-page apps answer with their page. */
+function missing({ ok, status, headers }: Response): { why: string; sure: boolean } | undefined {
+  if (!ok && status !== BEYOND) return { why: `HTTP ${status}`, sure: status === 404 || status === 410 };
+  return headers.get("content-type")?.startsWith("text/html") ? { why: "a web page", sure: true } : undefined;
+}
+
+/** Compressed answers have the ETag of the plain ones, marked as weak or with a suffix. */
+function versionOf(response: Response, size: number | undefined): string | undefined {
+  const etag = response.headers.get("etag")?.replace(/^W\//, "").replace(/-(gzip|br|zstd)(?="$)/, "");
+  return etag ?? response.headers.get("last-modified") ?? (size === undefined ? undefined : `${size} bytes`);
+}
+
+/** Length of the body in bytes, if it is not compressed on its way. */
+function plainLength({ headers }: Response): number | undefined {
+  const length = Number(headers.get("content-length") ?? NaN);
+  return headers.has("content-encoding") || Number.isNaN(length) ? undefined : length;
+}
+
+function changed(what: string): OcelliError {
+  return new OcelliError("bad-checkpoint", `${what}: expected one version of it, found that it changes on its server: load the model again.`);
+}

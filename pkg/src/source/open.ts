@@ -1,0 +1,96 @@
+import { OcelliError } from "../error.js";
+import { baseUrl, folderUrl } from "../address.js";
+import { FolderCache } from "./cache.js";
+import { Folder, type Source } from "./folder.js";
+import { hubFolder, isHub } from "./hub.js";
+import { Missing } from "./request.js";
+import { storeOf } from "./stores.js";
+import type { ModelSource, SourceOptions } from "./types.js";
+
+/** A {@link ModelSource} that can be posted, and means the same in a worker. */
+export type PlainSource = string | FileSystemDirectoryHandle | Files;
+
+/** Files by name; a string is an address. */
+type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string>>;
+
+/** @throws {OcelliError} `bad-input` if it is no source. */
+export function plainSource(source: ModelSource): PlainSource {
+  if (typeof source === "string" || source instanceof URL) return isHub(source) ? String(source) : folderUrl(source).href;
+  if (typeof source !== "object" || source === null) {
+    throw new OcelliError("bad-input", `source: expected an address, a folder or files by name, found ${String(source)}.`);
+  }
+  if (isDirectory(source)) return source;
+  if (Array.isArray(source) || (globalThis.FileList && source instanceof FileList)) {
+    // Of a chosen folder a file has its path, which begins with the folder's own name.
+    const name = (file: File) => file.webkitRelativePath.split("/").slice(1).join("/") || file.name;
+    return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [name(file), file]));
+  }
+  const absolute = (file: unknown) => (typeof file === "string" || file instanceof URL ? new URL(file, baseUrl()).href : file);
+  return Object.fromEntries(Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : []))) as Files;
+}
+
+/** Opens the folder that a source means. */
+export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
+  const store = storeOf(options.cache);
+  const request = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  if (typeof source !== "string") {
+    const urls = new Set(Object.values(source).filter((file) => typeof file === "string"));
+    return new Folder(filesIn(source, request), await FolderCache.open(store, (url) => urls.has(url)));
+  }
+  const { folder, immutable } = isHub(source) ? await hubFolder(source, options, request, store, signal) : { folder: new URL(source), immutable: false };
+  const url = (name: string) => new URL(name, folder).href;
+  const remote: Source = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
+  return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
+}
+
+/** Files that are here already, or that are at an address each. */
+function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): Source {
+  const find = isDirectory(source) ? inDirectory(source) : byName(source);
+  return {
+    label: "",
+    immutable: false,
+    url(name) {
+      const file = isDirectory(source) ? undefined : source[name];
+      return typeof file === "string" ? file : undefined;
+    },
+    async request(name, init) {
+      const url = this.url(name);
+      if (url !== undefined) return request(url, init);
+      const blob = await find(name);
+      if (!blob) throw new Missing("none");
+      const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(new Headers(init.headers).get("range") ?? "") ?? [];
+      const body = start === undefined ? blob : blob.slice(Number(start), end ? Number(end) + 1 : blob.size);
+      const range = start === undefined ? {} : { "content-range": `bytes ${start}-${Number(start) + body.size - 1}/${blob.size}` };
+      // Without the type that the file is said to have: it is no web page.
+      return new Response(body.slice(0, body.size, ""), { status: start === undefined ? 200 : 206, headers: { "content-length": String(body.size), ...range } });
+    },
+  };
+}
+
+type Find = (name: string) => Promise<Blob | undefined>;
+
+function inDirectory(directory: FileSystemDirectoryHandle): Find {
+  return async (name) => {
+    try {
+      return await (await directory.getFileHandle(name)).getFile();
+    } catch (error) {
+      if ((error as DOMException).name === "NotFoundError") return undefined;
+      throw new OcelliError("not-found", `${name}: cannot be read: ${String(error)}: choose the folder again.`, { cause: error });
+    }
+  };
+}
+
+function byName(files: Files): Find {
+  const blobs = new Map<string, Blob>();
+  return async (name) => {
+    const file = Object.hasOwn(files, name) ? files[name] : undefined;
+    if (file === undefined || file instanceof Blob) return file;
+    const blob = blobs.get(name) ?? new Blob([file]);
+    blobs.set(name, blob);
+    return blob;
+  };
+}
+
+function isDirectory(source: object): source is FileSystemDirectoryHandle {
+  return "getFileHandle" in source && typeof source.getFileHandle === "function";
+}

@@ -1,0 +1,78 @@
+import { OcelliError } from "../error.js";
+import type { CacheAdapter, SourceOptions } from "./types.js";
+
+const NAME = "ocelli";
+
+/** The store that was asked for; undefined where nothing is to be kept, or where the browser has none. */
+export function storeOf(cache: SourceOptions["cache"] = true): CacheAdapter | undefined {
+  if (cache === false) return undefined;
+  if (cache === true) return globalThis.caches && cacheApi;
+  if (cache === "opfs") return (globalThis.navigator?.storage as Partial<StorageManager> | undefined)?.getDirectory && privateFiles;
+  if (typeof cache === "object" && cache !== null) return cache;
+  throw new OcelliError("bad-input", `cache: expected true, false, "opfs" or an adapter, found ${String(cache)}.`);
+}
+
+const entry = (key: string) => `https://ocelli.invalid/${encodeURIComponent(key)}`;
+
+const cacheApi: CacheAdapter = {
+  async get(key) {
+    const found = await (await caches.open(NAME)).match(entry(key));
+    return found && new Uint8Array(await found.arrayBuffer());
+  },
+  async put(key, bytes) {
+    await (await caches.open(NAME)).put(entry(key), new Response(bytes));
+  },
+  async delete(key) {
+    await (await caches.open(NAME)).delete(entry(key));
+  },
+  async keys() {
+    const requests = await (await caches.open(NAME)).keys();
+    return requests.map(({ url }) => decodeURIComponent(new URL(url).pathname.slice(1)));
+  },
+};
+
+/** Names have at most 255 bytes, so a long key is a path. A folder's name ends with "+", which no key has once it is encoded. */
+function path(key: string): { folders: string[]; name: string } {
+  const folders = encodeURIComponent(key).match(/.{1,150}/g) ?? [];
+  const name = folders.pop() ?? "";
+  return { folders: folders.map((part) => `${part}+`), name: `${name}-` };
+}
+
+async function folderOf(key: string, create: boolean): Promise<FileSystemDirectoryHandle> {
+  let folder = await (await navigator.storage.getDirectory()).getDirectoryHandle(NAME, { create: true });
+  for (const part of path(key).folders) folder = await folder.getDirectoryHandle(part, { create });
+  return folder;
+}
+
+const privateFiles: CacheAdapter = {
+  async get(key) {
+    const file = await (await folderOf(key, false)).getFileHandle(path(key).name);
+    return new Uint8Array(await (await file.getFile()).arrayBuffer());
+  },
+  async put(key, bytes) {
+    const file = await (await folderOf(key, true)).getFileHandle(path(key).name, { create: true });
+    const writable = await file.createWritable();
+    try {
+      await writable.write(bytes);
+      await writable.close();
+    } catch (error) {
+      await writable.abort().catch(() => {});
+      throw error;
+    }
+  },
+  async delete(key) {
+    await (await folderOf(key, false)).removeEntry(path(key).name);
+  },
+  async keys() {
+    const found: string[] = [];
+    const walk = async (folder: FileSystemDirectoryHandle, before: string): Promise<void> => {
+      for await (const [name, handle] of folder.entries()) {
+        const part = before + name.slice(0, -1);
+        if (handle.kind === "directory") await walk(handle as FileSystemDirectoryHandle, part);
+        else found.push(decodeURIComponent(part));
+      }
+    };
+    await walk(await folderOf("", false), "");
+    return found;
+  },
+};

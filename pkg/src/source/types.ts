@@ -1,0 +1,69 @@
+/** A file's content, or where it is. */
+export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | string;
+
+/**
+ * Where a model's files are:
+ * - the address of a folder, relative to the page: `"/models/ocelli-tiny/"`;
+ * - a repository of the Hugging Face hub: `"hf:google/siglip-base-patch16-224"`;
+ * - files by name, `{ "config.json": blob, … }`, whose values may also be addresses;
+ * - a folder of the user's own, as `showDirectoryPicker()` and `<input type="file" webkitdirectory>` hand it out.
+ */
+export type ModelSource = string | URL | FileSystemDirectoryHandle | FileList | readonly File[] | Readonly<Record<string, FileContent>>;
+
+/** How to get at a {@link ModelSource}. */
+export interface SourceOptions {
+  /** Branch, tag or commit of a repository on the hub. Default `"main"`. A load sees one commit only, whatever is pushed meanwhile. */
+  revision?: string | undefined;
+  /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
+  endpoint?: string | undefined;
+  /** Used in place of the browser's own, for headers and the like: `fetch: (url, init) => fetch(url, { ...init, credentials: "include" })`. */
+  fetch?: typeof globalThis.fetch | undefined;
+  /**
+   * Where files that were fetched are kept: with `true` (default) in the browser's Cache API, with `"opfs"` in its private file
+   * system, or in a store of your own; `false` keeps nothing. A later load asks the server only whether a file has changed, goes on
+   * where one broke off, and works without a network. A store that is full or forbidden is no error: the load goes on without it.
+   */
+  cache?: boolean | "opfs" | CacheAdapter | undefined;
+}
+
+/**
+ * A store of bytes by key, for {@link SourceOptions.cache}. Values have up to 4 MB, tokenizers up to some 40 MB. Whatever it throws
+ * ends storing, not the load.
+ *
+ * ```ts
+ * const map = new Map<string, Uint8Array<ArrayBuffer>>();
+ * const cache: CacheAdapter = {
+ *   get: async (key) => map.get(key),
+ *   put: async (key, bytes) => void map.set(key, bytes),
+ *   delete: async (key) => void map.delete(key),
+ *   keys: async () => [...map.keys()],
+ * };
+ * ```
+ */
+export interface CacheAdapter {
+  get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** The bytes must not be changed, and may be kept. */
+  put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  delete(key: string): Promise<void>;
+  keys(): Promise<string[]>;
+}
+
+/** A folder of which files are kept: see {@link Ocelli.cached}. */
+export interface CachedModel {
+  /** The folder's address; of a repository on the hub with its commit. */
+  url: string;
+  /** What is kept of it, in bytes. */
+  bytes: number;
+  /** When it was first asked for. */
+  when: Date;
+}
+
+/** The browser's storage for this site: see {@link Ocelli.storage}. */
+export interface StorageState {
+  /** Bytes that the site uses, as far as the browser tells. */
+  usage: number | undefined;
+  /** Bytes that it may use. */
+  quota: number | undefined;
+  /** Whether the browser has promised not to clear it by itself. */
+  persisted: boolean;
+}

@@ -1,0 +1,21 @@
+/** Arithmetic on embeddings; sums in f64. */
+
+/** Rows of `dim` numbers that lie one after the other, without a copy. */
+export function rowsOf(flat: Float32Array, dim: number): Float32Array[] {
+  return Array.from({ length: flat.length / dim }, (_, row) => flat.subarray(row * dim, (row + 1) * dim));
+}
+
+/** Σ weight · vector, of unit length; of the opposite of nothing, nothing. */
+export function unitSum(terms: [weight: number, vector: ArrayLike<number>][]): Float32Array {
+  const sum = new Float64Array(terms[0]?.[1].length ?? 0);
+  for (const [weight, vector] of terms) for (let i = 0; i < sum.length; i++) sum[i]! += weight * (vector[i] as number);
+  const length = Math.hypot(...sum) || 1;
+  return Float32Array.from(sum, (x) => x / length);
+}
+
+/** The cosine of two vectors of unit length. */
+export function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}
