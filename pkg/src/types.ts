@@ -145,6 +145,7 @@ export interface RankOptions extends CallOptions {
 
 /** A picture and the labels that it should get. */
 export interface Example {
+  /** The picture. */
   image: ImageInput;
   /** Those that are right, of the set's; the others are taken to be wrong. */
   labels: string[];
@@ -152,6 +153,7 @@ export interface Example {
 
 /** What {@link LabelSet.calibrate} found for a label. */
 export interface Calibration {
+  /** Of the set. */
   label: string;
   /** From 0 to 1, as scores with `multiLabel`. */
   threshold: number;

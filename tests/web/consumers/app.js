@@ -11,7 +11,7 @@ export function app(options = {}) {
       const ranked = await model.classify(file, labels);
       const image = await model.embedImage(file);
       const text = await model.embedText(labels[0]);
-      const index = await ImageIndex.create({ model, modelHash: folder, format: "f32" });
+      const index = await ImageIndex.create({ model, format: "f32" });
       await index.add(labels, await model.embedTexts(labels));
       const [hit] = await index.search(file, { k: 1 });
       index.dispose();
