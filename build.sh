@@ -197,14 +197,14 @@ docs() {
 
 # What ships: its exports, files and types, for those who use it as a module.
 tarball() {
-  local folder bin=tests/web/node_modules/.bin
-  folder=$(mktemp -d)
+  local folder=target/web/tarball bin=tests/web/node_modules/.bin
+  rm -rf "$folder"
+  mkdir -p "$folder"
   npm pack --silent --pack-destination "$folder" ./pkg >/dev/null
   "$bin/publint" run "$folder"/*.tgz --strict
   # Wasm files have no types.
   "$bin/attw" "$folder"/*.tgz --profile esm-only --no-summary --format table-flipped --no-emoji --no-color \
     --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_tokenizer.wasm
-  rm -rf "$folder"
 }
 
 # consumers [NAME…]

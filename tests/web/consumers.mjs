@@ -20,7 +20,7 @@ const target = process.env.CARGO_TARGET_DIR || join(root, "target");
 /** How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. */
 const consumers = {
   vite: { build: "vite build --logLevel warn", page: "dist/index.html" },
-  webpack: { build: "webpack --stats errors-warnings", page: "index.html" },
+  webpack: { build: "webpack --fail-on-warnings", talks: true, page: "index.html" },
   rollup: { build: "rollup --config --silent && cp ../node_modules/ocelli/dist/*.wasm dist/", page: "index.html" },
   esbuild: {
     build: "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
@@ -45,7 +45,9 @@ const CLOSE = 1e-4;
 
 const fixtures = new Fixtures(join(root, "tests", "fixtures"));
 const golden = fixtures.golden(MODEL);
-const { labels } = golden.logits_per_image;
+/** All but the empty text, which is no label. */
+const texts = golden.texts.map((text, i) => ({ ...text, i })).filter(({ text }) => text !== "");
+const labels = texts.map(({ text }) => text);
 
 async function main() {
   const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(consumers);
@@ -153,13 +155,14 @@ async function judge(page, address, report, name) {
 }
 
 function expected(picture) {
-  return [...golden.scores[picture], ...golden.images[picture].embedding, ...golden.texts[0].embedding, nearest(picture).score];
+  const scores = texts.map(({ i }) => golden.logits_per_image[picture][i]);
+  return [...scores, ...golden.images[picture].embedding, ...texts[0].embedding, nearest(picture).score];
 }
 
 /** The label whose embedding is nearest, which the search must find. */
 function nearest(picture) {
   const { embedding } = golden.images[picture];
-  const scores = golden.texts.map((text) => text.embedding.reduce((sum, x, i) => sum + x * embedding[i], 0));
+  const scores = texts.map((text) => text.embedding.reduce((sum, x, i) => sum + x * embedding[i], 0));
   const score = Math.max(...scores);
   return { id: labels[scores.indexOf(score)], score };
 }

@@ -8,7 +8,7 @@ export function app(options = {}) {
     const model = await Ocelli.load(folder, { ...options, ...how });
     try {
       const file = await (await fetch(picture)).blob();
-      const ranked = await model.classify(file, labels);
+      const ranked = await model.classify(file, labels, { score: "logits" });
       const image = await model.embedImage(file);
       const text = await model.embedText(labels[0]);
       const index = await ImageIndex.create({ model, format: "f32" });
