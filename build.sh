@@ -119,6 +119,15 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
+# wasm_opt NAME FLAGS
+wasm_opt() {
+  local file="pkg/wasm/$1_bg.wasm"
+  # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
+  node pkg/node_modules/binaryen/bin/wasm-opt "${@:2}" \
+    --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
+    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
+}
+
 # One of the three wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS]]
 wasm_part() {
   local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
@@ -126,17 +135,18 @@ wasm_part() {
   RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
     --no-default-features --features "$feature"
   # wasm-opt takes a while: only for what it has not seen.
-  sum=$(cat "$built" build.sh | cksum)
+  sum=$(cat "$built" build.sh tools/order_functions.mjs | cksum)
   [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "pkg/wasm/${name}_bg.wasm" ] || return 0
   # After a trap the package starts the file anew: hence the function that resets the glue.
   "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
     --experimental-reset-state-function --out-dir pkg/wasm --out-name "$name" "$built"
-  # -Oz gives a smaller file, but one that compresses worse by 50 kB: its inlining makes repetitions unlike.
-  # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
-  node pkg/node_modules/binaryen/bin/wasm-opt -O1 --shrink-level=1 \
-    --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
-    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd \
-    "pkg/wasm/${name}_bg.wasm" -o "pkg/wasm/${name}_bg.wasm"
+  # Without inlining, which makes repetitions unlike: the file is larger so, and compresses better by a tenth. What is to be fast
+  # has a profile of its own.
+  local how=(-Os --always-inline-max-function-size=0 --flexible-inline-max-function-size=0 --one-caller-inline-max-function-size=0)
+  [ "$profile" = wasm ] || how=(-O1 --shrink-level=1)
+  wasm_opt "$name" "${how[@]}"
+  node tools/order_functions.mjs "pkg/wasm/${name}_bg.wasm"
+  wasm_opt "$name" --reorder-functions-by-name --strip-debug
   echo "$sum" >"$seen"
 }
 

@@ -1,15 +1,20 @@
 //! From text to the token ids that the tower is fed: what the tokenizer's files say, and what the reference does around it.
 
+mod bpe;
+mod character_map;
+mod classes;
 mod clean;
 mod clip_files;
-mod guard;
 mod html;
+mod normalizer;
+mod read;
 mod sentencepiece;
+mod tokenizer;
+mod unigram;
+mod words;
 
-use sentencepiece::Made;
 pub use sentencepiece::compact;
-use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizer::Tokenizer;
 
 use crate::{
     config::{Cleaning, Config, Padding, TextRule, TokenizerFiles},
@@ -50,36 +55,28 @@ impl TextEncoder {
     /// the token table has rows.
     pub fn new(files: &TokenizerFiles, config: &Config) -> Result<Self> {
         let byte_fallback = config.text_rule.byte_fallback;
-        let (file, made) = match files {
+        let (file, tokenizer) = match files {
             TokenizerFiles::None => return Err(Error::BadInput("tokenizer: expected one, found none".into())),
-            TokenizerFiles::Json(json) => ("tokenizer.json", serde_json::from_slice(json).map_err(|e| e.to_string())),
-            // Both files are named in the message itself.
-            TokenizerFiles::VocabMerges { vocab, merges } => {
-                let made = clip_files::tokenizer(vocab, merges);
-                ("vocab.json", Ok(made.map_err(Error::BadCheckpoint)?))
+            TokenizerFiles::Json(json) => {
+                let json = serde_json::from_slice(json).map_err(|e| bad("tokenizer.json", e))?;
+                ("tokenizer.json", read::tokenizer(json, byte_fallback))
             }
-            TokenizerFiles::SentencePiece { name, bytes } => match sentencepiece::read(bytes, byte_fallback) {
-                Ok(Made::Tokenizer(tokenizer)) => return Self::around(name, *tokenizer, config),
-                Ok(Made::Json(json)) => (name.as_str(), Ok(json)),
-                Err(why) => (name.as_str(), Err(why)),
-            },
+            TokenizerFiles::VocabMerges { vocab, merges } => {
+                // Both files are named in the message itself.
+                let json = clip_files::tokenizer(vocab, merges).map_err(Error::BadCheckpoint)?;
+                ("vocab.json", read::tokenizer(json, byte_fallback))
+            }
+            TokenizerFiles::SentencePiece { name, bytes } => (name.as_str(), sentencepiece::read(bytes, byte_fallback)),
         };
-        let tokenizer = made.and_then(|json| from_json(json, byte_fallback)).map_err(|e| bad(file, e))?;
-        Self::around(file, tokenizer, config)
-    }
-
-    fn around(file: &str, mut tokenizer: Tokenizer, config: &Config) -> Result<Self> {
+        let tokenizer = tokenizer.map_err(|e| bad(file, e))?;
         let rule = config.text_rule.clone();
-        // Length is ours to keep: truncation must not lose EOS, and the files disagree on padding.
-        tokenizer.with_truncation(None).map_err(|e| bad(file, e))?;
-        tokenizer.with_padding(None);
         let pad = match &rule.padding {
             Padding::Id(id) => *id,
             Padding::Token(token) => tokenizer
-                .token_to_id(token)
+                .id(token)
                 .ok_or_else(|| bad(file, format!("expected the padding token {token:?}, found none")))?,
         };
-        let (vocab, found) = (config.text.vocab, tokenizer.get_vocab_size(true));
+        let (vocab, found) = (config.text.vocab, tokenizer.len());
         if found > vocab {
             return Err(bad(file, format!("expected at most {vocab} tokens, which is vocab_size, found {found}")));
         }
@@ -91,9 +88,7 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding =
-            self.tokenizer.encode(cleaned(text, self.rule.cleaning), true).map_err(|e| bad(&self.file, e))?;
-        let mut ids = encoding.get_ids().to_vec();
+        let mut ids = self.tokenizer.encode(&cleaned(text, self.rule.cleaning));
         if let Some(&eos) = ids.last().filter(|_| ids.len() > self.tokens) {
             ids.truncate(self.tokens);
             ids[self.tokens - 1] = eos;
@@ -108,22 +103,6 @@ impl TextEncoder {
 
 fn bad(file: &str, what: impl std::fmt::Display) -> Error {
     Error::BadCheckpoint(format!("{file}: {what}"))
-}
-
-/// From the content of a `tokenizer.json`.
-fn from_json(mut value: Value, byte_fallback: bool) -> std::result::Result<Tokenizer, String> {
-    if !value.is_object() {
-        return Err("expected an object, found something else".into());
-    }
-    guard::check(&value)?;
-    if byte_fallback {
-        enable_byte_fallback(&mut value);
-    }
-    // Ids never become text again, and the crate panics on a decoder that it does not know.
-    value["decoder"] = Value::Null;
-    let tokenizer: Tokenizer = serde_json::from_value(value).map_err(|e| e.to_string())?;
-    guard::check_tokens(&tokenizer)?;
-    Ok(tokenizer)
 }
 
 /// The text as the tokenizer sees it.
@@ -144,15 +123,4 @@ pub fn canonical(text: &str) -> String {
     // Sentencepiece's own space would otherwise pass for a letter; the reference replaces it too (`tokenize`).
     let text: String = text.replace('▁', " ").to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
     clean::collapse(&text)
-}
-
-/// Sentencepiece falls back to bytes wherever the vocabulary has all 256 of them; the published JSON says it does not.
-fn enable_byte_fallback(tokenizer: &mut Value) {
-    let model = &mut tokenizer["model"];
-    let Some(vocab) = model["vocab"].as_array() else { return };
-    let is_byte = |piece: &str| piece.len() == 6 && piece.starts_with("<0x") && piece.ends_with('>');
-    let bytes = vocab.iter().filter(|entry| entry[0].as_str().is_some_and(is_byte)).count();
-    if bytes == 256 {
-        model["byte_fallback"] = true.into();
-    }
 }

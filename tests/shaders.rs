@@ -9,7 +9,7 @@ use naga::{
 };
 use ocelli::{
     config::{Activation, Mask},
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, strip},
     kernels::*,
     quant::Format,
 };
@@ -84,11 +84,7 @@ const SCANS: [[&str; 2]; 2] = [
 fn validate(source: &str) -> Result<(naga::Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     // No capability beyond WebGPU's defaults; `unpack2x16float` is core WGSL, and naga names it for old OpenGL's sake.
-    let f16 = if source.starts_with("// ") && source.contains("enable f16;") {
-        Capabilities::SHADER_FLOAT16
-    } else {
-        Capabilities::empty()
-    };
+    let f16 = if source.contains("enable f16;") { Capabilities::SHADER_FLOAT16 } else { Capabilities::empty() };
     let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | f16)
         .validate(&module)
         .map_err(|e| e.emit_to_string(source))?;
@@ -162,6 +158,29 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
     Ok(())
 }
 
+fn stripped(file: &str) -> &'static str {
+    let mut out = vec![0; file.len()];
+    let len = strip(file, &mut out);
+    out.truncate(len);
+    String::leak(String::from_utf8(out).expect("whole characters"))
+}
+
+#[test]
+fn only_comments_and_indentation_are_stripped() {
+    assert_eq!(stripped("// formula\n\n  let é = a / b; // why\n// end"), "let é = a / b;\n");
+    assert_eq!(stripped("a\n    b\n"), "a\nb\n");
+    for kernel in kernels() {
+        for file in Tier::ALL.map(|tier| kernel.shader(tier).files).concat() {
+            let words = |text: &str| -> Vec<String> {
+                let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+                lines.flat_map(str::split_whitespace).map(String::from).collect()
+            };
+            assert_eq!(words(stripped(file)), words(file));
+            assert!(!file.contains("/*") && !stripped(file).contains("//"), "{file}");
+        }
+    }
+}
+
 #[test]
 fn every_variant_keeps_the_contract() {
     for kernel in kernels() {
@@ -169,6 +188,11 @@ fn every_variant_keeps_the_contract() {
             let shader = kernel.shader(tier);
             if let Err(why) = check(kernel.as_ref(), &shader) {
                 panic!("{}: {why}", shader.key());
+            }
+            // As the browser gets it.
+            let files = shader.files.iter().map(|file| stripped(file)).collect();
+            if let Err(why) = check(kernel.as_ref(), &Shader { files, ..shader.clone() }) {
+                panic!("{}, stripped: {why}", shader.key());
             }
         }
     }

@@ -173,7 +173,12 @@ export class Core implements Calls {
   }
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
-    const { engine, found, folder } = await load(this.source, { ...this.options, onProgress, signal });
+    const attempt = (batch?: number) => load(this.source, { ...this.options, onProgress, signal, batch });
+    const { engine, found, folder } = await attempt().catch((error: unknown) => {
+      // Memory may suffice for single pictures: room is made before weights are fetched.
+      if (wrap(error).code === "gpu") return attempt(1);
+      throw error;
+    });
     const { part, start, handle, adapter, note } = found;
     const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
     const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes: folder.downloaded, ...(note !== undefined && { note }) };
@@ -191,8 +196,7 @@ export class Core implements Calls {
     void handle.lost.then(({ message }) => {
       // Its own end is no loss.
       if (this.#disposed || this.#running !== running || running.dead) return;
-      running.dead = new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`);
-      this.tell("devicelost");
+      this.#lose(running, new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`));
     });
   }
 
@@ -213,8 +217,8 @@ export class Core implements Calls {
           running.complaint = undefined;
           // After a trap nothing in this instance can be relied on, for no model.
           if (wrapped.code === "internal") {
-            running.dead ??= wrapped;
             abandon(running.part, running.start);
+            this.#lose(running, wrapped);
           }
           if (wrapped.code === "device-lost" && attempt === 0) continue;
           throw wrapped;
@@ -226,9 +230,17 @@ export class Core implements Calls {
     }
   }
 
+  #lose(running: Running, why: OcelliError): void {
+    if (running.dead) return;
+    running.dead = why;
+    this.tell("devicelost");
+  }
+
   async #alive(): Promise<Running> {
     const running = this.#running as Running;
-    if (!running.dead && alive(running.part, running.start)) return running;
+    // Another model's trap took its instance along.
+    if (!alive(running.part, running.start)) this.#lose(running, new OcelliError("internal", "The engine failed in another model's call."));
+    if (!running.dead) return running;
     this.#again ??= (async () => {
       if (alive(running.part, running.start)) running.engine.free();
       this.#running = await this.#load();

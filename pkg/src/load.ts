@@ -21,6 +21,8 @@ interface Options extends DeviceOptions, SourceOptions {
   tokenTable: "memory" | "server";
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
+  /** Most pictures or texts in one submission; the engine's own choice if undefined. */
+  batch: number | undefined;
 }
 
 interface Loaded {
@@ -66,7 +68,7 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     }
     const model = known;
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory")));
+    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)));
     const runs = runsOf(started, tensors);
     meter.weights(runs.reduce((sum, run) => sum + run.bytes, bytes));
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));

@@ -5,9 +5,12 @@ mod clock;
 mod device;
 mod pipeline;
 mod tier;
+mod wgsl;
 
 pub use buffer::{Buffer, Readback};
 pub use clock::milliseconds;
 pub use device::{Gpu, Power};
 pub use pipeline::{Bind, Bound, Pipeline, Shader};
 pub use tier::Tier;
+pub use wgsl::strip;
+pub(crate) use wgsl::wgsl;

@@ -41,7 +41,7 @@ impl Shader {
         }
         for (name, value) in &self.overrides {
             // Writing to a String cannot fail.
-            let _ = write!(key, " {}={value}", name.to_lowercase());
+            let _ = write!(key, " {}={value}", name.to_ascii_lowercase());
         }
         key
     }

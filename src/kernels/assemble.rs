@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, VectorRef, spread};
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -28,7 +28,7 @@ struct Params {
 
 impl Kernel for Assemble {
     fn shader(&self, _tier: Tier) -> Shader {
-        Shader::new("assemble", include_str!("../../shaders/assemble.wgsl"))
+        Shader::new("assemble", wgsl!("assemble.wgsl"))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         bytemuck::bytes_of(&Params { batch, item: self.positions.len }).to_vec()

@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{ActId, Host, Kernel, Operand, spread};
 use crate::{
     config::Mask,
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -82,18 +82,15 @@ impl Kernel for Attention {
     fn shader(&self, tier: Tier) -> Shader {
         let causal = u8::from(self.mask == Mask::Causal);
         match self.variant(tier) {
-            Tier::Plain => {
-                Shader::new("attention", include_str!("../../shaders/attention.wgsl")).with("CAUSAL", causal)
-            }
+            Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")).with("CAUSAL", causal),
             Tier::Registers => {
-                Shader::new("attention_registers", include_str!("../../shaders/attention_registers.wgsl"))
-                    .with("CAUSAL", causal)
+                Shader::new("attention_registers", wgsl!("attention_registers.wgsl")).with("CAUSAL", causal)
             }
             _ => {
                 let head4 = self.head_size / 4;
                 // As many as fit into 16 KiB.
                 let keys = if head4 <= 24 { 32 } else { 16 };
-                Shader::new("attention_tiled", include_str!("../../shaders/attention_tiled.wgsl"))
+                Shader::new("attention_tiled", wgsl!("attention_tiled.wgsl"))
                     .with("CAUSAL", causal)
                     .with("HEAD4", head4)
                     .with("KEYS", keys)

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, Rows, VectorRef, spread};
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -55,7 +55,7 @@ impl Kernel for LayerNorm {
     fn shader(&self, tier: Tier) -> Shader {
         // Where barriers are slow, as few invocations as run in step.
         let workgroup = if tier == Tier::Registers { 4 } else { 64 };
-        Shader::new("layer_norm", include_str!("../../shaders/layer_norm.wgsl"))
+        Shader::new("layer_norm", wgsl!("layer_norm.wgsl"))
             .with("WORKGROUP", workgroup)
             .with("HAS_INDEX", u8::from(self.index().is_some()))
     }

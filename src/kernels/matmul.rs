@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{ActId, Host, Kernel, MatrixRef, Operand, Rows, VectorRef};
 use crate::{
     config::Activation,
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     quant::Format,
     reference,
 };
@@ -64,44 +64,42 @@ impl Matmul {
 impl Kernel for Matmul {
     fn shader(&self, tier: Tier) -> Shader {
         let (input, input_file) = if self.weight.cols.is_multiple_of(4) {
-            ("f32x4", include_str!("../../shaders/lib/input_f32x4.wgsl"))
+            ("f32x4", wgsl!("lib/input_f32x4.wgsl"))
         } else {
-            ("f32", include_str!("../../shaders/lib/input_f32.wgsl"))
+            ("f32", wgsl!("lib/input_f32.wgsl"))
         };
         let weight_file = match self.weight.format {
-            Format::F32 => include_str!("../../shaders/lib/weight_f32.wgsl"),
-            Format::F16 => include_str!("../../shaders/lib/weight_f16.wgsl"),
-            Format::Q8 => include_str!("../../shaders/lib/weight_q8.wgsl"),
-            Format::Q4 => include_str!("../../shaders/lib/weight_q4.wgsl"),
+            Format::F32 => wgsl!("lib/weight_f32.wgsl"),
+            Format::F16 => wgsl!("lib/weight_f16.wgsl"),
+            Format::Q8 => wgsl!("lib/weight_q8.wgsl"),
+            Format::Q4 => wgsl!("lib/weight_q4.wgsl"),
         };
         let words_file = match self.weight.format {
-            Format::Q4 => include_str!("../../shaders/lib/words_q4.wgsl"),
-            _ => include_str!("../../shaders/lib/words_q8.wgsl"),
+            Format::Q4 => wgsl!("lib/words_q4.wgsl"),
+            _ => wgsl!("lib/words_q8.wgsl"),
         };
-        let tiled = include_str!("../../shaders/matmul_tiled.wgsl");
-        let in_f32 = include_str!("../../shaders/lib/element_f32.wgsl");
-        let small = include_str!("../../shaders/lib/tile_4x4.wgsl");
-        let large = include_str!("../../shaders/lib/tile_8x8.wgsl");
+        let tiled = wgsl!("matmul_tiled.wgsl");
+        let in_f32 = wgsl!("lib/element_f32.wgsl");
+        let small = wgsl!("lib/tile_4x4.wgsl");
+        let large = wgsl!("lib/tile_8x8.wgsl");
         let variant = self.variant(tier);
         let (name, own) = match variant {
-            Tier::Plain => ("matmul", vec![include_str!("../../shaders/matmul.wgsl"), weight_file]),
-            Tier::Registers => {
-                ("matmul_registers", vec![include_str!("../../shaders/matmul_registers.wgsl"), weight_file])
-            }
+            Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight_file]),
+            Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight_file]),
             Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight_file]),
             Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight_file]),
             Tier::Half => {
-                let in_f16 = include_str!("../../shaders/lib/element_f16.wgsl");
+                let in_f16 = wgsl!("lib/element_f16.wgsl");
                 ("matmul_half", vec![in_f16, tiled, large, weight_file])
             }
-            Tier::Dot8 => ("matmul_dot8", vec![include_str!("../../shaders/matmul_dot8.wgsl"), small, words_file]),
+            Tier::Dot8 => ("matmul_dot8", vec![wgsl!("matmul_dot8.wgsl"), small, words_file]),
         };
         let common = [
             input_file,
-            include_str!("../../shaders/lib/activation.wgsl"),
+            wgsl!("lib/activation.wgsl"),
             match self.place {
-                None => include_str!("../../shaders/lib/output.wgsl"),
-                Some(_) => include_str!("../../shaders/lib/output_positions.wgsl"),
+                None => wgsl!("lib/output.wgsl"),
+                Some(_) => wgsl!("lib/output_positions.wgsl"),
             },
         ];
         let (switch, on) = match self.place {

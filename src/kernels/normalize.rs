@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand};
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -28,7 +28,7 @@ struct Params {
 
 impl Kernel for Normalize {
     fn shader(&self, _tier: Tier) -> Shader {
-        Shader::new("normalize", include_str!("../../shaders/normalize.wgsl"))
+        Shader::new("normalize", wgsl!("normalize.wgsl"))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         bytemuck::bytes_of(&Params { rows: batch, dim: self.dim }).to_vec()

@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{ActId, Host, Kernel, Operand, spread};
 use crate::{
     config::Preprocessor,
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -63,7 +63,7 @@ impl Patchify {
 
 impl Kernel for Patchify {
     fn shader(&self, _tier: Tier) -> Shader {
-        Shader::new("patchify", include_str!("../../shaders/patchify.wgsl"))
+        Shader::new("patchify", wgsl!("patchify.wgsl"))
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         let [r, g, b] = self.scale;

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand};
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -46,7 +46,7 @@ struct Params {
 
 impl Kernel for Resize {
     fn shader(&self, _tier: Tier) -> Shader {
-        Shader::new("resize", include_str!("../../shaders/resize.wgsl"))
+        Shader::new("resize", wgsl!("resize.wgsl"))
     }
     fn params(&self, _batch: u32) -> Vec<u8> {
         let params = Params {

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{ActId, Host, Kernel, Operand, spread};
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, wgsl},
     reference,
 };
 
@@ -54,7 +54,7 @@ impl Kernel for Score {
             Rule::Sigmoid => 1,
             Rule::Softmax => 2,
         };
-        Shader::new("score", include_str!("../../shaders/score.wgsl")).with("RULE", rule)
+        Shader::new("score", wgsl!("score.wgsl")).with("RULE", rule)
     }
     fn params(&self, _batch: u32) -> Vec<u8> {
         let params = Params { images: self.pictures, labels: self.labels, scale: self.scale, bias: self.bias };

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 use super::{
     Session,
-    run::{BATCH, TextTower, Tower, VisionTower},
+    run::{TextTower, Tower, VisionTower},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -48,7 +48,8 @@ enum Place {
 
 impl<B: Backend> Loading<B> {
     /// Checks the checkpoint's headers against its config, makes room on the device and compiles the kernels. `format` none
-    /// keeps the weights as the files have them. Without a tokenizer, texts have to come as token ids.
+    /// keeps the weights as the files have them. At most `batch` pictures or texts go in one
+    /// submission. Without a tokenizer, texts have to come as token ids.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
@@ -58,6 +59,7 @@ impl<B: Backend> Loading<B> {
         towers: Towers,
         format: Option<Format>,
         table: TableIn,
+        batch: u32,
         tokenizer: Option<Box<dyn Tokenize>>,
     ) -> Result<Self> {
         let config = checkpoint.config.clone();
@@ -76,7 +78,7 @@ impl<B: Backend> Loading<B> {
         drop(store);
         let compile = |plan: &mut Plan| {
             let plan = std::mem::take(plan);
-            let items = device.capacity(&plan, BATCH)?;
+            let items = device.capacity(&plan, batch)?;
             device.compile(plan, &weights, items)
         };
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;

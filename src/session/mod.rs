@@ -12,7 +12,7 @@ pub use labels::LabelSet;
 pub use loading::Loading;
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
-pub use run::{Pending, pool_index};
+pub use run::{BATCH, Pending, pool_index};
 use run::{TextTower, VisionTower};
 use table::Table;
 pub use table::TableIn;
@@ -70,7 +70,7 @@ impl<B: Backend> Session<B> {
             true => Some(Box::new(TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?) as Box<dyn Tokenize>),
             false => None,
         };
-        let mut loading = Loading::new(device, checkpoint, towers, format, TableIn::Memory, tokenizer)?;
+        let mut loading = Loading::new(device, checkpoint, towers, format, TableIn::Memory, BATCH, tokenizer)?;
         let pieces: Vec<_> = loading.pieces().collect();
         for (index, (file, range)) in pieces.into_iter().enumerate() {
             let bytes = checkpoint.read(file, range)?;

@@ -6,13 +6,18 @@
 
 use std::collections::HashMap;
 
-use ahash::AHashMap;
 use prost::Message;
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
-use tokenizers::{AddedToken, Tokenizer, models::bpe::BPE};
 
-/// Ids by piece.
-type Vocab = AHashMap<String, u32>;
+use super::{
+    bpe::{Bpe, byte_tokens},
+    character_map::CharacterMap,
+    normalizer::{Normalizer as Step, Pattern},
+    tokenizer::{self, AddedToken, Tokenizer},
+    unigram::Unigram,
+    words::Words,
+};
 
 /// The file, as far as it matters here.
 #[derive(Clone, PartialEq, Message)]
@@ -75,85 +80,59 @@ const TAB_BYTE: &str = "<0x09>";
 const UNIGRAM: i32 = 1;
 const BPE_MODEL: i32 = 2;
 
-/// What a model file becomes.
-pub enum Made {
-    /// A `tokenizer.json`, to be read as one.
-    Json(Value),
-    /// A tokenizer: a list of merges this long is not written out first.
-    Tokenizer(Box<Tokenizer>),
-}
-
 /// Reads the file; `byte_fallback` as in [`crate::config::TextRule`].
-pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Made, String> {
+pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Tokenizer, String> {
     let model = Model::decode(bytes).map_err(|e| format!("not the SentencePiece model that was expected: {e}"))?;
     let trainer = model.trainer.clone().unwrap_or_default();
-    let at = |id: i32, what: &str| {
-        let piece = usize::try_from(id).ok().and_then(|at| model.pieces.get(at));
-        piece.ok_or_else(|| format!("{what}: expected one of {} pieces, found {id}", model.pieces.len()))
+    let at = |id: i32, what: &str| match usize::try_from(id) {
+        Ok(at) if at < model.pieces.len() => Ok(at as u32),
+        _ => Err(format!("{what}: expected one of {} pieces, found {id}", model.pieces.len())),
     };
-    let (unk_id, eos_id) = (trainer.unk_id(), trainer.eos_id());
-    let unk = at(unk_id, "unk_id")?.piece().to_string();
-    let eos = at(eos_id, "eos_id")?.piece().to_string();
+    let (unk, eos) = (at(trainer.unk_id(), "unk_id")?, at(trainer.eos_id(), "eos_id")?);
     match trainer.model_type() {
-        UNIGRAM => Ok(Made::Json(unigram(&model, unk_id, (&eos, eos_id), byte_fallback))),
-        BPE_MODEL => bpe(model, &unk, (&eos, eos_id)).map(|t| Made::Tokenizer(Box::new(t))),
+        UNIGRAM => unigram(model, unk, eos, byte_fallback),
+        BPE_MODEL => bpe(model, unk, eos),
         other => Err(format!("model_type: expected 1 (unigram) or 2 (byte pairs), found {other}")),
     }
 }
 
-fn template(eos: &str, id: i32) -> Value {
-    json!({
-        "type": "TemplateProcessing",
-        "single": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "SpecialToken": { "id": eos, "type_id": 0 } }],
-        "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 0 } }],
-        "special_tokens": { eos: { "id": eos, "ids": [id], "tokens": [eos] } },
-    })
-}
-
-fn character_map(model: &Model) -> Option<Value> {
-    let map = model.normalizer.as_ref()?.precompiled_charsmap.as_ref().filter(|map| !map.is_empty())?;
-    Some(json!({ "type": "Precompiled", "precompiled_charsmap": base64::encode(map) }))
+fn character_map(model: &Model) -> Result<Option<Step>, String> {
+    let map = model.normalizer.as_ref().and_then(|n| n.precompiled_charsmap.as_ref()).filter(|map| !map.is_empty());
+    let broken = || "precompiled_charsmap: expected a character map, found a broken one".to_string();
+    map.map(|bytes| CharacterMap::new(bytes).map(Step::CharacterMap).ok_or_else(broken)).transpose()
 }
 
 /// SigLIP's, as its published `tokenizer.json` has it.
-fn unigram(model: &Model, unk_id: i32, (eos, eos_id): (&str, i32), byte_fallback: bool) -> Value {
+fn unigram(model: Model, unk: u32, eos: u32, byte_fallback: bool) -> Result<Tokenizer, String> {
     let ids = model.pieces.iter().enumerate();
     let special = ids.filter(|(_, piece)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
-    let added: Vec<Value> = special
-        // Padding is ours to add and is never written in a text.
-        .filter(|(id, piece)| *id != 0 || piece.kind() != CONTROL)
-        .map(|(id, piece)| {
-            let special = piece.kind() != USER_DEFINED;
-            json!({ "id": id, "content": piece.piece(), "single_word": false, "lstrip": special, "rstrip": special,
-                "normalized": special, "special": special })
-        })
-        .collect();
-    let mut normalizers: Vec<Value> = character_map(model).into_iter().collect();
-    normalizers.push(json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " }));
+    // Padding is ours to add and is never written in a text.
+    let added = special.filter(|(id, piece)| *id != 0 || piece.kind() != CONTROL).map(|(_, piece)| {
+        let special = piece.kind() != USER_DEFINED;
+        AddedToken { content: piece.piece().into(), strip: (special, special), normalized: special }
+    });
+    let added = added.collect();
+    let mut normalizers: Vec<Step> = character_map(&model)?.into_iter().collect();
+    normalizers.push(Step::Replace(Pattern::Spaces, " ".into()));
     let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
-    let vocab: Vec<Value> = model.pieces.iter().map(|p| json!([p.piece(), p.score()])).collect();
-    json!({
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": { "type": "Sequence", "normalizers": normalizers },
-        "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "add_prefix_space": prefix,
-            "prepend_scheme": if prefix { "always" } else { "never" } },
-        "post_processor": template(eos, eos_id),
-        "model": { "type": "Unigram", "unk_id": unk_id, "vocab": vocab, "byte_fallback": byte_fallback },
-    })
+    let piece = |piece: Piece| match piece.score() {
+        score if score.is_finite() => Ok((piece.piece.unwrap_or_default(), f64::from(score))),
+        score => Err(format!("pieces: expected a finite score, found {score}")),
+    };
+    let vocab = model.pieces.into_iter().map(piece).collect::<Result<_, String>>()?;
+    let model = tokenizer::Model::Unigram(Unigram::new(vocab, unk, false, byte_fallback));
+    let words = vec![Words::Metaspace { prefix, split: true }];
+    Tokenizer::new(added, normalizers, words, model, vec![None, Some(eos)])
 }
 
 /// Gemma's: spaces are letters, and what is unknown is spelled in bytes.
 ///
 /// The byte of a tab becomes the tab itself, as `GemmaConverter` has it.
-fn bpe(mut model: Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokenizer, String> {
-    let text = |e: tokenizers::Error| e.to_string();
+fn bpe(mut model: Model, unk: u32, eos: u32) -> Result<Tokenizer, String> {
     let byte_fallback = model.trainer.as_ref().is_some_and(|t| t.byte_fallback());
-    let of_kind = |kinds: &[i32], special: bool| -> Vec<AddedToken> {
-        let of_kind = model.pieces.iter().filter(|p| kinds.contains(&p.kind()) && !p.piece().is_empty());
-        of_kind.map(|p| AddedToken::from(p.piece(), special).normalized(false)).collect()
-    };
-    let (special, others) = (of_kind(&[UNKNOWN, CONTROL], true), of_kind(&[USER_DEFINED], false));
+    let added = model.pieces.iter().filter(|piece| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
+    let added = added.map(|p| AddedToken { content: p.piece().into(), strip: (false, false), normalized: false });
+    let added = added.collect();
     // From here on every large list is gone before the next comes: in a browser memory that was once taken stays taken.
     let mut texts = Vec::with_capacity(model.pieces.len());
     let mut scores = Vec::with_capacity(model.pieces.len());
@@ -164,31 +143,15 @@ fn bpe(mut model: Model, unk: &str, (eos, eos_id): (&str, i32)) -> Result<Tokeni
     }
     let merges = merges(&texts, &scores)?;
     drop(scores);
-    let vocab: Vocab = texts.into_iter().zip(0..).collect();
-    let built = BPE::builder()
-        .vocab_and_merges(vocab, merges)
-        .unk_token(unk.to_string())
-        .fuse_unk(true)
-        .byte_fallback(byte_fallback)
-        .build()
-        .map_err(text)?;
+    let ids = texts.into_iter().zip(0..).collect();
+    let mut bpe = Bpe::new(ids, merges.into_iter().map(Ok))?;
+    (bpe.unk, bpe.fuse_unk) = (Some(unk), true);
+    bpe.bytes = byte_fallback.then(|| byte_tokens(|token| bpe.id(token)));
+    let mut normalizers: Vec<Step> = character_map(&model)?.into_iter().collect();
     let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
-    let mut normalizers: Vec<Value> = character_map(&model).into_iter().collect();
-    normalizers.extend(prefix.then(|| json!({ "type": "Prepend", "prepend": "▁" })));
-    normalizers.push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }));
-    // Everything but the model in the words of `tokenizer.json`.
-    let frame = json!({
-        "version": "1.0",
-        "normalizer": { "type": "Sequence", "normalizers": normalizers },
-        "post_processor": template(eos, eos_id),
-        "model": { "type": "BPE", "vocab": {}, "merges": [] },
-    });
-    super::guard::check(&frame)?;
-    let mut tokenizer: Tokenizer = serde_json::from_value(frame).map_err(|e| e.to_string())?;
-    tokenizer.with_model(built);
-    tokenizer.add_special_tokens(special).map_err(text)?;
-    tokenizer.add_tokens(others).map_err(text)?;
-    Ok(tokenizer)
+    normalizers.extend(prefix.then(|| Step::Prepend("▁".into())));
+    normalizers.push(Step::Replace(Pattern::Text(" ".into()), "▁".into()));
+    Tokenizer::new(added, normalizers, Vec::new(), tokenizer::Model::Bpe(bpe), vec![None, Some(eos)])
 }
 
 /// A way to put a piece together: its score, how many characters either part has, which piece, and where the second part starts.
@@ -203,7 +166,7 @@ struct Way {
 /// Every way to put a piece together of two others, the best piece first: `generate_merges`. Of equal ones the longer first part
 /// comes first, and what is still equal stays in the order of ids.
 fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, String> {
-    let ids: AHashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
+    let ids: FxHashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
     if ids.len() != texts.len() {
         return Err(format!("pieces: expected each once, found {} of {} again", texts.len() - ids.len(), texts.len()));
     }
@@ -233,6 +196,10 @@ fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, Str
     Ok(all.iter().map(parts).collect())
 }
 
+fn template(eos: &str) -> Value {
+    json!([{ "Sequence": { "id": "A", "type_id": 0 } }, { "SpecialToken": { "id": eos, "type_id": 0 } }])
+}
+
 /// A `tokenizer.json` of Gemma's kind as a model file, if the two are the same tokenizer: the same vocabulary, the same merges in
 /// the same order, the same added tokens. None for any other.
 #[must_use]
@@ -252,7 +219,7 @@ pub fn compact(json: &[u8]) -> Option<Vec<u8>> {
         && (value["pre_tokenizer"].is_null() || value["pre_tokenizer"]["pattern"]["String"] == " ");
     let eos = value["post_processor"]["single"][1]["SpecialToken"]["id"].as_str()?;
     let eos_id = i32::try_from(value["post_processor"]["special_tokens"][eos]["ids"][0].as_u64()?).ok()?;
-    if !is_gemma || value["post_processor"]["single"] != template(eos, eos_id)["single"] {
+    if !is_gemma || value["post_processor"]["single"] != template(eos) {
         return None;
     }
     let mut texts: Vec<(&String, u64)> =

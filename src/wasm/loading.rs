@@ -11,7 +11,7 @@ use crate::{
     Checkpoint, Error,
     checkpoint::Folder,
     quant::Format,
-    session::{Loading, TableIn},
+    session::{BATCH, Loading, TableIn},
 };
 
 /// A model whose weights are on their way.
@@ -25,13 +25,14 @@ pub struct ModelLoading {
 #[wasm_bindgen]
 impl ModelLoading {
     /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory.
+    /// into memory; `batch` is the most pictures or texts in one submission.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
         folder: &mut ModelFolder,
         format: &str,
         table: bool,
+        batch: Option<u32>,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
             let format =
@@ -45,7 +46,7 @@ impl ModelLoading {
             let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
             let device = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
-            let loading = Some(Loading::new(device, &checkpoint, towers, format, table, None)?);
+            let loading = Some(Loading::new(device, &checkpoint, towers, format, table, batch.unwrap_or(BATCH), None)?);
             Ok(Self { checkpoint: Some(checkpoint), loading })
         };
         start().map_err(|e: Error| js_error(&e))

@@ -154,9 +154,7 @@ fn tokenizer() -> Parser {
         }
         result
     };
-    // Beside the JSON: the crate's own maps; a regular expression may compile to 10 MB by the regex crate's own limit, and
-    // there may be several.
-    Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
+    Parser { name: FILES[3], seeds, part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
 /// CLIP's two files, of which one is damaged at a time.
@@ -175,14 +173,7 @@ fn vocab_and_merges() -> [Parser; 2] {
             let [vocab, merges] = files;
             encode(&TokenizerFiles::VocabMerges { vocab, merges }, &config)
         };
-        // As for tokenizer.json, which these become; and the other of the two is always there.
-        Parser {
-            name: TOKENIZER_FILES[1 + damaged],
-            seeds,
-            part: Part::Whole,
-            run: Box::new(run),
-            most: (512, 64 << 20),
-        }
+        Parser { name: TOKENIZER_FILES[1 + damaged], seeds, part: Part::Whole, run: Box::new(run), most: JSON }
     })
 }
 
@@ -196,7 +187,7 @@ fn sentencepiece() -> [Parser; 2] {
         let run = move |bytes: &[u8]| {
             encode(&TokenizerFiles::SentencePiece { name: name.into(), bytes: bytes.to_vec() }, &config)
         };
-        Parser { name, seeds: vec![seed], part: Part::Whole, run: Box::new(run), most: (512, 64 << 20) }
+        Parser { name, seeds: vec![seed], part: Part::Whole, run: Box::new(run), most: JSON }
     })
 }
 

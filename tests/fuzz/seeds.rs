@@ -1,9 +1,9 @@
-//! Small sound tokenizers of every kind that `tokenizer.json` may hold.
+//! Small sound tokenizers of every part that a `tokenizer.json` may have.
 
 use serde_json::{Value, json};
 
 pub fn tokenizers() -> Vec<Value> {
-    vec![clip(), siglip(), gemma(), word_piece(), word_level()]
+    vec![clip(), siglip(), gemma()]
 }
 
 fn whole(normalizer: Value, pre_tokenizer: Value, post_processor: Value, model: Value) -> Value {
@@ -50,18 +50,15 @@ fn clip() -> Value {
             { "type": "Prepend", "prepend": "a" },
         ]}),
         json!({ "type": "Sequence", "pretokenizers": [
-            { "type": "Split", "pattern": { "Regex": "'s|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" }, "behavior": "Removed",
-                "invert": true },
+            { "type": "Split", "behavior": "Removed", "invert": true, "pattern": {
+                "Regex": "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" } },
             { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
-            { "type": "Digits", "individual_digits": true },
-            { "type": "Punctuation", "behavior": "Isolated" },
-            { "type": "FixedLength", "length": 5 },
         ]}),
         json!({ "type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<pad>", 0], "trim_offsets": false,
             "add_prefix_space": false }),
-        json!({ "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": "##",
+        json!({ "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": "",
             "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
-            "vocab": vocab(&["a", "c", "t", "a</w>", "t</w>", "ca", "cat</w>", "##t</w>"]),
+            "vocab": vocab(&["a", "c", "t", "a</w>", "t</w>", "ca", "cat</w>"]),
             "merges": [["c", "a"], ["ca", "t</w>"]] }),
     )
 }
@@ -75,11 +72,8 @@ fn siglip() -> Value {
         .collect();
     whole(
         json!({ "type": "Sequence", "normalizers": [
-            { "type": "Nmt" },
-            { "type": "NFKC" },
-            { "type": "StripAccents" },
-            { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
-                "lowercase": true },
+            { "type": "Strip", "strip_left": false, "strip_right": true },
+            { "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": "▁" },
         ]}),
         json!({ "type": "Sequence", "pretokenizers": [
             { "type": "WhitespaceSplit" },
@@ -112,28 +106,4 @@ pub fn derived_gemma() -> Value {
         }
     });
     tokenizer
-}
-
-fn word_piece() -> Value {
-    whole(
-        json!({ "type": "ByteLevel" }),
-        json!({ "type": "BertPreTokenizer" }),
-        json!({ "type": "BertProcessing", "sep": ["</s>", 1], "cls": ["<pad>", 0] }),
-        json!({ "type": "WordPiece", "unk_token": "<unk>", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": vocab(&["a", "cat", "c", "##at", "photo", "of"]) }),
-    )
-}
-
-fn word_level() -> Value {
-    whole(
-        Value::Null,
-        json!({ "type": "Sequence", "pretokenizers": [
-            { "type": "UnicodeScripts" },
-            { "type": "CharDelimiterSplit", "delimiter": " " },
-            { "type": "Whitespace" },
-        ]}),
-        json!({ "type": "Sequence", "processors": [{ "type": "ByteLevel", "trim_offsets": true, "add_prefix_space": true,
-            "use_regex": true }, template()] }),
-        json!({ "type": "WordLevel", "unk_token": "<unk>", "vocab": vocab(&["a", "cat", "photo", "of"]) }),
-    )
 }

@@ -1,7 +1,7 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
-//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, index, sources, cache,
+//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, staying, index, sources, cache,
 //                                         faults, abort, snippets; all of them by default
 //   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -22,6 +22,7 @@ import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
+import { staying } from "./groups/staying.mjs";
 import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
@@ -80,6 +81,7 @@ const everyPart = {
   gpu,
   backends,
   workers,
+  staying,
   index,
   sources,
   cache,

@@ -35,7 +35,7 @@ export function startProgress(place: HTMLElement): void {
   say("Loading the model");
 }
 
-export function showProgress({ loaded, total }: Progress): void {
+export function showProgress({ loaded, total }: Pick<Progress, "loaded" | "total">): void {
   const what = "Loading the model";
   text.textContent = total > 0 ? `${what}: ${bytes(loaded)} of ${bytes(total)}` : loaded > 0 ? `${what}: ${bytes(loaded)}` : `${what} …`;
   bar.toggleAttribute("data-unknown", total <= 0);

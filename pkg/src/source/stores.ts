@@ -8,7 +8,8 @@ export function storeOf(cache: SourceOptions["cache"] = true): CacheAdapter | un
   if (cache === false) return undefined;
   if (cache === true) return globalThis.caches && cacheApi;
   if (cache === "opfs") return (globalThis.navigator?.storage as Partial<StorageManager> | undefined)?.getDirectory && privateFiles;
-  if (typeof cache === "object" && cache !== null) return cache;
+  // In a worker it is a stand-in for the page's, which is a function.
+  if (cache instanceof Object) return cache;
   throw new OcelliError("bad-input", `cache: expected true, false, "opfs" or an adapter, found ${String(cache)}.`);
 }
 

@@ -29,6 +29,12 @@ export async function sources({ browser, server, report, fixtures }) {
       group.same(form, (await load(form, { form, folder: files.url }, { cache: false })).code ?? "no error", code);
     }
     group.same("cache: disk", (await load("cache: disk", address, { cache: "disk" })).code ?? "no error", "bad-input");
+    const posted = await load("fetch in a worker", address, { worker: true, authorization: "Bearer mine" });
+    group.same("fetch in a worker", posted.code ?? "no error", "bad-input");
+    for (const form of ["URLs", "Files of a folder", "FileList", "directory handle"]) {
+      const there = await load(`${form} in a worker`, { form, folder: files.url }, { worker: true, cache: false });
+      group.same(`${form} in a worker`, there.value?.embeddings ?? there.message, expected);
+    }
     files.reset();
     const mine = await load("fetch", address, { cache: false, authorization: "Bearer mine" });
     group.same("fetch: embeddings", mine.value?.embeddings ?? mine.message, expected);

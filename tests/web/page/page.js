@@ -117,6 +117,7 @@ globalThis.web = {
   ...labelCalls({ models, sets, made, attempt }),
   attempt,
   happened: () => happened,
+  bytes: () => measured(),
   tokenizer: (folder) => Tokenizer.load(folder),
   /** Starts wasm, so that what follows can be timed. */
   warm: () => attempt(() => Tokenizer.load("/fixtures/nothing/")),
