@@ -24,7 +24,8 @@ usage() {
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
-  check          format, lints, docs, import direction, types
+  check          format, lints, docs, import direction, types, the package as npm users meet it
+  docs           the reference of the package and its guides, in target/docs
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails beyond its limits
   setup          install everything that the other verbs need
@@ -198,7 +199,33 @@ demo() {
   npm run --silent --prefix www preview
 }
 
-web_syntax() { find tests/web -name '*.*js' -not -path '*/node_modules/*' -print0 | xargs -0 -n 1 node --check; }
+# The reference and the guides: whatever is exported without a word about it is an error.
+docs() {
+  npm_install docs
+  npm run --silent --prefix docs build
+  echo "target/docs/index.html"
+}
+
+# What ships: its exports, files and types, for those who use it as a module.
+tarball() {
+  local folder=target/web/tarball bin=tests/web/node_modules/.bin
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  npm pack --silent --pack-destination "$folder" ./pkg >/dev/null
+  "$bin/publint" run "$folder"/*.tgz --strict
+  # Wasm files have no types.
+  "$bin/attw" "$folder"/*.tgz --profile esm-only --no-summary --format table-flipped --no-emoji --no-color \
+    --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_tokenizer.wasm
+}
+
+# consumers [NAME…]
+consumers() {
+  npm_install tests/web/consumers
+  [ "$#" != 0 ] || npm_install tests/web/consumers/next
+  node tests/web/consumers.mjs "$@"
+}
+
+web_syntax() { find tests/web -name '*.*js' -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/.next/*' -not -path '*/out/*' -print0 | xargs -0 -n 1 node --check; }
 
 check() {
   setup_wasm
@@ -215,7 +242,9 @@ check() {
   stage "import direction" cargo test --quiet --test architecture
   # The package's types are made from the wasm module's, the page's from the package's.
   stage "package" pkg
+  stage "tarball" tarball
   stage "types of the page" npm run --silent --prefix www check
+  stage "reference and guides" docs
   stage "syntax of the web tests" web_syntax
 }
 
@@ -229,6 +258,7 @@ tests() {
   stage "package" pkg
   stage "size" size
   stage "package in the browser" node tests/web/package.mjs
+  if [ "${OCELLI_FULL:-}" = 1 ]; then stage "projects that use it" consumers; else stage "projects that use it" consumers vite import-map; fi
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   stage "demo page in the browser" demo --check
@@ -329,6 +359,8 @@ bench_web() {
 setup() {
   setup_wasm
   npm_install www
+  npm_install docs
+  npm_install tests/web/consumers
   setup_browser
   setup_gpu
 }
@@ -339,6 +371,7 @@ case "${1:-}" in
   fuzz) need_rust && fuzz "${@:2}" ;;
   bench) need_rust && bench "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;
+  docs) pkg; docs ;;
   check | pkg | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

@@ -17,7 +17,6 @@ await build({
   format: "esm",
   target: "es2022",
   minify: true,
-  sourcemap: true,
   legalComments: "eof",
   logLevel: "warning",
 });

@@ -109,6 +109,8 @@ fn cases() -> Vec<Case> {
             "normalized": normalized, "special": false });
         json["added_tokens"].as_array_mut().expect("tokens").push(token);
     };
+    let own = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/ocelli-tiny/tokenizer.json"));
+    cases.push(("the default model".into(), serde_json::from_slice(&own.expect("a file")).expect("JSON")));
     cases.push(change("tokens in the pattern, none added", "clip", |json| {
         let pattern = &mut json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"];
         *pattern = format!(r"<\|startoftext\|>|<\|endoftext\|>|{}", pattern.as_str().expect("a pattern")).into();
@@ -245,7 +247,7 @@ fn unknown_parts_are_refused() {
         let start = format!("tokenizer.json: {message}");
         assert!(error.code() == "bad-checkpoint" && error.to_string().starts_with(&start), "{start}: {error}");
     };
-    refused(|j| j["normalizer"] = json!({ "type": "BertNormalizer" }), "normalizer: expected NFC, Lowercase");
+    refused(|j| j["normalizer"] = json!({ "type": "BertNormalizer" }), "normalizer: expected NFC, NFKC, Lowercase");
     refused(
         |j| j["normalizer"]["normalizers"][1]["pattern"] = json!({ "Regex": "x*" }),
         "normalizer: pattern: expected",

@@ -33,8 +33,10 @@ export type ErrorCode =
 
 /** Every error that Ocelli throws. `message` is a sentence that says what to do. */
 export class OcelliError extends Error {
+  /** Always `"OcelliError"`. */
   override readonly name = "OcelliError";
   constructor(
+    /** What went wrong, for programs: it stays the same when words change. */
     readonly code: ErrorCode,
     message: string,
     options?: ErrorOptions,

@@ -1,7 +1,7 @@
 /**
  * CLIP and SigLIP on the user's own GPU. Importing does nothing by itself; `Ocelli.load` does.
  *
- * @packageDocumentation
+ * @module ocelli
  */
 export { OcelliError, type ErrorCode } from "./error.js";
 export type { CacheAdapter, CachedModel, FileContent, ModelSource, SourceOptions, StorageState } from "./source/types.js";

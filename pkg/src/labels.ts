@@ -33,7 +33,7 @@ export class LabelSet {
     this.#device = device;
   }
 
-  /** For {@link Ocelli}, which makes sets. */
+  /** @internal For {@link Ocelli}, which makes sets. */
   static async make(scorer: Scorer, content: Content): Promise<LabelSet> {
     return new LabelSet(scorer, content, await OnDevice.make(scorer, content));
   }

@@ -1,5 +1,5 @@
 /**
- * Sets of templates for {@link LabelOptions.templates}: sentences with `{}` where the label goes.
+ * Sets of templates for the option `templates` of labels: sentences with `{}` where the label goes.
  *
  * ```ts
  * import { imagenet80 } from "ocelli/templates";
@@ -9,7 +9,7 @@
  * `best7` and `imagenet80` are OpenAI's, from the notebook Prompt_Engineering_for_ImageNet.ipynb of CLIP (MIT, Copyright (c) 2021
  * OpenAI). tests/web/groups/templates.mjs compares them with data/templates.json, which the command-line program has them from.
  *
- * @packageDocumentation
+ * @module ocelli/templates
  */
 
 /** The label as it is. */

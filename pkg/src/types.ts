@@ -53,6 +53,7 @@ export interface WasmOptions {
   wasmModule?: WebAssembly.Module | Partial<Record<"gpu" | "cpu" | "tokenizer", WebAssembly.Module>> | undefined;
 }
 
+/** What {@link Ocelli.load} takes. */
 export interface LoadOptions extends WasmOptions, SourceOptions {
   /** Called often; must be quick. */
   onProgress?: (progress: Progress) => void;
@@ -89,6 +90,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   signal?: AbortSignal;
 }
 
+/** What every call takes. */
 export interface CallOptions {
   /** Ends the call with the code `aborted`. What the GPU has begun it still finishes. */
   signal?: AbortSignal;
@@ -96,10 +98,13 @@ export interface CallOptions {
 
 /** What happens to a model by itself: see {@link Ocelli.on}. */
 export interface ModelEvents {
+  /** The GPU went away, or the engine failed. */
   devicelost: ModelInfo;
+  /** The model was loaded again. */
   restored: ModelInfo;
 }
 
+/** How labels are put into words, and what their scores mean. */
 export interface LabelOptions extends CallOptions {
   /**
    * What each label is put into, at `{}`: a sentence, or several, over whose embeddings the mean is taken, as in CLIP's paper.
@@ -119,6 +124,7 @@ export interface LabelOptions extends CallOptions {
   cache?: boolean;
 }
 
+/** How labels are ranked, and which of them. */
 export interface RankOptions extends CallOptions {
   /** Default: as the set was made. */
   score?: Score;
@@ -139,6 +145,7 @@ export interface RankOptions extends CallOptions {
 
 /** A picture and the labels that it should get. */
 export interface Example {
+  /** The picture. */
   image: ImageInput;
   /** Those that are right, of the set's; the others are taken to be wrong. */
   labels: string[];
@@ -146,6 +153,7 @@ export interface Example {
 
 /** What {@link LabelSet.calibrate} found for a label. */
 export interface Calibration {
+  /** Of the set. */
   label: string;
   /** From 0 to 1, as scores with `multiLabel`. */
   threshold: number;
@@ -155,14 +163,18 @@ export interface Calibration {
   examples: number;
 }
 
+/** What {@link Ocelli.classify} takes. */
 export interface ClassifyOptions extends LabelOptions, RankOptions {}
 
+/** What {@link Ocelli.embedImages} takes. */
 export interface BatchOptions extends CallOptions {
   /** Told after each batch how many embeddings are here; must be quick. */
   onProgress?: (done: number) => void;
 }
 
+/** A label and its score for a picture. */
 export interface Classification {
+  /** The label as given, without its template. */
   label: string;
   /** Place in the list of labels as given. */
   index: number;
@@ -170,6 +182,7 @@ export interface Classification {
   score: number;
 }
 
+/** A loaded model, and what it runs on. */
 export interface ModelInfo {
   /** What computes. */
   backend: Backend;
@@ -177,6 +190,7 @@ export interface ModelInfo {
   adapter: string;
   /** Why the device or the tier is not what one would expect; absent if all is well. */
   note?: string;
+  /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";
   /** What was loaded of it. */
   towers: Towers;
@@ -207,7 +221,9 @@ export interface ModelInfo {
   gpuBytes: number;
   /** Names of the compiled kernels. */
   kernels: string[];
+  /** Kernels that run one after the other for a picture. */
   dispatchesPerImage: number;
+  /** Likewise for a text. */
   dispatchesPerText: number;
   /** What `"auto"` means for this model. */
   defaultScore: "softmax" | "sigmoid";
@@ -217,14 +233,17 @@ export interface ModelInfo {
 export interface Verification {
   /** Nothing is off. */
   ok: boolean;
+  /** As in {@link ModelInfo.adapter}. */
   adapter: string;
   /** Whether the model itself was checked, or only the kernels: its folder had a goldens.json. */
   goldens: boolean;
   /** The first check that is off: a kernel, or the first step of a tower. */
   off: string | null;
+  /** All that was checked, in order. */
   checks: Check[];
 }
 
+/** One thing that {@link Ocelli.verify} checked. */
 export interface Check {
   /** A kernel with its sizes, or a step of a tower. */
   name: string;
@@ -232,6 +251,7 @@ export interface Check {
   runs: number;
   /** The largest error as a share of what it may be; null if it is off. */
   share: number | null;
+  /** It is right. */
   ok: boolean;
   /** What is off. */
   why?: string;

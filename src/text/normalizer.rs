@@ -9,6 +9,8 @@ use super::character_map::CharacterMap;
 pub enum Normalizer {
     /// Unicode's canonical composition.
     Nfc,
+    /// With compatible characters made one before.
+    Nfkc,
     /// Each character by itself.
     Lowercase,
     /// White space at the ends.
@@ -36,6 +38,7 @@ impl Normalizer {
     pub fn apply(&self, text: String) -> String {
         match self {
             Self::Nfc => nfc(&text),
+            Self::Nfkc => text.nfkc().map(|(c, _)| c).collect(),
             Self::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
             Self::Strip { left, right } => {
                 let text = if *left { text.trim_start() } else { &text };

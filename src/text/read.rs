@@ -102,6 +102,7 @@ fn added_token(token: &Value) -> Result<AddedToken> {
 fn normalizer(part: &Value) -> Result<Normalizer> {
     Ok(match part["type"].as_str().unwrap_or_default() {
         "NFC" => Normalizer::Nfc,
+        "NFKC" => Normalizer::Nfkc,
         "Lowercase" => Normalizer::Lowercase,
         "Strip" => Normalizer::Strip { left: flag(part, "strip_left", true)?, right: flag(part, "strip_right", true)? },
         "Prepend" => Normalizer::Prepend(string(&part["prepend"], "prepend")?.into()),
@@ -123,7 +124,7 @@ fn normalizer(part: &Value) -> Result<Normalizer> {
             Normalizer::CharacterMap(map.ok_or("precompiled_charsmap: expected a character map, found a broken one")?)
         }
         _ => {
-            let expected = "NFC, Lowercase, Strip, Prepend, Replace or Precompiled, as CLIP and SigLIP have them";
+            let expected = "NFC, NFKC, Lowercase, Strip, Prepend, Replace or Precompiled, as CLIP and SigLIP have them";
             return Err(unexpected("normalizer", expected, part));
         }
     })

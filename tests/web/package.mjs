@@ -2,7 +2,7 @@
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
 //                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, staying, index, sources, cache,
-//                                         faults, abort; all of them by default
+//                                         faults, abort, snippets; all of them by default
 //   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -20,6 +20,7 @@ import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { staying } from "./groups/staying.mjs";
 import { templates } from "./groups/templates.mjs";
@@ -86,6 +87,7 @@ const everyPart = {
   cache,
   faults,
   abort,
+  snippets,
 };
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */

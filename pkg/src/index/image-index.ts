@@ -38,6 +38,7 @@ const TOGETHER = 32;
 export class ImageIndex<M = unknown> {
   /** Numbers in a vector. */
   readonly dim: number;
+  /** How they are kept. */
   readonly format: IndexFormat;
   /** What tells the model that all vectors here are of from all others. */
   readonly modelHash: string;
@@ -143,6 +144,7 @@ export class ImageIndex<M = unknown> {
     return this.#scan ? "webgpu" : "cpu";
   }
 
+  /** Whether there is an item with this id. */
   has(id: string): boolean {
     return this.#places.has(id);
   }

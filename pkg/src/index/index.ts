@@ -1,7 +1,7 @@
 /**
  * Exact search over embeddings, on the user's own GPU or, without one, on the CPU. Needs neither a model nor wasm.
  *
- * @packageDocumentation
+ * @module ocelli/index
  */
 export { OcelliError, type ErrorCode } from "../error.js";
 export { ImageIndex } from "./image-index.js";

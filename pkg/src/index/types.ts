@@ -31,9 +31,16 @@ export interface Hit<M = unknown> extends Item<M> {
 
 /** What an index needs of a model; an `Ocelli` is one. */
 export interface EmbeddingModel extends Pick<Ocelli, "embedText" | "embedImage" | "embedImages"> {
-  readonly info: { readonly embeddingDim: number; readonly modelHash?: string };
+  /** What it says of itself. */
+  readonly info: {
+    /** Numbers in a vector. */
+    readonly embeddingDim: number;
+    /** What tells the model from all others. */
+    readonly modelHash?: string;
+  };
 }
 
+/** What every way to an index takes. */
 export interface OpenOptions {
   /** Turns the pictures of {@link ImageIndex.add} and the words and pictures of {@link ImageIndex.search} into vectors. */
   model?: EmbeddingModel;
@@ -45,6 +52,7 @@ export interface OpenOptions {
   maxBufferBytes?: number;
 }
 
+/** What {@link ImageIndex.create} takes. */
 export interface CreateOptions extends OpenOptions {
   /** Numbers in a vector; default: the model's own. */
   dim?: number;
@@ -52,6 +60,7 @@ export interface CreateOptions extends OpenOptions {
   format?: IndexFormat;
 }
 
+/** What {@link ImageIndex.import} takes. */
 export interface ImportOptions<M = unknown> extends OpenOptions {
   /** Default: as the file has it. */
   format?: IndexFormat;
@@ -59,11 +68,13 @@ export interface ImportOptions<M = unknown> extends OpenOptions {
   items?: readonly (string | Item<M>)[];
 }
 
+/** What {@link ImageIndex.add} takes. */
 export interface AddOptions extends BatchOptions {
   /** Of the model that made the vectors, to be checked against the index's. */
   modelHash?: string;
 }
 
+/** What {@link ImageIndex.search} takes. */
 export interface SearchOptions<M = unknown> {
   /** Most hits; default 10. */
   k?: number;

@@ -41,10 +41,13 @@ export interface SourceOptions {
  * ```
  */
 export interface CacheAdapter {
+  /** The value, or undefined. */
   get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** The bytes must not be changed, and may be kept. */
   put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Also of what is not there. */
   delete(key: string): Promise<void>;
+  /** Of all values, in any order. */
   keys(): Promise<string[]>;
 }
 

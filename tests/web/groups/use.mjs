@@ -1,9 +1,8 @@
 // How the package behaves around its numbers: import, types, progress, many calls at once.
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { different, largest } from "../lib/report.mjs";
 import { lossless } from "../lib/fixtures.mjs";
+import { complaints } from "../lib/types.mjs";
 
 export async function use({ page, report, fixtures, site, files, root }) {
   contents({ report, files });
@@ -40,6 +39,7 @@ function inNode({ report, site }) {
 }
 
 const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput, type LabelSet } from "ocelli";
+import { ImageIndex, type Hit } from "ocelli/index";
 import { best7 } from "ocelli/templates";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total }) => console.log(loaded / total), signal, towers: "both" });
@@ -62,24 +62,20 @@ export async function ask(image: ImageInput, signal: AbortSignal): Promise<Class
     model.dispose();
   }
 }
+export async function find(model: Ocelli, image: ImageInput): Promise<Hit<number>[]> {
+  const index = await ImageIndex.create<number>({ model, format: "int8" });
+  await index.add([{ id: "a", meta: 1 }], [image]);
+  return index.search("a cat", { k: 1, filter: ({ meta }) => meta === 1, minScore: 0.1 });
+}
 `;
 
 /** The shipped types, as a strict TypeScript project meets them. */
 function types({ report, site, root }) {
   const group = report.group("types of the package");
-  const tsc = (source) => {
-    writeFileSync(join(site.folder, "consumer.ts"), source);
-    const options = ["--noEmit", "--strict", "--target", "ES2022", "--module", "ES2022", "--moduleResolution", "bundler"];
-    const lib = ["--lib", "ES2022,DOM,DOM.Iterable,ESNext.Disposable", "--types", ""];
-    const program = join(root, "pkg", "node_modules", "typescript", "bin", "tsc");
-    try {
-      return execFileSync(process.execPath, [program, ...options, ...lib, "consumer.ts"], { cwd: site.folder, encoding: "utf8" });
-    } catch (error) {
-      return error.stdout;
-    }
-  };
-  group.same("a program that uses it", tsc(CONSUMER), "");
-  group.rejects("a program that misuses it", tsc(CONSUMER.replace('"softmax"', '"softest"')), "");
+  const judge = (source) => complaints({ site, root }, source);
+  group.same("a program that uses it", judge(CONSUMER), "");
+  group.rejects("a program that misuses it", judge(CONSUMER.replace('"softmax"', '"softest"')), "");
+  group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
 }
 
 /** Problems of a list of steps: order, growth, and the end. */

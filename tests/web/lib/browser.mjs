@@ -1,4 +1,5 @@
 // Chromium with WebGPU on its software adapter, so that every machine computes the same.
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
@@ -15,12 +16,23 @@ export function findChromium() {
   return process.env.CHROMIUM || places.find((place) => existsSync(place));
 }
 
+const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...quiet];
+
 /** Starts the browser; undefined where there is none. `more` are further arguments. */
 export async function start(more = []) {
   const executablePath = findChromium();
   if (!executablePath) return undefined;
-  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...quiet, ...more];
-  return chromium.launch({ executablePath, headless: true, args });
+  return chromium.launch({ executablePath, headless: true, args: [...args, ...more] });
+}
+
+/** Starts it with an unpacked extension in `folder`; returns the browser's context and where the extension's pages are. */
+export async function startExtension(folder) {
+  const load = [`--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
+  const context = await chromium.launchPersistentContext("", { executablePath: findChromium(), headless: true, args: [...args, ...load] });
+  // Without a key in its manifest, an extension is named after its folder: half of the SHA-256, in letters from a to p.
+  const hash = createHash("sha256").update(folder).digest("hex").slice(0, 32);
+  const id = [...hash].map((digit) => String.fromCharCode(97 + parseInt(digit, 16))).join("");
+  return { context, url: `chrome-extension://${id}/` };
 }
 
 /** What the browser calls its adapter; undefined where it gives none. Asked on a page of `url`, which must be secure. */

@@ -1,0 +1,170 @@
+// Small projects that use the package as its users do (tests/web/consumers): each installs the packed tarball, is bundled for
+// production, opened in Chromium under a strict content security policy, and asked for the reference's numbers.
+//   node consumers.mjs [NAME…]            all of them by default
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { adapterName, findChromium, listen, skipAll, start, startExtension } from "./lib/browser.mjs";
+import { Fixtures } from "./lib/fixtures.mjs";
+import { add, pack } from "./lib/install.mjs";
+import { different, largest, Report } from "./lib/report.mjs";
+import { serve } from "./lib/server.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "..", "..");
+const projects = join(here, "consumers");
+const target = process.env.CARGO_TARGET_DIR || join(root, "target");
+
+/** How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. */
+const consumers = {
+  vite: { build: "vite build --logLevel warn", page: "dist/index.html" },
+  webpack: { build: "webpack --fail-on-warnings", talks: true, page: "index.html" },
+  rollup: { build: "rollup --config --silent && cp ../node_modules/ocelli/dist/*.wasm dist/", page: "index.html" },
+  esbuild: {
+    build: "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
+    page: "index.html",
+  },
+  next: { build: "next build", talks: true, page: "out/index.html" },
+  "import-map": { build: "", page: "index.html" },
+  extension: { build: "vite build --logLevel warn", page: "index.html" },
+};
+/** Between them they fetch every file of the package; a tier that is given need not be raced for. */
+const ways = [
+  { backend: "webgpu", tier: "plain" },
+  { backend: "webgpu", tier: "plain", worker: true },
+  { backend: "cpu", worker: true },
+];
+
+const MODEL = "clip";
+const PICTURE = "rgb-61x37.png";
+const ANOTHER = "tall-23x97.png";
+/** As in groups/numbers.mjs. */
+const CLOSE = 1e-4;
+
+const fixtures = new Fixtures(join(root, "tests", "fixtures"));
+const golden = fixtures.golden(MODEL);
+/** All but the empty text, which is no label. */
+const texts = golden.texts.map((text, i) => ({ ...text, i })).filter(({ text }) => text !== "");
+const labels = texts.map(({ text }) => text);
+
+async function main() {
+  const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(consumers);
+  const unknown = names.find((name) => !consumers[name]);
+  if (unknown) throw new Error(`consumer: expected one of ${Object.keys(consumers).join(", ")}, found ${unknown}`);
+  const browser = await start();
+  if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
+  installPackage();
+  const report = new Report();
+  try {
+    await requireAdapter(browser);
+    for (const name of names) {
+      build(name);
+      await (name === "extension" ? extension(report) : site(name, browser, report));
+    }
+  } finally {
+    await browser.close();
+  }
+  report.end();
+  process.exitCode = report.failed ? 1 : 0;
+}
+
+function installPackage() {
+  mkdirSync(join(target, "web"), { recursive: true });
+  const folder = mkdtempSync(join(target, "web", "packed-"));
+  try {
+    add(pack(join(root, "pkg"), folder), projects);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function requireAdapter(browser) {
+  const server = await serve({ "/page/": join(here, "page") });
+  if (!(await adapterName(browser, `${server.url}page/index.html`))) skipAll(`${findChromium()} gives no WebGPU adapter`);
+  server.close();
+}
+
+/** Fails on a warning as on an error. */
+function build(name) {
+  const cwd = join(projects, name);
+  for (const made of ["dist", "out", ".next"]) rmSync(join(cwd, made), { recursive: true, force: true });
+  const bin = [join(cwd, "node_modules", ".bin"), join(projects, "node_modules", ".bin")].join(":");
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NEXT_TELEMETRY_DISABLED: "1" };
+  const { build, talks } = consumers[name];
+  const { status, stdout } = spawnSync("sh", ["-c", `exec 2>&1; ${build}`], { cwd, env, encoding: "utf8" });
+  if (status !== 0 || (stdout && !talks)) throw new Error(`${name}: expected a build without a word, found status ${status} and:\n${stdout}`);
+}
+
+async function site(name, browser, report) {
+  const path = join(name, consumers[name].page);
+  const server = await serve({ "/fixtures/": fixtures.folder, "/": projects }, { "content-security-policy": policy(join(projects, path)) });
+  const page = await browser.newPage();
+  try {
+    await judge(page, server.url + path, report, name);
+  } finally {
+    await page.close();
+    server.close();
+  }
+}
+
+/** Nothing but files of the site; an inline script, such as an import map, is let in by its hash. */
+function policy(file) {
+  const inline = [...readFileSync(file, "utf8").matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)];
+  const hashes = inline.map(([, text]) => ` 'sha256-${createHash("sha256").update(text).digest("base64")}'`);
+  return `script-src 'self' 'wasm-unsafe-eval'${hashes.join("")}; worker-src 'self'`;
+}
+
+/** Its manifest has the policy; model and picture are part of it. */
+async function extension(report) {
+  const folder = join(projects, "extension", "dist");
+  for (const path of [MODEL, join("images", PICTURE)]) cpSync(join(fixtures.folder, path), join(folder, "fixtures", path), { recursive: true });
+  const { context, url } = await startExtension(folder);
+  try {
+    await judge(await context.newPage(), url + consumers.extension.page, report, "extension");
+  } finally {
+    await context.close();
+  }
+}
+
+/** The page at `address` gives the reference's numbers in every way, and nobody complains. */
+async function judge(page, address, report, name) {
+  const complaints = listen(page);
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.ask, null, { timeout: 30_000 });
+  const numbers = report.group(`${name}: scores, embeddings, search`, largest, CLOSE);
+  for (const way of ways) {
+    const question = [`/fixtures/${MODEL}/`, `/fixtures/images/${PICTURE}`, labels, way];
+    const { scores, image, text, hit } = await page.evaluate((question) => globalThis.ask(...question), question);
+    const found = [...scores, ...image, ...text, hit.score];
+    numbers.same(JSON.stringify(way), found, expected(PICTURE));
+    numbers.holds(`${JSON.stringify(way)}: the hit`, hit.id === nearest(PICTURE).id, hit.id);
+    numbers.rejects(`${JSON.stringify(way)}: another picture's`, found, expected(ANOTHER));
+  }
+  const quiet = report.group(`${name}: policy, console, network`, different);
+  quiet.same("complaints", [...complaints], []);
+  // The checks on trial: a page without that policy would run this script, and a deaf test would not hear of it.
+  const inline = await page.evaluate(() => {
+    document.head.append(Object.assign(document.createElement("script"), { textContent: "globalThis.inline = 'run'" }));
+    return globalThis.inline ?? "refused";
+  });
+  quiet.same("an inline script", [inline], ["refused"]);
+  await page.waitForTimeout(50);
+  quiet.rejects("a refused script", [...complaints], []);
+}
+
+function expected(picture) {
+  const scores = texts.map(({ i }) => golden.logits_per_image[picture][i]);
+  return [...scores, ...golden.images[picture].embedding, ...texts[0].embedding, nearest(picture).score];
+}
+
+/** The label whose embedding is nearest, which the search must find. */
+function nearest(picture) {
+  const { embedding } = golden.images[picture];
+  const scores = texts.map((text) => text.embedding.reduce((sum, x, i) => sum + x * embedding[i], 0));
+  const score = Math.max(...scores);
+  return { id: labels[scores.indexOf(score)], score };
+}
+
+await main();
