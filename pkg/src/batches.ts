@@ -3,8 +3,8 @@ import { aborted, OcelliError, wrap } from "./error.js";
 import type { BatchOptions, ImageInput } from "./types.js";
 
 /**
- * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted, and only
- * then the first one's embeddings are waited for. Two batches of decoded pictures are in memory at most.
+ * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of
+ * decoded pictures is in memory at a time.
  */
 export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
   const { onProgress, signal } = options;
@@ -38,6 +38,8 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
     } while (running);
     return embeddings;
   } finally {
+    // Nothing goes on behind the caller's back.
+    await running?.catch(() => {});
     yours("images", () => batches.return(undefined));
   }
 }

@@ -10,7 +10,7 @@ import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { abandon, alive, modules } from "./wasm.js";
 import type { Backend, Format, ImageInput, ModelInfo, Progress, Score, Tier, Towers, Verification, WasmOptions } from "./types.js";
-import type { Engine, Labels, Pending } from "../wasm/ocelli.js";
+import type { Engine, Labels } from "../wasm/ocelli.js";
 
 /** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
 export interface CoreOptions extends WasmOptions, SourceOptions {
@@ -65,6 +65,7 @@ export class Core implements Calls {
   /** Label sets by number: their embeddings outlive an engine. */
   readonly #labels = new Map<number, { embeddings: Float32Array; score: Score; made?: [Running, Labels] }>();
   #nextLabels = 0;
+  #turn: Promise<unknown> = Promise.resolve();
   #calls = 0;
   #disposed = false;
 
@@ -99,15 +100,17 @@ export class Core implements Calls {
   embedImages(images: ImageInput[]): Promise<Float32Array> {
     return this.#run(async (running) => {
       const { engine } = running;
-      const sources = await this.#decode(images, running);
-      let pending: Pending;
-      try {
-        // Without a pause, so that no other call puts its pictures in between.
-        sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
-        pending = engine.runImages(sources.length);
-      } finally {
-        for (const source of sources) source.release();
-      }
+      // One batch of decoded pictures is in memory at a time.
+      const pending = await this.#inTurn(async () => {
+        const sources = await this.#decode(images, running);
+        try {
+          // Without a pause, so that no other call puts its pictures in between.
+          sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
+          return engine.runImages(sources.length);
+        } finally {
+          for (const source of sources) source.release();
+        }
+      });
       return engine.read(pending);
     });
   }
@@ -267,6 +270,14 @@ export class Core implements Calls {
     const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
     ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
     return all;
+  }
+
+  /** Works after whatever is in turn before. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const own = before.then(work);
+    this.#turn = own.catch(() => {});
+    return own;
   }
 
   /** All pictures, or none and the first one's error. */

@@ -36,6 +36,8 @@ export class Ocelli {
   readonly #labels: LabelSets;
   readonly #listeners = new Map<Happening, Set<(info: ModelInfo) => void>>();
   #disposed = false;
+  /** Those under way, which a disposal waits for. */
+  #calls = 0;
 
   private constructor(core: Calls) {
     this.#core = core;
@@ -253,6 +255,10 @@ export class Ocelli {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (this.#calls === 0) this.#end();
+  }
+
+  #end(): void {
     this.#labels.dispose();
     this.#core.dispose();
   }
@@ -271,16 +277,26 @@ export class Ocelli {
   async #call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
     if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
     try {
-      if (!signal) return await work(this.#core);
+      if (!signal) return await this.#counted(work);
       if (signal.aborted) throw aborted(signal.reason, "call");
       let stop = () => {};
       const stopped = new Promise<never>((_, reject) => {
         stop = () => reject(aborted(signal.reason, "call"));
         signal.addEventListener("abort", stop);
       });
-      return await Promise.race([work(this.#core), stopped]).finally(() => signal.removeEventListener("abort", stop));
+      return await Promise.race([this.#counted(work), stopped]).finally(() => signal.removeEventListener("abort", stop));
     } catch (error) {
       throw wrap(error);
+    }
+  }
+
+  async #counted<T>(work: (core: Calls) => Promise<T>): Promise<T> {
+    this.#calls += 1;
+    try {
+      return await work(this.#core);
+    } finally {
+      this.#calls -= 1;
+      if (this.#disposed && this.#calls === 0) this.#end();
     }
   }
 }

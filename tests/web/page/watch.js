@@ -9,9 +9,10 @@ function around(owner, name, make) {
 
 /** Runs `work`, whose value or error comes back beside what was seen. */
 export async function watch(work) {
-  const seen = { decoded: 0, open: 0, mostOpen: 0, readAfter: null, reads: 0, dispatches: 0, buffers: 0, readBuffers: 0, textures: 0 };
+  const seen = { decoded: 0, open: 0, mostOpen: 0, begun: 0, begunBefore: null, reads: 0, dispatches: 0, buffers: 0, readBuffers: 0, textures: 0 };
   const restore = [
     around(globalThis, "createImageBitmap", (create) => async (...args) => {
+      seen.begun++;
       const bitmap = await create(...args);
       seen.decoded++;
       seen.mostOpen = Math.max(seen.mostOpen, ++seen.open);
@@ -22,9 +23,10 @@ export async function watch(work) {
       close.call(this);
     }),
     around(GPUBuffer.prototype, "mapAsync", (map) => function (...args) {
-      seen.readAfter ??= seen.decoded - seen.open;
       seen.reads++;
-      return map.apply(this, args);
+      const mapped = map.apply(this, args);
+      mapped.then(() => (seen.begunBefore ??= seen.begun), () => {});
+      return mapped;
     }),
     around(GPUDevice.prototype, "createBuffer", (create) => function (descriptor) {
       seen.buffers++;
