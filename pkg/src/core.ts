@@ -117,8 +117,9 @@ export class Core implements Calls {
 
   /** Embeddings of texts, one after the other. */
   embedTexts(texts: string[]): Promise<Float32Array> {
-    return this.#run(async ({ engine, folder }) => {
-      const ids = await this.#tokens(texts, folder);
+    return this.#run(async (running) => {
+      const { engine, folder } = running;
+      const ids = await this.#tokens(texts, running);
       await fetchRows(engine, ids, folder);
       return engine.embedTokens(ids);
     });
@@ -148,7 +149,7 @@ export class Core implements Calls {
   }
 
   tokenize(text: string): Promise<Uint32Array> {
-    return this.#run(({ folder }) => this.#tokens([text], folder));
+    return this.#run((running) => this.#tokens([text], running));
   }
 
   /** The RGBA bytes of the square that the picture tower sees. */
@@ -157,13 +158,14 @@ export class Core implements Calls {
   }
 
   verify(): Promise<Verification> {
-    return this.#run(async ({ engine, info, folder }) => {
-      const { Engine } = modules.gpu;
+    return this.#run(async (running) => {
+      const { engine, info, folder, part } = running;
+      const { Engine } = modules[part] as typeof modules.gpu;
       const goldens = await folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
         if (!(error instanceof Missing)) throw error;
         return undefined;
       });
-      const tokens = goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], folder) : undefined;
+      const tokens = goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], running) : undefined;
       return { ...(JSON.parse(await engine.verify(goldens, tokens)) as Verification), adapter: info.adapter };
     });
   }
@@ -260,7 +262,9 @@ export class Core implements Calls {
     return set.made[1];
   }
 
-  async #tokens(texts: string[], folder: Folder): Promise<Uint32Array> {
+  async #tokens(texts: string[], { engine, folder }: Running): Promise<Uint32Array> {
+    // Without the text tower this is an error, and nothing is fetched.
+    engine.missingRows(new Uint32Array(0));
     this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal).catch((error: unknown) => {
       this.#tokenizer = undefined;
       throw error;

@@ -1,6 +1,7 @@
 // Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
 // one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
 //   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8] [--rounds N] [--no-tiers] [--brief | --long] [--firefox]
+//   node bench.mjs --startup [--model FOLDER] [--engines a]    how much later than its last byte and a warm run the first answer comes
 //   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -36,6 +37,7 @@ const { values: options } = parseArgs({
     brief: { type: "boolean", default: false },
     firefox: { type: "boolean", default: false },
     smoke: { type: "boolean", default: false },
+    startup: { type: "boolean", default: false },
     shots: { type: "string" },
   },
 });
@@ -52,6 +54,7 @@ const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, isol
 const address = (page, query) => `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, precision: options.precision, ...query })}`;
 try {
   if (options.smoke) process.exitCode = await smoke(`${server.url}bench/bench.html`, options.shots);
+  else if (options.startup) await startup(engines[0]);
   else if (options.firefox) await firefox();
   else await chromium();
 } finally {
@@ -102,6 +105,33 @@ async function cold(engine) {
     return { cold: found.done, memory: most - empty, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), code: gzippedCode(entries) };
   } finally {
     await browser.close();
+  }
+}
+
+/** On a network that is slower than the compilers, so that the download is what the first answer waits for. Three times. */
+async function startup(engine) {
+  for (let i = 0; i < 3; i++) {
+    const browser = await start();
+    if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
+    try {
+      const page = await browser.newPage();
+      const devtools = await page.context().newCDPSession(page);
+      await devtools.send("Network.enable");
+      const rate = 2 << 20;
+      await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 20, downloadThroughput: rate, uploadThroughput: rate });
+      await page.goto(address("bench-frame.html", { engine }));
+      await page.waitForFunction(() => window.cold, null, { timeout: PATIENCE_MS });
+      const { cold, last } = await page.evaluate(() => ({
+        cold: window.cold,
+        // What comes after the weights is part of the answer.
+        last: Math.max(...performance.getEntriesByType("resource").filter(({ name }) => name.includes("safetensors")).map(({ responseEnd }) => responseEnd)),
+      }));
+      if (cold.error) throw new Error(cold.error);
+      const round = Math.round;
+      console.log(`${engine}: weights here after ${round(last)} ms, first answer after ${round(cold.done)} ms, a warm one takes ${round(cold.warm)} ms: ${round(cold.done - last - cold.warm)} ms beyond both`);
+    } finally {
+      await browser.close();
+    }
   }
 }
 

@@ -126,7 +126,10 @@ async function files({ browser, server, report }) {
     await page.evaluate(() => web.embedText("m", "a cat"));
   });
   group.same("a text", texts, ["ocelli", "ocelli_tokenizer"]);
-  group.same("on the CPU", await fetched((page) => load(page, { backend: "cpu" })), ["ocelli_cpu"]);
+  group.same("on the CPU", await fetched(async (page) => {
+    await load(page, { backend: "cpu" });
+    group.holds("verify on the CPU alone", (await page.evaluate(() => web.verify("m"))).ok);
+  }), ["ocelli_cpu"]);
   group.rejects("a text's files for a picture", texts, ["ocelli"]);
 }
 

@@ -41,6 +41,8 @@ export interface Frame {
 /** A first answer in a fresh page, in milliseconds since that page began. */
 export interface Cold {
   done: number;
+  /** How long another answer took after it. */
+  warm: number;
   facts: string;
 }
 
