@@ -55,8 +55,8 @@ export interface Calls {
 
 /**
  * A model: the engine, its tokenizer, and the folder that both come from. It runs where it is made, in a page or in a worker;
- * its methods take and give only what can be posted. If the GPU goes away or the engine traps, the model is loaded again, and
- * the call that met it is made once more.
+ * its methods take and give only what can be posted. If the GPU goes away, the model is loaded again and the call that met it is made
+ * once more; after a trap, which would only come again, the next call has a new engine.
  */
 export class Core implements Calls {
   #running: Running | undefined;

@@ -8,12 +8,12 @@
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.
- * - `device-lost`: the GPU went away; load the model again.
+ * - `device-lost`: the GPU went away, and again while the call was made once more.
  * - `gpu`: the GPU refused, mostly because its memory is full.
  * - `not-finite`: the model gave NaN or infinity; its weights are too large, or this GPU computes wrongly.
  * - `storage`: the browser's storage is full or forbidden.
  * - `disposed`: the model was disposed of.
- * - `internal`: a bug in Ocelli; load the model again, and please report it.
+ * - `internal`: a bug in Ocelli: please report it. The next call has a new engine.
  */
 export type ErrorCode =
   | "no-webgpu"
