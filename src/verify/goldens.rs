@@ -13,7 +13,7 @@ use crate::{
 /// The file's name.
 pub const GOLDENS: &str = "goldens.json";
 
-/// Built in, as the picture is: whatever is changed about them makes another [`INPUTS`].
+/// Built in, as the picture is. Whatever is changed about them makes another `INPUTS`.
 pub const TEXT: &str = "a photo of a cat, isn't it? 2 of 3";
 /// Width and height of the picture.
 pub const PICTURE: (usize, usize) = (61, 47);
