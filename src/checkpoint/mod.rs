@@ -101,7 +101,7 @@ pub struct Checkpoint {
     pub quantized: Option<String>,
     /// Whose names the tensors have in the files.
     pub naming: Naming,
-    /// What tells this model from others, whichever tower is loaded; [`crate::Session::model_hash`] has it in letters.
+    /// What tells this model from others, whichever tower is loaded, in bytes.
     pub hash: Hash,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
