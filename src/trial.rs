@@ -125,7 +125,7 @@ async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Rac
     let work = Work::new(gpu, format, SMALL)?;
     let plan = work.plan(gpu)?;
     // The naive twins are too slow for the large work: there the plain tier is the judge, and is judged first.
-    if !alike(&work.outputs(gpu, &plan).await?, &work.expected(), tolerance(Tier::Plain)) {
+    if !work.sound(gpu, &plan).await? {
         return Ok(Race { times: tiers.into_iter().map(|tier| (tier, None)).collect(), flops: 0 });
     }
     let slow = time(gpu, &plan, 1, 0..2).await? > SLOW_MS;
@@ -166,8 +166,7 @@ async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Rac
 /// [`crate::Error::Gpu`] if it does not run at all.
 pub async fn sound(gpu: &Gpu) -> Result<bool> {
     let work = Work::new(gpu, Format::Q8, SMALL)?;
-    let found = work.outputs(gpu, &work.plan(gpu)?).await?;
-    Ok(alike(&found, &work.expected(), tolerance(gpu.tier())))
+    work.sound(gpu, &work.plan(gpu)?).await
 }
 
 fn alike(found: &[f32], expected: &[f32], share: f32) -> bool {
@@ -276,6 +275,11 @@ impl<B: Backend> Work<B> {
         let inputs = [(ActId(0), bytemuck::cast_slice(&self.x))];
         let run = self.recorded().run_reference(std::slice::from_ref(&self.matrix), &inputs, 1);
         bytemuck::pod_collect_to_vec(&run.acts[1..3].concat())
+    }
+
+    /// Whether both steps give what the naive twins give.
+    async fn sound(&self, device: &B, plan: &B::Executor) -> Result<bool> {
+        Ok(alike(&self.outputs(device, plan).await?, &self.expected(), tolerance(device.tier())))
     }
 
     /// Of both steps.

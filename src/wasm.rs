@@ -10,6 +10,8 @@ mod folder;
 #[cfg(feature = "wasm-gpu")]
 mod gpu;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
+mod image_data;
+#[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
 mod loading;
 #[cfg(feature = "wasm-gpu")]
 mod picture;

@@ -1,6 +1,7 @@
 import type { Core } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import type { BatchOptions, ImageInput } from "./types.js";
+import { rowsOf } from "./vectors.js";
 
 /**
  * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of
@@ -44,9 +45,9 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
   }
 }
 
-/** Embeddings that lie one after the other. */
+/** Embeddings that lie one after the other, each in memory of its own. */
 export function split(flat: Float32Array, dim: number): Float32Array[] {
-  return Array.from({ length: flat.length / dim }, (_, i) => flat.slice(i * dim, (i + 1) * dim));
+  return rowsOf(flat, dim).map((row) => row.slice());
 }
 
 function* chunks<T>(items: Iterable<T>, size: number): Generator<T[], undefined> {

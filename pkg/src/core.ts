@@ -1,5 +1,5 @@
 import { live, open, type Source } from "./image.js";
-import { OcelliError, wrap } from "./error.js";
+import { disposed, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load } from "./load.js";
 import { fetchRows } from "./rows.js";
@@ -8,6 +8,7 @@ import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
+import { Turns } from "./turns.js";
 import { abandon, alive, modules } from "./wasm.js";
 import type { Backend, Format, ImageInput, ModelInfo, Progress, Score, Tier, Towers, Verification, WasmOptions } from "./types.js";
 import type { Engine, Labels } from "../wasm/ocelli.js";
@@ -65,8 +66,7 @@ export class Core implements Calls {
   /** Label sets by number: their embeddings outlive an engine. */
   readonly #labels = new Map<number, { embeddings: Float32Array; score: Score; made?: [Running, Labels] }>();
   #nextLabels = 0;
-  #turn: Promise<unknown> = Promise.resolve();
-  #calls = 0;
+  readonly #decoding = new Turns();
   #disposed = false;
 
   private constructor(
@@ -101,7 +101,7 @@ export class Core implements Calls {
     return this.#run(async (running) => {
       const { engine } = running;
       // One batch of decoded pictures is in memory at a time.
-      const pending = await this.#inTurn(async () => {
+      const pending = await this.#decoding.take(async () => {
         const sources = await this.#decode(images, running);
         try {
           // Without a pause, so that no other call puts its pictures in between.
@@ -170,11 +170,14 @@ export class Core implements Calls {
     });
   }
 
-  /** Frees everything, after calls that are under way. */
+  /** Frees everything; no call may be under way. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (this.#calls === 0) this.#free();
+    const running = this.#running as Running;
+    for (const number of [...this.#labels.keys()]) this.dropLabels(number);
+    if (alive(running.part, running.start)) running.engine.free();
+    void this.#tokenizer?.then((tokenizer) => tokenizer.dispose(), () => {});
   }
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
@@ -207,31 +210,25 @@ export class Core implements Calls {
 
   /** Makes a call on the model, which is loaded again first if it has to be. */
   async #run<T>(work: (running: Running) => Promise<T>): Promise<T> {
-    if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
-    this.#calls += 1;
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const running = await this.#alive();
-        try {
-          const result = await work(running);
-          if (running.dead) throw running.dead;
-          if (running.complaint) throw running.complaint;
-          return result;
-        } catch (error) {
-          const wrapped = running.dead ?? running.complaint ?? wrap(error);
-          running.complaint = undefined;
-          // After a trap nothing in this instance can be relied on, for no model.
-          if (wrapped.code === "internal") {
-            abandon(running.part, running.start);
-            this.#lose(running, wrapped);
-          }
-          if (wrapped.code === "device-lost" && attempt === 0) continue;
-          throw wrapped;
+    for (let attempt = 0; ; attempt++) {
+      if (this.#disposed) throw disposed();
+      const running = await this.#alive();
+      try {
+        const result = await work(running);
+        if (running.dead) throw running.dead;
+        if (running.complaint) throw running.complaint;
+        return result;
+      } catch (error) {
+        const wrapped = running.dead ?? running.complaint ?? wrap(error);
+        running.complaint = undefined;
+        // After a trap nothing in this instance can be relied on, for no model.
+        if (wrapped.code === "internal") {
+          abandon(running.part, running.start);
+          this.#lose(running, wrapped);
         }
+        if (wrapped.code === "device-lost" && attempt === 0) continue;
+        throw wrapped;
       }
-    } finally {
-      this.#calls -= 1;
-      if (this.#disposed && this.#calls === 0) this.#free();
     }
   }
 
@@ -276,14 +273,6 @@ export class Core implements Calls {
     return all;
   }
 
-  /** Works after whatever is in turn before. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const own = before.then(work);
-    this.#turn = own.catch(() => {});
-    return own;
-  }
-
   /** All pictures, or none and the first one's error. */
   async #decode(images: ImageInput[], { part }: Running): Promise<Source[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
@@ -313,13 +302,6 @@ export class Core implements Calls {
     } finally {
       source.release();
     }
-  }
-
-  #free(): void {
-    const running = this.#running as Running;
-    for (const number of [...this.#labels.keys()]) this.dropLabels(number);
-    if (alive(running.part, running.start)) running.engine.free();
-    void this.#tokenizer?.then((tokenizer) => tokenizer.dispose(), () => {});
   }
 }
 

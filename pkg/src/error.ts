@@ -56,6 +56,10 @@ export function wrap(error: unknown): OcelliError {
   return new OcelliError("internal", `Ocelli failed unexpectedly (${message}): load the model again.`, { cause: error });
 }
 
+export function disposed(): OcelliError {
+  return new OcelliError("disposed", "This model was disposed of: load it again.");
+}
+
 export function aborted(cause: unknown, what = "load"): OcelliError {
   return new OcelliError("aborted", `The ${what} was aborted.`, { cause });
 }

@@ -1,5 +1,5 @@
 import { readSafetensors, writeSafetensors } from "./safetensors.js";
-import { rowsOf } from "./vectors.js";
+import { joined, rowsOf } from "./vectors.js";
 
 /** The browser's cache that has label embeddings, one entry for each model and set of templates. */
 const CACHE = "ocelli-labels";
@@ -25,8 +25,7 @@ export async function readLabels(key: string, dim: number): Promise<Map<string, 
 
 /** Keeps embeddings under a key, in place of those that were there. */
 export async function writeLabels(key: string, labels: Map<string, Float32Array>, dim: number): Promise<void> {
-  const data = new Float32Array(labels.size * dim);
-  [...labels.values()].forEach((row, i) => data.set(row, i * dim));
+  const data = joined([...labels.values()], dim);
   const file = writeSafetensors({ embeddings: { shape: [labels.size, dim], data } }, { names: JSON.stringify([...labels.keys()]) });
   try {
     await (await caches.open(CACHE)).put(address(key), new Response(file));

@@ -2,7 +2,7 @@ import { OcelliError } from "./error.js";
 import type { Content, Label } from "./label-content.js";
 import { readSafetensors, writeSafetensors, type Tensor } from "./safetensors.js";
 import type { ModelInfo, Score } from "./types.js";
-import { rowsOf } from "./vectors.js";
+import { joined, rowsOf } from "./vectors.js";
 
 /** The key of the file's metadata. */
 const KEY = "ocelli.labels";
@@ -28,9 +28,7 @@ export function writeLabelFile({ labels, neutral, nothing, templates, score }: C
   };
   const tensor = (rows: (Float32Array | undefined)[]): Tensor => {
     const there = rows.filter((row) => row !== undefined);
-    const data = new Float32Array(there.length * dim);
-    there.forEach((row, i) => data.set(row, i * dim));
-    return { shape: [there.length, dim], data };
+    return { shape: [there.length, dim], data: joined(there, dim) };
   };
   const tensors = {
     texts: tensor(labels.map(({ text }) => text)),

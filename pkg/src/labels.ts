@@ -5,6 +5,7 @@ import { writeLabelFile } from "./label-file.js";
 import { learned } from "./learn.js";
 import { OnDevice } from "./on-device.js";
 import { judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
+import { Turns } from "./turns.js";
 import type { Calibration, Classification, Example, ImageInput, RankOptions } from "./types.js";
 
 /** Pictures that are embedded together while the last ones are judged. */
@@ -24,7 +25,7 @@ export class LabelSet {
   #content: Content;
   #device: OnDevice;
   /** Changes come one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #disposed = false;
 
   private constructor(scorer: Scorer, content: Content, device: OnDevice) {
@@ -213,7 +214,7 @@ export class LabelSet {
   }
 
   #change(work: (content: Content) => Promise<Content>): Promise<void> {
-    const turn = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       this.#here();
       const content = await work(this.#content);
       const device = await OnDevice.make(this.#scorer, content);
@@ -222,8 +223,6 @@ export class LabelSet {
       this.#content = content;
       if (this.#disposed) device.release();
     });
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 }
 

@@ -1,6 +1,6 @@
 import { embedPictures, split } from "./batches.js";
 import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
-import { aborted, OcelliError, wrap } from "./error.js";
+import { aborted, disposed, OcelliError, wrap } from "./error.js";
 import { LabelSets } from "./label-sets.js";
 import type { LabelSet } from "./labels.js";
 import { loadInWorker } from "./remote-core.js";
@@ -47,10 +47,10 @@ export class Ocelli {
       get info() {
         return info();
       },
-      embedTexts: (texts) => core.embedTexts(texts),
+      embedTexts: (texts) => this.#counted(() => core.embedTexts(texts)),
       embedImages: (images, options = {}, first = 0) => this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
       matrix: async (rows) => {
-        const number = await core.addLabels(rows, "cosine");
+        const number = await this.#counted(() => core.addLabels(rows, "cosine"));
         return { cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)), free: () => core.dropLabels(number) };
       },
     });
@@ -275,7 +275,7 @@ export class Ocelli {
 
   /** A call, which ends for its caller as soon as the signal says so. */
   async #call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
-    if (this.#disposed) throw new OcelliError("disposed", "This model was disposed of: load it again.");
+    if (this.#disposed) throw disposed();
     try {
       if (!signal) return await this.#counted(work);
       if (signal.aborted) throw aborted(signal.reason, "call");

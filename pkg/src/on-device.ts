@@ -2,7 +2,7 @@ import { OcelliError } from "./error.js";
 import type { Content, Matrix, Scorer } from "./label-content.js";
 import { blend } from "./learn.js";
 import type { CallOptions, ImageInput } from "./types.js";
-import { dot } from "./vectors.js";
+import { dot, joined } from "./vectors.js";
 
 /** What every device can bind: the matrix is one buffer. */
 const MOST_BYTES = 128 << 20;
@@ -21,9 +21,7 @@ export class OnDevice {
     requireRoom(labels.length, scorer.info.embeddingDim);
     const rows = labels.map(({ text, examples }) => (examples && nothing ? blend(text, examples, nothing) : (text as Float32Array)));
     if (neutral) rows.push(neutral);
-    const flat = new Float32Array(rows.length * scorer.info.embeddingDim);
-    rows.forEach((row, i) => flat.set(row, i * row.length));
-    const matrix = await scorer.matrix(flat);
+    const matrix = await scorer.matrix(joined(rows, scorer.info.embeddingDim));
     const device = new OnDevice(rows, matrix);
     forgotten.register(device, matrix, device);
     return device;

@@ -1,7 +1,7 @@
 import { proxy, releaseProxy, wrap as connect, type Remote } from "comlink";
 import type { Calls, Core, CoreOptions, Happening } from "./core.js";
 import { keep, memory } from "./device.js";
-import { aborted, OcelliError } from "./error.js";
+import { aborted, disposed, OcelliError } from "./error.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
 import type { ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
@@ -53,19 +53,11 @@ export async function loadInWorker(
 
 /** The same calls, with pictures made ready for the way. */
 function calls(core: Remote<Core>, info: ModelInfo, end: () => void): Calls {
-  let running = 0;
-  let disposed = false;
-  const gone = () => new OcelliError("disposed", "This model was disposed of: load it again.");
-  /** The worker ends after the last call. */
+  let ended = false;
+  /** A worker that has ended answers nothing. */
   const call = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (disposed) throw gone();
-    running += 1;
-    try {
-      return await work();
-    } finally {
-      running -= 1;
-      if (disposed && running === 0) end();
-    }
+    if (ended) throw disposed();
+    return work();
   };
   return {
     info,
@@ -73,15 +65,14 @@ function calls(core: Remote<Core>, info: ModelInfo, end: () => void): Calls {
     embedImages: (images) => call(async () => core.embedImages(await allPostable(images))),
     embedTexts: (texts) => call(() => core.embedTexts(texts)),
     addLabels: (embeddings, score) => call(() => core.addLabels(embeddings, score)),
-    dropLabels: (number) => void (disposed || core.dropLabels(number)),
+    dropLabels: (number) => void (ended || core.dropLabels(number)),
     classify: (number, image) => call(async () => core.classify(number, await postable(image))),
     tokenize: (text) => call(() => core.tokenize(text)),
     preprocess: (image) => call(async () => core.preprocess(await postable(image))),
     verify: () => call(() => core.verify()),
     dispose() {
-      if (disposed) return;
-      disposed = true;
-      if (running === 0) end();
+      if (!ended) end();
+      ended = true;
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Small files of f32 tensors in the safetensors format, which NumPy, PyTorch and others read. */
+/** Small files in the safetensors format, which NumPy, PyTorch and others read. */
 
 /** Rows of numbers. */
 export interface Tensor {
@@ -6,18 +6,25 @@ export interface Tensor {
   data: Float32Array;
 }
 
-/** Eight bytes with the header's length, the header (padded, so that the numbers are aligned), and the numbers. */
-export function writeSafetensors(tensors: Record<string, Tensor>, metadata: Record<string, string>): Blob {
+/** Anything that a file holds. */
+interface Entry {
+  dtype?: "F32" | "I8" | "U8";
+  shape: readonly number[];
+  data: ArrayBufferView<ArrayBufferLike>;
+}
+
+/** Eight bytes with the header's length, the header (padded, so that the numbers are aligned), and the numbers: of f32, if nothing else is said. */
+export function writeSafetensors(tensors: Record<string, Entry>, metadata: Record<string, string>): Blob {
   let at = 0;
-  const entries = Object.entries(tensors).map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data_offsets: [at, (at += data.byteLength)] }]);
+  const entries = Object.entries(tensors).map(([name, { dtype = "F32", shape, data }]) => [name, { dtype, shape, data_offsets: [at, (at += data.byteLength)] }]);
   const json = new TextEncoder().encode(JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) }));
   const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
   header.set(json, 8);
-  return new Blob([header, ...Object.values(tensors).map(({ data }) => data as Float32Array<ArrayBuffer>)]);
+  return new Blob([header, ...Object.values(tensors).map(({ data }) => data as ArrayBufferView<ArrayBuffer>)]);
 }
 
-/** What {@link writeSafetensors} wrote. Throws an `Error` that says what is wrong with it. */
+/** What {@link writeSafetensors} wrote, of f32 alone. Throws an `Error` that says what is wrong with it. */
 export async function readSafetensors(file: Blob): Promise<{ tensors: Record<string, Tensor>; metadata: Record<string, string> }> {
   const bytes = await file.arrayBuffer();
   const length = bytes.byteLength < 8 ? NaN : Number(new DataView(bytes).getBigUint64(0, true));

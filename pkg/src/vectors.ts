@@ -5,6 +5,13 @@ export function rowsOf(flat: Float32Array, dim: number): Float32Array[] {
   return Array.from({ length: flat.length / dim }, (_, row) => flat.subarray(row * dim, (row + 1) * dim));
 }
 
+/** The reverse: rows of `dim` numbers, one after the other. */
+export function joined(rows: readonly Float32Array[], dim: number): Float32Array {
+  const flat = new Float32Array(rows.length * dim);
+  rows.forEach((row, i) => flat.set(row, i * dim));
+  return flat;
+}
+
 /** Σ weight · vector, of unit length; of the opposite of nothing, nothing. */
 export function unitSum(terms: [weight: number, vector: ArrayLike<number>][]): Float32Array {
   const sum = new Float64Array(terms[0]?.[1].length ?? 0);

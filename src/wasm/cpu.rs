@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Reflect;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-use super::js_error;
+use super::{image_data::ImageData, js_error};
 use crate::{
     Error, Result, Session,
     backend::Cpu,
@@ -60,34 +60,26 @@ pub struct Texture(());
 
 /// An `ImageData`.
 pub struct Picture {
-    width: usize,
-    height: usize,
-    /// RGBA
-    data: Uint8Array,
+    size: (usize, usize),
+    pixels: ImageData,
 }
 
 impl Picture {
     pub fn new(image: JsValue, _: &Texture) -> Result<Self> {
-        let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
-        let side = |key| get(key).as_f64().unwrap_or(0.0) as usize;
-        let (width, height, data) = (side("width"), side("height"), Uint8Array::new(&get("data")));
-        if data.length() as usize != width * height * 4 {
-            return Err(Error::BadImage(format!(
-                "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
-                data.length()
-            )));
-        }
-        Ok(Self { width, height, data })
+        let side = |key: &str| Reflect::get(&image, &key.into()).ok().and_then(|side| side.as_f64()).unwrap_or(0.0);
+        let size = (side("width") as usize, side("height") as usize);
+        let pixels = ImageData::of(&image, size)?;
+        let none = || Error::BadImage("expected an ImageData, found another kind of picture".into());
+        Ok(Self { size, pixels: pixels.ok_or_else(none)? })
     }
 }
 
 impl Source<Cpu> for Picture {
     fn size(&self) -> (usize, usize) {
-        (self.width, self.height)
+        self.size
     }
     fn upload(&self, rows: Range<usize>, strip: &Strip<Cpu>) -> Result<()> {
-        let bytes = (self.width * 4) as u32;
-        strip.fill(rows.map(|row| self.data.subarray(row as u32 * bytes, (row as u32 + 1) * bytes).to_vec()));
+        self.pixels.fill(rows, strip);
         Ok(())
     }
 }

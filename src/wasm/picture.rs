@@ -2,10 +2,10 @@
 
 use std::{cell::RefCell, ops::Range};
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
-use super::object;
+use super::{image_data::ImageData, object};
 use crate::{
     Error, Gpu, Result,
     gpu::Buffer,
@@ -67,8 +67,7 @@ impl Drop for Texture {
 pub struct Picture<'a> {
     width: usize,
     height: usize,
-    /// RGBA bytes of `ImageData`
-    data: Option<Uint8Array>,
+    data: Option<ImageData>,
     image: JsValue,
     texture: &'a Texture,
 }
@@ -80,16 +79,7 @@ impl<'a> Picture<'a> {
         let side = |keys: [&str; 3]| keys.into_iter().find_map(|key| get(key).as_f64()).unwrap_or(0.0) as usize;
         let width = side(["videoWidth", "displayWidth", "width"]);
         let height = side(["videoHeight", "displayHeight", "height"]);
-        let data = get("data");
-        let data = (!data.is_undefined()).then(|| Uint8Array::new(&data));
-        if let Some(bytes) = &data
-            && bytes.length() as usize != width * height * 4
-        {
-            return Err(Error::BadImage(format!(
-                "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
-                bytes.length()
-            )));
-        }
+        let data = ImageData::of(&image, (width, height))?;
         Ok(Self { width, height, data, image, texture })
     }
 }
@@ -104,8 +94,7 @@ impl Source<Gpu> for Picture<'_> {
 
     fn upload(&self, rows: Range<usize>, strip: &Strip<Gpu>) -> Result<()> {
         if let Some(data) = &self.data {
-            let bytes = (self.width * 4) as u32;
-            strip.fill(rows.map(|row| data.subarray(row as u32 * bytes, (row as u32 + 1) * bytes).to_vec()));
+            data.fill(rows, strip);
             return Ok(());
         }
         let Strip { device: gpu, plan, act, pitch } = *strip;

@@ -79,7 +79,7 @@ async function run({ name, config, tokenizer, table, browser, page: address, fol
       const loaded = performance.now();
       const image = await web.embedImage("full", { url: picture });
       const words = await web.embedText("full", text);
-      return { info, image, words, seconds: (performance.now() - loaded) / 1000, memory: globalThis.wasmMemory.buffer.byteLength };
+      return { info, image, words, seconds: (performance.now() - loaded) / 1000, memory: globalThis.wasmBytes() };
     },
     [`/full/${tokenizer}/`, `/fixtures/images/${PICTURE}`, TEXT],
   );

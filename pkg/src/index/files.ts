@@ -1,4 +1,5 @@
 import { OcelliError } from "../error.js";
+import { writeSafetensors } from "../safetensors.js";
 import type { Rows } from "./rows.js";
 import type { IndexFile, Item, Vector } from "./types.js";
 
@@ -62,17 +63,9 @@ function parseNpy(bytes: Uint8Array<ArrayBuffer>): Parsed {
 
 /** Tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
 function safetensors({ rows, live, items, modelHash }: Content): Blob {
-  const vectors = dense(rows, live);
   const json = new TextEncoder().encode(JSON.stringify(items));
-  const end = vectors.length + json.length;
-  const header = JSON.stringify({
-    __metadata__: { modelHash },
-    vectors: { dtype: rows.format === "int8" ? "I8" : "F32", shape: [live.length, rows.dim], data_offsets: [0, vectors.length] },
-    items: { dtype: "U8", shape: [json.length], data_offsets: [vectors.length, end] },
-  });
-  const length = Math.ceil(new TextEncoder().encode(header).length / 8) * 8;
-  const padding = " ".repeat(length - new TextEncoder().encode(header).length);
-  return new Blob([new BigUint64Array([BigInt(length)]), header, padding, vectors, json]);
+  const vectors = { dtype: rows.format === "int8" ? "I8" : "F32", shape: [live.length, rows.dim], data: dense(rows, live) } as const;
+  return writeSafetensors({ vectors, items: { dtype: "U8", shape: [json.length], data: json } }, { modelHash });
 }
 
 interface Tensor {

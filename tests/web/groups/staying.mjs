@@ -1,4 +1,6 @@
 // What goes on for long: traps, and memory that neither grows from load to load nor from call to call.
+import { watchMemory } from "../lib/browser.mjs";
+
 const FOLDER = "/fixtures/siglip/";
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 /** Under `test --full` as often as is promised, otherwise so often that a leak of each time would show. */
@@ -16,14 +18,7 @@ export async function staying({ browser, server, report }) {
 async function trap({ browser, server, report }) {
   const group = report.group("a trap in the engine");
   const page = await browser.newPage();
-  await page.addInitScript(() => {
-    const instantiate = WebAssembly.instantiateStreaming;
-    WebAssembly.instantiateStreaming = async (...args) => {
-      const result = await instantiate.apply(WebAssembly, args);
-      globalThis.memory = result.instance.exports.memory;
-      return result;
-    };
-  });
+  await page.addInitScript(watchMemory);
   await page.goto(server.page);
   for (const backend of ["webgpu", "cpu"]) {
     const load = (name) => page.evaluate(([n, f, b]) => web.load(n, f, { backend: b }), [name, FOLDER, backend]);
@@ -31,7 +26,7 @@ async function trap({ browser, server, report }) {
     await load("one");
     await load("two");
     const before = await embed("one");
-    await page.evaluate(() => new Uint8Array(memory.buffer).fill(255));
+    await page.evaluate(() => new Uint8Array(wasmMemories.at(-1).buffer).fill(255));
     group.same(`${backend}: the call that meets it`, (await embed("one")).code, "internal");
     const same = (outcome) => JSON.stringify(outcome.value) === JSON.stringify(before.value);
     group.holds(`${backend}: the next call`, same(await embed("one")));
@@ -47,9 +42,7 @@ async function trap({ browser, server, report }) {
 
 async function cycles({ browser, server, report }) {
   const group = report.group(`${CYCLES} models, one after the other`);
-  const page = await browser.newPage();
-  await page.addInitScript(watchMemory);
-  await page.goto(server.page);
+  const page = await measured(browser, server);
   const sizes = await page.evaluate(
     async ([folder, picture, cycles]) => {
       const sizes = [];
@@ -69,9 +62,7 @@ async function cycles({ browser, server, report }) {
 
 async function calls({ browser, server, report }) {
   const group = report.group(`${CALLS} classifications in one page`);
-  const page = await browser.newPage();
-  await page.addInitScript(watchMemory);
-  await page.goto(server.page);
+  const page = await measured(browser, server);
   const sizes = await page.evaluate(
     async ([folder, url, calls]) => {
       await web.load("many", folder);
@@ -103,30 +94,29 @@ function judge(group, sizes) {
   group.rejects("a page of wasm more each time", words(sizes.map((size, i) => ({ ...size, wasm: size.wasm + (i << 16) }))), flat);
 }
 
-/** Counts live buffers and textures, and finds wasm's memory. */
-function watchMemory() {
-  let objects = 0;
-  const memories = [];
-  for (const name of ["createBuffer", "createTexture"]) {
-    const create = GPUDevice.prototype[name];
-    GPUDevice.prototype[name] = function (...args) {
-      const made = create.apply(this, args);
-      objects++;
-      const destroy = made.destroy;
-      let gone = false;
-      made.destroy = () => {
-        if (!gone) objects--;
-        gone = true;
-        destroy.call(made);
+/** A page that counts live buffers and textures, and the memory of wasm. */
+async function measured(browser, server) {
+  const page = await browser.newPage();
+  await page.addInitScript(watchMemory);
+  await page.addInitScript(() => {
+    let objects = 0;
+    for (const name of ["createBuffer", "createTexture"]) {
+      const create = GPUDevice.prototype[name];
+      GPUDevice.prototype[name] = function (...args) {
+        const made = create.apply(this, args);
+        objects++;
+        const destroy = made.destroy;
+        let gone = false;
+        made.destroy = () => {
+          if (!gone) objects--;
+          gone = true;
+          destroy.call(made);
+        };
+        return made;
       };
-      return made;
-    };
-  }
-  const instantiate = WebAssembly.instantiateStreaming;
-  WebAssembly.instantiateStreaming = async (...args) => {
-    const result = await instantiate.apply(WebAssembly, args);
-    memories.push(result.instance.exports.memory);
-    return result;
-  };
-  globalThis.measured = () => ({ objects, wasm: memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0) });
+    }
+    globalThis.measured = () => ({ objects, wasm: wasmBytes() });
+  });
+  await page.goto(server.page);
+  return page;
 }

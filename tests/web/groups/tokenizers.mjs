@@ -65,7 +65,7 @@ async function check({ browser, server, report }, name, folder, texts, expected)
       const start = performance.now();
       const tokenizer = await web.tokenizer(folder);
       const ms = performance.now() - start;
-      return { ids: texts.map((text) => Array.from(tokenizer.encode(text))), ms, memory: globalThis.wasmMemory.buffer.byteLength };
+      return { ids: texts.map((text) => Array.from(tokenizer.encode(text))), ms, memory: globalThis.wasmBytes() };
     },
     [folder, texts],
   );

@@ -69,13 +69,15 @@ export function listen(page) {
   return complaints;
 }
 
-/** For a page's start: keeps the memory of the wasm instance where the test finds it: it never shrinks, so its size is its peak. */
+/** For a page's start: keeps the memories of wasm instances where the test finds them: they never shrink, so their size is their peak. */
 export function watchMemory() {
+  globalThis.wasmMemories = [];
+  globalThis.wasmBytes = () => wasmMemories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
   for (const name of ["instantiate", "instantiateStreaming"]) {
     const original = WebAssembly[name];
     WebAssembly[name] = async (...args) => {
       const result = await original.apply(WebAssembly, args);
-      globalThis.wasmMemory = (result.instance ?? result).exports.memory;
+      wasmMemories.push((result.instance ?? result).exports.memory);
       return result;
     };
   }
