@@ -14,13 +14,16 @@ export interface Runs {
 
 /** What ran where, and how long it took. The first run is apart: the browser still compiles the shaders during it. */
 export function showFacts(info: ModelInfo, runs: Runs): void {
+  const onCpu = info.backend === "cpu";
   const facts: [name: string, value: string, note: string][] = [
-    ["GPU", info.adapter || "not named by the browser", software.test(info.adapter) ? "software, not a GPU: slow" : ""],
+    onCpu
+      ? ["Runs on", "CPU", info.note ?? ""]
+      : ["GPU", info.adapter || "not named by the browser", software.test(info.adapter) ? "software, not a GPU: slow" : ""],
     ["Last run", time(runs.last), "picture and new labels"],
-    ["First run", time(runs.first), "shaders compiled"],
+    ["First run", time(runs.first), onCpu ? "" : "shaders compiled"],
     ["Downloaded", bytes(info.downloadBytes), `${millions(info.parameters)} parameters`],
-    ["On the GPU", bytes(info.gpuBytes), `weights as ${info.format}`],
-    ["Dispatches", `${info.dispatchesPerImage} + ${info.dispatchesPerText}`, "a picture + a text"],
+    onCpu ? ["Weights", info.format, "in memory"] : ["On the GPU", bytes(info.gpuBytes), `weights as ${info.format}`],
+    [onCpu ? "Steps" : "Dispatches", `${info.dispatchesPerImage} + ${info.dispatchesPerText}`, "a picture + a text"],
     ["Model", info.family === "clip" ? "CLIP" : "SigLIP", `${info.imageSize} pixels to ${info.embeddingDim} numbers`],
   ];
   list.replaceChildren(...facts.map(([name, value, note]) =>
