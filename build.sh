@@ -16,7 +16,7 @@ readonly MOST_FOR_INDEX=12000
 usage() {
   cat <<'TEXT'
 ./build.sh VERB
-  demo           build everything and serve the page; --check opens it in a browser and checks its answers
+  demo           build everything and serve the app; --check opens it in a browser and uses each of its pages
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
@@ -191,7 +191,7 @@ demo() {
   if [ "${1:-}" = --check ]; then
     setup_browser
     site
-    node tests/web/demo.mjs
+    node tests/web/app.mjs
     return
   fi
   site
@@ -261,7 +261,7 @@ tests() {
   if [ "${OCELLI_FULL:-}" = 1 ]; then stage "projects that use it" consumers; else stage "projects that use it" consumers vite import-map; fi
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
-  stage "demo page in the browser" demo --check
+  stage "app in the browser" demo --check
 }
 
 fuzz() {

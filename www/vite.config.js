@@ -1,10 +1,11 @@
 import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vite";
+import { VitePWA } from "vite-plugin-pwa";
 
 // The model and the samples are fetched by address, never imported: they are copied as they are, under their own names,
 // so that `?model=models/…` means the same while developing and on a static host.
-const copied = ["models", "samples"];
+const copied = ["models", "samples", "icons"];
 
 /**
  * @param {string[]} copied Folders of this one.
@@ -20,7 +21,8 @@ export function copyFolders(copied) {
       root = config.root;
       outDir = join(config.root, config.build.outDir);
     },
-    closeBundle() {
+    // Before the service worker's list of files is made, which takes what lies in the output's folder.
+    writeBundle() {
       for (const name of copied) {
         const from = join(root, name);
         if (!existsSync(from)) throw new Error(`www/${name}: expected a folder to copy, found none`);
@@ -30,14 +32,49 @@ export function copyFolders(copied) {
   };
 }
 
+/** The app by itself, without a network: its code, the package's wasm files, samples. Models are kept by the package. */
+const offline = VitePWA({
+  injectRegister: null,
+  registerType: "prompt",
+  manifest: {
+    name: "Ocelli",
+    short_name: "Ocelli",
+    description: "Classify, tag and search pictures on your own device. Nothing leaves it.",
+    start_url: "./",
+    scope: "./",
+    display: "standalone",
+    background_color: "#f4f6f3",
+    theme_color: "#0f6b52",
+    icons: [
+      { src: "icons/192.png", sizes: "192x192", type: "image/png" },
+      { src: "icons/512.png", sizes: "512x512", type: "image/png" },
+      { src: "icons/512-maskable.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
+    ],
+  },
+  workbox: {
+    globPatterns: ["**/*.{html,js,css,wasm,svg}", "samples/*.png", "icons/*.png"],
+    // Addresses without the hash of their content are asked for again at each update; all others never change.
+    dontCacheBustURLsMatching: /-[\w-]{8}\./,
+    navigateFallback: "index.html",
+    cleanupOutdatedCaches: true,
+  },
+});
+
 export default defineConfig({
   base: "./", // any static host, any folder
   publicDir: false,
-  // Files, not data: addresses, so that the page's content security policy stays as short as it is.
-  build: { assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    // Files, not data: addresses, so that the page's content security policy stays as short as it is.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      // The package in files of its own: they are fetched beside the app's, and a page shows before them.
+      output: { codeSplitting: { groups: [{ name: "ocelli", test: /[\\/]pkg[\\/]dist[\\/]|node_modules[\\/]ocelli[\\/]/ }] } },
+    },
+  },
   // The package finds its wasm beside its own module; bundling it beforehand would move the one without the other.
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders(copied)],
+  plugins: [copyFolders(copied), offline],
 });

@@ -2,7 +2,7 @@ import { OcelliError } from "./error.js";
 import type { Content, Scorer } from "./label-content.js";
 import { readLabelFile } from "./label-file.js";
 import { LabelTexts, templatesOf } from "./label-texts.js";
-import { LabelSet, listOf, requireNames } from "./labels.js";
+import { embedded, LabelSet, listOf, requireNames } from "./labels.js";
 import { learned } from "./learn.js";
 import { requireRoom } from "./on-device.js";
 import { judging, requireScore } from "./scores.js";
@@ -43,15 +43,15 @@ export class LabelSets {
   }
 
   /** A set of labels that are pictures, and no texts. */
-  async learn(examples: Record<string, Iterable<ImageInput>>, options: LabelOptions): Promise<LabelSet> {
+  async learn(examples: Record<string, Iterable<ImageInput | Float32Array>>, options: LabelOptions): Promise<LabelSet> {
     const names = Object.keys(examples ?? {});
     requireNames(names);
-    const pictures = names.map((name) => listOf(examples[name] as Iterable<ImageInput>, name));
+    const pictures = names.map((name) => listOf(examples[name] as Iterable<ImageInput | Float32Array>, name));
     const without = pictures.findIndex((list) => list.length === 0);
     if (without >= 0) throw new OcelliError("bad-input", `${names[without]}: expected at least one picture, found none.`);
     let content = await this.#content([], options);
     for (const [i, name] of names.entries()) {
-      content = await learned(this.scorer, content, name, await this.scorer.embedImages(pictures[i] as ImageInput[]));
+      content = await learned(this.scorer, content, name, await embedded(this.scorer, pictures[i] as (ImageInput | Float32Array)[]));
     }
     return LabelSet.make(this.scorer, content);
   }

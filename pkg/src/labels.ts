@@ -92,10 +92,7 @@ export class LabelSet {
    * ```
    */
   score(embedding: Float32Array, options: RankOptions = {}): Classification[] {
-    const dim = this.#scorer.info.embeddingDim;
-    if (!(embedding instanceof Float32Array) || embedding.length !== dim) {
-      throw new OcelliError("bad-input", `embedding: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`);
-    }
+    requireEmbedding(embedding, this.#scorer.info.embeddingDim, "embedding");
     return this.#score(embedding, this.#judging(options));
   }
 
@@ -122,7 +119,7 @@ export class LabelSet {
       throw new OcelliError("bad-input", "examples: expected at least one with a label, found none.");
     }
     this.#judging({ multiLabel: true });
-    const embeddings = await this.#scorer.embedImages(all.map(({ image }) => image));
+    const embeddings = await embedded(this.#scorer, all.map(({ image }) => image));
     let found: Calibration[] = [];
     await this.#change(async (content) => {
       const logits = embeddings.map((embedding) => {
@@ -144,12 +141,14 @@ export class LabelSet {
    * ```ts
    * await set.learn("my cup", files);
    * ```
+   *
+   * @param images Pictures, or embeddings of them that are at hand.
    */
-  async learn(label: string, images: Iterable<ImageInput>): Promise<void> {
+  async learn(label: string, images: Iterable<ImageInput | Float32Array>): Promise<void> {
     requireNames([label]);
     const pictures = listOf(images, "images");
     if (pictures.length === 0) throw new OcelliError("bad-input", "images: expected at least one picture, found none.");
-    const embeddings = await this.#scorer.embedImages(pictures);
+    const embeddings = await embedded(this.#scorer, pictures);
     await this.#change(async (content) => learned(this.#scorer, content, label, embeddings));
   }
 
@@ -239,6 +238,20 @@ export function listOf<T>(items: Iterable<T>, what: string): T[] {
     throw new OcelliError("bad-input", `${what}: expected an array or another iterable, found ${typeof items}.`);
   }
   return [...items];
+}
+
+/** Pictures become embeddings; what is one already stays. */
+export async function embedded(scorer: Scorer, things: (ImageInput | Float32Array)[]): Promise<Float32Array[]> {
+  const images = things.filter((thing): thing is ImageInput => !(thing instanceof Float32Array));
+  things.forEach((thing, i) => thing instanceof Float32Array && requireEmbedding(thing, scorer.info.embeddingDim, `images[${i}]`));
+  const made = (images.length > 0 ? await scorer.embedImages(images) : []).values();
+  return things.map((thing) => (thing instanceof Float32Array ? thing : (made.next().value as Float32Array)));
+}
+
+function requireEmbedding(embedding: unknown, dim: number, what: string): asserts embedding is Float32Array {
+  if (!(embedding instanceof Float32Array) || embedding.length !== dim) {
+    throw new OcelliError("bad-input", `${what}: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`);
+  }
 }
 
 async function* batches(images: Iterable<ImageInput> | AsyncIterable<ImageInput>): AsyncGenerator<ImageInput[], void, undefined> {

@@ -180,7 +180,7 @@ export class Ocelli {
    * const [best] = await set.classify(image);
    * ```
    */
-  learn(examples: Record<string, Iterable<ImageInput>>, options: LabelOptions = {}): Promise<LabelSet> {
+  learn(examples: Record<string, Iterable<ImageInput | Float32Array>>, options: LabelOptions = {}): Promise<LabelSet> {
     return this.#call(options, () => this.#labels.learn(examples, options));
   }
 

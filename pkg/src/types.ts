@@ -145,8 +145,8 @@ export interface RankOptions extends CallOptions {
 
 /** A picture and the labels that it should get. */
 export interface Example {
-  /** The picture. */
-  image: ImageInput;
+  /** The picture, or its embedding. */
+  image: ImageInput | Float32Array;
   /** Those that are right, of the set's; the others are taken to be wrong. */
   labels: string[];
 }

@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { skipAll, start } from "./lib/browser.mjs";
+import { skipAll, start, startKept } from "./lib/browser.mjs";
 import { startFirefox } from "./lib/firefox.mjs";
 import { resident, watch } from "./lib/memory.mjs";
 import { serve } from "./lib/server.mjs";
@@ -88,7 +88,7 @@ async function chromium() {
 
 /** The first answer in a fresh browser: how long since the navigation, what was sent for it, and the most memory meanwhile. */
 async function cold(engine) {
-  const browser = await start();
+  const browser = await startKept();
   if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
   try {
     const page = await browser.newPage();
@@ -123,12 +123,11 @@ async function startup(engine) {
       await page.waitForFunction(() => window.cold, null, { timeout: PATIENCE_MS });
       const { cold, last } = await page.evaluate(() => ({
         cold: window.cold,
-        // What comes after the weights is part of the answer.
-        last: Math.max(...performance.getEntriesByType("resource").filter(({ name }) => name.includes("safetensors")).map(({ responseEnd }) => responseEnd)),
+        last: Math.max(...performance.getEntriesByType("resource").map(({ responseEnd }) => responseEnd)),
       }));
       if (cold.error) throw new Error(cold.error);
       const round = Math.round;
-      console.log(`${engine}: weights here after ${round(last)} ms, first answer after ${round(cold.done)} ms, a warm one takes ${round(cold.warm)} ms: ${round(cold.done - last - cold.warm)} ms beyond both`);
+      console.log(`${engine}: all bytes here after ${round(last)} ms, first answer after ${round(cold.done)} ms, a warm one takes ${round(cold.warm)} ms: ${round(cold.done - last - cold.warm)} ms beyond both`);
     } finally {
       await browser.close();
     }

@@ -155,6 +155,18 @@ export class ImageIndex<M = unknown> {
   }
 
   /**
+   * An item's vector, at unit length; undefined if there is no such item. Of an `int8` index it is what is left after rounding.
+   *
+   * ```ts
+   * const [best] = set.score(index.vector("a.jpg")!);
+   * ```
+   */
+  vector(id: string): Float32Array<ArrayBuffer> | undefined {
+    const row = this.#places.get(id);
+    return row === undefined ? undefined : Float32Array.from(this.#rows.unit(row));
+  }
+
+  /**
    * Adds items with their vectors, or with their pictures, which the index's model embeds. All of them or none.
    *
    * ```ts

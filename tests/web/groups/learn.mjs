@@ -22,7 +22,7 @@ export async function learn(test) {
 const make = (page, model, names, options = {}) => page.evaluate(([m, n, o]) => web.labels("set", m, n, o), [model, names, options]);
 const bySet = (page, pictures, options, set = "set") => page.evaluate(([s, p, o]) => web.classifyBySet(s, p, o), [set, pictures, options]);
 const cosines = async (page, picture, set) => inOrder((await bySet(page, [picture], { score: "cosine" }, set))[0]);
-const teach = (page, label, pictures, set = "set") => page.evaluate(([s, l, p]) => web.learn(s, l, p), [set, label, pictures]);
+const teach = (page, label, pictures, set = "set", model) => page.evaluate(([s, l, p, m]) => web.learn(s, l, p, m), [set, label, pictures, model]);
 const embed = (page, model, picture) => page.evaluate(([m, p]) => web.embedImage(m, p), [model, picture]);
 
 /** A square of one grey, as pixels. */
@@ -58,6 +58,9 @@ async function taught({ page, report, model, pictures }) {
   group.same("a text with three pictures, a new label with one", after, right);
   group.rejects("without what pictures have in common", [before[0], blended, before[2], dot(seen, seen)], right);
   group.rejects("what it was before", [...before, cup], right);
+  await page.evaluate(() => web.forget("set", "two dogs"));
+  await teach(page, "two dogs", others.slice(0, 3), "set", model);
+  group.same("by embeddings as well", await cosines(page, target), right);
   const words = report.beside(`${model}: taught and forgotten`);
   words.same("names", await page.evaluate(() => web.names("set")), [...NAMES, "my cup"]);
   const best = async (picture) => (await bySet(page, [picture], { score: "cosine" }))[0][0].label;

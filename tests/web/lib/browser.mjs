@@ -25,6 +25,13 @@ export async function start(more = []) {
   return chromium.launch({ executablePath, headless: true, args: [...args, ...more] });
 }
 
+/** Starts it as a user's own, whose storage is on disk, and not in memory as in a private window; returns its context. */
+export async function startKept() {
+  const executablePath = findChromium();
+  if (!executablePath) return undefined;
+  return chromium.launchPersistentContext("", { executablePath, headless: true, args });
+}
+
 /** Starts it with an unpacked extension in `folder`; returns the browser's context and where the extension's pages are. */
 export async function startExtension(folder) {
   const load = [`--disable-extensions-except=${folder}`, `--load-extension=${folder}`];

@@ -58,8 +58,11 @@ export const labelCalls = ({ models, sets, made, attempt }) => ({
     return { gpu, cpu };
   },
   names: (name) => [...sets.get(name).names],
-  async learn(name, label, pictures) {
-    await sets.get(name).learn(label, await Promise.all(pictures.map(made)));
+  /** With a model, all but the first picture are handed over as what it makes of them. */
+  async learn(name, label, pictures, model) {
+    const images = await Promise.all(pictures.map(made));
+    const rest = model ? await models.get(model).embedImages(images.slice(1)) : images.slice(1);
+    await sets.get(name).learn(label, [...images.slice(0, 1), ...rest]);
   },
   /** A set of pictures alone: a list of them by label. */
   async learnAlone(name, model, examples) {

@@ -1,5 +1,5 @@
 // The benchmark's page. By hand through its form; by ?model=…&engines=a,b&precision=q8&rounds=3&run, too.
-import { byId, make } from "../dom.ts";
+import { byId, make } from "../parts/dom.ts";
 import { meanings, nameOf, names, precisionLine, ratio, report, rowNames, rows, show, showRatio, type Result } from "./figures.ts";
 import { Bench, inWords, type Settings } from "./run.ts";
 

@@ -1,10 +1,6 @@
 import { OcelliError } from "ocelli";
+import { AddressError } from "../state/models.ts";
 import { make } from "./dom.ts";
-
-/** What was typed, or stands behind ?model=, cannot be asked for. */
-export class AddressError extends Error {
-  readonly code = "bad-address";
-}
 
 const titles: Record<string, string> = {
   "no-webgpu": "This browser does not reach your GPU",

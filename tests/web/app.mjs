@@ -1,0 +1,103 @@
+// The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
+//   node app.mjs [GROUP…] [--shots FOLDER]
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
+import { Report } from "./lib/report.mjs";
+import { serve } from "./lib/server.mjs";
+import { shell } from "./app/shell.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const groups = { shell };
+
+const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
+const unknown = positionals.find((name) => !(name in groups));
+if (unknown) throw new Error(`expected some of ${Object.keys(groups).join(", ")}, found ${unknown}`);
+if (!findChromium()) skipAll("no Chromium: install it, or set CHROMIUM to one");
+
+// A camera that shows a moving test picture, and no questions about it.
+const fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+
+const report = new Report();
+const server = await serve({ "/demo/": join(root, "www", "dist"), "/samples/": join(root, "www", "samples"), "/images/": join(root, "tests", "fixtures", "images") });
+const url = `${server.url}demo/index.html`;
+const browser = await start(fake);
+try {
+  for (const name of positionals.length > 0 ? positionals : Object.keys(groups)) {
+    const problems = [];
+    const contexts = [];
+    /** A context of its own: nothing stored. `listened` pages complain into the group. */
+    const fresh = async (more = {}) => {
+      const context = await browser.newContext({ viewport: screens.desktop, serviceWorkers: "block", permissions: ["camera"], ...more });
+      contexts.push(context);
+      return context;
+    };
+    /** The app's page `#/hash` in a context; what it complains about, and what it asks elsewhere, fails the group. */
+    const open = async (context, hash, query = "") => {
+      const page = await context.newPage();
+      const complaints = listen(page);
+      // Only who asks for a service worker gets one.
+      page.on("close", () => problems.push(...complaints.splice(0).filter((complaint) => !complaint.includes("Service Worker registration blocked"))));
+      page.on("request", (request) => {
+        const { protocol, origin } = new URL(request.url());
+        if (protocol !== "blob:" && protocol !== "data:" && `${origin}/` !== server.url) problems.push(`asked elsewhere: ${request.url()}`);
+      });
+      await page.goto(`${url}${query}#/${hash}`);
+      await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: 60_000 });
+      return page;
+    };
+    try {
+      await groups[name]({ browser, fresh, open, server, report, axe, shots, url });
+    } catch (error) {
+      problems.push(`${name}: ${error.stack ?? error}`);
+    }
+    report.end();
+    for (const context of contexts) await context.close();
+    for (const problem of problems) {
+      report.failed++;
+      console.log(`FAIL  ${name}: ${problem}`);
+    }
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
+console.log(report.failed ? `${report.failed} failed` : "all passed");
+process.exit(report.failed ? 1 : 0);
+
+/** Serious and critical findings of axe on a page, in words; `rules` are left out, with a reason where they are named. */
+async function axe(page, rules = []) {
+  return page.evaluate(
+    async ([source, rules]) => {
+      // Into the page by hand: its content security policy forbids scripts from elsewhere.
+      if (!globalThis.axe) (0, eval)(source);
+      const disabled = Object.fromEntries(rules.map((rule) => [rule, { enabled: false }]));
+      const { violations } = await globalThis.axe.run(document, { rules: disabled });
+      return violations
+        .filter(({ impact }) => impact === "serious" || impact === "critical")
+        .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target }) => target.join(" ")).slice(0, 3).join("; ")}`);
+    },
+    [axeSource, rules],
+  );
+}
+
+/** Screenshots of a page, desktop and phone, light and dark, if they were asked for. */
+async function shots(page, name) {
+  if (!options.shots) return;
+  mkdirSync(options.shots, { recursive: true });
+  for (const [screen, viewport] of Object.entries(screens)) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
+      await page.waitForTimeout(400);
+      await page.screenshot({ path: join(options.shots, `${name}-${screen}-${colorScheme}.png`), fullPage: screen === "phone" });
+    }
+  }
+  await page.setViewportSize(screens.desktop);
+  await page.emulateMedia({ colorScheme: "light" });
+}

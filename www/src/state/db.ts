@@ -1,0 +1,65 @@
+import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+
+/** A folder or a pick of single pictures. */
+export interface FolderRecord {
+  name: string;
+  /** Where the browser can read it again by itself; without, the user picks it again. */
+  handle?: FileSystemDirectoryHandle;
+}
+
+/** A picture of the collection. Its embedding may still be missing. */
+export interface PictureRecord {
+  /** `folder/sub/name.jpg`: its name in the whole app. */
+  path: string;
+  folder: string;
+  /** Bytes, and milliseconds since 1970: who differs in one of them has changed. */
+  size: number;
+  modified: number;
+  /** Why it cannot be read, if so. */
+  broken?: string;
+}
+
+/** A label list with a name. */
+export interface ListRecord {
+  name: string;
+  labels: string;
+  template: string;
+}
+
+/** A picture by which a label is taught. */
+export interface ExampleRecord {
+  id: string;
+  label: string;
+  picture: Blob;
+}
+
+/** All that the app keeps, apart from the models' files, which the package keeps. */
+export interface Schema extends DBSchema {
+  folders: { key: string; value: FolderRecord };
+  pictures: { key: string; value: PictureRecord; indexes: { folder: string } };
+  thumbnails: { key: string; value: Blob };
+  embeddings: { key: [modelHash: string, path: string]; value: Float32Array };
+  lists: { key: string; value: ListRecord };
+  examples: { key: string; value: ExampleRecord };
+}
+
+let opened: Promise<IDBPDatabase<Schema>> | undefined;
+
+/** The app's database, opened once. */
+export function database(): Promise<IDBPDatabase<Schema>> {
+  opened ??= openDB<Schema>("ocelli-app", 1, {
+    upgrade(db) {
+      db.createObjectStore("folders", { keyPath: "name" });
+      db.createObjectStore("pictures", { keyPath: "path" }).createIndex("folder", "folder");
+      db.createObjectStore("thumbnails");
+      db.createObjectStore("embeddings");
+      db.createObjectStore("lists", { keyPath: "name" });
+      db.createObjectStore("examples", { keyPath: "id" });
+    },
+    terminated() {
+      opened = undefined;
+    },
+  });
+  opened.catch(() => (opened = undefined));
+  return opened;
+}

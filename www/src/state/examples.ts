@@ -1,0 +1,71 @@
+import type { Ocelli } from "ocelli";
+import { database, type ExampleRecord } from "./db.ts";
+import { Store } from "./store.ts";
+
+/** An example is kept as the square that a model sees, or little more: enough for any of them. */
+const SIDE = 512;
+
+/** Pictures by which the user has taught labels: every list that has such a label uses them, with every model. */
+class Examples extends Store {
+  #all: ExampleRecord[] = [];
+  /** By model and example; made when first asked for. */
+  readonly #embeddings = new Map<string, Promise<Float32Array>>();
+
+  /** Reads what earlier visits taught. */
+  async open(): Promise<void> {
+    this.#all = await (await database()).getAll("examples");
+    this.changed();
+  }
+
+  of(label: string): readonly ExampleRecord[] {
+    return this.#all.filter((one) => one.label === label);
+  }
+
+  get labels(): string[] {
+    return [...new Set(this.#all.map(({ label }) => label))];
+  }
+
+  /** @throws {DOMException} If one of them is no picture; then none is taken. */
+  async teach(label: string, pictures: readonly Blob[]): Promise<void> {
+    const made = await Promise.all(pictures.map(async (picture) => ({ id: crypto.randomUUID(), label, picture: await reduced(picture) })));
+    const store = (await database()).transaction("examples", "readwrite");
+    await Promise.all([...made.map((one) => store.store.put(one)), store.done]);
+    this.#all.push(...made);
+    this.changed();
+  }
+
+  /** Forgets one example, or all of a label. */
+  async forget(what: { id: string } | { label: string }): Promise<void> {
+    const goes = (one: ExampleRecord) => ("id" in what ? one.id === what.id : one.label === what.label);
+    const store = (await database()).transaction("examples", "readwrite");
+    await Promise.all([...this.#all.filter(goes).map(({ id }) => store.store.delete(id)), store.done]);
+    this.#all = this.#all.filter((one) => !goes(one));
+    this.changed();
+  }
+
+  /** What a model makes of the pictures of a label. */
+  embeddings(model: Ocelli, label: string): Promise<Float32Array[]> {
+    return Promise.all(this.of(label).map(({ id, picture }) => {
+      const key = `${model.info.modelHash} ${id}`;
+      let made = this.#embeddings.get(key);
+      if (!made) {
+        this.#embeddings.set(key, (made = model.embedImage(picture)));
+        made.catch(() => this.#embeddings.delete(key));
+      }
+      return made;
+    }));
+  }
+}
+
+export const examples = new Examples();
+
+async function reduced(picture: Blob): Promise<Blob> {
+  const bitmap = await createImageBitmap(picture);
+  const scale = Math.min(1, SIDE / Math.min(bitmap.width, bitmap.height));
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
+  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas.convertToBlob({ type: "image/png" });
+}

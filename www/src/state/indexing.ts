@@ -1,0 +1,130 @@
+import type { Ocelli } from "ocelli";
+import { thumbnail, type Found } from "./files.ts";
+
+/** What was made of a picture; without an embedding it is broken. */
+export interface Indexed {
+  found: Found;
+  thumbnail?: Blob;
+  embedding?: Float32Array;
+  broken?: string;
+}
+
+/** How far an indexing has come. */
+export interface Progress {
+  total: number;
+  done: number;
+  broken: number;
+  paused: boolean;
+  /** Pictures a second, over the last half minute of work; 0 while unknown. */
+  rate: number;
+}
+
+/** Pictures that are embedded, and written, together: so much is done again if the page is closed. */
+const BATCH = 8;
+/** Milliseconds over which the rate is taken. */
+const LATELY = 30_000;
+
+/**
+ * Embeds pictures batch by batch; thumbnails of the next batch are drawn meanwhile. Each batch is handed to `write` before the next
+ * one begins, so that whatever ends the page loses one batch at most.
+ */
+export class Indexing {
+  readonly #stop = new AbortController();
+  readonly #stamps: { at: number; done: number }[] = [];
+  #done = 0;
+  #broken = 0;
+  #resume: (() => void) | undefined;
+  #gate: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly todo: readonly Found[],
+    private readonly model: Ocelli,
+    private readonly write: (batch: Indexed[]) => Promise<void>,
+    private readonly told: () => void,
+  ) {}
+
+  get progress(): Progress {
+    const [first, last] = [this.#stamps[0], this.#stamps.at(-1)];
+    const rate = first && last && last.at > first.at ? ((last.done - first.done) / (last.at - first.at)) * 1000 : 0;
+    return { total: this.todo.length, done: this.#done, broken: this.#broken, paused: this.#resume !== undefined, rate };
+  }
+
+  pause(): void {
+    if (this.#resume) return;
+    this.#gate = new Promise((resolve) => (this.#resume = resolve));
+    this.told();
+  }
+
+  resume(): void {
+    this.#resume?.();
+    this.#resume = undefined;
+    this.#stamps.length = 0; // the pause is no work
+    this.told();
+  }
+
+  /** Ends it after the batch that is under way. What is done stays. */
+  cancel(): void {
+    this.#stop.abort();
+    this.resume();
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#stop;
+    let next = this.#prepared(0);
+    this.#stamp();
+    for (let at = 0; at < this.todo.length && !signal.aborted; at += BATCH) {
+      await this.#gate;
+      if (signal.aborted) break;
+      const batch = await next;
+      next = this.#prepared(at + BATCH);
+      await this.#embed(batch);
+      await this.write(batch);
+      this.#done += batch.length;
+      this.#broken += batch.filter(({ broken }) => broken !== undefined).length;
+      this.#stamp();
+      this.told();
+    }
+  }
+
+  #stamp(): void {
+    const at = performance.now();
+    this.#stamps.push({ at, done: this.#done });
+    while (this.#stamps.length > 2 && (this.#stamps[0]?.at ?? at) < at - LATELY) this.#stamps.shift();
+  }
+
+  /** Never fails: what is wrong with a picture is said of it. */
+  #prepared(at: number): Promise<Indexed[]> {
+    return Promise.all(this.todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
+      try {
+        return { found, thumbnail: await thumbnail(found.file) };
+      } catch (error) {
+        return { found, broken: await reason(found, error) };
+      }
+    }));
+  }
+
+  async #embed(batch: Indexed[]): Promise<void> {
+    const whole = batch.filter(({ broken }) => broken === undefined);
+    try {
+      const embeddings = await this.model.embedImages(whole.map(({ found }) => found.file));
+      whole.forEach((one, i) => (one.embedding = embeddings[i] as Float32Array));
+    } catch (error) {
+      if ((error as { code?: string }).code !== "bad-image") throw error;
+      // One of them; the others are as good as before.
+      for (const one of whole) {
+        try {
+          one.embedding = await this.model.embedImage(one.found.file);
+        } catch (error) {
+          if ((error as { code?: string }).code !== "bad-image") throw error;
+          one.broken = (error as Error).message;
+        }
+      }
+    }
+  }
+}
+
+async function reason({ file }: Found, error: unknown): Promise<string> {
+  // A file that has vanished or is empty looks like a broken picture to the decoder.
+  const readable = await file.slice(0, 1).arrayBuffer().then(({ byteLength }) => byteLength > 0, () => false);
+  return readable ? "The browser cannot decode this picture." : `The file is empty or cannot be read (${String(error)}).`;
+}

@@ -1,0 +1,136 @@
+import type { LabelSet, Ocelli } from "ocelli";
+import { best7, imagenet80 } from "ocelli/templates";
+import { examples } from "./examples.ts";
+import { models } from "./models.ts";
+import { remembered, Store } from "./store.ts";
+
+/** What each label is put into: a sentence of the user's own with {}, or one of the sets by name. */
+export const templateSets: Record<string, readonly string[]> = { "7 sentences": best7, "80 sentences": imagenet80 };
+
+/** What a list starts with. */
+export interface ListText {
+  /** One per line or with commas between, as typed. */
+  labels: string;
+  template: string;
+}
+
+/** One per line or with commas between; blanks and repetitions dropped, order kept. */
+export function parseLabels(text: string): string[] {
+  return [...new Set(text.split(/[\n,]/).map((label) => label.trim().replace(/\s+/g, " ")).filter(Boolean))];
+}
+
+/**
+ * The labels of a page as they are typed, and what the model in use has made of them. They are compiled once; what is known of a
+ * picture is then judged without running it again. The newest change wins; until its labels stand, the last ones answer.
+ */
+export class LabelList extends Store {
+  readonly #kept: ReturnType<typeof remembered<ListText>>;
+  #set: LabelSet | undefined;
+  /** What `set` was made of. */
+  #made: string | undefined;
+  #turn = 0;
+  #waiting = 0;
+  #failed: unknown;
+
+  /** @param key Under which its text is remembered. */
+  constructor(key: string, first: ListText) {
+    super();
+    this.#kept = remembered(`labels.${key}`, first);
+    models.addEventListener("change", () => this.#compile());
+    examples.addEventListener("change", () => this.#compile());
+  }
+
+  get text(): ListText {
+    return this.#kept.get();
+  }
+
+  get names(): string[] {
+    return parseLabels(this.text.labels);
+  }
+
+  /** The labels on the device; undefined while there are none. */
+  get set(): LabelSet | undefined {
+    return this.#set;
+  }
+
+  /** The set is not yet what was typed last. */
+  get behind(): boolean {
+    return this.#set === undefined || this.#made !== this.#wanted();
+  }
+
+  /** Why the labels could not be compiled. */
+  get failed(): unknown {
+    return this.#failed;
+  }
+
+  /** What is wrong with the text, for each field. */
+  get wrong(): { labels?: string; template?: string } {
+    return {
+      ...(this.names.length === 0 && { labels: "Write at least one label." }),
+      ...(!this.#templates().every((one) => one.includes("{}")) && { template: "Put {} where the label belongs." }),
+    };
+  }
+
+  /** Changes the text; `typing` waits until no key was pressed for a while. */
+  write(text: Partial<ListText>, typing = false): void {
+    this.#kept.set({ ...this.text, ...text });
+    this.changed();
+    clearTimeout(this.#waiting);
+    this.#waiting = window.setTimeout(() => this.#compile(), typing ? 250 : 0);
+  }
+
+  /** Tries again what failed. */
+  again(): void {
+    this.#failed = undefined;
+    this.#compile();
+  }
+
+  #templates(): readonly string[] {
+    return templateSets[this.text.template] ?? [this.text.template];
+  }
+
+  #wanted(): string {
+    const { names } = this;
+    const taught = names.map((name) => examples.of(name).map(({ id }) => id));
+    return JSON.stringify([models.info?.modelHash, models.info?.format, names, this.#templates(), taught]);
+  }
+
+  #compile(): void {
+    const { model } = models;
+    const { labels, template } = this.wrong;
+    const wanted = this.#wanted();
+    if (!model || labels || template) return;
+    if (this.#pending === wanted) return;
+    this.#pending = wanted;
+    const turn = ++this.#turn;
+    this.#make(model).then(
+      (set) => {
+        if (turn !== this.#turn) return set.dispose();
+        this.#set?.dispose();
+        this.#set = set;
+        this.#made = wanted;
+        this.#failed = undefined;
+        this.changed();
+      },
+      (error: unknown) => {
+        if (turn !== this.#turn) return;
+        this.#pending = undefined;
+        this.#failed = error;
+        this.changed();
+      },
+    );
+  }
+
+  /** What is being made, or was made last. */
+  #pending: string | undefined;
+
+  async #make(model: Ocelli): Promise<LabelSet> {
+    const names = this.names;
+    const set = await model.labels(names, { templates: this.#templates() });
+    for (const name of names) {
+      const taught = await examples.embeddings(model, name);
+      if (taught.length > 0) await set.learn(name, taught);
+    }
+    return set;
+  }
+}
