@@ -26,8 +26,12 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
+  /** Whose `set` is. */
+  #model: Ocelli | undefined;
   /** What `set` was made of. */
   #made: string | undefined;
+  /** What is being made, or was made last. */
+  #pending: string | undefined;
   #turn = 0;
   #waiting = 0;
   #failed: unknown;
@@ -99,8 +103,14 @@ export class LabelList extends Store {
     const { model } = models;
     const { labels, template } = this.wrong;
     const wanted = this.#wanted();
-    if (!model || labels || template) return;
-    if (this.#pending === wanted) return;
+    if (model !== this.#model) {
+      // What another model made is of no use, and went with it.
+      this.#model = model;
+      this.#turn++;
+      this.#set = this.#made = this.#pending = undefined;
+      this.changed();
+    }
+    if (!model || labels || template || this.#pending === wanted) return;
     this.#pending = wanted;
     const turn = ++this.#turn;
     this.#make(model).then(
@@ -120,9 +130,6 @@ export class LabelList extends Store {
       },
     );
   }
-
-  /** What is being made, or was made last. */
-  #pending: string | undefined;
 
   async #make(model: Ocelli): Promise<LabelSet> {
     const names = this.names;
