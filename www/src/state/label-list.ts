@@ -26,6 +26,7 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
+  #model: Ocelli | undefined;
   /** What `set` was made of. */
   #made: string | undefined;
   #turn = 0;
@@ -38,6 +39,8 @@ export class LabelList extends Store {
     this.#kept = remembered(`labels.${key}`, first);
     models.addEventListener("change", () => this.#compile());
     examples.addEventListener("change", () => this.#compile());
+    // The model may be here already.
+    queueMicrotask(() => this.#compile());
   }
 
   get text(): ListText {
@@ -51,6 +54,11 @@ export class LabelList extends Store {
   /** The labels on the device; undefined while there are none. */
   get set(): LabelSet | undefined {
     return this.#set;
+  }
+
+  /** Whose labels `set` has: only what this model has made of a picture can be judged by them. */
+  get model(): Ocelli | undefined {
+    return this.#model;
   }
 
   /** The set is not yet what was typed last. */
@@ -108,6 +116,7 @@ export class LabelList extends Store {
         if (turn !== this.#turn) return set.dispose();
         this.#set?.dispose();
         this.#set = set;
+        this.#model = model;
         this.#made = wanted;
         this.#failed = undefined;
         this.changed();
