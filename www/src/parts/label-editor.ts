@@ -105,7 +105,7 @@ class LabelEditor extends Part {
   }
 
   async #keep(): Promise<void> {
-    await (await database()).put("lists", { name: this.#name.trim(), ...this.list.text });
+    await (await database()).put("lists", { ...this.list.text, name: this.#name.trim() });
     await this.#read();
   }
 

@@ -29,6 +29,7 @@ interface Settings {
   thresholds: Partial<Record<Shown, number>>;
 }
 
+const { labels, template } = suggestions[0] as ListRecord;
 const none: Runs = { count: 0, first: undefined, last: undefined };
 
 /**
@@ -36,7 +37,7 @@ const none: Runs = { count: 0, first: undefined, last: undefined };
  * its embedding.
  */
 class Judge extends Store {
-  readonly list = new LabelList("classify", suggestions[0] as ListRecord);
+  readonly list = new LabelList("classify", { labels, template });
   readonly #settings = remembered<Settings>("classify", { thresholds: {} });
   #picture: Picture | undefined;
   #seen: { picture: Picture; model: Ocelli; embedding: Float32Array } | undefined;
@@ -76,6 +77,12 @@ class Judge extends Store {
   /** The answer is not yet, or not at all, one to what the page shows now. */
   get old(): boolean {
     return !this.#isSeen() || this.list.behind;
+  }
+
+  /** A newer answer is on its way, and nothing stands in it. */
+  get waiting(): boolean {
+    const { wrong, failed } = this.list;
+    return this.old && Object.keys(wrong).length === 0 && !failed && !this.failed && !(models.failed && !models.model);
   }
 
   /** Why the model could not read the picture. */

@@ -55,20 +55,15 @@ class PictureArea extends Part {
         <p class="small hint">Or drop one anywhere on this page, or paste it.</p>
       </div>
       <p class="wrong" role="alert">${this.#trouble}</p>
-      ${models.isBuiltIn ? this.#knows(picture?.sample === missed) : nothing}
+      ${models.isBuiltIn && picture?.sample === missed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
       <ocelli-camera-dialog .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}></ocelli-camera-dialog>`;
   }
 
-  #knows(isMissed: boolean) {
-    return html`<div class="aside">
-      ${isMissed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
-      <p>The built-in model is tiny and errs now and then. It knows drawings, emoji and clip art, <strong>not photographs</strong>;
-        for those, <a href="#/models">load another model</a>. The samples are in a style that it was never trained on, and the last of
-        them it gets wrong.</p>
-    </div>`;
-  }
-
   #sample(name: string): void {
+    if (judge.picture?.sample === name) {
+      this.#newest++; // whatever else is on its way
+      return this.#say("");
+    }
     void this.#take(sampleFile(name), `Sample drawing: ${name}`, name);
   }
 
