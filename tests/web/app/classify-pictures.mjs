@@ -100,8 +100,12 @@ async function camera(page, { group, trouble, nothing }) {
   group.same("camera: not allowed", [await alt(page), await dialog.isVisible()], ["Sample drawing: dog", false]);
 }
 
-/** A canvas stands in for the screen: a browser without windows has none to give. */
+/** The screen that the browser makes up; then a canvas in its place, so that the right answer is known. */
 async function screen(page, { group, trouble }) {
+  await page.getByRole("button", { name: "Screen" }).click();
+  await shown(page, "Your screen");
+  group.same("screen: as the browser gives it", await page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]), [true, true]);
+  await choose(page, "dog");
   await page.evaluate(() => {
     navigator.mediaDevices.getDisplayMedia = async () => {
       const picture = await createImageBitmap(await (await fetch("./samples/castle.png")).blob());

@@ -22,6 +22,8 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   await page.getByRole("button", { name: "Add this picture" }).click();
   group.same("the cat, once taught", [await wins("cat"), await previews("cat")], ["cat", 1]);
 
+  group.same("nothing is said of an error", [await page.getByText("gets it wrong.").isVisible()], [false]);
+
   // A new label by files: it is added to the list.
   await label.fill("space ship");
   await page.getByLabel("Add files").setInputFiles(["rocket", "dog"].map(sampleFile));

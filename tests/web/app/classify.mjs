@@ -97,6 +97,19 @@ async function typing(page, report) {
     if (best) group.same(`${labels}: on top`, [await winner(page)], [best]);
   }
   group.same("runs", await runs(page), before);
+  const busy = async (text) => {
+    const typed = await labelsField(page).evaluate(async (field, text) => {
+      field.value = text;
+      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+      await new Promise(requestAnimationFrame);
+      const answer = document.querySelector('section[aria-label="Answer"]');
+      return [answer.ariaBusy, answer.querySelectorAll("[data-score]").length > 0];
+    }, text);
+    await settled(page);
+    return typed;
+  };
+  group.same("the old answer stays, and counts as old", await busy("tent, spoon, lamp"), ["true", true]);
+  group.rejects("the same labels are not awaited", await busy("tent, spoon,  lamp"), ["true", true]);
   await choose(page, "rocket");
   group.same("runs, with another picture", await runs(page), before.map((count) => count + 1));
   group.rejects("runs: the picture's", await runs(page), before);
@@ -242,4 +255,12 @@ async function start({ fresh, open, report }) {
   await settled(late);
   group.same("after the model", [await winner(late)], ["guitar"]);
   await late.close();
+
+  // Another model by the address: its facts, and no word of what the built-in one cannot do.
+  const facts = (page) => Promise.all(["weights", "model"].map((name) => page.locator(`[data-fact="${name}"] dd`).evaluate((dd) => [...dd.childNodes].find(({ nodeType, data }) => nodeType === 3 && data.trim()).data)));
+  const other = await open(await fresh(), "classify", "?model=models/ocelli-tiny-q4/");
+  await settled(other);
+  group.same("another model", [...(await facts(other)), await other.getByText("The built-in model is tiny").count()], ["q4", "ocelli-tiny-q4", 0]);
+  group.rejects("the built-in one", await facts(other), ["q8", "Ocelli tiny"]);
+  await other.close();
 }

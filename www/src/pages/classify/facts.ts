@@ -16,7 +16,7 @@ export function facts(name: string, info: ModelInfo, runs: Runs) {
     ["Pictures run", String(runs.count), "each once; labels and scores need no run"],
     ["Last run", time(runs.last), "a picture"],
     ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
-    ["Downloaded", bytes(info.downloadBytes), "the rest was here already"],
+    info.downloadBytes > 0 ? ["Downloaded", bytes(info.downloadBytes), "by this visit"] : ["Downloaded", "nothing", "the model was here already"],
     ["Weights", info.format, onCpu ? `${millions(info.parameters)} numbers in memory` : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`],
     ["Model", name, `${info.family === "clip" ? "CLIP" : "SigLIP"}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
   ];

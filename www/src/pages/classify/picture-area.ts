@@ -38,7 +38,8 @@ class PictureArea extends Part {
   }
 
   protected override render() {
-    const { picture } = judge;
+    const { picture, answer } = judge;
+    const isMissed = models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
     return html`
       <div class="stage ${this.#over ? "over" : ""}">
         ${picture ? html`<img src=${picture.address} alt=${picture.name}>` : nothing}
@@ -55,7 +56,7 @@ class PictureArea extends Part {
         <p class="small hint">Or drop one anywhere on this page, or paste it.</p>
       </div>
       <p class="wrong" role="alert">${this.#trouble}</p>
-      ${models.isBuiltIn && picture?.sample === missed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
+      ${isMissed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
       <ocelli-camera-dialog .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}></ocelli-camera-dialog>`;
   }
 
