@@ -42,6 +42,8 @@ export class LabelList extends Store {
     this.#kept = remembered(`labels.${key}`, first);
     models.addEventListener("change", () => this.#compile());
     examples.addEventListener("change", () => this.#compile());
+    // The model may be here already.
+    queueMicrotask(() => this.#compile());
   }
 
   get text(): ListText {
@@ -55,6 +57,11 @@ export class LabelList extends Store {
   /** The labels on the device; undefined while there are none. */
   get set(): LabelSet | undefined {
     return this.#set;
+  }
+
+  /** Whose labels `set` has: only what this model has made of a picture can be judged by them. */
+  get model(): Ocelli | undefined {
+    return this.#model;
   }
 
   /** The set is not yet what was typed last. */
