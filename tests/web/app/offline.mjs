@@ -11,12 +11,12 @@ const LONG = 180_000;
 
 /** All that the app may ask its host for. */
 const EXPECTED = [
-  /^\/app\/(index\.html)?$/,
-  /^\/app\/(sw|workbox-\w+)\.js$/,
-  /^\/app\/manifest\.webmanifest$/,
-  /^\/app\/assets\/[\w.-]+\.(js|css|wasm|svg|png)$/,
-  /^\/app\/(samples|icons)\/[\w-]+\.png$/,
-  /^\/app\/models\/ocelli-tiny\/[\w.-]+$/,
+  /^\/ocelli\/(index\.html)?$/,
+  /^\/ocelli\/(sw|workbox-\w+)\.js$/,
+  /^\/ocelli\/manifest\.webmanifest$/,
+  /^\/ocelli\/assets\/[\w.-]+\.(js|css|wasm|svg|png)$/,
+  /^\/ocelli\/(samples|icons)\/[\w-]+\.png$/,
+  /^\/ocelli\/models\/ocelli-tiny\/[\w.-]+$/,
 ];
 const unexpected = (paths) => paths.filter((path) => !EXPECTED.some((pattern) => pattern.test(path)));
 
@@ -37,7 +37,7 @@ export async function offline(test) {
 
 /** A page of the app on a host of its own, and what it asks and complains about. */
 async function visit({ fresh }, folder, hash = "models") {
-  const host = await serve({ "/app/": folder });
+  const host = await serve({ "/ocelli/": folder });
   const context = await fresh({ serviceWorkers: "allow" });
   const elsewhere = [];
   context.on("request", (request) => {
@@ -51,7 +51,7 @@ async function visit({ fresh }, folder, hash = "models") {
   });
   const page = await context.newPage();
   const complaints = listen(page);
-  const address = `${host.url}app/#/${hash}`;
+  const address = `${host.url}ocelli/#/${hash}`;
   await page.goto(address);
   await stands(page, hash);
   return { host, context, page, elsewhere, complaints, address };
@@ -151,7 +151,7 @@ async function withoutNetwork(test, folder) {
   group.same("complaints", complaints, []);
   const asked = host.sent.map(({ path }) => path);
   group.same("asked of the host, and not expected", unexpected(asked), []);
-  group.rejects("the app in another folder", unexpected(asked.map((path) => path.replace("/app/", "/other/"))), []);
+  group.rejects("the app in another folder", unexpected(asked.map((path) => path.replace("/ocelli/", "/other/"))), []);
   group.same("asked elsewhere", elsewhere, []);
   // No text has been embedded up to here, unless Classify did; on its page there are labels at once.
   await context.setOffline(true);

@@ -50,6 +50,7 @@ class BenchmarkView extends Part {
         <thead class="hidden"><tr><th scope="col">What</th><th scope="col">Time each</th></tr></thead>
         <tbody>${figures.map(({ name, ms }) => html`<tr><th scope="row">${name}</th><td data-ms=${ms}>${time(ms)} each</td></tr>`)}</tbody>
       </table>
+      ${models.info ? html`<p class="small">On the ${deviceOf(models.info)}, with weights in ${models.info.format}.</p>` : nothing}
       <button type="button" @click=${() => void this.#copy()}>Copy a report</button>
       ${this.#copied ? html`<span class="small">${this.#copied}</span>` : nothing}
       ${this.#copied === byHand ? html`<textarea readonly rows="8" aria-label="The report" .value=${this.#report}></textarea>` : nothing}`;

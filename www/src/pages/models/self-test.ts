@@ -37,7 +37,7 @@ class SelfTest extends Part {
         <summary>The checks</summary>
         <div class="scroll" tabindex="0" role="region" aria-label="The checks">
           <table>
-            <thead><tr><th scope="col">Check</th><th scope="col">Runs</th><th scope="col">Error, of what is allowed</th></tr></thead>
+            <thead><tr><th scope="col">Check</th><th scope="col">Runs</th><th scope="col">Of the allowed error</th></tr></thead>
             <tbody>${checks.map(({ name, runs, share, ok, why }) => html`<tr>
               <td>${name}</td><td>${runs}</td><td class=${ok ? "" : "wrong"}>${ok && share !== null ? percent(share) : (why ?? "off")}</td>
             </tr>`)}</tbody>
