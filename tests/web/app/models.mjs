@@ -207,6 +207,7 @@ async function keeping({ fresh, open, report }) {
   await context.addInitScript(() => {
     navigator.storage.persist = async () => (window.agrees ??= false);
     navigator.storage.persisted = async () => window.agrees ?? false;
+    navigator.storage.estimate = async () => ({ usage: 20e6, quota: window.room ?? 10e9 });
   });
   const page = await open(context, "models");
   await inUse(page, "Ocelli tiny");
@@ -233,9 +234,13 @@ async function keeping({ fresh, open, report }) {
   await page.getByRole("button", { name: "Remove all" }).click();
   await page.getByText("Nothing is kept at the moment.").waitFor();
   group.holds("how much room there is", /This site uses .* of the .*B that the browser allows/.test(await page.locator(".storage").innerText()));
+  const tooLarge = () => page.getByText("Too large for this browser to keep").count();
+  group.same("room for every model, or none said", [await tooLarge()].map(String), ["0"]);
+  await page.evaluate(() => (window.room = 1e9));
   const ask = page.getByRole("button", { name: "Ask it to keep all this" });
   await ask.click();
   await page.getByText("The browser did not agree.").waitFor();
+  group.holds("a gigabyte: the large ones are too large", (await tooLarge()) >= 3, await tooLarge());
   await page.evaluate(() => (window.agrees = true));
   await ask.click();
   await page.getByText("The browser keeps it from now on.").waitFor();

@@ -39,6 +39,12 @@ class Kept extends Store {
     return this.models.find((one) => one.source === source);
   }
 
+  /** Whether the browser has room for so many bytes more, as far as it tells. */
+  fits(bytes: number): boolean {
+    const { usage = 0, quota = Infinity } = this.storage ?? {};
+    return usage + bytes <= quota;
+  }
+
   /** Forgets one model, or without one all of them. */
   remove(model?: KeptModel): Promise<void> {
     return this.#try(async () => {

@@ -22,6 +22,7 @@ class ModelList extends Part {
     return html`
       <h2>Choose a model</h2>
       <p class="small">The last choice is remembered. The model before it stays in use until the new one stands.</p>
+      <h3>With this app</h3>
       <ul class="model-list" aria-label="Models of this app">${own?.map((listed) => this.#row(listed))}</ul>
       <h3>From Hugging Face</h3>
       <p class="small">They are downloaded from huggingface.co on your connection when you choose them, and only then.</p>
@@ -42,6 +43,7 @@ class ModelList extends Part {
         <p>${good}</p>
         <p class="small">${this.#cost(listed)} · sees ${side} × ${side} pixels · licence: ${licence}${here ? html` · ${bytes(here.bytes)} kept here` : nothing}
           ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}</p>
+        ${here || kept.fits(listed.bytes) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
       </div>
       <button type="button" aria-label="${words} ${name}" ?disabled=${coming} @click=${() => void models.load(choiceOf(listed, this.#format))}>${words}</button>
     </li>`;
