@@ -1,5 +1,5 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
-//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, models, offline; all by default
+//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, classify, models, offline; all by default
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -8,13 +8,14 @@ import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
+import { classify } from "./app/classify.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
 import { shell } from "./app/shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, models, offline };
+const groups = { shell, classify, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

@@ -26,8 +26,12 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
+  /** Whose `set` is. */
+  #model: Ocelli | undefined;
   /** What `set` was made of. */
   #made: string | undefined;
+  /** What is being made, or was made last. */
+  #pending: string | undefined;
   #turn = 0;
   #waiting = 0;
   #failed: unknown;
@@ -38,6 +42,8 @@ export class LabelList extends Store {
     this.#kept = remembered(`labels.${key}`, first);
     models.addEventListener("change", () => this.#compile());
     examples.addEventListener("change", () => this.#compile());
+    // The model may be here already.
+    queueMicrotask(() => this.#compile());
   }
 
   get text(): ListText {
@@ -51,6 +57,11 @@ export class LabelList extends Store {
   /** The labels on the device; undefined while there are none. */
   get set(): LabelSet | undefined {
     return this.#set;
+  }
+
+  /** Whose labels `set` has: only what this model has made of a picture can be judged by them. */
+  get model(): Ocelli | undefined {
+    return this.#model;
   }
 
   /** The set is not yet what was typed last. */
@@ -99,8 +110,14 @@ export class LabelList extends Store {
     const { model } = models;
     const { labels, template } = this.wrong;
     const wanted = this.#wanted();
-    if (!model || labels || template) return;
-    if (this.#pending === wanted) return;
+    if (model !== this.#model) {
+      // What another model made is of no use, and went with it.
+      this.#model = model;
+      this.#turn++;
+      this.#set = this.#made = this.#pending = undefined;
+      this.changed();
+    }
+    if (!model || labels || template || this.#pending === wanted) return;
     this.#pending = wanted;
     const turn = ++this.#turn;
     this.#make(model).then(
@@ -120,9 +137,6 @@ export class LabelList extends Store {
       },
     );
   }
-
-  /** What is being made, or was made last. */
-  #pending: string | undefined;
 
   async #make(model: Ocelli): Promise<LabelSet> {
     const names = this.names;

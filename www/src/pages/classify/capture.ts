@@ -1,0 +1,64 @@
+import { PictureError, pngOf } from "./picture.ts";
+
+/** Milliseconds that a screen's first frame is waited for: behind another window the browser draws none. */
+const FIRST_FRAME = 1000;
+
+/** @throws {PictureError} If there is no camera to be had. */
+export async function camera(): Promise<MediaStream> {
+  if (!navigator.mediaDevices?.getUserMedia) throw new PictureError("This browser lends no camera to this page. Pages over https get one; or choose a file.");
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
+  } catch (cause) {
+    throw new PictureError(cameraTrouble(cause), { cause });
+  }
+}
+
+function cameraTrouble(error: unknown): string {
+  const name = error instanceof Error ? error.name : "";
+  if (name === "NotAllowedError") return "The camera is not allowed for this page. Allow it in the browser's settings for this page, or choose a file.";
+  if (name === "NotFoundError" || name === "OverconstrainedError") return "No camera was found. Plug one in, or choose a file.";
+  if (name === "NotReadableError") return "The camera cannot be used, mostly because another program has it. Close that one, and try again.";
+  return `The camera did not start: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+export const hasScreens = (): boolean => typeof navigator.mediaDevices?.getDisplayMedia === "function";
+
+/**
+ * One frame of a screen, window or tab that the user chooses.
+ *
+ * @throws {PictureError} If the user chooses none, or it cannot be had.
+ */
+export async function screenStill(): Promise<Blob> {
+  let stream: MediaStream;
+  try {
+    stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
+  } catch (cause) {
+    const refused = cause instanceof Error && cause.name === "NotAllowedError";
+    throw new PictureError(refused ? "No screen was chosen, or it is not allowed. The old picture stays." : `The screen cannot be captured: ${String(cause)}`, { cause });
+  }
+  try {
+    const video = document.createElement("video");
+    video.muted = true;
+    video.srcObject = stream;
+    const drawn = new Promise((resolve) => video.requestVideoFrameCallback?.(resolve));
+    await video.play();
+    await Promise.race([drawn, new Promise((resolve) => setTimeout(resolve, FIRST_FRAME))]);
+    return await stillOf(video);
+  } finally {
+    stop(stream);
+  }
+}
+
+/** What a video shows now. */
+export async function stillOf(video: HTMLVideoElement): Promise<Blob> {
+  if (video.videoWidth === 0) throw new PictureError("No picture has come yet. Try again.");
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d")?.drawImage(video, 0, 0);
+  return pngOf(canvas);
+}
+
+export function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}

@@ -1,0 +1,31 @@
+import type { ModelInfo } from "ocelli";
+import { html } from "lit";
+import { bytes } from "../../parts/dom.ts";
+import type { Runs } from "./judge.ts";
+
+/** Stand-ins for a GPU, by the names that browsers give them. */
+const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
+
+/** What ran where, and how long it took. The first run is apart: on a GPU the browser still compiles the shaders during it. */
+export function facts(name: string, info: ModelInfo, runs: Runs) {
+  const onCpu = info.backend === "cpu";
+  const all: [name: string, value: string, note: string][] = [
+    onCpu
+      ? ["Runs on", "CPU", info.note ?? ""]
+      : ["GPU", info.adapter || "not named by the browser", software.test(info.adapter) ? "software, not a GPU: slow" : ""],
+    ["Pictures run", String(runs.count), "each once; labels and scores need no run"],
+    ["Last run", time(runs.last), "a picture"],
+    ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
+    info.downloadBytes > 0 ? ["Downloaded", bytes(info.downloadBytes), "by this visit"] : ["Downloaded", "nothing", "the model was here already"],
+    ["Weights", info.format, onCpu ? `${millions(info.parameters)} numbers in memory` : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`],
+    ["Model", name, `${info.family === "clip" ? "CLIP" : "SigLIP"}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
+  ];
+  return html`<dl class="facts">${all.map(([name, value, note]) => html`<div data-fact=${name.toLowerCase()}><dt>${name}</dt><dd>${value}<small>${note}</small></dd></div>`)}</dl>`;
+}
+
+function time(milliseconds: number | undefined): string {
+  if (milliseconds === undefined) return "–";
+  return milliseconds < 9.95 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds).toLocaleString("en")} ms`;
+}
+
+const millions = (count: number): string => `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} million`;

@@ -1,0 +1,168 @@
+import type { Classification, Ocelli } from "ocelli";
+import type { ListRecord } from "../../state/db.ts";
+import { suggestions } from "../../parts/label-editor.ts";
+import type { Shown } from "../../parts/scale.ts";
+import { LabelList } from "../../state/label-list.ts";
+import { models } from "../../state/models.ts";
+import { remembered, Store } from "../../state/store.ts";
+import type { Picture } from "./picture.ts";
+
+/** What the labels say to a picture. */
+export interface Answer {
+  rows: readonly Classification[];
+  score: Shown;
+  /** The sentence or the name of the set that the labels were put into. */
+  template: string;
+}
+
+/** Of the pictures that the model in use was given, in milliseconds. */
+export interface Runs {
+  count: number;
+  first: number | undefined;
+  last: number | undefined;
+}
+
+interface Settings {
+  /** Undefined: the model's own. */
+  score?: Shown;
+  /** For each score, in its own unit. */
+  thresholds: Partial<Record<Shown, number>>;
+}
+
+const { labels, template } = suggestions[0] as ListRecord;
+const none: Runs = { count: 0, first: undefined, last: undefined };
+
+/**
+ * The picture of the page, and what the labels say to it. A model runs once for each picture; labels, score and threshold are judged by
+ * its embedding.
+ */
+class Judge extends Store {
+  readonly list = new LabelList("classify", { labels, template });
+  readonly #settings = remembered<Settings>("classify", { thresholds: {} });
+  #picture: Picture | undefined;
+  #seen: { picture: Picture; model: Ocelli; embedding: Float32Array } | undefined;
+  #failed: { picture: Picture; model: Ocelli; error: unknown } | undefined;
+  #answer: Answer | undefined;
+  #running = false;
+  #runs = none;
+  #runsOf: Ocelli | undefined;
+
+  constructor() {
+    super();
+    this.list.addEventListener("change", () => this.#rank());
+    models.addEventListener("change", () => {
+      void this.#embed();
+      this.changed();
+    });
+  }
+
+  get picture(): Picture | undefined {
+    return this.#picture;
+  }
+
+  /** Another picture; its address is let go of with the next one. */
+  take(picture: Picture): void {
+    if (this.#picture) URL.revokeObjectURL(this.#picture.address);
+    this.#picture = picture;
+    this.#failed = undefined;
+    this.changed();
+    void this.#embed();
+  }
+
+  /** The last one, while the next is on its way; undefined before the first, and after an error. */
+  get answer(): Answer | undefined {
+    return this.failed ? undefined : this.#answer;
+  }
+
+  /** The answer is not yet, or not at all, one to what the page shows now. */
+  get old(): boolean {
+    return !this.#isSeen() || this.list.behind;
+  }
+
+  /** A newer answer is on its way, and nothing stands in it. */
+  get waiting(): boolean {
+    const { wrong, failed } = this.list;
+    return this.old && Object.keys(wrong).length === 0 && !failed && !this.failed && !(models.failed && !models.model);
+  }
+
+  /** Why the model could not read the picture. */
+  get failed(): unknown {
+    return this.#hasFailed() ? this.#failed?.error : undefined;
+  }
+
+  again(): void {
+    this.#failed = undefined;
+    void this.#embed();
+  }
+
+  get runs(): Runs {
+    return this.#runsOf === models.model ? this.#runs : none;
+  }
+
+  get score(): Shown {
+    return this.#settings.get().score ?? models.info?.defaultScore ?? "softmax";
+  }
+
+  set score(score: Shown) {
+    this.#settings.set({ ...this.#settings.get(), score });
+    this.#rank();
+  }
+
+  /** Labels that score less are pale; undefined: none is. */
+  get threshold(): number | undefined {
+    return this.#settings.get().thresholds[this.score];
+  }
+
+  set threshold(threshold: number | undefined) {
+    const { [this.score]: _, ...others } = this.#settings.get().thresholds;
+    const thresholds = threshold === undefined ? others : { ...others, [this.score]: threshold };
+    this.#settings.set({ ...this.#settings.get(), thresholds });
+    this.changed();
+  }
+
+  #isSeen(): boolean {
+    return this.#seen !== undefined && this.#seen.picture === this.#picture && this.#seen.model === models.model;
+  }
+
+  #hasFailed(): boolean {
+    return this.#failed !== undefined && this.#failed.picture === this.#picture && this.#failed.model === models.model;
+  }
+
+  /** One run at a time, since none can be called back; of several pictures that wait for it only the last is run. */
+  async #embed(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    while (models.model && this.#picture && !this.#isSeen() && !this.#hasFailed()) await this.#run(models.model, this.#picture);
+    this.#running = false;
+  }
+
+  async #run(model: Ocelli, picture: Picture): Promise<void> {
+    const start = performance.now();
+    try {
+      const embedding = await model.embedImage(picture.blob);
+      this.#seen = { picture, model, embedding };
+      this.#count(model, performance.now() - start);
+    } catch (error) {
+      this.#failed = { picture, model, error };
+    }
+    this.#rank();
+  }
+
+  #count(model: Ocelli, milliseconds: number): void {
+    const { count, first } = this.#runsOf === model ? this.#runs : none;
+    this.#runsOf = model;
+    this.#runs = { count: count + 1, first: first ?? milliseconds, last: milliseconds };
+  }
+
+  #rank(): void {
+    const { set, model, behind, text } = this.list;
+    if (set && this.#seen && this.#isSeen() && this.#seen.model === model) {
+      const { score } = this;
+      const template = behind && this.#answer ? this.#answer.template : text.template;
+      this.#answer = { rows: set.score(this.#seen.embedding, { score }), score, template };
+    }
+    this.changed();
+  }
+}
+
+export const judge = new Judge();

@@ -1,0 +1,133 @@
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { models } from "../../state/models.ts";
+import "./camera-dialog.ts";
+import { hasScreens, screenStill } from "./capture.ts";
+import { judge } from "./judge.ts";
+import { pictureIn, pictureOf, PictureError } from "./picture.ts";
+import { missed, sampleFile, samples } from "./samples.ts";
+
+/** Milliseconds without a `dragover`, which comes all the time, until a picture counts as gone again. */
+const LEFT = 200;
+
+/** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
+class PictureArea extends Part {
+  #newest = 0;
+  #trouble = "";
+  #over = 0;
+  #listening: AbortController | undefined;
+
+  constructor() {
+    super();
+    this.watch(judge, models);
+    this.#sample(samples[0] as string);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { signal } = (this.#listening = new AbortController());
+    // The whole page accepts a drop: a picture that misses a small target would otherwise replace the page.
+    document.addEventListener("dragover", (event) => this.#dragged(event), { signal });
+    document.addEventListener("drop", (event) => this.#dropped(event), { signal });
+    document.addEventListener("paste", (event) => this.#pasted(event), { signal });
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#listening?.abort();
+  }
+
+  protected override render() {
+    const { picture, answer } = judge;
+    const isMissed = models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
+    return html`
+      <div class="stage ${this.#over ? "over" : ""}">
+        ${picture ? html`<img src=${picture.address} alt=${picture.name}>` : nothing}
+      </div>
+      <div class="samples" role="group" aria-label="Sample pictures">
+        ${samples.map((name) => html`<button type="button" title=${name} data-sample=${name} class=${name === missed ? "missed" : ""}
+          aria-pressed=${String(picture?.sample === name)} @click=${() => this.#sample(name)}><img src="./samples/${name}.png" alt=${name} width="60" height="54"></button>`)}
+      </div>
+      <div class="pick">
+        <input id="picture-file" type="file" accept="image/*" class="hidden" @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}>
+        <label for="picture-file" class="button primary">Choose a picture</label>
+        <button type="button" @click=${() => this.#camera()}>Camera</button>
+        ${hasScreens() ? html`<button type="button" @click=${() => this.#take(screenStill(), "Your screen")}>Screen</button>` : nothing}
+        <p class="small hint">Or drop one anywhere on this page, or paste it.</p>
+      </div>
+      <p class="wrong" role="alert">${this.#trouble}</p>
+      ${isMissed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
+      <ocelli-camera-dialog .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}></ocelli-camera-dialog>`;
+  }
+
+  #sample(name: string): void {
+    if (judge.picture?.sample === name) {
+      this.#newest++; // whatever else is on its way
+      return this.#say("");
+    }
+    void this.#take(sampleFile(name), `Sample drawing: ${name}`, name);
+  }
+
+  #picked(input: HTMLInputElement): void {
+    const file = input.files?.[0];
+    if (file) this.#file(file);
+    input.value = ""; // so that the same file can be picked again
+  }
+
+  #file(file: File): void {
+    void this.#take(Promise.resolve(file), `Your picture, ${file.name || "pasted"}`);
+  }
+
+  async #take(source: Promise<Blob>, name: string, sample?: string): Promise<void> {
+    const turn = ++this.#newest;
+    try {
+      const picture = await pictureOf(await source, name, sample);
+      if (turn !== this.#newest) return URL.revokeObjectURL(picture.address);
+      judge.take(picture);
+      this.#say("");
+    } catch (error) {
+      if (turn === this.#newest) this.#say(error instanceof PictureError ? error.message : `${name}: it cannot be fetched. The old picture stays.`);
+    }
+  }
+
+  #say(trouble: string): void {
+    this.#trouble = trouble;
+    this.requestUpdate();
+  }
+
+  #camera(): void {
+    this.querySelector("ocelli-camera-dialog")?.open().catch((error: Error) => this.#say(error.message));
+  }
+
+  #pasted(event: ClipboardEvent): void {
+    const file = pictureIn(event.clipboardData);
+    if (!file) return; // text goes where the cursor is
+    event.preventDefault();
+    this.#file(file);
+  }
+
+  #dragged(event: DragEvent): void {
+    if (!event.dataTransfer?.types.includes("Files")) return; // text may be dropped into the fields
+    event.preventDefault();
+    clearTimeout(this.#over);
+    this.#over = window.setTimeout(() => this.#left(), LEFT);
+    this.requestUpdate();
+  }
+
+  #left(): void {
+    clearTimeout(this.#over);
+    this.#over = 0;
+    this.requestUpdate();
+  }
+
+  #dropped(event: DragEvent): void {
+    this.#left();
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    const file = pictureIn(event.dataTransfer);
+    if (file) this.#file(file);
+    else this.#say("What was dropped is not a picture file. The old picture stays.");
+  }
+}
+
+customElements.define("ocelli-picture-area", PictureArea);
