@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listen } from "../lib/browser.mjs";
 import { serve } from "../lib/server.mjs";
+import { winner } from "./classify.mjs";
+import { choose, settled } from "./classify-pictures.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const LONG = 180_000;
@@ -29,6 +31,7 @@ export async function offline(test) {
     manifest(test, folder);
     await policy(test, folder);
     await withoutNetwork(test, folder);
+    await firstTextLater(test, folder);
     await update(test, folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -73,15 +76,6 @@ async function benchmark(page) {
   await page.getByRole("button", { name: "Run the benchmark" }).click();
   await page.getByRole("button", { name: "Copy a report" }).waitFor({ timeout: LONG });
   return page.locator("[data-ms]").count();
-}
-
-/** The best label of the page Classify for its sample, among labels that nobody has used before. */
-async function classify(page, labels) {
-  await go(page, "Classify");
-  await page.locator("textarea[data-field=labels]").fill(labels.join("\n"));
-  const shown = () => page.$$eval("[data-label]", (all) => all.map(({ dataset }) => dataset.label));
-  await page.waitForFunction((labels) => [...document.querySelectorAll("[data-label]")].map(({ dataset }) => dataset.label).sort().join() === labels, [...labels].sort().join(), { timeout: LONG });
-  return (await shown()).length;
 }
 
 function manifest({ report }, folder) {
@@ -138,36 +132,70 @@ async function policy(test, folder) {
   host.close();
 }
 
+/** A first visit that classifies; then the host is gone, and the app is opened again. */
 async function withoutNetwork(test, folder) {
-  const { host, context, page, elsewhere, complaints, address } = await visit(test, folder);
+  const { host, context, page, elsewhere, complaints, address } = await visit(test, folder, "classify");
   const group = test.report.group("offline: the app without a network");
-  await ready(page);
-  const hasClassify = await (async () => {
-    await go(page, "Classify");
-    return (await page.locator("ocelli-label-editor").count()) > 0;
-  })();
-  await go(page, "Models");
+  await settled(page);
+  const before = await winner(page);
+  group.same("the first visit classifies", [before], ["guitar"]);
+  group.same("what keeps the browser from installing it", await hindrances(context, page), []);
   group.same("it is installed", [await installed(page)].map((state) => String(/activat/.test(state))), ["true"]);
   group.same("complaints", complaints, []);
   const asked = host.sent.map(({ path }) => path);
   group.same("asked of the host, and not expected", unexpected(asked), []);
   group.rejects("the app in another folder", unexpected(asked.map((path) => path.replace("/ocelli/", "/other/"))), []);
   group.same("asked elsewhere", elsewhere, []);
-  // No text has been embedded up to here, unless Classify did; on its page there are labels at once.
-  await context.setOffline(true);
-  host.close();
-  await page.goto("about:blank");
-  await page.goto(address);
-  await stands(page, "models");
-  await ready(page);
-  group.same("after a reload: pictures and texts", [await benchmark(page)].map(String), ["3"]);
-  await go(page, "Search");
-  group.same("Search opens", [await page.getByRole("heading", { level: 1 }).innerText()], ["Search"]);
-  if (hasClassify) group.same("Classify, with new labels", [await classify(page, ["a walrus in the snow", "an old typewriter", "a bicycle"])].map(String), ["3"]);
+  await leave({ context, host, page, address, hash: "classify" });
+  await settled(page);
+  group.same("after a reload", [await winner(page)], [before]);
+  await choose(page, "rocket");
+  await settled(page);
+  group.same("another sample", [await winner(page)], ["rocket"]);
+  group.rejects("the sample before", [await winner(page)], [before]);
+  await page.getByRole("textbox", { name: /^Labels to choose from/ }).fill("a walrus in the snow\nspace rocket\nan old typewriter");
+  await settled(page);
+  group.same("labels never seen before", [await winner(page)], ["space rocket"]);
+  for (const name of ["Tag", "Search", "Live"]) {
+    await go(page, name);
+    group.holds(`${name} opens`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
+  }
   const other = await context.newPage();
   const failed = await other.goto(`${host.url}elsewhere/`).then(() => "came", () => "did not come");
   group.same("what is not the app", [failed], ["did not come"]);
   await page.close();
+}
+
+/** A first visit that embeds no text at all: the first text is one without a network. */
+async function firstTextLater(test, folder) {
+  const { host, context, page, address } = await visit(test, folder);
+  const group = test.report.group("offline: the first text of all");
+  await ready(page);
+  await installed(page);
+  const texts = (host) => host.sent.filter(({ path, bytes }) => path.endsWith("/tokenizer.json") && bytes > 0).length;
+  group.same("the tokenizer has come along", [String(texts(host))], ["1"]);
+  group.rejects("it has not", [String(texts({ sent: [] }))], ["1"]);
+  await leave({ context, host, page, address, hash: "models" });
+  await ready(page);
+  group.same("figures, of pictures and of texts", [await benchmark(page)].map(String), ["3"]);
+  await page.close();
+}
+
+/** What the browser itself has against the manifest and the app; a context of a test is a private window, in which nothing is installed. */
+async function hindrances(context, page) {
+  const devtools = await context.newCDPSession(page);
+  const { errors } = await devtools.send("Page.getAppManifest");
+  const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+  return [...errors.map(({ message }) => message), ...installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito")];
+}
+
+/** From now on there is no network, and no host; the app is opened anew. */
+async function leave({ context, host, page, address, hash }) {
+  await context.setOffline(true);
+  host.close();
+  await page.goto("about:blank");
+  await page.goto(address);
+  await stands(page, hash);
 }
 
 /** Another build on the same host: the user is asked, and then it is there. */
