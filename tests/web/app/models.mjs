@@ -125,7 +125,7 @@ async function folders({ fresh, open, report }) {
   const other = await fresh();
   await other.addInitScript(() => {
     window.showDirectoryPicker = async () => {
-      if (window.refuse) throw new DOMException("closed", "AbortError");
+      if (window.refuse) throw new DOMException(window.refuse, window.refuse === "closed" ? "AbortError" : "SecurityError");
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("my-model", { create: true });
       for (const name of ["config.json", "manifest.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors.index.json",
         ...[1, 2, 3].map((at) => `model-0000${at}-of-00003.safetensors`)]) {
@@ -138,10 +138,14 @@ async function folders({ fresh, open, report }) {
   });
   const picking = await open(other, "models");
   await inUse(picking, "Ocelli tiny");
-  await picking.evaluate(() => (window.refuse = true));
+  await picking.evaluate(() => (window.refuse = "closed"));
   await picking.getByRole("button", { name: "Choose a folder …" }).click();
   group.same("a window closed", await headings(picking), ["In use: Ocelli tiny"]);
-  await picking.evaluate(() => (window.refuse = false));
+  group.same("is no error", [await picking.getByRole("alert").filter({ hasText: "folder" }).count()].map(String), ["0"]);
+  await picking.evaluate(() => (window.refuse = "too much"));
+  await picking.getByRole("button", { name: "Choose a folder …" }).click();
+  await picking.getByText("The browser does not hand out this folder (too much)").waitFor();
+  await picking.evaluate(() => (window.refuse = undefined));
   await picking.getByRole("button", { name: "Choose a folder …" }).click();
   await inUse(picking, "my-model");
   group.same("its weights", [(await facts(picking)).Weights], ["q4"]);

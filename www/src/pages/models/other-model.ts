@@ -11,6 +11,8 @@ const picker = window as { showDirectoryPicker?: () => Promise<FileSystemDirecto
 class OtherModel extends Part {
   #typed = "";
   #wrong = "";
+  /** Why a folder could not be had. */
+  #refused = "";
   #format: FormatChoice = formatOf("none");
 
   protected override render() {
@@ -34,6 +36,7 @@ class OtherModel extends Part {
           ? html`<button type="button" @click=${() => void this.#pick()}>Choose a folder …</button>`
           : html`<input id="model-folder" class="hidden" type="file" webkitdirectory @change=${(event: Event) => this.#files(event.target as HTMLInputElement)}>
               <label class="button" for="model-folder">Choose a folder …</label>`}
+        ${this.#refused ? html`<p class="wrong" role="alert">${this.#refused}</p>` : nothing}
       </div>`;
   }
 
@@ -62,12 +65,16 @@ class OtherModel extends Part {
   }
 
   async #pick(): Promise<void> {
+    this.#refused = "";
+    this.requestUpdate();
     try {
       const folder = await picker.showDirectoryPicker?.();
       if (folder) this.#load(folder, folder.name);
     } catch (error) {
       // The user has closed the browser's window.
-      if ((error as DOMException).name !== "AbortError") throw error;
+      if ((error as DOMException).name === "AbortError") return;
+      this.#refused = `The browser does not hand out this folder (${(error as DOMException).message}). Choose another one.`;
+      this.requestUpdate();
     }
   }
 
