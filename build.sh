@@ -16,7 +16,9 @@ readonly MOST_FOR_INDEX=12000
 usage() {
   cat <<'TEXT'
 ./build.sh VERB
-  demo           build everything and serve the app; --check opens it in a browser and uses each of its pages
+  demo           build everything and serve the app; --check [GROUP…] opens it in a browser and uses each of its pages, or
+                 some of: shell, classify, models, offline, …
+  site           build everything and write the app for any static host: www/dist
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
@@ -181,20 +183,26 @@ size() {
   within "the search" "$(gzipped pkg/dist/index/index.js)" "$MOST_FOR_INDEX"
 }
 
-site() {
+# The app, as static files.
+app_site() {
   pkg
   npm_install www
   npm run --silent --prefix www build
 }
 
+site() {
+  app_site
+  echo "www/dist has the app, for any static host and any folder; www/README.md says what a host should send along."
+}
+
 demo() {
   if [ "${1:-}" = --check ]; then
     setup_browser
-    site
-    node tests/web/app.mjs
+    app_site
+    node tests/web/app.mjs "${@:2}"
     return
   fi
-  site
+  app_site
   echo "The page is ready; Ctrl+C ends it."
   npm run --silent --prefix www preview
 }
@@ -372,6 +380,6 @@ case "${1:-}" in
   bench) need_rust && bench "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;
   docs) pkg; docs ;;
-  check | pkg | size | setup) "$1" ;;
+  check | pkg | site | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

@@ -52,9 +52,10 @@ const offline = VitePWA({
     ],
   },
   workbox: {
-    globPatterns: ["**/*.{html,js,css,wasm,svg}", "samples/*.png", "icons/*.png"],
-    // Addresses without the hash of their content are asked for again at each update; all others never change.
-    dontCacheBustURLsMatching: /-[\w-]{8}\./,
+    // The manifest and its icons are added to these.
+    globPatterns: ["**/*.{html,js,css,wasm,svg}", "samples/*.png", "icons/180.png"],
+    // These have the hash of their content in their names and never change; all others are asked for again at each update.
+    dontCacheBustURLsMatching: /^assets\//,
     navigateFallback: "index.html",
     cleanupOutdatedCaches: true,
   },

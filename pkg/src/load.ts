@@ -5,6 +5,7 @@ import { sideBySide } from "./side-by-side.js";
 import type { Folder } from "./source/folder.js";
 import { openFolder, type PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
+import { holdTokenizer } from "./source/tokenizer-files.js";
 import type { TensorFile } from "./source/tensors.js";
 import type { SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
@@ -14,6 +15,7 @@ import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.j
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
+const MANIFEST = "manifest.json";
 
 interface Options extends DeviceOptions, SourceOptions {
   towers: Towers;
@@ -33,7 +35,8 @@ interface Loaded {
 
 /**
  * Loads a model: small files first, then the headers of the tensor files, then the tensors themselves, which go to the
- * GPU slice by slice as they arrive. What is not needed is not fetched.
+ * GPU slice by slice as they arrive. What is not needed is not fetched, but for the tokenizer's files, if they can be kept: later
+ * there may be no network.
  */
 export async function load(source: PlainSource, options: Options): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
@@ -55,7 +58,7 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     const files = (folder = await openFolder(source, options, stop.signal));
     files.onBytes = () => meter.at(files.loaded);
     known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
-    const { tensors, bytes, answers } = await describe(files, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
+    const { tensors, bytes, manifest, answers } = await describe(files, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
     // The race of the kernels goes on by itself.
     const found = await Promise.race([requested, rejection(stop.signal)]);
     const { device, handle } = found;
@@ -70,8 +73,11 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
     const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)));
     const runs = runsOf(started, tensors);
-    meter.weights(runs.reduce((sum, run) => sum + run.bytes, bytes));
+    let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
+    meter.weights(total);
+    const held = towers === "vision" ? undefined : holdTokenizer(files, manifest, (more) => meter.weights((total += more)), stop.signal);
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
+    await held;
     await files.cache.settled();
     meter.ready();
     // What is fetched later is no part of the load.
@@ -125,14 +131,16 @@ export async function describe(
     answers.push(put);
   };
   let bytes = 0;
+  let manifest: Uint8Array | undefined;
   for (;;) {
     const all = known.wanted() as { name: string; tensors: boolean }[];
     const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
-    if (wanted.length === 0) return { tensors, bytes, answers };
+    if (wanted.length === 0) return { tensors, bytes, manifest, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await folder.whole(name, signal);
       bytes += file.byteLength;
+      if (name === MANIFEST) manifest = file;
       answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
@@ -161,6 +169,8 @@ interface Described {
   tensors: Map<string, TensorFile>;
   /** How many there were. */
   bytes: number;
+  /** What lists the folder's files, if it has one. */
+  manifest: Uint8Array | undefined;
   /** All that was put, for who has to put it again. */
   answers: ((known: Known) => void)[];
 }

@@ -1,5 +1,5 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
-//   node app.mjs [GROUP…] [--shots FOLDER]
+//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, classify, models, offline; all by default
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -9,11 +9,13 @@ import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { classify } from "./app/classify.mjs";
+import { models } from "./app/models.mjs";
+import { offline } from "./app/offline.mjs";
 import { shell } from "./app/shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, classify };
+const groups = { shell, classify, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));
@@ -38,15 +40,18 @@ try {
       contexts.push(context);
       return context;
     };
-    /** The app's page `#/hash` in a context; what it complains about, and what it asks elsewhere, fails the group. */
-    const open = async (context, hash, query = "") => {
+    /**
+     * The app's page `#/hash` in a context; what it complains about, and what it asks elsewhere, fails the group. `may` says which
+     * addresses elsewhere, and which complaints, are expected.
+     */
+    const open = async (context, hash, query = "", may = () => false) => {
       const page = await context.newPage();
       const complaints = listen(page);
       // Only who asks for a service worker gets one.
-      page.on("close", () => problems.push(...complaints.splice(0).filter((complaint) => !complaint.includes("Service Worker registration blocked"))));
+      page.on("close", () => problems.push(...complaints.splice(0).filter((complaint) => !complaint.includes("Service Worker registration blocked") && !may(complaint))));
       page.on("request", (request) => {
         const { protocol, origin } = new URL(request.url());
-        if (protocol !== "blob:" && protocol !== "data:" && `${origin}/` !== server.url) problems.push(`asked elsewhere: ${request.url()}`);
+        if (protocol !== "blob:" && protocol !== "data:" && `${origin}/` !== server.url && !may(request.url())) problems.push(`asked elsewhere: ${request.url()}`);
       });
       await page.goto(`${url}${query}#/${hash}`);
       await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: 60_000 });

@@ -60,13 +60,17 @@ export class Folder {
     const kept = file.size === undefined ? undefined : await this.kept(file, 0, file.size);
     if (kept) return kept;
     const { stream, length } = await this.open(file, undefined, signal);
-    const bytes = await stream.rest(length);
-    if (file.size !== bytes.byteLength) {
-      file.size = bytes.byteLength;
-      await this.#record(file);
-    }
-    await this.keep(file, 0, bytes);
-    return bytes;
+    return this.#wholeOf(file, await stream.rest(length));
+  }
+
+  /** Keeps a whole file for later, unless it is kept already or larger than `most` bytes. `expected` hears how many will come. */
+  async hold(name: string, most: number, expected: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+    const file = await this.file(name, signal);
+    if (file.size !== undefined && (file.size > most || this.has(file, 0, file.size))) return;
+    const { stream, length } = await this.open(file, undefined, signal);
+    if (length !== undefined && length > most) return stream.cancel();
+    expected(length ?? 0);
+    await this.#wholeOf(file, await stream.rest(length));
   }
 
   /** Some bytes of a file, which the server must be able to send alone. */
@@ -132,6 +136,16 @@ export class Folder {
       this.#count(count);
     });
     return { stream, length: first.length, whole: first.whole };
+  }
+
+  /** All of a file has come: its length is known now, and it is kept. */
+  async #wholeOf(file: RemoteFile, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    if (file.size !== bytes.byteLength) {
+      file.size = bytes.byteLength;
+      await this.#record(file);
+    }
+    await this.keep(file, 0, bytes);
+    return bytes;
   }
 
   async #ask(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Answer> {

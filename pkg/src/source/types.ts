@@ -21,7 +21,8 @@ export interface SourceOptions {
   /**
    * Where files that were fetched are kept: with `true` (default) in the browser's Cache API, with `"opfs"` in its private file
    * system, or in a store of your own; `false` keeps nothing. A later load asks the server only whether a file has changed, goes on
-   * where one broke off, and works without a network. A store that is full or forbidden is no error: the load goes on without it.
+   * where one broke off, and works without a network. With the text tower the tokenizer's files are kept along with the weights, though
+   * only a text reads them, unless one is larger than 64 MB. A store that is full or forbidden is no error: the load goes on without it.
    */
   cache?: boolean | "opfs" | CacheAdapter | undefined;
 }

@@ -1,5 +1,5 @@
 // What came over the network is kept: a second load needs none, and never mixes what was with what is.
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { model, withLoading } from "../lib/loading.mjs";
 
@@ -26,6 +26,7 @@ export async function cache({ browser, server, report, fixtures, site, native })
     await storage({ ...here, group });
   });
   await changes({ browser, server, group, fixtures });
+  await tokenizer({ browser, server, report, fixtures, site });
   await manifest({ browser, server, report, fixtures, site, native });
   await quota({ browser, server, report, fixtures });
 }
@@ -36,9 +37,8 @@ async function kept({ page, files, load, group, what, options, source, expected 
   const first = await load(`${what}, first`, source, options);
   group.same(`${what}, first: embeddings`, first.value?.embeddings ?? first.message, expected);
   const size = files.sent.reduce((sum, { bytes }) => sum + bytes, 0);
-  // The tokenizer comes with the first text.
-  const loaded = files.sent.filter(({ name }) => name !== "tokenizer.json").reduce((sum, { bytes }) => sum + bytes, 0);
-  group.same(`${what}, first: downloadBytes`, String(first.value?.downloadBytes), String(loaded));
+  // The tokenizer comes along.
+  group.same(`${what}, first: downloadBytes`, String(first.value?.downloadBytes), String(size));
   const [entry, ...more] = await page.evaluate((o) => loading.cached(o), options);
   group.same(`${what}: cached()`, [entry?.url, entry?.bytes, more.length].map(String), [files.url, size, 0].map(String));
   group.holds(`${what}: when`, entry?.when >= before && entry.when <= Date.now(), entry?.when);
@@ -82,6 +82,46 @@ async function parts({ files, load, group, source, expected }) {
   const weights = files.sent.filter(({ name, method }) => name === "model.safetensors" && method === "GET");
   const size = readFileSync(join(files.folder, "model.safetensors")).length;
   group.holds("both: only the rest is fetched", weights.length > 0 && weights.reduce((sum, { bytes }) => sum + bytes, 0) < size * 0.9, weights.length);
+}
+
+/** A load without a single text keeps what the first text needs; so a network may be gone by then. */
+async function tokenizer({ browser, server, report, fixtures, site }) {
+  const group = report.group("the tokenizer is kept with the weights");
+  const large = site.path("large");
+  cpSync(fixtures.model(MODEL), large, { recursive: true });
+  const file = join(large, "tokenizer.json");
+  writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.alloc(64e6, " ")]));
+  await withLoading({ browser, server, group }, fixtures.model(MODEL), async ({ page, files, load }) => {
+    const source = model(files.url);
+    const only = (options) => page.evaluate(([s, o]) => loading.loadOnly(s, o), [source, options]);
+    const tokenizers = () => fetched(files).filter((name) => name === "tokenizer.json");
+    const expected = (await load("no cache", source, { cache: false })).value?.embeddings ?? "";
+    /** What texts give without a network, after a load that saw none. */
+    const afterwards = async (what, options, folder) => {
+      files.reset();
+      files.folder = folder ?? files.folder;
+      const first = await only(options);
+      group.holds(`${what}: loads`, first.value > 0, first.message);
+      const brought = tokenizers();
+      files.fault = offline;
+      const { value, code } = await load(`${what}, offline`, source, { ...options, towers: "both" });
+      return [brought.length, value?.embeddings ?? code].map(String);
+    };
+    group.same("both towers", await afterwards("both towers", { cache: { store: "both" } }), ["1", expected]);
+    group.same("both towers, in a worker", await afterwards("both towers, in a worker", { worker: true, cache: { store: "posted" } }), ["1", expected]);
+    const image = await afterwards("pictures alone", { cache: { store: "image" }, towers: "vision" });
+    group.same("pictures alone: no tokenizer", image, ["0", "not-found"]);
+    group.rejects("pictures alone: as both", image, ["1", expected]);
+    group.same("without a cache", await afterwards("without a cache", { cache: false }), ["0", "not-found"]);
+    const options = { cache: { store: "large" } };
+    const most = await afterwards("a large tokenizer", options, large);
+    group.same("a large tokenizer is left for the first text", most[1], "not-found");
+    const bytes = (await page.evaluate((o) => loading.cached(o), options)).reduce((sum, entry) => sum + entry.bytes, 0);
+    group.holds("a large tokenizer: is not kept", bytes > 0 && bytes < 32e6, bytes);
+    files.reset();
+    const later = await load("a large tokenizer, with a network", source, options);
+    group.same("a large tokenizer, with a network", later.value?.embeddings ?? later.message, expected);
+  });
 }
 
 async function storage({ page, group }) {

@@ -30,7 +30,7 @@ export async function manifest({ page, server, report, fixtures, site, native })
     page.evaluate(
       ([f, o, u]) => web.attempt(async () => {
         await web.load("written", f, o);
-        // The tokenizer comes with the first text.
+        // The tokenizer is read with the first text.
         await web.tokenize("written", "a cat");
         return web.embedImage("written", { url: u });
       }),

@@ -19,7 +19,7 @@ const types = {
 };
 
 /**
- * Serves folders: `mounts` maps "/prefix/" to a path on disk. Also, for a folder mounted at /x/:
+ * Serves folders: `mounts` maps "/prefix/" to a path on disk, and is answered itself with the folder's index.html. Also, for a folder mounted at /x/:
  * /gzip/x/… compresses (no usable length), /cut/x/… ends .safetensors files halfway, /long/x/… adds a byte to them without
  * saying so, /norange/x/… knows no ranges, and /app/… answers with a page, as servers of single-page apps do where a file is
  * missing. `sent` tells of every file that was asked for, and how many bytes of it went out. `always` are headers of every answer.
@@ -52,7 +52,7 @@ async function answer(mounts, entry, response) {
   const [, mode, rest] = /^\/(gzip|cut|long|norange|app)(\/.*)$/.exec(entry.path) ?? [, "", entry.path];
   if (mode === "app") return response.writeHead(200, { "content-type": types[".html"] }).end("<!doctype html>An app");
   const prefix = Object.keys(mounts).find((prefix) => rest.startsWith(prefix));
-  const inside = prefix && normalize(rest.slice(prefix.length));
+  const inside = prefix && normalize(rest.slice(prefix.length) || "index.html");
   if (!prefix || inside.startsWith("..")) return response.writeHead(404).end("not here");
   const file = join(mounts[prefix], inside);
   const size = (await stat(file)).size;

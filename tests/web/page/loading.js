@@ -143,6 +143,13 @@ globalThis.loading = {
     GPUQueue.prototype.submit = submit;
     return { ...result, progress, reports: progress.length };
   },
+  /** Loads, asks nothing, and disposes. */
+  loadOnly: (source, options) =>
+    outcome(async () => {
+      const model = await Ocelli.load(await sourceOf(source), optionsOf(options));
+      model.dispose();
+      return model.info.downloadBytes;
+    }),
   tokens: (source, options) =>
     outcome(async () => {
       const tokenizer = await Tokenizer.load(await sourceOf(source), optionsOf(options));

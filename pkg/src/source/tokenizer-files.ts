@@ -1,0 +1,35 @@
+import type { Folder } from "./folder.js";
+import { Missing } from "./request.js";
+
+/** What a tokenizer may come in; where there is a tokenizer.json, no other is asked for. `Folder` of the crate has the same rule. */
+const NAMES = ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
+/** No published tokenizer comes near it; a larger one is fetched when a text needs it. */
+const MOST_BYTES = 64e6;
+
+/**
+ * Keeps the tokenizer's files in the cache, unread, for texts that come when there is no network. Whatever goes wrong here is met
+ * again, and said, with the first text.
+ *
+ * @param manifest What lists the folder's files, if it has one.
+ * @param expected Hears how many bytes are about to come.
+ */
+export async function holdTokenizer(folder: Folder, manifest: Uint8Array | undefined, expected: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+  if (!folder.cache.store) return;
+  const hold = (name: string) => (folder.source.url(name) === undefined ? undefined : folder.hold(name, MOST_BYTES, expected, signal));
+  try {
+    const listed = manifest && namesIn(manifest);
+    if (listed) return void (await Promise.all(listed.map(hold)));
+    const [json = "", ...others] = NAMES;
+    await hold(json)?.catch(async (error: unknown) => {
+      if (!(error instanceof Missing)) throw error;
+      await Promise.allSettled(others.map(hold));
+    });
+  } catch {
+    // Not now.
+  }
+}
+
+function namesIn(manifest: Uint8Array): string[] {
+  const { files } = JSON.parse(new TextDecoder().decode(manifest)) as { files: object };
+  return NAMES.filter((name) => Object.hasOwn(files, name));
+}

@@ -1,0 +1,78 @@
+import type { Ocelli } from "ocelli";
+
+/** One figure: the median of some runs. */
+export interface Figure {
+  name: string;
+  /** Milliseconds a picture, or a text. */
+  ms: number;
+  runs: number;
+}
+
+interface Trial {
+  name: string;
+  /** Pictures or texts in a run. */
+  each: number;
+  most: number;
+  work(run: number): Promise<unknown>;
+}
+
+/** Of runs that take long there are fewer, but never fewer than this. */
+const LEAST = 3;
+const LONG_MS = 10_000;
+export const SIDE = "640 × 480";
+
+/**
+ * Measures a model as pages use it: from a JPEG, and from a text, to its embedding. `progress` hears the share of runs that are done.
+ *
+ * @throws What the signal says.
+ */
+export async function measure(model: Ocelli, progress: (done: number) => void, signal: AbortSignal): Promise<Figure[]> {
+  const picture = await jpeg();
+  const trials: Trial[] = [
+    { name: "One picture at a time", each: 1, most: 9, work: () => model.embedImage(picture, { signal }) },
+    { name: "Eight pictures at a time", each: 8, most: 5, work: () => model.embedImages(Array.from({ length: 8 }, () => picture), { signal }) },
+    { name: "A text", each: 1, most: 9, work: (run) => model.embedText(`a picture of ${run + 2} cats`, { signal }) },
+  ];
+  const all = trials.reduce((sum, { most }) => sum + most + 1, 0);
+  const figures: Figure[] = [];
+  let done = 0;
+  for (const { name, each, most, work } of trials) {
+    // The first run compiles shaders and makes room.
+    await work(-1);
+    progress(++done / all);
+    const times: number[] = [];
+    const start = performance.now();
+    for (let run = 0; run < most; run++) {
+      const before = performance.now();
+      if (run >= LEAST && before - start > LONG_MS) break;
+      await work(run);
+      times.push(performance.now() - before);
+      progress((done + times.length) / all);
+    }
+    done += most;
+    figures.push({ name, ms: median(times) / each, runs: times.length });
+  }
+  return figures;
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? (sorted[half] as number) : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
+}
+
+/** A picture like a photo: soft colours with some edges. */
+async function jpeg(): Promise<Blob> {
+  const canvas = new OffscreenCanvas(640, 480);
+  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
+  const sky = context.createLinearGradient(0, 0, 640, 480);
+  sky.addColorStop(0, "#7fb2d9");
+  sky.addColorStop(1, "#f2d7a0");
+  context.fillStyle = sky;
+  context.fillRect(0, 0, 640, 480);
+  for (let at = 0; at < 60; at++) {
+    context.fillStyle = `hsl(${at * 47} 45% ${25 + (at % 5) * 10}%)`;
+    context.fillRect((at * 97) % 640, 200 + ((at * 53) % 280), 12 + (at % 7) * 9, 10 + (at % 4) * 16);
+  }
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+}

@@ -1,0 +1,33 @@
+import type { ModelInfo } from "ocelli";
+import { bytes } from "../../parts/dom.ts";
+
+/** Which of the two kinds. */
+export function familyOf({ family }: ModelInfo): string {
+  return family === "clip" ? "CLIP" : "SigLIP";
+}
+
+export function deviceOf({ backend, adapter }: ModelInfo): string {
+  return backend === "cpu" ? "CPU, one thread" : `GPU: ${adapter || "not named by the browser"}`;
+}
+
+export function millions(count: number): string {
+  return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} million`;
+}
+
+/** All that is known of a loaded model, as names and values. */
+export function factsOf(info: ModelInfo): [name: string, value: string][] {
+  const { backend, imageSize, embeddingDim, defaultScore } = info;
+  return [
+    ["Kind", familyOf(info)],
+    ["Runs on", deviceOf(info)],
+    ["Kernels", info.tier],
+    ["Weights", info.format],
+    ["Sees", `${imageSize} × ${imageSize} pixels`],
+    ["Embedding", `${embeddingDim} numbers`],
+    ["Parameters", millions(info.parameters)],
+    ...(backend === "cpu" ? [] : [["GPU memory", bytes(info.gpuBytes)] as [string, string]]),
+    ["Steps", `${info.dispatchesPerImage} a picture, ${info.dispatchesPerText} a text`],
+    ["Score", defaultScore],
+    ["Downloaded now", info.downloadBytes > 0 ? bytes(info.downloadBytes) : "nothing, it was kept"],
+  ];
+}

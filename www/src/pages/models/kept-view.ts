@@ -1,0 +1,86 @@
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { bytes } from "../../parts/dom.ts";
+import { notice } from "../../parts/notice.ts";
+import { models } from "../../state/models.ts";
+import { kept, type KeptModel } from "./kept.ts";
+
+/** What is kept of models in this browser, and how to free it. */
+class KeptView extends Part {
+  /** What happened last, in words. */
+  #said = "";
+
+  constructor() {
+    super();
+    this.watch(kept, models);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void kept.read();
+  }
+
+  protected override render() {
+    const all = kept.models;
+    return html`
+      <h2>Kept on this device</h2>
+      <p class="small">What was downloaded stays in this browser, so that the next visit needs no network for it.</p>
+      ${all.length > 0
+        ? html`<ul class="kept" aria-label="Kept models">${all.map((one) => this.#row(one))}</ul>
+            <p class="row">
+              <span class="grow">${bytes(all.reduce((sum, one) => sum + one.bytes, 0))} in all</span>
+              <button type="button" @click=${() => void this.#removeAll()}>Remove all</button>
+            </p>`
+        : html`<p>Nothing is kept at the moment.</p>`}
+      ${this.#storage()}
+      <p class="small" role="status">${this.#said}</p>
+      ${kept.failed ? notice(kept.failed, () => void kept.read()) : nothing}`;
+  }
+
+  #row(one: KeptModel) {
+    return html`<li>
+      <span class="grow"><b>${one.name}</b>${this.#inUse(one) ? html` <span class="badge">in use</span>` : nothing}
+        <span class="small">${bytes(one.bytes)}, since ${one.when.toLocaleDateString()}</span></span>
+      <button type="button" aria-label="Remove ${one.name}" @click=${() => void this.#remove(one)}>Remove</button>
+    </li>`;
+  }
+
+  #storage() {
+    const { usage, quota, persisted } = kept.storage ?? {};
+    if (quota === undefined) return nothing;
+    return html`<p class="row storage">
+      <span class="grow">This site uses ${bytes(usage ?? 0)} of the ${bytes(quota)} that the browser allows.
+        ${persisted ? "The browser has promised to keep it." : "The browser may clear it when space runs short."}</span>
+      ${persisted ? nothing : html`<button type="button" @click=${() => void this.#persist()}>Ask it to keep all this</button>`}
+    </p>`;
+  }
+
+  #inUse(one: KeptModel): boolean {
+    return models.choice?.source === one.source;
+  }
+
+  async #remove(one: KeptModel): Promise<void> {
+    await kept.remove(one);
+    this.#say(kept.failed ? "" : `${one.name} was removed.${this.#inUse(one) ? ` ${again}` : ""}`);
+  }
+
+  async #removeAll(): Promise<void> {
+    if (!confirm("Remove the files of all models? What you want to use again is downloaded again.")) return;
+    await kept.remove();
+    this.#say(kept.failed ? "" : `All were removed. ${again}`);
+  }
+
+  async #persist(): Promise<void> {
+    await kept.persist();
+    this.#say(kept.storage?.persisted ? "The browser keeps it from now on." : "The browser did not agree. It may after some visits, or once this app is installed.");
+  }
+
+  #say(words: string): void {
+    this.#said = words;
+    this.requestUpdate();
+  }
+}
+
+const again = "The model in use goes on until you leave; the next visit downloads it again.";
+
+customElements.define("ocelli-kept-models", KeptView);

@@ -1,0 +1,70 @@
+import type { Verification } from "ocelli";
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { notice } from "../../parts/notice.ts";
+import { models } from "../../state/models.ts";
+
+/** Whether the model in use computes rightly on this device, in words; the checks themselves are folded away. */
+class SelfTest extends Part {
+  #running = false;
+  #found: Verification | undefined;
+  #failed: unknown;
+  /** What the answer is about. */
+  #tested = models.model;
+
+  constructor() {
+    super();
+    this.watch(models);
+  }
+
+  protected override render() {
+    const current = this.#tested === models.model;
+    return html`
+      <h3>Does it compute rightly?</h3>
+      <p class="small">Every kernel is compared with a slow and simple computation. Takes a few seconds.</p>
+      <button type="button" ?disabled=${this.#running || !models.model} @click=${() => void this.#run()}>${this.#running ? "Testing …" : "Run the self-test"}</button>
+      <div role="status">${this.#found && current ? this.#answer(this.#found) : nothing}</div>
+      ${this.#failed && current ? notice(this.#failed, () => void this.#run()) : nothing}`;
+  }
+
+  #answer({ ok, off, goldens, checks, adapter }: Verification) {
+    return html`
+      ${ok
+        ? html`<p class="right">All is right: ${checks.length} checks on ${adapter || "this device"} agree.</p>`
+        : html`<p class="wrong">Something is off: ${off ?? "a check failed"}. Do not trust this model's answers here. Another browser or a newer graphics driver may help.</p>`}
+      ${goldens ? nothing : html`<p class="small">Only the kernels were checked: this model's folder has no reference numbers.</p>`}
+      <details>
+        <summary>The checks</summary>
+        <div class="scroll" tabindex="0" role="region" aria-label="The checks">
+          <table>
+            <thead><tr><th scope="col">Check</th><th scope="col">Runs</th><th scope="col">Of the allowed error</th></tr></thead>
+            <tbody>${checks.map(({ name, runs, share, ok, why }) => html`<tr>
+              <td>${name}</td><td>${runs}</td><td class=${ok ? "" : "wrong"}>${ok && share !== null ? percent(share) : (why ?? "off")}</td>
+            </tr>`)}</tbody>
+          </table>
+        </div>
+      </details>`;
+  }
+
+  async #run(): Promise<void> {
+    const { model } = models;
+    if (!model || this.#running) return;
+    this.#running = true;
+    this.#tested = model;
+    this.#found = this.#failed = undefined;
+    this.requestUpdate();
+    try {
+      this.#found = await model.verify();
+    } catch (error) {
+      this.#failed = error;
+    }
+    this.#running = false;
+    this.requestUpdate();
+  }
+}
+
+function percent(share: number): string {
+  return share === 0 ? "none" : share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+customElements.define("ocelli-self-test", SelfTest);
