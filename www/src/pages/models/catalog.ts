@@ -21,7 +21,7 @@ const ownLicence = "MIT or Apache-2.0";
 
 /**
  * Those that come with the app, and some of the hub's that the package reads: config.json says `clip` or `siglip`, and there is a
- * safetensors file and a tokenizer. (Of openai/clip-vit-base-patch32 and -patch16 the hub has no such file.) Sizes and licences are
+ * safetensors file and a tokenizer. (Of openai/clip-vit-base-patch32 and -patch16 none could be established.) Sizes and licences are
  * those of the hub's pages.
  */
 export const catalog: readonly Listed[] = [
