@@ -26,6 +26,8 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
+  /** Whose `set` is, or will be. */
+  #model: Ocelli | undefined;
   /** What `set` was made of. */
   #made: string | undefined;
   #turn = 0;
@@ -99,6 +101,13 @@ export class LabelList extends Store {
     const { model } = models;
     const { labels, template } = this.wrong;
     const wanted = this.#wanted();
+    if (model !== this.#model) {
+      // Another model's pictures mean nothing to these labels.
+      this.#model = model;
+      this.#set?.dispose();
+      this.#set = undefined;
+      this.changed();
+    }
     if (!model || labels || template) return;
     if (this.#pending === wanted) return;
     this.#pending = wanted;
