@@ -8,11 +8,13 @@ import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
+import { live } from "./app/live.mjs";
+import { search } from "./app/search.mjs";
 import { shell } from "./app/shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell };
+const groups = { shell, search, live };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

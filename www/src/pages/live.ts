@@ -45,7 +45,7 @@ class LivePage extends Part {
   protected override render() {
     const { video, visible, failed } = watching;
     const answer = this.#answer();
-    const score: Shown = models.info?.defaultScore ?? "softmax";
+    const score: Shown = list.model?.info.defaultScore ?? "softmax";
     const best = answer[0];
     return html`
       <h1>Live</h1>
@@ -62,7 +62,7 @@ class LivePage extends Part {
             ? html`<p class="small">The built-in model knows drawings, not what cameras see: hold a drawing up to it, or <a href="#/models">choose another model</a>.</p>` : nothing}
         </section>
         <section aria-label="Answer">
-          <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names} class=${list.behind ? "behind" : ""}></ocelli-score-bars>
+          <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names}></ocelli-score-bars>
           ${this.#facts()}
         </section>
       </div>
@@ -73,7 +73,7 @@ class LivePage extends Part {
   /** Labels of another model than the one that saw the frame say nothing of it. */
   #answer(): Classification[] {
     const { embedding, model } = watching;
-    return embedding && model === models.model && list.set ? list.set.score(embedding) : [];
+    return embedding && list.set && model === list.model ? list.set.score(embedding) : [];
   }
 
   #controls() {

@@ -6,7 +6,7 @@ import { templateSets, type LabelList } from "../state/label-list.ts";
 import { notice } from "./notice.ts";
 
 /** Lists to begin with. */
-const suggestions: ListRecord[] = [
+export const suggestions: readonly ListRecord[] = [
   { name: "Things", template: "a picture of a {}", labels: "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor" },
   { name: "Food", template: "a picture of a {}", labels: "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry" },
   { name: "Animals", template: "a picture of a {}", labels: "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep" },
@@ -24,9 +24,13 @@ class LabelEditor extends Part {
   #watched: LabelList | undefined;
   readonly #ids = `labels-${Math.random().toString(36).slice(2)}`;
 
+  constructor() {
+    super();
+    this.watch(examples);
+  }
+
   override connectedCallback(): void {
     super.connectedCallback();
-    this.watch(examples);
     void this.#read();
   }
 

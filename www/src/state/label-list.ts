@@ -26,7 +26,6 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
-  /** Whose `set` is, or will be. */
   #model: Ocelli | undefined;
   /** What `set` was made of. */
   #made: string | undefined;
@@ -40,6 +39,8 @@ export class LabelList extends Store {
     this.#kept = remembered(`labels.${key}`, first);
     models.addEventListener("change", () => this.#compile());
     examples.addEventListener("change", () => this.#compile());
+    // The model may be here already.
+    queueMicrotask(() => this.#compile());
   }
 
   get text(): ListText {
@@ -53,6 +54,11 @@ export class LabelList extends Store {
   /** The labels on the device; undefined while there are none. */
   get set(): LabelSet | undefined {
     return this.#set;
+  }
+
+  /** Whose labels `set` has: only what this model has made of a picture can be judged by them. */
+  get model(): Ocelli | undefined {
+    return this.#model;
   }
 
   /** The set is not yet what was typed last. */
@@ -101,13 +107,6 @@ export class LabelList extends Store {
     const { model } = models;
     const { labels, template } = this.wrong;
     const wanted = this.#wanted();
-    if (model !== this.#model) {
-      // Another model's pictures mean nothing to these labels.
-      this.#model = model;
-      this.#set?.dispose();
-      this.#set = undefined;
-      this.changed();
-    }
     if (!model || labels || template) return;
     if (this.#pending === wanted) return;
     this.#pending = wanted;
@@ -117,6 +116,7 @@ export class LabelList extends Store {
         if (turn !== this.#turn) return set.dispose();
         this.#set?.dispose();
         this.#set = set;
+        this.#model = model;
         this.#made = wanted;
         this.#failed = undefined;
         this.changed();
