@@ -107,6 +107,7 @@ class Library extends Store {
     await this.open();
     const known = await this.#knownAs(handle);
     const all = await this.#walk(handle, known ?? handle.name);
+    if (all.length === 0 && known === undefined) throw new Error(`There is no picture in “${handle.name}”. Pick a folder that holds some.`);
     return this.#inTurn(async () => {
       const { name, found } = known === undefined ? asFolder(all, handle.name, true, this.folders, this.pictures) : { name: known, found: all };
       await this.#put({ name, handle });
