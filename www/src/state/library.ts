@@ -1,5 +1,5 @@
 import type { Ocelli } from "ocelli";
-import { ImageIndex } from "ocelli/index";
+import { ImageIndex, type IndexFile } from "ocelli/index";
 import type { FolderRecord, PictureRecord } from "./db.ts";
 import { allowed, folderOf, thumbnail, walk, type Found } from "./files.ts";
 import { Indexing, type Indexed, type Progress } from "./indexing.ts";
@@ -189,9 +189,9 @@ class Library extends Store {
   }
 
   /** Vectors with their paths, for NumPy and the like: see `ImageIndex.export`. */
-  export(): Blob {
+  export(kind: IndexFile = "safetensors"): Blob {
     if (!this.index) throw new Error("There is nothing to export yet.");
-    return this.index.export("safetensors");
+    return this.index.export(kind);
   }
 
   /** Takes the vectors of such a file, also of pictures that are in no folder here: their previews come with the folder. Returns how many. */
