@@ -3,7 +3,7 @@ import type { Ocelli } from "ocelli";
 /** What is looked for: words, a picture from anywhere, or what resembles a picture of the collection. */
 export type Query = { words: string } | { picture: Blob; name: string } | { like: string };
 
-/** Less than this is no direction, but what rounding left of one. */
+/** A shorter one is no direction, but what rounding left of none. */
 const NOTHING = 1e-3;
 
 /** Words as typed, and those that must not be in the picture: "animal -dog". */
@@ -18,19 +18,15 @@ export function wrongSentence(sentence: string): string | undefined {
   return sentence.trim() === "" || sentence.includes("{}") ? undefined : "Put {} where the words belong, or leave this empty.";
 }
 
-/** The direction of the words, less what it shares with those that are not wanted; undefined where nothing is left. */
+/**
+ * From what is not wanted to what is: pictures that are as near to both come after those near to the words alone. Undefined where that
+ * leads nowhere.
+ */
 export async function directionOf(typed: string, sentence: string, model: Ocelli): Promise<Float32Array | undefined> {
   const { wanted, unwanted } = parse(typed);
   if (!wanted) return undefined;
   const put = (words: string) => (sentence.trim() ? sentence.replaceAll("{}", () => words) : words);
-  const [towards = new Float32Array(), ...off] = await model.embedTexts([wanted, ...unwanted].map(put));
-  const left = off.reduce((vector, one) => {
-    const shared = dot(vector, one);
-    return vector.map((value, i) => value - shared * (one[i] as number));
-  }, towards);
-  return Math.sqrt(dot(left, left)) < NOTHING ? undefined : left;
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+  const [towards, ...off] = await model.embedTexts([wanted, ...unwanted].map(put));
+  const direction = towards?.map((value, i) => off.reduce((left, one) => left - (one[i] ?? 0), value));
+  return direction && Math.hypot(...direction) > NOTHING ? direction : undefined;
 }
