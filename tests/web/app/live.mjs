@@ -24,6 +24,7 @@ export async function live(tools) {
     await browser.close();
     rmSync(folder, { recursive: true });
   }
+  await chooses(tools);
   await refused(tools);
   await screen(tools);
 }
@@ -79,6 +80,7 @@ async function watched(browser, { open, report, axe, shots }) {
   const page = await open(context, "live");
   const group = report.group("live: what the camera sees");
   group.same("the camera is off before anyone asks", await tracks(page), []);
+  await shots(page, "live-off");
   await page.getByLabel("Labels to choose from").fill(LABELS);
   await button(page, "Start the camera").click();
   await page.locator(".live .best").waitFor(LONG);
@@ -86,6 +88,7 @@ async function watched(browser, { open, report, axe, shots }) {
   await page.waitForFunction(() => document.querySelectorAll(".live [data-label]").length === 16, null, LONG);
   group.same("the drawing's label is over the picture", [await best(page)], ["guitar"]);
   group.rejects("another label", [await best(page)], ["rocket"]);
+  group.holds("mirrored, as one expects of a camera", (await page.locator(".live video.mirrored").count()) === 1);
   const rows = await page.$$eval(".live [data-label]", (all) => all.map(({ dataset }) => [dataset.label, Number(dataset.score)]));
   group.same("and on top of the bars", [rows[0][0]], ["guitar"]);
   group.holds("whose scores fall", rows.every(([, score], i) => i === 0 || score <= rows[i - 1][1]));
@@ -167,6 +170,38 @@ async function hides(page, report) {
   await button(page, "Go on").click();
   await more(page);
   group.same("going on: on", await last(), ["live"]);
+}
+
+/** Two cameras, each with a moving picture of its own. */
+async function chooses({ open, report }) {
+  const browser = await start(["--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"]);
+  const context = await browser.newContext({ serviceWorkers: "block", permissions: ["camera"] });
+  await context.addInitScript(watchTracks);
+  const page = await open(context, "live");
+  await button(page, "Start the camera").click();
+  await more(page);
+  const group = report.group("live: one of two cameras");
+  const select = page.getByLabel("Camera", { exact: true });
+  const used = () => page.evaluate(() => window.tracks.at(-1).getSettings().deviceId);
+  const ids = await select.locator("option").evaluateAll((all) => all.map(({ value }) => value));
+  group.same("both are named", [ids.length, new Set(ids).size], [2, 2]);
+  group.same("the one in use is chosen", [await select.inputValue()], [await used()]);
+  const current = await select.inputValue();
+  const [wanted] = ids.filter((id) => id !== current);
+  group.rejects("not the other one", [await used()], [wanted]);
+  await select.selectOption(wanted);
+  await page.waitForFunction(() => window.tracks.length === 2, null, LONG);
+  await more(page);
+  group.same("chosen: it is in use", [await used()], [wanted]);
+  group.same("and the first is off", await tracks(page), ["ended", "live"]);
+  await button(page, "Stop").click();
+  await page.evaluate(() => localStorage.setItem("ocelli-app.camera", '"gone"'));
+  await page.reload();
+  await button(page, "Start the camera").click();
+  await more(page);
+  group.holds("where the last one is gone, another one is taken", ids.includes(await used()));
+  await page.close();
+  await browser.close();
 }
 
 /** Cameras that refuse, each in its own words, and with a way on. */

@@ -85,7 +85,7 @@ class SearchPage extends Part {
                 ${library.folders.map(({ name }) => html`<option value=${name} ?selected=${name === folder}>${name}</option>`)}
               </select></div>` : nothing}
         <details>
-          <summary class="small">Sentence around the words: ${wrong ? "?" : sentence || "none"}</summary>
+          <summary class="small">Sentence around the words${wrong ? "" : `: ${sentence || "none"}`}</summary>
           <input type="text" autocomplete="off" spellcheck="false" placeholder="none: the words as typed" aria-label="Sentence around the words" aria-describedby="search-sentence"
             .value=${sentence} aria-invalid=${wrong ? "true" : nothing} @input=${(event: InputEvent) => (searching.sentence = (event.target as HTMLInputElement).value)}>
           <p id="search-sentence" class=${wrong ? "wrong" : "small"}>${wrong ?? "The words take the place of {}. Models know whole sentences best."}</p>

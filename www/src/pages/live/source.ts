@@ -26,8 +26,9 @@ export async function open(kind: Kind, camera: string): Promise<MediaStream> {
     if (kind === "screen") return await devices.getDisplayMedia({ video: true, audio: false });
     // As sharp as any model sees it, and on a phone what lies before the user.
     const size = { width: { ideal: 640 }, height: { ideal: 480 } };
-    return await devices.getUserMedia({ audio: false, video: { ...size, ...(camera ? { deviceId: { ideal: camera } } : { facingMode: { ideal: "environment" } }) } });
+    return await devices.getUserMedia({ audio: false, video: { ...size, ...(camera ? { deviceId: { exact: camera } } : { facingMode: { ideal: "environment" } }) } });
   } catch (error) {
+    if (camera && (error as DOMException).name === "OverconstrainedError") return open(kind, "");
     throw inWords(kind, error as DOMException);
   }
 }

@@ -63,7 +63,7 @@ class IndexFilePart extends Part {
     this.requestUpdate();
     try {
       const count = await library.import(file);
-      this.#said = count === 1 ? "1 picture was taken." : `${count} pictures were taken.`;
+      this.#said = `${count === 1 ? "1 picture was taken." : `${count} pictures were taken.`} ${count > 0 ? "They can be seen once their folder is picked on the page Tag." : ""}`;
     } catch (error) {
       [this.#said, this.#failed] = ["", error];
     }

@@ -27,6 +27,7 @@ class Searching extends Store {
   /** There are more hits than are shown. */
   more = false;
   failed: unknown;
+  #sentence = sentence.get();
   #count = STEP;
   #waiting: number | undefined;
   #running = false;
@@ -41,13 +42,14 @@ class Searching extends Store {
     library.addEventListener("change", () => this.#look());
   }
 
-  /** The sentence around words. */
+  /** The sentence around words as it is typed; while it is wrong, the last right one is used. */
   get sentence(): string {
-    return sentence.get();
+    return this.#sentence;
   }
 
   set sentence(written: string) {
-    sentence.set(written);
+    this.#sentence = written;
+    if (!wrongSentence(written)) sentence.set(written);
     this.#soon(true);
     this.changed();
   }
@@ -120,10 +122,10 @@ class Searching extends Store {
   }
 
   async #answer(): Promise<void> {
-    const [{ query, folder, sentence }, { index }, { model }] = [this, library, models];
-    if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash || wrongSentence(sentence)) return;
+    const [{ query, folder }, { index }, { model }] = [this, library, models];
+    if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
-      const direction = await this.#direction(query, sentence, model, index);
+      const direction = await this.#direction(query, sentence.get(), model, index);
       const filter = ({ id }: { id: string }) => (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
