@@ -88,7 +88,7 @@ class SearchPage extends Part {
           <summary class="small">Sentence around the words${wrong ? "" : `: ${sentence || "none"}`}</summary>
           <input type="text" autocomplete="off" spellcheck="false" placeholder="none: the words as typed" aria-label="Sentence around the words" aria-describedby="search-sentence"
             .value=${sentence} aria-invalid=${wrong ? "true" : nothing} @input=${(event: InputEvent) => (searching.sentence = (event.target as HTMLInputElement).value)}>
-          <p id="search-sentence" class=${wrong ? "wrong" : "small"}>${wrong ?? "The words take the place of {}. Models know whole sentences best."}</p>
+          <p id="search-sentence" class=${wrong ? "wrong" : "small"}>${wrong ?? "The words take the place of {}. Some models find more by “a photo of a {}”."}</p>
         </details>
       </form>`;
   }

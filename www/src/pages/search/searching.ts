@@ -11,7 +11,11 @@ const STEP = 24;
 /** Milliseconds without a key before words are looked for, and between two looks at a collection that grows. */
 const PAUSE = 200;
 
-const sentence = remembered("search.sentence", "a picture of a {}");
+/**
+ * None at first: of 416 drawings of OpenMoji the built-in model has 69.0 % first for their bare names, 68.8 % for "a picture of a {}" and
+ * for "a {} icon"; and who writes a sentence means it.
+ */
+const sentence = remembered("search.sentence", "");
 
 /**
  * The pictures of the collection that come nearest to a query. One search at a time: what was asked meanwhile is next, and of
