@@ -1,6 +1,5 @@
 import type { Classification, Score } from "ocelli";
 import { html } from "lit";
-import { styleMap } from "lit/directives/style-map.js";
 import { Part } from "../element.ts";
 import { format, scaleOf, type Shown } from "./scale.ts";
 
@@ -41,7 +40,7 @@ class ScoreBars extends Part {
     return html`
       <ol class="bars" tabindex="0" aria-label="Labels, best first">
         ${answer.map((row) => html`<li data-label=${row.label} data-score=${row.score} class=${row.score < threshold ? "below" : ""}>
-          <i aria-hidden="true" style=${styleMap({ "--part": part(row.score) })}></i><span>${row.label}</span><b>${format(score, row.score)}</b>
+          <i aria-hidden="true" .style=${`--part: ${part(row.score)}`}></i><span>${row.label}</span><b>${format(score, row.score)}</b>
         </li>`)}
       </ol>
       <p class="small legend">Score: ${score}. ${scale.caption}</p>`;
