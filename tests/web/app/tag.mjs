@@ -22,7 +22,7 @@ export const done = (page, count) => page.getByText(count === 1 ? "The picture i
 export const tagged = (page) => page.waitForFunction(() => !/updated/.test(document.querySelector(".order [role=status]")?.textContent ?? "updated"), null, { timeout: PATIENCE });
 
 /** Tags of a page's tiles, by path. */
-const tiles = (page) => page.$$eval(".results .pictures button", (all) => Object.fromEntries(all.map((tile) => [tile.dataset.path, [...tile.querySelectorAll(".tag")].map((tag) => tag.firstChild.textContent.trim())])));
+const tiles = (page) => page.$$eval(".results .pictures button", (all) => Object.fromEntries(all.map((tile) => [tile.dataset.path, [...tile.querySelectorAll(".tag")].map((tag) => tag.textContent.replace(tag.querySelector("b").textContent, "").trim())])));
 
 /** What a click on a button saves, as text. */
 async function saved(page, name) {
@@ -50,6 +50,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   const whole = files.length - 3;
   const folder = onDisk("photos", files);
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(withoutPicker);
   await context.addInitScript(countEmbeddings);
   const page = await open(context, "tag");
@@ -178,6 +179,7 @@ async function viewer({ report, axe, shots }, page) {
 /** A folder that changes between visits; one picked twice; two of the same name. */
 async function visits({ fresh, open, report }, pictures) {
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(pickOrigin);
   await context.addInitScript(countEmbeddings);
   const first = await open(context, "tag");
@@ -245,6 +247,7 @@ async function visits({ fresh, open, report }, pictures) {
 async function steering({ fresh, open, report, axe }) {
   const many = drawn(48);
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(withoutPicker);
   await context.addInitScript(countEmbeddings);
   const page = await open(context, "tag");

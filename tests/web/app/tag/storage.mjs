@@ -12,6 +12,7 @@ export async function storage({ fresh, open, report }, pictures) {
   ];
   for (const [name, script, words] of troubles) {
     const context = await fresh();
+    context.setDefaultTimeout(PATIENCE);
     await context.addInitScript(withoutPicker);
     await context.addInitScript(script);
     const page = await open(context, "tag");
@@ -26,15 +27,20 @@ export async function storage({ fresh, open, report }, pictures) {
   }
 
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(withoutPicker);
   await context.addInitScript(countEmbeddings);
   const tabs = report.group("tag: two tabs");
   const pages = [await open(context, "tag"), await open(context, "tag")];
-  for (const page of pages) await page.locator('input[data-kind="folder"]').setInputFiles(folder);
+  for (const page of pages) {
+    await page.bringToFront(); // a tab in the background takes no files
+    await page.locator('input[data-kind="folder"]').setInputFiles(folder);
+  }
   for (const page of pages) await page.getByText(`All ${pictures.length} pictures are done.`).waitFor({ timeout: PATIENCE });
   const made = await Promise.all(pages.map((page) => page.evaluate(() => embedded)));
   tabs.same("each picture once", made.flat().sort(), pictures.map(({ name }) => `photos/${name}`).sort());
   tabs.rejects("each of them twice", [...made.flat(), ...made.flat()], pictures.map(({ name }) => `photos/${name}`));
+  await pages[0].bringToFront();
   await pages[0].getByText("1 folder").click();
   await pages[0].getByRole("button", { name: "Remove photos" }).click();
   await pages[0].getByRole("button", { name: /^Remove 24 pictures/ }).click();

@@ -165,7 +165,11 @@ class Collection extends Part {
     this.#failed = undefined;
     this.#found = "";
     work().then(
-      (difference) => (this.#found = difference ? words(difference) : ""),
+      (difference) => {
+        this.#found = difference ? words(difference) : "";
+        // A collection is work: the browser should not clear it by itself.
+        if (difference?.added) void navigator.storage?.persist().catch(() => false);
+      },
       (error: unknown) => (this.#failed = error),
     ).finally(() => this.requestUpdate());
     this.requestUpdate();
