@@ -6,20 +6,21 @@ import { storage } from "./tag/storage.mjs";
 
 const COUNT = 24;
 /** Milliseconds; a busy machine takes its time. */
-export const PATIENCE = 180_000;
+const PATIENCE = 180_000;
 
 export async function tag(tools) {
   const pictures = drawn(COUNT);
   await results(tools, pictures);
   await visits(tools, pictures);
   await steering(tools);
+  await singles(tools, pictures);
   await storage(tools, pictures);
   if (process.env.OCELLI_FULL === "1") await large(tools);
   else tools.report.skip("tag: 1,000 pictures, and closed in the middle", "set OCELLI_FULL=1");
 }
 
-export const done = (page, count) => page.getByText(count === 1 ? "The picture is done." : `All ${count} pictures are done.`).waitFor({ timeout: PATIENCE });
-export const tagged = (page) => page.waitForFunction(() => !/updated/.test(document.querySelector(".order [role=status]")?.textContent ?? "updated"), null, { timeout: PATIENCE });
+const done = (page, count, more = "") => page.getByText(`All ${count} pictures are done.${more}`, { exact: true }).waitFor({ timeout: PATIENCE });
+const tagged = (page) => page.waitForFunction(() => !/updated/.test(document.querySelector(".order [role=status]")?.textContent ?? "updated"), null, { timeout: PATIENCE });
 
 /** Tags of a page's tiles, by path. */
 const tiles = (page) => page.$$eval(".results .pictures button", (all) => Object.fromEntries(all.map((tile) => [tile.dataset.path, [...tile.querySelectorAll(".tag")].map((tag) => tag.textContent.replace(tag.querySelector("b").textContent, "").trim())])));
@@ -58,7 +59,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Pick a folder" }).click();
   await (await chosen).setFiles(folder);
-  await done(page, whole + 2);
+  await done(page, whole, " 2 files cannot be read.");
   await tagged(page);
 
   const tags = report.group("tag: pictures of a folder and their tags");
@@ -280,5 +281,37 @@ async function steering({ fresh, open, report, axe }) {
   await done(page, 48);
   group.same("each picture once", [(await count()) + cancelled, new Set(await keptEmbeddings(page)).size], [48, 48]);
   group.rejects("one was lost", [(await count()) + cancelled - 1], [48]);
+  await page.close();
+}
+
+/** Pictures without a folder: picked, and dropped. */
+async function singles({ fresh, open, report }, pictures) {
+  const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
+  const page = await open(context, "tag");
+  const group = report.group("tag: single pictures, picked and dropped");
+  const file = ({ name, bytes }) => ({ name, mimeType: "image/png", buffer: Buffer.from(bytes) });
+  const chosen = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Pick pictures" }).click();
+  await (await chosen).setFiles(pictures.slice(0, 2).map(file));
+  await done(page, 2);
+  const drop = (files) =>
+    page.evaluate((files) => {
+      const data = new DataTransfer();
+      for (const { name, text, type } of files) data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }));
+      for (const kind of ["dragover", "drop"]) window.dispatchEvent(new DragEvent(kind, { dataTransfer: data, cancelable: true }));
+    }, files);
+  const text = (bytes) => Buffer.from(bytes).toString("base64");
+  await drop([{ name: pictures[0].name, text: text(pictures[5].bytes), type: "image/png" }]);
+  await done(page, 3);
+  const paths = async () => Object.keys(await tiles(page)).sort();
+  const expected = [pictures[0].name, pictures[0].name.replace(".png", " (2).png"), pictures[1].name].map((name) => `Single pictures/${name}`).sort();
+  group.same("a namesake is another picture", await paths(), expected);
+  group.rejects("one is missing", await paths(), expected.slice(1));
+  await drop([{ name: "notes.txt", text: "", type: "text/plain" }]);
+  await page.getByRole("alert").getByText("There is no picture among these files").waitFor();
+  await drop([{ name: "new.png", text: text(pictures[6].bytes), type: "image/png" }]);
+  await done(page, 4);
+  group.same("the next drop works", [await page.getByRole("alert").getByText("There is no picture").count()], [0]);
   await page.close();
 }

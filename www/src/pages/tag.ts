@@ -25,8 +25,8 @@ const orders: Record<string, (a: Row, b: Row) => number> = {
   "Newest first": (a, b) => b.modified - a.modified,
 };
 
-/** Whether the labels are in sight. */
-const unfolded = remembered("tag.unfolded", true);
+/** Whether the labels are in sight; on a phone they would hide the pictures. */
+const unfolded = remembered("tag.unfolded", matchMedia("(min-width: 50rem)").matches);
 
 interface Row extends Tagged {
   modified: number;
