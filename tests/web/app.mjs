@@ -11,10 +11,11 @@ import { serve } from "./lib/server.mjs";
 import { live } from "./app/live.mjs";
 import { search } from "./app/search.mjs";
 import { shell } from "./app/shell.mjs";
+import { tag } from "./app/tag.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, search, live };
+const groups = { shell, tag, search, live };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

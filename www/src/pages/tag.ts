@@ -7,12 +7,15 @@ import { format } from "../parts/scale.ts";
 import { nameOf } from "../state/files.ts";
 import { library } from "../state/library.ts";
 import { models } from "../state/models.ts";
+import { remembered } from "../state/store.ts";
 import "./tag/collection.ts";
 import "./tag/duplicates.ts";
 import { csv, download, json, type Tagged } from "./tag/results.ts";
 import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
 import { count, number } from "./tag/words.ts";
+
+const byName = new Intl.Collator("en", { numeric: true });
 
 /** Orders of the grid: what comes first. */
 const orders: Record<string, (a: Row, b: Row) => number> = {
@@ -21,6 +24,9 @@ const orders: Record<string, (a: Row, b: Row) => number> = {
   "Least sure first": (a, b) => a.best - b.best,
   "Newest first": (a, b) => b.modified - a.modified,
 };
+
+/** Whether the labels are in sight; on a phone they would hide the pictures. */
+const unfolded = remembered("tag.unfolded", matchMedia("(min-width: 50rem)").matches);
 
 interface Row extends Tagged {
   modified: number;
@@ -61,8 +67,8 @@ class TagPage extends Part {
     const { several, threshold } = tagger.rule;
     const choice = (is: boolean, words: string) => html`<label>
       <input type="radio" name="several" .checked=${several === is} @change=${() => tagger.write({ several: is })}><span>${words}</span></label>`;
-    return html`<details class="sheet rule" open>
-      <summary><h2>Labels</h2></summary>
+    return html`<details class="sheet rule" ?open=${unfolded.get()} @toggle=${(event: Event) => unfolded.set((event.target as HTMLDetailsElement).open)}>
+      <summary><h2>Labels</h2> <span class="small">${count(tagger.labels.names.length, "label")}</span></summary>
       <ocelli-label-editor .list=${tagger.labels}></ocelli-label-editor>
       <div class="how">
         <fieldset>
@@ -71,7 +77,7 @@ class TagPage extends Part {
         </fieldset>
         <div class="slider">
           <label for="threshold">From a score of <output>${format("sigmoid", threshold)}</output></label>
-          <input id="threshold" type="range" min="0" max="1" step="0.01" .value=${String(threshold)} aria-describedby="threshold-help"
+          <input id="threshold" type="range" ?disabled=${!models.info} min="0" max="1" step="0.01" .value=${String(threshold)} aria-describedby="threshold-help"
             @input=${(event: InputEvent) => tagger.write({ threshold: Number((event.target as HTMLInputElement).value) })}>
           <p id="threshold-help" class="small">${this.#meaning(several)}</p>
         </div>
@@ -167,7 +173,7 @@ class TagPage extends Part {
       const tag = row.tags.find(({ label }) => label === filter.label);
       return tag ? [{ ...row, best: tag.score }] : [];
     });
-    return rows.sort((a, b) => (orders[this.#order] as (a: Row, b: Row) => number)(a, b) || a.path.localeCompare(b.path, "en", { numeric: true }));
+    return rows.sort((a, b) => (orders[this.#order] as (a: Row, b: Row) => number)(a, b) || byName.compare(a.path, b.path));
   }
 
   #save(kind: "csv" | "json"): void {

@@ -13,6 +13,9 @@ export function isPicture(file: { name: string; type?: string }): boolean {
   return (file.type ?? "").startsWith("image/") ? file.type !== "image/svg+xml" : pictureName.test(file.name);
 }
 
+/** Pictures between two words on how many there are so far. */
+const TOLD = 50;
+
 /** All pictures of a folder and of those in it, in the order of their names; hidden ones are left out. */
 export async function walk(folder: FileSystemDirectoryHandle, path = folder.name, told: (count: number) => void = () => {}): Promise<Found[]> {
   const found: Found[] = [];
@@ -26,8 +29,7 @@ export async function walk(folder: FileSystemDirectoryHandle, path = folder.name
       else if (isPicture(entry)) {
         // It may have gone since the folder was listed.
         const file = await (entry as FileSystemFileHandle).getFile().catch(() => undefined);
-        if (file) found.push({ path: at, file });
-        told(found.length);
+        if (file && found.push({ path: at, file }) % TOLD === 0) told(found.length);
       }
     }
   };

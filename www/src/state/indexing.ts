@@ -103,8 +103,8 @@ export class Indexing {
     return Promise.all(this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
       try {
         return { found, thumbnail: await thumbnail(found.file) };
-      } catch (error) {
-        return { found, broken: await reason(found, error) };
+      } catch {
+        return { found, broken: await reason(found) };
       }
     }));
   }
@@ -129,8 +129,9 @@ export class Indexing {
   }
 }
 
-async function reason({ file }: Found, error: unknown): Promise<string> {
-  // A file that has vanished or is empty looks like a broken picture to the decoder.
-  const readable = await file.slice(0, 1).arrayBuffer().then(({ byteLength }) => byteLength > 0, () => false);
-  return readable ? "The browser cannot decode this picture." : `The file is empty or cannot be read (${String(error)}).`;
+async function reason({ file }: Found): Promise<string> {
+  if (file.size === 0) return "The file is empty.";
+  // A file that has vanished looks like a broken picture to the decoder.
+  const readable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  return readable ? "The browser cannot decode this picture." : "The file cannot be read: it has changed, or it is not there any more.";
 }

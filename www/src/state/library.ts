@@ -3,8 +3,8 @@ import { ImageIndex, type IndexFile } from "ocelli/index";
 import type { FolderRecord, PictureRecord } from "./db.ts";
 import { allowed, folderOf, thumbnail, walk, type Found } from "./files.ts";
 import { Indexing, type Indexed, type Progress } from "./indexing.ts";
+import { asFolder, asSingles, differences, same, stateOf } from "./known.ts";
 import { models } from "./models.ts";
-import { asFolder, asSingles, same, stateOf } from "./naming.ts";
 import { Shelf } from "./shelf.ts";
 import { Store } from "./store.ts";
 import { oneTab, Tabs } from "./tabs.ts";
@@ -315,25 +315,14 @@ class Library extends Store {
 
   /** Compares what was found with what is known, writes it down, and begins with what is new. */
   async #take(found: readonly Found[], wholeFolders: readonly string[], asked: boolean): Promise<Difference> {
-    const records = found.map(({ path, file }): PictureRecord => ({ path, folder: folderOf(path), ...stateOf(file) }));
-    const now = new Set(records.map(({ path }) => path));
-    const gone = [...this.pictures.values()].filter(({ path, folder }) => wholeFolders.includes(folder) && !now.has(path)).map(({ path }) => path);
-    const fresh = records.filter(({ path }) => !this.pictures.has(path));
-    const changed = records.filter((record) => {
-      const known = this.pictures.get(record.path);
-      return known && !same(known, record);
-    });
+    const { gone, fresh, changed } = differences(found, wholeFolders, this.pictures);
+    // What is under way is perhaps of a file that has changed; what is new is counted with the rest.
+    if (gone.length + changed.length + fresh.length > 0) await this.#stopped();
+    if (gone.length + changed.length > 0) await this.#forget([...gone, ...changed.map(({ path }) => path)]);
     for (const { path, file } of found) this.#files.set(path, file);
-    if (gone.length + changed.length > 0) {
-      // What is under way is perhaps of a file that has changed.
-      await this.#stopped();
-      await this.#forget([...gone, ...changed.map(({ path }) => path)]);
-      for (const { path, file } of found) this.#files.set(path, file);
-    }
     await this.#put(...[...new Set(fresh.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name })));
     await this.#shelf.put({ pictures: [...fresh, ...changed] });
     this.#know([...fresh, ...changed]);
-    if (fresh.length > 0) await this.#stopped();
     this.#tabs.tell();
     if (asked) this.start();
     else this.#go();

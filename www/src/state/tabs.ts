@@ -23,6 +23,8 @@ export class Tabs {
 /** Does work that only one tab may do at a time; `waits` says whether another one is at it. */
 export async function oneTab(signal: AbortSignal, waits: (is: boolean) => void, work: (waited: boolean) => Promise<void>): Promise<void> {
   const name = "ocelli-indexing";
+  // Pages without https have no locks.
+  if (!("locks" in navigator)) return work(false);
   const mine = await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
     if (lock) await work(false);
     return lock !== null;

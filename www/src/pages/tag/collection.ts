@@ -56,10 +56,13 @@ class Collection extends Part {
   }
 
   #state() {
-    const { progress, waiting, pictures, elsewhere } = library;
+    const { progress, waiting, pictures, elsewhere, broken } = library;
     const done = pictures.size - waiting.length;
     if (pictures.size === 0) return nothing;
-    if (waiting.length === 0) return html`<p class="state">${pictures.size === 1 ? "The picture is done." : `All ${count(pictures.size, "picture")} are done.`}</p>`;
+    if (waiting.length === 0) {
+      const whole = pictures.size - broken.length;
+      return html`<p class="state">${whole === 1 ? "The picture is done." : `All ${count(whole, "picture")} are done.`}${broken.length > 0 ? ` ${count(broken.length, "file")} cannot be read.` : ""}</p>`;
+    }
     const bar = html`<progress aria-label="Pictures done" max=${pictures.size} .value=${done}></progress>`;
     const of = `${number(done)} of ${number(pictures.size)}`;
     if (elsewhere) return html`<p class="state">${of} are done. Another tab of this app is at it; this one goes on when that one ends.</p>${bar}`;
@@ -165,7 +168,11 @@ class Collection extends Part {
     this.#failed = undefined;
     this.#found = "";
     work().then(
-      (difference) => (this.#found = difference ? words(difference) : ""),
+      (difference) => {
+        this.#found = difference ? words(difference) : "";
+        // A collection is work: the browser should not clear it by itself.
+        if (difference?.added) void navigator.storage?.persist().catch(() => false);
+      },
       (error: unknown) => (this.#failed = error),
     ).finally(() => this.requestUpdate());
     this.requestUpdate();

@@ -48,7 +48,7 @@ class Duplicates extends Part {
           @input=${(event: InputEvent) => this.#set(Number((event.target as HTMLInputElement).value))}>
         <p id="alike-help" class="small">The cosine between two pictures: 1 is the same picture. Further left, the groups grow.</p>
       </div>
-      <p role="status">${this.#groups ? (groups.length === 0 ? "No two pictures are so much alike." : `${count(groups.length, "group")}, with ${count(copies, "picture")} more than needed.`) : "Comparing …"}</p>
+      <p role="status">${this.#groups ? (groups.length === 0 ? "No two pictures are so much alike." : `${count(groups.length, "group")} with ${count(copies, "near-copy", "near-copies")}.`) : "Comparing …"}</p>
       ${this.#failed ? notice(this.#failed, () => this.#ask(true)) : nothing}
       ${groups.slice(0, this.#shown).map((group) => html`
         <section class="group">

@@ -16,6 +16,8 @@ export interface Rule {
 const MOST = 5;
 /** Milliseconds of work between two chances for the page to answer a key. */
 const SLICE = 8;
+/** Milliseconds between two views of what is judged by now. */
+const SHOWN = 200;
 
 const kept = remembered<{ several: boolean; thresholds: Record<string, number> }>("tag.rule", { several: true, thresholds: {} });
 
@@ -94,15 +96,19 @@ class Tagger extends Store {
       if (!this.#ready()) break;
       const todo = this.#stale();
       let until = performance.now() + SLICE;
+      let shown = performance.now() + SHOWN;
       for (const [path, of] of todo) {
         const vector = library.index?.vector(path);
         if (vector) this.#tags.set(path, { tags: this.#tagsOf(vector), of });
         if (performance.now() < until) continue;
-        this.changed();
         await new Promise((resolve) => setTimeout(resolve));
         // Labels and pictures may have changed: what is judged by now stays.
         if (this.#again) break;
-        until = performance.now() + SLICE;
+        const now = performance.now();
+        until = now + SLICE;
+        if (now < shown) continue;
+        shown = now + SHOWN;
+        this.changed();
       }
     }
     this.#busy = false;

@@ -54,7 +54,7 @@ class Viewer extends Part {
         @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}>
       <div class="inner">
         <div class="row">
-          <h2 id="viewer-name" class="grow">${nameOf(path)}</h2>
+          <h2 id="viewer-name">${nameOf(path)}</h2>
           <button type="button" aria-label="Previous picture" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
           <button type="button" aria-label="Next picture" ?disabled=${at < 0 || at >= this.#paths.length - 1} @click=${() => this.#go(1)}>→</button>
           <button type="button" autofocus @click=${() => this.#dialog?.close()}>Close</button>

@@ -38,6 +38,18 @@ export function asSingles(found: readonly Found[], pictures: ReadonlyMap<string,
   });
 }
 
+/** How a collection, or what is here of some folders as a whole, differs from what was found. */
+export function differences(found: readonly Found[], wholeFolders: readonly string[], pictures: ReadonlyMap<string, PictureRecord>): { gone: string[]; fresh: PictureRecord[]; changed: PictureRecord[] } {
+  const records = found.map(({ path, file }): PictureRecord => ({ path, folder: folderOf(path), ...stateOf(file) }));
+  const now = new Set(records.map(({ path }) => path));
+  const known = (record: PictureRecord) => pictures.get(record.path);
+  return {
+    gone: [...pictures.values()].filter(({ path, folder }) => wholeFolders.includes(folder) && !now.has(path)).map(({ path }) => path),
+    fresh: records.filter((record) => !known(record)),
+    changed: records.filter((record) => !same(known(record) ?? record, record)),
+  };
+}
+
 function isKnown({ path, file }: Found, pictures: ReadonlyMap<string, PictureRecord>): boolean {
   const known = pictures.get(path);
   return known !== undefined && same(known, stateOf(file));
