@@ -52,6 +52,26 @@ const button = (page, name) => page.getByRole("button", { name, exact: true });
 /** The states of all tracks that the page was ever given. */
 const tracks = (page) => page.evaluate(() => window.tracks.map((track) => track.readyState));
 
+/** For a page's start: counts the pictures that the model's worker has at a time. */
+function watchCalls() {
+  window.most = 0;
+  const under = new Set();
+  const { postMessage, addEventListener } = MessagePort.prototype;
+  MessagePort.prototype.postMessage = function (message, ...rest) {
+    if (message?.path?.at(-1) === "embedImages") window.most = Math.max(window.most, under.add(message.id).size);
+    return postMessage.call(this, message, ...rest);
+  };
+  // Before the page hears of an answer, and asks for the next one.
+  const ports = new WeakSet();
+  MessagePort.prototype.addEventListener = function (type, ...rest) {
+    if (type === "message" && !ports.has(this)) {
+      ports.add(this);
+      addEventListener.call(this, "message", ({ data }) => under.delete(data?.id));
+    }
+    return addEventListener.call(this, type, ...rest);
+  };
+}
+
 /** For a page's start: keeps the tracks that it is given, and lets a test say that the page is hidden. */
 function watchTracks() {
   window.tracks = [];
@@ -77,6 +97,7 @@ async function more(page, count = 2) {
 async function watched(browser, { open, report, axe, shots }) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block", permissions: ["camera"] });
   await context.addInitScript(watchTracks);
+  await context.addInitScript(watchCalls);
   const page = await open(context, "live");
   const group = report.group("live: what the camera sees");
   group.same("the camera is off before anyone asks", await tracks(page), []);
@@ -106,6 +127,10 @@ async function watched(browser, { open, report, axe, shots }) {
   await page.evaluate(() => scrollTo(0, 0));
   await page.evaluate(() => scrollTo(0, 0));
   await shots(page, "live");
+
+  const calls = report.group("live: one frame at a time");
+  calls.same("in the worker", [await page.evaluate(() => window.most)], [1]);
+  calls.rejects("the check meets two", [await page.evaluate(() => window.most)], [2]);
 
   await pauses(page, report);
   await hides(page, report);
