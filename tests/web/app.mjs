@@ -9,13 +9,16 @@ import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { classify } from "./app/classify.mjs";
+import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
+import { search } from "./app/search.mjs";
 import { shell } from "./app/shell.mjs";
+import { tag } from "./app/tag.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, classify, models, offline };
+const groups = { shell, classify, tag, search, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

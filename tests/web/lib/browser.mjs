@@ -25,11 +25,11 @@ export async function start(more = []) {
   return chromium.launch({ executablePath, headless: true, args: [...args, ...more] });
 }
 
-/** Starts it as a user's own, whose storage is on disk, and not in memory as in a private window; returns its context. */
-export async function startKept() {
+/** Starts it as a user's own, whose storage is on disk (in the folder `profile`, where it stays), and not in memory as in a private window; returns its context. */
+export async function startKept(profile = "", options = {}) {
   const executablePath = findChromium();
   if (!executablePath) return undefined;
-  return chromium.launchPersistentContext("", { executablePath, headless: true, args });
+  return chromium.launchPersistentContext(profile, { executablePath, headless: true, args, ...options });
 }
 
 /** Starts it with an unpacked extension in `folder`; returns the browser's context and where the extension's pages are. */

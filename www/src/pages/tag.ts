@@ -1,9 +1,207 @@
-import { html } from "lit";
+import { html, nothing } from "lit";
 import { Part } from "../element.ts";
+import "../parts/label-editor.ts";
+import "../parts/picture-grid.ts";
+import type { PictureItem } from "../parts/picture-grid.ts";
+import { format } from "../parts/scale.ts";
+import { nameOf } from "../state/files.ts";
+import { library } from "../state/library.ts";
+import { models } from "../state/models.ts";
+import { remembered } from "../state/store.ts";
+import "./tag/collection.ts";
+import "./tag/duplicates.ts";
+import { csv, download, json, type Tagged } from "./tag/results.ts";
+import { tagger } from "./tag/tagger.ts";
+import "./tag/viewer.ts";
+import { count, number } from "./tag/words.ts";
+
+const byName = new Intl.Collator("en", { numeric: true });
+
+/** Orders of the grid: what comes first. */
+const orders: Record<string, (a: Row, b: Row) => number> = {
+  "Name": () => 0,
+  "Surest first": (a, b) => b.best - a.best,
+  "Least sure first": (a, b) => a.best - b.best,
+  "Newest first": (a, b) => b.modified - a.modified,
+};
+
+/** Whether the labels are in sight; on a phone they would hide the pictures. */
+const unfolded = remembered("tag.unfolded", matchMedia("(min-width: 50rem)").matches);
+
+interface Row extends Tagged {
+  modified: number;
+  /** Its best tag's score, or that of the tag that is looked at; -1 without. */
+  best: number;
+}
+
+type View = "pictures" | "duplicates" | "broken";
+
+/** Which pictures are shown: those with a tag, or those without any. */
+type Filter = { label: string } | "untagged" | undefined;
 
 class TagPage extends Part {
+  #view: View = "pictures";
+  #filter: Filter;
+  #order = "Name";
+
+  constructor() {
+    super();
+    this.watch(library, tagger, tagger.labels);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void library.open();
+  }
+
   protected override render() {
-    return html`<h1>Tag</h1>`;
+    return html`
+      <h1>Tag</h1>
+      <p>Labels for all your pictures at once. What is found stays on this device, and is here again at the next visit.</p>
+      <ocelli-collection></ocelli-collection>
+      ${library.pictures.size > 0 ? html`${this.#rule()}${this.#results()}` : nothing}
+      <ocelli-viewer></ocelli-viewer>`;
+  }
+
+  #rule() {
+    const { several, threshold } = tagger.rule;
+    const choice = (is: boolean, words: string) => html`<label>
+      <input type="radio" name="several" .checked=${several === is} @change=${() => tagger.write({ several: is })}><span>${words}</span></label>`;
+    return html`<details class="sheet rule" ?open=${unfolded.get()} @toggle=${(event: Event) => unfolded.set((event.target as HTMLDetailsElement).open)}>
+      <summary><h2>Labels</h2> <span class="small">${count(tagger.labels.names.length, "label")}</span></summary>
+      <ocelli-label-editor .list=${tagger.labels}></ocelli-label-editor>
+      <div class="how">
+        <fieldset>
+          <legend>Tags of a picture</legend>
+          <div class="choices">${choice(true, "All that fit")}${choice(false, "The best one")}</div>
+        </fieldset>
+        <div class="slider">
+          <label for="threshold">From a score of <output>${format("sigmoid", threshold)}</output></label>
+          <input id="threshold" type="range" ?disabled=${!models.info} min="0" max="1" step="0.01" .value=${String(threshold)} aria-describedby="threshold-help"
+            @input=${(event: InputEvent) => tagger.write({ threshold: Number((event.target as HTMLInputElement).value) })}>
+          <p id="threshold-help" class="small">${this.#meaning(several)}</p>
+        </div>
+      </div>
+    </details>`;
+  }
+
+  #meaning(several: boolean): string {
+    const sigmoid = models.info?.defaultScore === "sigmoid";
+    if (several) return sigmoid ? "Each label is asked on its own. This model's numbers are small by nature: 10 % can be a yes." : "Each label is asked on its own: at 50 % it fits as well as anything.";
+    return sigmoid ? "The best label's own score. This model's numbers are small by nature." : "The labels compete for 100 %. A low best score says that none fits well.";
+  }
+
+  #results() {
+    const { broken } = library;
+    const views: [View, string][] = [["pictures", "Pictures"], ["duplicates", "Near-duplicates"], ...(broken.length > 0 ? [["broken", `Not readable (${number(broken.length)})`] as [View, string]] : [])];
+    const view = views.some(([name]) => name === this.#view) ? this.#view : "pictures";
+    return html`<section class="results" aria-label="Results">
+      <div class="row">
+        <div class="choices" role="radiogroup" aria-label="View">
+          ${views.map(([name, words]) => html`<label><input type="radio" name="view" .checked=${view === name} @change=${() => this.#to(name)}><span>${words}</span></label>`)}
+        </div>
+        <span class="grow"></span>
+        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("csv")}>Save as CSV</button>
+        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("json")}>Save as JSON</button>
+      </div>
+      ${view === "pictures" ? this.#pictures() : nothing}
+      ${view === "duplicates" ? html`<ocelli-duplicates @pick=${({ detail }: CustomEvent<{ path: string; paths: string[] }>) => this.#open(detail.path, detail.paths)}></ocelli-duplicates>` : nothing}
+      ${view === "broken" ? this.#broken() : nothing}
+    </section>`;
+  }
+
+  #pictures() {
+    const all = this.#rows();
+    const counts = new Map<string, number>();
+    for (const { tags } of all) for (const { label } of tags) counts.set(label, (counts.get(label) ?? 0) + 1);
+    const untagged = all.filter(({ path, tags }) => tags.length === 0 && tagger.tags(path)).length;
+    const filter = this.#standing(counts, untagged);
+    const rows = this.#shown(all, filter);
+    const chip = (words: string, many: number, is: Filter, on: boolean) => html`<button type="button" aria-pressed=${on ? "true" : "false"} @click=${() => this.#only(is)}>
+      ${words} <span class="small">${number(many)}</span></button>`;
+    const byCount = [...counts].sort(([a, x], [b, y]) => y - x || a.localeCompare(b));
+    return html`
+      <div class="chips" role="group" aria-label="Show pictures with">
+        ${chip("All", all.length, undefined, filter === undefined)}
+        ${byCount.map(([label, many]) => chip(label, many, { label }, typeof filter === "object" && filter.label === label))}
+        ${untagged > 0 ? chip("Untagged", untagged, "untagged", filter === "untagged") : nothing}
+      </div>
+      <div class="row order">
+        <p class="small grow" role="status">${count(rows.length, "picture")}${tagger.behind ? ", tags are being updated" : ""}</p>
+        <label for="order">Order</label>
+        <select id="order" @change=${(event: Event) => this.#sort((event.target as HTMLSelectElement).value)}>
+          ${Object.keys(orders).map((name) => html`<option ?selected=${name === this.#order}>${name}</option>`)}
+        </select>
+      </div>
+      <ocelli-picture-grid .items=${rows.map((row) => this.#item(row))} @pick=${({ detail }: CustomEvent<string>) => this.#open(detail, rows.map(({ path }) => path))}></ocelli-picture-grid>`;
+  }
+
+  #item({ path, tags }: Row): PictureItem {
+    const known = tagger.tags(path);
+    const words = !library.index?.has(path) ? "waits" : known && tags.length === 0 ? "no tag" : undefined;
+    const scale = tagger.rule.several ? "sigmoid" : (models.info?.defaultScore ?? "softmax");
+    return {
+      path,
+      caption: html`<span class="name">${nameOf(path)}</span>${words ? html`<span class="small">${words}</span>` : tags.map(({ label, score }) => html`<span class="tag">${label} <b>${format(scale, score)}</b></span>`)}`,
+    };
+  }
+
+  #broken() {
+    return html`
+      <p class="small">These files are left out. The others are not touched by that.</p>
+      <ul class="broken">${library.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}</ul>
+      <button type="button" @click=${() => void library.retry()}>Try them again</button>`;
+  }
+
+  #rows(): Row[] {
+    return [...library.pictures.values()].filter(({ broken }) => broken === undefined).map(({ path, modified }) => {
+      const tags = tagger.tags(path) ?? [];
+      return { path, tags, modified, best: tags[0]?.score ?? -1 };
+    });
+  }
+
+  /** The filter, while there is something that it lets through. */
+  #standing(counts: ReadonlyMap<string, number>, untagged: number): Filter {
+    if (this.#filter === "untagged") return untagged > 0 ? "untagged" : undefined;
+    return this.#filter && counts.has(this.#filter.label) ? this.#filter : undefined;
+  }
+
+  #shown(all: Row[], filter: Filter): Row[] {
+    const rows = all.flatMap((row): Row[] => {
+      if (filter === undefined) return [row];
+      if (filter === "untagged") return row.tags.length === 0 && tagger.tags(row.path) ? [row] : [];
+      const tag = row.tags.find(({ label }) => label === filter.label);
+      return tag ? [{ ...row, best: tag.score }] : [];
+    });
+    return rows.sort((a, b) => (orders[this.#order] as (a: Row, b: Row) => number)(a, b) || byName.compare(a.path, b.path));
+  }
+
+  #save(kind: "csv" | "json"): void {
+    const pictures = this.#shown(this.#rows(), undefined).filter(({ path }) => library.index?.has(path));
+    if (kind === "csv") return download(csv(pictures), "ocelli-tags.csv");
+    const { several, threshold } = tagger.rule;
+    const { names, text } = tagger.labels;
+    const making = { model: models.choice?.name ?? "", modelHash: models.info?.modelHash ?? "", labels: names, template: text.template, several, threshold };
+    download(json(pictures, making), "ocelli-tags.json");
+  }
+
+  #open(path: string, paths: readonly string[]): void {
+    void this.querySelector("ocelli-viewer")?.show(path, paths);
+  }
+
+  #to(view: View): void {
+    this.#view = view;
+    this.requestUpdate();
+  }
+
+  #only(filter: Filter): void {
+    this.#filter = filter;
+    this.requestUpdate();
+  }
+
+  #sort(order: string): void {
+    this.#order = order;
+    this.requestUpdate();
   }
 }
 

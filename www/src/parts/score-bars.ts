@@ -34,7 +34,7 @@ class ScoreBars extends Part {
 
   protected override render() {
     const { answer, score, threshold = -Infinity } = this;
-    if (answer.length === 0) return html`<ol class="bars">${this.waiting.map((label) => html`<li><i></i><span>${label}</span><b></b></li>`)}</ol>`;
+    if (answer.length === 0) return html`<ol class="bars" tabindex="0" aria-label="Labels">${this.waiting.map((label) => html`<li><i></i><span>${label}</span><b></b></li>`)}</ol>`;
     const scale = scaleOf(score, answer.map((row) => row.score));
     // By the property, which the page's content security policy allows; an attribute, with which `styleMap` begins, it forbids.
     const part = (value: number) => String(Math.min(1, Math.max(0, scale.part(value))));

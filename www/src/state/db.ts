@@ -47,7 +47,8 @@ let opened: Promise<IDBPDatabase<Schema>> | undefined;
 
 /** The app's database, opened once. */
 export function database(): Promise<IDBPDatabase<Schema>> {
-  opened ??= openDB<Schema>("ocelli-app", 1, {
+  // A browser that forbids it may throw at once.
+  opened ??= Promise.resolve().then(() => openDB<Schema>("ocelli-app", 1, {
     upgrade(db) {
       db.createObjectStore("folders", { keyPath: "name" });
       db.createObjectStore("pictures", { keyPath: "path" }).createIndex("folder", "folder");
@@ -59,7 +60,7 @@ export function database(): Promise<IDBPDatabase<Schema>> {
     terminated() {
       opened = undefined;
     },
-  });
+  }));
   opened.catch(() => (opened = undefined));
   return opened;
 }

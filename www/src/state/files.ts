@@ -6,33 +6,50 @@ export interface Found {
 }
 
 /** By name, since files of a folder often have no type. What the browser cannot decode is said later, for each picture. */
-const pictureName = /\.(jpe?g|png|webp|gif|avif|bmp)$/i;
+const pictureName = /\.(jpe?g|png|webp|gif|avif|bmp|heic|heif|jxl|tiff?)$/i;
 
 export function isPicture(file: { name: string; type?: string }): boolean {
+  if (file.name.startsWith(".")) return false;
   return (file.type ?? "").startsWith("image/") ? file.type !== "image/svg+xml" : pictureName.test(file.name);
 }
 
-/** All pictures of a folder and of those in it, in the order of their names; hidden folders are left out. */
-export async function walk(folder: FileSystemDirectoryHandle, path = folder.name, signal?: AbortSignal): Promise<Found[]> {
+/** Pictures between two words on how many there are so far. */
+const TOLD = 50;
+
+/** All pictures of a folder and of those in it, in the order of their names; hidden ones are left out. */
+export async function walk(folder: FileSystemDirectoryHandle, path = folder.name, told: (count: number) => void = () => {}): Promise<Found[]> {
   const found: Found[] = [];
-  const entries: FileSystemHandle[] = [];
-  for await (const entry of values(folder)) entries.push(entry);
-  entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  for (const entry of entries) {
-    signal?.throwIfAborted();
-    const at = `${path}/${entry.name}`;
-    if (entry.kind === "directory") {
-      if (!entry.name.startsWith(".")) found.push(...(await walk(entry as FileSystemDirectoryHandle, at, signal)));
-    } else if (isPicture({ name: entry.name })) {
-      found.push({ path: at, file: await (entry as FileSystemFileHandle).getFile() });
+  const into = async (folder: FileSystemDirectoryHandle, path: string) => {
+    const entries: FileSystemHandle[] = [];
+    for await (const entry of values(folder)) if (!entry.name.startsWith(".")) entries.push(entry);
+    entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+    for (const entry of entries) {
+      const at = `${path}/${entry.name}`;
+      if (entry.kind === "directory") await into(entry as FileSystemDirectoryHandle, at);
+      else if (isPicture(entry)) {
+        // It may have gone since the folder was listed.
+        const file = await (entry as FileSystemFileHandle).getFile().catch(() => undefined);
+        if (file && found.push({ path: at, file }) % TOLD === 0) told(found.length);
+      }
     }
-  }
+  };
+  await into(folder, path);
   return found;
 }
 
-/** What an `<input type="file">` gave: a whole folder, or single pictures, which go into a folder of that name. */
+/** What an `<input type="file">` or a drop gave: whole folders, or single pictures, which go into a folder of that name. */
 export function picked(files: Iterable<File>, folder: string): Found[] {
   return [...files].filter(isPicture).map((file) => ({ path: file.webkitRelativePath || `${folder}/${file.name}`, file }));
+}
+
+/** The first part of a path. */
+export function folderOf(path: string): string {
+  return path.slice(0, path.indexOf("/"));
+}
+
+/** The last part of a path. */
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** TypeScript's DOM does not know the iterator of folders yet. */
@@ -40,19 +57,41 @@ function values(folder: FileSystemDirectoryHandle): AsyncIterable<FileSystemHand
   return (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values();
 }
 
-/** Small enough to keep thousands of them, large enough for a grid. */
-const THUMBNAIL = 256;
+/** Whether the browser lets this page read a folder; it may ask the user only from a click. */
+export async function allowed(handle: FileSystemDirectoryHandle, ask: boolean): Promise<boolean> {
+  // TypeScript's DOM does not know permissions of handles yet; browsers without them allow what they hand out.
+  const { queryPermission, requestPermission } = handle as unknown as Record<string, ((how: object) => Promise<string>) | undefined>;
+  if (!queryPermission || !requestPermission) return true;
+  const state = await queryPermission.call(handle, { mode: "read" });
+  return state === "granted" || (ask && (await requestPermission.call(handle, { mode: "read" })) === "granted");
+}
 
-/** @throws {DOMException} If the browser cannot decode the picture. */
-export async function thumbnail(picture: Blob): Promise<Blob> {
-  const bitmap = await createImageBitmap(picture);
-  const scale = Math.min(1, THUMBNAIL / Math.min(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
-  context.imageSmoothingQuality = "medium";
-  context.drawImage(bitmap, 0, 0, width, height);
-  bitmap.close();
-  // Where WebP is not known, the browser takes PNG.
-  return canvas.convertToBlob({ type: "image/webp", quality: 0.8 });
+let drawer: Worker | undefined;
+let asked = 0;
+const waiting = new Map<number, { resolve: (made: Blob) => void; reject: (error: Error) => void }>();
+
+/** A small picture for the grid, drawn in a worker. @throws {Error} If the browser cannot decode the picture. */
+export function thumbnail(picture: Blob): Promise<Blob> {
+  drawer ??= startDrawer();
+  const id = asked++;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve, reject });
+    drawer?.postMessage({ id, picture });
+  });
+}
+
+function startDrawer(): Worker {
+  const worker = new Worker(new URL("./preview.worker.ts", import.meta.url), { type: "module" });
+  worker.onmessage = ({ data: { id, made, error } }: MessageEvent<{ id: number; made?: Blob; error?: string }>) => {
+    const one = waiting.get(id);
+    waiting.delete(id);
+    if (made) one?.resolve(made);
+    else one?.reject(new Error(error));
+  };
+  worker.onerror = ({ message }) => {
+    drawer = undefined;
+    for (const { reject } of waiting.values()) reject(new Error(`The worker that draws previews failed: ${message}`));
+    waiting.clear();
+  };
+  return worker;
 }

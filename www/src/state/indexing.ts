@@ -30,6 +30,7 @@ const LATELY = 30_000;
  */
 export class Indexing {
   readonly #stop = new AbortController();
+  #todo: readonly Found[] = [];
   readonly #stamps: { at: number; done: number }[] = [];
   #done = 0;
   #broken = 0;
@@ -37,7 +38,6 @@ export class Indexing {
   #gate: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly todo: readonly Found[],
     private readonly model: Ocelli,
     private readonly write: (batch: Indexed[]) => Promise<void>,
     private readonly told: () => void,
@@ -46,7 +46,12 @@ export class Indexing {
   get progress(): Progress {
     const [first, last] = [this.#stamps[0], this.#stamps.at(-1)];
     const rate = first && last && last.at > first.at ? ((last.done - first.done) / (last.at - first.at)) * 1000 : 0;
-    return { total: this.todo.length, done: this.#done, broken: this.#broken, paused: this.#resume !== undefined, rate };
+    return { total: this.#todo.length, done: this.#done, broken: this.#broken, paused: this.#resume !== undefined, rate };
+  }
+
+  /** Aborted by {@link cancel}. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
   }
 
   pause(): void {
@@ -68,11 +73,12 @@ export class Indexing {
     this.resume();
   }
 
-  async run(): Promise<void> {
+  async run(todo: readonly Found[]): Promise<void> {
+    this.#todo = todo;
     const { signal } = this.#stop;
     let next = this.#prepared(0);
     this.#stamp();
-    for (let at = 0; at < this.todo.length && !signal.aborted; at += BATCH) {
+    for (let at = 0; at < todo.length && !signal.aborted; at += BATCH) {
       await this.#gate;
       if (signal.aborted) break;
       const batch = await next;
@@ -94,11 +100,11 @@ export class Indexing {
 
   /** Never fails: what is wrong with a picture is said of it. */
   #prepared(at: number): Promise<Indexed[]> {
-    return Promise.all(this.todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
+    return Promise.all(this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
       try {
         return { found, thumbnail: await thumbnail(found.file) };
-      } catch (error) {
-        return { found, broken: await reason(found, error) };
+      } catch {
+        return { found, broken: await reason(found) };
       }
     }));
   }
@@ -123,8 +129,9 @@ export class Indexing {
   }
 }
 
-async function reason({ file }: Found, error: unknown): Promise<string> {
-  // A file that has vanished or is empty looks like a broken picture to the decoder.
-  const readable = await file.slice(0, 1).arrayBuffer().then(({ byteLength }) => byteLength > 0, () => false);
-  return readable ? "The browser cannot decode this picture." : `The file is empty or cannot be read (${String(error)}).`;
+async function reason({ file }: Found): Promise<string> {
+  if (file.size === 0) return "The file is empty.";
+  // A file that has vanished looks like a broken picture to the decoder.
+  const readable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  return readable ? "The browser cannot decode this picture." : "The file cannot be read: it has changed, or it is not there any more.";
 }

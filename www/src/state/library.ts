@@ -1,12 +1,15 @@
 import type { Ocelli } from "ocelli";
-import { ImageIndex } from "ocelli/index";
-import { database, type FolderRecord, type PictureRecord } from "./db.ts";
-import { walk, type Found } from "./files.ts";
+import { ImageIndex, type IndexFile } from "ocelli/index";
+import type { FolderRecord, PictureRecord } from "./db.ts";
+import { allowed, folderOf, thumbnail, walk, type Found } from "./files.ts";
 import { Indexing, type Indexed, type Progress } from "./indexing.ts";
+import { asFolder, asSingles, differences, same, stateOf } from "./known.ts";
 import { models } from "./models.ts";
+import { Shelf } from "./shelf.ts";
 import { Store } from "./store.ts";
+import { oneTab, Tabs } from "./tabs.ts";
 
-/** What a scan of a folder has found, beside what is known of it. */
+/** What a look into a folder has found, beside what was known of it. */
 export interface Difference {
   added: number;
   changed: number;
@@ -25,13 +28,21 @@ export interface Meta {
  */
 class Library extends Store {
   folders: FolderRecord[] = [];
-  readonly pictures = new Map<string, PictureRecord>();
+  pictures = new Map<string, PictureRecord>();
   /** The embeddings that the model in use has made; undefined until model and database are here. */
   index: ImageIndex<Meta> | undefined;
-  /** Why the database or the indexing failed. */
+  /** Why the indexing, or a look into a folder, failed. */
   failed: unknown;
+  /** The folder that is looked through, and how many pictures it has so far. */
+  scanning: { folder: string; found: number } | undefined;
+  /** Another tab is indexing; this one goes on when that one ends. */
+  elsewhere = false;
+  readonly #shelf = new Shelf();
+  readonly #tabs = new Tabs(() => void this.#inTurn(() => this.#read()).catch((error: unknown) => this.#fail(error)));
   #indexing: Indexing | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** The user has had enough; nothing begins by itself. */
+  #halted = false;
   /** Files that this visit may read, by path. */
   readonly #files = new Map<string, File>();
   #opened: Promise<void> | undefined;
@@ -41,22 +52,25 @@ class Library extends Store {
 
   constructor() {
     super();
-    models.addEventListener("change", () => {
-      if (this.#opened && models.model && models.model !== this.#model) void this.#use(models.model).catch((error: unknown) => this.#fail(error));
-    });
+    models.addEventListener("change", () => void this.#adopt());
   }
 
   /** Reads what is kept, once; pages call it when they are first shown. */
   open(): Promise<void> {
-    this.#opened ??= this.#open().catch((error: unknown) => {
+    return (this.#opened ??= this.#open().catch((error: unknown) => {
       this.#opened = undefined;
       this.#fail(error);
-    });
-    return this.#opened;
+    }));
   }
 
+  /** Of the indexing that is under way. */
   get progress(): Progress | undefined {
     return this.#indexing?.progress;
+  }
+
+  /** Why what comes now is forgotten when the page is closed; undefined while all is kept. */
+  get unkept(): unknown {
+    return this.#shelf.failed;
   }
 
   /** Pictures that the model in use has not seen yet. */
@@ -74,7 +88,13 @@ class Library extends Store {
   }
 
   async thumbnail(path: string): Promise<Blob | undefined> {
-    return (await database()).get("thumbnails", path);
+    const kept = await this.#shelf.thumbnail(path);
+    const file = this.#files.get(path);
+    if (kept || !file) return kept;
+    // Of a picture that came with an imported index.
+    const made = await thumbnail(file);
+    if (this.index?.has(path)) await this.#shelf.put({ thumbnails: [{ path, thumbnail: made }] });
+    return made;
   }
 
   /** The picture itself, if this visit may read it. */
@@ -83,34 +103,44 @@ class Library extends Store {
   }
 
   /** Takes a folder that the browser can read again, and all pictures in it. */
-  addFolder(handle: FileSystemDirectoryHandle): Promise<Difference> {
+  async addFolder(handle: FileSystemDirectoryHandle): Promise<Difference> {
+    await this.open();
+    const known = await this.#knownAs(handle);
+    const all = await this.#walk(handle, known ?? handle.name);
+    if (all.length === 0 && known === undefined) throw new Error(`There is no picture in “${handle.name}”. Pick a folder that holds some.`);
     return this.#inTurn(async () => {
-      await (await database()).put("folders", { name: handle.name, handle });
-      return this.#take(await walk(handle), [handle.name]);
+      const { name, found } = known === undefined ? asFolder(all, handle.name, true, this.folders, this.pictures) : { name: known, found: all };
+      await this.#put({ name, handle });
+      return this.#take(found, [name], true);
     });
   }
 
   /** Takes files that the user has picked; what is missing of a folder that was picked as a `whole` has gone. */
-  addFiles(found: readonly Found[], whole: boolean): Promise<Difference> {
-    return this.#inTurn(() => this.#take(found, whole ? [...new Set(found.map(({ path }) => folderOf(path)))] : []));
+  async addFiles(all: readonly Found[], whole: boolean): Promise<Difference> {
+    await this.open();
+    return this.#inTurn(() => {
+      if (!whole) return this.#take(asSingles(all, this.pictures), [], true);
+      const names = [...new Set(all.map(({ path }) => folderOf(path)))];
+      const folders = names.map((own) => asFolder(all.filter(({ path }) => folderOf(path) === own), own, false, this.folders, this.pictures));
+      return this.#take(folders.flatMap(({ found }) => found), folders.map(({ name }) => name), true);
+    });
   }
 
   /** Looks again into a folder. Must be called from a click where the browser asks for permission. */
   async refresh(folder: FolderRecord): Promise<Difference> {
-    const { handle } = folder;
-    if (!handle) throw new Error(`${folder.name}: the browser cannot read it again by itself: pick it once more.`);
-    if (!(await allowed(handle, true))) throw new Error(`${folder.name}: the browser was not allowed to read it.`);
-    return this.#inTurn(async () => this.#take(await walk(handle), [handle.name]));
+    const { handle, name } = folder;
+    if (!handle) throw new Error(`The browser cannot read “${name}” again by itself. Pick the folder once more.`);
+    if (!(await allowed(handle, true))) throw new Error(`The browser was not allowed to read “${name}”. Try again and allow it, or pick the folder once more.`);
+    const found = await this.#walk(handle, name);
+    return this.#inTurn(() => this.#take(found, [name], true));
   }
 
   /** Forgets a folder with all its pictures; the files themselves stay where they are. */
   remove(folder: string): Promise<void> {
     return this.#inTurn(async () => {
       await this.#stopped();
-      const gone = [...this.pictures.values()].filter((one) => one.folder === folder).map(({ path }) => path);
-      await this.#forget(gone);
-      await (await database()).delete("folders", folder);
-      this.folders = this.folders.filter(({ name }) => name !== folder);
+      await this.#forget([...this.pictures.values()].filter((one) => one.folder === folder).map(({ path }) => path), [folder]);
+      this.#go();
     });
   }
 
@@ -124,94 +154,154 @@ class Library extends Store {
 
   /** Ends the indexing; what is done stays, and the rest waits. */
   cancel(): void {
+    this.#halted = true;
     this.#indexing?.cancel();
   }
 
   /** Goes on with all that waits and that this visit may read. */
   start(): void {
-    const model = this.#model;
-    if (!model || !this.index || this.#indexing) return;
-    const todo = this.waiting.flatMap(({ path }) => {
-      const file = this.#files.get(path);
-      return file ? [{ path, file }] : [];
+    this.#halted = false;
+    this.#go();
+  }
+
+  /** Those of the waiting that this visit may read. */
+  get ready(): Found[] {
+    return this.waiting.flatMap((known) => {
+      const file = this.#files.get(known.path);
+      return file && same(known, stateOf(file)) ? [{ path: known.path, file }] : [];
     });
-    if (todo.length === 0) return;
-    const mine = (this.#indexing = new Indexing(todo, model, (batch) => this.#write(batch, model), () => this.changed()));
+  }
+
+  /** Tries the broken ones again. */
+  retry(): Promise<void> {
+    return this.#inTurn(async () => {
+      const records = this.broken.map(({ broken: _, ...record }) => record);
+      await this.#shelf.put({ pictures: records });
+      this.#know(records);
+      this.start();
+    });
+  }
+
+  /** What was said of a failure is read. */
+  dismiss(): void {
     this.failed = undefined;
     this.changed();
-    this.#running = mine.run().catch((error: unknown) => {
-      if (model === this.#model) this.#fail(error);
-    }).finally(() => {
-      if (this.#indexing === mine) this.#indexing = undefined;
-      this.changed();
-    });
   }
 
   /** Vectors with their paths, for NumPy and the like: see `ImageIndex.export`. */
-  export(): Blob {
+  export(kind: IndexFile = "safetensors"): Blob {
     if (!this.index) throw new Error("There is nothing to export yet.");
-    return this.index.export("safetensors");
+    return this.index.export(kind);
   }
 
-  /** Takes the vectors of such a file, also of pictures that are in no folder here: their previews come with a scan. Returns how many. */
-  import(file: Blob): Promise<number> {
+  /** Takes the vectors of such a file, also of pictures that are in no folder here: their previews come with the folder. Returns how many. */
+  async import(file: Blob): Promise<number> {
+    await this.open();
     return this.#inTurn(async () => {
       const model = this.#model;
-      if (!model) throw new Error("The model is not here yet.");
+      if (!model || !this.index) throw new Error("The model is not here yet. Wait until it is loaded, then try again.");
       const from = await ImageIndex.import<Meta>(file, { model, format: "f32", backend: "cpu" });
-      const records = from.items().flatMap(({ id: path, meta }) => {
+      const rows = from.items().flatMap(({ id: path, meta }) => {
         const known = this.pictures.get(path);
-        const picture = { path, folder: folderOf(path), size: meta?.size ?? known?.size ?? 0, modified: meta?.modified ?? known?.modified ?? 0 };
+        const record = { path, folder: folderOf(path), size: meta?.size ?? known?.size ?? 0, modified: meta?.modified ?? known?.modified ?? 0 };
         // What differs is of another state of the file.
-        return (known && !same(known, picture)) || this.index?.has(path) ? [] : [{ picture: known ?? picture, embedding: from.vector(path) as Float32Array }];
+        const takes = known ? same(known, record) && !this.index?.has(path) : true;
+        return takes ? [{ record, embedding: from.vector(path) as Float32Array }] : [];
       });
       from.dispose();
-      const db = (await database()).transaction(["pictures", "folders", "embeddings"], "readwrite");
-      const { modelHash } = model.info;
-      await Promise.all([
-        ...records.flatMap(({ picture, embedding }) => [db.objectStore("pictures").put(picture), db.objectStore("embeddings").put(embedding, [modelHash, picture.path])]),
-        ...this.#missingFolders(records.map(({ picture }) => picture.folder)).map((name) => db.objectStore("folders").put({ name })),
-        db.done,
-      ]);
-      for (const { picture } of records) this.pictures.set(picture.path, picture);
-      this.folders.push(...this.#missingFolders(records.map(({ picture }) => picture.folder)).map((name) => ({ name })));
-      await this.#learn(records.map(({ picture, embedding }) => ({ path: picture.path, embedding })));
-      return records.length;
+      const records = rows.map(({ record }) => record);
+      const embeddings = rows.map(({ record: { path }, embedding }) => ({ path, modelHash: model.info.modelHash, embedding }));
+      const folders = [...new Set(records.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name }));
+      await this.#shelf.put({ folders, pictures: records, embeddings });
+      this.folders = [...this.folders, ...folders];
+      this.#know(records);
+      await this.#learn(embeddings);
+      this.#tabs.tell();
+      return rows.length;
     });
   }
 
   async #open(): Promise<void> {
-    const db = await database();
-    this.folders = await db.getAll("folders");
-    for (const picture of await db.getAll("pictures")) this.pictures.set(picture.path, picture);
-    this.changed();
-    if (models.model) await this.#use(models.model);
+    await this.#inTurn(() => this.#read());
+    await this.#adopt(true);
     // What the browser may read without asking is looked at again.
-    for (const folder of this.folders) {
-      if (folder.handle && (await allowed(folder.handle, false))) void this.refresh(folder).catch((error: unknown) => this.#fail(error));
+    for (const { name, handle } of this.folders) {
+      if (handle && (await allowed(handle, false))) void this.#again(name, handle).catch((error: unknown) => this.#fail(error));
     }
   }
 
+  async #again(name: string, handle: FileSystemDirectoryHandle): Promise<void> {
+    const found = await this.#walk(handle, name);
+    await this.#inTurn(() => this.#take(found, [name], false));
+  }
+
   /** Another model: its own embeddings, as far as there are any. */
-  async #use(model: Ocelli): Promise<void> {
+  async #adopt(opening = false): Promise<void> {
+    const { model } = models;
+    if ((!this.#opened && !opening) || !model || model === this.#model) return;
     this.#model = model;
     this.index?.dispose();
     this.index = undefined;
-    await this.#stopped();
-    const { modelHash } = model.info;
-    const db = await database();
-    const range = IDBKeyRange.bound([modelHash], [modelHash, []]);
-    const [keys, vectors] = await Promise.all([db.getAllKeys("embeddings", range), db.getAll("embeddings", range)]);
-    const index = await ImageIndex.create<Meta>({ model, format: "f32" });
-    if (model !== this.#model) return index.dispose();
-    this.index = index;
-    await this.#learn(keys.map(([, path], i) => ({ path, embedding: vectors[i] as Float32Array })).filter(({ path }) => this.pictures.has(path)));
+    this.#indexing?.cancel();
     this.changed();
-    this.start();
+    await this.#inTurn(async () => {
+      await this.#stopped();
+      const index = await ImageIndex.create<Meta>({ model, format: "f32" });
+      if (model !== this.#model) return index.dispose();
+      this.index = index;
+      await this.#read();
+      this.#go();
+    }).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Takes over what is kept, all of it or what another tab has changed. */
+  async #read(): Promise<void> {
+    const { index } = this;
+    const { folders, pictures, seen } = await this.#shelf.read(index?.modelHash);
+    this.folders = folders;
+    this.pictures = new Map(pictures.map((picture) => [picture.path, picture]));
+    for (const { id, meta } of index?.items() ?? []) {
+      const known = this.pictures.get(id);
+      if (!known || !meta || !same(known, meta)) index?.remove(id);
+    }
+    const fresh = seen.filter((path) => this.pictures.has(path) && !index?.has(path));
+    const vectors = index?.modelHash && fresh.length > 0 ? await this.#shelf.embeddings(index.modelHash, fresh) : [];
+    await this.#learn(vectors.flatMap((embedding, i) => (embedding ? [{ path: fresh[i] as string, embedding }] : [])));
+    this.changed();
+  }
+
+  /** Begins with what waits, if nobody has begun yet. */
+  #go(): void {
+    const model = this.#model;
+    if (!model || !this.index || this.#indexing || this.#halted || this.ready.length === 0) return;
+    const mine = (this.#indexing = new Indexing(model, (batch) => this.#write(batch, model), () => this.changed()));
+    this.failed = undefined;
+    this.changed();
+    const waits = (is: boolean) => {
+      this.elsewhere = is;
+      this.changed();
+    };
+    this.#running = oneTab(mine.signal, waits, async (waited) => {
+      // What the other tab has done in the meantime is done.
+      if (waited) await this.#read();
+      await mine.run(this.ready);
+    }).catch((error: unknown) => {
+      if (model === this.#model && (error as { code?: string }).code !== "disposed") this.#fail(error);
+    }).finally(() => {
+      this.#indexing = undefined;
+      this.changed();
+      // What has come meanwhile.
+      if (!mine.signal.aborted && this.failed === undefined) this.#go();
+    });
+  }
+
+  async #stopped(): Promise<void> {
+    this.#indexing?.cancel();
+    await this.#running;
   }
 
   /** Puts embeddings into the index. */
-  async #learn(rows: { path: string; embedding: Float32Array }[]): Promise<void> {
+  async #learn(rows: readonly { path: string; embedding: Float32Array }[]): Promise<void> {
     const { index } = this;
     if (!index || rows.length === 0) return;
     for (const { path } of rows) index.remove(path);
@@ -224,77 +314,86 @@ class Library extends Store {
   }
 
   /** Compares what was found with what is known, writes it down, and begins with what is new. */
-  async #take(found: readonly Found[], wholeFolders: readonly string[]): Promise<Difference> {
-    await this.open();
-    const now = new Set(found.map(({ path }) => path));
-    const gone = [...this.pictures.values()].filter(({ path, folder }) => wholeFolders.includes(folder) && !now.has(path)).map(({ path }) => path);
-    const records = found.map(({ path, file }): PictureRecord => ({ path, folder: folderOf(path), size: file.size, modified: file.lastModified }));
-    const fresh = records.filter((record) => !this.pictures.has(record.path));
-    const changed = records.filter((record) => {
-      const known = this.pictures.get(record.path);
-      return known && !same(known, record);
-    });
-    await this.#forget([...gone, ...changed.map(({ path }) => path)]);
-    const names = [...new Set(fresh.map(({ folder }) => folder))];
-    const db = (await database()).transaction(["pictures", "folders"], "readwrite");
-    await Promise.all([
-      ...[...fresh, ...changed].map((record) => db.objectStore("pictures").put(record)),
-      ...this.#missingFolders(names).map((name) => db.objectStore("folders").put({ name })),
-      db.done,
-    ]);
-    for (const record of [...fresh, ...changed]) this.pictures.set(record.path, record);
+  async #take(found: readonly Found[], wholeFolders: readonly string[], asked: boolean): Promise<Difference> {
+    const { gone, fresh, changed } = differences(found, wholeFolders, this.pictures);
+    // What is under way is perhaps of a file that has changed; what is new is counted with the rest.
+    if (gone.length + changed.length + fresh.length > 0) await this.#stopped();
+    if (gone.length + changed.length > 0) await this.#forget([...gone, ...changed.map(({ path }) => path)]);
     for (const { path, file } of found) this.#files.set(path, file);
-    this.folders = await (await database()).getAll("folders");
-    this.changed();
-    this.#indexing?.cancel();
-    await this.#running;
-    this.start();
+    await this.#put(...[...new Set(fresh.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name })));
+    await this.#shelf.put({ pictures: [...fresh, ...changed] });
+    this.#know([...fresh, ...changed]);
+    this.#tabs.tell();
+    if (asked) this.start();
+    else this.#go();
     return { added: fresh.length, changed: changed.length, removed: gone.length };
   }
 
-  #missingFolders(names: string[]): string[] {
-    return [...new Set(names)].filter((name) => !this.folders.some((folder) => folder.name === name));
-  }
-
-  /** A batch, all of it or none. */
+  /** A batch, all of it or none; not what was forgotten or has changed in the meantime. */
   async #write(batch: Indexed[], model: Ocelli): Promise<void> {
-    const { modelHash } = model.info;
-    const db = (await database()).transaction(["pictures", "thumbnails", "embeddings"], "readwrite");
-    const writes: Promise<unknown>[] = [];
-    for (const { found, thumbnail, embedding, broken } of batch) {
-      const { path } = found;
-      if (thumbnail) writes.push(db.objectStore("thumbnails").put(thumbnail, path));
-      if (embedding) writes.push(db.objectStore("embeddings").put(embedding, [modelHash, path]));
+    const still = batch.filter(({ found: { path, file } }) => {
       const known = this.pictures.get(path);
-      if (known && broken !== undefined) writes.push(db.objectStore("pictures").put(Object.assign(known, { broken })));
-    }
-    await Promise.all([...writes, db.done]);
-    if (model !== this.#model) return;
-    await this.#learn(batch.flatMap(({ found, embedding }) => (embedding && this.pictures.has(found.path) ? [{ path: found.path, embedding }] : [])));
+      return known && same(known, stateOf(file));
+    });
+    const { modelHash } = model.info;
+    const pictures = still.flatMap(({ found: { path }, broken }) => (broken === undefined ? [] : [{ ...(this.pictures.get(path) as PictureRecord), broken }]));
+    const embeddings = still.flatMap(({ found: { path }, embedding }) => (embedding ? [{ path, modelHash, embedding }] : []));
+    const thumbnails = still.flatMap(({ found: { path }, thumbnail }) => (thumbnail ? [{ path, thumbnail }] : []));
+    await this.#shelf.put({ pictures, thumbnails, embeddings });
+    this.#know(pictures);
+    this.#tabs.tell();
+    if (model === this.#model) await this.#learn(embeddings.filter(({ path }) => this.pictures.has(path)));
   }
 
-  /** Forgets pictures with all that any model made of them. */
-  async #forget(paths: string[]): Promise<void> {
-    if (paths.length === 0) return;
-    const gone = new Set(paths);
-    const db = (await database()).transaction(["pictures", "thumbnails", "embeddings"], "readwrite");
-    const keys = (await db.objectStore("embeddings").getAllKeys()).filter(([, path]) => gone.has(path));
-    await Promise.all([
-      ...paths.flatMap((path) => [db.objectStore("pictures").delete(path), db.objectStore("thumbnails").delete(path)]),
-      ...keys.map((key) => db.objectStore("embeddings").delete(key)),
-      db.done,
-    ]);
+  async #forget(paths: string[], folders: string[] = []): Promise<void> {
+    await this.#shelf.forget(paths, folders);
     for (const path of paths) {
       this.pictures.delete(path);
       this.#files.delete(path);
       this.index?.remove(path);
     }
+    this.folders = this.folders.filter(({ name }) => !folders.includes(name));
+    this.#tabs.tell();
     this.changed();
   }
 
-  async #stopped(): Promise<void> {
-    this.#indexing?.cancel();
-    await this.#running;
+  async #put(...folders: FolderRecord[]): Promise<void> {
+    if (folders.length === 0) return;
+    await this.#shelf.put({ folders });
+    const names = new Set(folders.map(({ name }) => name));
+    this.folders = [...this.folders.filter(({ name }) => !names.has(name)), ...folders];
+    this.changed();
+  }
+
+  #know(records: readonly PictureRecord[]): void {
+    for (const record of records) this.pictures.set(record.path, record);
+    if (records.length > 0) this.changed();
+  }
+
+  async #walk(handle: FileSystemDirectoryHandle, name: string): Promise<Found[]> {
+    const told = (found: number) => {
+      this.scanning = { folder: name, found };
+      this.changed();
+    };
+    told(0);
+    try {
+      return await walk(handle, name, told);
+    } catch (cause) {
+      throw new Error(`The folder “${name}” cannot be read (${String(cause)}). Is it still there? What is known of it stays.`, { cause });
+    } finally {
+      this.scanning = undefined;
+      this.changed();
+    }
+  }
+
+  #has(folder: string): boolean {
+    return this.folders.some(({ name }) => name === folder);
+  }
+
+  /** The name of a folder that is here already, by its handle. */
+  async #knownAs(handle: FileSystemDirectoryHandle): Promise<string | undefined> {
+    for (const { name, handle: known } of this.folders) if (known && (await known.isSameEntry(handle).catch(() => false))) return name;
+    return undefined;
   }
 
   #fail(error: unknown): void {
@@ -310,21 +409,3 @@ class Library extends Store {
 }
 
 export const library = new Library();
-
-/** The first part of a path. */
-function folderOf(path: string): string {
-  return path.slice(0, path.indexOf("/"));
-}
-
-function same(a: PictureRecord, b: PictureRecord): boolean {
-  return a.size === b.size && a.modified === b.modified;
-}
-
-/** Whether the browser lets this page read a folder; it may ask the user only from a click. */
-async function allowed(handle: FileSystemDirectoryHandle, ask: boolean): Promise<boolean> {
-  // TypeScript's DOM does not know permissions of handles yet; browsers without them allow what they hand out.
-  const { queryPermission, requestPermission } = handle as unknown as Record<string, ((how: object) => Promise<string>) | undefined>;
-  if (!queryPermission || !requestPermission) return true;
-  const state = await queryPermission.call(handle, { mode: "read" });
-  return state === "granted" || (ask && (await requestPermission.call(handle, { mode: "read" })) === "granted");
-}

@@ -1,0 +1,239 @@
+import type { Ocelli } from "ocelli";
+import { models } from "../../state/models.ts";
+import { remembered, Store } from "../../state/store.ts";
+import { Meter, Smoothed } from "./smoothing.ts";
+import { cameras, ended, mirrored, open, type Kind } from "./source.ts";
+
+/** Whether anyone can see the page: `away` while another window or tab hides it, `left` while another page of the app is shown. */
+export type Seen = "shown" | "away" | "left";
+
+const lastCamera = remembered("camera", "");
+const smoothing = remembered("smoothing", 0.5);
+
+/**
+ * A camera or a screen, and what the model makes of its frames: one frame at a time, as fast as the device allows. The camera is
+ * off whenever nobody can see the page, and comes back with it.
+ */
+class Watching extends Store {
+  readonly video = document.createElement("video");
+  wanted: "off" | "on" | "paused" = "off";
+  kind: Kind = "camera";
+  cameras: MediaDeviceInfo[] = [];
+  /** The frames' embedding, smoothed; undefined before the first. */
+  embedding: Float32Array | undefined;
+  /** The model that has made it. */
+  model: Ocelli | undefined;
+  /** Why there is nothing to watch, or why the model failed. */
+  failed: unknown;
+  /** Frames that were judged since the start. */
+  frames = 0;
+  readonly meter = new Meter();
+  #seen: Seen = "left";
+  #stream: MediaStream | undefined;
+  #opening = false;
+  /** Each opening has its own: whoever asked for an older one has changed their mind. */
+  #turn = 0;
+  readonly #smoothed = new Smoothed();
+  #asked = 0;
+  #busy = false;
+  /** A frame came while another one was under way. */
+  #missed = false;
+
+  constructor() {
+    super();
+    this.video.muted = true;
+    this.video.playsInline = true;
+    navigator.mediaDevices?.addEventListener("devicechange", () => void this.#list());
+  }
+
+  /** There is a picture to see, be it a frozen one. */
+  get visible(): boolean {
+    return this.#stream !== undefined || (this.wanted === "paused" && this.embedding !== undefined);
+  }
+
+  /** The user may have to answer a question of the browser. */
+  get opening(): boolean {
+    return this.#opening;
+  }
+
+  /** The id of the camera in use, or of the one used last. */
+  get camera(): string {
+    return lastCamera.get();
+  }
+
+  /** Seconds that a frame counts; 0 for the last frame alone. */
+  get seconds(): number {
+    return smoothing.get();
+  }
+
+  set seconds(seconds: number) {
+    smoothing.set(seconds);
+    this.changed();
+  }
+
+  start(kind: Kind): void {
+    this.#close();
+    this.#forget();
+    this.kind = kind;
+    this.wanted = "on";
+    this.#settle();
+  }
+
+  choose(camera: string): void {
+    lastCamera.set(camera);
+    if (this.wanted !== "off" && this.kind === "camera") this.start("camera");
+    else this.changed();
+  }
+
+  pause(): void {
+    this.wanted = "paused";
+    this.#settle();
+  }
+
+  resume(): void {
+    this.wanted = "on";
+    this.failed = undefined;
+    this.meter.forget();
+    this.#settle();
+  }
+
+  stop(): void {
+    this.wanted = "off";
+    this.#forget();
+    this.#settle();
+  }
+
+  see(seen: Seen): void {
+    this.#seen = seen;
+    // A screen is shared by the user's own choice, which a page cannot make again.
+    if (seen === "left" && this.kind === "screen" && this.wanted !== "off") return this.stop();
+    this.meter.forget();
+    this.#settle();
+  }
+
+  /** Brings camera, picture and frames to where they should be. */
+  #settle(): void {
+    // Whoever watches a screen looks at something else meanwhile; a hidden page gets no frames.
+    const shown = this.#seen === "shown" || (this.kind === "screen" && this.#seen === "away");
+    if (this.wanted === "off" || !shown) this.#close();
+    else if (this.wanted === "on" && !this.#stream && !this.#opening) void this.#open();
+    if (this.wanted === "on" && this.#stream) {
+      this.video.play().catch(() => {}); // ended before it began
+      this.#ask();
+    } else {
+      this.video.pause();
+      this.#unask();
+    }
+    this.changed();
+  }
+
+  async #open(): Promise<void> {
+    const turn = ++this.#turn;
+    const { kind } = this;
+    this.#opening = true;
+    try {
+      const stream = await open(kind, this.camera);
+      if (turn !== this.#turn) return stop(stream);
+      this.#take(stream);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.failed = error;
+      this.wanted = "off";
+    }
+    this.#opening = false;
+    this.#settle();
+  }
+
+  #take(stream: MediaStream): void {
+    this.#stream = stream;
+    this.failed = undefined;
+    for (const track of stream.getVideoTracks()) {
+      // Not told of a track that the page itself has stopped.
+      track.addEventListener("ended", () => {
+        if (this.#stream !== stream) return;
+        this.stop();
+        this.failed = ended(this.kind);
+      });
+    }
+    this.video.srcObject = stream;
+    this.video.classList.toggle("mirrored", mirrored(this.kind, stream));
+    if (this.kind !== "camera") return;
+    const { deviceId } = stream.getVideoTracks()[0]?.getSettings() ?? {};
+    if (deviceId) lastCamera.set(deviceId);
+    void this.#list();
+  }
+
+  #close(): void {
+    this.#turn++;
+    this.#opening = false;
+    if (this.#stream) stop(this.#stream);
+    this.#stream = undefined;
+    // A paused picture stays to be looked at.
+    if (this.wanted !== "paused") this.video.srcObject = null;
+  }
+
+  #forget(): void {
+    this.failed = undefined;
+    this.embedding = undefined;
+    this.frames = 0;
+    this.#smoothed.forget();
+    this.meter.forget();
+  }
+
+  async #list(): Promise<void> {
+    this.cameras = await cameras();
+    this.changed();
+  }
+
+  #ask(): void {
+    this.#unask();
+    this.#asked = "requestVideoFrameCallback" in this.video ? this.video.requestVideoFrameCallback(this.#frame) : requestAnimationFrame(this.#frame);
+  }
+
+  #unask(): void {
+    if ("cancelVideoFrameCallback" in this.video) this.video.cancelVideoFrameCallback(this.#asked);
+    else cancelAnimationFrame(this.#asked);
+  }
+
+  readonly #frame = (): void => {
+    this.#ask();
+    if (this.#busy) this.#missed = true;
+    else void this.#look();
+  };
+
+  async #look(): Promise<void> {
+    const { model } = models;
+    if (!model || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+    const [stream, before] = [this.#stream, performance.now()];
+    this.#busy = true;
+    this.#missed = false;
+    try {
+      const embedding = await model.embedImage(this.video);
+      if (stream === this.#stream && model === models.model) this.#learn(embedding, model, before);
+    } catch (error) {
+      // Its stream has ended, or another model has come: the next frame is another matter.
+      if (stream === this.#stream && model === models.model && this.wanted === "on") {
+        this.pause();
+        this.failed = error;
+      }
+    }
+    this.#busy = false;
+    if (this.#missed && this.wanted === "on" && this.#stream) void this.#look();
+  }
+
+  #learn(embedding: Float32Array, model: Ocelli, before: number): void {
+    if (model !== this.model) this.#smoothed.forget();
+    const now = performance.now();
+    this.model = model;
+    this.embedding = this.#smoothed.add(embedding, before, this.seconds);
+    this.meter.add(now, now - before);
+    this.frames++;
+    this.changed();
+  }
+}
+
+export const watching = new Watching();
+
+function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}

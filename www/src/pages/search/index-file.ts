@@ -1,0 +1,84 @@
+import { OcelliError } from "ocelli";
+import type { IndexFile } from "ocelli/index";
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { library } from "../../state/library.ts";
+import { models } from "../../state/models.ts";
+
+const kinds: Record<IndexFile, { name: string; what: string }> = {
+  safetensors: { name: "safetensors", what: "Vectors with the pictures' paths: for this app in another browser, and for Python." },
+  jsonl: { name: "JSON lines", what: "A line for each picture, with its path and its vector: for any language." },
+  npy: { name: "NumPy (.npy)", what: "The vectors alone, in the order of the other two files. It cannot be read back here." },
+};
+
+/** The index as a file: saved, and taken from one. Pictures themselves are in neither. */
+class IndexFilePart extends Part {
+  #kind: IndexFile = "safetensors";
+  #said = "";
+  #failed: unknown;
+
+  constructor() {
+    super();
+    this.watch(library);
+  }
+
+  protected override render() {
+    const size = library.index?.size ?? 0;
+    return html`
+      <div class="row">
+        <div class="grow">
+          <label for="index-kind">Kind of file</label>
+          <select id="index-kind" aria-describedby="index-what" @change=${(event: Event) => this.#choose((event.target as HTMLSelectElement).value as IndexFile)}>
+            ${Object.entries(kinds).map(([kind, { name }]) => html`<option value=${kind} ?selected=${kind === this.#kind}>${name}</option>`)}
+          </select>
+        </div>
+        <button type="button" ?disabled=${size === 0} @click=${() => this.#save()}>Save the index</button>
+        <span><input id="index-file" type="file" class="hidden" accept=".safetensors,.jsonl" @change=${(event: Event) => void this.#open(event.target as HTMLInputElement)}>
+          <label for="index-file" class="button">Take an index from a file</label></span>
+      </div>
+      <p id="index-what" class="small">${kinds[this.#kind].what}</p>
+      <p role="status">${this.#said}</p>
+      <div role="alert">${this.#failed ? html`<div class="notice"><h3>This index was not taken</h3><p>${inWords(this.#failed)}</p></div>` : nothing}</div>`;
+  }
+
+  #choose(kind: IndexFile): void {
+    this.#kind = kind;
+    this.requestUpdate();
+  }
+
+  #save(): void {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(library.export(this.#kind));
+    link.download = `ocelli-index.${this.#kind}`;
+    link.click();
+    // The download has its own hold by then.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  async #open(input: HTMLInputElement): Promise<void> {
+    const file = input.files?.[0];
+    input.value = ""; // the same file again is a change again
+    if (!file) return;
+    [this.#said, this.#failed] = ["Reading …", undefined];
+    this.requestUpdate();
+    try {
+      const count = await library.import(file);
+      this.#said = `${count === 1 ? "1 picture was taken." : `${count} pictures were taken.`} ${count > 0 ? "They can be seen once their folder is picked on the page Tag." : ""}`;
+    } catch (error) {
+      [this.#said, this.#failed] = ["", error];
+    }
+    this.requestUpdate();
+  }
+}
+
+customElements.define("ocelli-index-file", IndexFilePart);
+
+function inWords(error: unknown): string {
+  const code = error instanceof OcelliError ? error.code : "";
+  if (code === "wrong-model") {
+    return `It was made by another model than ${models.choice?.name ?? "the one in use"}, and vectors of two models cannot be compared. Load that model on the page Models first, or index the pictures again with this one.`;
+  }
+  if (code === "bad-checkpoint") return `Expected a file that “Save the index” has written. ${(error as Error).message}`;
+  if (code === "bad-input") return "It has vectors alone, and no paths that say whose they are. Take a safetensors file, or JSON lines.";
+  return error instanceof Error ? error.message : String(error);
+}

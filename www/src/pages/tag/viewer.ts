@@ -1,0 +1,115 @@
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { bytes } from "../../parts/dom.ts";
+import "../../parts/score-bars.ts";
+import { nameOf } from "../../state/files.ts";
+import { library } from "../../state/library.ts";
+import { models } from "../../state/models.ts";
+import { tagger } from "./tagger.ts";
+
+/** A picture as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
+class Viewer extends Part {
+  #path: string | undefined;
+  /** Its neighbours, in the order of the grid. */
+  #paths: readonly string[] = [];
+  #url: string | undefined;
+  /** The file itself, and not its preview, is shown. */
+  #whole = false;
+
+  constructor() {
+    super();
+    this.watch(tagger);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#picture(undefined);
+  }
+
+  /** Opens a picture; `paths` are those that one can go on to. */
+  async show(path: string, paths: readonly string[]): Promise<void> {
+    this.#path = path;
+    this.#paths = paths;
+    this.#picture(undefined);
+    this.requestUpdate();
+    await this.updateComplete;
+    const dialog = this.#dialog;
+    if (dialog && !dialog.open) dialog.showModal();
+    const file = library.file(path);
+    // Without the file its preview must do; the file may also have gone since the folder was read.
+    const readable = await file?.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    if (!readable || !file) return this.#preview(path);
+    if (path !== this.#path) return;
+    this.#whole = true;
+    this.#picture(file);
+  }
+
+  protected override render() {
+    const path = this.#path;
+    if (path === undefined) return html`<dialog></dialog>`;
+    const known = library.pictures.get(path);
+    const at = this.#paths.indexOf(path);
+    const { several, threshold } = tagger.rule;
+    return html`<dialog class="viewer" aria-labelledby="viewer-name" @close=${() => this.#closed()} @keydown=${(event: KeyboardEvent) => this.#key(event)}
+        @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}>
+      <div class="inner">
+        <div class="row">
+          <h2 id="viewer-name">${nameOf(path)}</h2>
+          <button type="button" aria-label="Previous picture" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
+          <button type="button" aria-label="Next picture" ?disabled=${at < 0 || at >= this.#paths.length - 1} @click=${() => this.#go(1)}>→</button>
+          <button type="button" autofocus @click=${() => this.#dialog?.close()}>Close</button>
+        </div>
+        <div class="both">
+          <figure>
+            ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)}>` : nothing}
+            <figcaption class="small">${path}${known ? `, ${bytes(known.size)}, ${new Date(known.modified).toLocaleDateString()}` : ""}
+              ${this.#url && !this.#whole ? html`<br>This is the preview: the file itself cannot be read in this visit.` : nothing}</figcaption>
+          </figure>
+          ${known?.broken === undefined
+            ? html`<ocelli-score-bars .answer=${tagger.all(path)} .score=${several ? "sigmoid" : (models.info?.defaultScore ?? "softmax")} .threshold=${threshold}></ocelli-score-bars>`
+            : html`<p class="wrong">${known.broken}</p>`}
+        </div>
+      </div>
+    </dialog>`;
+  }
+
+  get #dialog(): HTMLDialogElement | null {
+    return this.querySelector("dialog");
+  }
+
+  async #preview(path: string): Promise<void> {
+    const blob = await library.thumbnail(path).catch(() => undefined);
+    if (path !== this.#path) return;
+    this.#whole = false;
+    this.#picture(blob);
+  }
+
+  #picture(blob: Blob | undefined): void {
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.#url = blob && URL.createObjectURL(blob);
+    this.requestUpdate();
+  }
+
+  #go(by: number): void {
+    const path = this.#paths[this.#paths.indexOf(this.#path ?? "") + by];
+    if (path !== undefined) void this.show(path, this.#paths);
+  }
+
+  #key({ key }: KeyboardEvent): void {
+    if (key === "ArrowLeft") this.#go(-1);
+    if (key === "ArrowRight") this.#go(1);
+  }
+
+  #closed(): void {
+    this.#path = undefined;
+    this.#picture(undefined);
+  }
+}
+
+customElements.define("ocelli-viewer", Viewer);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "ocelli-viewer": Viewer;
+  }
+}
