@@ -42,9 +42,9 @@ export function picked(files: Iterable<File>, folder: string): Found[] {
   return [...files].filter(isPicture).map((file) => ({ path: file.webkitRelativePath || `${folder}/${file.name}`, file }));
 }
 
-/** The first part of a path. */
+/** The first part of a path. What an imported index calls by a bare name is in no folder of the user's: it goes into one of this name. */
 export function folderOf(path: string): string {
-  return path.slice(0, path.indexOf("/"));
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "imported";
 }
 
 /** The last part of a path. */
