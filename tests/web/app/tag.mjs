@@ -145,6 +145,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   await page.getByLabel("Labels to choose from").fill("bicycle, cactus, castle, cat, dog, guitar, octopus, pizza, rocket");
   await page.locator(".chips").getByRole("button", { name: /^bicycle/ }).waitFor({ timeout: PATIENCE });
   await tagged(page);
+  await page.getByRole("group", { name: "Show pictures with" }).getByRole("button", { name: /^All/ }).click();
   await viewer({ report, axe, shots }, page);
   await shots(page, "tag");
   await page.close();

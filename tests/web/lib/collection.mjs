@@ -1,5 +1,5 @@
 // A collection of pictures for the app's pages: drawn once, put where a page can pick it.
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,9 +10,11 @@ const samples = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", 
 /** `count` drawn pictures: `{ name, shows, bytes }`. */
 export const drawn = (count) => [...scenes(samples, count)];
 
-/** A folder on disk, named `name`, with these files; for an `<input webkitdirectory>`. */
+/** A folder on disk, named `name`, with these files, until the program ends; for an `<input webkitdirectory>`. */
 export function onDisk(name, files) {
-  const folder = join(mkdtempSync(join(tmpdir(), "ocelli-pictures-")), name);
+  const place = mkdtempSync(join(tmpdir(), "ocelli-pictures-"));
+  process.on("exit", () => rmSync(place, { recursive: true, force: true }));
+  const folder = join(place, name);
   for (const { name, bytes } of files) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), bytes);

@@ -15,11 +15,9 @@ import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
 import { count, number } from "./tag/words.ts";
 
-const byName = new Intl.Collator("en", { numeric: true });
-
-/** Orders of the grid: what comes first. */
-const orders: Record<string, (a: Row, b: Row) => number> = {
-  "Name": () => 0,
+/** Orders of the grid: what comes first, among equals by name. */
+const orders: Record<string, ((a: Row, b: Row) => number) | undefined> = {
+  "Name": undefined,
   "Surest first": (a, b) => b.best - a.best,
   "Least sure first": (a, b) => a.best - b.best,
   "Newest first": (a, b) => b.modified - a.modified,
@@ -43,6 +41,7 @@ class TagPage extends Part {
   #view: View = "pictures";
   #filter: Filter;
   #order = "Name";
+  #names: readonly string[] = [];
 
   constructor() {
     super();
@@ -153,10 +152,13 @@ class TagPage extends Part {
       <button type="button" @click=${() => void library.retry()}>Try them again</button>`;
   }
 
+  /** All that can be read, by name. */
   #rows(): Row[] {
-    return [...library.pictures.values()].filter(({ broken }) => broken === undefined).map(({ path, modified }) => {
+    this.#names = byName(library.pictures, this.#names);
+    return this.#names.flatMap((path) => {
+      const { modified = 0, broken } = library.pictures.get(path) ?? {};
       const tags = tagger.tags(path) ?? [];
-      return { path, tags, modified, best: tags[0]?.score ?? -1 };
+      return broken === undefined ? [{ path, tags, modified, best: tags[0]?.score ?? -1 }] : [];
     });
   }
 
@@ -173,7 +175,8 @@ class TagPage extends Part {
       const tag = row.tags.find(({ label }) => label === filter.label);
       return tag ? [{ ...row, best: tag.score }] : [];
     });
-    return rows.sort((a, b) => (orders[this.#order] as (a: Row, b: Row) => number)(a, b) || byName.compare(a.path, b.path));
+    const order = orders[this.#order];
+    return order ? rows.sort(order) : rows;
   }
 
   #save(kind: "csv" | "json"): void {
@@ -206,3 +209,13 @@ class TagPage extends Part {
 }
 
 customElements.define("ocelli-tag", TagPage);
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** Paths in the order of their names; comparing names is slow, so they are sorted only if the `last` order lacks some. */
+function byName(pictures: ReadonlyMap<string, unknown>, last: readonly string[]): readonly string[] {
+  const known = last.filter((path) => pictures.has(path));
+  if (known.length === pictures.size) return known;
+  const ordered = new Set(known);
+  return [...known, ...[...pictures.keys()].filter((path) => !ordered.has(path))].sort(collator.compare);
+}

@@ -22,6 +22,9 @@ export interface Meta {
   modified: number;
 }
 
+/** Embeddings that go into the index between two chances for the page to answer. */
+const LEARNT = 500;
+
 /**
  * The user's collection: pictures by their paths, with what the model in use makes of them. Everything is written to the browser's
  * database batch by batch, so a visit that ends goes on where it was. One embedding is kept for each model and picture.
@@ -266,7 +269,11 @@ class Library extends Store {
     }
     const fresh = seen.filter((path) => this.pictures.has(path) && !index?.has(path));
     const vectors = index?.modelHash && fresh.length > 0 ? await this.#shelf.embeddings(index.modelHash, fresh) : [];
-    await this.#learn(vectors.flatMap((embedding, i) => (embedding ? [{ path: fresh[i] as string, embedding }] : [])));
+    const rows = vectors.flatMap((embedding, i) => (embedding ? [{ path: fresh[i] as string, embedding }] : []));
+    for (let at = 0; at < rows.length; at += LEARNT) {
+      await this.#learn(rows.slice(at, at + LEARNT).filter(({ path }) => this.pictures.has(path)));
+      await new Promise((resolve) => setTimeout(resolve));
+    }
     this.changed();
   }
 

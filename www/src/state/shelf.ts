@@ -16,6 +16,9 @@ export interface Kept {
   seen: string[];
 }
 
+/** More embeddings than these are read all at once, which is far quicker than one by one. */
+const SINGLY = 100;
+
 /** Where the collection is kept: in the browser's database, or, where that is forbidden or full, in memory for this visit. */
 export class Shelf {
   /** Why what comes now is kept for this visit only. */
@@ -48,6 +51,11 @@ export class Shelf {
     const here = (path: string) => this.#embeddings.get(key(modelHash, path))?.embedding;
     const kept = await this.#try(async () => {
       const store = (await database()).transaction("embeddings").store;
+      if (paths.length > SINGLY) {
+        const [keys, all] = await Promise.all([store.getAllKeys(allOf(modelHash)), store.getAll(allOf(modelHash))]);
+        const found = new Map(keys.map(([, path], i) => [path, all[i]]));
+        return paths.map((path) => here(path) ?? found.get(path));
+      }
       return Promise.all(paths.map((path) => here(path) ?? store.get([modelHash, path])));
     });
     return kept ?? paths.map(here);
