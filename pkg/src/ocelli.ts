@@ -113,10 +113,12 @@ export class Ocelli {
   }
 
   /**
-   * Forgets what loads of a source have kept, or without one everything.
+   * Forgets what loads of a source have kept, or without one everything: then the embeddings of labels go as well
+   * ({@link LabelOptions.cache}). They belong to a model wherever it comes from, so they stay if a source is given.
    *
    * ```ts
    * await Ocelli.clear("hf:google/siglip-base-patch16-224");
+   * await Ocelli.clear();
    * ```
    *
    * @param source A folder's address, or a repository, of which all revisions go.

@@ -125,6 +125,7 @@ globalThis.web = {
   async load(name, folder, options = {}) {
     const progress = [];
     models.get(name)?.dispose();
+    if (options.wasmModule) options.wasmModule = await WebAssembly.compileStreaming(fetch(options.wasmModule));
     // A software adapter is what these tests run on; left to itself the package would take the CPU.
     const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, onProgress: (step) => progress.push(step) });
     models.set(name, model);
@@ -209,6 +210,24 @@ globalThis.web = {
     const { code, value } = await running;
     return { code, value: value && Array.from(value) };
   },
+  /** A call with a signal that fires before it, or when it is under way. */
+  async stopped(name, method, given, when) {
+    const first = given.url ? await made(given) : given;
+    const stop = new AbortController();
+    if (when === "before") stop.abort();
+    const [model, options] = [models.get(name), { signal: stop.signal }];
+    const running = attempt(async () => void (await (method === "classify" ? model.classify(first, ["a cat", "a dog"], options) : model[method](first, options))));
+    if (when === "during") stop.abort();
+    return running;
+  },
+  /** A model as `using` leaves it behind. */
+  async used(folder) {
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false });
+    model[Symbol.dispose]();
+    model[Symbol.dispose]();
+    return attempt(() => model.embedText("a cat"));
+  },
+  clear: (source) => Ocelli.clear(source),
   dispose: (name) => models.get(name).dispose(),
   /** The same in a worker: module workers have no import map, so by address. */
   inWorker: (folder, url) =>
