@@ -21,7 +21,7 @@ import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
-import { staying } from "./groups/staying.mjs";
+import { reloads, repeats, trap } from "./groups/staying.mjs";
 import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
@@ -83,7 +83,9 @@ const everyPart = {
   gpu,
   backends,
   workers,
-  staying,
+  trap,
+  reloads,
+  repeats,
   index,
   sources,
   cache,
