@@ -59,13 +59,17 @@ export async function reloads({ browser, server, report }) {
 }
 
 /** Classifications by one model. */
-export async function repeats({ browser, server, report }) {
-  const group = report.group(`${CALLS} classifications in one page`);
+export async function repeats(test) {
+  for (const backend of ["cpu", "webgpu"]) await classifications({ ...test, backend });
+}
+
+async function classifications({ browser, server, report, backend }) {
+  const group = report.group(`${backend}: ${CALLS} classifications in one page`);
   const page = await measured(browser, server);
-  await page.evaluate(async (folder) => {
-    await web.load("many", folder);
+  await page.evaluate(async ([folder, backend]) => {
+    await web.load("many", folder, { backend });
     await web.labels("many", "many", ["a cat", "a dog"], {});
-  }, FOLDER);
+  }, [FOLDER, backend]);
   const sizes = await inRounds(page, CALLS, (count) =>
     page.evaluate(
       async ([url, count]) => {
