@@ -214,7 +214,7 @@ export class Ocelli {
    *
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
-  embedImages(images: Iterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
+  embedImages(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
     return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 

@@ -1,6 +1,6 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
-import { labelCalls } from "./labels.js";
+import { labelCalls, later } from "./labels.js";
 import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -156,7 +156,8 @@ globalThis.web = {
       if (done >= how.abort) stop.abort();
       if (how.progress === "throws") throw new Error("the caller's own");
     };
-    const given = how.iterable === "generator" ? images.values() : how.iterable === "throws" ? failing(images, 11) : (how.images ?? images);
+    const iterables = { generator: () => images.values(), later: () => later(images), throws: () => failing(images, 11), "throws later": () => later(failing(images, 11)) };
+    const given = iterables[how.iterable]?.() ?? how.images ?? images;
     return watch(async () => {
       const { value, ...error } = await attempt(() => models.get(name).embedImages(given, { onProgress, signal: stop.signal }));
       return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
