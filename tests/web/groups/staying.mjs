@@ -8,6 +8,7 @@ const [CYCLES, CALLS] = process.env.OCELLI_FULL === "1" ? [500, 10_000] : [30, 3
 /** What memory may grow by after the warm-up. */
 const GROWTH = 1.05;
 const MB = 1 << 20;
+const BACKENDS = ["cpu", "webgpu"];
 
 /** An engine whose memory is overwritten traps; the next call has a new one. */
 export async function trap({ browser, server, report }) {
@@ -36,22 +37,26 @@ export async function trap({ browser, server, report }) {
 }
 
 /** Models that are loaded, used and disposed of, one after the other. */
-export async function reloads({ browser, server, report }) {
-  const group = report.group(`${CYCLES} models, one after the other`);
+export async function reloads(test) {
+  for (const backend of BACKENDS) await loads({ ...test, backend });
+}
+
+async function loads({ browser, server, report, backend }) {
+  const group = report.group(`${backend}: ${CYCLES} models, one after the other`);
   const page = await measured(browser, server);
   const sizes = await inRounds(page, CYCLES, (count) =>
     page.evaluate(
-      async ([folder, picture, count]) => {
+      async ([folder, backend, picture, count]) => {
         const sizes = [];
         for (let i = 0; i < count; i++) {
-          await web.load("cycle", folder, { towers: "vision" });
+          await web.load("cycle", folder, { backend, towers: "vision" });
           await web.embedImage("cycle", picture);
           web.dispose("cycle");
           sizes.push(web.bytes());
         }
         return sizes;
       },
-      [FOLDER, PICTURE, count],
+      [FOLDER, backend, PICTURE, count],
     ),
   );
   judge(report, group, sizes);
@@ -60,7 +65,7 @@ export async function reloads({ browser, server, report }) {
 
 /** Classifications by one model. */
 export async function repeats(test) {
-  for (const backend of ["cpu", "webgpu"]) await classifications({ ...test, backend });
+  for (const backend of BACKENDS) await classifications({ ...test, backend });
 }
 
 async function classifications({ browser, server, report, backend }) {
