@@ -1,5 +1,6 @@
 // What goes on for long: traps, and memory that neither grows from load to load nor from call to call.
 import { watchMemory } from "../lib/browser.mjs";
+import { heldBytes } from "../lib/memory.mjs";
 
 const FOLDER = "/fixtures/siglip/";
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
@@ -95,20 +96,18 @@ async function classifications({ browser, server, report, backend }) {
 /** The first is the warm-up. */
 const ROUNDS = 5;
 
-/** Sizes after each of so many times, with those of JavaScript's heap after each round, where the browser tells. */
+/** Sizes after each of so many times, with what JavaScript holds after each round. */
 async function inRounds(page, times, work) {
-  const session = await page.context?.().newCDPSession(page);
   const sizes = [];
   for (let round = 0; round < ROUNDS; round++) {
     const found = await work(times / ROUNDS);
-    await session?.send("HeapProfiler.collectGarbage");
-    const { usedSize: heap } = (await session?.send("Runtime.getHeapUsage")) ?? { usedSize: 0 };
+    const heap = (await heldBytes(page)) ?? 0;
     sizes.push(...found.map((size) => ({ ...size, heap })));
   }
   return sizes;
 }
 
-/** Memory of wasm and of JavaScript, and live GPU buffers and textures: none grows after the first round. */
+/** Memory of wasm, what JavaScript holds, and live GPU buffers and textures: none grows after the first round. */
 function judge(report, group, sizes) {
   const words = (sizes) => {
     const [warm, last] = [sizes[sizes.length / ROUNDS - 1], sizes.at(-1)];
