@@ -7,14 +7,12 @@ import { rowsOf } from "./vectors.js";
  * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of
  * decoded pictures is in memory at a time.
  */
-export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
+export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput> | AsyncIterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
   const { onProgress, signal } = options;
-  if (typeof images === "string" || typeof images?.[Symbol.iterator] !== "function") {
-    throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
-  }
   const check = () => {
     if (signal?.aborted) throw aborted(signal.reason, "call");
   };
+  requireIterable(images);
   check();
   const batches = chunks(images, await core.imageBatch());
   const embeddings: Float32Array[] = [];
@@ -23,7 +21,7 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
   try {
     do {
       check();
-      const batch = yours("images", () => batches.next().value);
+      const { value: batch } = await yours("images", () => batches.next());
       const start = first;
       const before = running;
       running = batch && core.embedImages(batch).catch((error: unknown) => {
@@ -34,14 +32,14 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
       first += batch?.length ?? 0;
       if (before) {
         embeddings.push(...split(await before, dim));
-        yours("onProgress", () => onProgress?.(embeddings.length));
+        await yours("onProgress", () => onProgress?.(embeddings.length));
       }
     } while (running);
     return embeddings;
   } finally {
     // Nothing goes on behind the caller's back.
     await running?.catch(() => {});
-    yours("images", () => batches.return(undefined));
+    await yours("images", () => batches.return(undefined));
   }
 }
 
@@ -50,15 +48,21 @@ export function split(flat: Float32Array, dim: number): Float32Array[] {
   return rowsOf(flat, dim).map((row) => row.slice());
 }
 
-function* chunks<T>(items: Iterable<T>, size: number): Generator<T[], undefined> {
+/** So many at a time. */
+export async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
   let chunk: T[] = [];
-  for (const item of items) {
-    chunk.push(item);
-    if (chunk.length < size) continue;
+  for await (const item of items) {
+    if (chunk.push(item) < size) continue;
     yield chunk;
     chunk = [];
   }
   if (chunk.length > 0) yield chunk;
+}
+
+/** @throws {OcelliError} With code `bad-input` for what are no pictures one after the other. */
+export function requireIterable(images: unknown): asserts images is Iterable<ImageInput> | AsyncIterable<ImageInput> {
+  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<unknown> & Iterable<unknown>;
+  if (typeof images === "string" || !(later ?? now)) throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
 }
 
 /** Says which picture it is; `start` is the batch's first. */
@@ -69,9 +73,9 @@ function numbered(error: unknown, start: number): OcelliError {
 }
 
 /** The caller's own code: what it throws is no bug of ours. */
-function yours<T>(what: string, call: () => T): T {
+async function yours<T>(what: string, call: () => T | Promise<T>): Promise<T> {
   try {
-    return call();
+    return await call();
   } catch (cause) {
     throw cause instanceof OcelliError ? cause : new OcelliError("bad-input", `${what}: ${String(cause)}`, { cause });
   }

@@ -33,3 +33,8 @@ export async function writeLabels(key: string, labels: Map<string, Float32Array>
     // It is full or forbidden: the next visit asks the text tower again.
   }
 }
+
+/** Forgets the labels of all models. */
+export async function clearLabels(): Promise<void> {
+  await globalThis.caches?.delete(CACHE).catch(() => {});
+}

@@ -1,3 +1,4 @@
+import { chunks, requireIterable } from "./batches.js";
 import { calibrated } from "./calibrate.js";
 import { OcelliError } from "./error.js";
 import type { Content, Label, Scorer } from "./label-content.js";
@@ -73,7 +74,8 @@ export class LabelSet {
     const { signal } = options;
     let before: Promise<Float32Array[]> | undefined;
     let first = 0;
-    for await (const batch of batches(images)) {
+    requireIterable(images);
+    for await (const batch of chunks(images, BATCH)) {
       const next = this.#scorer.embedImages(batch, signal ? { signal } : {}, first);
       // It is waited for in its turn; until then its error is no unhandled one.
       next.catch(() => {});
@@ -252,16 +254,4 @@ function requireEmbedding(embedding: unknown, dim: number, what: string): assert
   if (!(embedding instanceof Float32Array) || embedding.length !== dim) {
     throw new OcelliError("bad-input", `${what}: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`);
   }
-}
-
-async function* batches(images: Iterable<ImageInput> | AsyncIterable<ImageInput>): AsyncGenerator<ImageInput[], void, undefined> {
-  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<ImageInput> & Iterable<ImageInput>;
-  if (typeof images === "string" || !(later ?? now)) throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
-  let batch: ImageInput[] = [];
-  for await (const image of images) {
-    if (batch.push(image) < BATCH) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

@@ -113,10 +113,12 @@ export class Ocelli {
   }
 
   /**
-   * Forgets what loads of a source have kept, or without one everything.
+   * Forgets what loads of a source have kept, or without one everything: then the embeddings of labels go as well
+   * ({@link LabelOptions.cache}). They belong to a model wherever it comes from, so they stay if a source is given.
    *
    * ```ts
    * await Ocelli.clear("hf:google/siglip-base-patch16-224");
+   * await Ocelli.clear();
    * ```
    *
    * @param source A folder's address, or a repository, of which all revisions go.
@@ -212,7 +214,7 @@ export class Ocelli {
    *
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
-  embedImages(images: Iterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
+  embedImages(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
     return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 

@@ -2,6 +2,7 @@ import { proxy, releaseProxy, wrap as connect, type Remote } from "comlink";
 import type { Calls, Core, CoreOptions, Happening } from "./core.js";
 import { keep, memory } from "./device.js";
 import { aborted, disposed, OcelliError } from "./error.js";
+import { requester } from "./page-fetch.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
 import type { ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
@@ -13,12 +14,11 @@ let kept = false;
 export async function loadInWorker(
   workerUrl: string | URL | undefined,
   source: PlainSource,
-  { cache, ...options }: CoreOptions,
+  { cache, fetch, ...options }: CoreOptions,
   onProgress: ((progress: Progress) => void) | undefined,
   signal: AbortSignal | undefined,
   tell: (what: Happening, info: ModelInfo | undefined) => void,
 ): Promise<Calls> {
-  if (options.fetch) throw new OcelliError("bad-input", "fetch: a worker cannot take a function of the page: load with worker: false.");
   if (!kept) keepErrors();
   kept = true;
   // Bundlers look for exactly this expression.
@@ -35,7 +35,7 @@ export async function loadInWorker(
   try {
     let core: Remote<Core> | undefined;
     const happened = async (what: Happening) => tell(what, await core?.info);
-    const loading = entry.load(source, options, typeof cache === "object" ? proxy(cache) : cache, memory.text, proxy(onProgress ?? (() => {})), proxy(happened));
+    const loading = entry.load(source, options, typeof cache === "object" ? proxy(cache) : cache, fetch && requester(fetch), memory.text, proxy(onProgress ?? (() => {})), proxy(happened));
     core = (await Promise.race([loading, broken])) as unknown as Remote<Core>;
     if (signal?.aborted) throw aborted(signal.reason);
     keep(await entry.known());

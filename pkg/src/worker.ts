@@ -1,6 +1,7 @@
 // The dedicated worker that `worker: true` starts: one model, wholly in here.
 import { expose, proxy } from "comlink";
 import { Core, type CoreOptions, type Happening } from "./core.js";
+import { fetchBy, type Requester } from "./page-fetch.js";
 import { keepErrors } from "./posted.js";
 import { memory } from "./device.js";
 import type { PlainSource } from "./source/open.js";
@@ -12,14 +13,16 @@ const stop = new AbortController();
 const entry = {
   async load(
     source: PlainSource,
-    options: Omit<CoreOptions, "cache">,
+    options: Omit<CoreOptions, "cache" | "fetch">,
     cache: SourceOptions["cache"],
+    /** For a `fetch` of the page's own. */
+    ask: Requester | undefined,
     known: string,
     onProgress: (progress: Progress) => void,
     tell: (what: Happening) => void,
   ) {
     memory.text = known;
-    return proxy(await Core.load(source, { ...options, cache }, onProgress, stop.signal, tell));
+    return proxy(await Core.load(source, { ...options, cache, fetch: ask && fetchBy(ask) }, onProgress, stop.signal, tell));
   },
   /** Stops the load. */
   abort: () => stop.abort(),

@@ -1,15 +1,14 @@
 // Packs the npm package, installs the tarball into a fresh folder, opens it in Chromium, and compares it with the reference
 // (tests/fixtures) and with the native program.
-//   node package.mjs [PART…]              numbers, inputs, use, batches, labels, templates, learn, label-cache, shards, manifest, towers,
-//                                         table, tokenizers, verify, tiers, errors, gpu, backends, workers, staying, index, sources, cache,
-//                                         faults, abort, snippets; all of them by default
-//   node package.mjs --firefox [PART…]    the first seven by default, in Firefox
+//   node package.mjs [PART…]              all parts by default; README.md says what each shows
+//   node package.mjs --firefox [PART…]    in Firefox; by default what depends on the browser most
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { backends, workers } from "./groups/backends.mjs";
+import { backends } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
+import { calls } from "./groups/calls.mjs";
 import { errors } from "./groups/errors.mjs";
 import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
@@ -22,13 +21,14 @@ import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
-import { staying } from "./groups/staying.mjs";
+import { reloads, repeats, trap } from "./groups/staying.mjs";
 import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
+import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { findFirefox, startFirefox } from "./lib/firefox.mjs";
 import { Fixtures, models } from "./lib/fixtures.mjs";
@@ -55,7 +55,8 @@ const site = {
 
 const everyPart = {
   numbers: async (test) => {
-    for (const model of models) {
+    // What differs from browser to browser does so for every model.
+    for (const model of inFirefox && !full ? ["clip", "siglip"] : models) {
       // On a page of its own: the browser writes on its console that a folder in open_clip's format has no config.json.
       const page = model.startsWith("open-clip") ? await test.browser.newPage() : test.page;
       if (page !== test.page) await page.goto(test.server.page);
@@ -78,10 +79,13 @@ const everyPart = {
   verify,
   tiers,
   errors,
+  calls,
   gpu,
   backends,
   workers,
-  staying,
+  trap,
+  reloads,
+  repeats,
   index,
   sources,
   cache,
@@ -89,21 +93,23 @@ const everyPart = {
   abort,
   snippets,
 };
+/** Under `build.sh test --full`. */
+const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
 const asked = process.argv.slice(2).filter((word) => word !== "--firefox");
-const parts = asked.length ? asked : Object.keys(everyPart).slice(0, inFirefox ? 7 : undefined);
+const core = ["numbers", "inputs", "use", "batches", "labels", "label-cache", "towers", "calls", "gpu", "workers", "cache", "abort"];
+const parts = asked.length ? asked : inFirefox ? core : Object.keys(everyPart);
 
-/** The browser, its name and where it is. */
-async function open() {
-  if (inFirefox) return ["Firefox", findFirefox(), await startFirefox()];
-  return ["Chromium", findChromium(), await start(["--host-resolver-rules=MAP insecure.test 127.0.0.1"])];
-}
+/** The browser, its name and where it is. `insecure.test` is a site that it does not take for secure. */
+const name = inFirefox ? "Firefox" : "Chromium";
+const startOwn = () => (inFirefox ? startFirefox() : start(["--host-resolver-rules=MAP insecure.test 127.0.0.1"]));
+const path = inFirefox ? findFirefox() : findChromium();
 
 async function main() {
   process.on("exit", () => rmSync(site.folder, { recursive: true, force: true }));
-  const [name, path, browser] = await open();
+  const browser = await startOwn();
   if (!browser) skipAll(`no ${name}: install it, or set ${name.toUpperCase()} to its path`);
   const files = install(join(root, "pkg"), site.folder);
   const fixtures = new Fixtures(join(root, "tests", "fixtures"));
@@ -115,7 +121,7 @@ async function main() {
     const adapter = await adapterName(browser, server.page);
     if (!adapter) skipAll(`${path} gives no WebGPU adapter`);
     console.log(`${name} ${browser.version()}, WebGPU adapter ${adapter}`);
-    await run({ browser, server, other, site, files, fixtures, report, root });
+    await run({ browser, startOwn, server, other, site, files, fixtures, report, root });
   } finally {
     await browser.close();
     server.close();

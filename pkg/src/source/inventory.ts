@@ -1,5 +1,6 @@
 import { OcelliError } from "../error.js";
 import { folderUrl } from "../address.js";
+import { clearLabels } from "../label-cache.js";
 import { keys, type FileRecord } from "./cache.js";
 import { forget, hubRoot, isHub } from "./hub.js";
 import { storeOf } from "./stores.js";
@@ -24,13 +25,15 @@ export async function cached({ cache }: SourceOptions): Promise<CachedModel[]> {
   return [...folders.values()];
 }
 
-/** Drops one folder, a repository with all of its revisions, or everything. */
+/** Drops one folder, a repository with all of its revisions, or everything, which the embeddings of labels belong to. */
 export async function clear(source: string | URL | undefined, { cache, endpoint }: SourceOptions): Promise<void> {
   if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
     throw new OcelliError("bad-input", `source: expected an address or "hf:owner/name", found ${typeof source}.`);
   }
   const prefix = source === undefined ? "" : isHub(source) ? hubRoot(source, endpoint) : folderUrl(source).href;
   await forget(storeOf(cache), prefix);
+  // They go by what a model is, and not by where it came from.
+  if (source === undefined) await clearLabels();
 }
 
 /** What the browser says of this site's storage. */

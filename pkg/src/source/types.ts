@@ -16,7 +16,10 @@ export interface SourceOptions {
   revision?: string | undefined;
   /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
   endpoint?: string | undefined;
-  /** Used in place of the browser's own, for headers and the like: `fetch: (url, init) => fetch(url, { ...init, credentials: "include" })`. */
+  /**
+   * Used in place of the browser's own, for headers and the like: `fetch: (url, init) => fetch(url, { ...init, credentials: "include" })`.
+   * It runs in the page, also for a model in a worker, to which bodies then go piece by piece.
+   */
   fetch?: typeof globalThis.fetch | undefined;
   /**
    * Where files that were fetched are kept: with `true` (default) in the browser's Cache API, with `"opfs"` in its private file

@@ -1,7 +1,6 @@
-// Where a model runs: on the GPU or on the CPU, in the page or in a worker; and which wasm files that takes.
+// Where a model runs: on the GPU or on the CPU; and which wasm files that takes.
 import { distance, largest } from "../lib/report.mjs";
-import { lossless } from "../lib/fixtures.mjs";
-import { encoded } from "./numbers.mjs";
+import { exact } from "./numbers.mjs";
 
 /** As tests/models asks of the exact tiers: a share of the distance between unrelated embeddings. */
 const SHARE = 2e-5;
@@ -14,19 +13,14 @@ export async function backends(test) {
   await files(test);
 }
 
-export async function workers(test) {
-  await inWorker(test);
-  await workerErrors(test);
-}
-
 /** The reference's embeddings and pixels, without a GPU. */
-async function onCpu({ page, report, fixtures }) {
+async function onCpu({ page, report, fixtures, quirks }) {
   for (const model of ["clip", "siglip"]) {
     const golden = fixtures.golden(model);
     const { info } = await page.evaluate((m) => web.load("cpu", `/fixtures/${m}/`, { backend: "cpu" }), model);
     const unrelated = golden.unrelated_distance;
     const images = report.group(`on the CPU: pictures: ${model}`, distance, SHARE * unrelated.image);
-    const names = Object.keys(golden.images).filter(lossless);
+    const names = exact(Object.keys(golden.images), quirks);
     const found = [];
     for (const name of names) found.push(await page.evaluate((url) => web.embedImage("cpu", { url }), `/fixtures/images/${name}`));
     names.forEach((name, i) => images.same(name, found[i], golden.images[name].embedding));
@@ -131,73 +125,4 @@ async function files({ browser, server, report }) {
     group.holds("verify on the CPU alone", (await page.evaluate(() => web.verify("m"))).ok);
   }), ["ocelli_cpu"]);
   group.rejects("a text's files for a picture", texts, ["ocelli"]);
-}
-
-/** `worker: true`: the same numbers from every form of picture, and an untouched page. */
-async function inWorker({ browser, server, report, fixtures }) {
-  const page = await browser.newPage();
-  await page.addInitScript(() => {
-    const request = globalThis.GPU?.prototype.requestAdapter;
-    globalThis.asked = 0;
-    if (request) GPU.prototype.requestAdapter = function (...options) {
-      globalThis.asked++;
-      return request.apply(this, options);
-    };
-  });
-  await page.goto(server.page);
-  const group = report.group("in a worker");
-  const pixels = encoded(fixtures.exact("rgb-61x37.png"));
-  for (const backend of ["webgpu", "cpu"]) {
-    const { info, progress } = await page.evaluate((b) => web.load("there", "/fixtures/siglip/", { worker: true, backend: b }), backend);
-    group.same(`${backend}: the page asks for no GPU`, await page.evaluate(() => asked), 0);
-    group.holds(`${backend}: progress arrives`, progress.length > 1 && progress.at(-1).loaded === progress.at(-1).total, JSON.stringify(progress.at(-1)));
-    group.same(`${backend}: info`, info.backend, backend);
-    await page.evaluate((b) => web.load("here", "/fixtures/siglip/", { backend: b }), backend);
-    for (const form of ["Blob", "ImageBitmap", "ImageData", "HTMLImageElement", "OffscreenCanvas", "HTMLCanvasElement", "VideoFrame"]) {
-      const picture = { ...PICTURE, form, pixels };
-      const ask = (name) => page.evaluate(([n, p]) => web.embedImage(n, p), [name, picture]);
-      group.same(`${backend}: ${form}`, await ask("there"), await ask("here"));
-    }
-    const twenty = Array.from({ length: 20 }, (_, i) => ({ url: PICTURE.url, form: i % 2 ? "HTMLImageElement" : "Blob" }));
-    const batch = async (name) => (await page.evaluate(([n, p]) => web.batch(n, p), [name, twenty])).value;
-    group.same(`${backend}: a batch`, (await batch("there")).flat(), (await batch("here")).flat());
-    const classified = (name) => page.evaluate(([n, p]) => web.classify(n, p, ["a cat", "a dog"], { topK: 1 }), [name, PICTURE]);
-    group.same(`${backend}: labels`, JSON.stringify(await classified("there")), JSON.stringify(await classified("here")));
-    const ids = (name) => page.evaluate((n) => web.tokenize(n, "a cat"), name);
-    group.same(`${backend}: token ids`, await ids("there"), await ids("here"));
-    group.rejects(`${backend}: another text's`, await ids("there"), [...(await ids("here"))].reverse());
-    await page.evaluate(() => web.dispose("here"));
-    if (backend === "cpu") await page.evaluate(() => web.dispose("there"));
-    else await page.evaluate(() => web.load("there", "/fixtures/clip/", { worker: true, backend: "cpu" }));
-    await page.evaluate(() => (globalThis.asked = 0));
-  }
-  group.same("workers after disposal", page.workers().length, 0);
-  await page.close();
-}
-
-async function workerErrors({ browser, server, report }) {
-  const page = await browser.newPage();
-  await page.goto(server.page);
-  const group = report.group("errors from a worker");
-  const load = (folder, options) => page.evaluate(([f, o]) => web.attempt(() => web.load("w", f, { worker: true, ...o })), [folder, options]);
-  group.same("no such folder", (await load("/fixtures/nothing/")).code, "not-found");
-  group.same("no worker", (await load("/fixtures/clip/", { workerUrl: "/fixtures/nothing.js" })).code, "not-found");
-  group.same("an aborted load", (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code, "aborted");
-  group.same("no worker is left", page.workers().length, 0);
-  await load("/fixtures/clip/");
-  const embed = (form) => page.evaluate((p) => web.attempt(() => web.embedImage("w", p)), { ...PICTURE, form });
-  group.same("a broken picture", (await embed("broken Blob")).code, "bad-image");
-  group.same("no picture", (await embed("a string")).code, "bad-input");
-  group.holds("the next call works", (await embed("Blob")).value?.length > 0);
-  for (const form of ["broken Blob", "broken HTMLImageElement"]) {
-    const pictures = Array.from({ length: 12 }, (_, i) => ({ ...PICTURE, form: i === 9 ? form : "Blob" }));
-    const { code, message } = await page.evaluate((p) => web.batch("w", p), pictures);
-    group.holds(`a batch says which: ${form}`, code === "bad-image" && message.startsWith("images[9]: "), message);
-  }
-  const running = page.evaluate((url) => web.disposeDuring("w", url), PICTURE.url);
-  group.holds("a call under way at the disposal answers", (await running).value?.length > 0, (await running).code);
-  group.same("a call afterwards", (await embed("Blob")).code, "disposed");
-  group.same("workers afterwards", page.workers().length, 0);
-  group.rejects("a sound picture", "no error", "bad-image");
-  await page.close();
 }

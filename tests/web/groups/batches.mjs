@@ -48,6 +48,8 @@ async function numbers({ page, report, fixtures, model, quirks }) {
   const again = await batch(page, model, pictures, { iterable: "generator" });
   used.same("read-back buffers for a second call", [again.seen.readBuffers], [0]);
   used.holds("a generator gives the same", JSON.stringify(again.value) === JSON.stringify(value), again.message);
+  const later = await batch(page, model, pictures, { iterable: "later" });
+  used.holds("an async generator gives the same", JSON.stringify(later.value) === JSON.stringify(value), later.message);
   const few = await batch(page, model, pictures.slice(0, 1).concat(Array(19).fill(pictures[1])));
   used.holds("pictures of one size share a texture", few.seen.textures <= 2, few.seen.textures);
   const none = await batch(page, model, []);
@@ -98,6 +100,7 @@ async function trouble({ page, report, fixtures, model, pictures }) {
   const { steps } = await expect("aborted after the first batch", "aborted", { abort: 1 });
   group.same("progress of the aborted one", steps, [BATCH]);
   await expect("an iterable that throws", "bad-input", { iterable: "throws" }, pictures, "the caller's own");
+  await expect("an async iterable that throws", "bad-input", { iterable: "throws later" }, pictures, "the caller's own");
   await expect("onProgress that throws", "bad-input", { progress: "throws" }, pictures, "the caller's own");
   await expect("a number for pictures", "bad-input", { images: 7 });
   await expect("a string for pictures", "bad-input", { images: "picture.png" });

@@ -19,7 +19,7 @@ export async function cache({ browser, server, report, fixtures, site, native })
     group.holds("no cache", expected, plain.message);
     group.same("no cache: what is kept", await page.evaluate(() => loading.cached()), []);
     // The default is the Cache API.
-    for (const [what, options] of [["by default", {}], ["opfs", { cache: "opfs" }], ["a store of one's own", { cache: { store: "own" } }], ["a worker", { worker: true, cache: { store: "worker" } }]]) {
+    for (const [what, options] of [["by default", {}], ["opfs", { cache: "opfs" }], ["a store of one's own", { cache: { store: "own" } }], ["opfs in a worker", { worker: true, cache: "opfs" }], ["a worker", { worker: true, cache: { store: "worker" } }]]) {
       await kept({ ...here, group, what, options, source, expected });
     }
     await parts({ ...here, group, source, expected });
@@ -127,6 +127,8 @@ async function tokenizer({ browser, server, report, fixtures, site }) {
 async function storage({ page, group }) {
   const { usage, quota, persisted } = await page.evaluate(() => loading.storage());
   group.holds("storage()", usage >= 0 && quota > 0 && typeof persisted === "boolean", JSON.stringify({ usage, quota, persisted }));
+  const answers = await page.evaluate(() => loading.persist());
+  group.same("storage({ persist: true }): what the browser says", answers, [true, false]);
 }
 
 /** Another model at the same address. */

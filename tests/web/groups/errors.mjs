@@ -8,8 +8,8 @@ const MODEL = "siglip";
 const PICTURE = "/fixtures/images/rgb-61x37.png";
 const LABELS = ["a cat", "a dog"];
 
-/** What Chromium itself writes on its console when a request fails or a picture of another site is refused. */
-const PROVOKED = /Failed to load resource|blocked by CORS policy|request failed: .* net::ERR_(FAILED|UNSAFE_PORT|CONNECTION_REFUSED)|CopyExternalImageToTexture\(\): Browser fails extracting/;
+/** What browsers themselves write on their consoles when a request fails or a picture of another site is refused. */
+const PROVOKED = /Failed to load resource|blocked by CORS policy|Cross-Origin Request Blocked|request failed: .* net::ERR_(FAILED|UNSAFE_PORT|CONNECTION_REFUSED)|CopyExternalImageToTexture\(\): Browser fails extracting/;
 
 export async function errors(test) {
   const page = await test.browser.newPage();

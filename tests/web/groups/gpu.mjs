@@ -1,16 +1,16 @@
 // A GPU that complains, has too little memory, or goes away: in a browser of its own, which is not the same afterwards.
-import { start } from "../lib/browser.mjs";
 
 const FOLDER = "/fixtures/siglip/";
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 
-export async function gpu({ report, server }) {
-  const browser = await start();
+export async function gpu({ report, server, startOwn }) {
+  const browser = await startOwn();
   try {
     const group = report.group("GPU errors");
     await complaint({ browser, server, group });
     await noMemory({ browser, server, group });
-    await lost({ browser, server, group });
+    await destroyed({ browser, server, group });
+    if (browser.newBrowserCDPSession) await killed({ browser, server, group });
     await wrongKernels({ browser, server, group });
   } finally {
     await browser.close();
@@ -28,14 +28,17 @@ async function open(browser, server, init) {
   return page;
 }
 
+/** For a page's start: keeps the package's own device where the test finds it. */
+function watchDevice() {
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    return (globalThis.device = await request.apply(this, options));
+  };
+}
+
 /** A real validation error on the package's own device, which another script could cause too. */
 async function complaint({ browser, server, group }) {
-  const page = await open(browser, server, () => {
-    const request = GPUAdapter.prototype.requestDevice;
-    GPUAdapter.prototype.requestDevice = async function (...options) {
-      return (globalThis.device = await request.apply(this, options));
-    };
-  });
+  const page = await open(browser, server, watchDevice);
   await load(page);
   const before = await embed(page);
   await page.evaluate(async () => {
@@ -76,22 +79,41 @@ async function noMemory({ browser, server, group }) {
 }
 
 /** The browser's GPU process is ended while a call runs. */
-async function lost({ browser, server, group }) {
+async function killed({ browser, server, group }) {
   const page = await open(browser, server, () => {});
+  const session = await browser.newBrowserCDPSession();
+  await survives(page, group, "a killed GPU process", async () => {
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const running = embed(page);
+    process.kill(processInfo.find(({ type }) => type === "GPU").id, "SIGKILL");
+    return running;
+  });
+}
+
+/** The device is lost while a call runs, as far as a page can see to that itself. */
+async function destroyed({ browser, server, group }) {
+  const page = await open(browser, server, watchDevice);
+  await survives(page, group, "a lost device", () =>
+    page.evaluate((p) => {
+      const running = web.attempt(() => web.embedImage("m", p));
+      device.destroy();
+      return running;
+    }, PICTURE),
+  );
+}
+
+/** The call that meets the loss is made again, and so are those after it. `lose` gives that call's outcome. */
+async function survives(page, group, what, lose) {
   await load(page);
   const before = await embed(page);
-  const session = await browser.newBrowserCDPSession();
-  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
-  const running = embed(page);
-  process.kill(processInfo.find(({ type }) => type === "GPU").id, "SIGKILL");
   const same = (outcome) => JSON.stringify(outcome.value) === JSON.stringify(before.value);
-  const during = await running;
-  group.holds("the call under way is made again", same(during), during.message);
+  const during = await lose();
+  group.holds(`${what}: the call under way is made again`, same(during), during.message);
   const after = await embed(page);
-  group.holds("a call after the loss", same(after), after.message);
+  group.holds(`${what}: a call after it`, same(after), after.message);
   const happened = await page.evaluate(() => web.happened());
-  group.same("what the model tells", happened.join(" "), "devicelost,webgpu restored,webgpu");
-  group.holds("another picture's numbers are not the same", !same({ value: [...before.value].reverse() }));
+  group.same(`${what}: what the model tells`, happened.join(" "), "devicelost,webgpu restored,webgpu");
+  group.holds(`${what}: another picture's numbers are not the same`, !same({ value: [...before.value].reverse() }));
   await page.close();
 }
 

@@ -10,6 +10,7 @@ export async function labelCache(test) {
   await hashes(test);
   for (const model of ["siglip", "clip"]) await visits({ ...test, model });
   await trouble(test);
+  await cleared(test);
 }
 
 /** What the cache goes by. */
@@ -111,5 +112,32 @@ async function trouble({ browser, server, report }) {
   group.same("a cache that cannot be opened", await answer(), expected);
   await make(true, ["a cat", "a rocket"]);
   group.rejects("another label", await answer(), expected);
+  await page.close();
+}
+
+/** Labels belong to what a model is: they outlive what its address has kept, and go with everything. */
+async function cleared({ browser, server, report }) {
+  const page = await browser.newPage();
+  await page.goto(server.page);
+  const group = report.group("labels that are to be forgotten");
+  const code = (call, ...args) => page.evaluate(([c, a]) => web.attempt(() => web[c](...a)).then(({ code }) => code ?? "no error"), [call, args]);
+  const load = async (towers) => {
+    await page.reload();
+    return code("load", "siglip", "/fixtures/siglip/", { towers, cache: true });
+  };
+  const again = async () => {
+    await load("vision");
+    return code("labels", "set", "siglip", NAMES, TEMPLATES);
+  };
+  await load("both");
+  await code("labels", "set", "siglip", NAMES, TEMPLATES);
+  group.same("of one address: no error", await code("clear", "/fixtures/siglip/"), "no error");
+  const kept = await again();
+  group.same("of one address: the labels stay", kept, "no error");
+  group.same("everything: no error", await code("clear"), "no error");
+  group.same("everything: no labels", String(await page.evaluate(() => web.labelEntries())), "0");
+  group.same("everything: the text tower is asked", await again(), "bad-input");
+  group.rejects("labels that are kept", kept, "bad-input");
+  group.same("twice", await code("clear"), "no error");
   await page.close();
 }

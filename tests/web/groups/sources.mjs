@@ -29,20 +29,44 @@ export async function sources({ browser, server, report, fixtures }) {
       group.same(form, (await load(form, { form, folder: files.url }, { cache: false })).code ?? "no error", code);
     }
     group.same("cache: disk", (await load("cache: disk", address, { cache: "disk" })).code ?? "no error", "bad-input");
-    const posted = await load("fetch in a worker", address, { worker: true, authorization: "Bearer mine" });
-    group.same("fetch in a worker", posted.code ?? "no error", "bad-input");
     for (const form of ["URLs", "Files of a folder", "FileList", "directory handle"]) {
       const there = await load(`${form} in a worker`, { form, folder: files.url }, { worker: true, cache: false });
       group.same(`${form} in a worker`, there.value?.embeddings ?? there.message, expected);
     }
-    files.reset();
-    const mine = await load("fetch", address, { cache: false, authorization: "Bearer mine" });
-    group.same("fetch: embeddings", mine.value?.embeddings ?? mine.message, expected);
-    const asked = files.sent.filter(({ method }) => method !== "OPTIONS");
-    group.same("fetch: without the header", asked.filter(({ authorization }) => authorization !== "Bearer mine").map(({ name }) => name), []);
-    group.holds("fetch: was used", asked.length > 0);
+    for (const worker of [false, true]) await ownFetch({ files, load, group, address, expected, worker });
   });
   await hub({ browser, server, report, fixtures, expected });
+}
+
+/** A `fetch` of the user's own makes every request, in the page also for a worker, and what goes wrong with it is got over or told. */
+async function ownFetch({ files, load, group, address, expected, worker }) {
+  const where = worker ? "fetch for a worker" : "fetch";
+  const options = { cache: false, worker, authorization: "Bearer mine" };
+  const only = (fault) => (request) => (request.name === "model.safetensors" && request.method === "GET" ? fault(request) : {});
+  files.reset();
+  const mine = await load(where, address, options);
+  group.same(`${where}: embeddings`, mine.value?.embeddings ?? mine.message, expected);
+  const asked = files.sent.filter(({ method }) => method !== "OPTIONS");
+  group.same(`${where}: without the header`, asked.filter(({ authorization }) => authorization !== "Bearer mine").map(({ name }) => name), []);
+  group.holds(`${where}: was used`, asked.length > 0);
+  files.reset();
+  // The header has its preflight, which counts as a request as well.
+  let broken = false;
+  files.fault = only(() => (broken ? {} : ((broken = true), { cut: 90_000 })));
+  const cut = await load(`${where}, cut`, address, options);
+  group.same(`${where}, cut: embeddings`, cut.value?.embeddings ?? cut.message, expected);
+  group.holds(`${where}, cut: goes on from there`, files.sent.some(({ name, start }) => name === "model.safetensors" && start > 0));
+  files.reset();
+  files.fault = only(() => ({ slow: 5 }));
+  for (const when of ["first", 0.3]) {
+    const stopped = await load(`${where}, stopped`, address, options, when);
+    group.same(`${where}, stopped: ${when}`, stopped.code ?? "no error", "aborted");
+  }
+  files.reset();
+  const throws = await load(`${where} that throws`, address, { ...options, authorization: "not\na header" });
+  group.same(`${where} that throws`, throws.code ?? "no error", "not-found");
+  const after = await load(`${where}, afterwards`, address, options);
+  group.rejects(`${where}: a sound one`, after.code ?? "no error", "not-found");
 }
 
 /** A server with the hub's paths and redirects; tensor files come from another origin. */

@@ -1,5 +1,6 @@
 // What goes on for long: traps, and memory that neither grows from load to load nor from call to call.
 import { watchMemory } from "../lib/browser.mjs";
+import { heldBytes } from "../lib/memory.mjs";
 
 const FOLDER = "/fixtures/siglip/";
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
@@ -7,15 +8,11 @@ const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 const [CYCLES, CALLS] = process.env.OCELLI_FULL === "1" ? [500, 10_000] : [30, 300];
 /** What memory may grow by after the warm-up. */
 const GROWTH = 1.05;
-
-export async function staying({ browser, server, report }) {
-  await trap({ browser, server, report });
-  await cycles({ browser, server, report });
-  await calls({ browser, server, report });
-}
+const MB = 1 << 20;
+const BACKENDS = ["cpu", "webgpu"];
 
 /** An engine whose memory is overwritten traps; the next call has a new one. */
-async function trap({ browser, server, report }) {
+export async function trap({ browser, server, report }) {
   const group = report.group("a trap in the engine");
   const page = await browser.newPage();
   await page.addInitScript(watchMemory);
@@ -40,58 +37,94 @@ async function trap({ browser, server, report }) {
   await page.close();
 }
 
-async function cycles({ browser, server, report }) {
-  const group = report.group(`${CYCLES} models, one after the other`);
+/** Models that are loaded, used and disposed of, one after the other. */
+export async function reloads(test) {
+  for (const backend of BACKENDS) await loads({ ...test, backend });
+}
+
+async function loads({ browser, server, report, backend }) {
+  const group = report.group(`${backend}: ${CYCLES} models, one after the other`);
   const page = await measured(browser, server);
-  const sizes = await page.evaluate(
-    async ([folder, picture, cycles]) => {
-      const sizes = [];
-      for (let i = 0; i < cycles; i++) {
-        await web.load("cycle", folder, { towers: "vision" });
-        await web.embedImage("cycle", picture);
-        web.dispose("cycle");
-        sizes.push(web.bytes());
-      }
-      return sizes;
-    },
-    [FOLDER, PICTURE, CYCLES],
+  const sizes = await inRounds(page, CYCLES, (count) =>
+    page.evaluate(
+      async ([folder, backend, picture, count]) => {
+        const sizes = [];
+        for (let i = 0; i < count; i++) {
+          await web.load("cycle", folder, { backend, towers: "vision" });
+          await web.embedImage("cycle", picture);
+          web.dispose("cycle");
+          sizes.push(web.bytes());
+        }
+        return sizes;
+      },
+      [FOLDER, backend, PICTURE, count],
+    ),
   );
-  judge(group, sizes);
+  judge(report, group, sizes);
   await page.close();
 }
 
-async function calls({ browser, server, report }) {
-  const group = report.group(`${CALLS} classifications in one page`);
+/** Classifications by one model. */
+export async function repeats(test) {
+  for (const backend of BACKENDS) await classifications({ ...test, backend });
+}
+
+async function classifications({ browser, server, report, backend }) {
+  const group = report.group(`${backend}: ${CALLS} classifications in one page`);
   const page = await measured(browser, server);
-  const sizes = await page.evaluate(
-    async ([folder, url, calls]) => {
-      await web.load("many", folder);
-      await web.labels("many", "many", ["a cat", "a dog"], {});
-      const sizes = [];
-      for (let i = 0; i < calls; i++) {
-        await web.classifyBySet("many", [{ url }], {});
-        sizes.push(web.bytes());
-      }
-      return sizes;
-    },
-    [FOLDER, PICTURE.url, CALLS],
+  await page.evaluate(async ([folder, backend]) => {
+    await web.load("many", folder, { backend });
+    await web.labels("many", "many", ["a cat", "a dog"], {});
+  }, [FOLDER, backend]);
+  const sizes = await inRounds(page, CALLS, (count) =>
+    page.evaluate(
+      async ([url, count]) => {
+        const sizes = [];
+        for (let i = 0; i < count; i++) {
+          await web.classifyBySet("many", [{ url }], {});
+          sizes.push(web.bytes());
+        }
+        return sizes;
+      },
+      [PICTURE.url, count],
+    ),
   );
-  judge(group, sizes);
+  judge(report, group, sizes);
   await page.close();
 }
 
-/** Memory of wasm, and live GPU buffers and textures: the first fifth is the warm-up. */
-function judge(group, sizes) {
+/** The first is the warm-up. */
+const ROUNDS = 5;
+
+/** Sizes after each of so many times, with what JavaScript holds after each round. */
+async function inRounds(page, times, work) {
+  const sizes = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const found = await work(times / ROUNDS);
+    const heap = (await heldBytes(page)) ?? 0;
+    sizes.push(...found.map((size) => ({ ...size, heap })));
+  }
+  return sizes;
+}
+
+/** Memory of wasm, what JavaScript holds, and live GPU buffers and textures: none grows after the first round. */
+function judge(report, group, sizes) {
   const words = (sizes) => {
-    const [warm, last] = [sizes[Math.trunc(sizes.length / 5)], sizes.at(-1)];
+    const [warm, last] = [sizes[sizes.length / ROUNDS - 1], sizes.at(-1)];
     const grown = (what) => (last[what] <= warm[what] * GROWTH ? "flat" : `from ${warm[what]} to ${last[what]}`);
-    return `wasm ${grown("wasm")}, objects ${grown("objects")}`;
+    return `wasm ${grown("wasm")}, heap ${grown("heap")}, objects ${grown("objects")}`;
   };
-  const flat = "wasm flat, objects flat";
+  const flat = "wasm flat, heap flat, objects flat";
   group.same("memory", words(sizes), flat);
   group.holds("something was measured", sizes.every(({ wasm }) => wasm > 0) && sizes[0].wasm > 1 << 20, JSON.stringify(sizes[0]));
-  group.rejects("an object more each time", words(sizes.map((size, i) => ({ ...size, objects: size.objects + i + 1 }))), flat);
-  group.rejects("a page of wasm more each time", words(sizes.map((size, i) => ({ ...size, wasm: size.wasm + (i << 16) }))), flat);
+  const warm = sizes[sizes.length / ROUNDS - 1];
+  const growing = { "an object more each time": { objects: 1 }, "a page of wasm more each time": { wasm: 1 << 16 }, "twice the heap in the end": { heap: (warm.heap || 1) / sizes.length } };
+  for (const [what, more] of Object.entries(growing)) {
+    const [[name, step]] = Object.entries(more);
+    group.rejects(what, words(sizes.map((size, i) => ({ ...size, [name]: size[name] + (i + 1) * step }))), flat);
+  }
+  const told = ({ wasm, heap, objects }) => `wasm ${(wasm / MB).toFixed(1)} MB, heap ${(heap / MB).toFixed(2)} MB, ${objects} buffers and textures`;
+  report.note("memory after the first fifth, and at the end", `${told(warm)}; ${told(sizes.at(-1))}`);
 }
 
 /** A page that counts live buffers and textures, and the memory of wasm. */

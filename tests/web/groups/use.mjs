@@ -46,13 +46,14 @@ export async function ask(image: ImageInput, signal: AbortSignal): Promise<Class
   const v: Float32Array = await model.embedImage(image);
   const t: Float32Array = await model.embedText("a cat");
   const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
+  const later: Float32Array[] = await model.embedImages((async function* () { yield image; })());
   const words: Float32Array[] = await model.embedTexts(["a cat"]);
   const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
   const best: Classification | undefined = (await set.classify(image, { topK: 1, multiLabel: true, threshold: 0.5, signal }))[0];
   const taught: LabelSet = await model.loadLabels((await model.learn({ cup: [image] }, { templates: best7 })).save());
   await taught.learn("cup", [image]);
   for await (const [first] of taught.classifyAll([image])) console.log(first?.label, taught.score(v), await taught.calibrate([{ image, labels: ["cup"] }]));
-  console.log(v.length === t.length, model.info.adapter, all.length === words.length, best?.label, set.names[0]);
+  console.log(v.length === t.length, model.info.adapter, all.length + later.length === words.length, best?.label, set.names[0]);
   try {
     return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
   } catch (error) {

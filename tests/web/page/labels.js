@@ -2,7 +2,7 @@
 import * as templates from "ocelli/templates";
 
 /** One picture after the other, as somebody's own async iterable. */
-async function* later(images) {
+export async function* later(images) {
   for (const image of images) yield image;
 }
 

@@ -159,6 +159,17 @@ globalThis.loading = {
   cached: async (options) => (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
   clear: (source, options) => Ocelli.clear(source, optionsOf(options)),
   storage: () => Ocelli.storage(),
+  /** As told when the browser agrees, and when it does not. */
+  async persist() {
+    const own = StorageManager.prototype.persist;
+    const answers = [];
+    for (const answer of [true, false]) {
+      StorageManager.prototype.persist = async () => answer;
+      answers.push((await Ocelli.storage({ persist: true })).persisted);
+    }
+    StorageManager.prototype.persist = own;
+    return answers;
+  },
   /** Changes the pieces that a store of the user's own holds under keys that contain `part`. */
   damage(name, part) {
     let count = 0;

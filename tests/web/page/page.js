@@ -1,6 +1,6 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
-import { labelCalls } from "./labels.js";
+import { labelCalls, later } from "./labels.js";
 import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -125,6 +125,7 @@ globalThis.web = {
   async load(name, folder, options = {}) {
     const progress = [];
     models.get(name)?.dispose();
+    if (options.wasmModule) options.wasmModule = await WebAssembly.compileStreaming(fetch(options.wasmModule));
     // A software adapter is what these tests run on; left to itself the package would take the CPU.
     const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, onProgress: (step) => progress.push(step) });
     models.set(name, model);
@@ -155,7 +156,8 @@ globalThis.web = {
       if (done >= how.abort) stop.abort();
       if (how.progress === "throws") throw new Error("the caller's own");
     };
-    const given = how.iterable === "generator" ? images.values() : how.iterable === "throws" ? failing(images, 11) : (how.images ?? images);
+    const iterables = { generator: () => images.values(), later: () => later(images), throws: () => failing(images, 11), "throws later": () => later(failing(images, 11)) };
+    const given = iterables[how.iterable]?.() ?? how.images ?? images;
     return watch(async () => {
       const { value, ...error } = await attempt(() => models.get(name).embedImages(given, { onProgress, signal: stop.signal }));
       return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
@@ -209,6 +211,24 @@ globalThis.web = {
     const { code, value } = await running;
     return { code, value: value && Array.from(value) };
   },
+  /** A call with a signal that fires before it, or when it is under way. */
+  async stopped(name, method, given, when) {
+    const first = given.url ? await made(given) : given;
+    const stop = new AbortController();
+    if (when === "before") stop.abort();
+    const [model, options] = [models.get(name), { signal: stop.signal }];
+    const running = attempt(async () => void (await (method === "classify" ? model.classify(first, ["a cat", "a dog"], options) : model[method](first, options))));
+    if (when === "during") stop.abort();
+    return running;
+  },
+  /** A model as `using` leaves it behind. */
+  async used(folder) {
+    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false });
+    model[Symbol.dispose]();
+    model[Symbol.dispose]();
+    return attempt(() => model.embedText("a cat"));
+  },
+  clear: (source) => Ocelli.clear(source),
   dispose: (name) => models.get(name).dispose(),
   /** The same in a worker: module workers have no import map, so by address. */
   inWorker: (folder, url) =>
