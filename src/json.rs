@@ -159,3 +159,50 @@ impl<T: Field> Field for Vec<T> {
         value.as_array()?.iter().map(T::of).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, Object, number};
+
+    fn object() -> Object {
+        let json = br#"{"a": {"minus": -1, "half": 0.5, "far": 1e300, "two": [1, 2], "word": "x", "none": null}}"#;
+        Object::parse("f.json", json).expect("an object").need_object("a").expect("an object")
+    }
+
+    fn wrong<T: Field>(key: &str) -> String {
+        object().need::<T>(key).err().expect("expected this to be refused").to_string()
+    }
+
+    #[test]
+    fn fields_are_what_they_say() {
+        let mut a = object();
+        assert_eq!(a.need::<f32>("minus").ok(), Some(-1.0));
+        assert_eq!(a.need::<f64>("half").ok(), Some(0.5));
+        assert_eq!(a.need::<Vec<u32>>("two").ok(), Some(vec![1, 2]));
+        assert!(a.take::<usize>("none").is_ok_and(|field| field.is_none()));
+        assert!(a.take::<usize>("nowhere").is_ok_and(|field| field.is_none()));
+        // Taken is taken; what nobody asked for is left.
+        assert!(a.take::<f64>("half").is_ok_and(|field| field.is_none()));
+        assert_eq!(a.left().map(|(key, _)| key).collect::<Vec<_>>(), ["far", "word"]);
+    }
+
+    #[test]
+    fn fields_of_another_kind_are_named() {
+        assert_eq!(wrong::<usize>("minus"), "f.json: a.minus: expected a whole number, found -1");
+        assert_eq!(wrong::<u32>("half"), "f.json: a.half: expected a whole number, found 0.5");
+        assert_eq!(wrong::<f32>("far"), "f.json: a.far: expected a number within the range of f32, found 1e+300");
+        assert_eq!(wrong::<[f32; 3]>("two"), "f.json: a.two: expected three numbers, found [1,2]");
+        assert_eq!(wrong::<bool>("word"), "f.json: a.word: expected true or false, found \"x\"");
+        assert_eq!(wrong::<bool>("none"), "f.json: a.none: expected true or false, found none");
+        let error = object().need_object("word").err().expect("expected this to be refused");
+        assert_eq!(error.to_string(), "f.json: a.word: expected an object, found \"x\"");
+        let error = Object::parse("f.json", b"[]").err().expect("expected this to be refused");
+        assert!(error.to_string().starts_with("f.json: not the JSON that was expected: "), "{error}");
+    }
+
+    #[test]
+    fn numbers_read_back() {
+        assert_eq!(number(&0.1f32), "0.1");
+        assert_eq!(number(&[0.5f32, 1e-5]), "[0.5,1e-5]");
+    }
+}
