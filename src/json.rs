@@ -202,7 +202,10 @@ mod tests {
 
     #[test]
     fn numbers_read_back() {
-        assert_eq!(number(&0.1f32), "0.1");
-        assert_eq!(number(&[0.5f32, 1e-5]), "[0.5,1e-5]");
+        assert_eq!(number(&0.1f32), "0.1", "the shortest, not that of an f64");
+        assert_eq!(number(&[0.5f32, -3.0]), "[0.5,-3.0]");
+        for x in [1e-30f32, 1e-5, 65_504.0, 1e30] {
+            assert_eq!(number(&x).parse(), Ok(x));
+        }
     }
 }
