@@ -46,5 +46,17 @@ impl Error {
     }
 }
 
+/// What stands where a number should be.
+#[must_use]
+pub fn not_finite(x: f32) -> &'static str {
+    if x.is_nan() {
+        "NaN"
+    } else if x < 0.0 {
+        "-inf"
+    } else {
+        "inf"
+    }
+}
+
 /// Result with [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;

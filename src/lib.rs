@@ -22,6 +22,7 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod gpu;
+mod json;
 pub mod kernels;
 pub mod model;
 pub mod plan;

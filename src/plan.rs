@@ -18,7 +18,6 @@ pub struct Act {
     pub words: usize,
 }
 
-#[derive(Debug)]
 struct Step {
     label: String,
     /// Run by the first run only.
@@ -36,7 +35,7 @@ struct Tap {
 }
 
 /// Kernel steps in order. Recording is pure: nothing here touches a GPU.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     acts: Vec<Act>,
     steps: Vec<Step>,

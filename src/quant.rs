@@ -60,7 +60,10 @@
 
 use half::f16;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    json::number,
+};
 
 /// The fixtures' embeddings move by a quarter less than with 32 and scale = peak / 127, for 6 % more bytes.
 const Q8_BLOCK: usize = 16;
@@ -81,6 +84,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// From the most bytes to the fewest.
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8, Self::Q4];
+
     /// `f32`, `f16`, `q8`, `q4`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -94,7 +100,7 @@ impl Format {
     /// The reverse of [`Format::name`].
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::F32, Self::F16, Self::Q8, Self::Q4].into_iter().find(|f| f.name() == name)
+        Self::ALL.into_iter().find(|f| f.name() == name)
     }
     /// How the matrix of this name is kept in a model of this format: in q4, the token table and the blocks of the towers
     /// have 4 bits, but for each tower's first block; that, and what comes before and after the blocks (patch embedding,
@@ -214,7 +220,10 @@ fn to_f16(w: f32) -> Result<f16> {
     if half.is_finite() {
         return Ok(half);
     }
-    Err(Error::BadCheckpoint(format!("expected weights within ±65504 for f16, found {w}: keep this model unquantised")))
+    let found = number(&w);
+    Err(Error::BadCheckpoint(format!(
+        "expected weights within ±65504 for f16, found {found}: keep this model unquantised"
+    )))
 }
 
 /// One row as it lies in a file: values, and a scale for each block. Scales are rounded to f16 first and used as rounded.
@@ -298,7 +307,7 @@ fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
     }
     let steps = w / step;
     // `round` in two instructions: in WebAssembly it is a call, and this is what quantising on the way in waits for.
-    (steps + 0.5f32.next_down().copysign(steps)).trunc().clamp(low, high)
+    (steps + 0.5f32.next_down().copysign(steps)).trunc().max(low).min(high)
 }
 
 /// A matrix in memory, for the token table and the naive reference.

@@ -6,8 +6,9 @@ use std::{
 };
 
 /// Lowest first; modules in one row do not know each other, but for what `ALLOWED` says.
-const ROWS: [&[&str]; 12] = [
+const ROWS: [&[&str]; 13] = [
     &["error", "random"],
+    &["json"],
     &["config"],
     &["checkpoint", "quant", "preprocess", "text", "scores"],
     &["gpu"],

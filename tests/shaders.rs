@@ -118,7 +118,7 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
         if !module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name)) {
             return Err(format!("override {name}: not in the shader"));
         }
-        constants.insert((*name).to_string(), *value);
+        constants.insert((*name).to_string(), f64::from(*value));
     }
     naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants).map_err(|e| e.to_string())?;
 
@@ -227,7 +227,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
     ] {
         assert!(with(from, to).is_err(), "{from} -> {to}");
     }
-    let unknown = kernel.shader(Tier::Plain).with("NO_SUCH_OVERRIDE", 1);
+    let unknown = kernel.shader(Tier::Plain).with("NO_SUCH_OVERRIDE", 1u32);
     assert!(check(&kernel, &unknown).is_err());
 }
 

@@ -48,10 +48,8 @@ pub struct Folder {
     towers: Towers,
     /// Whether texts will be encoded by who opens it.
     tokenizer: bool,
-    whole: BTreeMap<String, Vec<u8>>,
-    tensors: BTreeMap<String, Box<dyn Bytes>>,
-    /// Asked for and not there, and why.
-    missing: BTreeMap<String, String>,
+    /// What became of each file that was asked for.
+    answers: BTreeMap<String, Answer>,
     manifest: Option<Manifest>,
 }
 
@@ -90,15 +88,7 @@ impl Folder {
     /// Nothing is known yet. `label` stands before file names in messages: a path or an address, with its last slash.
     #[must_use]
     pub fn new(label: &str, towers: Towers) -> Self {
-        Self {
-            label: label.into(),
-            towers,
-            tokenizer: towers.text(),
-            whole: BTreeMap::new(),
-            tensors: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            manifest: None,
-        }
+        Self { label: label.into(), towers, tokenizer: towers.text(), answers: BTreeMap::new(), manifest: None }
     }
 
     /// Which towers are wanted.
@@ -126,11 +116,11 @@ impl Folder {
             if self.unknown(OPEN_CLIP_CONFIG) {
                 return Ok(vec![Want::Whole(OPEN_CLIP_CONFIG.into())]);
             }
-            if self.missing.contains_key(OPEN_CLIP_CONFIG) {
+            if self.is_missing(OPEN_CLIP_CONFIG) {
                 self.expect_all(&[CONFIG])?;
             }
         }
-        if let Some(config) = self.whole.get(CONFIG)
+        if let Some(config) = self.whole(CONFIG)
             && self.manifest.is_none()
             && names_a_manifest(config)
         {
@@ -157,21 +147,21 @@ impl Folder {
             let listed = |name: &&str| manifest.files.contains_key(*name);
             return Ok(TOKENIZER_FILES.into_iter().filter(listed).collect());
         }
-        if !self.missing.contains_key(TOKENIZER) {
+        if !self.is_missing(TOKENIZER) {
             return Ok(vec![TOKENIZER]);
         }
         let known = TOKENIZER_FILES.iter().all(|name| !self.unknown(name));
-        let there = |name: &str| self.whole.contains_key(name).then(Vec::new);
+        let there = |name: &str| self.whole(name).map(|_| Vec::new());
         if known && TokenizerFiles::choose(there).is_none() {
             self.expect_all(&[TOKENIZER])?;
         }
-        let there = |name: &&str| !self.missing.contains_key(*name);
+        let there = |name: &&str| !self.is_missing(name);
         Ok(TOKENIZER_FILES.into_iter().filter(there).collect())
     }
 
     /// Whether the folder is in open_clip's own format: it has no config.json.
     fn open_clip(&self) -> bool {
-        self.missing.contains_key(CONFIG)
+        self.is_missing(CONFIG)
     }
 
     /// The tensor files as far as they are known, or the index that names them. The whole file wins if both are there, as in
@@ -188,25 +178,41 @@ impl Folder {
             self.expect_all(&[OPEN_CLIP_TENSORS])?;
             return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
         }
-        if !self.missing.contains_key(TENSORS) {
+        if !self.is_missing(TENSORS) {
             return Ok(vec![Want::Tensors(TENSORS.into())]);
         }
-        if self.missing.contains_key(INDEX) {
+        if self.is_missing(INDEX) {
             self.expect_all(&[TENSORS])?;
         }
-        let Some(index) = self.whole.get(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
+        let Some(index) = self.whole(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
         let names = shards(index)?;
         self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(names.into_iter().map(Want::Tensors).collect())
     }
 
     fn unknown(&self, name: &str) -> bool {
-        !self.whole.contains_key(name) && !self.tensors.contains_key(name) && !self.missing.contains_key(name)
+        !self.answers.contains_key(name)
+    }
+
+    fn is_missing(&self, name: &str) -> bool {
+        matches!(self.answers.get(name), Some(Answer::Missing(_)))
+    }
+
+    /// A file that is here as a whole.
+    fn whole(&self, name: &str) -> Option<&[u8]> {
+        match self.answers.get(name) {
+            Some(Answer::Whole(bytes)) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// None of these may be known to be missing.
     fn expect_all(&self, names: &[&str]) -> Result<()> {
-        match names.iter().find_map(|name| Some((name, self.missing.get(*name)?))) {
+        let missing = names.iter().find_map(|name| match self.answers.get(*name) {
+            Some(Answer::Missing(why)) => Some((name, why)),
+            _ => None,
+        });
+        match missing {
             None => Ok(()),
             Some((name, why)) => Err(Error::NotFound(format!(
                 "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
@@ -223,22 +229,22 @@ impl Folder {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the manifest has it otherwise, or is none itself.
     pub fn put(&mut self, name: &str, answer: Answer) -> Result<()> {
-        match answer {
-            Answer::Whole(bytes) => {
-                match &self.manifest {
-                    Some(manifest) => manifest.check(name, &bytes)?,
-                    None if name == MANIFEST => {
-                        let manifest = Manifest::parse(&bytes)?;
-                        self.whole.iter().try_for_each(|(name, bytes)| manifest.check(name, bytes))?;
-                        self.manifest = Some(manifest);
+        if let Answer::Whole(bytes) = &answer {
+            match &self.manifest {
+                Some(manifest) => manifest.check(name, bytes)?,
+                None if name == MANIFEST => {
+                    let manifest = Manifest::parse(bytes)?;
+                    for (name, answer) in &self.answers {
+                        if let Answer::Whole(bytes) = answer {
+                            manifest.check(name, bytes)?;
+                        }
                     }
-                    None => {}
+                    self.manifest = Some(manifest);
                 }
-                self.whole.insert(name.into(), bytes);
+                None => {}
             }
-            Answer::Tensors(bytes) => drop(self.tensors.insert(name.into(), bytes)),
-            Answer::Missing(why) => drop(self.missing.insert(name.into(), why)),
         }
+        self.answers.insert(name.into(), answer);
         Ok(())
     }
 
@@ -266,7 +272,11 @@ impl Folder {
     pub fn open(mut self) -> Result<Checkpoint> {
         let (config, tokenizer) = self.described()?;
         let open_clip = self.open_clip();
-        let tensors = std::mem::take(&mut self.tensors);
+        let taken = |(name, answer): (&String, &mut Answer)| match answer {
+            Answer::Tensors(bytes) => Some((name.clone(), std::mem::replace(bytes, Box::new(Vec::new())))),
+            _ => None,
+        };
+        let tensors = self.answers.iter_mut().filter_map(taken).collect();
         let mut checkpoint = Checkpoint::new(config, tokenizer, tensors, open_clip, self.manifest.as_ref())?;
         checkpoint.hash = self.hash(&checkpoint)?;
         Ok(checkpoint)
@@ -276,12 +286,12 @@ impl Folder {
     /// describes the model, and the headers of its tensor files.
     fn hash(&self, checkpoint: &Checkpoint) -> Result<Hash> {
         let mut hash = Hash::default();
-        if let Some(manifest) = self.whole.get(MANIFEST) {
+        if let Some(manifest) = self.whole(MANIFEST) {
             hash.update(manifest);
             return Ok(hash);
         }
         for name in [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, TOKENIZER_CONFIG] {
-            self.whole.get(name).into_iter().for_each(|bytes| hash.update(bytes));
+            self.whole(name).into_iter().for_each(|bytes| hash.update(bytes));
         }
         for (at, file) in checkpoint.files.iter().enumerate() {
             hash.update(&checkpoint.read(at, 0..file.header.data_start)?);
@@ -295,20 +305,24 @@ impl Folder {
     /// As [`Folder::open`].
     pub fn described(&mut self) -> Result<(Config, TokenizerFiles)> {
         let config = if self.open_clip() {
-            let tokenizer_config = self.whole.get(TOKENIZER_CONFIG).map_or(&b"{}"[..], Vec::as_slice);
+            let tokenizer_config = self.whole(TOKENIZER_CONFIG).unwrap_or(b"{}");
             Config::parse_open_clip(self.file(OPEN_CLIP_CONFIG)?, tokenizer_config)?
         } else {
             Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
         };
         let tokenizer = match self.tokenizer {
-            true => TokenizerFiles::choose(|name| self.whole.remove(name)).ok_or_else(|| self.none(TOKENIZER))?,
+            true => TokenizerFiles::choose(|name| match self.answers.remove(name) {
+                Some(Answer::Whole(bytes)) => Some(bytes),
+                _ => None,
+            })
+            .ok_or_else(|| self.none(TOKENIZER))?,
             false => TokenizerFiles::None,
         };
         Ok((config, tokenizer))
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {
-        self.whole.get(name).map(Vec::as_slice).ok_or_else(|| self.none(name))
+        self.whole(name).ok_or_else(|| self.none(name))
     }
 
     fn none(&self, name: &str) -> Error {

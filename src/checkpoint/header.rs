@@ -3,15 +3,12 @@
 //! Parsed here and not by the `safetensors` crate, which counts bits in `usize`: on wasm32 a tensor of half a gigabyte, such as
 //! SigLIP 2's token table, overflows that. The rules are the crate's (`Metadata::validate`), and the types are its own.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::fmt;
 
 use safetensors::Dtype;
 use serde::{
-    Deserialize,
-    de::{Error as _, MapAccess, Visitor},
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::StrDeserializer},
 };
 
 use super::{Bytes, broken};
@@ -23,14 +20,13 @@ pub struct Header {
     pub data_start: u64,
     /// Length of the whole file.
     pub size: u64,
-    /// What the writer said about the file.
-    pub metadata: HashMap<String, String>,
-    tensors: BTreeMap<String, Info>,
+    /// How Ocelli has stored the weights, if it wrote the file: the metadata's `ocelli.format`.
+    pub format: Option<String>,
+    /// By name.
+    tensors: Vec<(String, Info)>,
 }
 
-/// A tensor, as the header describes it. Whatever else an entry holds is refused and not built up in memory.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A tensor, as the header describes it.
 pub struct Info {
     /// Type of its numbers.
     pub dtype: Dtype,
@@ -43,12 +39,13 @@ pub struct Info {
 impl Header {
     /// A tensor by its name.
     pub fn info(&self, name: &str) -> Option<&Info> {
-        self.tensors.get(name)
+        let at = self.tensors.binary_search_by(|(tensor, _)| tensor.as_str().cmp(name)).ok()?;
+        Some(&self.tensors[at].1)
     }
 
     /// The tensors' names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.tensors.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -90,8 +87,16 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     let data_start = length(name, &start, bytes.size())?;
     let mut header = vec![0; data_start as usize - 8];
     bytes.read(8, &mut header).map_err(|e| broken(&e))?;
-    let Entries { metadata, tensors } = serde_json::from_slice(&header).map_err(|e| broken(&format!("header: {e}")))?;
-    let mut in_order: Vec<(&String, &Info)> = tensors.iter().collect();
+    let mut json = serde_json::Deserializer::from_slice(&header);
+    let part = Reader::Header.deserialize(&mut json).and_then(|part| json.end().map(|()| part));
+    let Part::Header { format, mut tensors } = part.map_err(|e| broken(&format!("header: {e}")))? else {
+        return Err(broken("header: expected an object, found something else"));
+    };
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(broken(&format!("header: expected each tensor once, found {} twice", pair[0].0)));
+    }
+    let mut in_order: Vec<&(String, Info)> = tensors.iter().collect();
     in_order.sort_by_key(|(_, info)| info.data_offsets);
     let mut end = 0;
     for (tensor, info) in in_order {
@@ -120,7 +125,7 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     if let Some(found) = bytes.size().filter(|&found| found != size) {
         return Err(broken(&format!("expected {size} bytes, found {found}")));
     }
-    Ok(Header { data_start, size, metadata, tensors })
+    Ok(Header { data_start, size, format, tensors })
 }
 
 /// None if they do not fit into 64 bits or do not end with a byte.
@@ -130,35 +135,124 @@ fn bytes_of(info: &Info) -> Option<u64> {
     (bits % 8 == 0).then_some(bits / 8)
 }
 
-/// The header's JSON. A map would keep the last of two equal names silently.
-struct Entries {
-    metadata: HashMap<String, String>,
-    tensors: BTreeMap<String, Info>,
+/// The header's JSON, or a part of it: no trees. By hand, with a method for every kind of value: what serde derives falls back on
+/// messages that print floats, and with them the browser's file is 12 kB larger. What has no place here is passed over, or refused, and not built up in memory.
+enum Part {
+    Header { format: Option<String>, tensors: Vec<(String, Info)> },
+    Metadata { format: Option<String> },
+    Tensor(Info),
+    Text(String),
+    Number(u64),
+    Numbers(Vec<u64>),
+    Other,
 }
 
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Entries;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries, A::Error> {
-                let (mut metadata, mut tensors) = (None, BTreeMap::new());
-                while let Some(name) = map.next_key::<String>()? {
-                    let twice = if name == "__metadata__" {
-                        metadata.replace(map.next_value()?).is_some()
-                    } else {
-                        tensors.insert(name.clone(), map.next_value()?).is_some()
-                    };
-                    if twice {
-                        return Err(A::Error::custom(format!("expected each tensor once, found {name} twice")));
-                    }
-                }
-                Ok(Entries { metadata: metadata.unwrap_or_default(), tensors })
+/// Which part an object is; all else is what it is.
+#[derive(Clone, Copy)]
+enum Reader {
+    Header,
+    Metadata,
+    Tensor,
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader {
+    type Value = Part;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Part, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Part;
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> std::result::Result<Part, E> {
+        Ok(Part::Other)
+    }
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Part, E> {
+        Ok(Part::Other)
+    }
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Part, E> {
+        Ok(Part::Other)
+    }
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Part, E> {
+        Ok(Part::Other)
+    }
+    fn visit_u64<E>(self, number: u64) -> std::result::Result<Part, E> {
+        Ok(Part::Number(number))
+    }
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Part, E> {
+        Ok(Part::Text(text.into()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Part, A::Error> {
+        let mut numbers = Some(Vec::<u64>::new());
+        while let Some(part) = seq.next_element_seed(Self::Other)? {
+            match part {
+                Part::Number(number) => numbers.iter_mut().for_each(|numbers| numbers.push(number)),
+                _ => numbers = None,
             }
         }
-        deserializer.deserialize_map(Visit)
+        Ok(numbers.map_or(Part::Other, Part::Numbers))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Part, A::Error> {
+        match self {
+            Self::Header => entries(map),
+            Self::Metadata => metadata(map),
+            Self::Tensor => tensor(map),
+            Self::Other => {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Part::Other)
+            }
+        }
+    }
+}
+
+/// A map would keep the last of two equal names silently.
+fn entries<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
+    let (mut found, mut tensors) = (None, Vec::new());
+    while let Some(name) = map.next_key::<String>()? {
+        let about_all = name == "__metadata__";
+        match map.next_value_seed(if about_all { Reader::Metadata } else { Reader::Tensor })? {
+            Part::Metadata { format } if found.is_none() => found = Some(format),
+            Part::Metadata { .. } => return Err(A::Error::custom("expected __metadata__ once, found it twice")),
+            Part::Tensor(info) => tensors.push((name, info)),
+            _ => return Err(A::Error::custom(format!("{name}: expected an object, found something else"))),
+        }
+    }
+    Ok(Part::Header { format: found.flatten(), tensors })
+}
+
+fn metadata<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
+    let mut format = None;
+    while let Some(key) = map.next_key::<String>()? {
+        match map.next_value_seed(Reader::Other)? {
+            Part::Text(text) if key == "ocelli.format" => format = Some(text),
+            Part::Text(_) => {}
+            _ => return Err(A::Error::custom(format!("__metadata__: {key}: expected a string, found something else"))),
+        }
+    }
+    Ok(Part::Metadata { format })
+}
+
+fn tensor<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
+    let (mut dtype, mut shape, mut offsets) = (None, None, None);
+    let mut fields = 0;
+    while let Some(key) = map.next_key::<String>()? {
+        match (key.as_str(), map.next_value_seed(Reader::Other)?) {
+            ("dtype", Part::Text(name)) => dtype = Some(Dtype::deserialize(StrDeserializer::<A::Error>::new(&name))?),
+            ("shape", Part::Numbers(sizes)) => shape = sizes.into_iter().map(|n| n.try_into().ok()).collect(),
+            ("data_offsets", Part::Numbers(ends)) => offsets = <[u64; 2]>::try_from(ends).ok(),
+            ("dtype" | "shape" | "data_offsets", _) => {}
+            _ => return Err(A::Error::custom(format!("unknown field `{key}`"))),
+        }
+        fields += 1;
+    }
+    match (dtype, shape, offsets, fields) {
+        (Some(dtype), Some(shape), Some([from, to]), 3) => {
+            Ok(Part::Tensor(Info { dtype, shape, data_offsets: (from, to) }))
+        }
+        _ => Err(A::Error::custom("missing field: expected a dtype, a shape and two data_offsets, each once")),
     }
 }

@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
     config::Towers,
     error::{Error, Result},
+    json::Object,
 };
 
 /// The file's name.
@@ -19,7 +20,7 @@ pub const KEY: &str = "ocelli_manifest";
 const VERSION: u32 = 1;
 
 /// The file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     version: u32,
     /// How the weights are stored: f16, q8, q4.
@@ -29,14 +30,14 @@ pub struct Manifest {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
     /// Bytes.
     pub size: u64,
     /// Hexadecimal, in small letters.
     pub sha256: String,
     /// The tower that needs it; of what is not said, both do.
-    #[serde(default, skip_serializing_if = "is_both")]
+    #[serde(skip_serializing_if = "is_both")]
     pub tower: Towers,
 }
 
@@ -56,16 +57,28 @@ impl Manifest {
     /// # Errors
     /// [`Error::BadCheckpoint`] if it is not what is expected, or names a file outside of its folder.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let bad = |what: String| Error::BadCheckpoint(format!("{MANIFEST}: {what}: fetch the folder again"));
-        let manifest: Self =
-            serde_json::from_slice(bytes).map_err(|e| bad(format!("not the JSON that was expected: {e}")))?;
-        if manifest.version != VERSION {
-            return Err(bad(format!("version: expected {VERSION}, found {}", manifest.version)));
+        Self::read(bytes).map_err(|e| Error::BadCheckpoint(format!("{e}: fetch the folder again")))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let mut object = Object::parse(MANIFEST, bytes)?;
+        let bad = |what: String| Err(Error::BadCheckpoint(format!("{MANIFEST}: {what}")));
+        let version: u32 = object.need("version")?;
+        if version != VERSION {
+            return bad(format!("version: expected {VERSION}, found {version}"));
         }
-        match manifest.files.keys().find(|name| !super::plain(name)) {
-            Some(name) => Err(bad(format!("files: expected plain names, found {name:?}"))),
-            None => Ok(manifest),
+        let format = object.need("format")?;
+        let mut listed = object.need_object("files")?;
+        let mut files = BTreeMap::new();
+        for name in listed.keys() {
+            if !super::plain(&name) {
+                return bad(format!("files: expected plain names, found {name:?}"));
+            }
+            let mut file = listed.need_object(&name)?;
+            let (size, sha256) = (file.need("size")?, file.need("sha256")?);
+            files.insert(name, File { size, sha256, tower: file.take("tower")?.unwrap_or_default() });
         }
+        Ok(Self { version, format, files })
     }
 
     /// Whether a file is as it was written; files that are not listed are not judged.

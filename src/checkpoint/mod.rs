@@ -10,11 +10,7 @@ mod tensor;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod write;
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashSet},
-    ops::Range,
-};
+use std::{cell::RefCell, collections::HashSet, ops::Range};
 
 pub use folder::{Answer, FILES, Folder, Head, OPEN_CLIP_CONFIG, Want};
 use half::{bf16, f16};
@@ -28,7 +24,8 @@ pub use tensor::{Slice, Tensor};
 
 use crate::{
     config::{Config, TokenizerFiles, VisionPooling},
-    error::{Error, Result},
+    error::{Error, Result, not_finite},
+    json::Object,
 };
 
 /// Where large checkpoints say which files their tensors are in, instead of one `model.safetensors`.
@@ -39,19 +36,17 @@ pub const INDEX: &str = "model.safetensors.index.json";
 /// # Errors
 /// [`Error::BadCheckpoint`] if it is no index, or names a file outside its folder.
 pub fn shards(index: &[u8]) -> Result<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
     let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
-    let index: Index = serde_json::from_slice(index).map_err(|e| bad(format!("expected a weight_map: {e}")))?;
-    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    let mut map = Object::parse(INDEX, index)?.need_object("weight_map")?;
+    let mut names = map.keys().iter().map(|tensor| map.need(tensor)).collect::<Result<Vec<String>>>()?;
+    names.sort_unstable();
+    names.dedup();
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
     match names.iter().find(|name| !(name.ends_with(".safetensors") && plain(name))) {
         Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
-        None => Ok(names.into_iter().collect()),
+        None => Ok(names),
     }
 }
 
@@ -119,7 +114,7 @@ impl Checkpoint {
     fn new(
         config: Config,
         tokenizer: TokenizerFiles,
-        tensors: BTreeMap<String, Box<dyn Bytes>>,
+        tensors: Vec<(String, Box<dyn Bytes>)>,
         open_clip: bool,
         manifest: Option<&Manifest>,
     ) -> Result<Self> {
@@ -140,7 +135,7 @@ impl Checkpoint {
             }
             files.push(File { name, header, bytes, expected });
         }
-        let quantized = files.iter().find_map(|f| f.header.metadata.get("ocelli.format").cloned());
+        let quantized = files.iter().find_map(|f| f.header.format.clone());
         let naming = if open_clip {
             // In this format it is timm's towers that have such a head.
             let timm = config.vision.pooling == VisionPooling::AttentionHead;
@@ -356,7 +351,7 @@ impl Checkpoint {
             return Err(Error::BadCheckpoint(format!(
                 "{}: {name}: expected finite numbers, found {} at element {}",
                 self.files[slice.file].name,
-                floats[at],
+                not_finite(floats[at]),
                 before + at
             )));
         }

@@ -1,7 +1,10 @@
 //! What must hold for every config, whichever files it was read from.
 
 use super::Config;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    json::number,
+};
 
 /// The widest head that the attention kernel keeps in registers.
 pub const MAX_HEAD_SIZE: usize = 128;
@@ -30,8 +33,8 @@ pub fn check(config: &Config, names: &Names) -> Result<()> {
                 return bad(format!("{section}: {field}: expected 1 to 65536, found {n}"));
             }
         }
-        if !(e.eps.is_finite() && e.eps >= 0.0) {
-            return bad(format!("{section}: {}: expected a small number, found {}", names.eps, e.eps));
+        if e.eps < 0.0 {
+            return bad(format!("{section}: {}: expected a small number, found {}", names.eps, number(&e.eps)));
         }
         if e.layers > 1000 {
             return bad(format!("{section}: {}: expected at most 1000, found {}", names.layers, e.layers));

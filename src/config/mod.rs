@@ -4,17 +4,18 @@
 mod check;
 mod hf;
 mod open_clip;
+mod own;
 mod preprocessor;
 mod timm;
 mod tokenizer_files;
 mod write;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
-pub use hf::TokenizerFile;
+use hf::TokenizerFile;
 pub use preprocessor::{CropRounding, Filter, Preprocessor, Resize};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
@@ -39,7 +40,7 @@ impl Family {
 }
 
 /// Which towers are loaded. A page that only embeds pictures needs no text tower, and a search box no picture tower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Towers {
     /// Pictures and texts.
@@ -112,7 +113,7 @@ pub struct Encoder {
 }
 
 /// Which tokens a token may look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
     /// All of them.
@@ -131,7 +132,7 @@ pub enum VisionPooling {
 }
 
 /// Which text token becomes the vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextPooling {
     /// The highest id: what transformers does when the config says `eos_token_id: 2` (`CLIPTextTransformer.forward`).
@@ -184,7 +185,7 @@ pub struct Text {
 }
 
 /// How similarities become scores when nobody asks otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreRule {
     /// softmax(scale · cos) over the labels.
@@ -194,7 +195,7 @@ pub enum ScoreRule {
 }
 
 /// What becomes of a text before `tokenizer.json` sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cleaning {
     /// Nothing: the file does it all (CLIP).
@@ -208,7 +209,7 @@ pub enum Cleaning {
 }
 
 /// open_clip's rules (`get_clean_fn` in its `tokenizer.py`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OpenClipCleaning {
     /// Single spaces: the default where the tokenizer is Hugging Face's.
@@ -220,7 +221,7 @@ pub enum OpenClipCleaning {
 }
 
 /// What fills a text up to the tower's length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
     /// A token, by its name in the vocabulary.

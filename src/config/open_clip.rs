@@ -2,26 +2,20 @@
 //!
 //! Every setting that the file has is either used, known to change nothing, or refused by name.
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Activation, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor,
     Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
     check::{Names, check},
-    hf::json,
     timm::{self, Tower},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    json::{Field, Object, number, shown},
+};
 
 const FILE: &str = "open_clip_config.json";
-
-#[derive(Deserialize)]
-struct Root {
-    model_cfg: Map<String, Value>,
-    #[serde(default)]
-    preprocess_cfg: Map<String, Value>,
-}
 
 /// Settings that change nothing: for training, for parts that other settings switch on, or beside a stored number.
 const IDLE: [&str; 20] = [
@@ -70,26 +64,16 @@ const OFF: [&str; 14] = [
     "tokenizer_mode",
 ];
 
-/// One object of the file. Fields are taken out of it, so that what nobody asked for is found at the end.
-pub(super) struct Section {
-    pub name: &'static str,
-    fields: Map<String, Value>,
-}
+/// One object of the file. What nobody asked for is found at the end.
+pub(super) struct Section(Object);
 
 impl Section {
-    /// `null` stands for what is left out.
-    fn new(name: &'static str, mut fields: Map<String, Value>) -> Self {
-        fields.retain(|_, value| !value.is_null());
-        Self { name, fields }
+    fn section(&mut self, key: &str) -> Result<Self> {
+        Ok(Self(self.0.object(key)?.unwrap_or_else(|| self.0.empty(key))))
     }
 
-    fn section(&mut self, name: &'static str, key: &str) -> Result<Self> {
-        Ok(Self::new(name, self.take(key)?.unwrap_or_default()))
-    }
-
-    pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        let Some(value) = self.fields.remove(key) else { return Ok(None) };
-        serde_json::from_value(value).map(Some).map_err(|e| Error::BadCheckpoint(format!("{}: {e}", self.label(key))))
+    pub fn take<T: Field>(&mut self, key: &str) -> Result<Option<T>> {
+        self.0.take(key)
     }
 
     /// A side in pixels: a number, or two that are equal.
@@ -118,7 +102,7 @@ impl Section {
 
     /// Layer norms: `norm_kwargs`, of which only `eps` is run.
     fn eps(&mut self) -> Result<f32> {
-        let mut norm = self.section("norm_kwargs", "norm_kwargs")?;
+        let mut norm = self.section("norm_kwargs")?;
         let eps = norm.take("eps")?.unwrap_or(1e-5);
         norm.finish()?;
         Ok(eps)
@@ -128,13 +112,13 @@ impl Section {
     pub fn activation(&mut self, quick: bool) -> Result<Activation> {
         if quick {
             return match self.take::<Value>("act_kwargs")? {
-                Some(value) if value != Value::Object(Map::new()) => {
+                Some(value) if value != Value::Object(Default::default()) => {
                     self.refuse("act_kwargs", "nothing beside quick_gelu", &value)
                 }
                 _ => Ok(Activation::QuickGelu),
             };
         }
-        let mut act = self.section("act_kwargs", "act_kwargs")?;
+        let mut act = self.section("act_kwargs")?;
         let known = [("none", Activation::Gelu), ("tanh", Activation::GeluTanh)];
         let activation = act.word("approximate", Activation::Gelu, &known)?;
         act.finish()?;
@@ -143,26 +127,25 @@ impl Section {
 
     /// `int(width * mlp_ratio)`, as Python cuts it off.
     fn intermediate(&mut self, width: usize) -> Result<usize> {
-        Ok((width as f64 * self.take("mlp_ratio")?.unwrap_or(4.0)) as usize)
+        Ok((width as f64 * self.take::<f64>("mlp_ratio")?.unwrap_or(4.0)) as usize)
     }
 
     pub fn label(&self, key: &str) -> String {
-        format!("{FILE}: {}.{key}", self.name)
+        self.0.label(key)
     }
 
     pub fn refuse<T>(&self, key: &str, expected: &str, found: &Value) -> Result<T> {
-        let found = if found.is_object() { "an object".into() } else { found.to_string() };
-        Err(Error::WrongModel(format!("{}: expected {expected}, found {found}", self.label(key))))
+        Err(Error::WrongModel(format!("{}: expected {expected}, found {}", self.label(key), shown(found))))
     }
 
     /// What is left must change nothing, or be off.
     fn finish(self) -> Result<()> {
-        for (key, value) in &self.fields {
-            if IDLE.contains(&key.as_str()) {
+        for (key, value) in self.0.left() {
+            if IDLE.contains(&key) {
                 continue;
             }
-            let off = [Value::Bool(false), "".into(), Value::Object(Map::new())];
-            match OFF.contains(&key.as_str()) {
+            let off = [Value::Bool(false), "".into(), Value::Object(Default::default())];
+            match OFF.contains(&key) {
                 true if off.contains(value) => {}
                 true => return self.refuse(key, "none: Ocelli does not run this part of open_clip", value),
                 false => return self.refuse(key, "no such field: Ocelli knows those of open_clip 3.3", value),
@@ -173,16 +156,14 @@ impl Section {
 }
 
 pub fn parse(config: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
-    let root: Root = json(FILE, config)?;
-    let tokenizer: TokenizerFile = json("tokenizer_config.json", tokenizer_config)?;
-    let mut model = Section::new("model_cfg", root.model_cfg);
-    let mut vision = model.section("vision_cfg", "vision_cfg")?;
-    let mut text = model.section("text_cfg", "text_cfg")?;
-    let preprocess = Section::new("preprocess_cfg", root.preprocess_cfg);
+    let mut root = Section(Object::parse(FILE, config)?);
+    let tokenizer = TokenizerFile::parse(tokenizer_config)?;
+    let mut model = Section(root.0.need_object("model_cfg")?);
+    let mut vision = model.section("vision_cfg")?;
+    let mut text = model.section("text_cfg")?;
+    let preprocess = root.section("preprocess_cfg")?;
 
-    let Some(embedding) = model.take("embed_dim")? else {
-        return Err(Error::BadCheckpoint(format!("{}: expected a number, found none", model.label("embed_dim"))));
-    };
+    let embedding = model.0.need("embed_dim")?;
     let quick = model.take("quick_gelu")?.unwrap_or(false);
     let logit_bias = model.take::<Value>("init_logit_bias")?.is_some();
     model.finish()?;
@@ -245,7 +226,7 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         }
         return Ok((Family::Siglip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::AttentionHead }));
     }
-    if let Some(blocks) = v.fields.get("layers").filter(|value| value.is_array()) {
+    if let Some(blocks) = v.0.get("layers").filter(|value| value.is_array()) {
         return v.refuse("layers", "the number of a vision transformer's blocks", blocks);
     }
     v.word("pool_type", (), &[("tok", ())])?;
@@ -296,7 +277,7 @@ fn text_tower(mut t: Section, quick: bool) -> Result<Text> {
 
 /// `get_tokenizer` in open_clip's `factory.py`: Hugging Face's tokenizer if the file names one, else its own.
 fn text_rule(t: &mut Section, tokenizer: &TokenizerFile) -> Result<TextRule> {
-    let mut options = t.section("text_cfg.tokenizer_kwargs", "tokenizer_kwargs")?;
+    let mut options = t.section("tokenizer_kwargs")?;
     let hugging_face = t.take::<String>("hf_tokenizer_name")?.is_some_and(|name| !name.is_empty());
     let default = if hugging_face { OpenClipCleaning::Whitespace } else { OpenClipCleaning::Lower };
     let known = [
@@ -308,7 +289,7 @@ fn text_rule(t: &mut Section, tokenizer: &TokenizerFile) -> Result<TextRule> {
     if options.take("strip_sep_token")? == Some(true) {
         return options.refuse("strip_sep_token", "false", &true.into());
     }
-    if let Some((key, value)) = options.fields.iter().next() {
+    if let Some((key, value)) = options.0.left().next() {
         return options.refuse(key, "clean alone", value);
     }
     let padding = if hugging_face { padding(tokenizer)? } else { Padding::Id(0) };
@@ -316,16 +297,17 @@ fn text_rule(t: &mut Section, tokenizer: &TokenizerFile) -> Result<TextRule> {
 }
 
 fn padding(tokenizer: &TokenizerFile) -> Result<Padding> {
-    for (key, side) in tokenizer.sides() {
+    for (key, side) in &tokenizer.sides {
+        let side = side.as_deref();
         // Gemma's texts are filled up on the left unless the file says otherwise.
-        let left = key == "padding_side" && side.is_none() && tokenizer.class().starts_with("Gemma");
+        let left = *key == "padding_side" && side.is_none() && tokenizer.class.starts_with("Gemma");
         if left || side.is_some_and(|side| side != "right") {
             let found = side.map_or("none, which is left for Gemma".into(), |side| format!("{side:?}"));
             return Err(Error::WrongModel(format!("tokenizer_config.json: {key}: expected \"right\", found {found}")));
         }
     }
-    match tokenizer.pad_token() {
-        Some(token) => Ok(Padding::Token(token.into())),
+    match &tokenizer.pad_token {
+        Some(token) => Ok(Padding::Token(token.clone())),
         None => Err(Error::BadCheckpoint(
             "tokenizer_config.json: pad_token: expected the token that fills texts up, found none".into(),
         )),
@@ -344,18 +326,16 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
     p.word("mode", (), &[("RGB", ())])?;
     p.take::<Value>("fill_color")?;
     let mut three = |key: &str, default: [f32; 3]| -> Result<[f32; 3]> {
-        match p.fields.get(key).and_then(Value::as_f64) {
-            Some(same) => p.take::<Value>(key).map(|_| [same as f32; 3]),
-            None => Ok(p.take(key)?.unwrap_or(default)),
+        match p.0.get(key).is_some_and(Value::is_number) {
+            true => Ok([p.0.need(key)?; 3]),
+            false => Ok(p.take(key)?.unwrap_or(default)),
         }
     };
     let mean = three("mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
     let std = three("std", [0.268_629_54, 0.261_302_6, 0.275_777_1])?;
-    if std.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
-        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {std:?}", p.label("std"))));
-    }
-    if mean.iter().any(|m| !m.is_finite()) {
-        return Err(Error::BadCheckpoint(format!("{}: expected numbers, found {mean:?}", p.label("mean"))));
+    if std.iter().any(|&s| s <= 0.0) {
+        let found = number(&std);
+        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {found}", p.label("std"))));
     }
     p.finish()?;
     Ok(Preprocessor {

@@ -1,10 +1,13 @@
 //! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{Family, hf::json};
-use crate::error::{Error, Result};
+use super::{Family, own};
+use crate::{
+    error::{Error, Result},
+    json::{Object, number},
+};
 
 /// Pillow's antialiased filters, by the numbers that the JSON files use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub enum Resize {
 }
 
 /// Where the centre crop starts if as many pixels cannot go on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CropRounding {
     /// Half a pixel is rounded down (`center_crop` in transformers' `image_transforms.py`).
@@ -59,50 +62,29 @@ pub struct Preprocessor {
     pub std: [f32; 3],
 }
 
-#[derive(Deserialize)]
-struct File {
-    do_resize: Option<bool>,
-    size: Option<Value>,
-    resample: Option<u32>,
-    do_center_crop: Option<bool>,
-    crop_size: Option<Value>,
-    do_rescale: Option<bool>,
-    rescale_factor: Option<f32>,
-    do_normalize: Option<bool>,
-    image_mean: Option<[f32; 3]>,
-    image_std: Option<[f32; 3]>,
-    ocelli: Option<OwnPixels>,
-}
-
-/// What Ocelli adds to the file.
-#[derive(Serialize, Deserialize)]
-pub(super) struct OwnPixels {
-    pub rounding: CropRounding,
-}
-
 impl Preprocessor {
     /// Reads the file; defaults are those of `CLIPImageProcessor` and `SiglipImageProcessor`.
     pub(super) fn parse(bytes: &[u8], family: Family) -> Result<Self> {
-        let file: File = json(NAME, bytes)?;
+        let mut file = Object::parse(NAME, bytes)?;
         let (mean, std) = match family {
             Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
             Family::Siglip => ([0.5; 3], [0.5; 3]),
         };
-        if file.do_resize == Some(false) || file.do_rescale == Some(false) {
+        if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
             return bad("do_resize and do_rescale", "true", "false");
         }
-        let filter = match file.resample.unwrap_or(3) {
+        let filter = match file.take::<u32>("resample")?.unwrap_or(3) {
             2 => Filter::Bilinear,
             3 => Filter::Bicubic,
             other => return bad("resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
         };
-        let resize = match (&file.size, family) {
+        let resize = match (file.take::<Value>("size")?, family) {
             (None, Family::Clip) => Resize::ShortestEdge(224),
             (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
-            (Some(value), _) => resize(value)?,
+            (Some(value), _) => resize(&value)?,
         };
-        let crops = file.do_center_crop.unwrap_or(family == Family::Clip);
-        let crop = match file.crop_size {
+        let crops = file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
+        let crop = match file.take::<Value>("crop_size")? {
             _ if !crops => None,
             None => Some((224, 224)),
             Some(value) => match (side(&value), side(&value["width"]), side(&value["height"])) {
@@ -111,20 +93,18 @@ impl Preprocessor {
                 _ => return bad("crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
             },
         };
-        let normalize = file.do_normalize.unwrap_or(true);
-        let std = if normalize { file.image_std.unwrap_or(std) } else { [1.0; 3] };
-        if std.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
-            return bad("image_std", "positive numbers", &format!("{std:?}"));
+        let normalize = file.take("do_normalize")?.unwrap_or(true);
+        let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
+        if std.iter().any(|&s| s <= 0.0) {
+            return bad("image_std", "positive numbers", &number(&std));
         }
-        let (mean, rescale) = (file.image_mean.unwrap_or(mean), file.rescale_factor.unwrap_or(1.0 / 255.0));
-        if [mean[0], mean[1], mean[2], rescale].iter().any(|x| !x.is_finite()) {
-            return bad("image_mean and rescale_factor", "finite numbers", &format!("{mean:?} and {rescale}"));
-        }
+        let mean = file.take("image_mean")?.unwrap_or(mean);
+        let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
         Ok(Self {
             resize,
             filter,
             crop,
-            rounding: file.ocelli.map(|own| own.rounding).unwrap_or_default(),
+            rounding: own::rounding(file.object(own::KEY)?)?,
             rescale,
             mean: if normalize { mean } else { [0.0; 3] },
             std,

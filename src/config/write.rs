@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Activation, Config, Encoder, Family, Filter, Padding, Preprocessor, Resize, TextPooling,
-    hf::{OwnModel, OwnText},
-    preprocessor::OwnPixels,
-};
+use super::{Activation, Config, Encoder, Family, Filter, Padding, Preprocessor, Resize, TextPooling, own};
 
 pub fn files(config: &Config) -> [String; 3] {
     [model(config), pixels(&config.preprocessor), text(config)].map(|value| format!("{value:#}\n"))
@@ -40,8 +36,8 @@ fn model(config: &Config) -> Value {
     let mut text = encoder(&config.text.encoder);
     text["vocab_size"] = config.text.vocab.into();
     text["max_position_embeddings"] = config.text.tokens.into();
-    let own = OwnModel { text_mask: config.text.mask, text_pooling: config.text.pooling, score: config.score };
-    let mut root = json!({ "model_type": config.family.name(), "ocelli": own });
+    let own = json!({ "text_mask": config.text.mask, "text_pooling": config.text.pooling, "score": config.score });
+    let mut root = json!({ "model_type": config.family.name(), own::KEY: own });
     match config.family {
         Family::Clip => {
             root["projection_dim"] = config.embedding.into();
@@ -75,7 +71,7 @@ fn pixels(p: &Preprocessor) -> Value {
         "do_normalize": true,
         "image_mean": p.mean.map(float),
         "image_std": p.std.map(float),
-        "ocelli": OwnPixels { rounding: p.rounding },
+        own::KEY: { "rounding": p.rounding },
     });
     if let Some((width, height)) = p.crop {
         file["crop_size"] = json!({ "height": height, "width": width });
@@ -84,12 +80,11 @@ fn pixels(p: &Preprocessor) -> Value {
 }
 
 fn text(config: &Config) -> Value {
-    let rule = config.text_rule.clone();
+    let rule = &config.text_rule;
     let mut file = json!({});
     if let Padding::Token(token) = &rule.padding {
         file["pad_token"] = token.as_str().into();
     }
-    file["ocelli"] =
-        json!(OwnText { cleaning: rule.cleaning, byte_fallback: rule.byte_fallback, padding: rule.padding });
+    file[own::KEY] = json!({ "cleaning": rule.cleaning, "byte_fallback": rule.byte_fallback, "padding": rule.padding });
     file
 }

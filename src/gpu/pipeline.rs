@@ -14,7 +14,7 @@ pub struct Shader {
     /// The files' text.
     pub files: Vec<&'static str>,
     /// Override values; booleans are 0 and 1.
-    pub overrides: Vec<(&'static str, f64)>,
+    pub overrides: Vec<(&'static str, u32)>,
 }
 
 impl Shader {
@@ -26,7 +26,7 @@ impl Shader {
 
     /// The same with one more override.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<f64>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<u32>) -> Self {
         self.overrides.push((name, value.into()));
         self
     }
@@ -73,6 +73,7 @@ impl Pipeline {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(Cow::Owned(shader.source())),
         });
+        let constants: Vec<(&str, f64)> = shader.overrides.iter().map(|&(name, value)| (name, value.into())).collect();
         // No layout: bindings are declared once, in WGSL.
         let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
@@ -80,7 +81,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &shader.overrides,
+                constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,

@@ -54,10 +54,10 @@ impl LayerNorm {
 impl Kernel for LayerNorm {
     fn shader(&self, tier: Tier) -> Shader {
         // Where barriers are slow, as few invocations as run in step.
-        let workgroup = if tier == Tier::Registers { 4 } else { 64 };
+        let workgroup = if tier == Tier::Registers { 4u32 } else { 64 };
         Shader::new("layer_norm", wgsl!("layer_norm.wgsl"))
             .with("WORKGROUP", workgroup)
-            .with("HAS_INDEX", u8::from(self.index().is_some()))
+            .with("HAS_INDEX", self.index().is_some())
     }
     fn params(&self, batch: u32) -> Vec<u8> {
         let stride = self.pick.map_or(1, |pick| pick.of);

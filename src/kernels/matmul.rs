@@ -115,9 +115,9 @@ impl Kernel for Matmul {
             ),
             files: own.into_iter().chain(common).collect(),
             overrides: vec![
-                ("ACTIVATION", f64::from(code(self.activation))),
-                (switch, f64::from(u8::from(on))),
-                ("HAS_BIAS", f64::from(u8::from(self.bias.is_some()))),
+                ("ACTIVATION", code(self.activation)),
+                (switch, on.into()),
+                ("HAS_BIAS", self.bias.is_some().into()),
             ],
         }
     }
@@ -164,7 +164,7 @@ impl Kernel for Matmul {
 }
 
 /// `ACTIVATION` in `shaders/lib/activation.wgsl`.
-fn code(activation: Activation) -> u8 {
+fn code(activation: Activation) -> u32 {
     match activation {
         Activation::None => 0,
         Activation::QuickGelu => 1,

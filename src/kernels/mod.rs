@@ -12,7 +12,7 @@ mod patchify;
 mod resize;
 mod score;
 
-use std::{any::Any, borrow::Cow, fmt::Debug};
+use std::{any::Any, borrow::Cow};
 
 pub use assemble::Assemble;
 pub use attention::{Attention, Keys, Queries};
@@ -102,7 +102,7 @@ impl Rows {
 }
 
 /// One step of a plan.
-pub trait Kernel: Debug + Any {
+pub trait Kernel: Any {
     /// The WGSL with its overrides. What varies from run to run must not be among them.
     fn shader(&self, tier: Tier) -> Shader;
     /// The `Params` of a run, as the shader declares them.

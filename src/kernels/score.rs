@@ -49,7 +49,7 @@ struct Params {
 
 impl Kernel for Score {
     fn shader(&self, _tier: Tier) -> Shader {
-        let rule = match self.rule {
+        let rule: u32 = match self.rule {
             Rule::Identity => 0,
             Rule::Sigmoid => 1,
             Rule::Softmax => 2,

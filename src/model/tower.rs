@@ -3,7 +3,6 @@
 use crate::{kernels::ActId, plan::Plan, weights::HostId};
 
 /// Pixels in, unit embedding out.
-#[derive(Debug)]
 pub struct VisionTower {
     /// The steps.
     pub plan: Plan,
@@ -14,7 +13,6 @@ pub struct VisionTower {
 }
 
 /// Token rows in, unit embedding out.
-#[derive(Debug)]
 pub struct TextTower {
     /// The steps.
     pub plan: Plan,
@@ -29,7 +27,6 @@ pub struct TextTower {
 }
 
 /// The towers that were wanted, and what turns cosines into logits.
-#[derive(Debug)]
 pub struct Model {
     /// The picture tower.
     pub vision: Option<VisionTower>,

@@ -4,7 +4,7 @@ use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
     config::TextPooling,
-    error::{Error, Result},
+    error::{Error, Result, not_finite},
     gpu::{Gpu, milliseconds},
     kernels::ActId,
     text::Tokenize,
@@ -183,7 +183,7 @@ fn rows(bytes: &[u8], dim: usize, what: &str) -> Result<Vec<Vec<f32>>> {
             "{what} {} of {}: expected finite numbers, found {}: the weights are too large for f32, or this GPU computes wrongly",
             at / dim + 1,
             numbers.len() / dim,
-            numbers[at]
+            not_finite(numbers[at])
         )));
     }
     Ok(numbers.chunks_exact(dim).map(<[f32]>::to_vec).collect())

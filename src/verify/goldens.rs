@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
     gpu::Tier,
+    json::{Field, Object},
 };
 
 /// The file's name.
@@ -28,7 +30,7 @@ pub fn pixel(x: usize, y: usize) -> [u8; 4] {
 }
 
 /// The file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Goldens {
     /// Which picture and text they are of.
     pub inputs: u32,
@@ -41,7 +43,7 @@ pub struct Goldens {
 }
 
 /// What one tower makes of its input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tower {
     /// Unit length.
     pub embedding: Vec<f32>,
@@ -50,7 +52,7 @@ pub struct Tower {
 }
 
 /// An activation: enough to see that it is another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tap {
     /// Which, such as `vision.block.3.mixed`.
     pub name: String,
@@ -115,6 +117,18 @@ impl Tap {
     }
 }
 
+impl Field for Tap {
+    const EXPECTED: &'static str = "name, len, norm and values";
+    fn of(value: &Value) -> Option<Self> {
+        Some(Self {
+            name: Field::of(&value["name"])?,
+            len: Field::of(&value["len"])?,
+            norm: Field::of(&value["norm"])?,
+            values: Field::of(&value["values"])?,
+        })
+    }
+}
+
 impl Tower {
     /// Whether an embedding is what it should be.
     ///
@@ -133,20 +147,27 @@ impl Goldens {
     /// # Errors
     /// [`Error::BadCheckpoint`] if it is not what is expected, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let bad = |what: String| {
-            Error::BadCheckpoint(format!("{GOLDENS}: {what}: write the folder again with `ocelli quantize`"))
-        };
-        let goldens: Self =
-            serde_json::from_slice(bytes).map_err(|e| bad(format!("not the JSON that was expected: {e}")))?;
-        if goldens.inputs != INPUTS {
-            return Err(bad(format!("inputs: expected {INPUTS}, found {}", goldens.inputs)));
+        Self::read(bytes)
+            .map_err(|e| Error::BadCheckpoint(format!("{e}: write the folder again with `ocelli quantize`")))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let mut object = Object::parse(GOLDENS, bytes)?;
+        let inputs = object.need("inputs")?;
+        if inputs != INPUTS {
+            return Err(Error::BadCheckpoint(format!("{GOLDENS}: inputs: expected {INPUTS}, found {inputs}")));
         }
-        for (name, tower) in [("vision", &goldens.vision), ("text", &goldens.text)] {
+        let mut tower = |name: &str| {
+            let mut object = object.need_object(name)?;
+            let tower = Tower { embedding: object.need("embedding")?, taps: object.need("taps")? };
             if tower.taps.is_empty() || tower.embedding.is_empty() {
-                return Err(bad(format!("{name}: expected an embedding and steps, found none")));
+                let what = "expected an embedding and steps, found none";
+                return Err(Error::BadCheckpoint(format!("{GOLDENS}: {name}: {what}")));
             }
-        }
-        Ok(goldens)
+            Ok(tower)
+        };
+        let (vision, text) = (tower("vision")?, tower("text")?);
+        Ok(Self { inputs, ids: object.need("ids")?, vision, text })
     }
 }
 

@@ -84,7 +84,8 @@ export function watchMemory() {
     const original = WebAssembly[name];
     WebAssembly[name] = async (...args) => {
       const result = await original.apply(WebAssembly, args);
-      wasmMemories.push((result.instance ?? result).exports.memory);
+      // Exports have short names.
+      wasmMemories.push(Object.values((result.instance ?? result).exports).find((one) => one instanceof WebAssembly.Memory));
       return result;
     };
   }
