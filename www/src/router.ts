@@ -17,8 +17,10 @@ export function route(main: HTMLElement, failed: (error: unknown) => void): void
     const name = asked in pages ? asked : "classify";
     const { element, load } = pages[name] as (typeof pages)[string];
     for (const link of document.querySelectorAll<HTMLAnchorElement>("nav a")) {
-      if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+      const here = link.hash === `#/${name}`;
+      if (here) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+      if (here) document.title = `${link.textContent.trim()} · Ocelli`;
     }
     try {
       await load();
@@ -29,7 +31,6 @@ export function route(main: HTMLElement, failed: (error: unknown) => void): void
     let page = shown.get(name);
     if (!page) shown.set(name, (page = document.createElement(element)));
     main.replaceChildren(page);
-    document.title = `${page.querySelector("h1, h2")?.textContent ?? name} · Ocelli`;
     document.documentElement.dataset["page"] = name;
     window.scrollTo(0, 0);
   };

@@ -15,8 +15,9 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
     await page.getByRole("navigation").getByRole("link", { name }).click();
     await page.waitForFunction((name) => document.documentElement.dataset.page === name, name.toLowerCase());
     const current = await page.locator("nav [aria-current]").innerText();
-    words.same(`${name}: the current one`, [current.trim()], [name]);
-    words.rejects(`${name}: another`, [current.trim()], [PAGES[(PAGES.indexOf(name) + 1) % PAGES.length]]);
+    const said = [current.trim(), await page.title()];
+    words.same(`${name}: the current one`, said, [name, `${name} · Ocelli`]);
+    words.rejects(`${name}: another`, said.slice(0, 1), [PAGES[(PAGES.indexOf(name) + 1) % PAGES.length]]);
     words.holds(`${name}: has a heading`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
     const found = await axe(page);
     words.holds(`${name}: axe`, found.length === 0, found.join(" | "));
