@@ -256,6 +256,18 @@ check() {
   stage "syntax of the web tests" web_syntax
 }
 
+# Two browsers at once, since each of them waits a lot. What the second one says comes after the first.
+in_browsers() {
+  local said=target/web/app.log app failed=0
+  mkdir -p target/web
+  node tests/web/app.mjs >"$said" 2>&1 &
+  app=$!
+  node tests/web/package.mjs || failed=1
+  wait "$app" || failed=1
+  cat "$said"
+  return "$failed"
+}
+
 tests() {
   [ "${1:-}" != --full ] || export OCELLI_FULL=1
   setup_gpu
@@ -265,11 +277,11 @@ tests() {
   setup_browser
   stage "package" pkg
   stage "size" size
-  stage "package in the browser" node tests/web/package.mjs
+  stage "app" site
+  stage "package and app in the browser" in_browsers
   if [ "${OCELLI_FULL:-}" = 1 ]; then stage "projects that use it" consumers; else stage "projects that use it" consumers vite import-map; fi
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
-  stage "app in the browser" demo --check
   [ "${OCELLI_FULL:-}" != 1 ] || stage "app in Firefox" node tests/web/app-firefox.mjs
 }
 
