@@ -2,6 +2,7 @@
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              all parts by default; README.md says what each shows
 //   node package.mjs --firefox [PART…]    in Firefox; by default what depends on the browser most
+//   node package.mjs --odd, --even        the first, third, … part, or all others: for two browsers at once
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -98,9 +99,11 @@ const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
-const asked = process.argv.slice(2).filter((word) => word !== "--firefox");
+/** Every second group, for two browsers at once: `--odd` or `--even`. */
+const share = ["--odd", "--even"].findIndex((word) => process.argv.includes(word));
+const asked = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const core = ["numbers", "inputs", "use", "batches", "labels", "label-cache", "towers", "calls", "gpu", "workers", "cache", "abort"];
-const parts = asked.length ? asked : inFirefox ? core : Object.keys(everyPart);
+const parts = (asked.length ? asked : inFirefox ? core : Object.keys(everyPart)).filter((_, i) => share < 0 || i % 2 === share);
 
 /** The browser, its name and where it is. `insecure.test` is a site that it does not take for secure. */
 const name = inFirefox ? "Firefox" : "Chromium";
