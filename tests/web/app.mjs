@@ -85,6 +85,9 @@ async function axe(page, rules = []) {
     async ([source, rules]) => {
       // Into the page by hand: its content security policy forbids scripts from elsewhere.
       if (!globalThis.axe) (0, eval)(source);
+      // A colour on its way to another one is none to judge.
+      const ends = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
+      await Promise.allSettled(ends.map(({ finished }) => finished));
       const disabled = Object.fromEntries(rules.map((rule) => [rule, { enabled: false }]));
       const { violations } = await globalThis.axe.run(document, { rules: disabled });
       return violations

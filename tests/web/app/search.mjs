@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { arrive } from "../lib/collection.mjs";
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "samples");
 const NAMES = ["bicycle", "cactus", "castle", "dog", "guitar", "octopus", "pizza", "rocket"];
@@ -150,14 +151,14 @@ async function byPicture(page, report, axe, shots) {
   group.rejects("another one", [(await hits(page))[0]], ["pizza"]);
   group.holds("which is said", await page.getByText("Pictures like my octopus.png").isVisible());
 
-  await send(page, "drop", await changed(page, "castle"));
+  await arrive(page, "drop", await changed(page, "castle"));
   await settled(page);
   group.same("dropped", [(await hits(page))[0]], ["castle"]);
-  await send(page, "paste", await changed(page, "pizza"));
+  await arrive(page, "paste", await changed(page, "pizza"));
   await settled(page);
   group.same("pasted", [(await hits(page))[0]], ["pizza"]);
   const before = await hits(page);
-  await send(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
+  await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
   await page.getByText("This is no picture file.").waitFor();
   group.same("what is none leaves the hits", await hits(page), before);
   await page.locator("#search-picture").setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
@@ -182,17 +183,6 @@ async function byPicture(page, report, axe, shots) {
   group.same("more like it: what its file finds, but itself", like, same.slice(1));
   group.same("which its file finds first", [same[0], (await scores(page))[0]], ["bicycle", 1]);
   await page.getByRole("button", { name: "Back to words" }).click();
-}
-
-/** Drops or pastes a file somewhere on the page. */
-async function send(page, kind, { name, mimeType, buffer }) {
-  await page.evaluate(([kind, name, type, data]) => {
-    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([bytes], name, { type }));
-    const event = kind === "drop" ? new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }) : new ClipboardEvent(kind, { clipboardData: transfer, bubbles: true, cancelable: true });
-    document.querySelector("main").dispatchEvent(event);
-  }, [kind, name, mimeType, buffer.toString("base64")]);
 }
 
 /** Hits of one folder, and more of them by and by. */

@@ -1,6 +1,6 @@
 // The page "Tag": a folder is indexed, tagged and kept; what goes wrong on the way is said, and the next click works.
 import { readFileSync } from "node:fs";
-import { countEmbeddings, drawn, inOrigin, keptEmbeddings, onDisk, pickOrigin, withoutPicker } from "../lib/collection.mjs";
+import { arrive, countEmbeddings, drawn, inOrigin, keptEmbeddings, onDisk, pickOrigin, withoutPicker } from "../lib/collection.mjs";
 import { large } from "./tag/large.mjs";
 import { storage } from "./tag/storage.mjs";
 
@@ -296,22 +296,15 @@ async function singles({ fresh, open, report }, pictures) {
   await page.getByRole("button", { name: "Pick pictures" }).click();
   await (await chosen).setFiles(pictures.slice(0, 2).map(file));
   await done(page, 2);
-  const drop = (files) =>
-    page.evaluate((files) => {
-      const data = new DataTransfer();
-      for (const { name, text, type } of files) data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }));
-      for (const kind of ["dragover", "drop"]) window.dispatchEvent(new DragEvent(kind, { dataTransfer: data, cancelable: true }));
-    }, files);
-  const text = (bytes) => Buffer.from(bytes).toString("base64");
-  await drop([{ name: pictures[0].name, text: text(pictures[5].bytes), type: "image/png" }]);
+  await arrive(page, "drop", file({ name: pictures[0].name, bytes: pictures[5].bytes }));
   await done(page, 3);
   const paths = async () => Object.keys(await tiles(page)).sort();
   const expected = [pictures[0].name, pictures[0].name.replace(".png", " (2).png"), pictures[1].name].map((name) => `Single pictures/${name}`).sort();
   group.same("a namesake is another picture", await paths(), expected);
   group.rejects("one is missing", await paths(), expected.slice(1));
-  await drop([{ name: "notes.txt", text: "", type: "text/plain" }]);
+  await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) });
   await page.getByRole("alert").getByText("There is no picture among these files").waitFor();
-  await drop([{ name: "new.png", text: text(pictures[6].bytes), type: "image/png" }]);
+  await arrive(page, "drop", file({ name: "new.png", bytes: pictures[6].bytes }));
   await done(page, 4);
   group.same("the next drop works", [await page.getByRole("alert").getByText("There is no picture").count()], [0]);
   await page.close();

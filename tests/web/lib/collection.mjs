@@ -78,3 +78,14 @@ export function keptEmbeddings(page) {
     return keys.map(([, path]) => path);
   });
 }
+
+/** Drops or pastes a file, `{ name, mimeType, buffer }`, somewhere on the page. */
+export function arrive(page, kind, { name, mimeType, buffer }) {
+  return page.evaluate(([kind, name, type, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }));
+    const how = { bubbles: true, cancelable: true };
+    const events = kind === "drop" ? ["dragover", "drop"].map((kind) => new DragEvent(kind, { ...how, dataTransfer: data })) : [new ClipboardEvent(kind, { ...how, clipboardData: data })];
+    for (const event of events) document.querySelector("main").dispatchEvent(event);
+  }, [kind, name, mimeType, buffer.toString("base64")]);
+}

@@ -1,5 +1,5 @@
 // What a run found, and how it is told: one column for each engine, one row for each thing measured.
-import { bytes } from "../parts/dom.ts";
+import { bytes } from "../parts/words.ts";
 
 export const rows = {
   cold: { title: "Cold start to the first answer", unit: "ms" },

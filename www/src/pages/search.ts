@@ -1,5 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
+import { Arrivals, pictureIn } from "../parts/arrivals.ts";
 import { notice } from "../parts/notice.ts";
 import "../parts/picture-grid.ts";
 import { format } from "../parts/scale.ts";
@@ -14,17 +15,10 @@ import { parse, wrongSentence, type Query } from "./search/query.ts";
 import { searching } from "./search/searching.ts";
 
 class SearchPage extends Part {
-  #over = false;
-  #leaving = 0;
+  readonly #arrivals = new Arrivals(this, (data) => this.#take(pictureIn(data)), (picture) => this.#take(picture));
   #wrong = "";
   /** The picture that is looked for, and its address. */
   #picture: { blob: Blob; url: string } | undefined;
-  readonly #listeners: [string, (event: never) => void][] = [
-    ["paste", (event: ClipboardEvent) => this.#pasted(event)],
-    ["dragover", (event: DragEvent) => this.#dragged(event)],
-    ["dragleave", () => this.#left()],
-    ["drop", (event: DragEvent) => this.#dropped(event)],
-  ];
 
   constructor() {
     super();
@@ -34,12 +28,6 @@ class SearchPage extends Part {
   override connectedCallback(): void {
     super.connectedCallback();
     void library.open();
-    for (const [name, listener] of this.#listeners) document.addEventListener(name, listener as EventListener);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    for (const [name, listener] of this.#listeners) document.removeEventListener(name, listener as EventListener);
   }
 
   protected override render() {
@@ -67,7 +55,7 @@ class SearchPage extends Part {
     const { query, folder, sentence } = searching;
     const wrong = wrongSentence(sentence);
     return html`
-      <form class=${this.#over ? "sheet over" : "sheet"} role="search" @submit=${(event: Event) => event.preventDefault()}>
+      <form class=${this.#arrivals.over ? "sheet over" : "sheet"} role="search" @submit=${(event: Event) => event.preventDefault()}>
         <label for="search-words">What are you looking for?</label>
         <div class="row">
           <input id="search-words" class="grow" type="search" autocomplete="off" spellcheck="false" placeholder="guitar" aria-describedby="search-help"
@@ -163,44 +151,6 @@ class SearchPage extends Part {
     input.value = ""; // the same file again is a change again
     if (file) this.#take(file);
   }
-
-  #pasted(event: ClipboardEvent): void {
-    const file = pictureIn(event.clipboardData);
-    if (!file) return; // text goes where the cursor is
-    event.preventDefault();
-    this.#take(file);
-  }
-
-  /** The whole page accepts a drop: a picture that misses a small target would otherwise replace the page. */
-  #dragged(event: DragEvent): void {
-    if (!event.dataTransfer?.types.includes("Files")) return; // text may be dropped into the fields
-    event.preventDefault();
-    clearTimeout(this.#leaving);
-    this.#mark(true);
-  }
-
-  /** It fires on every element that is crossed: only a silence means that the picture has left. */
-  #left(): void {
-    clearTimeout(this.#leaving);
-    this.#leaving = window.setTimeout(() => this.#mark(false), 80);
-  }
-
-  #dropped(event: DragEvent): void {
-    this.#mark(false);
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    this.#take(pictureIn(event.dataTransfer));
-  }
-
-  #mark(over: boolean): void {
-    if (over === this.#over) return;
-    this.#over = over;
-    this.requestUpdate();
-  }
 }
 
 customElements.define("ocelli-search", SearchPage);
-
-function pictureIn(data: DataTransfer | null): File | undefined {
-  return [...(data?.files ?? [])].find((file) => file.type.startsWith("image/"));
-}

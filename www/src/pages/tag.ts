@@ -1,5 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
+import { download } from "../parts/dom.ts";
 import "../parts/label-editor.ts";
 import "../parts/picture-grid.ts";
 import type { PictureItem } from "../parts/picture-grid.ts";
@@ -10,7 +11,7 @@ import { models } from "../state/models.ts";
 import { remembered } from "../state/store.ts";
 import "./tag/collection.ts";
 import "./tag/duplicates.ts";
-import { csv, download, json, type Tagged } from "./tag/results.ts";
+import { csv, json, type Tagged } from "./tag/results.ts";
 import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
 import { count, number } from "./tag/words.ts";

@@ -17,9 +17,17 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** "7.2 MB": decimal units, as browsers show downloads. */
-export function bytes(count: number): string {
-  if (count < 1e6) return `${(count / 1e3).toFixed(count < 1e4 ? 1 : 0)} kB`;
-  if (count < 1e9) return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} MB`;
-  return `${(count / 1e9).toFixed(2)} GB`;
+/** Has the browser keep it as a file. */
+export function download(file: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  // The browser takes the file soon after the click.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Lets go of a camera or a screen. */
+export function stopTracks(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
 }

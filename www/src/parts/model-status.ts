@@ -1,8 +1,8 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { builtIn, models } from "../state/models.ts";
-import { bytes } from "./dom.ts";
 import { notice } from "./notice.ts";
+import { bytes } from "./words.ts";
 
 /** What every page says of the model: how far its load has come, or why it failed; nothing while all is well. */
 class ModelStatus extends Part {

@@ -1,5 +1,6 @@
 import type { Ocelli } from "ocelli";
 import { database, type ExampleRecord } from "./db.ts";
+import { shrunk } from "./shrink.ts";
 import { Store } from "./store.ts";
 
 /** An example is kept as the square that a model sees, or little more: enough for any of them. */
@@ -27,7 +28,7 @@ class Examples extends Store {
 
   /** @throws {DOMException} If one of them is no picture; then none is taken. */
   async teach(label: string, pictures: readonly Blob[]): Promise<void> {
-    const made = await Promise.all(pictures.map(async (picture) => ({ id: crypto.randomUUID(), label, picture: await reduced(picture) })));
+    const made = await Promise.all(pictures.map(async (picture) => ({ id: crypto.randomUUID(), label, picture: await shrunk(picture, SIDE, "high", { type: "image/png" }) })));
     const store = (await database()).transaction("examples", "readwrite");
     await Promise.all([...made.map((one) => store.store.put(one)), store.done]);
     this.#all.push(...made);
@@ -58,14 +59,3 @@ class Examples extends Store {
 }
 
 export const examples = new Examples();
-
-async function reduced(picture: Blob): Promise<Blob> {
-  const bitmap = await createImageBitmap(picture);
-  const scale = Math.min(1, SIDE / Math.min(bitmap.width, bitmap.height));
-  const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
-  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return canvas.convertToBlob({ type: "image/png" });
-}

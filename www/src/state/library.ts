@@ -100,9 +100,10 @@ class Library extends Store {
     return made;
   }
 
-  /** The picture itself, if this visit may read it. */
-  file(path: string): File | undefined {
-    return this.#files.get(path);
+  /** The picture itself, if this visit may read it; it may have gone since its folder was read. */
+  async file(path: string): Promise<File | undefined> {
+    const file = this.#files.get(path);
+    return (await file?.slice(0, 1).arrayBuffer().then(() => true, () => false)) ? file : undefined;
   }
 
   /** Takes a folder that the browser can read again, and all pictures in it. */

@@ -1,4 +1,5 @@
 /** Draws previews away from the page, a few at a time, so that few whole pictures are in memory. */
+import { shrunk } from "./shrink.ts";
 
 /** Small enough to keep thousands of them, large enough for a grid. */
 const SIDE = 256;
@@ -15,15 +16,5 @@ self.onmessage = ({ data: { id, picture } }: MessageEvent<{ id: number; picture:
   );
 };
 
-async function preview(picture: Blob): Promise<Blob> {
-  const bitmap = await createImageBitmap(picture);
-  const scale = Math.min(1, SIDE / Math.min(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
-  context.imageSmoothingQuality = "medium";
-  context.drawImage(bitmap, 0, 0, width, height);
-  bitmap.close();
-  // Where WebP is not known, the browser takes PNG.
-  return canvas.convertToBlob({ type: "image/webp", quality: 0.8 });
-}
+/** Where WebP is not known, the browser takes PNG. */
+const preview = (picture: Blob): Promise<Blob> => shrunk(picture, SIDE, "medium", { type: "image/webp", quality: 0.8 });

@@ -1,6 +1,7 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { camera, stillOf, stop } from "./capture.ts";
+import { stopTracks } from "../../parts/dom.ts";
+import { camera, stillOf } from "./capture.ts";
 
 /** The camera's picture, until one is taken of it. The camera is on only while this is open. */
 class CameraDialog extends Part {
@@ -49,7 +50,7 @@ class CameraDialog extends Part {
   }
 
   #off(): void {
-    if (this.#stream) stop(this.#stream);
+    if (this.#stream) stopTracks(this.#stream);
     this.#stream = undefined;
     this.requestUpdate();
   }

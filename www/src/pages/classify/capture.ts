@@ -1,3 +1,4 @@
+import { stopTracks } from "../../parts/dom.ts";
 import { PictureError, pngOf } from "./picture.ts";
 
 /** Milliseconds that a screen's first frame is waited for: behind another window the browser draws none. */
@@ -45,7 +46,7 @@ export async function screenStill(): Promise<Blob> {
     await Promise.race([drawn, new Promise((resolve) => setTimeout(resolve, FIRST_FRAME))]);
     return await stillOf(video);
   } finally {
-    stop(stream);
+    stopTracks(stream);
   }
 }
 
@@ -57,8 +58,4 @@ export async function stillOf(video: HTMLVideoElement): Promise<Blob> {
   canvas.height = video.videoHeight;
   canvas.getContext("2d")?.drawImage(video, 0, 0);
   return pngOf(canvas);
-}
-
-export function stop(stream: MediaStream): void {
-  for (const track of stream.getTracks()) track.stop();
 }

@@ -1,6 +1,6 @@
 import type { ModelInfo } from "ocelli";
 import { html } from "lit";
-import { bytes } from "../../parts/dom.ts";
+import { bytes, familyOf, millions } from "../../parts/words.ts";
 import type { Runs } from "./judge.ts";
 
 /** Stand-ins for a GPU, by the names that browsers give them. */
@@ -18,7 +18,7 @@ export function facts(name: string, info: ModelInfo, runs: Runs) {
     ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
     info.downloadBytes > 0 ? ["Downloaded", bytes(info.downloadBytes), "by this visit"] : ["Downloaded", "nothing", "the model was here already"],
     ["Weights", info.format, onCpu ? `${millions(info.parameters)} numbers in memory` : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`],
-    ["Model", name, `${info.family === "clip" ? "CLIP" : "SigLIP"}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
+    ["Model", name, `${familyOf(info)}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
   ];
   return html`<dl class="facts">${all.map(([name, value, note]) => html`<div data-fact=${name.toLowerCase()}><dt>${name}</dt><dd>${value}<small>${note}</small></dd></div>`)}</dl>`;
 }
@@ -27,5 +27,3 @@ function time(milliseconds: number | undefined): string {
   if (milliseconds === undefined) return "–";
   return milliseconds < 9.95 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds).toLocaleString("en")} ms`;
 }
-
-const millions = (count: number): string => `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} million`;

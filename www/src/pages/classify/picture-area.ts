@@ -1,21 +1,18 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { Arrivals, pictureIn } from "../../parts/arrivals.ts";
 import { models } from "../../state/models.ts";
 import "./camera-dialog.ts";
 import { hasScreens, screenStill } from "./capture.ts";
 import { judge } from "./judge.ts";
-import { pictureIn, pictureOf, PictureError } from "./picture.ts";
+import { pictureOf, PictureError } from "./picture.ts";
 import { missed, sampleFile, samples } from "./samples.ts";
-
-/** Milliseconds without a `dragover`, which comes all the time, until a picture counts as gone again. */
-const LEFT = 200;
 
 /** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
 class PictureArea extends Part {
   #newest = 0;
   #trouble = "";
-  #over = 0;
-  #listening: AbortController | undefined;
+  readonly #arrivals = new Arrivals(this, (data) => this.#dropped(data), (picture) => this.#file(picture));
 
   constructor() {
     super();
@@ -23,25 +20,11 @@ class PictureArea extends Part {
     this.#sample(samples[0] as string);
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    const { signal } = (this.#listening = new AbortController());
-    // The whole page accepts a drop: a picture that misses a small target would otherwise replace the page.
-    document.addEventListener("dragover", (event) => this.#dragged(event), { signal });
-    document.addEventListener("drop", (event) => this.#dropped(event), { signal });
-    document.addEventListener("paste", (event) => this.#pasted(event), { signal });
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.#listening?.abort();
-  }
-
   protected override render() {
     const { picture, answer } = judge;
     const isMissed = models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
     return html`
-      <div class="stage ${this.#over ? "over" : ""}">
+      <div class="stage ${this.#arrivals.over ? "over" : ""}">
         ${picture ? html`<img src=${picture.address} alt=${picture.name}>` : nothing}
       </div>
       <div class="samples" role="group" aria-label="Sample pictures">
@@ -99,32 +82,8 @@ class PictureArea extends Part {
     this.querySelector("ocelli-camera-dialog")?.open().catch((error: Error) => this.#say(error.message));
   }
 
-  #pasted(event: ClipboardEvent): void {
-    const file = pictureIn(event.clipboardData);
-    if (!file) return; // text goes where the cursor is
-    event.preventDefault();
-    this.#file(file);
-  }
-
-  #dragged(event: DragEvent): void {
-    if (!event.dataTransfer?.types.includes("Files")) return; // text may be dropped into the fields
-    event.preventDefault();
-    clearTimeout(this.#over);
-    this.#over = window.setTimeout(() => this.#left(), LEFT);
-    this.requestUpdate();
-  }
-
-  #left(): void {
-    clearTimeout(this.#over);
-    this.#over = 0;
-    this.requestUpdate();
-  }
-
-  #dropped(event: DragEvent): void {
-    this.#left();
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    const file = pictureIn(event.dataTransfer);
+  #dropped(data: DataTransfer): void {
+    const file = pictureIn(data);
     if (file) this.#file(file);
     else this.#say("What was dropped is not a picture file. The old picture stays.");
   }

@@ -1,4 +1,5 @@
 import type { Ocelli } from "ocelli";
+import { stopTracks } from "../../parts/dom.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { Meter, Smoothed } from "./smoothing.ts";
@@ -133,7 +134,7 @@ class Watching extends Store {
     this.#opening = true;
     try {
       const stream = await open(kind, this.camera);
-      if (turn !== this.#turn) return stop(stream);
+      if (turn !== this.#turn) return stopTracks(stream);
       this.#take(stream);
     } catch (error) {
       if (turn !== this.#turn) return;
@@ -166,7 +167,7 @@ class Watching extends Store {
   #close(): void {
     this.#turn++;
     this.#opening = false;
-    if (this.#stream) stop(this.#stream);
+    if (this.#stream) stopTracks(this.#stream);
     this.#stream = undefined;
     // A paused picture stays to be looked at.
     if (this.wanted !== "paused") this.video.srcObject = null;
@@ -233,7 +234,3 @@ class Watching extends Store {
 }
 
 export const watching = new Watching();
-
-function stop(stream: MediaStream): void {
-  for (const track of stream.getTracks()) track.stop();
-}

@@ -1,10 +1,11 @@
 import type { ModelInfo } from "ocelli";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { familyOf, millions } from "../../parts/words.ts";
 import { notice } from "../../parts/notice.ts";
 import { models } from "../../state/models.ts";
 import { measure, SIDE, type Figure } from "./benchmark.ts";
-import { deviceOf, familyOf, millions } from "./facts.ts";
+import { deviceOf } from "./facts.ts";
 
 /** How fast the model in use is on this device, with a report to pass on. */
 class BenchmarkView extends Part {

@@ -1,17 +1,8 @@
 import type { ModelInfo } from "ocelli";
-import { bytes } from "../../parts/dom.ts";
-
-/** Which of the two kinds. */
-export function familyOf({ family }: ModelInfo): string {
-  return family === "clip" ? "CLIP" : "SigLIP";
-}
+import { bytes, familyOf, millions } from "../../parts/words.ts";
 
 export function deviceOf({ backend, adapter }: ModelInfo): string {
   return backend === "cpu" ? "CPU, one thread" : `GPU: ${adapter || "not named by the browser"}`;
-}
-
-export function millions(count: number): string {
-  return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} million`;
 }
 
 /** All that is known of a loaded model, as names and values. */

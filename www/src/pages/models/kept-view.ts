@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { bytes } from "../../parts/dom.ts";
+import { bytes } from "../../parts/words.ts";
 import { notice } from "../../parts/notice.ts";
 import { models } from "../../state/models.ts";
 import { kept, type KeptModel } from "./kept.ts";

@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { bytes } from "../../parts/dom.ts";
+import { bytes } from "../../parts/words.ts";
 import { models } from "../../state/models.ts";
 import { remembered } from "../../state/store.ts";
 import { catalog, choiceOf, formatOf, formats, pageOf, type FormatChoice, type Listed } from "./catalog.ts";

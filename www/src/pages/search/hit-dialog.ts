@@ -20,10 +20,7 @@ class HitDialog extends Part {
     this.requestUpdate();
     await this.updateComplete;
     this.#dialog?.showModal();
-    const file = library.file(path);
-    // The file may have gone since the folder was read; its preview is kept.
-    const readable = await file?.slice(0, 1).arrayBuffer().then(() => true, () => false);
-    const blob = readable ? file : await library.thumbnail(path).catch(() => undefined);
+    const blob = (await library.file(path)) ?? (await library.thumbnail(path).catch(() => undefined));
     if (path === this.#path) this.#picture(blob);
   }
 

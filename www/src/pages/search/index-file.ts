@@ -2,6 +2,7 @@ import { OcelliError } from "ocelli";
 import type { IndexFile } from "ocelli/index";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { download } from "../../parts/dom.ts";
 import { library } from "../../state/library.ts";
 import { models } from "../../state/models.ts";
 
@@ -47,12 +48,7 @@ class IndexFilePart extends Part {
   }
 
   #save(): void {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(library.export(this.#kind));
-    link.download = `ocelli-index.${this.#kind}`;
-    link.click();
-    // The download has its own hold by then.
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    download(library.export(this.#kind), `ocelli-index.${this.#kind}`);
   }
 
   async #open(input: HTMLInputElement): Promise<void> {

@@ -1,5 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { Arrivals } from "../../parts/arrivals.ts";
 import { notice } from "../../parts/notice.ts";
 import type { FolderRecord } from "../../state/db.ts";
 import { library, type Difference } from "../../state/library.ts";
@@ -14,31 +15,18 @@ class Collection extends Part {
   #failed: unknown;
   /** The folder whose removal is asked about. */
   #removing: string | undefined;
-  #dropping = false;
-  readonly #stop = { drag: (event: DragEvent) => this.#drag(event), drop: (event: DragEvent) => this.#drop(event) };
+  readonly #arrivals = new Arrivals(this, (data) => this.#ask(() => takeDropped(data)));
 
   constructor() {
     super();
     this.watch(library, models);
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    for (const kind of ["dragover", "dragleave"] as const) window.addEventListener(kind, this.#stop.drag);
-    window.addEventListener("drop", this.#stop.drop);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    for (const kind of ["dragover", "dragleave"] as const) window.removeEventListener(kind, this.#stop.drag);
-    window.removeEventListener("drop", this.#stop.drop);
-  }
-
   protected override render() {
     const { folders, scanning } = library;
     const failed = this.#failed ?? library.failed;
     return html`
-      <section class=${`sheet collection${this.#dropping ? " dropping" : ""}`} aria-label="Pictures">
+      <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Pictures">
         <div class="row">
           <button type="button" class=${library.pictures.size === 0 ? "primary" : ""} @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}>Pick a folder</button>
           <button type="button" @click=${() => this.#input("files").click()}>Pick pictures</button>
@@ -176,21 +164,6 @@ class Collection extends Part {
       (error: unknown) => (this.#failed = error),
     ).finally(() => this.requestUpdate());
     this.requestUpdate();
-  }
-
-  #drag(event: DragEvent): void {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    this.#dropping = event.type === "dragover";
-    this.requestUpdate();
-  }
-
-  #drop(event: DragEvent): void {
-    const data = event.dataTransfer;
-    if (!data?.types.includes("Files")) return;
-    event.preventDefault();
-    this.#dropping = false;
-    this.#ask(() => takeDropped(data));
   }
 }
 

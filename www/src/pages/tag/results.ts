@@ -29,16 +29,6 @@ export function json(pictures: readonly Tagged[], making: Making): Blob {
   return new Blob([JSON.stringify({ ...making, pictures: rows }, undefined, 2), "\n"], { type: "application/json" });
 }
 
-/** Has the browser keep it as a file. */
-export function download(file: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  // The browser takes the file soon after the click.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
 /** Quoted; a spreadsheet takes what begins with one of these for a formula, unless an apostrophe stands before it. */
 function cell(text: string): string {
   const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;

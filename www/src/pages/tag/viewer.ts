@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { bytes } from "../../parts/dom.ts";
+import { bytes } from "../../parts/words.ts";
 import "../../parts/score-bars.ts";
 import { nameOf } from "../../state/files.ts";
 import { library } from "../../state/library.ts";
@@ -35,10 +35,9 @@ class Viewer extends Part {
     await this.updateComplete;
     const dialog = this.#dialog;
     if (dialog && !dialog.open) dialog.showModal();
-    const file = library.file(path);
-    // Without the file its preview must do; the file may also have gone since the folder was read.
-    const readable = await file?.slice(0, 1).arrayBuffer().then(() => true, () => false);
-    if (!readable || !file) return this.#preview(path);
+    const file = await library.file(path);
+    // Without the file its preview must do.
+    if (!file) return this.#preview(path);
     if (path !== this.#path) return;
     this.#whole = true;
     this.#picture(file);
