@@ -19,7 +19,7 @@ export function blend(text: Float32Array | undefined, { sum, count }: Examples, 
 
 /** The content with pictures of a label added. */
 export async function learned(scorer: Scorer, content: Content, label: string, embeddings: Float32Array[]): Promise<Content> {
-  const nothing = content.nothing ?? unitSum((await scorer.embedImages(blanks(scorer.info.imageSize))).map((row) => [1, row]));
+  const nothing = content.nothing ?? (await nothingOf(scorer));
   const add = (one: Label): Label => {
     const sum = new Float32Array(scorer.info.embeddingDim);
     for (const row of [...embeddings, one.examples?.sum ?? []]) row.forEach((x, i) => (sum[i] = (sum[i] as number) + x));
@@ -28,6 +28,19 @@ export async function learned(scorer: Scorer, content: Content, label: string, e
   const known = content.labels.some(({ name }) => name === label);
   const labels = known ? content.labels : [...content.labels, { name: label, text: undefined, examples: undefined, threshold: undefined }];
   return { ...content, nothing, labels: labels.map((one) => (one.name === label ? add(one) : one)) };
+}
+
+const nothings = new WeakMap<Scorer, Promise<Float32Array>>();
+
+/** What a model makes of pictures that show nothing: once for all of its sets. */
+function nothingOf(scorer: Scorer): Promise<Float32Array> {
+  let made = nothings.get(scorer);
+  if (!made) {
+    made = scorer.embedImages(blanks(scorer.info.imageSize)).then((rows) => unitSum(rows.map((row) => [1, row])));
+    nothings.set(scorer, made);
+    made.catch(() => nothings.delete(scorer));
+  }
+  return made;
 }
 
 /** Pictures that show nothing: black, grey and white. */
