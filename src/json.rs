@@ -118,9 +118,12 @@ pub fn number(value: &impl Serialize) -> String {
 /// A value as messages show it.
 #[must_use]
 pub fn shown(value: &Value) -> String {
-    if value.is_object() {
-        return "an object".into();
-    }
+    if value.is_object() { "an object".into() } else { brief(value) }
+}
+
+/// A value, cut to what fits a message.
+#[must_use]
+pub fn brief(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", &text[..end]),

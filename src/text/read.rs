@@ -12,6 +12,7 @@ use super::{
     unigram::Unigram,
     words::Words,
 };
+use crate::json::brief;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -47,11 +48,8 @@ fn take(value: &mut Value, field: impl serde_json::value::Index) -> Value {
     value.get_mut(field).map(Value::take).unwrap_or_default()
 }
 
-/// What was found, cut to what fits a message.
 fn unexpected(what: &str, expected: &str, found: &Value) -> String {
-    let found = found.to_string();
-    let end = found.char_indices().nth(100).map_or("", |_| "…");
-    format!("{what}: expected {expected}, found {}{end}", found.chars().take(100).collect::<String>())
+    format!("{what}: expected {expected}, found {}", brief(found))
 }
 
 /// Every part of a sequence, or the only one.
