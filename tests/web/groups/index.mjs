@@ -108,6 +108,10 @@ async function answers({ ask, report }, format) {
     }
     group.same(`${count} × ${dim}`, hits.gpu.map(({ score }) => score), right.map(({ score }) => score));
     group.rejects("another query's", hits.gpu.map(({ score }) => score), nearest(kept, other, k).map(({ score }) => score));
+    const unit = (row) => row.map((x) => x / Math.hypot(...row));
+    const last = await get(ask, "gpu", "vector", `i${count - 1}`);
+    group.same(`${count} × ${dim}: a vector`, last, unit(kept.at(-1)));
+    if (count > 1) group.rejects("another item's vector", last, unit(kept[0]));
     if (count > k) same.rejects("another query's", hits.gpu.map(({ id }) => id), nearest(kept, other, k).map(({ row }) => `i${row}`));
   }
   // What is read back is little: one number for 16 rows.
@@ -137,6 +141,7 @@ async function growth({ ask, report }) {
     const gone = (row) => row % 3 === 0 || row > 400;
     for (const row of rows.keys()) if (gone(row)) group.same("remove", [await get(ask, "g", "remove", `i${row}`)], [true]);
     group.same("remove again", [await get(ask, "g", "remove", "i0")], [false]);
+    group.same("no vector of what was removed", [await get(ask, "g", "vector", "i0")].flat(), []);
     group.same("without what was removed", await found("g"), right((row) => !gone(row)));
     group.rejects("with it", await found("g"), right(() => true));
     // More than half are gone: rows move.

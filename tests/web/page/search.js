@@ -35,6 +35,7 @@ globalThis.search = {
       const index = indexes.get(name);
       if (method === "add") return index.add(args[0], vectors(args[1]), args[2]);
       if (method === "search") return index.search(Array.isArray(args[0]) ? Float32Array.from(args[0]) : args[0], revive(args[1]));
+      if (method === "vector") return Array.from(index.vector(...args) ?? []);
       return typeof index[method] === "function" ? index[method](...args) : index[method];
     }),
   create: (name, options) => attempt(async () => void indexes.set(name, await ImageIndex.create(options))),

@@ -2,16 +2,8 @@ import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { database, type ListRecord } from "../state/db.ts";
 import { examples } from "../state/examples.ts";
-import { templateSets, type LabelList } from "../state/label-list.ts";
+import { suggestions, templateSets, type LabelList } from "../state/label-list.ts";
 import { notice } from "./notice.ts";
-
-/** Lists to begin with. */
-export const suggestions: readonly ListRecord[] = [
-  { name: "Things", template: "a picture of a {}", labels: "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor" },
-  { name: "Food", template: "a picture of a {}", labels: "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry" },
-  { name: "Animals", template: "a picture of a {}", labels: "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep" },
-  { name: "Photos", template: "a photo of a {}", labels: "person, group of people, dog, cat, landscape, beach, mountain, city street, building, food, car, flower, document, screenshot, sunset, snow" },
-];
 
 const own = "own sentence";
 

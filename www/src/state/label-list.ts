@@ -1,5 +1,6 @@
 import type { LabelSet, Ocelli } from "ocelli";
 import { best7, imagenet80 } from "ocelli/templates";
+import type { ListRecord } from "./db.ts";
 import { examples } from "./examples.ts";
 import { models } from "./models.ts";
 import { remembered, Store } from "./store.ts";
@@ -7,12 +8,22 @@ import { remembered, Store } from "./store.ts";
 /** What each label is put into: a sentence of the user's own with {}, or one of the sets by name. */
 export const templateSets: Record<string, readonly string[]> = { "7 sentences": best7, "80 sentences": imagenet80 };
 
-/** What a list starts with. */
+/** A list as it is typed. */
 export interface ListText {
   /** One per line or with commas between, as typed. */
   labels: string;
   template: string;
 }
+
+const startsWith: ListText = { template: "a picture of a {}", labels: "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor" };
+
+/** Lists to begin with. */
+export const suggestions: readonly ListRecord[] = [
+  { name: "Things", ...startsWith },
+  { name: "Food", template: "a picture of a {}", labels: "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry" },
+  { name: "Animals", template: "a picture of a {}", labels: "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep" },
+  { name: "Photos", template: "a photo of a {}", labels: "person, group of people, dog, cat, landscape, beach, mountain, city street, building, food, car, flower, document, screenshot, sunset, snow" },
+];
 
 /** One per line or with commas between; blanks and repetitions dropped, order kept. */
 export function parseLabels(text: string): string[] {
@@ -36,8 +47,11 @@ export class LabelList extends Store {
   #waiting = 0;
   #failed: unknown;
 
-  /** @param key Under which its text is remembered. */
-  constructor(key: string, first: ListText) {
+  /**
+   * @param key Under which its text is remembered.
+   * @param first What it starts with; the first suggestion, if nothing else.
+   */
+  constructor(key: string, first: ListText = startsWith) {
     super();
     this.#kept = remembered(`labels.${key}`, first);
     models.addEventListener("change", () => this.#compile());

@@ -1,6 +1,4 @@
 import type { Classification, Ocelli } from "ocelli";
-import type { ListRecord } from "../../state/db.ts";
-import { suggestions } from "../../parts/label-editor.ts";
 import type { Shown } from "../../parts/scale.ts";
 import { LabelList } from "../../state/label-list.ts";
 import { models } from "../../state/models.ts";
@@ -29,7 +27,6 @@ interface Settings {
   thresholds: Partial<Record<Shown, number>>;
 }
 
-const { labels, template } = suggestions[0] as ListRecord;
 const none: Runs = { count: 0, first: undefined, last: undefined };
 
 /**
@@ -37,7 +34,7 @@ const none: Runs = { count: 0, first: undefined, last: undefined };
  * its embedding.
  */
 class Judge extends Store {
-  readonly list = new LabelList("classify", { labels, template });
+  readonly list = new LabelList("classify");
   readonly #settings = remembered<Settings>("classify", { thresholds: {} });
   #picture: Picture | undefined;
   #seen: { picture: Picture; model: Ocelli; embedding: Float32Array } | undefined;

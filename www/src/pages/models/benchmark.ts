@@ -1,4 +1,6 @@
 import type { Ocelli } from "ocelli";
+import { median } from "../../bench/figures.ts";
+import { drawPictures } from "../../bench/pictures.ts";
 
 /** One figure: the median of some runs. */
 export interface Figure {
@@ -27,7 +29,7 @@ export const SIDE = "640 × 480";
  * @throws What the signal says.
  */
 export async function measure(model: Ocelli, progress: (done: number) => void, signal: AbortSignal): Promise<Figure[]> {
-  const picture = await jpeg();
+  const [picture] = (await drawPictures(1)) as [Blob];
   const trials: Trial[] = [
     { name: "One picture at a time", each: 1, most: 9, work: () => model.embedImage(picture, { signal }) },
     { name: "Eight pictures at a time", each: 8, most: 5, work: () => model.embedImages(Array.from({ length: 8 }, () => picture), { signal }) },
@@ -53,26 +55,4 @@ export async function measure(model: Ocelli, progress: (done: number) => void, s
     figures.push({ name, ms: median(times) / each, runs: times.length });
   }
   return figures;
-}
-
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? (sorted[half] as number) : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
-}
-
-/** A picture like a photo: soft colours with some edges. */
-async function jpeg(): Promise<Blob> {
-  const canvas = new OffscreenCanvas(640, 480);
-  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
-  const sky = context.createLinearGradient(0, 0, 640, 480);
-  sky.addColorStop(0, "#7fb2d9");
-  sky.addColorStop(1, "#f2d7a0");
-  context.fillStyle = sky;
-  context.fillRect(0, 0, 640, 480);
-  for (let at = 0; at < 60; at++) {
-    context.fillStyle = `hsl(${at * 47} 45% ${25 + (at % 5) * 10}%)`;
-    context.fillRect((at * 97) % 640, 200 + ((at * 53) % 280), 12 + (at % 7) * 9, 10 + (at % 4) * 16);
-  }
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
 }

@@ -23,10 +23,7 @@ const kept = remembered<{ several: boolean; thresholds: Record<string, number> }
 
 /** The tags of the collection's pictures: kept embeddings beside compiled labels, so no picture runs through the model again. */
 class Tagger extends Store {
-  readonly labels = new LabelList("tag", {
-    labels: "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor",
-    template: "a picture of a {}",
-  });
+  readonly labels = new LabelList("tag");
   /** By path; `of` is the round and the state of the file that they are of. */
   readonly #tags = new Map<string, { tags: Classification[]; of: string }>();
   #busy = false;
