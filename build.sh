@@ -26,6 +26,7 @@ usage() {
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
   check          format, lints, docs, import direction, types, the package as npm users meet it
+  format         lay out Rust, TypeScript and JavaScript as check wants them
   docs           the reference of the package and its guides, in target/docs
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails beyond its limits
@@ -233,6 +234,11 @@ consumers() {
   node tests/web/consumers.mjs "$@"
 }
 
+# TypeScript and JavaScript as prettier lays it out: prettier --check or --write.
+prettier() {
+  pkg/node_modules/.bin/prettier "$1" --log-level warn 'pkg/src/**/*.ts' 'pkg/*.mjs' 'www/src/**/*.ts' 'www/*.js' 'tests/web/**/*.{mjs,js,ts}'
+}
+
 web_syntax() { find tests/web -name '*.*js' -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/.next/*' -not -path '*/out/*' -print0 | xargs -0 -n 1 node --check; }
 
 check() {
@@ -241,6 +247,7 @@ check() {
   npm_install www
   npm_install tests/web
   stage "format" cargo fmt --check
+  stage "format of TypeScript" prettier --check
   stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
   local part
   for part in wasm-gpu wasm-cpu wasm-tokenizer; do
@@ -377,6 +384,13 @@ bench_web() {
   node tests/web/bench.mjs "${model[@]}" "$@"
 }
 
+format() {
+  need_rust
+  npm_install pkg
+  cargo fmt
+  prettier --write
+}
+
 setup() {
   setup_wasm
   npm_install www
@@ -393,6 +407,6 @@ case "${1:-}" in
   bench) need_rust && bench "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;
   docs) pkg; docs ;;
-  check | pkg | site | size | setup) "$1" ;;
+  check | format | pkg | site | size | setup) "$1" ;;
   *) usage && exit 2 ;;
 esac

@@ -21,4 +21,5 @@ await build({
   logLevel: "warning",
 });
 // Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in the glue.
-for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"]) copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
+for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"])
+  copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));

@@ -24,7 +24,10 @@ function copyRuntimes() {
     apply: "build",
     configResolved: (config) => void (outDir = join(config.root, config.build.outDir)),
     closeBundle() {
-      for (const [name, folder] of [["ort", ort], ["ort-transformers", transformersOrt]]) {
+      for (const [name, folder] of [
+        ["ort", ort],
+        ["ort-transformers", transformersOrt],
+      ]) {
         mkdirSync(join(outDir, name), { recursive: true });
         for (const kind of ["", ".asyncify"]) {
           for (const end of ["mjs", "wasm"]) {

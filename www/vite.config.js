@@ -70,7 +70,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       // The package in files of its own: they are fetched beside the app's, and a page shows before them.
-      output: { codeSplitting: { groups: [{ name: "ocelli", test: /[\\/]pkg[\\/]dist[\\/]|node_modules[\\/]ocelli[\\/]/ }] } },
+      output: {
+        codeSplitting: { groups: [{ name: "ocelli", test: /[\\/]pkg[\\/]dist[\\/]|node_modules[\\/]ocelli[\\/]/ }] },
+      },
     },
   },
   // The package finds its wasm beside its own module; bundling it beforehand would move the one without the other.

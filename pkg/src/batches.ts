@@ -7,7 +7,13 @@ import { rowsOf } from "./vectors.js";
  * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of
  * decoded pictures is in memory at a time.
  */
-export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages">, images: Iterable<ImageInput> | AsyncIterable<ImageInput>, dim: number, options: BatchOptions, firstIndex = 0): Promise<Float32Array[]> {
+export async function embedPictures(
+  core: Pick<Core, "imageBatch" | "embedImages">,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  dim: number,
+  options: BatchOptions,
+  firstIndex = 0,
+): Promise<Float32Array[]> {
   const { onProgress, signal } = options;
   const check = () => {
     if (signal?.aborted) throw aborted(signal.reason, "call");
@@ -24,9 +30,11 @@ export async function embedPictures(core: Pick<Core, "imageBatch" | "embedImages
       const { value: batch } = await yours("images", () => batches.next());
       const start = first;
       const before = running;
-      running = batch && core.embedImages(batch).catch((error: unknown) => {
-        throw numbered(error, start);
-      });
+      running =
+        batch &&
+        core.embedImages(batch).catch((error: unknown) => {
+          throw numbered(error, start);
+        });
       // It is waited for in its turn; until then its error is no unhandled one.
       running?.catch(() => {});
       first += batch?.length ?? 0;
@@ -61,15 +69,19 @@ export async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: nu
 
 /** @throws {OcelliError} With code `bad-input` for what are no pictures one after the other. */
 export function requireIterable(images: unknown): asserts images is Iterable<ImageInput> | AsyncIterable<ImageInput> {
-  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<unknown> & Iterable<unknown>;
-  if (typeof images === "string" || !(later ?? now)) throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
+  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<unknown> &
+    Iterable<unknown>;
+  if (typeof images === "string" || !(later ?? now))
+    throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
 }
 
 /** Says which picture it is; `start` is the batch's first. */
 function numbered(error: unknown, start: number): OcelliError {
   const { code, message, cause } = wrap(error);
   const index = (error as { index?: unknown }).index;
-  return typeof index === "number" ? new OcelliError(code, `images[${start + index}]: ${message}`, { cause }) : wrap(error);
+  return typeof index === "number"
+    ? new OcelliError(code, `images[${start + index}]: ${message}`, { cause })
+    : wrap(error);
 }
 
 /** The caller's own code: what it throws is no bug of ours. */

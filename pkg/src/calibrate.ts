@@ -15,7 +15,12 @@ export function calibrated(names: readonly string[], logits: number[][], has: bo
   });
   const cuts = found.flatMap(({ cut }) => cut?.logit ?? []).sort((a, b) => a - b);
   const median = cuts[cuts.length >> 1] ?? 0;
-  return found.map(({ label, cut, examples }) => ({ label, threshold: sigmoid(cut?.logit ?? median), f1: cut?.f1 ?? null, examples }));
+  return found.map(({ label, cut, examples }) => ({
+    label,
+    threshold: sigmoid(cut?.logit ?? median),
+    f1: cut?.f1 ?? null,
+    examples,
+  }));
 }
 
 /** Midway between the last logit that is accepted and the next one; of equally good cuts the highest. */

@@ -10,7 +10,18 @@ import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { Turns } from "./turns.js";
 import { abandon, alive, modules } from "./wasm.js";
-import type { Backend, Format, ImageInput, ModelInfo, Progress, Score, Tier, Towers, Verification, WasmOptions } from "./types.js";
+import type {
+  Backend,
+  Format,
+  ImageInput,
+  ModelInfo,
+  Progress,
+  Score,
+  Tier,
+  Towers,
+  Verification,
+  WasmOptions,
+} from "./types.js";
 import type { Engine, Labels } from "../wasm/ocelli.js";
 
 /** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
@@ -144,7 +155,9 @@ export class Core implements Calls {
   classify(number: number, image: ImageInput): Promise<Float32Array> {
     return this.#run(async (running) => {
       const labels = this.#labelsOn(running, number);
-      return this.#withPicture(image, running, async (pixels) => running.engine.read(running.engine.classify(labels, pixels)));
+      return this.#withPicture(image, running, async (pixels) =>
+        running.engine.read(running.engine.classify(labels, pixels)),
+      );
     });
   }
 
@@ -165,7 +178,8 @@ export class Core implements Calls {
         if (!(error instanceof Missing)) throw error;
         return undefined;
       });
-      const tokens = goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], running) : undefined;
+      const tokens =
+        goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], running) : undefined;
       return { ...(JSON.parse(await engine.verify(goldens, tokens)) as Verification), adapter: info.adapter };
     });
   }
@@ -177,7 +191,10 @@ export class Core implements Calls {
     const running = this.#running as Running;
     for (const number of [...this.#labels.keys()]) this.dropLabels(number);
     if (alive(running.part, running.start)) running.engine.free();
-    void this.#tokenizer?.then((tokenizer) => tokenizer.dispose(), () => {});
+    void this.#tokenizer?.then(
+      (tokenizer) => tokenizer.dispose(),
+      () => {},
+    );
   }
 
   async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
@@ -189,7 +206,13 @@ export class Core implements Calls {
     });
     const { part, start, handle, adapter, note } = found;
     const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
-    const info: ModelInfo = { ...facts, backend: part === "gpu" ? "webgpu" : "cpu", adapter, downloadBytes: folder.downloaded, ...(note !== undefined && { note }) };
+    const info: ModelInfo = {
+      ...facts,
+      backend: part === "gpu" ? "webgpu" : "cpu",
+      adapter,
+      downloadBytes: folder.downloaded,
+      ...(note !== undefined && { note }),
+    };
     const running: Running = { engine, folder, part, start, info, complaint: undefined, dead: undefined };
     if (handle) this.#listen(handle, running);
     return running;
@@ -204,7 +227,13 @@ export class Core implements Calls {
     void handle.lost.then(({ message }) => {
       // Its own end is no loss.
       if (this.#disposed || this.#running !== running || running.dead) return;
-      this.#lose(running, new OcelliError("device-lost", `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`));
+      this.#lose(
+        running,
+        new OcelliError(
+          "device-lost",
+          `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`,
+        ),
+      );
     });
   }
 
@@ -241,7 +270,8 @@ export class Core implements Calls {
   async #alive(): Promise<Running> {
     const running = this.#running as Running;
     // Another model's trap took its instance along.
-    if (!alive(running.part, running.start)) this.#lose(running, new OcelliError("internal", "The engine failed in another model's call."));
+    if (!alive(running.part, running.start))
+      this.#lose(running, new OcelliError("internal", "The engine failed in another model's call."));
     if (!running.dead) return running;
     this.#again ??= (async () => {
       if (alive(running.part, running.start)) running.engine.free();
@@ -286,7 +316,11 @@ export class Core implements Calls {
   }
 
   /** Hands a picture to `use`, decoded or as the video that it is, and lets go of it. */
-  async #withPicture<T>(image: ImageInput, { part }: Running, use: (pixels: Source["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>): Promise<T> {
+  async #withPicture<T>(
+    image: ImageInput,
+    { part }: Running,
+    use: (pixels: Source["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
+  ): Promise<T> {
     const video = part === "gpu" ? live(image) : undefined;
     if (video) {
       try {

@@ -38,7 +38,10 @@ interface Likely extends Pick<Found, "part" | "start" | "note"> {}
 /** Where a model will run, unless a race says otherwise; its wasm file is started. */
 export async function likely(options: DeviceOptions): Promise<Likely> {
   if (!["auto", "webgpu", "cpu"].includes(options.backend)) {
-    throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(options.backend)}.`);
+    throw new OcelliError(
+      "bad-input",
+      `backend: expected "auto", "webgpu" or "cpu", found ${String(options.backend)}.`,
+    );
   }
   const trouble = options.backend === "cpu" ? undefined : await noWebGpu();
   if (trouble && options.backend === "webgpu") throw trouble;
@@ -86,7 +89,11 @@ function cpu(start: number): Found {
 }
 
 /** Sets the best tier of those that compute rightly; returns billions of operations a second in it, 0 if none does. */
-async function settle(device: GpuPart, handle: GpuDevice, name: string): Promise<{ rate: number; note?: string | undefined }> {
+async function settle(
+  device: GpuPart,
+  handle: GpuDevice,
+  name: string,
+): Promise<{ rate: number; note?: string | undefined }> {
   const before = recall(name);
   let note: string | undefined;
   if (before?.tier !== undefined && device.tiers().includes(before.tier)) {

@@ -53,7 +53,9 @@ export function wrap(error: unknown): OcelliError {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === "string") return new OcelliError(code as ErrorCode, message, { cause: error });
   if (error instanceof Error && error.name === "AbortError") return aborted(error);
-  return new OcelliError("internal", `Ocelli failed unexpectedly (${message}): load the model again.`, { cause: error });
+  return new OcelliError("internal", `Ocelli failed unexpectedly (${message}): load the model again.`, {
+    cause: error,
+  });
 }
 
 export function disposed(): OcelliError {

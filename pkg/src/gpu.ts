@@ -17,5 +17,8 @@ export async function withoutGpuErrors<T>(device: GpuDevice | undefined, work: (
   const errors = await Promise.all(filters.map(() => device.popErrorScope()));
   const found = errors.find((error) => error !== null);
   if (!found) return result;
-  throw new OcelliError("gpu", `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8" or "q4".`);
+  throw new OcelliError(
+    "gpu",
+    `The model cannot be put on this GPU (${found.message}): try a smaller one, or format "q8" or "q4".`,
+  );
 }

@@ -25,7 +25,9 @@ const ONE_COPY = 4 << 20;
 export function live(image: ImageInput): HTMLVideoElement | VideoFrame | undefined {
   if (typeof VideoFrame !== "undefined" && image instanceof VideoFrame) {
     // Frames of RGB are exact as bitmaps; those of YUV are converted either way.
-    return image.format?.startsWith("RGB") || image.format?.startsWith("BGR") ? undefined : small(image, image.displayWidth, image.displayHeight);
+    return image.format?.startsWith("RGB") || image.format?.startsWith("BGR")
+      ? undefined
+      : small(image, image.displayWidth, image.displayHeight);
   }
   if (typeof HTMLVideoElement !== "undefined" && image instanceof HTMLVideoElement) {
     return small(image, image.videoWidth, image.videoHeight);
@@ -72,7 +74,13 @@ function readUnmultiplied(bitmap: ImageBitmap, into: Uint8ClampedArray): void {
   gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
   gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
-  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, gl.getParameter(gl.TEXTURE_BINDING_2D) as WebGLTexture, 0);
+  gl.framebufferTexture2D(
+    gl.FRAMEBUFFER,
+    gl.COLOR_ATTACHMENT0,
+    gl.TEXTURE_2D,
+    gl.getParameter(gl.TEXTURE_BINDING_2D) as WebGLTexture,
+    0,
+  );
   const bytes = new Uint8Array(into.length);
   gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
   if (gl.getError() === gl.NO_ERROR) into.set(bytes);
@@ -92,7 +100,10 @@ export async function decoded(image: ImageInput): Promise<Source> {
     return { pixels: image, release() {} };
   }
   if (typeof image !== "object" || image === null) {
-    throw new OcelliError("bad-input", `image: expected a Blob, an image, canvas or video element, found ${typeof image}.`);
+    throw new OcelliError(
+      "bad-input",
+      `image: expected a Blob, an image, canvas or video element, found ${typeof image}.`,
+    );
   }
   if (typeof HTMLImageElement !== "undefined" && image instanceof HTMLImageElement) {
     // Rejects for a broken picture, and waits for one that is still loading.

@@ -4,7 +4,14 @@
  * @module ocelli
  */
 export { OcelliError, type ErrorCode } from "./error.js";
-export type { CacheAdapter, CachedModel, FileContent, ModelSource, SourceOptions, StorageState } from "./source/types.js";
+export type {
+  CacheAdapter,
+  CachedModel,
+  FileContent,
+  ModelSource,
+  SourceOptions,
+  StorageState,
+} from "./source/types.js";
 export { LabelSet } from "./labels.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";

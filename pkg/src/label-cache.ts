@@ -26,7 +26,10 @@ export async function readLabels(key: string, dim: number): Promise<Map<string, 
 /** Keeps embeddings under a key, in place of those that were there. */
 export async function writeLabels(key: string, labels: Map<string, Float32Array>, dim: number): Promise<void> {
   const data = joined([...labels.values()], dim);
-  const file = writeSafetensors({ embeddings: { shape: [labels.size, dim], data } }, { names: JSON.stringify([...labels.keys()]) });
+  const file = writeSafetensors(
+    { embeddings: { shape: [labels.size, dim], data } },
+    { names: JSON.stringify([...labels.keys()]) },
+  );
   try {
     await (await caches.open(CACHE)).put(address(key), new Response(file));
   } catch {

@@ -17,14 +17,22 @@ interface Head {
 }
 
 /** A safetensors file, whose metadata says what is in it. */
-export function writeLabelFile({ labels, neutral, nothing, templates, score }: Content, { modelHash, format, embeddingDim: dim }: ModelInfo): Blob {
+export function writeLabelFile(
+  { labels, neutral, nothing, templates, score }: Content,
+  { modelHash, format, embeddingDim: dim }: ModelInfo,
+): Blob {
   const head: Head = {
     version: 1,
     modelHash,
     format,
     templates,
     score,
-    labels: labels.map(({ name, text, examples, threshold }) => ({ name, text: !!text, examples: examples?.count ?? 0, threshold: threshold ?? null })),
+    labels: labels.map(({ name, text, examples, threshold }) => ({
+      name,
+      text: !!text,
+      examples: examples?.count ?? 0,
+      threshold: threshold ?? null,
+    })),
   };
   const tensor = (rows: (Float32Array | undefined)[]): Tensor => {
     const there = rows.filter((row) => row !== undefined);
@@ -43,7 +51,10 @@ export function writeLabelFile({ labels, neutral, nothing, templates, score }: C
 export async function readLabelFile(file: Blob, { modelHash, embeddingDim: dim }: ModelInfo): Promise<Content> {
   const { head, tensors } = await parse(file);
   if (head.modelHash !== modelHash) {
-    throw new OcelliError("wrong-model", `labels file: expected model ${modelHash}, which is loaded, found labels of model ${head.modelHash}: load that one, or make them again.`);
+    throw new OcelliError(
+      "wrong-model",
+      `labels file: expected model ${modelHash}, which is loaded, found labels of model ${head.modelHash}: load that one, or make them again.`,
+    );
   }
   const rows = (name: string) => {
     const { shape, data } = tensors[name] ?? { shape: [0, 0], data: new Float32Array() };
@@ -57,15 +68,23 @@ export async function readLabelFile(file: Blob, { modelHash, embeddingDim: dim }
     if (!own && !sum) throw broken(`${name}: expected a text or examples, found neither`);
     return { name, text: own, examples: sum && { sum, count }, threshold: threshold ?? undefined };
   });
-  return { labels, neutral: rows("neutral")[0], nothing: rows("nothing")[0], templates: head.templates, score: head.score };
+  return {
+    labels,
+    neutral: rows("neutral")[0],
+    nothing: rows("nothing")[0],
+    templates: head.templates,
+    score: head.score,
+  };
 }
 
 async function parse(file: Blob): Promise<{ head: Head; tensors: Record<string, Tensor> }> {
-  if (!(file instanceof Blob)) throw new OcelliError("bad-input", `labels file: expected a Blob, found ${typeof file}.`);
+  if (!(file instanceof Blob))
+    throw new OcelliError("bad-input", `labels file: expected a Blob, found ${typeof file}.`);
   try {
     const { metadata, tensors } = await readSafetensors(file);
     const head = JSON.parse(metadata[KEY] ?? "{}") as Partial<Head>;
-    if (head.version !== 1 || !head.labels?.length) throw new Error(`expected labels of version 1, found version ${String(head.version)}`);
+    if (head.version !== 1 || !head.labels?.length)
+      throw new Error(`expected labels of version 1, found version ${String(head.version)}`);
     return { head: head as Head, tensors };
   } catch (cause) {
     throw broken(cause instanceof Error ? cause.message : String(cause), cause);

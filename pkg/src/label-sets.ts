@@ -48,10 +48,16 @@ export class LabelSets {
     requireNames(names);
     const pictures = names.map((name) => listOf(examples[name] as Iterable<ImageInput | Float32Array>, name));
     const without = pictures.findIndex((list) => list.length === 0);
-    if (without >= 0) throw new OcelliError("bad-input", `${names[without]}: expected at least one picture, found none.`);
+    if (without >= 0)
+      throw new OcelliError("bad-input", `${names[without]}: expected at least one picture, found none.`);
     let content = await this.#content([], options);
     for (const [i, name] of names.entries()) {
-      content = await learned(this.scorer, content, name, await embedded(this.scorer, pictures[i] as (ImageInput | Float32Array)[]));
+      content = await learned(
+        this.scorer,
+        content,
+        name,
+        await embedded(this.scorer, pictures[i] as (ImageInput | Float32Array)[]),
+      );
     }
     return LabelSet.make(this.scorer, content);
   }

@@ -36,7 +36,9 @@ export class LabelTexts {
     const key = JSON.stringify([modelHash, format, rounding, templates]);
     const { labels: known } = await this.#known(key, cache);
     // Taken before others may let them go.
-    const found = new Map(labels.flatMap((label) => (known.has(label) ? [[label, known.get(label) as Float32Array]] : [])));
+    const found = new Map(
+      labels.flatMap((label) => (known.has(label) ? [[label, known.get(label) as Float32Array]] : [])),
+    );
     const missing = [...new Set(labels)].filter((label) => !found.has(label));
     if (missing.length > 0) {
       const fresh = await this.#ask(missing, templates);
@@ -102,7 +104,10 @@ export function templatesOf({ template, templates }: LabelOptions): string[] {
   const all: unknown[] = Array.isArray(given) ? [...given] : [given];
   const wrong = all.findIndex((text) => typeof text !== "string" || !text.includes("{}"));
   if (all.length === 0 || wrong >= 0) {
-    throw new OcelliError("bad-input", `template: expected {} where the label goes, found ${all.length === 0 ? "none" : JSON.stringify(all[wrong])}.`);
+    throw new OcelliError(
+      "bad-input",
+      `template: expected {} where the label goes, found ${all.length === 0 ? "none" : JSON.stringify(all[wrong])}.`,
+    );
   }
   return all as string[];
 }

@@ -69,7 +69,10 @@ export class LabelSet {
    *
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
-  async *classifyAll(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: RankOptions = {}): AsyncGenerator<Classification[], void, undefined> {
+  async *classifyAll(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options: RankOptions = {},
+  ): AsyncGenerator<Classification[], void, undefined> {
     const how = this.#judging(options);
     const { signal } = options;
     let before: Promise<Float32Array[]> | undefined;
@@ -115,13 +118,20 @@ export class LabelSet {
     const { names } = this;
     all.forEach(({ labels } = {} as Example, i) => {
       const unknown = listOf(labels, `examples[${i}].labels`).find((label) => !names.includes(label));
-      if (unknown !== undefined) throw new OcelliError("bad-input", `examples[${i}].labels: expected labels of this set, found ${JSON.stringify(unknown)}.`);
+      if (unknown !== undefined)
+        throw new OcelliError(
+          "bad-input",
+          `examples[${i}].labels: expected labels of this set, found ${JSON.stringify(unknown)}.`,
+        );
     });
     if (!all.some(({ labels }) => labels.length > 0)) {
       throw new OcelliError("bad-input", "examples: expected at least one with a label, found none.");
     }
     this.#judging({ multiLabel: true });
-    const embeddings = await embedded(this.#scorer, all.map(({ image }) => image));
+    const embeddings = await embedded(
+      this.#scorer,
+      all.map(({ image }) => image),
+    );
     let found: Calibration[] = [];
     await this.#change(async (content) => {
       const logits = embeddings.map((embedding) => {
@@ -129,7 +139,11 @@ export class LabelSet {
         return ownLogits(cosines, neutral, this.#scorer.info);
       });
       const now = content.labels.map(({ name }) => name);
-      found = calibrated(now, logits, all.map(({ labels }) => now.map((name) => labels.includes(name))));
+      found = calibrated(
+        now,
+        logits,
+        all.map(({ labels }) => now.map((name) => labels.includes(name))),
+      );
       return { ...content, labels: content.labels.map((label, i) => ({ ...label, threshold: found[i]?.threshold })) };
     });
     return found;
@@ -164,9 +178,14 @@ export class LabelSet {
       if (!content.labels.some(({ name }) => name === label)) {
         throw new OcelliError("bad-input", `label: expected one of this set, found ${JSON.stringify(label)}.`);
       }
-      const forgotten = (one: Label) => (one.name === label && one.examples ? { ...one, examples: undefined, threshold: undefined } : one);
+      const forgotten = (one: Label) =>
+        one.name === label && one.examples ? { ...one, examples: undefined, threshold: undefined } : one;
       const labels = content.labels.map(forgotten).filter(({ text, examples }) => text || examples);
-      if (labels.length === 0) throw new OcelliError("bad-input", `label: ${JSON.stringify(label)} is the only one of this set: learn another one first.`);
+      if (labels.length === 0)
+        throw new OcelliError(
+          "bad-input",
+          `label: ${JSON.stringify(label)} is the only one of this set: learn another one first.`,
+        );
       return { ...content, labels };
     });
   }
@@ -193,7 +212,10 @@ export class LabelSet {
   #judging(options: RankOptions): Judging {
     const how = judging(options, this.#content.score, this.#scorer.info);
     if (how.rule === "own" && this.#scorer.info.defaultScore === "softmax" && !this.#content.neutral) {
-      throw new OcelliError("bad-input", 'multiLabel: expected a neutral text to compare with, found none: make these labels with the text tower, towers: "both".');
+      throw new OcelliError(
+        "bad-input",
+        'multiLabel: expected a neutral text to compare with, found none: make these labels with the text tower, towers: "both".',
+      );
     }
     return how;
   }
@@ -204,7 +226,8 @@ export class LabelSet {
 
   #rank(content: Content, all: Float32Array, { rule, threshold, topK }: Judging): Classification[] {
     const { cosines, neutral } = this.#split(content, all);
-    const least = (index: number) => threshold ?? (rule === "own" ? content.labels[index]?.threshold : undefined) ?? -Infinity;
+    const least = (index: number) =>
+      threshold ?? (rule === "own" ? content.labels[index]?.threshold : undefined) ?? -Infinity;
     const names = content.labels.map(({ name }) => name);
     return rank(names, scoresOf(cosines, neutral, rule, this.#scorer.info), least, topK);
   }
@@ -229,9 +252,18 @@ export class LabelSet {
 
 /** @throws {OcelliError} With code `bad-input` for what are no labels. */
 export function requireNames(labels: unknown): asserts labels is string[] {
-  if (!Array.isArray(labels) || labels.length === 0 || !labels.every((label) => typeof label === "string" && label !== "")) {
-    const wrong = Array.isArray(labels) ? JSON.stringify(labels.find((label) => typeof label !== "string" || label === "") ?? []) : typeof labels;
-    throw new OcelliError("bad-input", `labels: expected an array of at least one string, none of them empty, found ${wrong}.`);
+  if (
+    !Array.isArray(labels) ||
+    labels.length === 0 ||
+    !labels.every((label) => typeof label === "string" && label !== "")
+  ) {
+    const wrong = Array.isArray(labels)
+      ? JSON.stringify(labels.find((label) => typeof label !== "string" || label === "") ?? [])
+      : typeof labels;
+    throw new OcelliError(
+      "bad-input",
+      `labels: expected an array of at least one string, none of them empty, found ${wrong}.`,
+    );
   }
 }
 
@@ -245,13 +277,18 @@ export function listOf<T>(items: Iterable<T>, what: string): T[] {
 /** Pictures become embeddings; what is one already stays. */
 export async function embedded(scorer: Scorer, things: (ImageInput | Float32Array)[]): Promise<Float32Array[]> {
   const images = things.filter((thing): thing is ImageInput => !(thing instanceof Float32Array));
-  things.forEach((thing, i) => thing instanceof Float32Array && requireEmbedding(thing, scorer.info.embeddingDim, `images[${i}]`));
+  things.forEach(
+    (thing, i) => thing instanceof Float32Array && requireEmbedding(thing, scorer.info.embeddingDim, `images[${i}]`),
+  );
   const made = (images.length > 0 ? await scorer.embedImages(images) : []).values();
   return things.map((thing) => (thing instanceof Float32Array ? thing : (made.next().value as Float32Array)));
 }
 
 function requireEmbedding(embedding: unknown, dim: number, what: string): asserts embedding is Float32Array {
   if (!(embedding instanceof Float32Array) || embedding.length !== dim) {
-    throw new OcelliError("bad-input", `${what}: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`);
+    throw new OcelliError(
+      "bad-input",
+      `${what}: expected a Float32Array of ${dim} numbers, found ${(embedding as ArrayLike<number> | null)?.length ?? typeof embedding}.`,
+    );
   }
 }

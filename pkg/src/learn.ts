@@ -13,20 +13,36 @@ const TEXT_WEIGHS = 2;
  */
 export function blend(text: Float32Array | undefined, { sum, count }: Examples, nothing: Float32Array): Float32Array {
   const mean = unitSum([[1, sum]]);
-  const pictures = unitSum([[1, mean], [-1, nothing]]);
-  return text ? unitSum([[TEXT_WEIGHS, text], [count, pictures]]) : pictures;
+  const pictures = unitSum([
+    [1, mean],
+    [-1, nothing],
+  ]);
+  return text
+    ? unitSum([
+        [TEXT_WEIGHS, text],
+        [count, pictures],
+      ])
+    : pictures;
 }
 
 /** The content with pictures of a label added. */
-export async function learned(scorer: Scorer, content: Content, label: string, embeddings: Float32Array[]): Promise<Content> {
+export async function learned(
+  scorer: Scorer,
+  content: Content,
+  label: string,
+  embeddings: Float32Array[],
+): Promise<Content> {
   const nothing = content.nothing ?? (await nothingOf(scorer));
   const add = (one: Label): Label => {
     const sum = new Float32Array(scorer.info.embeddingDim);
-    for (const row of [...embeddings, one.examples?.sum ?? []]) row.forEach((x, i) => (sum[i] = (sum[i] as number) + x));
+    for (const row of [...embeddings, one.examples?.sum ?? []])
+      row.forEach((x, i) => (sum[i] = (sum[i] as number) + x));
     return { ...one, examples: { sum, count: embeddings.length + (one.examples?.count ?? 0) }, threshold: undefined };
   };
   const known = content.labels.some(({ name }) => name === label);
-  const labels = known ? content.labels : [...content.labels, { name: label, text: undefined, examples: undefined, threshold: undefined }];
+  const labels = known
+    ? content.labels
+    : [...content.labels, { name: label, text: undefined, examples: undefined, threshold: undefined }];
   return { ...content, nothing, labels: labels.map((one) => (one.name === label ? add(one) : one)) };
 }
 

@@ -58,7 +58,12 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     const files = (folder = await openFolder(source, options, stop.signal));
     files.onBytes = () => meter.at(files.loaded);
     known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
-    const { tensors, bytes, manifest, answers } = await describe(files, known, towers === "both" && tokenTable === "memory" ? "one stream" : "headers", stop.signal);
+    const { tensors, bytes, manifest, answers } = await describe(
+      files,
+      known,
+      towers === "both" && tokenTable === "memory" ? "one stream" : "headers",
+      stop.signal,
+    );
     // The race of the kernels goes on by itself.
     const found = await Promise.race([requested, rejection(stop.signal)]);
     const { device, handle } = found;
@@ -71,11 +76,18 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     }
     const model = known;
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
-    const started = await withoutGpuErrors(handle, () => (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)));
+    const started = await withoutGpuErrors(
+      handle,
+      () =>
+        (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)),
+    );
     const runs = runsOf(started, tensors);
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
     meter.weights(total);
-    const held = towers === "vision" ? undefined : holdTokenizer(files, manifest, (more) => meter.weights((total += more)), stop.signal);
+    const held =
+      towers === "vision"
+        ? undefined
+        : holdTokenizer(files, manifest, (more) => meter.weights((total += more)), stop.signal);
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     await held;
     await files.cache.settled();
@@ -92,7 +104,11 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     // What is broken must not be met again.
     if (code === "bad-checkpoint") await folder?.cache.abandon();
     if (typeof code === "string") throw error;
-    throw new OcelliError("not-found", `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`, { cause: error });
+    throw new OcelliError(
+      "not-found",
+      `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`,
+      { cause: error },
+    );
   } finally {
     signal?.removeEventListener("abort", relay);
     if (alive(part.part, part.start)) {
@@ -101,7 +117,10 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     }
     await folder?.cache.settled();
     // What was not used ends with it; if there is no device, that was said above.
-    requested.then((found) => alive(found.part, found.start) && found.device.free(), () => {});
+    requested.then(
+      (found) => alive(found.part, found.start) && found.device.free(),
+      () => {},
+    );
   }
 }
 

@@ -48,10 +48,14 @@ export class Ocelli {
         return info();
       },
       embedTexts: (texts) => this.#counted(() => core.embedTexts(texts)),
-      embedImages: (images, options = {}, first = 0) => this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
+      embedImages: (images, options = {}, first = 0) =>
+        this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
       matrix: async (rows) => {
         const number = await this.#counted(() => core.addLabels(rows, "cosine"));
-        return { cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)), free: () => core.dropLabels(number) };
+        return {
+          cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)),
+          free: () => core.dropLabels(number),
+        };
       },
     });
   }
@@ -77,14 +81,36 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
-    const { onProgress, format = "none", towers = "both", tokenTable = "memory", backend = "auto", powerPreference = "", tier = "auto", signal } = options;
+    const {
+      onProgress,
+      format = "none",
+      towers = "both",
+      tokenTable = "memory",
+      backend = "auto",
+      powerPreference = "",
+      tier = "auto",
+      signal,
+    } = options;
     const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
-      const core: CoreOptions = { towers, format, tokenTable, backend, powerPreference, tier, wasmUrl: absolute(wasmUrl), wasmModule, revision, endpoint, fetch, cache };
+      const core: CoreOptions = {
+        towers,
+        format,
+        tokenTable,
+        backend,
+        powerPreference,
+        tier,
+        wasmUrl: absolute(wasmUrl),
+        wasmModule,
+        revision,
+        endpoint,
+        fetch,
+        cache,
+      };
       const files = plainSource(source);
       let model: Ocelli | undefined;
       const tell = (what: Happening, info?: ModelInfo) => {
@@ -214,7 +240,10 @@ export class Ocelli {
    *
    * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
    */
-  embedImages(images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options: BatchOptions = {}): Promise<Float32Array[]> {
+  embedImages(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options: BatchOptions = {},
+  ): Promise<Float32Array[]> {
     return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
@@ -286,7 +315,9 @@ export class Ocelli {
         stop = () => reject(aborted(signal.reason, "call"));
         signal.addEventListener("abort", stop);
       });
-      return await Promise.race([this.#counted(work), stopped]).finally(() => signal.removeEventListener("abort", stop));
+      return await Promise.race([this.#counted(work), stopped]).finally(() =>
+        signal.removeEventListener("abort", stop),
+      );
     } catch (error) {
       throw wrap(error);
     }
@@ -307,7 +338,9 @@ export class Ocelli {
 function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
   if (wasmUrl === undefined) return undefined;
   const one = (url: string | URL) => new URL(url, baseUrl()).href;
-  return typeof wasmUrl === "string" || wasmUrl instanceof URL ? one(wasmUrl) : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));
+  return typeof wasmUrl === "string" || wasmUrl instanceof URL
+    ? one(wasmUrl)
+    : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));
 }
 
 function requireString(text: unknown): void {

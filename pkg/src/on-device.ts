@@ -19,7 +19,9 @@ export class OnDevice {
 
   static async make(scorer: Scorer, { labels, neutral, nothing }: Content): Promise<OnDevice> {
     requireRoom(labels.length, scorer.info.embeddingDim);
-    const rows = labels.map(({ text, examples }) => (examples && nothing ? blend(text, examples, nothing) : (text as Float32Array)));
+    const rows = labels.map(({ text, examples }) =>
+      examples && nothing ? blend(text, examples, nothing) : (text as Float32Array),
+    );
     if (neutral) rows.push(neutral);
     const matrix = await scorer.matrix(joined(rows, scorer.info.embeddingDim));
     const device = new OnDevice(rows, matrix);
@@ -59,5 +61,9 @@ const forgotten = new FinalizationRegistry<Matrix>((matrix) => matrix.free());
 /** @throws {OcelliError} With code `bad-input` for more labels than a GPU must be able to hold. */
 export function requireRoom(labels: number, dim: number): void {
   const most = Math.floor(MOST_BYTES / (4 * dim)) - 1;
-  if (labels > most) throw new OcelliError("bad-input", `labels: expected at most ${most} with embeddings of ${dim} numbers (128 MiB), found ${labels}: use several sets.`);
+  if (labels > most)
+    throw new OcelliError(
+      "bad-input",
+      `labels: expected at most ${most} with embeddings of ${dim} numbers (128 MiB), found ${labels}: use several sets.`,
+    );
 }

@@ -37,7 +37,8 @@ class PageRequest {
 }
 
 /** In the page: makes requests for a worker, to which a function cannot be posted. */
-export const requester = (own: typeof fetch) => proxy((url: string, init: Asked) => proxy(new PageRequest(own, url, init)));
+export const requester = (own: typeof fetch) =>
+  proxy((url: string, init: Asked) => proxy(new PageRequest(own, url, init)));
 
 /** What {@link requester} is in the worker. */
 export type Requester = Remote<ReturnType<typeof requester>>;

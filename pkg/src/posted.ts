@@ -28,7 +28,9 @@ export async function postable(image: ImageInput): Promise<ImageInput> {
 export async function allPostable(images: ImageInput[]): Promise<ImageInput[]> {
   const outcomes = await Promise.allSettled(images.map(postable));
   const ready = outcomes.map((outcome) => (outcome.status === "fulfilled" ? outcome.value : undefined));
-  const made = ready.filter((picture, i): picture is ImageBitmap => picture instanceof ImageBitmap && picture !== images[i]);
+  const made = ready.filter(
+    (picture, i): picture is ImageBitmap => picture instanceof ImageBitmap && picture !== images[i],
+  );
   const index = outcomes.findIndex(({ status }) => status === "rejected");
   if (index < 0) return transfer(ready as ImageInput[], made);
   for (const bitmap of made) bitmap.close();
@@ -37,6 +39,7 @@ export async function allPostable(images: ImageInput[]): Promise<ImageInput[]> {
 
 /** Elements cannot be posted, and a canvas only for good. */
 function inPage(image: ImageInput): boolean {
-  const isA = (name: "Blob" | "ImageData" | "ImageBitmap" | "VideoFrame") => name in globalThis && image instanceof globalThis[name];
+  const isA = (name: "Blob" | "ImageData" | "ImageBitmap" | "VideoFrame") =>
+    name in globalThis && image instanceof globalThis[name];
   return !(isA("Blob") || isA("ImageData") || isA("ImageBitmap") || isA("VideoFrame"));
 }

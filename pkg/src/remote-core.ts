@@ -22,20 +22,35 @@ export async function loadInWorker(
   if (!kept) keepErrors();
   kept = true;
   // Bundlers look for exactly this expression.
-  const worker = workerUrl ? new Worker(workerUrl, { type: "module" }) : new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const worker = workerUrl
+    ? new Worker(workerUrl, { type: "module" })
+    : new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const entry = connect<Entry>(worker);
   const stop = () => void entry.abort();
   signal?.addEventListener("abort", stop);
   const broken = new Promise<never>((_, reject) => {
     worker.addEventListener("error", (event) => {
-      reject(new OcelliError("not-found", `The worker cannot be started (${event.message || "its file is missing"}): serve worker.js beside the package's code, or pass workerUrl.`));
+      reject(
+        new OcelliError(
+          "not-found",
+          `The worker cannot be started (${event.message || "its file is missing"}): serve worker.js beside the package's code, or pass workerUrl.`,
+        ),
+      );
     });
   });
   broken.catch(() => {});
   try {
     let core: Remote<Core> | undefined;
     const happened = async (what: Happening) => tell(what, await core?.info);
-    const loading = entry.load(source, options, typeof cache === "object" ? proxy(cache) : cache, fetch && requester(fetch), memory.text, proxy(onProgress ?? (() => {})), proxy(happened));
+    const loading = entry.load(
+      source,
+      options,
+      typeof cache === "object" ? proxy(cache) : cache,
+      fetch && requester(fetch),
+      memory.text,
+      proxy(onProgress ?? (() => {})),
+      proxy(happened),
+    );
     core = (await Promise.race([loading, broken])) as unknown as Remote<Core>;
     if (signal?.aborted) throw aborted(signal.reason);
     keep(await entry.known());

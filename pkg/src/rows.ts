@@ -20,12 +20,19 @@ export async function fetchRows(engine: Engine, ids: Uint32Array, folder: Folder
   const stop = new AbortController();
   try {
     await sideBySide([...rows], AT_ONCE, async ([row, places]) => {
-      const parts = await Promise.all(places.map(([file, start, end]) => folder.part(names[file] as string, start, end, stop.signal)));
+      const parts = await Promise.all(
+        places.map(([file, start, end]) => folder.part(names[file] as string, start, end, stop.signal)),
+      );
       engine.putRow(row, new Uint8Array(await new Blob(parts).arrayBuffer()));
     });
   } catch (error) {
     stop.abort();
-    if (error instanceof Missing) throw new OcelliError("not-found", `${folder.label}: the token table's file: found ${error.why}. Load the model again.`, { cause: error });
+    if (error instanceof Missing)
+      throw new OcelliError(
+        "not-found",
+        `${folder.label}: the token table's file: found ${error.why}. Load the model again.`,
+        { cause: error },
+      );
     throw error;
   }
 }

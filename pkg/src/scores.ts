@@ -11,14 +11,21 @@ export interface Judging {
 const SCORES: readonly unknown[] = ["auto", "softmax", "sigmoid", "cosine", "logits"];
 
 /** @throws {OcelliError} With code `bad-input` for what makes no sense. */
-export function judging({ score, topK = Infinity, threshold, multiLabel = false }: RankOptions, usual: Score, { defaultScore }: ModelInfo): Judging {
+export function judging(
+  { score, topK = Infinity, threshold, multiLabel = false }: RankOptions,
+  usual: Score,
+  { defaultScore }: ModelInfo,
+): Judging {
   requireScore(score);
   if (!(topK >= 1)) throw new OcelliError("bad-input", `topK: expected at least 1, found ${topK}.`);
   if (threshold !== undefined && (typeof threshold !== "number" || Number.isNaN(threshold))) {
     throw new OcelliError("bad-input", `threshold: expected a number, found ${String(threshold)}.`);
   }
   if (multiLabel && score !== undefined && score !== "auto") {
-    throw new OcelliError("bad-input", `score: expected none with multiLabel, which has its own, found ${JSON.stringify(score)}.`);
+    throw new OcelliError(
+      "bad-input",
+      `score: expected none with multiLabel, which has its own, found ${JSON.stringify(score)}.`,
+    );
   }
   const asked = score ?? usual;
   return { rule: multiLabel ? "own" : asked === "auto" ? defaultScore : asked, topK, threshold };
@@ -26,7 +33,10 @@ export function judging({ score, topK = Infinity, threshold, multiLabel = false 
 
 export function requireScore(score: unknown): void {
   if (score !== undefined && !SCORES.includes(score)) {
-    throw new OcelliError("bad-input", `score: expected auto, softmax, sigmoid, cosine or logits, found ${JSON.stringify(score)}.`);
+    throw new OcelliError(
+      "bad-input",
+      `score: expected auto, softmax, sigmoid, cosine or logits, found ${JSON.stringify(score)}.`,
+    );
   }
 }
 
@@ -34,7 +44,11 @@ export function requireScore(score: unknown): void {
  * What each label says for itself, before σ: its logit if the model was trained to judge labels one by one; else by how much its
  * logit exceeds that of the neutral text, as a softmax over these two does.
  */
-export function ownLogits(cosines: ArrayLike<number>, neutral: number | undefined, { logitScale, logitBias }: ModelInfo): number[] {
+export function ownLogits(
+  cosines: ArrayLike<number>,
+  neutral: number | undefined,
+  { logitScale, logitBias }: ModelInfo,
+): number[] {
   const offset = neutral === undefined ? logitBias : -logitScale * neutral;
   return Array.from(cosines, (cosine) => logitScale * cosine + offset);
 }
@@ -42,7 +56,12 @@ export function ownLogits(cosines: ArrayLike<number>, neutral: number | undefine
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** Scores from cosines. */
-export function scoresOf(cosines: Float32Array, neutral: number | undefined, rule: Judging["rule"], info: ModelInfo): ArrayLike<number> {
+export function scoresOf(
+  cosines: Float32Array,
+  neutral: number | undefined,
+  rule: Judging["rule"],
+  info: ModelInfo,
+): ArrayLike<number> {
   if (rule === "cosine") return cosines;
   if (rule === "own") return ownLogits(cosines, neutral, info).map(sigmoid);
   const logits = ownLogits(cosines, undefined, info);
@@ -55,7 +74,12 @@ export function scoresOf(cosines: Float32Array, neutral: number | undefined, rul
 }
 
 /** Those that reach their threshold, best first; equal scores stay in the order given. */
-export function rank(names: readonly string[], scores: ArrayLike<number>, threshold: (index: number) => number, topK: number): Classification[] {
+export function rank(
+  names: readonly string[],
+  scores: ArrayLike<number>,
+  threshold: (index: number) => number,
+  topK: number,
+): Classification[] {
   return names
     .map((label, index) => ({ label, index, score: scores[index] as number }))
     .filter(({ index, score }) => score >= threshold(index))

@@ -30,7 +30,10 @@ export class Tokenizer {
    * @param source As for {@link Ocelli.load}.
    * @throws {OcelliError} See {@link ErrorCode}.
    */
-  static async load(source: ModelSource, options: WasmOptions & SourceOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+  static async load(
+    source: ModelSource,
+    options: WasmOptions & SourceOptions & { signal?: AbortSignal } = {},
+  ): Promise<Tokenizer> {
     const { signal = new AbortController().signal } = options;
     try {
       return await Tokenizer.from(await openFolder(plainSource(source), options, signal), options, signal);

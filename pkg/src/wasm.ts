@@ -15,17 +15,21 @@ const starts: Record<Part, number> = { gpu: 0, cpu: 0, tokenizer: 0 };
 
 export async function start<P extends Part>(part: P, { wasmUrl, wasmModule }: WasmOptions): Promise<number> {
   // The first file is the one that most are after.
-  const url = typeof wasmUrl === "string" || wasmUrl instanceof URL ? (part === "gpu" ? wasmUrl : undefined) : wasmUrl?.[part];
-  const module = wasmModule instanceof WebAssembly.Module ? (part === "gpu" ? wasmModule : undefined) : wasmModule?.[part];
+  const url =
+    typeof wasmUrl === "string" || wasmUrl instanceof URL ? (part === "gpu" ? wasmUrl : undefined) : wasmUrl?.[part];
+  const module =
+    wasmModule instanceof WebAssembly.Module ? (part === "gpu" ? wasmModule : undefined) : wasmModule?.[part];
   const given = module ?? url;
-  started[part] ??= modules[part].default(given === undefined ? undefined : { module_or_path: given }).catch((cause: unknown) => {
-    delete started[part];
-    throw new OcelliError(
-      "not-found",
-      `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
-      { cause },
-    );
-  });
+  started[part] ??= modules[part]
+    .default(given === undefined ? undefined : { module_or_path: given })
+    .catch((cause: unknown) => {
+      delete started[part];
+      throw new OcelliError(
+        "not-found",
+        `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+        { cause },
+      );
+    });
   await started[part];
   return starts[part];
 }

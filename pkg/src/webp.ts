@@ -7,10 +7,12 @@
 
 /** 1 to 8; 1, upright, for whatever is not a WebP file with a sound orientation. */
 export async function webpOrientation(file: Blob): Promise<number> {
-  const bytes = async (start: number, length: number) => new DataView(await file.slice(start, start + length).arrayBuffer());
+  const bytes = async (start: number, length: number) =>
+    new DataView(await file.slice(start, start + length).arrayBuffer());
   const head = await bytes(0, 21);
   // The extended header's flag says whether there is an EXIF chunk at all.
-  if (head.byteLength < 21 || text(head, 0) !== "RIFF" || text(head, 8) !== "WEBP" || text(head, 12) !== "VP8X") return 1;
+  if (head.byteLength < 21 || text(head, 0) !== "RIFF" || text(head, 8) !== "WEBP" || text(head, 12) !== "VP8X")
+    return 1;
   if ((head.getUint8(20) & 0x08) === 0) return 1;
   let at = 12;
   while (at + 8 <= file.size) {
@@ -64,7 +66,8 @@ export function turned(bitmap: ImageBitmap, orientation: number): ImageBitmap {
     7: [0, -1, -1, 0, h, w],
     8: [0, -1, 1, 0, 0, w],
   }[orientation];
-  if (!context || !matrix) throw new Error(`a picture of ${w} × ${h} pixels with orientation ${orientation} cannot be turned`);
+  if (!context || !matrix)
+    throw new Error(`a picture of ${w} × ${h} pixels with orientation ${orientation} cannot be turned`);
   context.imageSmoothingEnabled = false;
   context.setTransform(new DOMMatrix(matrix));
   context.drawImage(bitmap, 0, 0);

@@ -22,7 +22,9 @@ const entry = {
     tell: (what: Happening) => void,
   ) {
     memory.text = known;
-    return proxy(await Core.load(source, { ...options, cache, fetch: ask && fetchBy(ask) }, onProgress, stop.signal, tell));
+    return proxy(
+      await Core.load(source, { ...options, cache, fetch: ask && fetchBy(ask) }, onProgress, stop.signal, tell),
+    );
   },
   /** Stops the load. */
   abort: () => stop.abort(),

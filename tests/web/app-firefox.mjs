@@ -31,7 +31,11 @@ try {
   for (const name of NAMES.slice(0, 3)) {
     await page.waitForSelector(`[data-sample="${name}"]`, LONG);
     await page.$eval(`[data-sample="${name}"]`, (button) => button.click());
-    await page.waitForFunction((name) => document.querySelector(".best")?.textContent.trim().toLowerCase() === name, name, LONG);
+    await page.waitForFunction(
+      (name) => document.querySelector(".best")?.textContent.trim().toLowerCase() === name,
+      name,
+      LONG,
+    );
     classify.same(name, [await best()], [name]);
     classify.rejects(`${name}: another`, [await best()], ["tractor"]);
   }
@@ -40,27 +44,59 @@ try {
   const tag = report.group("firefox: tag");
   const input = await page.waitForSelector('input[type="file"][data-kind="files"]', LONG);
   await input.uploadFile(...NAMES.map((name) => join(www, "samples", `${name}.png`)));
-  const tagged = () => page.$$eval(".results .pictures button", (all) => {
-    // Of a tag, its text without the score behind it.
-    const word = (tag) => [...tag.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE).map(({ data }) => data.trim()).join("");
-    return all.map((tile) => [tile.dataset.path.split("/").at(-1).replace(".png", ""), word(tile.querySelector(".tag"))].join(": ")).sort();
-  });
-  await page.waitForFunction((count) => document.querySelectorAll(".results .pictures .tag").length >= count, NAMES.length, LONG);
-  tag.same("each by its name", await tagged(), NAMES.map((name) => `${name}: ${name}`));
-  tag.rejects("another name", await tagged(), NAMES.map((name) => `${name}: tractor`));
+  const tagged = () =>
+    page.$$eval(".results .pictures button", (all) => {
+      // Of a tag, its text without the score behind it.
+      const word = (tag) =>
+        [...tag.childNodes]
+          .filter(({ nodeType }) => nodeType === Node.TEXT_NODE)
+          .map(({ data }) => data.trim())
+          .join("");
+      return all
+        .map((tile) =>
+          [tile.dataset.path.split("/").at(-1).replace(".png", ""), word(tile.querySelector(".tag"))].join(": "),
+        )
+        .sort();
+    });
+  await page.waitForFunction(
+    (count) => document.querySelectorAll(".results .pictures .tag").length >= count,
+    NAMES.length,
+    LONG,
+  );
+  tag.same(
+    "each by its name",
+    await tagged(),
+    NAMES.map((name) => `${name}: ${name}`),
+  );
+  tag.rejects(
+    "another name",
+    await tagged(),
+    NAMES.map((name) => `${name}: tractor`),
+  );
 
   // A new visit has nothing but what was kept.
   await page.goto("about:blank");
   await open("search");
   const search = report.group("firefox: search, after a reload");
-  const hits = () => page.$$eval(".search .pictures button", (all) => all.map(({ dataset }) => dataset.path.split("/").at(-1).replace(".png", "")));
+  const hits = () =>
+    page.$$eval(".search .pictures button", (all) =>
+      all.map(({ dataset }) => dataset.path.split("/").at(-1).replace(".png", "")),
+    );
   for (const name of NAMES.slice(-2)) {
     await page.waitForSelector(".search input[type=search]", LONG);
-    await page.$eval(".search input[type=search]", (field, name) => {
-      field.value = name;
-      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
-    }, name);
-    await page.waitForFunction((name) => document.querySelector(".search .pictures button")?.dataset.path.endsWith(`/${name}.png`), name, LONG);
+    await page.$eval(
+      ".search input[type=search]",
+      (field, name) => {
+        field.value = name;
+        field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+      },
+      name,
+    );
+    await page.waitForFunction(
+      (name) => document.querySelector(".search .pictures button")?.dataset.path.endsWith(`/${name}.png`),
+      name,
+      LONG,
+    );
     const found = await hits();
     search.same(`${name}: first of all`, [found[0], found.length], [name, NAMES.length]);
     search.rejects(`${name}: last`, [found.at(-1), found.length], [name, NAMES.length]);

@@ -30,7 +30,11 @@ const fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-str
 const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 const report = new Report();
-const server = await serve({ "/demo/": join(root, "www", "dist"), "/samples/": join(root, "www", "samples"), "/images/": join(root, "tests", "fixtures", "images") });
+const server = await serve({
+  "/demo/": join(root, "www", "dist"),
+  "/samples/": join(root, "www", "samples"),
+  "/images/": join(root, "tests", "fixtures", "images"),
+});
 const url = `${server.url}demo/index.html`;
 const browser = await start(fake);
 try {
@@ -39,7 +43,12 @@ try {
     const contexts = [];
     /** A context of its own: nothing stored. `listened` pages complain into the group. */
     const fresh = async (more = {}) => {
-      const context = await browser.newContext({ viewport: screens.desktop, serviceWorkers: "block", permissions: ["camera"], ...more });
+      const context = await browser.newContext({
+        viewport: screens.desktop,
+        serviceWorkers: "block",
+        permissions: ["camera"],
+        ...more,
+      });
       contexts.push(context);
       return context;
     };
@@ -51,10 +60,17 @@ try {
       const page = await context.newPage();
       const complaints = listen(page);
       // Only who asks for a service worker gets one.
-      page.on("close", () => problems.push(...complaints.splice(0).filter((complaint) => !complaint.includes("Service Worker registration blocked") && !may(complaint))));
+      page.on("close", () =>
+        problems.push(
+          ...complaints
+            .splice(0)
+            .filter((complaint) => !complaint.includes("Service Worker registration blocked") && !may(complaint)),
+        ),
+      );
       page.on("request", (request) => {
         const { protocol, origin } = new URL(request.url());
-        if (protocol !== "blob:" && protocol !== "data:" && `${origin}/` !== server.url && !may(request.url())) problems.push(`asked elsewhere: ${request.url()}`);
+        if (protocol !== "blob:" && protocol !== "data:" && `${origin}/` !== server.url && !may(request.url()))
+          problems.push(`asked elsewhere: ${request.url()}`);
       });
       await page.goto(`${url}${query}#/${hash}`);
       await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: 60_000 });
@@ -92,7 +108,13 @@ async function axe(page, rules = []) {
       const { violations } = await globalThis.axe.run(document, { rules: disabled });
       return violations
         .filter(({ impact }) => impact === "serious" || impact === "critical")
-        .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target }) => target.join(" ")).slice(0, 3).join("; ")}`);
+        .map(
+          ({ id, help, nodes }) =>
+            `${id}: ${help}: ${nodes
+              .map(({ target }) => target.join(" "))
+              .slice(0, 3)
+              .join("; ")}`,
+        );
     },
     [axeSource, rules],
   );
@@ -107,7 +129,10 @@ async function shots(page, name) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });
       await page.waitForTimeout(400);
-      await page.screenshot({ path: join(options.shots, `${name}-${screen}-${colorScheme}.png`), fullPage: screen === "phone" });
+      await page.screenshot({
+        path: join(options.shots, `${name}-${screen}-${colorScheme}.png`),
+        fullPage: screen === "phone",
+      });
     }
   }
   await page.setViewportSize(screens.desktop);

@@ -10,7 +10,11 @@ import { serve } from "./lib/server.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
-  options: { rows: { type: "string", default: "100000" }, dim: { type: "string", default: "768" }, page: { type: "boolean", default: false } },
+  options: {
+    rows: { type: "string", default: "100000" },
+    dim: { type: "string", default: "768" },
+    page: { type: "boolean", default: false },
+  },
 });
 const root = join(here, "..", "..");
 const parts = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "bench", "index");

@@ -28,30 +28,42 @@ const isolation = {
 
 const { values: options } = parseArgs({
   options: {
-    model: { type: "string", default: join(root, "www", "models", "ocelli-tiny") },
-    engines: { type: "string" },
-    precision: { type: "string", default: "f32" },
-    rounds: { type: "string", default: "5" },
+    "model": { type: "string", default: join(root, "www", "models", "ocelli-tiny") },
+    "engines": { type: "string" },
+    "precision": { type: "string", default: "f32" },
+    "rounds": { type: "string", default: "5" },
     "no-tiers": { type: "boolean", default: false },
-    long: { type: "boolean", default: false },
-    brief: { type: "boolean", default: false },
-    firefox: { type: "boolean", default: false },
-    smoke: { type: "boolean", default: false },
-    startup: { type: "boolean", default: false },
-    shots: { type: "string" },
+    "long": { type: "boolean", default: false },
+    "brief": { type: "boolean", default: false },
+    "firefox": { type: "boolean", default: false },
+    "smoke": { type: "boolean", default: false },
+    "startup": { type: "boolean", default: false },
+    "shots": { type: "string" },
   },
 });
-if (!existsSync(join(site, "bench.html"))) throw new Error(`${site}: expected the built page, found none: run ./build.sh bench-web`);
+if (!existsSync(join(site, "bench.html")))
+  throw new Error(`${site}: expected the built page, found none: run ./build.sh bench-web`);
 
 const folder = resolve(options.model);
 const hasOnnx = existsSync(join(folder, "onnx"));
-const all = ["ocelli", "ocelli-cpu", "ort-webgpu", "ort-wasm", "ort-wasm-1", "transformers-webgpu", "transformers-wasm"];
-const engines = options.engines?.split(",") ?? (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
+const all = [
+  "ocelli",
+  "ocelli-cpu",
+  "ort-webgpu",
+  "ort-wasm",
+  "ort-wasm-1",
+  "transformers-webgpu",
+  "transformers-wasm",
+];
+const engines =
+  options.engines?.split(",") ??
+  (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
 
 const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, isolation);
-const address = (page, query) => `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, precision: options.precision, ...query })}`;
+const address = (page, query) =>
+  `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, precision: options.precision, ...query })}`;
 try {
   if (options.smoke) process.exitCode = await smoke(`${server.url}bench/bench.html`, options.shots);
   else if (options.startup) await startup(engines[0]);
@@ -66,7 +78,9 @@ async function chromium() {
   for (const engine of engines) {
     const found = await cold(engine);
     fresh.set(engine, found);
-    console.log(`${engine}: ${found.error ?? `${(found.cold / 1000).toFixed(1)} s to the first answer, ${mb(found.bytes)} downloaded, ${mb(found.memory)} at the peak`}`);
+    console.log(
+      `${engine}: ${found.error ?? `${(found.cold / 1000).toFixed(1)} s to the first answer, ${mb(found.bytes)} downloaded, ${mb(found.memory)} at the peak`}`,
+    );
   }
   // What does not even start alone would only disturb the others.
   const able = engines.filter((engine) => !fresh.get(engine).error);
@@ -74,11 +88,14 @@ async function chromium() {
   try {
     const page = await browser.newPage();
     const result = await timings(page, able, { version: browser.version() });
-    for (const engine of engines) if (!able.includes(engine)) result.columns.push({ engine, facts: "", figures: {}, error: fresh.get(engine).error });
+    for (const engine of engines)
+      if (!able.includes(engine))
+        result.columns.push({ engine, facts: "", figures: {}, error: fresh.get(engine).error });
     for (const { engine, figures } of result.columns) {
       const found = fresh.get(engine);
       if (!found || found.error) continue;
-      for (const row of ["cold", "bytes", "code", "memory"]) if (found[row] >= 0) figures[row] = { samples: [found[row]] };
+      for (const row of ["cold", "bytes", "code", "memory"])
+        if (found[row] >= 0) figures[row] = { samples: [found[row]] };
     }
     await write(page, result, "web");
   } finally {
@@ -102,7 +119,12 @@ async function cold(engine) {
     const most = memory.end();
     if (found.error) return { error: found.error };
     const entries = server.sent.slice(sent);
-    return { cold: found.done, memory: most - empty, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), code: gzippedCode(entries) };
+    return {
+      cold: found.done,
+      memory: most - empty,
+      bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
+      code: gzippedCode(entries),
+    };
   } finally {
     await browser.close();
   }
@@ -118,7 +140,12 @@ async function startup(engine) {
       const devtools = await page.context().newCDPSession(page);
       await devtools.send("Network.enable");
       const rate = 2 << 20;
-      await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 20, downloadThroughput: rate, uploadThroughput: rate });
+      await devtools.send("Network.emulateNetworkConditions", {
+        offline: false,
+        latency: 20,
+        downloadThroughput: rate,
+        uploadThroughput: rate,
+      });
       await page.goto(address("bench-frame.html", { engine }));
       await page.waitForFunction(() => window.cold, null, { timeout: PATIENCE_MS });
       const { cold, last } = await page.evaluate(() => ({
@@ -127,7 +154,9 @@ async function startup(engine) {
       }));
       if (cold.error) throw new Error(cold.error);
       const round = Math.round;
-      console.log(`${engine}: all bytes here after ${round(last)} ms, first answer after ${round(cold.done)} ms, a warm one takes ${round(cold.warm)} ms: ${round(cold.done - last - cold.warm)} ms beyond both`);
+      console.log(
+        `${engine}: all bytes here after ${round(last)} ms, first answer after ${round(cold.done)} ms, a warm one takes ${round(cold.warm)} ms: ${round(cold.done - last - cold.warm)} ms beyond both`,
+      );
     } finally {
       await browser.close();
     }
@@ -136,23 +165,36 @@ async function startup(engine) {
 
 /** What of the page's own files went out, as a server that compresses would send it. */
 function gzippedCode(entries) {
-  const paths = new Set(entries.filter(({ path, bytes }) => path.startsWith("/bench/") && bytes).map(({ path }) => path));
-  return [...paths].reduce((sum, path) => sum + gzipSync(readFileSync(join(site, path.slice("/bench/".length)))).length, 0);
+  const paths = new Set(
+    entries.filter(({ path, bytes }) => path.startsWith("/bench/") && bytes).map(({ path }) => path),
+  );
+  return [...paths].reduce(
+    (sum, path) => sum + gzipSync(readFileSync(join(site, path.slice("/bench/".length)))).length,
+    0,
+  );
 }
 
 /** All engines in one page, taking turns. */
 async function timings(page, engines, { version }) {
-  const more = [!options["no-tiers"] && engines.includes("ocelli") && "tiers", options.long && "long", options.brief && "brief"].filter(Boolean);
+  const more = [
+    !options["no-tiers"] && engines.includes("ocelli") && "tiers",
+    options.long && "long",
+    options.brief && "brief",
+  ].filter(Boolean);
   await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds: options.rounds, run: "" }));
   let told = "";
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
-    const [state, doing] = await page.evaluate(() => [document.documentElement.dataset.state, document.querySelector("#doing").textContent]);
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
+    const [state, doing] = await page.evaluate(() => [
+      document.documentElement.dataset.state,
+      document.querySelector("#doing").textContent,
+    ]);
     if (doing !== told) console.log(`  ${(told = doing)}`);
     if (state === "done") break;
     await page.waitForTimeout(500);
   }
   const result = await page.evaluate(() => window.bench.result());
-  if (!result) throw new Error(`the page says: ${await page.evaluate(() => document.querySelector("#trouble").textContent)}`);
+  if (!result)
+    throw new Error(`the page says: ${await page.evaluate(() => document.querySelector("#trouble").textContent)}`);
   return { ...result, browser: `${result.browser} (${version})` };
 }
 

@@ -19,16 +19,17 @@ const target = process.env.CARGO_TARGET_DIR || join(root, "target");
 
 /** How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. */
 const consumers = {
-  vite: { build: "vite build --logLevel warn", page: "dist/index.html" },
-  webpack: { build: "webpack --fail-on-warnings", talks: true, page: "index.html" },
-  rollup: { build: "rollup --config --silent && cp ../node_modules/ocelli/dist/*.wasm dist/", page: "index.html" },
-  esbuild: {
-    build: "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
+  "vite": { build: "vite build --logLevel warn", page: "dist/index.html" },
+  "webpack": { build: "webpack --fail-on-warnings", talks: true, page: "index.html" },
+  "rollup": { build: "rollup --config --silent && cp ../node_modules/ocelli/dist/*.wasm dist/", page: "index.html" },
+  "esbuild": {
+    build:
+      "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
     page: "index.html",
   },
-  next: { build: "next build", talks: true, page: "out/index.html" },
+  "next": { build: "next build", talks: true, page: "out/index.html" },
   "import-map": { build: "", page: "index.html" },
-  extension: { build: "vite build --logLevel warn", page: "index.html" },
+  "extension": { build: "vite build --logLevel warn", page: "index.html" },
 };
 /** Between them they fetch every file of the package; a tier that is given need not be raced for. */
 const ways = [
@@ -82,7 +83,8 @@ function installPackage() {
 
 async function requireAdapter(browser) {
   const server = await serve({ "/page/": join(here, "page") });
-  if (!(await adapterName(browser, `${server.url}page/index.html`))) skipAll(`${findChromium()} gives no WebGPU adapter`);
+  if (!(await adapterName(browser, `${server.url}page/index.html`)))
+    skipAll(`${findChromium()} gives no WebGPU adapter`);
   server.close();
 }
 
@@ -94,12 +96,16 @@ function build(name) {
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NEXT_TELEMETRY_DISABLED: "1" };
   const { build, talks } = consumers[name];
   const { status, stdout } = spawnSync("sh", ["-c", `exec 2>&1; ${build}`], { cwd, env, encoding: "utf8" });
-  if (status !== 0 || (stdout && !talks)) throw new Error(`${name}: expected a build without a word, found status ${status} and:\n${stdout}`);
+  if (status !== 0 || (stdout && !talks))
+    throw new Error(`${name}: expected a build without a word, found status ${status} and:\n${stdout}`);
 }
 
 async function site(name, browser, report) {
   const path = join(name, consumers[name].page);
-  const server = await serve({ "/fixtures/": fixtures.folder, "/": projects }, { "content-security-policy": policy(join(projects, path)) });
+  const server = await serve(
+    { "/fixtures/": fixtures.folder, "/": projects },
+    { "content-security-policy": policy(join(projects, path)) },
+  );
   const page = await browser.newPage();
   try {
     await judge(page, server.url + path, report, name);
@@ -119,7 +125,8 @@ function policy(file) {
 /** Its manifest has the policy; model and picture are part of it. */
 async function extension(report) {
   const folder = join(projects, "extension", "dist");
-  for (const path of [MODEL, join("images", PICTURE)]) cpSync(join(fixtures.folder, path), join(folder, "fixtures", path), { recursive: true });
+  for (const path of [MODEL, join("images", PICTURE)])
+    cpSync(join(fixtures.folder, path), join(folder, "fixtures", path), { recursive: true });
   const { context, url } = await startExtension(folder);
   try {
     await judge(await context.newPage(), url + consumers.extension.page, report, "extension");

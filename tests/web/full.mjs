@@ -46,14 +46,20 @@ async function main() {
   const site = join(folder, "site");
   mkdirSync(site);
   install(join(root, "pkg"), site);
-  const mounts = { "/site/": site, "/page/": join(root, "tests", "web", "page"), "/fixtures/": fixtures.folder, "/full/": folder };
+  const mounts = {
+    "/site/": site,
+    "/page/": join(root, "tests", "web", "page"),
+    "/fixtures/": fixtures.folder,
+    "/full/": folder,
+  };
   const server = await serve(mounts);
   const page = `${server.url}page/index.html`;
   const report = new Report();
   try {
     if (!(await adapterName(browser, page))) skipAll(`${findChromium()} gives no WebGPU adapter`);
     const program = join(target, "release", "ocelli");
-    for (const model of models) await run({ ...model, browser, page, folder, fixtures, report, native: new Native(program), program });
+    for (const model of models)
+      await run({ ...model, browser, page, folder, fixtures, report, native: new Native(program), program });
   } finally {
     await browser.close();
     server.close();
@@ -63,11 +69,29 @@ async function main() {
   process.exitCode = report.failed ? 1 : 0;
 }
 
-async function run({ name, config, tokenizer, table, browser, page: address, folder, fixtures, report, native, program }) {
+async function run({
+  name,
+  config,
+  tokenizer,
+  table,
+  browser,
+  page: address,
+  folder,
+  fixtures,
+  report,
+  native,
+  program,
+}) {
   const group = report.group(name, largest, 1e-4);
   const model = join(folder, tokenizer);
   writeFileSync(join(folder, `${tokenizer}.json`), JSON.stringify(config));
-  execFileSync(program, ["synthesize", join(folder, `${tokenizer}.json`), model, "--tokenizer", fixtures.model(tokenizer)]);
+  execFileSync(program, [
+    "synthesize",
+    join(folder, `${tokenizer}.json`),
+    model,
+    "--tokenizer",
+    fixtures.model(tokenizer),
+  ]);
   const page = await browser.newPage();
   const complaints = listen(page);
   await page.addInitScript(watchMemory);
@@ -89,7 +113,11 @@ async function run({ name, config, tokenizer, table, browser, page: address, fol
     `${name}: loaded as q8 in ${(seconds - found.seconds).toFixed(0)} s, a picture and a text in ${found.seconds.toFixed(0)} s; ` +
       `wasm memory ${(found.memory / MB).toFixed(0)} MB at its peak, of which the token table ${(table / MB).toFixed(0)} MB; GPU ${(found.info.gpuBytes / MB).toFixed(0)} MB`,
   );
-  group.holds(`wasm memory beside the table: at most ${MOST_MB} MB`, beside > 0 && beside <= MOST_MB, `${beside.toFixed(0)} MB`);
+  group.holds(
+    `wasm memory beside the table: at most ${MOST_MB} MB`,
+    beside > 0 && beside <= MOST_MB,
+    `${beside.toFixed(0)} MB`,
+  );
   group.same("picture, as natively", found.image, native.embedImages(model, [fixtures.image(PICTURE)], "q8")[0]);
   group.same("text, as natively", found.words, native.embedTexts(model, [TEXT], "q8")[0]);
   group.rejects("the text for the picture", found.words, found.image);

@@ -55,7 +55,7 @@ const site = {
 };
 
 const everyPart = {
-  numbers: async (test) => {
+  "numbers": async (test) => {
     // What differs from browser to browser does so for every model.
     for (const model of inFirefox && !full ? ["clip", "siglip"] : models) {
       // On a page of its own: the browser writes on its console that a folder in open_clip's format has no config.json.
@@ -102,8 +102,23 @@ const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createIm
 /** Every second group, for two browsers at once: `--odd` or `--even`. */
 const share = ["--odd", "--even"].findIndex((word) => process.argv.includes(word));
 const asked = process.argv.slice(2).filter((word) => !word.startsWith("--"));
-const core = ["numbers", "inputs", "use", "batches", "labels", "label-cache", "towers", "calls", "gpu", "workers", "cache", "abort"];
-const parts = (asked.length ? asked : inFirefox ? core : Object.keys(everyPart)).filter((_, i) => share < 0 || i % 2 === share);
+const core = [
+  "numbers",
+  "inputs",
+  "use",
+  "batches",
+  "labels",
+  "label-cache",
+  "towers",
+  "calls",
+  "gpu",
+  "workers",
+  "cache",
+  "abort",
+];
+const parts = (asked.length ? asked : inFirefox ? core : Object.keys(everyPart)).filter(
+  (_, i) => share < 0 || i % 2 === share,
+);
 
 /** The browser, its name and where it is. `insecure.test` is a site that it does not take for secure. */
 const name = inFirefox ? "Firefox" : "Chromium";
@@ -116,7 +131,12 @@ async function main() {
   if (!browser) skipAll(`no ${name}: install it, or set ${name.toUpperCase()} to its path`);
   const files = install(join(root, "pkg"), site.folder);
   const fixtures = new Fixtures(join(root, "tests", "fixtures"));
-  const mounts = { "/site/": site.folder, "/page/": join(here, "page"), "/fixtures/": fixtures.folder, "/models/": join(root, "www", "models") };
+  const mounts = {
+    "/site/": site.folder,
+    "/page/": join(here, "page"),
+    "/fixtures/": fixtures.folder,
+    "/models/": join(root, "www", "models"),
+  };
   const [server, other] = [await serve(mounts), await serve(mounts)];
   server.page = `${server.url}page/index.html`;
   const report = new Report();

@@ -44,27 +44,40 @@ function npy({ rows, live }: Content): Blob {
   const header = `{'descr': '${rows.format === "int8" ? "|i1" : "<f4"}', 'fortran_order': False, 'shape': (${live.length}, ${rows.dim}), }`;
   // Magic, version and length are ten bytes; the data begin at a multiple of 64.
   const length = Math.ceil((10 + header.length + 1) / 64) * 64 - 10;
-  const start = Uint8Array.from(MAGIC + "\x01\x00" + String.fromCharCode(length & 255, length >> 8), (c) => c.charCodeAt(0));
+  const start = Uint8Array.from(MAGIC + "\x01\x00" + String.fromCharCode(length & 255, length >> 8), (c) =>
+    c.charCodeAt(0),
+  );
   return new Blob([start, `${header.padEnd(length - 1)}\n`, dense(rows, live)]);
 }
 
 function parseNpy(bytes: Uint8Array<ArrayBuffer>): Parsed {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 10 || bytes[6] !== 1) throw broken(`.npy: expected version 1.0, found ${bytes[6]}.${bytes[7]}: save it with numpy.save`);
+  if (bytes.length < 10 || bytes[6] !== 1)
+    throw broken(`.npy: expected version 1.0, found ${bytes[6]}.${bytes[7]}: save it with numpy.save`);
   const start = 10 + view.getUint16(8, true);
   const header = latin1(bytes.subarray(10, start));
   const [, type] = /'descr': '([^']*)'/.exec(header) ?? [];
   const [, count, dim] = /'shape': \((\d+), (\d+)\)/.exec(header) ?? [];
   if ((type !== "<f4" && type !== "|i1") || !/'fortran_order': False/.test(header) || !count || !dim) {
-    throw broken(`.npy: expected '<f4' or '|i1' of shape (rows, dim) in C order, found ${header.trim()}: save numpy.ascontiguousarray(vectors, 'float32')`);
+    throw broken(
+      `.npy: expected '<f4' or '|i1' of shape (rows, dim) in C order, found ${header.trim()}: save numpy.ascontiguousarray(vectors, 'float32')`,
+    );
   }
-  return { ...split(bytes.slice(start), Number(count), Number(dim), type === "|i1", ".npy"), items: undefined, modelHash: undefined };
+  return {
+    ...split(bytes.slice(start), Number(count), Number(dim), type === "|i1", ".npy"),
+    items: undefined,
+    modelHash: undefined,
+  };
 }
 
 /** Tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
 function safetensors({ rows, live, items, modelHash }: Content): Blob {
   const json = new TextEncoder().encode(JSON.stringify(items));
-  const vectors = { dtype: rows.format === "int8" ? "I8" : "F32", shape: [live.length, rows.dim], data: dense(rows, live) } as const;
+  const vectors = {
+    dtype: rows.format === "int8" ? "I8" : "F32",
+    shape: [live.length, rows.dim],
+    data: dense(rows, live),
+  } as const;
   return writeSafetensors({ vectors, items: { dtype: "U8", shape: [json.length], data: json } }, { modelHash });
 }
 
@@ -76,11 +89,17 @@ interface Tensor {
 
 function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
   const start = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const header = json(bytes.subarray(8, start), ".safetensors: header") as { __metadata__?: { modelHash?: string }; vectors?: Tensor; items?: Tensor };
+  const header = json(bytes.subarray(8, start), ".safetensors: header") as {
+    __metadata__?: { modelHash?: string };
+    vectors?: Tensor;
+    items?: Tensor;
+  };
   const { vectors, items } = header;
   const [count, dim] = vectors?.shape ?? [];
   if (!vectors || !["F32", "I8"].includes(vectors.dtype) || count === undefined || dim === undefined) {
-    throw broken(`.safetensors: expected a tensor "vectors" of F32 or I8, [rows, dim], found ${JSON.stringify(vectors ?? Object.keys(header))}`);
+    throw broken(
+      `.safetensors: expected a tensor "vectors" of F32 or I8, [rows, dim], found ${JSON.stringify(vectors ?? Object.keys(header))}`,
+    );
   }
   const data = ({ data_offsets: [from, to] }: Tensor) => bytes.slice(start + from, start + to);
   return {
@@ -102,30 +121,51 @@ function jsonl({ rows, live, items, modelHash }: Content): Blob {
 }
 
 function parseJsonl(bytes: Uint8Array<ArrayBuffer>): Parsed {
-  const parsed: Parsed & { items: Item<unknown>[] } = { vectors: [], dim: 0, bytes: false, items: [], modelHash: undefined };
+  const parsed: Parsed & { items: Item<unknown>[] } = {
+    vectors: [],
+    dim: 0,
+    bytes: false,
+    items: [],
+    modelHash: undefined,
+  };
   // Line by line, because all of it may be more than a string can hold.
   for (let start = 0, line = 1; start < bytes.length; line++) {
     const end = bytes.indexOf(0x0a, start);
     const text = bytes.subarray(start, end < 0 ? bytes.length : end);
     start = end < 0 ? bytes.length : end + 1;
     if (text.length === 0) continue;
-    const { id, vector, meta, modelHash } = json(text, `.jsonl: line ${line}`) as Item<unknown> & { vector?: number[]; modelHash?: string };
+    const { id, vector, meta, modelHash } = json(text, `.jsonl: line ${line}`) as Item<unknown> & {
+      vector?: number[];
+      modelHash?: string;
+    };
     if (!Array.isArray(vector)) throw broken(`.jsonl: line ${line}: expected a vector, found ${typeof vector}`);
     if (modelHash !== undefined) parsed.modelHash ??= modelHash;
     if (modelHash !== undefined && modelHash !== parsed.modelHash) {
-      throw new OcelliError("wrong-model", `.jsonl: line ${line}: expected a vector of model ${parsed.modelHash}, as before, found model ${modelHash}: keep a file for each.`);
+      throw new OcelliError(
+        "wrong-model",
+        `.jsonl: line ${line}: expected a vector of model ${parsed.modelHash}, as before, found model ${modelHash}: keep a file for each.`,
+      );
     }
     parsed.dim ||= vector.length;
     parsed.vectors.push(vector);
     parsed.items.push(meta === undefined ? { id } : { id, meta });
   }
-  parsed.bytes = parsed.vectors.every((vector) => (vector as number[]).every(Number.isInteger) && Math.max(...vector.map(Math.abs)) === 127);
+  parsed.bytes = parsed.vectors.every(
+    (vector) => (vector as number[]).every(Number.isInteger) && Math.max(...vector.map(Math.abs)) === 127,
+  );
   return parsed;
 }
 
-function split(data: Uint8Array<ArrayBuffer>, count: number, dim: number, bytes: boolean, what: string): { vectors: Vector[]; dim: number; bytes: boolean } {
+function split(
+  data: Uint8Array<ArrayBuffer>,
+  count: number,
+  dim: number,
+  bytes: boolean,
+  what: string,
+): { vectors: Vector[]; dim: number; bytes: boolean } {
   const expected = count * dim * (bytes ? 1 : 4);
-  if (data.length !== expected) throw broken(`${what}: expected ${expected} bytes of vectors, found ${data.length}: the file is incomplete`);
+  if (data.length !== expected)
+    throw broken(`${what}: expected ${expected} bytes of vectors, found ${data.length}: the file is incomplete`);
   const all = bytes ? new Int8Array(data.buffer) : new Float32Array(data.buffer);
   return { vectors: Array.from({ length: count }, (_, i) => all.subarray(i * dim, (i + 1) * dim)), dim, bytes };
 }

@@ -71,8 +71,13 @@ export class ImageIndex<M = unknown> {
    */
   static create<M = unknown>(options: CreateOptions): Promise<ImageIndex<M>> {
     const { format = "int8", dim = options.model?.info.embeddingDim } = options;
-    if (!Number.isInteger(dim) || (dim as number) < 1) throw new OcelliError("bad-input", `dim: expected how many numbers a vector has, found ${dim}: pass it, or a model.`);
-    if (format !== "int8" && format !== "f32") throw new OcelliError("bad-input", `format: expected "int8" or "f32", found ${String(format)}.`);
+    if (!Number.isInteger(dim) || (dim as number) < 1)
+      throw new OcelliError(
+        "bad-input",
+        `dim: expected how many numbers a vector has, found ${dim}: pass it, or a model.`,
+      );
+    if (format !== "int8" && format !== "f32")
+      throw new OcelliError("bad-input", `format: expected "int8" or "f32", found ${String(format)}.`);
     return ImageIndex.#open<M>(new Rows(dim as number, format), undefined, options);
   }
 
@@ -109,10 +114,17 @@ export class ImageIndex<M = unknown> {
    *
    * @throws {OcelliError} With code `bad-checkpoint` if the file is broken, or `wrong-model` if it is of another model.
    */
-  static async import<M = unknown>(file: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>, options: ImportOptions<M> = {}): Promise<ImageIndex<M>> {
+  static async import<M = unknown>(
+    file: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>,
+    options: ImportOptions<M> = {},
+  ): Promise<ImageIndex<M>> {
     const parsed = parse(new Uint8Array(await new Blob([file]).arrayBuffer()));
     const { format = parsed.bytes ? "int8" : "f32", items = parsed.items as Item<M>[] | undefined } = options;
-    if (!items) throw new OcelliError("bad-input", `items: expected an id for each of ${parsed.vectors.length} vectors, found none: pass them.`);
+    if (!items)
+      throw new OcelliError(
+        "bad-input",
+        `items: expected an id for each of ${parsed.vectors.length} vectors, found none: pass them.`,
+      );
     const index = await ImageIndex.#open<M>(new Rows(parsed.dim, format), parsed.modelHash, options);
     await index.add(items, parsed.vectors);
     return index;
@@ -124,13 +136,25 @@ export class ImageIndex<M = unknown> {
     sameModel("the model", told, model?.info.modelHash);
     sameModel("the index", told, hash);
     if (model && model.info.embeddingDim !== rows.dim) {
-      throw new OcelliError("wrong-model", `the model: expected one with vectors of ${rows.dim} numbers, as in the index, found ${model.info.embeddingDim}: make another index for it.`);
+      throw new OcelliError(
+        "wrong-model",
+        `the model: expected one with vectors of ${rows.dim} numbers, as in the index, found ${model.info.embeddingDim}: make another index for it.`,
+      );
     }
     const modelHash = told ?? hash;
-    if (typeof modelHash !== "string") throw new OcelliError("bad-input", `modelHash: expected what tells the vectors' model from others, found ${modelHash}: pass it, or a model.`);
-    if (!["auto", "webgpu", "cpu"].includes(backend)) throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(backend)}.`);
+    if (typeof modelHash !== "string")
+      throw new OcelliError(
+        "bad-input",
+        `modelHash: expected what tells the vectors' model from others, found ${modelHash}: pass it, or a model.`,
+      );
+    if (!["auto", "webgpu", "cpu"].includes(backend))
+      throw new OcelliError("bad-input", `backend: expected "auto", "webgpu" or "cpu", found ${String(backend)}.`);
     const scan = await request(rows.format, options);
-    if (!scan && backend === "webgpu") throw new OcelliError("no-webgpu", 'backend: expected a GPU to search on, found none: leave it at "auto" to search on the CPU then.');
+    if (!scan && backend === "webgpu")
+      throw new OcelliError(
+        "no-webgpu",
+        'backend: expected a GPU to search on, found none: leave it at "auto" to search on the CPU then.',
+      );
     return new ImageIndex<M>(rows, modelHash, scan, options);
   }
 
@@ -175,15 +199,25 @@ export class ImageIndex<M = unknown> {
    *
    * @throws {OcelliError} With code `bad-input` if an id is there already, or a vector does not fit; see also `Ocelli.embedImages`.
    */
-  async add(items: readonly (string | Item<M>)[], things: ArrayLike<Vector> | ArrayLike<ImageInput>, options: AddOptions = {}): Promise<void> {
+  async add(
+    items: readonly (string | Item<M>)[],
+    things: ArrayLike<Vector> | ArrayLike<ImageInput>,
+    options: AddOptions = {},
+  ): Promise<void> {
     this.#requireLive();
     sameModel("add", this.modelHash, options.modelHash);
     if (!Array.isArray(items)) throw new OcelliError("bad-input", `items: expected an array, found ${typeof items}.`);
     const own = items.map((item: string | Item<M>) => this.#checked(item));
     const all = Array.from<Vector | ImageInput>(things);
-    if (all.length !== own.length) throw new OcelliError("bad-input", `add: expected a vector or a picture for each of ${own.length} items, found ${all.length}.`);
+    if (all.length !== own.length)
+      throw new OcelliError(
+        "bad-input",
+        `add: expected a vector or a picture for each of ${own.length} items, found ${all.length}.`,
+      );
     this.#requireNew(own);
-    const vectors = all.every(isVector) ? all : await this.#requireModel("pictures").embedImages(all as ImageInput[], options);
+    const vectors = all.every(isVector)
+      ? all
+      : await this.#requireModel("pictures").embedImages(all as ImageInput[], options);
     const units = vectors.map((vector, i) => unit(vector, this.dim, `vectors[${i}]`));
     // Others may have come while pictures were embedded.
     this.#requireLive();
@@ -225,7 +259,7 @@ export class ImageIndex<M = unknown> {
       const [best] = (await this.#best(passes, [wanted])) ?? [];
       const found = await topK(this.#rows, wanted, passes, Math.floor(k), minScore, best);
       // What was removed meanwhile is no hit.
-      return found.flatMap(({ row, score }) => this.#items[row] ? [{ ...this.#items[row], score }] : []);
+      return found.flatMap(({ row, score }) => (this.#items[row] ? [{ ...this.#items[row], score }] : []));
     });
   }
 
@@ -239,7 +273,8 @@ export class ImageIndex<M = unknown> {
    */
   async nearDuplicates(threshold: number): Promise<string[][]> {
     this.#requireLive();
-    if (!(threshold > -1 && threshold <= 1)) throw new OcelliError("bad-input", `threshold: expected a cosine, found ${threshold}.`);
+    if (!(threshold > -1 && threshold <= 1))
+      throw new OcelliError("bad-input", `threshold: expected a cosine, found ${threshold}.`);
     return this.#inTurn(async () => {
       const passes = this.#passes();
       const live = [...this.#items.keys()].filter((row) => passesRow(passes, row));
@@ -258,7 +293,14 @@ export class ImageIndex<M = unknown> {
         for (const [i, row] of some.entries()) {
           // Each pair once: what comes before has met this row.
           passes[row >>> 5] = (passes[row >>> 5] as number) & ~(1 << (row & 31));
-          for (const other of await above(this.#rows, queries[i] as Float64Array, passes, threshold, best?.[i], pause)) {
+          for (const other of await above(
+            this.#rows,
+            queries[i] as Float64Array,
+            passes,
+            threshold,
+            best?.[i],
+            pause,
+          )) {
             const [a, b] = [first(row), first(other.row)];
             before[Math.max(a, b)] = Math.min(a, b);
           }
@@ -316,25 +358,32 @@ export class ImageIndex<M = unknown> {
 
   #requireModel(what: string): EmbeddingModel {
     if (this.#model) return this.#model;
-    throw new OcelliError("bad-input", `${what}: expected vectors, because this index has no model: pass one where it is made or loaded.`);
+    throw new OcelliError(
+      "bad-input",
+      `${what}: expected vectors, because this index has no model: pass one where it is made or loaded.`,
+    );
   }
 
   /** A copy that nobody else has, of what JSON can say. */
   #checked(item: string | Item<M>): Item<M> {
     const { id, meta } = typeof item === "string" ? { id: item, meta: undefined } : item;
-    if (typeof id !== "string") throw new OcelliError("bad-input", `items: expected strings or { id, meta }, found an id of type ${typeof id}.`);
+    if (typeof id !== "string")
+      throw new OcelliError("bad-input", `items: expected strings or { id, meta }, found an id of type ${typeof id}.`);
     if (meta === undefined) return { id };
     try {
       return { id, meta: JSON.parse(JSON.stringify(meta)) as M };
     } catch (cause) {
-      throw new OcelliError("bad-input", `items: "${id}": expected meta that JSON can say, found ${String(cause)}.`, { cause });
+      throw new OcelliError("bad-input", `items: "${id}": expected meta that JSON can say, found ${String(cause)}.`, {
+        cause,
+      });
     }
   }
 
   #requireNew(items: Item<M>[]): void {
     const fresh = new Set<string>();
     for (const { id } of items) {
-      if (this.#places.has(id) || fresh.has(id)) throw new OcelliError("bad-input", `items: expected new ids, found "${id}" twice: remove the old one first.`);
+      if (this.#places.has(id) || fresh.has(id))
+        throw new OcelliError("bad-input", `items: expected new ids, found "${id}" twice: remove the old one first.`);
       fresh.add(id);
     }
   }
@@ -401,10 +450,15 @@ async function request(format: IndexFormat, { backend, maxBufferBytes }: OpenOpt
 }
 
 function isVector(thing: unknown): thing is Vector {
-  return Array.isArray(thing) || thing instanceof Float32Array || thing instanceof Float64Array || thing instanceof Int8Array;
+  return (
+    Array.isArray(thing) || thing instanceof Float32Array || thing instanceof Float64Array || thing instanceof Int8Array
+  );
 }
 
 function sameModel(what: string, expected: string | undefined, found: string | undefined): void {
   if (expected === undefined || found === undefined || expected === found) return;
-  throw new OcelliError("wrong-model", `${what}: expected vectors of model ${expected}, found those of model ${found}: embed them again, or keep an index for each model.`);
+  throw new OcelliError(
+    "wrong-model",
+    `${what}: expected vectors of model ${expected}, found those of model ${found}: embed them again, or keep an index for each model.`,
+  );
 }

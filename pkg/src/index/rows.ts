@@ -7,12 +7,18 @@ export const STEP_BYTES = 16;
 /** The vector at unit length. */
 export function unit(vector: Vector, dim: number, what: string): Float64Array {
   if (vector.length !== dim) {
-    throw new OcelliError("bad-input", `${what}: expected ${dim} numbers, found ${vector.length}: it is of another model than the index.`);
+    throw new OcelliError(
+      "bad-input",
+      `${what}: expected ${dim} numbers, found ${vector.length}: it is of another model than the index.`,
+    );
   }
   const out = Float64Array.from(vector);
   const length = Math.sqrt(out.reduce((sum, x) => sum + x * x, 0));
   if (!(length > 0 && length < Infinity)) {
-    throw new OcelliError("bad-input", `${what}: expected a direction, found ${length === 0 ? "zeros" : "NaN, infinity or no numbers"}.`);
+    throw new OcelliError(
+      "bad-input",
+      `${what}: expected a direction, found ${length === 0 ? "zeros" : "NaN, infinity or no numbers"}.`,
+    );
   }
   return out.map((x) => x / length);
 }

@@ -53,7 +53,10 @@ export class Scan {
     const adapter = await gpu?.requestAdapter();
     if (!adapter) return undefined;
     const device = await adapter.requestDevice({ label: "ocelli index" });
-    const module = device.createShaderModule({ label: "scan", code: SCAN + (format === "int8" ? ROWS_INT8 : ROWS_F32) });
+    const module = device.createShaderModule({
+      label: "scan",
+      code: SCAN + (format === "int8" ? ROWS_INT8 : ROWS_F32),
+    });
     const pipeline = await device.createComputePipelineAsync({ label: "scan", layout: "auto", compute: { module } });
     return new Scan(device, pipeline, Math.min(maxBytes, device.limits.maxStorageBufferBindingSize));
   }
@@ -78,7 +81,10 @@ export class Scan {
         const best = buffer(GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC, size);
         const read = buffer(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, size);
         const put = (usage: number, data: ArrayBufferView<ArrayBuffer>[]) => {
-          const made = buffer(usage | GPUBufferUsage.COPY_DST, data.reduce((sum, { byteLength }) => sum + byteLength, 0));
+          const made = buffer(
+            usage | GPUBufferUsage.COPY_DST,
+            data.reduce((sum, { byteLength }) => sum + byteLength, 0),
+          );
           let at = 0;
           for (const part of data) {
             this.device.queue.writeBuffer(made, at, part);
@@ -86,14 +92,23 @@ export class Scan {
           }
           return made;
         };
-        const shared = [put(GPUBufferUsage.STORAGE, [passes]), put(GPUBufferUsage.STORAGE, packed.map(({ bytes }) => bytes)), best];
+        const shared = [
+          put(GPUBufferUsage.STORAGE, [passes]),
+          put(
+            GPUBufferUsage.STORAGE,
+            packed.map(({ bytes }) => bytes),
+          ),
+          best,
+        ];
         const encoder = this.device.createCommandEncoder();
         const pass = encoder.beginComputePass({ label: "scan" });
         pass.setPipeline(this.pipeline);
         let first = 0;
         for (const shard of this.#shards) {
           const blocks = Math.max(0, Math.min(shard.blocks, passes.length / (BLOCK / 32) - first));
-          const params = put(GPUBufferUsage.UNIFORM, [new Uint32Array([rows.stride / STEP_BYTES, first, groups, queries.length])]);
+          const params = put(GPUBufferUsage.UNIFORM, [
+            new Uint32Array([rows.stride / STEP_BYTES, first, groups, queries.length]),
+          ]);
           pass.setBindGroup(0, this.#bind(0, [params, ...shared]));
           pass.setBindGroup(1, this.#bind(1, shard.scales ? [shard.rows, shard.scales] : [shard.rows]));
           pass.dispatchWorkgroups(blocks);
@@ -125,9 +140,13 @@ export class Scan {
   #upload(rows: Rows): void {
     if (rows.generation !== this.#generation) this.#uploaded = 0;
     const blockBytes = BLOCK * rows.stride;
-    const room = Math.max(1, Math.min(Math.floor(this.maxBytes / blockBytes), this.device.limits.maxComputeWorkgroupsPerDimension));
+    const room = Math.max(
+      1,
+      Math.min(Math.floor(this.maxBytes / blockBytes), this.device.limits.maxComputeWorkgroupsPerDimension),
+    );
     const blocks = Math.ceil(rows.count / BLOCK);
-    for (const { rows, scales } of this.#shards.splice(Math.ceil(blocks / room))) [rows, scales].forEach((buffer) => buffer?.destroy());
+    for (const { rows, scales } of this.#shards.splice(Math.ceil(blocks / room)))
+      [rows, scales].forEach((buffer) => buffer?.destroy());
     for (let first = 0, at = 0; first < blocks; first += room, at++) {
       const end = Math.min(first + room, blocks);
       let from = Math.max(first, Math.floor(this.#uploaded / BLOCK));
@@ -152,7 +171,8 @@ export class Scan {
 
   #shard(blocks: number, { stride, format }: Rows): Shard {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    const buffer = (label: string, bytes: number) => this.device.createBuffer({ label, usage, size: blocks * BLOCK * bytes });
+    const buffer = (label: string, bytes: number) =>
+      this.device.createBuffer({ label, usage, size: blocks * BLOCK * bytes });
     return { blocks, rows: buffer("rows", stride), scales: format === "int8" ? buffer("scales", 4) : undefined };
   }
 }

@@ -29,7 +29,14 @@ export function pauses(dim: number): () => Promise<void> | undefined {
  * The exact cosines of all rows that pass and have at least `least`. `best`, if there is a GPU, has the best score of each group, off by
  * its slack at most: groups that cannot have such a row are not looked at. That is all that a GPU changes.
  */
-export async function above(rows: Rows, query: Float64Array, passes: Uint32Array, least: number, best: Float32Array | undefined, pause: () => Promise<void> | undefined): Promise<Found[]> {
+export async function above(
+  rows: Rows,
+  query: Float64Array,
+  passes: Uint32Array,
+  least: number,
+  best: Float32Array | undefined,
+  pause: () => Promise<void> | undefined,
+): Promise<Found[]> {
   const off = slack(query, rows.format);
   const found: Found[] = [];
   const count = Math.min(rows.count, passes.length * 32);
@@ -49,11 +56,21 @@ export async function above(rows: Rows, query: Float64Array, passes: Uint32Array
 }
 
 /** The k best rows that pass and have at least `least`, best first; equal scores in the order of the rows. */
-export async function topK(rows: Rows, query: Float64Array, passes: Uint32Array, k: number, least: number, best: Float32Array | undefined): Promise<Found[]> {
+export async function topK(
+  rows: Rows,
+  query: Float64Array,
+  passes: Uint32Array,
+  k: number,
+  least: number,
+  best: Float32Array | undefined,
+): Promise<Found[]> {
   // At least k rows reach the k-th best group's score, give or take the slack.
   const sure = best ? kth(best, k) - slack(query, rows.format) : -Infinity;
   const found = await above(rows, query, passes, Math.max(least, sure), best, pauses(rows.dim));
-  const last = kth(Float64Array.from(found, ({ score }) => score), k);
+  const last = kth(
+    Float64Array.from(found, ({ score }) => score),
+    k,
+  );
   return found
     .filter(({ score }) => score >= last)
     .sort((a, b) => b.score - a.score || a.row - b.row)

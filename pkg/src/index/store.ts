@@ -31,7 +31,12 @@ export interface Saved {
 }
 
 /** Writes an index; of its rows only what has changed since `last`. */
-export async function save(name: string, head: Omit<Head, "stamp">, rows: Rows, last: Saved | undefined): Promise<Saved> {
+export async function save(
+  name: string,
+  head: Omit<Head, "stamp">,
+  rows: Rows,
+  last: Saved | undefined,
+): Promise<Saved> {
   const { count, generation } = rows;
   const stamp = crypto.randomUUID();
   await storage(`save("${name}")`, async (db) => {
@@ -44,7 +49,9 @@ export async function save(name: string, head: Omit<Head, "stamp">, rows: Rows, 
     for (let chunk = same ? Math.floor(last.count / CHUNK) : 0; chunk < number; chunk++) {
       const [first, end] = [chunk * CHUNK, Math.min((chunk + 1) * CHUNK, count)];
       // Copies: of a view, the whole buffer would be kept.
-      writes.push(chunks.put({ bytes: rows.bytes(first, end).slice(), scales: rows.scales(first, end).slice() }, [name, chunk]));
+      writes.push(
+        chunks.put({ bytes: rows.bytes(first, end).slice(), scales: rows.scales(first, end).slice() }, [name, chunk]),
+      );
     }
     writes.push(heads.put({ ...head, stamp }, name), transaction.done);
     await Promise.all(writes);
@@ -57,9 +64,15 @@ export async function load(name: string): Promise<{ head: Head; rows: Rows; save
   return storage(`load("${name}")`, async (db) => {
     const transaction = db.transaction(["heads", "rows"]);
     const head = await transaction.objectStore("heads").get(name);
-    if (!head) throw new OcelliError("not-found", `load("${name}"): expected an index of this name in this site's storage, found none: make and save one.`);
+    if (!head)
+      throw new OcelliError(
+        "not-found",
+        `load("${name}"): expected an index of this name in this site's storage, found none: make and save one.`,
+      );
     const rows = new Rows(head.dim, head.format);
-    for (const { bytes, scales } of await transaction.objectStore("rows").getAll(IDBKeyRange.bound([name, 0], [name, Infinity]))) {
+    for (const { bytes, scales } of await transaction
+      .objectStore("rows")
+      .getAll(IDBKeyRange.bound([name, 0], [name, Infinity]))) {
       rows.pushKept(bytes, scales);
     }
     return { head, rows, saved: { name, stamp: head.stamp, generation: rows.generation, count: rows.count } };
@@ -91,7 +104,11 @@ async function storage<T>(what: string, work: (db: IDBPDatabase<Schema>) => Prom
     return await work(db);
   } catch (cause) {
     if (cause instanceof OcelliError) throw cause;
-    throw new OcelliError("storage", `${what}: the browser's storage failed (${String(cause)}): it may be full, or forbidden in a private window; export() needs none.`, { cause });
+    throw new OcelliError(
+      "storage",
+      `${what}: the browser's storage failed (${String(cause)}): it may be full, or forbidden in a private window; export() needs none.`,
+      { cause },
+    );
   } finally {
     db?.close();
   }

@@ -130,11 +130,15 @@ export class Folder {
   async open(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Opened> {
     const first = await this.#ask(file, range, signal);
     const end = first.length === undefined ? undefined : first.start + first.length;
-    const again = (from: number) => this.#ask(file, { start: from, end: range && !first.whole ? range.end : undefined }, signal);
-    const stream = new ByteStream(mended(file.url ?? file.name, first.response, first.start, end, again, signal), (count) => {
-      this.downloaded += count;
-      this.#count(count);
-    });
+    const again = (from: number) =>
+      this.#ask(file, { start: from, end: range && !first.whole ? range.end : undefined }, signal);
+    const stream = new ByteStream(
+      mended(file.url ?? file.name, first.response, first.start, end, again, signal),
+      (count) => {
+        this.downloaded += count;
+        this.#count(count);
+      },
+    );
     return { stream, length: first.length, whole: first.whole };
   }
 
@@ -155,7 +159,8 @@ export class Folder {
     const gone = missing(response);
     if (gone) {
       void response.body?.cancel();
-      if (url !== undefined && gone.sure) await this.cache.putRecord(url, { version: NOTHING, missing: gone.why, when: Date.now() });
+      if (url !== undefined && gone.sure)
+        await this.cache.putRecord(url, { version: NOTHING, missing: gone.why, when: Date.now() });
       throw new Missing(gone.why);
     }
     if (response.status === BEYOND) return { response, length: 0, whole: false, start: range?.start ?? 0 };
@@ -165,7 +170,10 @@ export class Folder {
     const size = partial ? (total ? Number(total) : undefined) : length;
     const start = partial ? Number(from ?? range?.start) : 0;
     if (partial && start !== range?.start) {
-      throw new OcelliError("not-found", `${url ?? name}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`);
+      throw new OcelliError(
+        "not-found",
+        `${url ?? name}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`,
+      );
     }
     await this.#meet(file, versionOf(response, size), size);
     return { response, length, whole: !partial, start };
@@ -180,7 +188,8 @@ export class Folder {
   }
 
   async #record({ url, version, size }: RemoteFile): Promise<void> {
-    if (url !== undefined && version !== undefined) await this.cache.putRecord(url, { version, size, when: Date.now() });
+    if (url !== undefined && version !== undefined)
+      await this.cache.putRecord(url, { version, size, when: Date.now() });
   }
 
   async #check(name: string, signal: AbortSignal): Promise<RemoteFile> {
@@ -239,7 +248,10 @@ function missing({ ok, status, headers }: Response): { why: string; sure: boolea
 
 /** Compressed answers have the ETag of the plain ones, marked as weak or with a suffix. */
 function versionOf(response: Response, size: number | undefined): string | undefined {
-  const etag = response.headers.get("etag")?.replace(/^W\//, "").replace(/-(gzip|br|zstd)(?="$)/, "");
+  const etag = response.headers
+    .get("etag")
+    ?.replace(/^W\//, "")
+    .replace(/-(gzip|br|zstd)(?="$)/, "");
   return etag ?? response.headers.get("last-modified") ?? (size === undefined ? undefined : `${size} bytes`);
 }
 
@@ -250,5 +262,8 @@ function plainLength({ headers }: Response): number | undefined {
 }
 
 function changed(what: string): OcelliError {
-  return new OcelliError("bad-checkpoint", `${what}: expected one version of it, found that it changes on its server: load the model again.`);
+  return new OcelliError(
+    "bad-checkpoint",
+    `${what}: expected one version of it, found that it changes on its server: load the model again.`,
+  );
 }

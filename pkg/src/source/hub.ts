@@ -11,7 +11,8 @@ export function isHub(source: string | URL): boolean {
 /** Where all revisions of a repository are: what its files' addresses begin with. */
 export function hubRoot(source: string | URL, endpoint = HUB): string {
   const id = String(source).slice(SCHEME.length);
-  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(id)) throw new OcelliError("bad-input", `source: expected "hf:owner/name", found "${SCHEME}${id}".`);
+  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(id))
+    throw new OcelliError("bad-input", `source: expected "hf:owner/name", found "${SCHEME}${id}".`);
   return `${endpoint.replace(/\/+$/, "")}/${id}/resolve/`;
 }
 

@@ -15,9 +15,13 @@ type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer
 
 /** @throws {OcelliError} `bad-input` if it is no source. */
 export function plainSource(source: ModelSource): PlainSource {
-  if (typeof source === "string" || source instanceof URL) return isHub(source) ? String(source) : folderUrl(source).href;
+  if (typeof source === "string" || source instanceof URL)
+    return isHub(source) ? String(source) : folderUrl(source).href;
   if (typeof source !== "object" || source === null) {
-    throw new OcelliError("bad-input", `source: expected an address, a folder or files by name, found ${String(source)}.`);
+    throw new OcelliError(
+      "bad-input",
+      `source: expected an address, a folder or files by name, found ${String(source)}.`,
+    );
   }
   if (isDirectory(source)) return source;
   if (Array.isArray(source) || (globalThis.FileList && source instanceof FileList)) {
@@ -25,8 +29,11 @@ export function plainSource(source: ModelSource): PlainSource {
     const name = (file: File) => file.webkitRelativePath.split("/").slice(1).join("/") || file.name;
     return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [name(file), file]));
   }
-  const absolute = (file: unknown) => (typeof file === "string" || file instanceof URL ? new URL(file, baseUrl()).href : file);
-  return Object.fromEntries(Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : []))) as Files;
+  const absolute = (file: unknown) =>
+    typeof file === "string" || file instanceof URL ? new URL(file, baseUrl()).href : file;
+  return Object.fromEntries(
+    Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : [])),
+  ) as Files;
 }
 
 /** Opens the folder that a source means. */
@@ -37,7 +44,9 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
     const urls = new Set(Object.values(source).filter((file) => typeof file === "string"));
     return new Folder(filesIn(source, request), await FolderCache.open(store, (url) => urls.has(url)));
   }
-  const { folder, immutable } = isHub(source) ? await hubFolder(source, options, request, store, signal) : { folder: new URL(source), immutable: false };
+  const { folder, immutable } = isHub(source)
+    ? await hubFolder(source, options, request, store, signal)
+    : { folder: new URL(source), immutable: false };
   const url = (name: string) => new URL(name, folder).href;
   const remote: Source = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
   return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
@@ -60,9 +69,13 @@ function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetc
       if (!blob) throw new Missing("none");
       const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(new Headers(init.headers).get("range") ?? "") ?? [];
       const body = start === undefined ? blob : blob.slice(Number(start), end ? Number(end) + 1 : blob.size);
-      const range = start === undefined ? {} : { "content-range": `bytes ${start}-${Number(start) + body.size - 1}/${blob.size}` };
+      const range =
+        start === undefined ? {} : { "content-range": `bytes ${start}-${Number(start) + body.size - 1}/${blob.size}` };
       // Without the type that the file is said to have: it is no web page.
-      return new Response(body.slice(0, body.size, ""), { status: start === undefined ? 200 : 206, headers: { "content-length": String(body.size), ...range } });
+      return new Response(body.slice(0, body.size, ""), {
+        status: start === undefined ? 200 : 206,
+        headers: { "content-length": String(body.size), ...range },
+      });
     },
   };
 }
@@ -75,7 +88,9 @@ function inDirectory(directory: FileSystemDirectoryHandle): Find {
       return await (await directory.getFileHandle(name)).getFile();
     } catch (error) {
       if ((error as DOMException).name === "NotFoundError") return undefined;
-      throw new OcelliError("not-found", `${name}: cannot be read: ${String(error)}: choose the folder again.`, { cause: error });
+      throw new OcelliError("not-found", `${name}: cannot be read: ${String(error)}: choose the folder again.`, {
+        cause: error,
+      });
     }
   };
 }

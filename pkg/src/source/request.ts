@@ -33,7 +33,10 @@ export async function patiently(url: string, request: () => Promise<Response>, s
       const response = await request();
       if (![408, 429].includes(response.status) && response.status < 500) return response;
       await response.body?.cancel();
-      trouble = new OcelliError("not-found", `${url}: expected the file, found HTTP ${response.status} ${TRIES} times: try again later.`);
+      trouble = new OcelliError(
+        "not-found",
+        `${url}: expected the file, found HTTP ${response.status} ${TRIES} times: try again later.`,
+      );
     } catch (cause) {
       if (signal.aborted || cause instanceof Missing || cause instanceof OcelliError) throw cause;
       trouble = new OcelliError(
@@ -79,7 +82,11 @@ export function mended(
       } catch (cause) {
         signal.throwIfAborted();
         if (++failures === TRIES) {
-          throw new OcelliError("not-found", `${url}: the connection broke off at byte ${position} again and again: try again later.`, { cause });
+          throw new OcelliError(
+            "not-found",
+            `${url}: the connection broke off at byte ${position} again and again: try again later.`,
+            { cause },
+          );
         }
         await pause(failures, signal);
         const next = await again(position);
@@ -105,10 +112,13 @@ function pause(tries: number, signal: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal.reason as Error);
     };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, FIRST_PAUSE_MS * 2 ** (tries - 1));
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener("abort", stop);
+        resolve();
+      },
+      FIRST_PAUSE_MS * 2 ** (tries - 1),
+    );
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
   });

@@ -7,7 +7,8 @@ const NAME = "ocelli";
 export function storeOf(cache: SourceOptions["cache"] = true): CacheAdapter | undefined {
   if (cache === false) return undefined;
   if (cache === true) return globalThis.caches && cacheApi;
-  if (cache === "opfs") return (globalThis.navigator?.storage as Partial<StorageManager> | undefined)?.getDirectory && privateFiles;
+  if (cache === "opfs")
+    return (globalThis.navigator?.storage as Partial<StorageManager> | undefined)?.getDirectory && privateFiles;
   // In a worker it is a stand-in for the page's, which is a function.
   if (cache instanceof Object) return cache;
   throw new OcelliError("bad-input", `cache: expected true, false, "opfs" or an adapter, found ${String(cache)}.`);

@@ -30,7 +30,10 @@ export class TensorFile {
   }
 
   /** The header. `keep` leaves the stream open, for a file that is then read to its end. */
-  async header(lengthOf: (start: Uint8Array, size: number | undefined) => number, keep: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  async header(
+    lengthOf: (start: Uint8Array, size: number | undefined) => number,
+    keep: boolean,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const start = await this.read(0, 8, keep ? undefined : 8);
     const length = lengthOf(start, this.size);
     const header = new Uint8Array(length);

@@ -13,9 +13,15 @@ const MOST_BYTES = 64e6;
  * @param manifest What lists the folder's files, if it has one.
  * @param expected Hears how many bytes are about to come.
  */
-export async function holdTokenizer(folder: Folder, manifest: Uint8Array | undefined, expected: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+export async function holdTokenizer(
+  folder: Folder,
+  manifest: Uint8Array | undefined,
+  expected: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
   if (!folder.cache.store) return;
-  const hold = (name: string) => (folder.source.url(name) === undefined ? undefined : folder.hold(name, MOST_BYTES, expected, signal));
+  const hold = (name: string) =>
+    folder.source.url(name) === undefined ? undefined : folder.hold(name, MOST_BYTES, expected, signal);
   try {
     const listed = manifest && namesIn(manifest);
     if (listed) return void (await Promise.all(listed.map(hold)));

@@ -8,7 +8,8 @@ export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | s
  * - files by name, `{ "config.json": blob, … }`, whose values may also be addresses;
  * - a folder of the user's own, as `showDirectoryPicker()` and `<input type="file" webkitdirectory>` hand it out.
  */
-export type ModelSource = string | URL | FileSystemDirectoryHandle | FileList | readonly File[] | Readonly<Record<string, FileContent>>;
+export type ModelSource =
+  string | URL | FileSystemDirectoryHandle | FileList | readonly File[] | Readonly<Record<string, FileContent>>;
 
 /** How to get at a {@link ModelSource}. */
 export interface SourceOptions {

@@ -22,7 +22,11 @@ export async function choose(page, sample) {
   return already;
 }
 
-const winner = (page) => page.locator(".best").innerText().then((text) => text.toLowerCase());
+const winner = (page) =>
+  page
+    .locator(".best")
+    .innerText()
+    .then((text) => text.toLowerCase());
 
 export async function sources(page, { report, sampleBytes, sampleFile, nothing }) {
   const group = report.group("classify: pick, drop, paste, camera, screen");
@@ -38,9 +42,14 @@ export async function sources(page, { report, sampleBytes, sampleFile, nothing }
   group.same("dropped", [await winner(page)], ["pizza"]);
   group.rejects("dropped: the one before", [await winner(page)], ["rocket"]);
 
-  await page.evaluate(async (bytes) => {
-    await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([new Uint8Array(bytes)], { type: "image/png" }) })]);
-  }, [...sampleBytes("bicycle")]);
+  await page.evaluate(
+    async (bytes) => {
+      await navigator.clipboard.write([
+        new ClipboardItem({ "image/png": new Blob([new Uint8Array(bytes)], { type: "image/png" }) }),
+      ]);
+    },
+    [...sampleBytes("bicycle")],
+  );
   await page.locator("h1").click();
   await page.keyboard.press("Control+V");
   await shown(page, "Your picture, image.png");
@@ -61,9 +70,15 @@ export async function sources(page, { report, sampleBytes, sampleFile, nothing }
 async function broken(page, { group, picker, trouble, sampleFile }) {
   await choose(page, "octopus");
   await picker.setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture at all") });
-  await trouble.filter({ hasText: "broken.png: the browser cannot read this as a picture. The old one stays." }).waitFor();
+  await trouble
+    .filter({ hasText: "broken.png: the browser cannot read this as a picture. The old one stays." })
+    .waitFor();
   await settled(page);
-  group.same("broken: the old one stays", [await alt(page), await winner(page)], ["Sample drawing: octopus", "octopus"]);
+  group.same(
+    "broken: the old one stays",
+    [await alt(page), await winner(page)],
+    ["Sample drawing: octopus", "octopus"],
+  );
   await drop(page, sampleFile("cat").replace("cat.png", "README.md"));
   await trouble.filter({ hasText: "What was dropped is not a picture file." }).waitFor();
   group.same("a text: the old one stays", [await alt(page)], ["Sample drawing: octopus"]);
@@ -79,7 +94,8 @@ async function camera(page, { group, trouble, nothing }) {
   await nothing("camera");
   await dialog.getByRole("button", { name: "Take the picture" }).click();
   await shown(page, "Your picture from the camera");
-  const size = () => page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]);
+  const size = () =>
+    page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]);
   const off = () => page.locator("dialog video").evaluate((video) => video.srcObject === null);
   group.same("camera: a still", [await dialog.isVisible(), await off(), ...(await size())], [false, true, true, true]);
 
@@ -104,7 +120,11 @@ async function camera(page, { group, trouble, nothing }) {
 async function screen(page, { group, trouble }) {
   await page.getByRole("button", { name: "Screen" }).click();
   await shown(page, "Your screen");
-  group.same("screen: as the browser gives it", await page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]), [true, true]);
+  group.same(
+    "screen: as the browser gives it",
+    await page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]),
+    [true, true],
+  );
   await choose(page, "dog");
   await page.evaluate(() => {
     navigator.mediaDevices.getDisplayMedia = async () => {
@@ -119,7 +139,9 @@ async function screen(page, { group, trouble }) {
   });
   await page.getByRole("button", { name: "Screen" }).click();
   await shown(page, "Your screen");
-  const ended = await page.evaluate(() => globalThis.screenStream.getTracks().every(({ readyState }) => readyState === "ended"));
+  const ended = await page.evaluate(() =>
+    globalThis.screenStream.getTracks().every(({ readyState }) => readyState === "ended"),
+  );
   group.same("screen: one frame", [await winner(page), ended], ["castle", true]);
   await page.evaluate(() => {
     navigator.mediaDevices.getDisplayMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
@@ -133,6 +155,7 @@ async function screen(page, { group, trouble }) {
 async function drop(page, path) {
   const client = await page.context().newCDPSession(page);
   const data = { items: [], files: [path], dragOperationsMask: 1 };
-  for (const type of ["dragEnter", "dragOver", "drop"]) await client.send("Input.dispatchDragEvent", { type, x: 600, y: 60, data });
+  for (const type of ["dragEnter", "dragOver", "drop"])
+    await client.send("Input.dispatchDragEvent", { type, x: 600, y: 60, data });
   await client.detach();
 }

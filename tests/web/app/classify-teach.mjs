@@ -5,10 +5,16 @@ import { choose, settled } from "./classify-pictures.mjs";
 export async function teaching(page, { report, axe, shots, sampleFile }) {
   const group = report.group("classify: teach it");
   const label = page.getByRole("combobox", { name: "Label to teach" });
-  const taught = (name) => page.getByRole("list", { name: "Taught labels" }).getByRole("listitem").filter({ has: page.getByRole("heading", { name, exact: true }) });
+  const taught = (name) =>
+    page
+      .getByRole("list", { name: "Taught labels" })
+      .getByRole("listitem")
+      .filter({ has: page.getByRole("heading", { name, exact: true }) });
   const previews = (name) => taught(name).getByRole("img").count();
   const wins = async (name) => {
-    await page.waitForFunction((name) => document.querySelector(".best")?.textContent === name, name, { timeout: 60_000 });
+    await page.waitForFunction((name) => document.querySelector(".best")?.textContent === name, name, {
+      timeout: 60_000,
+    });
     await settled(page);
     return winner(page);
   };
@@ -29,12 +35,22 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   await page.getByLabel("Add files").setInputFiles(["rocket", "dog"].map(sampleFile));
   await taught("space ship").waitFor();
   await settled(page);
-  group.same("a new label", [await previews("space ship"), (await bars(page)).filter(([name]) => name === "space ship").length, (await bars(page)).length], [2, 1, 17]);
+  group.same(
+    "a new label",
+    [
+      await previews("space ship"),
+      (await bars(page)).filter(([name]) => name === "space ship").length,
+      (await bars(page)).length,
+    ],
+    [2, 1, 17],
+  );
   await shots(page, "classify-taught");
   group.same("axe", await axe(page), []);
 
   await label.fill("nothing");
-  await page.getByLabel("Add files").setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture at all") });
+  await page
+    .getByLabel("Add files")
+    .setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture at all") });
   await page.getByText("broken.png: the browser cannot read this as a picture. Nothing was taught.").waitFor();
   group.same("a broken one teaches nothing", [await taught("nothing").count(), (await bars(page)).length], [0, 17]);
 
@@ -51,5 +67,9 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   await page.getByRole("list", { name: "Taught labels" }).waitFor({ state: "detached" });
   await page.reload();
   await settled(page);
-  group.same("all forgotten, also after a reload", [await page.getByRole("list", { name: "Taught labels" }).count()], [0]);
+  group.same(
+    "all forgotten, also after a reload",
+    [await page.getByRole("list", { name: "Taught labels" }).count()],
+    [0],
+  );
 }

@@ -50,13 +50,24 @@ function countRuns() {
 }
 
 /** What was asked of the worker, and what the page says. */
-const runs = async (page) => [await page.evaluate(() => globalThis.runs), Number(/\d+/.exec(await page.locator('[data-fact="pictures run"] dd').innerText()))];
+const runs = async (page) => [
+  await page.evaluate(() => globalThis.runs),
+  Number(/\d+/.exec(await page.locator('[data-fact="pictures run"] dd').innerText())),
+];
 
 /** Labels and scores as the bars have them, best first. */
-export const bars = (page) => page.getByRole("list", { name: "Labels, best first" }).getByRole("listitem").evaluateAll((all) => all.map(({ dataset }) => [dataset.label, Number(dataset.score)]));
+export const bars = (page) =>
+  page
+    .getByRole("list", { name: "Labels, best first" })
+    .getByRole("listitem")
+    .evaluateAll((all) => all.map(({ dataset }) => [dataset.label, Number(dataset.score)]));
 
 /** The label that the page puts into words. */
-export const winner = (page) => page.locator(".best").innerText().then((text) => text.toLowerCase());
+export const winner = (page) =>
+  page
+    .locator(".best")
+    .innerText()
+    .then((text) => text.toLowerCase());
 
 const labelsField = (page) => page.getByRole("textbox", { name: /^Labels to choose from/ });
 
@@ -68,7 +79,10 @@ async function write(page, labels) {
 /** Every sample with its own label above all others, but the one of which the page says that it is missed. */
 async function samples(page, report) {
   const group = report.group("classify: samples");
-  const names = await page.getByRole("group", { name: "Sample pictures" }).getByRole("button").evaluateAll((all) => all.map((button) => button.dataset.sample));
+  const names = await page
+    .getByRole("group", { name: "Sample pictures" })
+    .getByRole("button")
+    .evaluateAll((all) => all.map((button) => button.dataset.sample));
   let said = 0;
   for (const name of names) {
     const before = await runs(page);
@@ -78,7 +92,11 @@ async function samples(page, report) {
     if (missed) said++;
     group.same(`${name}: on top`, [best === name && most > next, await winner(page)], [!missed, best]);
     group.rejects(`${name}: the second one`, [best], [second]);
-    group.same(`${name}: runs`, await runs(page), before.map((count) => count + (again ? 0 : 1)));
+    group.same(
+      `${name}: runs`,
+      await runs(page),
+      before.map((count) => count + (again ? 0 : 1)),
+    );
   }
   group.same("one is missed, and it is the cat", [names.length, said, names.at(-1)], [9, 1, "cat"]);
 }
@@ -88,7 +106,11 @@ async function typing(page, report) {
   const group = report.group("classify: labels, without another run");
   await choose(page, "guitar");
   const before = await runs(page);
-  for (const [labels, best] of [["spoon, guitar, tent", "guitar"], ["spoon\ntent", undefined], ["guitar , guitar,  electric   guitar", undefined]]) {
+  for (const [labels, best] of [
+    ["spoon, guitar, tent", "guitar"],
+    ["spoon\ntent", undefined],
+    ["guitar , guitar,  electric   guitar", undefined],
+  ]) {
     await write(page, labels);
     const expected = [...new Set(labels.split(/[\n,]/).map((label) => label.trim().replace(/\s+/g, " ")))];
     const found = (await bars(page)).map(([label]) => label);
@@ -111,7 +133,11 @@ async function typing(page, report) {
   group.same("the old answer stays, and counts as old", await busy("tent, spoon, lamp"), ["true", true]);
   group.rejects("the same labels are not awaited", await busy("tent, spoon,  lamp"), ["true", true]);
   await choose(page, "rocket");
-  group.same("runs, with another picture", await runs(page), before.map((count) => count + 1));
+  group.same(
+    "runs, with another picture",
+    await runs(page),
+    before.map((count) => count + 1),
+  );
   group.rejects("runs: the picture's", await runs(page), before);
   await labelsField(page).fill(" , ");
   await page.getByText("Write at least one label.").waitFor();
@@ -155,20 +181,41 @@ async function scores(page, report) {
   // Logits are scale · cosine + bias: two of them say which, and all others must be on the line.
   const cosines = numbers("cosine");
   const scale = (logits[0] - logits.at(-1)) / (cosines[0] - cosines.at(-1));
-  group.same("cosine of logits", logits.map((logit) => cosines[0] + (logit - logits[0]) / scale), cosines);
-  group.rejects("cosines in another order", logits.map((logit) => cosines[0] + (logit - logits[0]) / scale), [...cosines].reverse());
+  group.same(
+    "cosine of logits",
+    logits.map((logit) => cosines[0] + (logit - logits[0]) / scale),
+    cosines,
+  );
+  group.rejects(
+    "cosines in another order",
+    logits.map((logit) => cosines[0] + (logit - logits[0]) / scale),
+    [...cosines].reverse(),
+  );
   const order = report.group("classify: scores, order and words");
-  for (const score of Object.keys(found)) order.same(`${score}: labels`, found[score].map(([label]) => label), found.logits.map(([label]) => label));
-  order.rejects("labels: others", found.softmax.map(([label]) => label), found.logits.map(([label]) => label).reverse());
+  for (const score of Object.keys(found))
+    order.same(
+      `${score}: labels`,
+      found[score].map(([label]) => label),
+      found.logits.map(([label]) => label),
+    );
+  order.rejects(
+    "labels: others",
+    found.softmax.map(([label]) => label),
+    found.logits.map(([label]) => label).reverse(),
+  );
   const said = async (score) => {
     await page.getByRole("radio", { name: score }).check({ force: true });
     await page.getByText(`Score: ${score}.`).waitFor();
-    return (await page.getByRole("list", { name: "Labels, best first" }).getByRole("listitem").allInnerTexts()).map((text) => Number(/([−\d.]+)( %)?$/.exec(text)[1].replace("−", "-")));
+    return (await page.getByRole("list", { name: "Labels, best first" }).getByRole("listitem").allInnerTexts()).map(
+      (text) => Number(/([−\d.]+)( %)?$/.exec(text)[1].replace("−", "-")),
+    );
   };
   const rounded = (score, factor) => numbers(score).map((value) => Math.round(value * factor) / factor);
   order.same("cosines as said", await said("cosine"), rounded("cosine", 1000));
   order.same("logits as said", await said("logits"), rounded("logits", 100));
-  order.same("the best one's percent", (await said("sigmoid")).slice(0, 1), [Math.round(numbers("sigmoid")[0] * 1000) / 10]);
+  order.same("the best one's percent", (await said("sigmoid")).slice(0, 1), [
+    Math.round(numbers("sigmoid")[0] * 1000) / 10,
+  ]);
   await said("softmax");
 }
 
@@ -183,7 +230,11 @@ async function threshold(page, report) {
   const rows = await bars(page);
   const above = rows.filter(([, score]) => score >= 0.05).length;
   const expected = [rows.length - above, "5 %", `${above} of 16 labels ${above < 2 ? "is" : "are"} above.`];
-  const state = async () => [await pale(), await slider.getAttribute("aria-valuetext"), await page.locator("#above").innerText()];
+  const state = async () => [
+    await pale(),
+    await slider.getAttribute("aria-valuetext"),
+    await page.locator("#above").innerText(),
+  ];
   group.same("five percent", await state(), expected);
   group.rejects("one more", await state(), [expected[0] + 1, ...expected.slice(1)]);
   await page.getByRole("radio", { name: "cosine" }).check({ force: true });
@@ -237,7 +288,11 @@ async function start({ fresh, open, report }) {
   const page = await open(context, "classify");
   const items = page.locator("ocelli-score-bars li");
   await items.first().waitFor();
-  group.same("labels without scores", [await items.count(), await items.filter({ hasText: /\d/ }).count(), await alt(page)], [16, 0, "Sample drawing: guitar"]);
+  group.same(
+    "labels without scores",
+    [await items.count(), await items.filter({ hasText: /\d/ }).count(), await alt(page)],
+    [16, 0, "Sample drawing: guitar"],
+  );
   letGo();
   await settled(page);
   group.same("then with them", [(await bars(page)).length, await winner(page)], [16, "guitar"]);
@@ -257,10 +312,21 @@ async function start({ fresh, open, report }) {
   await late.close();
 
   // Another model by the address: its facts, and no word of what the built-in one cannot do.
-  const facts = (page) => Promise.all(["weights", "model"].map((name) => page.locator(`[data-fact="${name}"] dd`).evaluate((dd) => [...dd.childNodes].find(({ nodeType, data }) => nodeType === 3 && data.trim()).data)));
+  const facts = (page) =>
+    Promise.all(
+      ["weights", "model"].map((name) =>
+        page
+          .locator(`[data-fact="${name}"] dd`)
+          .evaluate((dd) => [...dd.childNodes].find(({ nodeType, data }) => nodeType === 3 && data.trim()).data),
+      ),
+    );
   const other = await open(await fresh(), "classify", "?model=models/ocelli-tiny-q4/");
   await settled(other);
-  group.same("another model", [...(await facts(other)), await other.getByText("The built-in model is tiny").count()], ["q4", "ocelli-tiny-q4", 0]);
+  group.same(
+    "another model",
+    [...(await facts(other)), await other.getByText("The built-in model is tiny").count()],
+    ["q4", "ocelli-tiny-q4", 0],
+  );
   group.rejects("the built-in one", await facts(other), ["q8", "Ocelli tiny"]);
   await other.close();
 }

@@ -5,7 +5,11 @@ import { join } from "node:path";
 
 export const HUB = "https://huggingface.co/";
 const COMMIT = "c".repeat(40);
-const OPEN = { "access-control-allow-origin": "*", "access-control-expose-headers": "ETag, Content-Range, X-Repo-Commit", "x-repo-commit": COMMIT };
+const OPEN = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "ETag, Content-Range, X-Repo-Commit",
+  "x-repo-commit": COMMIT,
+};
 
 /**
  * Every repository of the hub has the files of `folder`, for all pages of a context. `asked` are the paths so far; with `gone` set the
@@ -28,9 +32,18 @@ export async function imitateHub(context, folder) {
     const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec((await request.allHeaders()).range ?? "") ?? [];
     const end = to ? Math.min(Number(to) + 1, file.length) : file.length;
     const body = file.subarray(Number(from ?? 0), end);
-    const headers = { ...OPEN, etag: `"${createHash("sha256").update(file).digest("hex")}"`, "content-type": "application/octet-stream", "content-length": String(body.length) };
+    const headers = {
+      ...OPEN,
+      "etag": `"${createHash("sha256").update(file).digest("hex")}"`,
+      "content-type": "application/octet-stream",
+      "content-length": String(body.length),
+    };
     if (from !== undefined) headers["content-range"] = `bytes ${from}-${end - 1}/${file.length}`;
-    await route.fulfill({ status: from === undefined ? 200 : 206, headers, body: request.method() === "HEAD" ? "" : body });
+    await route.fulfill({
+      status: from === undefined ? 200 : 206,
+      headers,
+      body: request.method() === "HEAD" ? "" : body,
+    });
   });
   return hub;
 }

@@ -9,7 +9,8 @@ import { start } from "../lib/browser.mjs";
 import { largest } from "../lib/report.mjs";
 
 const www = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www");
-const LABELS = "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor";
+const LABELS =
+  "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor";
 const LONG = { timeout: 60_000 };
 
 export async function live(tools) {
@@ -17,7 +18,11 @@ export async function live(tools) {
   const folder = mkdtempSync(join(tmpdir(), "ocelli-live-"));
   const film = join(folder, "guitar.mjpeg");
   writeFileSync(film, await filmed(tools.browser, "guitar"));
-  const browser = await start(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${film}`]);
+  const browser = await start([
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    `--use-file-for-fake-video-capture=${film}`,
+  ]);
   try {
     await watched(browser, tools);
   } finally {
@@ -46,7 +51,11 @@ async function filmed(browser, sample) {
   return Buffer.concat(Array.from({ length: 10 }, () => Buffer.from(jpeg, "base64")));
 }
 
-const best = (page) => page.locator(".live .best").innerText().then((text) => text.replace(/\s[\d.>< ]+%$/, "").trim());
+const best = (page) =>
+  page
+    .locator(".live .best")
+    .innerText()
+    .then((text) => text.replace(/\s[\d.>< ]+%$/, "").trim());
 const frames = (page) => page.locator('[data-fact="frames"]').innerText().then(Number);
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 /** The states of all tracks that the page was ever given. */
@@ -91,11 +100,19 @@ function watchTracks() {
 
 async function more(page, count = 2) {
   const before = await frames(page);
-  await page.waitForFunction((least) => Number(document.querySelector('[data-fact="frames"]').textContent) >= least, before + count, LONG);
+  await page.waitForFunction(
+    (least) => Number(document.querySelector('[data-fact="frames"]').textContent) >= least,
+    before + count,
+    LONG,
+  );
 }
 
 async function watched(browser, { open, report, axe, shots }) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block", permissions: ["camera"] });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    serviceWorkers: "block",
+    permissions: ["camera"],
+  });
   await context.addInitScript(watchTracks);
   await context.addInitScript(watchCalls);
   const page = await open(context, "live");
@@ -110,9 +127,14 @@ async function watched(browser, { open, report, axe, shots }) {
   group.same("the drawing's label is over the picture", [await best(page)], ["guitar"]);
   group.rejects("another label", [await best(page)], ["rocket"]);
   group.holds("mirrored, as one expects of a camera", (await page.locator(".live video.mirrored").count()) === 1);
-  const rows = await page.$$eval(".live [data-label]", (all) => all.map(({ dataset }) => [dataset.label, Number(dataset.score)]));
+  const rows = await page.$$eval(".live [data-label]", (all) =>
+    all.map(({ dataset }) => [dataset.label, Number(dataset.score)]),
+  );
   group.same("and on top of the bars", [rows[0][0]], ["guitar"]);
-  group.holds("whose scores fall", rows.every(([, score], i) => i === 0 || score <= rows[i - 1][1]));
+  group.holds(
+    "whose scores fall",
+    rows.every(([, score], i) => i === 0 || score <= rows[i - 1][1]),
+  );
   group.holds("milliseconds", /^[\d.]+ ms$/.test(await page.locator('[data-fact="milliseconds"]').innerText()));
   group.holds("frames a second", Number(await page.locator('[data-fact="rate"]').innerText()) > 0);
 
@@ -250,7 +272,10 @@ async function refused({ fresh, open, report, axe }) {
     return heading.innerText();
   };
   group.same("forbidden", [await heard("NotAllowedError")], ["This page may not use the camera"]);
-  group.holds("with a way out", await page.getByText("Allow it where the browser shows this page's address").isVisible());
+  group.holds(
+    "with a way out",
+    await page.getByText("Allow it where the browser shows this page's address").isVisible(),
+  );
   const found = await axe(page);
   group.holds("axe", found.length === 0, found.join(" | "));
   const none = await heard("NotFoundError");
@@ -315,17 +340,31 @@ async function smoothing(report) {
     return samples.map(([at, ...values]) => [...smoothed.add(Float32Array.from(values), at, seconds)]).flat();
   };
   /** Σ of all samples by their weights: the first has what the later ones leave. */
-  const reference = (samples, seconds) => samples.flatMap((_, last) => {
-    const shares = samples.slice(0, last + 1).map(([at], i) => (i === 0 ? 1 : 1 - Math.exp((samples[i - 1][0] - at) / 1000 / seconds)));
-    const weights = shares.map((share, i) => shares.slice(i + 1).reduce((left, later) => left * (1 - later), share));
-    return samples[0].slice(1).map((_, k) => weights.reduce((sum, weight, i) => sum + weight * samples[i][k + 1], 0));
-  });
-  const samples = [[0, 1, 0], [40, 0, 1], [90, -1, 0.5], [1500, 0.25, 0.25], [1510, 2, -2]];
+  const reference = (samples, seconds) =>
+    samples.flatMap((_, last) => {
+      const shares = samples
+        .slice(0, last + 1)
+        .map(([at], i) => (i === 0 ? 1 : 1 - Math.exp((samples[i - 1][0] - at) / 1000 / seconds)));
+      const weights = shares.map((share, i) => shares.slice(i + 1).reduce((left, later) => left * (1 - later), share));
+      return samples[0].slice(1).map((_, k) => weights.reduce((sum, weight, i) => sum + weight * samples[i][k + 1], 0));
+    });
+  const samples = [
+    [0, 1, 0],
+    [40, 0, 1],
+    [90, -1, 0.5],
+    [1500, 0.25, 0.25],
+    [1510, 2, -2],
+  ];
   group.same("as by the definition", run(samples, 0.5), reference(samples, 0.5));
   group.rejects("another time", run(samples, 0.5), reference(samples, 0.6));
-  group.same("none at all", run(samples, 0), samples.flatMap(([, ...values]) => values));
+  group.same(
+    "none at all",
+    run(samples, 0),
+    samples.flatMap(([, ...values]) => values),
+  );
   // From 0 to 1 in a second, by 5 frames or by 50: as far.
-  const step = (frames) => run([[0, 0], ...Array.from({ length: frames }, (_, i) => [(1000 * (i + 1)) / frames, 1])], 0.5).at(-1);
+  const step = (frames) =>
+    run([[0, 0], ...Array.from({ length: frames }, (_, i) => [(1000 * (i + 1)) / frames, 1])], 0.5).at(-1);
   group.same("by time, not by frames", [step(5), step(50)], [1 - Math.exp(-2), 1 - Math.exp(-2)]);
   group.rejects("by frames", [step(5)], [1 - Math.exp(-5)]);
   const meter = new Meter();
@@ -335,7 +374,9 @@ async function smoothing(report) {
 
 /** A module of the app that needs no browser. */
 async function moduleOf(path) {
-  const { transformWithOxc } = await import(createRequire(join(www, "package.json")).resolve("vite").replace("index.cjs", "index.js"));
+  const { transformWithOxc } = await import(
+    createRequire(join(www, "package.json")).resolve("vite").replace("index.cjs", "index.js")
+  );
   const { code } = await transformWithOxc(readFileSync(join(www, path), "utf8"), path);
   return import(`data:text/javascript;base64,${Buffer.from(code).toString("base64")}`);
 }

@@ -17,12 +17,25 @@ export async function models(test) {
 }
 
 /** Waits until this model is in use. */
-const inUse = (page, name) => page.getByRole("heading", { name: `In use: ${name}`, exact: true }).waitFor({ timeout: LONG });
+const inUse = (page, name) =>
+  page.getByRole("heading", { name: `In use: ${name}`, exact: true }).waitFor({ timeout: LONG });
 const headings = async (page) => [await page.getByRole("heading", { name: /^In use/ }).innerText()];
-const facts = (page) => page.$$eval(".facts div", (all) => Object.fromEntries(all.map((one) => [one.children[0].textContent, one.children[1].textContent])));
-const keptNames = async (page) => (await page.getByRole("list", { name: "Kept models" }).locator("b").allInnerTexts()).sort();
+const facts = (page) =>
+  page.$$eval(".facts div", (all) =>
+    Object.fromEntries(all.map((one) => [one.children[0].textContent, one.children[1].textContent])),
+  );
+const keptNames = async (page) =>
+  (await page.getByRole("list", { name: "Kept models" }).locator("b").allInnerTexts()).sort();
 const kept = (page, names) =>
-  page.waitForFunction((names) => [...document.querySelectorAll(".kept b")].map(({ textContent }) => textContent).sort().join() === names, [...names].sort().join(), { timeout: LONG });
+  page.waitForFunction(
+    (names) =>
+      [...document.querySelectorAll(".kept b")]
+        .map(({ textContent }) => textContent)
+        .sort()
+        .join() === names,
+    [...names].sort().join(),
+    { timeout: LONG },
+  );
 
 async function choosing({ fresh, open, report, axe, shots }) {
   const group = report.group("models: the app's own");
@@ -30,7 +43,11 @@ async function choosing({ fresh, open, report, axe, shots }) {
   await inUse(page, "Ocelli tiny");
   group.rejects("another is in use", await headings(page), ["In use: Ocelli tiny, 4 bits"]);
   const known = await facts(page);
-  group.same("facts", [known.Kind, known.Sees, known.Embedding, known.Weights], ["SigLIP", "64 × 64 pixels", "256 numbers", "q8"]);
+  group.same(
+    "facts",
+    [known.Kind, known.Sees, known.Embedding, known.Weights],
+    ["SigLIP", "64 × 64 pixels", "256 numbers", "q8"],
+  );
   group.holds("what it runs on", /CPU|GPU/.test(known["Runs on"]), known["Runs on"]);
   await kept(page, ["Ocelli tiny"]);
   await page.getByRole("button", { name: "Use Ocelli tiny, 4 bits" }).click();
@@ -44,9 +61,14 @@ async function choosing({ fresh, open, report, axe, shots }) {
   await shots(page, "models");
   await page.reload();
   await inUse(page, "Ocelli tiny, 4 bits");
-  group.same("after a reload nothing is fetched again", [(await facts(page))["Downloaded now"]], ["nothing, it was kept"]);
+  group.same(
+    "after a reload nothing is fetched again",
+    [(await facts(page))["Downloaded now"]],
+    ["nothing, it was kept"],
+  );
   const listed = page.getByRole("list", { name: "Models from Hugging Face" }).getByRole("listitem");
-  const incomplete = (words) => words.filter((text) => !/\d (MB|GB) to download/.test(text) || !/licence: \S/.test(text) || !/sees \d+/.test(text));
+  const incomplete = (words) =>
+    words.filter((text) => !/\d (MB|GB) to download/.test(text) || !/licence: \S/.test(text) || !/sees \d+/.test(text));
   const words = await listed.allInnerTexts();
   group.same("each of the hub's with size, licence and what it sees", incomplete(words), []);
   group.rejects("one without a licence", incomplete([...words, "A model, 5 MB to download, sees 224"]), []);
@@ -72,20 +94,40 @@ async function elsewhere({ fresh, open, report, server }) {
   await page.getByRole("button", { name: "Use FashionCLIP" }).click();
   await inUse(page, "FashionCLIP");
   group.same("its kind", [(await facts(page)).Kind, (await facts(page)).Weights], ["CLIP", "f32"]);
-  group.same("asked of others", hub.asked.filter((path) => !path.startsWith("/patrickjohncyh/fashion-clip/resolve/")), []);
+  group.same(
+    "asked of others",
+    hub.asked.filter((path) => !path.startsWith("/patrickjohncyh/fashion-clip/resolve/")),
+    [],
+  );
   group.rejects("asked of the hub", hub.asked, []);
   await kept(page, ["FashionCLIP", "Ocelli tiny"]);
   const before = hub.asked.length;
   await page.getByLabel("Weights in memory").first().selectOption({ label: "8 bits" });
   await page.getByRole("button", { name: "Load again FashionCLIP" }).click();
-  await page.waitForFunction(() => [...document.querySelectorAll(".facts dd")].some(({ textContent }) => textContent === "q8"), null, { timeout: LONG });
-  group.same("again in another format: asked", [...new Set(hub.asked.slice(before).map((path) => path.split("/").at(-1)))], ["config.json"]);
+  await page.waitForFunction(
+    () => [...document.querySelectorAll(".facts dd")].some(({ textContent }) => textContent === "q8"),
+    null,
+    { timeout: LONG },
+  );
+  group.same(
+    "again in another format: asked",
+    [...new Set(hub.asked.slice(before).map((path) => path.split("/").at(-1)))],
+    ["config.json"],
+  );
 
   const address = page.getByRole("textbox", { name: "Address" });
   const load = page.getByRole("button", { name: "Load", exact: true });
   await load.click();
-  group.same("no address", [await page.getByRole("alert").filter({ hasText: "address" }).innerText()], ["Write the address of a model folder first."]);
-  group.same("it is where one writes", [await address.evaluate((input) => input === document.activeElement)].map(String), ["true"]);
+  group.same(
+    "no address",
+    [await page.getByRole("alert").filter({ hasText: "address" }).innerText()],
+    ["Write the address of a model folder first."],
+  );
+  group.same(
+    "it is where one writes",
+    [await address.evaluate((input) => input === document.activeElement)].map(String),
+    ["true"],
+  );
   await address.fill(`${server.url}images/`);
   await load.click();
   await page.getByRole("heading", { name: "The model's files are not there" }).waitFor({ timeout: LONG });
@@ -125,10 +167,18 @@ async function folders({ fresh, open, report }) {
   const other = await fresh();
   await other.addInitScript(() => {
     window.showDirectoryPicker = async () => {
-      if (window.refuse) throw new DOMException(window.refuse, window.refuse === "closed" ? "AbortError" : "SecurityError");
+      if (window.refuse)
+        throw new DOMException(window.refuse, window.refuse === "closed" ? "AbortError" : "SecurityError");
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("my-model", { create: true });
-      for (const name of ["config.json", "manifest.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors.index.json",
-        ...[1, 2, 3].map((at) => `model-0000${at}-of-00003.safetensors`)]) {
+      for (const name of [
+        "config.json",
+        "manifest.json",
+        "preprocessor_config.json",
+        "tokenizer_config.json",
+        "tokenizer.json",
+        "model.safetensors.index.json",
+        ...[1, 2, 3].map((at) => `model-0000${at}-of-00003.safetensors`),
+      ]) {
         const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();
         await writable.write(await (await fetch(`models/ocelli-tiny-q4/${name}`)).blob());
         await writable.close();
@@ -141,7 +191,9 @@ async function folders({ fresh, open, report }) {
   await picking.evaluate(() => (window.refuse = "closed"));
   await picking.getByRole("button", { name: "Choose a folder …" }).click();
   group.same("a window closed", await headings(picking), ["In use: Ocelli tiny"]);
-  group.same("is no error", [await picking.getByRole("alert").filter({ hasText: "folder" }).count()].map(String), ["0"]);
+  group.same("is no error", [await picking.getByRole("alert").filter({ hasText: "folder" }).count()].map(String), [
+    "0",
+  ]);
   await picking.evaluate(() => (window.refuse = "too much"));
   await picking.getByRole("button", { name: "Choose a folder …" }).click();
   await picking.getByText("The browser does not hand out this folder (too much)").waitFor();
@@ -182,7 +234,15 @@ async function trials({ fresh, open, report, axe, shots }) {
   group.same("three figures", [times.length, times.every((ms) => ms > 0 && ms < Infinity)].map(String), ["3", "true"]);
   group.rejects("none", await figures(), []);
   const text = await page.evaluate(() => navigator.clipboard.readText());
-  const lacking = (text) => ["Model: Ocelli tiny (SigLIP, q8", "On: ", "Browser: Mozilla", "One picture at a time: ", "Eight pictures at a time: ", "A text: "].filter((part) => !text.includes(part));
+  const lacking = (text) =>
+    [
+      "Model: Ocelli tiny (SigLIP, q8",
+      "On: ",
+      "Browser: Mozilla",
+      "One picture at a time: ",
+      "Eight pictures at a time: ",
+      "A text: ",
+    ].filter((part) => !text.includes(part));
   group.same("what the report lacks", lacking(text), []);
   group.rejects("a report of less", lacking(text.split("\n").slice(0, 3).join("\n")), []);
   const found = await axe(page);
@@ -226,10 +286,18 @@ async function keeping({ fresh, open, report }) {
   group.same("says so", [await said.innerText()], ["Ocelli tiny was removed."]);
   await page.getByRole("button", { name: "Remove Ocelli tiny, 4 bits" }).click();
   await page.getByText("Nothing is kept at the moment.").waitFor();
-  group.holds("the one in use: says what follows", /downloads it again/.test(await said.innerText()), await said.innerText());
+  group.holds(
+    "the one in use: says what follows",
+    /downloads it again/.test(await said.innerText()),
+    await said.innerText(),
+  );
   await page.reload();
   await inUse(page, "Ocelli tiny, 4 bits");
-  group.holds("it is fetched again", /MB/.test((await facts(page))["Downloaded now"]), (await facts(page))["Downloaded now"]);
+  group.holds(
+    "it is fetched again",
+    /MB/.test((await facts(page))["Downloaded now"]),
+    (await facts(page))["Downloaded now"],
+  );
   await kept(page, ["Ocelli tiny, 4 bits"]);
   page.once("dialog", (dialog) => dialog.dismiss());
   await page.getByRole("button", { name: "Remove all" }).click();
@@ -237,7 +305,10 @@ async function keeping({ fresh, open, report }) {
   page.once("dialog", (dialog) => dialog.accept());
   await page.getByRole("button", { name: "Remove all" }).click();
   await page.getByText("Nothing is kept at the moment.").waitFor();
-  group.holds("how much room there is", /This site uses .* of the .*B that the browser allows/.test(await page.locator(".storage").innerText()));
+  group.holds(
+    "how much room there is",
+    /This site uses .* of the .*B that the browser allows/.test(await page.locator(".storage").innerText()),
+  );
   const tooLarge = () => page.getByText("Too large for this browser to keep").count();
   group.same("room for every model, or none said", [await tooLarge()].map(String), ["0"]);
   await page.evaluate(() => (window.room = 1e9));

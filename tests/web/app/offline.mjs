@@ -50,7 +50,9 @@ async function visit({ fresh }, folder, hash = "models") {
   // What the policy refuses tells nobody but the document.
   await context.addInitScript(() => {
     globalThis.violations = [];
-    document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => violations.push(`${effectiveDirective} ${blockedURI}`));
+    document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
+      violations.push(`${effectiveDirective} ${blockedURI}`),
+    );
   });
   const page = await context.newPage();
   const complaints = listen(page);
@@ -60,8 +62,10 @@ async function visit({ fresh }, folder, hash = "models") {
   return { host, context, page, elsewhere, complaints, address };
 }
 
-const stands = (page, hash) => page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: LONG });
-const ready = (page) => page.getByText("The model is ready", { exact: true }).waitFor({ state: "attached", timeout: LONG });
+const stands = (page, hash) =>
+  page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: LONG });
+const ready = (page) =>
+  page.getByText("The model is ready", { exact: true }).waitFor({ state: "attached", timeout: LONG });
 /** The service worker has fetched all that it wants. */
 const installed = (page) => page.evaluate(async () => (await navigator.serviceWorker.ready).active?.state);
 
@@ -81,18 +85,37 @@ async function benchmark(page) {
 function manifest({ report }, folder) {
   const group = report.group("offline: the manifest");
   const file = JSON.parse(readFileSync(join(folder, "manifest.webmanifest")));
-  group.holds("the page names it", readFileSync(join(folder, "index.html"), "utf8").includes('rel="manifest" href="./manifest.webmanifest"'));
+  group.holds(
+    "the page names it",
+    readFileSync(join(folder, "index.html"), "utf8").includes('rel="manifest" href="./manifest.webmanifest"'),
+  );
   /** Of a PNG: width and height stand in its first chunk. */
   const size = (bytes) => `${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`;
   const sizes = (icons) => icons.map(({ src }) => size(readFileSync(join(folder, src))));
-  group.same("icons are as large as they say", sizes(file.icons), file.icons.map(({ sizes }) => sizes));
-  group.rejects("another size", sizes(file.icons), file.icons.map(() => "64x64"));
-  group.holds("icons: 192, 512, and one to mask", ["192x192", "512x512"].every((one) => file.icons.some(({ sizes }) => sizes === one)) && file.icons.some(({ purpose }) => purpose === "maskable"));
+  group.same(
+    "icons are as large as they say",
+    sizes(file.icons),
+    file.icons.map(({ sizes }) => sizes),
+  );
+  group.rejects(
+    "another size",
+    sizes(file.icons),
+    file.icons.map(() => "64x64"),
+  );
+  group.holds(
+    "icons: 192, 512, and one to mask",
+    ["192x192", "512x512"].every((one) => file.icons.some(({ sizes }) => sizes === one)) &&
+      file.icons.some(({ purpose }) => purpose === "maskable"),
+  );
   const at = "https://host.test/some/folder/manifest.webmanifest";
   const inScope = (start) => [new URL(start, at).href.startsWith(new URL(file.scope, at).href)].map(String);
   group.same("it starts within its scope", inScope(file.start_url), ["true"]);
   group.rejects("a start elsewhere", inScope("/"), ["true"]);
-  group.same("what an app has", ["name", "short_name", "description", "theme_color", "background_color"].filter((key) => !file[key]), []);
+  group.same(
+    "what an app has",
+    ["name", "short_name", "description", "theme_color", "background_color"].filter((key) => !file[key]),
+    [],
+  );
   group.same("it has a window of its own", [file.display], ["standalone"]);
 }
 
@@ -110,24 +133,47 @@ async function policy(test, folder) {
     const script = document.createElement("script");
     script.textContent = "globalThis.ran = true";
     document.head.append(script);
-    document.body.insertAdjacentHTML("beforeend", '<p id="styled" style="color: red">x</p><img src="x" onerror="globalThis.ran = true">');
+    document.body.insertAdjacentHTML(
+      "beforeend",
+      '<p id="styled" style="color: red">x</p><img src="x" onerror="globalThis.ran = true">',
+    );
     // What a driver evaluates may do more than a page: hence a turn of the page's own.
-    const evaluated = await new Promise((resolve) => setTimeout(() => {
-      try {
-        resolve(String((0, eval)("1 + 1")));
-      } catch (error) {
-        resolve(error.name);
-      }
-    }));
-    const fetched = await fetch("http://elsewhere.test/").then(() => "fetched", (error) => error.name);
+    const evaluated = await new Promise((resolve) =>
+      setTimeout(() => {
+        try {
+          resolve(String((0, eval)("1 + 1")));
+        } catch (error) {
+          resolve(error.name);
+        }
+      }),
+    );
+    const fetched = await fetch("http://elsewhere.test/").then(
+      () => "fetched",
+      (error) => error.name,
+    );
     await new Promise((resolve) => setTimeout(resolve, 200));
-    return [String(globalThis.ran ?? false), evaluated, fetched, String(document.getElementById("styled").style.color !== "")];
+    return [
+      String(globalThis.ran ?? false),
+      evaluated,
+      fetched,
+      String(document.getElementById("styled").style.color !== ""),
+    ];
   });
   group.same("an inline script, eval, http elsewhere, a style", tried, ["false", "EvalError", "TypeError", "false"]);
   const refused = new Set((await violations()).map((one) => one.split(" ")[0]));
-  group.same("each by the policy", ["script-src-elem", "script-src-attr", "script-src", "connect-src", "style-src-attr"].filter((directive) => !refused.has(directive)), []);
+  group.same(
+    "each by the policy",
+    ["script-src-elem", "script-src-attr", "script-src", "connect-src", "style-src-attr"].filter(
+      (directive) => !refused.has(directive),
+    ),
+    [],
+  );
   group.rejects("a page without violations", await violations(), []);
-  group.same("asked elsewhere", elsewhere.filter((url) => url !== "http://elsewhere.test/"), []);
+  group.same(
+    "asked elsewhere",
+    elsewhere.filter((url) => url !== "http://elsewhere.test/"),
+    [],
+  );
   await page.close();
   host.close();
 }
@@ -140,7 +186,11 @@ async function withoutNetwork(test, folder) {
   const before = await winner(page);
   group.same("the first visit classifies", [before], ["guitar"]);
   group.same("what keeps the browser from installing it", await hindrances(context, page), []);
-  group.same("it is installed", [await installed(page)].map((state) => String(/activat/.test(state))), ["true"]);
+  group.same(
+    "it is installed",
+    [await installed(page)].map((state) => String(/activat/.test(state))),
+    ["true"],
+  );
   group.same("complaints", complaints, []);
   const asked = host.sent.map(({ path }) => path);
   group.same("asked of the host, and not expected", unexpected(asked), []);
@@ -153,7 +203,9 @@ async function withoutNetwork(test, folder) {
   await settled(page);
   group.same("another sample", [await winner(page)], ["rocket"]);
   group.rejects("the sample before", [await winner(page)], [before]);
-  await page.getByRole("textbox", { name: /^Labels to choose from/ }).fill("a walrus in the snow\nspace rocket\nan old typewriter");
+  await page
+    .getByRole("textbox", { name: /^Labels to choose from/ })
+    .fill("a walrus in the snow\nspace rocket\nan old typewriter");
   await settled(page);
   group.same("labels never seen before", [await winner(page)], ["space rocket"]);
   for (const name of ["Tag", "Search", "Live"]) {
@@ -161,7 +213,10 @@ async function withoutNetwork(test, folder) {
     group.holds(`${name} opens`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
   }
   const other = await context.newPage();
-  const failed = await other.goto(`${host.url}elsewhere/`).then(() => "came", () => "did not come");
+  const failed = await other.goto(`${host.url}elsewhere/`).then(
+    () => "came",
+    () => "did not come",
+  );
   group.same("what is not the app", [failed], ["did not come"]);
   await page.close();
 }
@@ -186,7 +241,10 @@ async function hindrances(context, page) {
   const devtools = await context.newCDPSession(page);
   const { errors } = await devtools.send("Page.getAppManifest");
   const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
-  return [...errors.map(({ message }) => message), ...installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito")];
+  return [
+    ...errors.map(({ message }) => message),
+    ...installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito"),
+  ];
 }
 
 /** From now on there is no network, and no host; the app is opened anew. */

@@ -11,8 +11,12 @@ const NAMES = ["bicycle", "cactus", "castle", "dog", "guitar", "octopus", "pizza
 const LONG = { timeout: 120_000 };
 
 const words = (page) => page.getByLabel("What are you looking for?");
-const hits = (page) => page.$$eval(".search .pictures button", (all) => all.map(({ dataset }) => dataset.path.slice(dataset.path.lastIndexOf("/") + 1).replace(".png", "")));
-const scores = (page) => page.$$eval(".search .badge", (all) => all.map(({ textContent }) => Number(textContent.replace("−", "-"))));
+const hits = (page) =>
+  page.$$eval(".search .pictures button", (all) =>
+    all.map(({ dataset }) => dataset.path.slice(dataset.path.lastIndexOf("/") + 1).replace(".png", "")),
+  );
+const scores = (page) =>
+  page.$$eval(".search .badge", (all) => all.map(({ textContent }) => Number(textContent.replace("−", "-"))));
 const to = async (page, name) => {
   await page.getByRole("navigation").getByRole("link", { name }).click();
   await page.waitForFunction((name) => document.documentElement.dataset.page === name, name.toLowerCase());
@@ -56,7 +60,11 @@ export async function search({ fresh, open, report, axe, shots }) {
 /** An empty collection leads to where it is filled. */
 async function empty(page, report, axe, shots) {
   const group = report.group("search: an empty collection");
-  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["There are no pictures here yet"]);
+  group.same(
+    "says so",
+    [await page.getByRole("heading", { level: 2 }).first().innerText()],
+    ["There are no pictures here yet"],
+  );
   group.rejects("a form is there", [await words(page).count()], [1]);
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
@@ -67,7 +75,9 @@ async function empty(page, report, axe, shots) {
 
 /** Takes samples on the page Tag, and waits until the model has seen them. */
 async function index(page, names, folder = samples) {
-  await page.locator('input[type="file"][data-kind="files"]').setInputFiles(names.map((name) => join(folder, `${name}.png`)));
+  await page
+    .locator('input[type="file"][data-kind="files"]')
+    .setInputFiles(names.map((name) => join(folder, `${name}.png`)));
   await page.getByText(/pictures? (are|is) done/).waitFor(LONG);
 }
 
@@ -77,10 +87,18 @@ async function byWords(page, report, axe, shots) {
     const names = await found(page, name);
     group.same(`${name}: first`, [names[0]], [name]);
     group.rejects(`${name}: last`, [names.at(-1)], [name]);
-    group.holds(`${name}: all, each once`, new Set(names).size === NAMES.length && names.length === NAMES.length, names.join());
+    group.holds(
+      `${name}: all, each once`,
+      new Set(names).size === NAMES.length && names.length === NAMES.length,
+      names.join(),
+    );
   }
   const shown = await scores(page);
-  group.holds("scores fall", shown.length === NAMES.length && shown.every((score, i) => i === 0 || score <= shown[i - 1]), shown.join());
+  group.holds(
+    "scores fall",
+    shown.length === NAMES.length && shown.every((score, i) => i === 0 || score <= shown[i - 1]),
+    shown.join(),
+  );
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search");
@@ -105,7 +123,11 @@ async function byWords(page, report, axe, shots) {
   minus.holds("but no dog", other.indexOf("dog") > 0, other.join());
   minus.rejects("the check meets the dog", [other[0]], ["dog"]);
   await found(page, "dog -dog");
-  minus.same("nothing is left", [await all(), await page.getByText("Nothing is left of these words").isVisible()], [0, true]);
+  minus.same(
+    "nothing is left",
+    [await all(), await page.getByText("Nothing is left of these words").isVisible()],
+    [0, true],
+  );
   await words(page).fill("-dog");
   await page.getByText("Write also what you are looking for").waitFor(LONG);
 
@@ -161,7 +183,9 @@ async function byPicture(page, report, axe, shots) {
   await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
   await page.getByText("This is no picture file.").waitFor();
   group.same("what is none leaves the hits", await hits(page), before);
-  await page.locator("#search-picture").setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page
+    .locator("#search-picture")
+    .setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
   await page.getByText("This picture cannot be read").waitFor(LONG);
   await page.getByRole("button", { name: "Back to words" }).click();
   group.same("then words work again", [(await found(page, "guitar"))[0]], ["guitar"]);
@@ -201,7 +225,11 @@ async function folders(page, report) {
     await to(page, "Search");
     await found(page, "rocket");
     group.same("24 at first", [(await hits(page)).length], [24]);
-    group.same("the rockets are among them", [(await hits(page)).filter((name) => name.startsWith("rocket")).length], [16]);
+    group.same(
+      "the rockets are among them",
+      [(await hits(page)).filter((name) => name.startsWith("rocket")).length],
+      [16],
+    );
     await page.getByRole("button", { name: "Show more" }).click();
     await page.waitForFunction(() => document.querySelectorAll(".search .pictures button").length === 38, null, LONG);
     group.holds("then all, and no more button", (await page.getByRole("button", { name: "Show more" }).count()) === 0);
@@ -230,17 +258,41 @@ async function files(page, folder, report, axe, shots) {
   const group = report.group("search: the index as a file");
   const saved = async (kind) => {
     await page.getByLabel("Kind of file").selectOption(kind);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the index" }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save the index" }).click(),
+    ]);
     const path = join(folder, download.suggestedFilename());
     await download.saveAs(path);
     return path;
   };
   await page.getByText("The index as a file").click();
-  const lines = readFileSync(await saved("jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
-  group.same("JSON lines: each picture", lines.map(({ id }) => id.slice(id.lastIndexOf("/") + 1).replace(".png", "")).sort(), NAMES);
-  group.holds("with its vector", lines.every(({ vector }) => Math.abs(Math.hypot(...vector) - 1) < 1e-5));
+  const lines = readFileSync(await saved("jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  group.same(
+    "JSON lines: each picture",
+    lines.map(({ id }) => id.slice(id.lastIndexOf("/") + 1).replace(".png", "")).sort(),
+    NAMES,
+  );
+  group.holds(
+    "with its vector",
+    lines.every(({ vector }) => Math.abs(Math.hypot(...vector) - 1) < 1e-5),
+  );
   const npy = readFileSync(await saved("npy"));
-  group.same("NumPy", [npy.subarray(1, 6).toString(), npy.toString("latin1").match(/\((\d+), (\d+)\)/).slice(1).join()], ["NUMPY", `${NAMES.length},${lines[0].vector.length}`]);
+  group.same(
+    "NumPy",
+    [
+      npy.subarray(1, 6).toString(),
+      npy
+        .toString("latin1")
+        .match(/\((\d+), (\d+)\)/)
+        .slice(1)
+        .join(),
+    ],
+    ["NUMPY", `${NAMES.length},${lines[0].vector.length}`],
+  );
   const path = await saved("safetensors");
 
   const take = (file) => page.locator("#index-file").setInputFiles(file);
@@ -250,15 +302,29 @@ async function files(page, folder, report, axe, shots) {
     return notice.innerText();
   };
   // The same file of another model: its hash is in the header.
-  const [own] = readFileSync(path).toString("latin1").match(/[0-9a-f]{64}/);
+  const [own] = readFileSync(path)
+    .toString("latin1")
+    .match(/[0-9a-f]{64}/);
   const foreign = Buffer.from(readFileSync(path).toString("latin1").replace(own, "0".repeat(64)), "latin1");
   await take({ name: "other.safetensors", mimeType: "application/octet-stream", buffer: foreign });
   const words = await refusal();
   group.holds("of another model: refused", /another model/.test(words), words);
-  await take({ name: "broken.safetensors", mimeType: "application/octet-stream", buffer: readFileSync(path).subarray(0, -100) });
-  await page.waitForFunction(() => /Expected a file/.test(document.querySelector("ocelli-index-file .notice")?.textContent), null, LONG);
+  await take({
+    name: "broken.safetensors",
+    mimeType: "application/octet-stream",
+    buffer: readFileSync(path).subarray(0, -100),
+  });
+  await page.waitForFunction(
+    () => /Expected a file/.test(document.querySelector("ocelli-index-file .notice")?.textContent),
+    null,
+    LONG,
+  );
   await take(join(folder, "ocelli-index.npy"));
-  await page.waitForFunction(() => /vectors alone/.test(document.querySelector("ocelli-index-file .notice")?.textContent), null, LONG);
+  await page.waitForFunction(
+    () => /vectors alone/.test(document.querySelector("ocelli-index-file .notice")?.textContent),
+    null,
+    LONG,
+  );
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search-files");
@@ -266,7 +332,10 @@ async function files(page, folder, report, axe, shots) {
   group.rejects("the check meets another collection", NAMES.slice(1), NAMES);
   await take(path);
   await page.getByText("0 pictures were taken.").waitFor(LONG);
-  group.holds("what is here already is not taken twice", (await page.locator("ocelli-index-file .notice").count()) === 0);
+  group.holds(
+    "what is here already is not taken twice",
+    (await page.locator("ocelli-index-file .notice").count()) === 0,
+  );
 }
 
 /** A reload: the collection is there, before any file was picked again. */
@@ -275,7 +344,11 @@ async function kept(page, report) {
   await page.getByText(`${NAMES.length} pictures can be searched.`).waitFor(LONG);
   group.same("found as before", [(await found(page, "pizza"))[0]], ["pizza"]);
   group.rejects("and nothing else", [(await hits(page))[0]], ["dog"]);
-  await page.waitForFunction((count) => document.querySelectorAll(".search .pictures img").length === count, NAMES.length, LONG);
+  await page.waitForFunction(
+    (count) => document.querySelectorAll(".search .pictures img").length === count,
+    NAMES.length,
+    LONG,
+  );
   await page.close();
 }
 
@@ -294,7 +367,11 @@ async function answers(page) {
 async function elsewhere(page, folder, report, before) {
   const group = report.group("search: an index from a file");
   await page.getByText("The index as a file").click();
-  await page.waitForFunction(() => document.querySelector("ocelli-model-status [role=status]").textContent.includes("ready"), null, LONG);
+  await page.waitForFunction(
+    () => document.querySelector("ocelli-model-status [role=status]").textContent.includes("ready"),
+    null,
+    LONG,
+  );
   group.same("nothing is here", [await page.locator(".search .pictures").count()], [0]);
   await page.locator("#index-file").setInputFiles(join(folder, "ocelli-index.safetensors"));
   await page.getByText(`${NAMES.length} pictures were taken.`).waitFor(LONG);

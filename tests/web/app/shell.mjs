@@ -22,14 +22,18 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
     const found = await axe(page);
     words.holds(`${name}: axe`, found.length === 0, found.join(" | "));
   }
-  await page.evaluate(() => document.querySelector("header").insertAdjacentHTML("beforeend", '<img src="./icons/192.png">'));
+  await page.evaluate(() =>
+    document.querySelector("header").insertAdjacentHTML("beforeend", '<img src="./icons/192.png">'),
+  );
   words.rejects("axe: a picture without words", (await axe(page)).length === 0 ? [] : ["found"], []);
   await shots(page, "shell");
   await page.close();
   await firstPaint({ fresh, url, report });
 
   const budget = report.group("shell: scripts besides the package");
-  const sizes = readdirSync(assets).filter((name) => name.endsWith(".js") && !/^(ocelli|worker)-/.test(name)).map((name) => statSync(join(assets, name)).size);
+  const sizes = readdirSync(assets)
+    .filter((name) => name.endsWith(".js") && !/^(ocelli|worker)-/.test(name))
+    .map((name) => statSync(join(assets, name)).size);
   const own = sizes.reduce((sum, size) => sum + size, 0);
   const within = (bytes) => [bytes > 0 && bytes < MOST_SCRIPT];
   budget.same("in their budget", within(own), [true]);
@@ -50,7 +54,10 @@ async function firstPaint({ fresh, url, report }) {
   await page.goto(url);
   await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
   const group = report.group("shell: first paint before any wasm");
-  const seen = async () => [await page.getByRole("navigation").isVisible(), await page.getByRole("heading", { level: 1 }).isVisible()];
+  const seen = async () => [
+    await page.getByRole("navigation").isVisible(),
+    await page.getByRole("heading", { level: 1 }).isVisible(),
+  ];
   await page.waitForFunction(() => document.documentElement.dataset.page);
   group.same("pages and a heading", await seen(), [true, true]);
   await page.evaluate(() => document.querySelector("nav").remove());

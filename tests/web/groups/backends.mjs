@@ -22,12 +22,20 @@ async function onCpu({ page, report, fixtures, quirks }) {
     const images = report.group(`on the CPU: pictures: ${model}`, distance, SHARE * unrelated.image);
     const names = exact(Object.keys(golden.images), quirks);
     const found = [];
-    for (const name of names) found.push(await page.evaluate((url) => web.embedImage("cpu", { url }), `/fixtures/images/${name}`));
+    for (const name of names)
+      found.push(await page.evaluate((url) => web.embedImage("cpu", { url }), `/fixtures/images/${name}`));
     names.forEach((name, i) => images.same(name, found[i], golden.images[name].embedding));
     images.rejects("another picture", found[0], golden.images[names[1]].embedding);
-    images.holds("info says so", info.backend === "cpu" && info.adapter === "CPU" && info.gpuBytes === 0, JSON.stringify(info));
+    images.holds(
+      "info says so",
+      info.backend === "cpu" && info.adapter === "CPU" && info.gpuBytes === 0,
+      JSON.stringify(info),
+    );
     const texts = report.group(`on the CPU: texts: ${model}`, distance, SHARE * unrelated.text);
-    const { value } = await page.evaluate((t) => web.embedTexts("cpu", t), golden.texts.map(({ text }) => text));
+    const { value } = await page.evaluate(
+      (t) => web.embedTexts("cpu", t),
+      golden.texts.map(({ text }) => text),
+    );
     golden.texts.forEach(({ text, embedding }, i) => texts.same(text, value[i], embedding));
     texts.rejects("another text", value[0], golden.texts[1].embedding);
   }
@@ -54,7 +62,11 @@ async function bothAgree({ browser, server, report }) {
   group.same("scores", cpu.scores, gpu.scores);
   group.holds("the square, to the last bit", cpu.square.base64 === gpu.square.base64);
   group.same("a batch", cpu.batch.flat(), gpu.batch.flat());
-  group.holds("verify", cpu.verified === "true null" && gpu.verified === "true null", `${cpu.verified}, ${gpu.verified}`);
+  group.holds(
+    "verify",
+    cpu.verified === "true null" && gpu.verified === "true null",
+    `${cpu.verified}, ${gpu.verified}`,
+  );
   group.rejects("other scores", cpu.scores, [...gpu.scores].reverse());
   await page.close();
 }
@@ -66,7 +78,10 @@ async function chosen({ browser, server, report }) {
     const page = await browser.newPage();
     if (init) await page.addInitScript(init);
     await page.goto(server.page);
-    const outcome = await page.evaluate((o) => web.attempt(() => web.load("auto", "/fixtures/clip/", { backend: "auto", ...o })), options);
+    const outcome = await page.evaluate(
+      (o) => web.attempt(() => web.load("auto", "/fixtures/clip/", { backend: "auto", ...o })),
+      options,
+    );
     const again = await page.evaluate((p) => web.attempt(() => web.embedImage("auto", p)), PICTURE);
     await page.close();
     return outcome.code ?? again.code ?? outcome.value.info.backend;
@@ -111,18 +126,26 @@ async function files({ browser, server, report }) {
     return [...new Set(names.filter(Boolean))].sort();
   };
   const load = (page, options) => page.evaluate((o) => web.load("m", "/fixtures/clip/", o), options);
-  group.same("a picture", await fetched(async (page) => {
-    await load(page, {});
-    await page.evaluate((p) => web.embedImage("m", p), PICTURE);
-  }), ["ocelli"]);
+  group.same(
+    "a picture",
+    await fetched(async (page) => {
+      await load(page, {});
+      await page.evaluate((p) => web.embedImage("m", p), PICTURE);
+    }),
+    ["ocelli"],
+  );
   const texts = await fetched(async (page) => {
     await load(page, { towers: "text" });
     await page.evaluate(() => web.embedText("m", "a cat"));
   });
   group.same("a text", texts, ["ocelli", "ocelli_tokenizer"]);
-  group.same("on the CPU", await fetched(async (page) => {
-    await load(page, { backend: "cpu" });
-    group.holds("verify on the CPU alone", (await page.evaluate(() => web.verify("m"))).ok);
-  }), ["ocelli_cpu"]);
+  group.same(
+    "on the CPU",
+    await fetched(async (page) => {
+      await load(page, { backend: "cpu" });
+      group.holds("verify on the CPU alone", (await page.evaluate(() => web.verify("m"))).ok);
+    }),
+    ["ocelli_cpu"],
+  );
   group.rejects("a text's files for a picture", texts, ["ocelli"]);
 }

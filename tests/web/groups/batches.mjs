@@ -23,7 +23,9 @@ const batch = (page, model, pictures, how) => page.evaluate(([m, p, h]) => web.b
 /** Twenty pictures and more: three batches, of which the last is not full. Returns them. */
 async function numbers({ page, report, fixtures, model, quirks }) {
   // A picture that is turned is made of two bitmaps, which would confuse the count.
-  const names = exact(Object.keys(fixtures.golden(model).images), quirks).filter((name) => !name.startsWith("orientation"));
+  const names = exact(Object.keys(fixtures.golden(model).images), quirks).filter(
+    (name) => !name.startsWith("orientation"),
+  );
   const all = [...names, ...names.toReversed(), ...names].slice(0, NUMBER);
   const pictures = all.map((name) => ({ url: `/fixtures/images/${name}` }));
   const group = report.group(`${model}: ${all.length} pictures in one call`, largest, CLOSE);
@@ -93,14 +95,26 @@ async function trouble({ page, report, fixtures, model, pictures }) {
   for (const at of [0, 11, pictures.length - 1]) {
     await expect(`a broken file, ${at}`, "bad-image", {}, withBad("broken Blob", at), `images[${at}]: `);
     await expect(`too wide a picture, ${at}`, "bad-image", {}, withBad("endless ImageData", at), `images[${at}]: `);
-    await expect(`pixels that went elsewhere, ${at}`, "bad-image", {}, withBad("emptied ImageData", at), `images[${at}]: `);
+    await expect(
+      `pixels that went elsewhere, ${at}`,
+      "bad-image",
+      {},
+      withBad("emptied ImageData", at),
+      `images[${at}]: `,
+    );
   }
   await expect("a string among them", "bad-input", {}, withBad("a string", 12), "images[12]: ");
   await expect("aborted before", "aborted", { abort: "before" });
   const { steps } = await expect("aborted after the first batch", "aborted", { abort: 1 });
   group.same("progress of the aborted one", steps, [BATCH]);
   await expect("an iterable that throws", "bad-input", { iterable: "throws" }, pictures, "the caller's own");
-  await expect("an async iterable that throws", "bad-input", { iterable: "throws later" }, pictures, "the caller's own");
+  await expect(
+    "an async iterable that throws",
+    "bad-input",
+    { iterable: "throws later" },
+    pictures,
+    "the caller's own",
+  );
   await expect("onProgress that throws", "bad-input", { progress: "throws" }, pictures, "the caller's own");
   await expect("a number for pictures", "bad-input", { images: 7 });
   await expect("a string for pictures", "bad-input", { images: "picture.png" });
@@ -122,7 +136,10 @@ async function atOnce({ page, report, fixtures, quirks }) {
   });
   group.same("the single one", one, golden[0]);
   group.rejects("another picture's", first[0], golden[1]);
-  for (const [call, argument] of [["batch", pictures], ["embedTexts", ["a cat"]]]) {
+  for (const [call, argument] of [
+    ["batch", pictures],
+    ["embedTexts", ["a cat"]],
+  ]) {
     const { code } = await page.evaluate(([c, a]) => web[c]("once", a), [call, argument]);
     group.holds(`${call} after dispose()`, code === "disposed", code);
   }

@@ -6,7 +6,8 @@ import { model, withLoading } from "../lib/loading.mjs";
 const MODEL = "siglip2";
 
 /** Requests that brought bytes of files. */
-const fetched = (files) => files.sent.filter(({ method, bytes }) => method === "GET" && bytes > 0).map(({ name }) => name);
+const fetched = (files) =>
+  files.sent.filter(({ method, bytes }) => method === "GET" && bytes > 0).map(({ name }) => name);
 const offline = () => ({ drop: true });
 
 export async function cache({ browser, server, report, fixtures, site, native }) {
@@ -19,7 +20,13 @@ export async function cache({ browser, server, report, fixtures, site, native })
     group.holds("no cache", expected, plain.message);
     group.same("no cache: what is kept", await page.evaluate(() => loading.cached()), []);
     // The default is the Cache API.
-    for (const [what, options] of [["by default", {}], ["opfs", { cache: "opfs" }], ["a store of one's own", { cache: { store: "own" } }], ["opfs in a worker", { worker: true, cache: "opfs" }], ["a worker", { worker: true, cache: { store: "worker" } }]]) {
+    for (const [what, options] of [
+      ["by default", {}],
+      ["opfs", { cache: "opfs" }],
+      ["a store of one's own", { cache: { store: "own" } }],
+      ["opfs in a worker", { worker: true, cache: "opfs" }],
+      ["a worker", { worker: true, cache: { store: "worker" } }],
+    ]) {
       await kept({ ...here, group, what, options, source, expected });
     }
     await parts({ ...here, group, source, expected });
@@ -40,7 +47,11 @@ async function kept({ page, files, load, group, what, options, source, expected 
   // The tokenizer comes along.
   group.same(`${what}, first: downloadBytes`, String(first.value?.downloadBytes), String(size));
   const [entry, ...more] = await page.evaluate((o) => loading.cached(o), options);
-  group.same(`${what}: cached()`, [entry?.url, entry?.bytes, more.length].map(String), [files.url, size, 0].map(String));
+  group.same(
+    `${what}: cached()`,
+    [entry?.url, entry?.bytes, more.length].map(String),
+    [files.url, size, 0].map(String),
+  );
   group.holds(`${what}: when`, entry?.when >= before && entry.when <= Date.now(), entry?.when);
   files.reset();
   const second = await load(`${what}, second`, source, options);
@@ -81,7 +92,11 @@ async function parts({ files, load, group, source, expected }) {
   group.same("both: embeddings", both.value?.embeddings ?? both.message, expected);
   const weights = files.sent.filter(({ name, method }) => name === "model.safetensors" && method === "GET");
   const size = readFileSync(join(files.folder, "model.safetensors")).length;
-  group.holds("both: only the rest is fetched", weights.length > 0 && weights.reduce((sum, { bytes }) => sum + bytes, 0) < size * 0.9, weights.length);
+  group.holds(
+    "both: only the rest is fetched",
+    weights.length > 0 && weights.reduce((sum, { bytes }) => sum + bytes, 0) < size * 0.9,
+    weights.length,
+  );
 }
 
 /** A load without a single text keeps what the first text needs; so a network may be gone by then. */
@@ -108,7 +123,11 @@ async function tokenizer({ browser, server, report, fixtures, site }) {
       return [brought.length, value?.embeddings ?? code].map(String);
     };
     group.same("both towers", await afterwards("both towers", { cache: { store: "both" } }), ["1", expected]);
-    group.same("both towers, in a worker", await afterwards("both towers, in a worker", { worker: true, cache: { store: "posted" } }), ["1", expected]);
+    group.same(
+      "both towers, in a worker",
+      await afterwards("both towers, in a worker", { worker: true, cache: { store: "posted" } }),
+      ["1", expected],
+    );
     const image = await afterwards("pictures alone", { cache: { store: "image" }, towers: "vision" });
     group.same("pictures alone: no tokenizer", image, ["0", "not-found"]);
     group.rejects("pictures alone: as both", image, ["1", expected]);
@@ -126,7 +145,11 @@ async function tokenizer({ browser, server, report, fixtures, site }) {
 
 async function storage({ page, group }) {
   const { usage, quota, persisted } = await page.evaluate(() => loading.storage());
-  group.holds("storage()", usage >= 0 && quota > 0 && typeof persisted === "boolean", JSON.stringify({ usage, quota, persisted }));
+  group.holds(
+    "storage()",
+    usage >= 0 && quota > 0 && typeof persisted === "boolean",
+    JSON.stringify({ usage, quota, persisted }),
+  );
   const answers = await page.evaluate(() => loading.persist());
   group.same("storage({ persist: true }): what the browser says", answers, [true, false]);
 }
@@ -134,28 +157,41 @@ async function storage({ page, group }) {
 /** Another model at the same address. */
 async function changes({ browser, server, group, fixtures }) {
   for (const etag of [true, false]) {
-    await withLoading({ browser, server, group }, fixtures.model("clip"), async ({ files, load }) => {
-      const what = etag ? "by ETag" : "by size";
-      const source = model(files.url);
-      await load(`${what}: before`, source, {});
-      files.folder = fixtures.model("clip-eos");
-      const after = await load(`${what}: after`, source, {});
-      const fresh = await load(`${what}: fresh`, source, { cache: false });
-      group.same(`changed, ${what}`, after.value?.embeddings ?? after.message, fresh.value?.embeddings ?? "");
-      files.fault = offline;
-      const still = await load(`${what}: offline`, source, {});
-      group.same(`changed, ${what}, offline`, still.value?.embeddings ?? still.message, fresh.value?.embeddings ?? "");
-      // One file is another model's, whose folder may not be taken for sound afterwards.
-      files.reset();
-      files.folder = fixtures.model("clip");
-      files.fault = ({ name }) => (name === "config.json" ? { folder: fixtures.model("clip-eos") } : {});
-      await load(`${what}: mixed`, source, {});
-      files.reset();
-      const sound = await load(`${what}: sound`, source, {});
-      const clip = await load(`${what}: sound, fresh`, source, { cache: false });
-      group.same(`mixed, ${what}: the next load`, sound.value?.embeddings ?? sound.message, clip.value?.embeddings ?? "");
-      group.rejects(`changed, ${what}: another model`, clip.value?.embeddings ?? "", fresh.value?.embeddings ?? "");
-    }, { etag });
+    await withLoading(
+      { browser, server, group },
+      fixtures.model("clip"),
+      async ({ files, load }) => {
+        const what = etag ? "by ETag" : "by size";
+        const source = model(files.url);
+        await load(`${what}: before`, source, {});
+        files.folder = fixtures.model("clip-eos");
+        const after = await load(`${what}: after`, source, {});
+        const fresh = await load(`${what}: fresh`, source, { cache: false });
+        group.same(`changed, ${what}`, after.value?.embeddings ?? after.message, fresh.value?.embeddings ?? "");
+        files.fault = offline;
+        const still = await load(`${what}: offline`, source, {});
+        group.same(
+          `changed, ${what}, offline`,
+          still.value?.embeddings ?? still.message,
+          fresh.value?.embeddings ?? "",
+        );
+        // One file is another model's, whose folder may not be taken for sound afterwards.
+        files.reset();
+        files.folder = fixtures.model("clip");
+        files.fault = ({ name }) => (name === "config.json" ? { folder: fixtures.model("clip-eos") } : {});
+        await load(`${what}: mixed`, source, {});
+        files.reset();
+        const sound = await load(`${what}: sound`, source, {});
+        const clip = await load(`${what}: sound, fresh`, source, { cache: false });
+        group.same(
+          `mixed, ${what}: the next load`,
+          sound.value?.embeddings ?? sound.message,
+          clip.value?.embeddings ?? "",
+        );
+        group.rejects(`changed, ${what}: another model`, clip.value?.embeddings ?? "", fresh.value?.embeddings ?? "");
+      },
+      { etag },
+    );
   }
 }
 
@@ -200,7 +236,11 @@ async function quota({ browser, server, report, fixtures }) {
     group.same("the browser's cache is full", value?.embeddings ?? message, expected);
     // In Firefox all pages share one profile.
     const kept = await page.evaluate(() => loading.cached());
-    group.same("nothing is kept", kept.filter(({ url }) => url === files.url), []);
+    group.same(
+      "nothing is kept",
+      kept.filter(({ url }) => url === files.url),
+      [],
+    );
     files.fault = offline;
     const none = await load("offline", source, {});
     group.same("offline", none.code ?? "no error", "not-found");

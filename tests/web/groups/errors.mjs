@@ -9,7 +9,8 @@ const PICTURE = "/fixtures/images/rgb-61x37.png";
 const LABELS = ["a cat", "a dog"];
 
 /** What browsers themselves write on their consoles when a request fails or a picture of another site is refused. */
-const PROVOKED = /Failed to load resource|blocked by CORS policy|Cross-Origin Request Blocked|request failed: .* net::ERR_(FAILED|UNSAFE_PORT|CONNECTION_REFUSED)|CopyExternalImageToTexture\(\): Browser fails extracting/;
+const PROVOKED =
+  /Failed to load resource|blocked by CORS policy|Cross-Origin Request Blocked|request failed: .* net::ERR_(FAILED|UNSAFE_PORT|CONNECTION_REFUSED)|CopyExternalImageToTexture\(\): Browser fails extracting/;
 
 export async function errors(test) {
   const page = await test.browser.newPage();
@@ -23,8 +24,16 @@ export async function errors(test) {
   await inputs(here);
   await disposal(here);
   const group = test.report.group("console of the page with the errors");
-  group.same("beside what was provoked", complaints.filter((line) => !PROVOKED.test(line)), []);
-  group.rejects("an uncaught error", ["uncaught: x"].filter((line) => !PROVOKED.test(line)), []);
+  group.same(
+    "beside what was provoked",
+    complaints.filter((line) => !PROVOKED.test(line)),
+    [],
+  );
+  group.rejects(
+    "an uncaught error",
+    ["uncaught: x"].filter((line) => !PROVOKED.test(line)),
+    [],
+  );
   await page.close();
   await withoutGpu(test);
 }
@@ -36,12 +45,17 @@ async function expectCode({ page, group, before }, name, code, call, ...args) {
   group.holds(`${name}: a sentence`, /^.{15,}\.?$/s.test(outcome.message ?? ""), outcome.message);
   if (!before) return;
   const after = await page.evaluate(([m, u]) => web.attempt(() => web.embedImage(m, { url: u })), [MODEL, PICTURE]);
-  group.holds(`${name}: the next call gives the same numbers`, JSON.stringify(after.value) === JSON.stringify(before), after.code);
+  group.holds(
+    `${name}: the next call gives the same numbers`,
+    JSON.stringify(after.value) === JSON.stringify(before),
+    after.code,
+  );
 }
 
 async function loading({ page, report, fixtures, site, other, before }) {
   const group = report.group("errors while loading");
-  const fail = (name, code, folder, options) => expectCode({ page, group, before }, name, code, "load", "new", folder, options);
+  const fail = (name, code, folder, options) =>
+    expectCode({ page, group, before }, name, code, "load", "new", folder, options);
   await fail("no such folder", "not-found", "/fixtures/nothing/");
   await fail("a page instead of files", "not-found", "/app/fixtures/clip/");
   await fail("no such server", "not-found", "http://127.0.0.1:1/");
@@ -49,15 +63,26 @@ async function loading({ page, report, fixtures, site, other, before }) {
   await fail("half of model.safetensors", "bad-checkpoint", "/cut/fixtures/clip/");
   await fail("half of it, for one tower", "bad-checkpoint", "/cut/fixtures/clip/", { towers: "text" });
   await fail("a byte too many in model.safetensors", "bad-checkpoint", "/long/fixtures/clip/");
-  await fail("a page for model.safetensors, without its type", "bad-checkpoint", damaged(site, fixtures, "model.safetensors", () => "<!doctype html>"));
-  await fail("config.json is not JSON", "bad-checkpoint", damaged(site, fixtures, "config.json", () => "{"));
+  await fail(
+    "a page for model.safetensors, without its type",
+    "bad-checkpoint",
+    damaged(site, fixtures, "model.safetensors", () => "<!doctype html>"),
+  );
+  await fail(
+    "config.json is not JSON",
+    "bad-checkpoint",
+    damaged(site, fixtures, "config.json", () => "{"),
+  );
   // Tokenizers are fetched for the first text.
   const folder = damaged(site, fixtures, "tokenizer.json", () => "{}");
   await page.evaluate((f) => web.load("new", f), folder);
   await expectCode({ page, group, before }, "tokenizer.json is not one", "bad-checkpoint", "embedText", "new", "a cat");
   await fail("a tensor is missing", "bad-checkpoint", damaged(site, fixtures, "model.safetensors", renamed));
-  await fail("another kind of model", "wrong-model", damaged(site, fixtures, "config.json", (json) =>
-    JSON.stringify({ ...JSON.parse(json), model_type: "bert" })));
+  await fail(
+    "another kind of model",
+    "wrong-model",
+    damaged(site, fixtures, "config.json", (json) => JSON.stringify({ ...JSON.parse(json), model_type: "bert" })),
+  );
   await fail("format q5", "bad-input", "/fixtures/clip/", { format: "q5" });
   await fail("towers none", "bad-input", "/fixtures/clip/", { towers: "none" });
   for (const when of ["before", "first", "complete"]) {
@@ -99,9 +124,21 @@ async function pictures({ page, report, fixtures, other, before }) {
   ];
   for (const [form, url] of bad) {
     for (const method of ["embedImage", "preprocess"]) {
-      await expectCode({ page, group, before }, `${method}, ${form}`, "bad-image", method, MODEL, { form, url, pixels });
+      await expectCode({ page, group, before }, `${method}, ${form}`, "bad-image", method, MODEL, {
+        form,
+        url,
+        pixels,
+      });
     }
-    await expectCode({ page, group, before }, `classify, ${form}`, "bad-image", "classify", MODEL, { form, url, pixels }, LABELS);
+    await expectCode(
+      { page, group, before },
+      `classify, ${form}`,
+      "bad-image",
+      "classify",
+      MODEL,
+      { form, url, pixels },
+      LABELS,
+    );
   }
   const fine = await page.evaluate(([m, u]) => web.attempt(() => web.embedImage(m, { url: u })), [MODEL, PICTURE]);
   group.rejects("a sound picture has no code", fine.code ?? "no error", "bad-image");
@@ -122,7 +159,10 @@ async function inputs({ page, report, before }) {
   await classify("nothing for a picture", LABELS, {}, "nothing");
   await expectCode({ page, group, before }, "a number for a text", "bad-input", "embedText", MODEL, 7);
   await expectCode({ page, group, before }, "a number to tokenize", "bad-input", "tokenize", MODEL, 7);
-  const fine = await page.evaluate(([m, u, l]) => web.attempt(() => web.classify(m, { url: u }, l, { topK: 1 })), [MODEL, PICTURE, LABELS]);
+  const fine = await page.evaluate(
+    ([m, u, l]) => web.attempt(() => web.classify(m, { url: u }, l, { topK: 1 })),
+    [MODEL, PICTURE, LABELS],
+  );
   group.holds("topK 1 gives one", fine.value?.length === 1);
   group.rejects("a sound call has no code", fine.code ?? "no error", "bad-input");
 }
@@ -132,8 +172,13 @@ async function disposal({ page, report, before }) {
   await page.evaluate(() => web.load("old", "/fixtures/clip/"));
   const late = await page.evaluate((u) => web.disposeDuring("old", u), PICTURE);
   group.holds("a call under way still answers", late.value?.length > 0, late.code);
-  for (const [call, ...args] of [["embedImage", "old", { url: PICTURE }], ["embedText", "old", "a cat"], ["tokenize", "old", "a cat"],
-    ["preprocess", "old", { url: PICTURE }], ["classify", "old", { url: PICTURE }, LABELS]]) {
+  for (const [call, ...args] of [
+    ["embedImage", "old", { url: PICTURE }],
+    ["embedText", "old", "a cat"],
+    ["tokenize", "old", "a cat"],
+    ["preprocess", "old", { url: PICTURE }],
+    ["classify", "old", { url: PICTURE }, LABELS],
+  ]) {
     await expectCode({ page, group, before }, call, "disposed", call, ...args);
   }
   await page.evaluate(() => web.dispose("old"));
@@ -151,12 +196,23 @@ async function withoutGpu({ browser, report, server }) {
     return page;
   };
   await (await load("no navigator.gpu", "no-webgpu", { init: () => delete Navigator.prototype.gpu })).close();
-  await (await load("no adapter", "no-webgpu", { init: () => (GPU.prototype.requestAdapter = async () => null) })).close();
-  await (await load("no device", "no-webgpu", { init: () => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error("no"))) })).close();
-  await (await load("an insecure page", "insecure-context", { address: server.page.replace("127.0.0.1", "insecure.test") })).close();
+  await (
+    await load("no adapter", "no-webgpu", { init: () => (GPU.prototype.requestAdapter = async () => null) })
+  ).close();
+  await (
+    await load("no device", "no-webgpu", {
+      init: () => (GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error("no"))),
+    })
+  ).close();
+  await (
+    await load("an insecure page", "insecure-context", { address: server.page.replace("127.0.0.1", "insecure.test") })
+  ).close();
   const page = await load("no wasm", "not-found", { options: { wasmUrl: "/fixtures/nothing.wasm" } });
   const wasmUrl = "/site/node_modules/ocelli/dist/ocelli_bg.wasm";
-  const sound = await page.evaluate((wasmUrl) => web.attempt(() => web.load("x", "/fixtures/clip/", { wasmUrl })), wasmUrl);
+  const sound = await page.evaluate(
+    (wasmUrl) => web.attempt(() => web.load("x", "/fixtures/clip/", { wasmUrl })),
+    wasmUrl,
+  );
   group.holds("the right wasmUrl works afterwards", sound.value?.info.family === "clip", sound.message);
   group.rejects("a sound page has no code", sound.code ?? "no error", "no-webgpu");
   await page.close();

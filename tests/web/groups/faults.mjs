@@ -23,13 +23,16 @@ export async function faults(test) {
   });
   native.quantize(fixtures.model(MODEL), site.path("judged"), "q8");
   const flipped = report.group("a byte changed on its way");
-  await withLoading({ browser, server, group: flipped }, site.path("judged"), (here) => flips({ ...here, group: flipped }));
+  await withLoading({ browser, server, group: flipped }, site.path("judged"), (here) =>
+    flips({ ...here, group: flipped }),
+  );
 }
 
 async function recovers({ files, load, group, source, expected }) {
   const size = readFileSync(join(files.folder, WEIGHTS)).length;
   const cases = [];
-  for (let tenth = 0; tenth < 10; tenth++) cases.push([`cut after ${tenth} tenths`, once(WEIGHTS, { cut: Math.floor((size * tenth) / 10) })]);
+  for (let tenth = 0; tenth < 10; tenth++)
+    cases.push([`cut after ${tenth} tenths`, once(WEIGHTS, { cut: Math.floor((size * tenth) / 10) })]);
   cases.push(
     ["cut every 20,000 bytes", only(WEIGHTS, () => ({ cut: 20_000 }))],
     ["the tokenizer, cut", once("tokenizer.json", { cut: 1000 })],
@@ -47,7 +50,11 @@ async function recovers({ files, load, group, source, expected }) {
     if (!what.startsWith("cut")) continue;
     const weights = files.sent.filter(({ name }) => name === WEIGHTS);
     // Where a connection breaks, some of what was sent may not have arrived.
-    group.holds(`${what}: goes on from there`, weights.slice(1).every(({ start }) => start > 0 || what === "cut after 0 tenths"), weights.map(({ range }) => range).join());
+    group.holds(
+      `${what}: goes on from there`,
+      weights.slice(1).every(({ start }) => start > 0 || what === "cut after 0 tenths"),
+      weights.map(({ range }) => range).join(),
+    );
   }
   for (const towers of ["vision", "text"]) {
     files.reset();
@@ -67,8 +74,16 @@ async function fails({ files, load, group, source, expected }) {
     ["HTTP 500 for config.json always", "not-found", only("config.json", () => ({ status: 500 }))],
     ["a page", "not-found", only(WEIGHTS, () => ({ html: true }))],
     ["cut at once, always", "not-found", only(WEIGHTS, () => ({ cut: 0 }))],
-    ["cut, then dropped always", "not-found", only(WEIGHTS, ({ count }) => (count === 1 ? { cut: 90_000 } : { drop: true }))],
-    ["another file after a cut", "bad-checkpoint", only(WEIGHTS, ({ count }) => (count === 1 ? { cut: 90_000 } : { flip: 5 }))],
+    [
+      "cut, then dropped always",
+      "not-found",
+      only(WEIGHTS, ({ count }) => (count === 1 ? { cut: 90_000 } : { drop: true })),
+    ],
+    [
+      "another file after a cut",
+      "bad-checkpoint",
+      only(WEIGHTS, ({ count }) => (count === 1 ? { cut: 90_000 } : { flip: 5 })),
+    ],
   ];
   for (const store of [undefined, "fails"]) {
     for (const [what, code, fault] of cases) {
@@ -96,7 +111,9 @@ async function resumes({ page, files, load, group, source, expected }) {
     const enough = size * (tenths / 10 - 0.25);
     const until = () => page.waitForFunction(([name, least]) => loading.kept(name) >= least, [what, enough]);
     files.reset();
-    files.fault = only(WEIGHTS, ({ count }) => (count === 1 ? { cut: Math.floor((size * tenths) / 10), until } : { drop: true }));
+    files.fault = only(WEIGHTS, ({ count }) =>
+      count === 1 ? { cut: Math.floor((size * tenths) / 10), until } : { drop: true },
+    );
     const broken = await load(what, source, options);
     group.same(what, broken.code ?? "no error", "not-found");
     files.reset();
@@ -104,7 +121,13 @@ async function resumes({ page, files, load, group, source, expected }) {
     group.same(`after ${what}: embeddings`, next.value?.embeddings ?? next.message, expected);
     const bytes = files.sent.filter(({ name }) => name === WEIGHTS).reduce((sum, request) => sum + request.bytes, 0);
     group.holds(`after ${what}: only the rest`, bytes <= size - enough + 40_000, `${bytes} of ${size}`);
-    group.same(`after ${what}: the other files`, files.sent.filter(({ name, bytes }) => ![WEIGHTS, "tokenizer.json"].includes(name) && bytes > 0).map(({ name }) => name), []);
+    group.same(
+      `after ${what}: the other files`,
+      files.sent
+        .filter(({ name, bytes }) => ![WEIGHTS, "tokenizer.json"].includes(name) && bytes > 0)
+        .map(({ name }) => name),
+      [],
+    );
     group.rejects(`after ${what}: an error`, next.code ?? "no error", "not-found");
   }
 }
@@ -157,7 +180,11 @@ export async function abort({ browser, server, report, fixtures }) {
     files.reset();
     const next = await load("afterwards", source, options);
     group.holds("the next load works", next.value, next.message);
-    group.holds("and goes on from what has arrived", next.value?.downloadBytes < readFileSync(join(files.folder, WEIGHTS)).length * 0.5, next.value?.downloadBytes);
+    group.holds(
+      "and goes on from what has arrived",
+      next.value?.downloadBytes < readFileSync(join(files.folder, WEIGHTS)).length * 0.5,
+      next.value?.downloadBytes,
+    );
     group.rejects("a load that is not stopped", next.code ?? "no error", "aborted");
   });
 }

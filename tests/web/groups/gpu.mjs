@@ -63,7 +63,10 @@ async function noMemory({ browser, server, group }) {
     GPUDevice.prototype.createBuffer = function (descriptor) {
       const { size, mappedAtCreation } = descriptor;
       globalThis.largest = Math.max(globalThis.largest, size);
-      return create.call(this, { ...descriptor, size: size > globalThis.mostBytes && !mappedAtCreation ? 2 ** 40 : size });
+      return create.call(this, {
+        ...descriptor,
+        size: size > globalThis.mostBytes && !mappedAtCreation ? 2 ** 40 : size,
+      });
     };
   });
   group.same("a load without memory", code(await load(page)), "gpu");
@@ -74,7 +77,11 @@ async function noMemory({ browser, server, group }) {
   await page.evaluate(() => Object.assign(globalThis, { mostBytes: globalThis.largest - 1 }));
   const small = await load(page);
   const after = await embed(page);
-  group.holds("with memory for a smaller batch", !small.code && JSON.stringify(after.value) === JSON.stringify(before.value), small.message ?? after.message);
+  group.holds(
+    "with memory for a smaller batch",
+    !small.code && JSON.stringify(after.value) === JSON.stringify(before.value),
+    small.message ?? after.message,
+  );
   await page.close();
 }
 
@@ -136,8 +143,20 @@ async function wrongKernels({ browser, server, group }) {
   };
   const best = (await load(undefined, {})).split(" ")[1];
   group.same("no note where all is well", await load(undefined, { tier: "tiled" }), "webgpu tiled false");
-  group.same("a tier that computes wrongly, asked for", await load(spoil('["matmul_tiled"]'), { tier: "tiled" }), "webgpu tiled true");
+  group.same(
+    "a tier that computes wrongly, asked for",
+    await load(spoil('["matmul_tiled"]'), { tier: "tiled" }),
+    "webgpu tiled true",
+  );
   const next = await load(spoil(`["matmul_${best} ", "matmul_${best}."]`), {});
-  group.holds("the best tier computes wrongly: another is taken", next.startsWith("webgpu ") && !next.includes(` ${best} `), `${best}, then ${next}`);
-  group.same("every tier computes wrongly: the CPU", await load(spoil('["matmul"]'), { backend: "auto" }), "cpu plain true");
+  group.holds(
+    "the best tier computes wrongly: another is taken",
+    next.startsWith("webgpu ") && !next.includes(` ${best} `),
+    `${best}, then ${next}`,
+  );
+  group.same(
+    "every tier computes wrongly: the CPU",
+    await load(spoil('["matmul"]'), { backend: "auto" }),
+    "cpu plain true",
+  );
 }

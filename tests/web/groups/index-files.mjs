@@ -62,12 +62,24 @@ const cosines = (vectors) => vectors.map((vector) => cosine(vector, query));
 /** Reads a .npy file, as NumPy's own specification has it. */
 function readNpy(bytes) {
   const header = bytes.toString("latin1", 10, 10 + bytes.readUInt16LE(8));
-  const { descr, fortran_order, shape } = JSON.parse(header.replaceAll("'", '"').replace("False", "false").replace("(", "[").replace(")", "]").replace(", }", "}"));
+  const { descr, fortran_order, shape } = JSON.parse(
+    header.replaceAll("'", '"').replace("False", "false").replace("(", "[").replace(")", "]").replace(", }", "}"),
+  );
   const start = 10 + bytes.readUInt16LE(8);
-  const sound = bytes.toString("latin1", 0, 8) === "\x93NUMPY\x01\x00" && start % 64 === 0 && header.endsWith("\n") && !fortran_order;
+  const sound =
+    bytes.toString("latin1", 0, 8) === "\x93NUMPY\x01\x00" &&
+    start % 64 === 0 &&
+    header.endsWith("\n") &&
+    !fortran_order;
   const number = { "<f4": (at) => bytes.readFloatLE(start + 4 * at), "|i1": (at) => bytes.readInt8(start + at) }[descr];
-  const found = Array.from({ length: shape[0] }, (_, i) => Array.from({ length: shape[1] }, (_, d) => number(i * shape[1] + d)));
-  return { sound: sound && bytes.length === start + shape[0] * shape[1] * (descr === "<f4" ? 4 : 1), descr, rows: found };
+  const found = Array.from({ length: shape[0] }, (_, i) =>
+    Array.from({ length: shape[1] }, (_, d) => number(i * shape[1] + d)),
+  );
+  return {
+    sound: sound && bytes.length === start + shape[0] * shape[1] * (descr === "<f4" ? 4 : 1),
+    descr,
+    rows: found,
+  };
 }
 
 function readSafetensors(bytes) {
@@ -88,7 +100,13 @@ async function formats({ ask, report }, format) {
   const group = report.group(`${format}: files, read by others`, largest, 2 ** -22);
   const same = report.beside(`${format}: files, read again`);
   await ask("create", "f", { dim: DIM, modelHash: "Ä", format });
-  await get(ask, "f", "add", rows.map((_, i) => ({ id: `ü${i}`, meta: { i } })), rows);
+  await get(
+    ask,
+    "f",
+    "add",
+    rows.map((_, i) => ({ id: `ü${i}`, meta: { i } })),
+    rows,
+  );
   await get(ask, "f", "remove", "ü3");
   const kept = rows.filter((_, i) => i !== 3);
   const right = cosines(format === "int8" ? kept.map(rounded) : kept);
@@ -99,33 +117,68 @@ async function formats({ ask, report }, format) {
   const parsed = readNpy(npy);
   group.same(".npy", cosines(parsed.rows), right);
   group.rejects("rows that are one off", cosines(parsed.rows), [...right.slice(1), right[0]]);
-  group.holds(".npy: header", parsed.sound && parsed.descr === (format === "int8" ? "|i1" : "<f4"), npy.toString("latin1", 0, 128));
+  group.holds(
+    ".npy: header",
+    parsed.sound && parsed.descr === (format === "int8" ? "|i1" : "<f4"),
+    npy.toString("latin1", 0, 128),
+  );
   const safetensors = await bytesOf(ask, "f", "safetensors");
   const tensors = readSafetensors(safetensors);
   group.same(".safetensors", cosines(tensors.rows), right);
   group.holds(".safetensors: header", tensors.sound && tensors.hash === "Ä", tensors.hash);
   same.same(".safetensors: items", JSON.stringify(tensors.items), items);
   const jsonl = await bytesOf(ask, "f", "jsonl");
-  const lines = jsonl.toString("utf8").trim().split("\n").map((line) => JSON.parse(line));
+  const lines = jsonl
+    .toString("utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   group.same(".jsonl", cosines(lines.map(({ vector }) => vector)), right);
   same.same(".jsonl: items", JSON.stringify(lines.map(({ id, meta }) => ({ id, meta }))), items);
-  group.holds(".jsonl: the model's hash", lines.every(({ modelHash }) => modelHash === "Ä"));
+  group.holds(
+    ".jsonl: the model's hash",
+    lines.every(({ modelHash }) => modelHash === "Ä"),
+  );
 
   const list = JSON.parse(items);
-  for (const [kind, bytes, options] of [["npy", npy, { items: list, modelHash: "Ä" }], ["safetensors", safetensors, {}], ["jsonl", jsonl, { modelHash: "Ä" }]]) {
+  for (const [kind, bytes, options] of [
+    ["npy", npy, { items: list, modelHash: "Ä" }],
+    ["safetensors", safetensors, {}],
+    ["jsonl", jsonl, { modelHash: "Ä" }],
+  ]) {
     const { message } = await ask("import", "g", bytes.toString("base64"), options);
     if (message) throw new Error(message);
     const after = await hits(ask, "g");
-    group.same(`${kind}: scores`, after.map(({ score }) => score), before.map(({ score }) => score));
-    same.same(`${kind}: ids`, after.map(({ id }) => id), before.map(({ id }) => id));
-    same.same(`${kind}: items, hash, format`, JSON.stringify([await get(ask, "g", "items"), await get(ask, "g", "modelHash"), await get(ask, "g", "format")]), JSON.stringify([list, "Ä", format]));
+    group.same(
+      `${kind}: scores`,
+      after.map(({ score }) => score),
+      before.map(({ score }) => score),
+    );
+    same.same(
+      `${kind}: ids`,
+      after.map(({ id }) => id),
+      before.map(({ id }) => id),
+    );
+    same.same(
+      `${kind}: items, hash, format`,
+      JSON.stringify([await get(ask, "g", "items"), await get(ask, "g", "modelHash"), await get(ask, "g", "format")]),
+      JSON.stringify([list, "Ä", format]),
+    );
     const other = await ask("import", "x", bytes.toString("base64"), { ...options, modelHash: "B" });
     if (kind !== "npy") {
       same.same(`${kind}: another model's`, other.code ?? "no error", "wrong-model");
-      same.holds(`${kind}: names both`, ["model B", "model Ä"].every((word) => other.message?.includes(word)), other.message);
+      same.holds(
+        `${kind}: names both`,
+        ["model B", "model Ä"].every((word) => other.message?.includes(word)),
+        other.message,
+      );
     }
   }
-  same.rejects("another order", before.map(({ id }) => id), before.map(({ id }) => id).toReversed());
+  same.rejects(
+    "another order",
+    before.map(({ id }) => id),
+    before.map(({ id }) => id).toReversed(),
+  );
 }
 
 async function broken({ ask, report }) {
@@ -134,21 +187,31 @@ async function broken({ ask, report }) {
   const sound = {};
   for (const kind of ["npy", "safetensors", "jsonl"]) sound[kind] = await bytesOf(ask, "f", kind);
   const options = { items: rows.map((_, i) => `i${i}`), modelHash: "A" };
-  const code = async (bytes, more = {}) => (await ask("import", "x", Buffer.from(bytes).toString("base64"), { ...options, ...more })).code ?? "no error";
+  const code = async (bytes, more = {}) =>
+    (await ask("import", "x", Buffer.from(bytes).toString("base64"), { ...options, ...more })).code ?? "no error";
   for (const [kind, bytes] of Object.entries(sound)) {
     group.same(`${kind}, whole`, await code(bytes), "no error");
-    for (const length of [5, 9, 60, bytes.length - 30]) group.same(`${kind}, ${length} bytes of it`, await code(bytes.subarray(0, length)), "bad-checkpoint");
+    for (const length of [5, 9, 60, bytes.length - 30])
+      group.same(`${kind}, ${length} bytes of it`, await code(bytes.subarray(0, length)), "bad-checkpoint");
   }
   const text = (kind, from, to) => Buffer.from(sound[kind].toString("latin1").replace(from, to), "latin1");
   group.same("numbers of eight bytes", await code(text("npy", "|i1", "<f8")), "bad-checkpoint");
   group.same("columns first", await code(text("npy", "False", "True ")), "bad-checkpoint");
   group.same("no vectors", await code(text("safetensors", '"vectors"', '"weights"')), "bad-checkpoint");
   group.same("numbers in halves", await code(text("safetensors", '"I8"', '"F8"')), "bad-checkpoint");
-  group.same("a picture", await code(readFileSync(new URL("../../../www/samples/cat.png", import.meta.url))), "bad-checkpoint");
+  group.same(
+    "a picture",
+    await code(readFileSync(new URL("../../../www/samples/cat.png", import.meta.url))),
+    "bad-checkpoint",
+  );
   group.same("no items", await code(sound.npy, { items: undefined }), "bad-input");
   group.same("no hash", await code(sound.npy, { modelHash: undefined }), "bad-input");
   group.same("too few items", await code(sound.npy, { items: ["a"] }), "bad-input");
-  group.same("two models in one file", await code(Buffer.concat([sound.jsonl, text("jsonl", /"modelHash":"A"/g, '"modelHash":"B"')])), "wrong-model");
+  group.same(
+    "two models in one file",
+    await code(Buffer.concat([sound.jsonl, text("jsonl", /"modelHash":"A"/g, '"modelHash":"B"')])),
+    "wrong-model",
+  );
   group.rejects("a sound file", await code(sound.safetensors), "bad-checkpoint");
 }
 
@@ -156,7 +219,8 @@ async function broken({ ask, report }) {
 async function written({ ask, site }) {
   for (const format of ["f32", "int8"]) {
     await make(ask, "f", rows, { format });
-    for (const kind of ["npy", "safetensors", "jsonl"]) writeFileSync(site.path(`${format}.${kind}`), await bytesOf(ask, "f", kind));
+    for (const kind of ["npy", "safetensors", "jsonl"])
+      writeFileSync(site.path(`${format}.${kind}`), await bytesOf(ask, "f", kind));
   }
   return (name) => site.path(name);
 }
@@ -190,13 +254,19 @@ function python({ report, root }, path) {
       return false;
     }
   };
-  const all = [process.env.OCELLI_PYTHON, join(root, "target", "bench", "venv", "bin", "python"), "python3"].filter(Boolean);
+  const all = [process.env.OCELLI_PYTHON, join(root, "target", "bench", "venv", "bin", "python"), "python3"].filter(
+    Boolean,
+  );
   const found = all.find((python) => able(python, "numpy"));
   if (!found) return report.note("files, read by NumPy", "SKIPPED: no python3 with numpy; OCELLI_PYTHON may name one");
   const kinds = ["npy", "jsonl", ...(able(found, "safetensors.numpy") ? ["safetensors"] : [])];
   const group = report.group(`files, read by Python: ${kinds.join(", ")}`, largest, 2 ** -22);
   for (const format of ["f32", "int8"]) {
-    const answers = JSON.parse(execFileSync(found, ["-c", SCRIPT, JSON.stringify(query), ...kinds.map((kind) => path(`${format}.${kind}`))], { encoding: "utf8" }));
+    const answers = JSON.parse(
+      execFileSync(found, ["-c", SCRIPT, JSON.stringify(query), ...kinds.map((kind) => path(`${format}.${kind}`))], {
+        encoding: "utf8",
+      }),
+    );
     const right = cosines(format === "int8" ? rows.map(rounded) : rows);
     kinds.forEach((kind, i) => group.same(`${format}, ${kind}`, answers[i], right));
     group.rejects("rows that are one off", answers[0], [...right.slice(1), right[0]]);

@@ -14,13 +14,17 @@ const RECALL = 0.95;
 const MOVES = 0.004;
 
 export async function model({ ask, report, site, root }) {
-  const share = (name, folder) => existsSync(folder) && !existsSync(site.path(name)) && symlinkSync(folder, site.path(name));
+  const share = (name, folder) =>
+    existsSync(folder) && !existsSync(site.path(name)) && symlinkSync(folder, site.path(name));
   share("models", join(root, "www", "models"));
   share("samples", join(root, "www", "samples"));
   share("photos", join(process.env.OCELLI_DATA ?? join(root, "..", "shared", "data"), "photos"));
   const urls = ["samples", "photos"].flatMap((folder) => {
     const names = existsSync(site.path(folder)) ? readdirSync(site.path(folder)) : [];
-    return names.filter((name) => /\.(png|jpg)$/.test(name)).sort().map((name) => site.url(`${folder}/${name}`));
+    return names
+      .filter((name) => /\.(png|jpg)$/.test(name))
+      .sort()
+      .map((name) => site.url(`${folder}/${name}`));
   });
   const { embeddingDim } = await ask("model", site.url("models/ocelli-tiny/"));
   await words({ ask, report, embeddingDim, urls: urls.filter((url) => url.includes("samples")) });
@@ -65,7 +69,8 @@ async function recall({ ask, report, urls }) {
   for (const format of ["f32", "int8"]) {
     await make(ask, format, embeddings, { format });
     found[format] = [];
-    for (const query of embeddings) found[format].push(await get(ask, format, "search", query, { k: embeddings.length }));
+    for (const query of embeddings)
+      found[format].push(await get(ask, format, "search", query, { k: embeddings.length }));
   }
   const top = (hits) => new Set(hits.slice(0, 10).map(({ id }) => id));
   const common = (a, b) => [...a].filter((id) => b.has(id)).length / a.size;

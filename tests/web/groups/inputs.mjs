@@ -33,19 +33,33 @@ async function forms({ page, report, fixtures }) {
     group.same(form, found, expected);
     group.rejects(`${form}, another picture's`, found, fixtures.square(MODEL, CLEAR));
   }
-  group.holds("the caller's ImageBitmap stays open", await page.evaluate(([m, u]) => web.keepsBitmap(m, u), [MODEL, url(OPAQUE)]));
-  for (const [form, name] of [["HTMLImageElement", CLEAR], ["OffscreenCanvas", CLEAR], ["HTMLVideoElement", OPAQUE]]) {
+  group.holds(
+    "the caller's ImageBitmap stays open",
+    await page.evaluate(([m, u]) => web.keepsBitmap(m, u), [MODEL, url(OPAQUE)]),
+  );
+  for (const [form, name] of [
+    ["HTMLImageElement", CLEAR],
+    ["OffscreenCanvas", CLEAR],
+    ["HTMLVideoElement", OPAQUE],
+  ]) {
     const found = await square(page, MODEL, { form, url: url(name) });
     const right = fixtures.square(MODEL, name);
     const what = name === CLEAR ? "with alpha" : "opaque";
-    report.note(`${form} ${what}, measured`, `${different(found, right)} of ${right.length} bytes differ, by ${largest(found, right)} at most`);
+    report.note(
+      `${form} ${what}, measured`,
+      `${different(found, right)} of ${right.length} bytes differ, by ${largest(found, right)} at most`,
+    );
   }
 }
 
 /** In a browser that copies video frames to the GPU (this one may not): no bitmap is made, and the frame's size is its own. */
 async function directly({ page, report, fixtures }) {
   const group = report.group("a video without a bitmap, bytes");
-  const call = (web_) => page.evaluate(([w, m, u]) => web[w]("preprocess", m, { form: "narrow HTMLVideoElement", url: u }), [web_, MODEL, url(OPAQUE)]);
+  const call = (web_) =>
+    page.evaluate(
+      ([w, m, u]) => web[w]("preprocess", m, { form: "narrow HTMLVideoElement", url: u }),
+      [web_, MODEL, url(OPAQUE)],
+    );
   const bytes = ({ value }) => rgb(Buffer.from(value?.base64 ?? "", "base64"));
   const [direct, otherwise] = [await call("copiesVideos"), await call("watched")];
   group.same("directly", bytes(direct), fixtures.square(MODEL, OPAQUE));
@@ -75,7 +89,11 @@ async function orientations({ page, report, fixtures, native, site }) {
 }
 
 /** Wider than a texture may be, higher than one strip of rows: equal to what the crate makes of the same file natively. */
-const LARGE = [[20000, 40], [40, 20000], [9000, 700]];
+const LARGE = [
+  [20000, 40],
+  [40, 20000],
+  [9000, 700],
+];
 
 async function large({ page, report, fixtures, native, site }) {
   const title = "large pictures as natively, bytes";
@@ -87,7 +105,11 @@ async function large({ page, report, fixtures, native, site }) {
     for (const [width, height] of LARGE) {
       const file = site.write(`large-${width}x${height}.png`, () => picture(width, height));
       const here = await square(page, model, { url: site.url(file) });
-      group.same(`${model}: ${width} × ${height}`, here, rgb(native.preprocess(fixtures.model(model), site.path(file)).data));
+      group.same(
+        `${model}: ${width} × ${height}`,
+        here,
+        rgb(native.preprocess(fixtures.model(model), site.path(file)).data),
+      );
       found.push(here);
     }
     group.rejects(`${model}: another picture's`, found[0], found[1]);

@@ -16,7 +16,8 @@ export async function labelCache(test) {
 /** What the cache goes by. */
 async function hashes({ page, report, fixtures, native, site }) {
   const group = report.group("a model's hash");
-  const hash = async (folder, options) => (await page.evaluate(([f, o]) => web.load("hash", f, o), [folder, options])).info.modelHash;
+  const hash = async (folder, options) =>
+    (await page.evaluate(([f, o]) => web.load("hash", f, o), [folder, options])).info.modelHash;
   const changed = (name, file, change) => {
     cpSync(fixtures.model("siglip"), site.path(name), { recursive: true });
     writeFileSync(join(site.path(name), file), change(readFileSync(join(site.path(name), file))));
@@ -24,12 +25,21 @@ async function hashes({ page, report, fixtures, native, site }) {
   };
   const whole = await hash("/fixtures/siglip/");
   group.same("64 letters", whole.replace(/[0-9a-f]{64}/, ""), "");
-  for (const options of [{ towers: "vision" }, { towers: "text" }, { format: "q8" }, { tier: "plain" }]) group.same(JSON.stringify(options), await hash("/fixtures/siglip/", options), whole);
+  for (const options of [{ towers: "vision" }, { towers: "text" }, { format: "q8" }, { tier: "plain" }])
+    group.same(JSON.stringify(options), await hash("/fixtures/siglip/", options), whole);
   group.rejects("another model", await hash("/fixtures/clip/"), whole);
-  group.rejects("another preprocessing", await hash(changed("hash-pre", "preprocessor_config.json", (bytes) => `${bytes} `)), whole);
+  group.rejects(
+    "another preprocessing",
+    await hash(changed("hash-pre", "preprocessor_config.json", (bytes) => `${bytes} `)),
+    whole,
+  );
   const scale = (bytes) => {
     const start = 8 + Number(bytes.readBigUInt64LE(0));
-    const { logit_scale: { data_offsets: [at] } } = JSON.parse(bytes.subarray(8, start));
+    const {
+      logit_scale: {
+        data_offsets: [at],
+      },
+    } = JSON.parse(bytes.subarray(8, start));
     bytes.writeFloatLE(bytes.readFloatLE(start + at) + 0.01, start + at);
     return bytes;
   };
@@ -50,8 +60,13 @@ async function visits({ browser, server, report, model }) {
   const load = (options = {}) => page.evaluate(([m, o]) => web.load(m, `/fixtures/${m}/`, o), [model, options]);
   /** Dispatches of labels(), and what they say of a picture. */
   const ask = async (names, options = TEMPLATES) => {
-    const { code, message, seen } = await page.evaluate(([m, n, o]) => web.watched("labels", "set", m, n, o), [model, names, options]);
-    const answer = code ?? JSON.stringify((await page.evaluate((p) => web.classifyBySet("set", [p], { multiLabel: true }), PICTURE))[0]);
+    const { code, message, seen } = await page.evaluate(
+      ([m, n, o]) => web.watched("labels", "set", m, n, o),
+      [model, names, options],
+    );
+    const answer =
+      code ??
+      JSON.stringify((await page.evaluate((p) => web.classifyBySet("set", [p], { multiLabel: true }), PICTURE))[0]);
     return { work: String(seen.dispatches), answer, message };
   };
   await load();
@@ -71,10 +86,18 @@ async function visits({ browser, server, report, model }) {
   const withoutText = await ask(NAMES);
   group.same("without the text tower: dispatches", withoutText.work, "0");
   group.same("without the text tower: answers", withoutText.answer, first.answer);
-  group.same("tokenizers fetched", server.sent.filter(({ path }) => /tokenizer\.json|spiece/.test(path)).map(({ path }) => path), []);
+  group.same(
+    "tokenizers fetched",
+    server.sent.filter(({ path }) => /tokenizer\.json|spiece/.test(path)).map(({ path }) => path),
+    [],
+  );
   const missing = await ask([...NAMES, "something new"]);
   group.same("a label that is not there", missing.answer, "bad-input");
-  group.holds("says which, and what to do", missing.message?.includes('"something new"') && missing.message.includes('"both"'), missing.message);
+  group.holds(
+    "says which, and what to do",
+    missing.message?.includes('"something new"') && missing.message.includes('"both"'),
+    missing.message,
+  );
   for (const options of [{}, { templates: [...TEMPLATES.templates, "a {}"] }, { ...TEMPLATES, cache: false }]) {
     await page.reload();
     await load({ towers: "vision" });
@@ -98,7 +121,11 @@ async function trouble({ browser, server, report }) {
   const group = report.group("labels without a cache that works");
   const answer = async () => JSON.stringify(await page.evaluate((p) => web.classifyBySet("set", [p], {}), PICTURE));
   await page.evaluate(() => web.load("siglip", "/fixtures/siglip/"));
-  const make = (wrap, name) => page.evaluate(([w, n]) => (w ? web.withoutCaches("labels", "set", "siglip", n) : web.labels("set", "siglip", n)), [wrap, name]);
+  const make = (wrap, name) =>
+    page.evaluate(
+      ([w, n]) => (w ? web.withoutCaches("labels", "set", "siglip", n) : web.labels("set", "siglip", n)),
+      [wrap, name],
+    );
   await make(false, ["a cat", "damaged"]);
   const expected = await answer();
   for (const damage of ["", "something else", "\u0008\0\0\0\0\0\0\0{}      "]) {
@@ -122,7 +149,8 @@ async function cleared({ browser, server, report }) {
   const page = await browser.newPage();
   await page.goto(server.page);
   const group = report.group("labels that are to be forgotten");
-  const code = (call, ...args) => page.evaluate(([c, a]) => web.attempt(() => web[c](...a)).then(({ code }) => code ?? "no error"), [call, args]);
+  const code = (call, ...args) =>
+    page.evaluate(([c, a]) => web.attempt(() => web[c](...a)).then(({ code }) => code ?? "no error"), [call, args]);
   const load = async (towers) => {
     await page.reload();
     return code("load", "siglip", "/fixtures/siglip/", { towers, cache: true });

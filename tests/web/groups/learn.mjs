@@ -8,7 +8,10 @@ const url = (name) => ({ url: `/fixtures/images/${name}` });
 
 export async function learn(test) {
   const { fixtures, page } = test;
-  const pictures = Object.keys(fixtures.golden("siglip").images).filter((name) => name.endsWith(".png") && !/^(rgba|grey-alpha)/.test(name)).slice(0, 6).map(url);
+  const pictures = Object.keys(fixtures.golden("siglip").images)
+    .filter((name) => name.endsWith(".png") && !/^(rgba|grey-alpha)/.test(name))
+    .slice(0, 6)
+    .map(url);
   for (const model of ["clip", "siglip"]) {
     await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), model);
     await taught({ ...test, model, pictures });
@@ -19,16 +22,25 @@ export async function learn(test) {
   await refused({ ...test, pictures });
 }
 
-const make = (page, model, names, options = {}) => page.evaluate(([m, n, o]) => web.labels("set", m, n, o), [model, names, options]);
-const bySet = (page, pictures, options, set = "set") => page.evaluate(([s, p, o]) => web.classifyBySet(s, p, o), [set, pictures, options]);
+const make = (page, model, names, options = {}) =>
+  page.evaluate(([m, n, o]) => web.labels("set", m, n, o), [model, names, options]);
+const bySet = (page, pictures, options, set = "set") =>
+  page.evaluate(([s, p, o]) => web.classifyBySet(s, p, o), [set, pictures, options]);
 const cosines = async (page, picture, set) => inOrder((await bySet(page, [picture], { score: "cosine" }, set))[0]);
-const teach = (page, label, pictures, set = "set", model) => page.evaluate(([s, l, p, m]) => web.learn(s, l, p, m), [set, label, pictures, model]);
+const teach = (page, label, pictures, set = "set", model) =>
+  page.evaluate(([s, l, p, m]) => web.learn(s, l, p, m), [set, label, pictures, model]);
 const embed = (page, model, picture) => page.evaluate(([m, p]) => web.embedImage(m, p), [model, picture]);
 
 /** A square of one grey, as pixels. */
 const blank = (side, level) => ({
   form: "ImageData",
-  pixels: { width: side, height: side, base64: Buffer.from(Array.from({ length: side * side * 4 }, (_, i) => (i % 4 === 3 ? 255 : level))).toString("base64") },
+  pixels: {
+    width: side,
+    height: side,
+    base64: Buffer.from(Array.from({ length: side * side * 4 }, (_, i) => (i % 4 === 3 ? 255 : level))).toString(
+      "base64",
+    ),
+  },
 });
 
 /** The rule of docs/ARCHITECTURE.md, from the model's own embeddings. */
@@ -71,7 +83,11 @@ async function taught({ page, report, model, pictures }) {
   group.same("forgotten", await cosines(page, target), before);
   await make(page, model, NAMES);
   const answers = await page.evaluate(([p]) => web.learnAtOnce("set", "my cup", p), [pictures.slice(0, 2)]);
-  words.holds("answers while it learns", answers.length === 2 && answers.every((ranked) => [3, 4].includes(ranked.length)), JSON.stringify(answers));
+  words.holds(
+    "answers while it learns",
+    answers.length === 2 && answers.every((ranked) => [3, 4].includes(ranked.length)),
+    JSON.stringify(answers),
+  );
 }
 
 /** Every cut there is, tried. */
@@ -89,27 +105,52 @@ async function calibrated({ page, report, model, pictures }) {
   await page.evaluate(() => web.forget("set", "never"));
   const labels = [["a cat"], ["a cat", "two dogs"], [], ["two dogs"], ["a cat", "a red car"], ["a red car"]];
   const scores = (await bySet(page, pictures, { multiLabel: true })).map(inOrder);
-  const found = await page.evaluate((e) => web.calibrate("set", e), labels.map((labels, i) => ({ picture: pictures[i], labels })));
+  const found = await page.evaluate(
+    (e) => web.calibrate("set", e),
+    labels.map((labels, i) => ({ picture: pictures[i], labels })),
+  );
   const group = report.group(`${model}: thresholds of labels`, largest, 1e-9);
   for (const [at, name] of NAMES.entries()) {
     const own = scores.map((row) => row[at]);
-    const { f1, best } = bestF1(own, labels.map((list) => list.includes(name)));
+    const { f1, best } = bestF1(
+      own,
+      labels.map((list) => list.includes(name)),
+    );
     group.same(`${name}: F1`, [found[at].f1], [best]);
     group.same(`${name}: F1 of its threshold`, [f1(found[at].threshold)], [best]);
     group.rejects(`${name}: a threshold above all`, [f1(2)], [best]);
   }
-  group.holds("names and examples", found.every(({ label, examples }, i) => label === [...NAMES, "never"][i] && examples === [3, 2, 2, 0][i]), JSON.stringify(found));
-  const three = found.slice(0, 3).map(({ threshold }) => threshold).sort((a, b) => a - b);
+  group.holds(
+    "names and examples",
+    found.every(({ label, examples }, i) => label === [...NAMES, "never"][i] && examples === [3, 2, 2, 0][i]),
+    JSON.stringify(found),
+  );
+  const three = found
+    .slice(0, 3)
+    .map(({ threshold }) => threshold)
+    .sort((a, b) => a - b);
   group.same("a label that no picture has: the median", [found[3].threshold], [three[1]]);
   group.holds("without F1", found[3].f1 === null);
   const used = report.beside(`${model}: thresholds in use`);
-  const answers = async (options) => (await bySet(page, pictures, options)).map((ranked) => ranked.map(({ index }) => index).sort().join());
+  const answers = async (options) =>
+    (await bySet(page, pictures, options)).map((ranked) =>
+      ranked
+        .map(({ index }) => index)
+        .sort()
+        .join(),
+    );
   const expected = scores.map((row) => row.flatMap((score, at) => (score >= found[at].threshold ? [at] : [])).join());
   used.same("multiLabel", await answers({ multiLabel: true }), expected);
-  used.same("a threshold of the call's own", await answers({ multiLabel: true, threshold: 0 }), pictures.map(() => "0,1,2,3"));
+  used.same(
+    "a threshold of the call's own",
+    await answers({ multiLabel: true, threshold: 0 }),
+    pictures.map(() => "0,1,2,3"),
+  );
   used.rejects("not without multiLabel", await answers({}), expected);
   await teach(page, "a cat", pictures.slice(0, 1));
-  const relearned = (await bySet(page, pictures, { multiLabel: true })).map((ranked) => ranked.some(({ index }) => index === 0));
+  const relearned = (await bySet(page, pictures, { multiLabel: true })).map((ranked) =>
+    ranked.some(({ index }) => index === 0),
+  );
   used.holds("a label that learns loses its threshold", relearned.every(Boolean), relearned);
 }
 
@@ -119,7 +160,13 @@ async function kept({ page, report, model, pictures }) {
   await make(page, model, NAMES, { template: "a {}", score: "logits" });
   await teach(page, "my cup", pictures.slice(0, 2));
   await teach(page, "two dogs", pictures.slice(2, 3));
-  await page.evaluate((e) => web.calibrate("set", e), [{ picture: pictures[0], labels: ["my cup"] }, { picture: pictures[3], labels: ["a cat"] }]);
+  await page.evaluate(
+    (e) => web.calibrate("set", e),
+    [
+      { picture: pictures[0], labels: ["my cup"] },
+      { picture: pictures[3], labels: ["a cat"] },
+    ],
+  );
   const bytes = await page.evaluate(() => web.saveLabels("set"));
   await page.evaluate((m) => web.load("other", `/fixtures/${m}/`, { towers: "vision", worker: m === "clip" }), model);
   await page.evaluate(([b]) => web.loadLabels("loaded", "other", b), [bytes]);
@@ -136,18 +183,38 @@ async function kept({ page, report, model, pictures }) {
   const file = Buffer.from(bytes);
   const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))));
   const head = JSON.parse(header.__metadata__["ocelli.labels"]);
-  group.same("names in the file", head.labels.map(({ name }) => name), [...NAMES, "my cup"]);
-  group.same("model, format and templates", JSON.stringify([head.modelHash, head.format, head.templates]), JSON.stringify([info.modelHash, info.format, ["a {}"]]));
-  group.same("shapes", JSON.stringify([header.texts.shape, header.examples.shape]), JSON.stringify([[3, info.embeddingDim], [2, info.embeddingDim]]));
-  const code = async (bytes) => (await page.evaluate(([b]) => web.attempt(() => web.loadLabels("bad", "other", b)), [bytes])).code ?? "no error";
+  group.same(
+    "names in the file",
+    head.labels.map(({ name }) => name),
+    [...NAMES, "my cup"],
+  );
+  group.same(
+    "model, format and templates",
+    JSON.stringify([head.modelHash, head.format, head.templates]),
+    JSON.stringify([info.modelHash, info.format, ["a {}"]]),
+  );
+  group.same(
+    "shapes",
+    JSON.stringify([header.texts.shape, header.examples.shape]),
+    JSON.stringify([
+      [3, info.embeddingDim],
+      [2, info.embeddingDim],
+    ]),
+  );
+  const code = async (bytes) =>
+    (await page.evaluate(([b]) => web.attempt(() => web.loadLabels("bad", "other", b)), [bytes])).code ?? "no error";
   group.same("half a file", await code(bytes.slice(0, bytes.length >> 1)), "bad-input");
   group.same("no file", await code(undefined), "bad-input");
-  for (const wrong of [[], [1, 2, 3], Array(64).fill(32), [8, 0, 0, 0, 0, 0, 0, 0, ...Buffer.from("{}      ")]]) group.same(`${wrong.length} bytes of something else`, await code(wrong), "bad-input");
+  for (const wrong of [[], [1, 2, 3], Array(64).fill(32), [8, 0, 0, 0, 0, 0, 0, 0, ...Buffer.from("{}      ")]])
+    group.same(`${wrong.length} bytes of something else`, await code(wrong), "bad-input");
   const notFinite = [...bytes];
   notFinite.splice(-4, 4, 0, 0, 0xc0, 0x7f);
   group.same("NaN", await code(notFinite), "bad-input");
   const foreign = Buffer.from(file.toString("latin1").replace(info.modelHash, "0".repeat(64)), "latin1");
-  const { code: refused, message } = await page.evaluate(([b]) => web.attempt(() => web.loadLabels("bad", "other", b)), [[...foreign]]);
+  const { code: refused, message } = await page.evaluate(
+    ([b]) => web.attempt(() => web.loadLabels("bad", "other", b)),
+    [[...foreign]],
+  );
   group.same("another model's", refused ?? "no error", "wrong-model");
   group.holds("names both", message?.includes(info.modelHash) && message.includes("0".repeat(64)), message);
 }
@@ -176,15 +243,35 @@ async function refused({ page, report, pictures }) {
   group.same("an empty label", await ask("learn", "set", "", pictures), expected);
   group.same("a number for a label", await ask("learn", "set", 7, pictures), expected);
   group.same("no pictures", await ask("learn", "set", "my cup", []), expected);
-  group.same("a label without pictures", await ask("learnAlone", "set", "siglip", { "my cup": pictures, "her cup": [] }), expected);
+  group.same(
+    "a label without pictures",
+    await ask("learnAlone", "set", "siglip", { "my cup": pictures, "her cup": [] }),
+    expected,
+  );
   group.same("no labels", await ask("learnAlone", "set", "siglip", {}), expected);
   group.same("an unknown label to forget", await ask("forget", "set", "my cup"), expected);
   group.same("no examples", await ask("calibrate", "set", []), expected);
-  group.same("examples without labels", await ask("calibrate", "set", [{ picture: pictures[0], labels: [] }]), expected);
-  group.same("an example of an unknown label", await ask("calibrate", "set", [{ picture: pictures[0], labels: ["my cup"] }]), expected);
-  group.same("an example whose labels are a string", await ask("calibrate", "set", [{ picture: pictures[0], labels: "a cat" }]), expected);
+  group.same(
+    "examples without labels",
+    await ask("calibrate", "set", [{ picture: pictures[0], labels: [] }]),
+    expected,
+  );
+  group.same(
+    "an example of an unknown label",
+    await ask("calibrate", "set", [{ picture: pictures[0], labels: ["my cup"] }]),
+    expected,
+  );
+  group.same(
+    "an example whose labels are a string",
+    await ask("calibrate", "set", [{ picture: pictures[0], labels: "a cat" }]),
+    expected,
+  );
   const broken = { ...pictures[0], form: "broken Blob" };
-  group.same("a broken picture", (await page.evaluate(([p]) => web.attempt(() => web.learn("set", "my cup", p)), [[broken]])).code, "bad-image");
+  group.same(
+    "a broken picture",
+    (await page.evaluate(([p]) => web.attempt(() => web.learn("set", "my cup", p)), [[broken]])).code,
+    "bad-image",
+  );
   group.same("teaches nothing", await page.evaluate(() => web.names("set")), NAMES);
   await page.evaluate(([p]) => web.learnAlone("one", "siglip", { "my cup": p }), [pictures.slice(0, 1)]);
   group.same("the only label to forget", await ask("forget", "one", "my cup"), expected);

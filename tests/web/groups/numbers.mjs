@@ -11,7 +11,17 @@ export async function numbers({ page, report, fixtures, native, model, quirks, s
   const golden = fixtures.golden(model);
   const names = Object.keys(golden.images);
   const { info } = await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), model);
-  const test = { page, report, fixtures, native, model, site, golden, info, jpegs: names.filter((name) => !lossless(name)) };
+  const test = {
+    page,
+    report,
+    fixtures,
+    native,
+    model,
+    site,
+    golden,
+    info,
+    jpegs: names.filter((name) => !lossless(name)),
+  };
   const spoilt = quirks.multipliesAlpha ? names.filter(hasAlpha) : [];
   test.names = exact(names, quirks);
   await ids(test);
@@ -26,7 +36,8 @@ export async function numbers({ page, report, fixtures, native, model, quirks, s
 }
 
 /** Pictures that this browser is expected to read exactly. */
-export const exact = (names, quirks) => names.filter((name) => lossless(name) && !(quirks.multipliesAlpha && hasAlpha(name)));
+export const exact = (names, quirks) =>
+  names.filter((name) => lossless(name) && !(quirks.multipliesAlpha && hasAlpha(name)));
 const hasAlpha = (name) => /^(rgba|grey-alpha)-/.test(name);
 /** Chromium 156 and Firefox 153 leave such files as they lie: in a Blob the package turns them, in a bitmap it cannot know. */
 const isSideways = (name) => /^orientation.*\.webp$/.test(name);
@@ -49,12 +60,22 @@ async function pixels({ page, report, fixtures, model, names, info }) {
     for (const name of names) {
       if (form === "ImageData" && !name.endsWith(".png")) continue; // only PNG has a second decoder here
       if (form === "ImageBitmap" && isSideways(name)) continue;
-      const picture = { form, url: url(name), pixels: form === "ImageData" ? encoded(fixtures.exact(name)) : undefined };
+      const picture = {
+        form,
+        url: url(name),
+        pixels: form === "ImageData" ? encoded(fixtures.exact(name)) : undefined,
+      };
       const { width, height, base64 } = await page.evaluate(([m, p]) => web.preprocess(m, p), [model, picture]);
       const found = Buffer.from(base64, "base64");
       group.same(name, rgb(found), fixtures.square(model, name));
-      group.holds(`${name}: ${info.imageSize} pixels wide and high`, width === info.imageSize && height === info.imageSize);
-      group.holds(`${name}: opaque`, found.every((byte, i) => i % 4 < 3 || byte === 255));
+      group.holds(
+        `${name}: ${info.imageSize} pixels wide and high`,
+        width === info.imageSize && height === info.imageSize,
+      );
+      group.holds(
+        `${name}: opaque`,
+        found.every((byte, i) => i % 4 < 3 || byte === 255),
+      );
       if (name === names[0]) group.rejects("another picture", rgb(found), fixtures.square(model, names[1]));
     }
   }
@@ -65,13 +86,21 @@ export const encoded = ({ width, height, data }) => ({ width, height, base64: Bu
 async function images({ page, report, fixtures, native, model, golden, names }) {
   const expected = names.map((name) => golden.images[name].embedding);
   const found = [];
-  for (const name of names) found.push(await page.evaluate(([m, u]) => web.embedImage(m, { url: u }), [model, url(name)]));
+  for (const name of names)
+    found.push(await page.evaluate(([m, u]) => web.embedImage(m, { url: u }), [model, url(name)]));
   const group = report.group(`${model}: image embeddings`, largest, CLOSE);
   names.forEach((name, i) => group.same(name, found[i], expected[i]));
-  group.holds("unit length", found.every((v) => Math.abs(Math.hypot(...v) - 1) < 1e-5));
+  group.holds(
+    "unit length",
+    found.every((v) => Math.abs(Math.hypot(...v) - 1) < 1e-5),
+  );
   group.rejects("another picture's", found[0], expected[1]);
   compareNative(report, native, `${model}: image embeddings as natively`, names, found, () =>
-    native.embedImages(fixtures.model(model), names.map((name) => fixtures.image(name))));
+    native.embedImages(
+      fixtures.model(model),
+      names.map((name) => fixtures.image(name)),
+    ),
+  );
 }
 
 async function texts({ page, report, fixtures, native, model, golden }) {
@@ -82,7 +111,8 @@ async function texts({ page, report, fixtures, native, model, golden }) {
   golden.texts.forEach(({ text, embedding }, i) => group.same(JSON.stringify(text), found[i], embedding));
   group.rejects("another text's", found[0], golden.texts[1].embedding);
   compareNative(report, native, `${model}: text embeddings as natively`, texts, found, () =>
-    native.embedTexts(fixtures.model(model), texts));
+    native.embedTexts(fixtures.model(model), texts),
+  );
 }
 
 function compareNative(report, native, title, names, found, ask) {
@@ -95,7 +125,10 @@ function compareNative(report, native, title, names, found, ask) {
 
 /** Scores in the labels' own order. */
 async function classify(page, model, name, labels, options) {
-  const ranked = await page.evaluate(([m, u, l, o]) => web.classify(m, { url: u }, l, o), [model, url(name), labels, options]);
+  const ranked = await page.evaluate(
+    ([m, u, l, o]) => web.classify(m, { url: u }, l, o),
+    [model, url(name), labels, options],
+  );
   const inOrder = ranked.every((entry, i) => i === 0 || ranked[i - 1].score >= entry.score);
   const labelled = ranked.every((entry) => entry.label === labels[entry.index]);
   ranked.sort((a, b) => a.index - b.index);
@@ -129,9 +162,17 @@ async function relations({ page, model, name, labels, logits, golden, only }) {
   const of = async (score) => (await classify(page, model, name, labels, { score })).scores;
   logits.same(`${name}: logits`, await of("logits"), expected);
   logits.same(`${name}: softmax`, await of("softmax"), softmax(expected));
-  logits.same(`${name}: sigmoid`, await of("sigmoid"), expected.map((x) => 1 / (1 + Math.exp(-x))));
+  logits.same(
+    `${name}: sigmoid`,
+    await of("sigmoid"),
+    expected.map((x) => 1 / (1 + Math.exp(-x))),
+  );
   const picture = golden.images[name].embedding;
-  logits.same(`${name}: cosine`, await of("cosine"), only(golden.texts.map(({ embedding }) => dot(embedding, picture))));
+  logits.same(
+    `${name}: cosine`,
+    await of("cosine"),
+    only(golden.texts.map(({ embedding }) => dot(embedding, picture))),
+  );
 }
 
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
@@ -150,14 +191,28 @@ async function measure({ page, report, fixtures, model, golden }, name, why) {
   const embedding = await page.evaluate(([m, u]) => web.embedImage(m, { url: u }), [model, url(name)]);
   const part = distance(embedding, golden.images[name].embedding) / golden.unrelated_distance.image;
   const bytes = `${different(found, expected)} of ${expected.length} bytes differ, by ${largest(found, expected)} at most`;
-  report.note(`${model}: ${name}, measured`, `${why}${bytes}; embedding moves by ${precise(part)} of the unrelated distance`);
+  report.note(
+    `${model}: ${name}, measured`,
+    `${why}${bytes}; embedding moves by ${precise(part)} of the unrelated distance`,
+  );
 }
 
 async function q8({ page, report, model, golden, names }) {
   await page.evaluate((m) => web.load("q8", `/fixtures/${m}/`, { format: "q8" }), model);
-  const images = names.map((name) => ({ name, embedding: golden.images[name].embedding, call: ["embedImage", { url: url(name) }] }));
-  const texts = golden.texts.map(({ text, embedding }) => ({ name: JSON.stringify(text), embedding, call: ["embedText", text] }));
-  for (const [kind, inputs] of [["image", images], ["text", texts]]) {
+  const images = names.map((name) => ({
+    name,
+    embedding: golden.images[name].embedding,
+    call: ["embedImage", { url: url(name) }],
+  }));
+  const texts = golden.texts.map(({ text, embedding }) => ({
+    name: JSON.stringify(text),
+    embedding,
+    call: ["embedText", text],
+  }));
+  for (const [kind, inputs] of [
+    ["image", images],
+    ["text", texts],
+  ]) {
     const part = (a, b) => distance(a, b) / golden.unrelated_distance[kind];
     const group = report.group(`${model}: ${kind} embeddings in q8, relative`, part, Q8_PART);
     for (const [i, { name, embedding, call }] of inputs.entries()) {
@@ -177,10 +232,17 @@ async function q4({ page, report, fixtures, native, model, golden, names, site }
   const title = `${model}: embeddings in q4 as natively`;
   if (!native.exists) return report.skip(title, native.missing);
   native.quantize(fixtures.model(model), site.path(`${model}-q4`), "q4");
-  const folders = { "quantised while loading": [`/fixtures/${model}/`, { format: "q4" }], stored: [site.url(`${model}-q4/`), {}] };
+  const folders = {
+    "quantised while loading": [`/fixtures/${model}/`, { format: "q4" }],
+    "stored": [site.url(`${model}-q4/`), {}],
+  };
   const texts = golden.texts.map(({ text }) => text);
   const expected = [
-    ...native.embedImages(fixtures.model(model), names.map((name) => fixtures.image(name)), "q4"),
+    ...native.embedImages(
+      fixtures.model(model),
+      names.map((name) => fixtures.image(name)),
+      "q4",
+    ),
     ...native.embedTexts(fixtures.model(model), texts, "q4"),
   ];
   const group = report.group(title, largest, CLOSE);

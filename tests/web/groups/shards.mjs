@@ -11,9 +11,15 @@ export async function shards({ browser, server, report, fixtures, site }) {
   // A page of its own: the browser writes on its console that there is no model.safetensors.
   const page = await browser.newPage();
   await page.goto(server.page);
-  const whole = await page.evaluate(([m, u]) => web.load(m, `/fixtures/${m}/`).then(() => web.embedImage(m, { url: u })), [MODEL, PICTURE]);
-  const ask = (name) => page.evaluate(([f, u]) => web.attempt(() => web.load("shards", f).then(() => web.embedImage("shards", { url: u }))),
-    [folder({ site, fixtures }, name), PICTURE]);
+  const whole = await page.evaluate(
+    ([m, u]) => web.load(m, `/fixtures/${m}/`).then(() => web.embedImage(m, { url: u })),
+    [MODEL, PICTURE],
+  );
+  const ask = (name) =>
+    page.evaluate(
+      ([f, u]) => web.attempt(() => web.load("shards", f).then(() => web.embedImage("shards", { url: u }))),
+      [folder({ site, fixtures }, name), PICTURE],
+    );
   const { value, code, message } = await ask("sound");
   group.same("embedding", JSON.stringify(value), JSON.stringify(whole));
   group.rejects("an error", code ?? message ?? "none", "bad-checkpoint");
@@ -28,12 +34,13 @@ export async function manifest({ page, server, report, fixtures, site, native })
   native.quantize(fixtures.model(MODEL), site.path("written"), "q8");
   const load = (folder, options = {}) =>
     page.evaluate(
-      ([f, o, u]) => web.attempt(async () => {
-        await web.load("written", f, o);
-        // The tokenizer is read with the first text.
-        await web.tokenize("written", "a cat");
-        return web.embedImage("written", { url: u });
-      }),
+      ([f, o, u]) =>
+        web.attempt(async () => {
+          await web.load("written", f, o);
+          // The tokenizer is read with the first text.
+          await web.tokenize("written", "a cat");
+          return web.embedImage("written", { url: u });
+        }),
       [folder, options, PICTURE],
     );
   const sound = await load(site.url("written/"));
@@ -52,13 +59,28 @@ export async function manifest({ page, server, report, fixtures, site, native })
     group.holds(`${name}: says so`, message?.startsWith(name) && message.includes("manifest.json"), message);
     group.rejects(`${name}: unchanged`, sound.code ?? "no error", "bad-checkpoint");
   }
-  for (const [tower, other] of [["vision", "text"], ["text", "vision"]]) {
+  for (const [tower, other] of [
+    ["vision", "text"],
+    ["text", "vision"],
+  ]) {
     server.sent.length = 0;
     await page.evaluate(([f, towers]) => web.load("written", f, { towers }), [site.url("written/"), tower]);
     const asked = server.sent.map(({ path }) => path.split("/").at(-1));
-    group.same(`${tower}: files of the other tower`, asked.filter((name) => files[name]?.tower === other), []);
-    group.rejects(`${tower}: files of its own`, asked.filter((name) => files[name]?.tower === tower), []);
-    group.same(`${tower}: files that are not there`, server.sent.filter(({ bytes }) => bytes === 0).map(({ path }) => path), []);
+    group.same(
+      `${tower}: files of the other tower`,
+      asked.filter((name) => files[name]?.tower === other),
+      [],
+    );
+    group.rejects(
+      `${tower}: files of its own`,
+      asked.filter((name) => files[name]?.tower === tower),
+      [],
+    );
+    group.same(
+      `${tower}: files that are not there`,
+      server.sent.filter(({ bytes }) => bytes === 0).map(({ path }) => path),
+      [],
+    );
   }
 }
 
@@ -68,10 +90,16 @@ function folder({ site, fixtures }, name) {
   const file = readFileSync(join(path, "model.safetensors"));
   rmSync(join(path, "model.safetensors"));
   const length = Number(file.readBigUInt64LE(0));
-  const header = Object.entries(JSON.parse(file.subarray(8, 8 + length))).filter(([tensor]) => tensor !== "__metadata__");
+  const header = Object.entries(JSON.parse(file.subarray(8, 8 + length))).filter(
+    ([tensor]) => tensor !== "__metadata__",
+  );
   const parts = NAMES.map((_, part) => header.filter((_, at) => at % 2 === part));
-  parts.forEach((tensors, part) => writeFileSync(join(path, NAMES[part]), safetensors(tensors, file.subarray(8 + length))));
-  const places = parts.flatMap((tensors, part) => tensors.map(([tensor]) => [tensor, name === "elsewhere" ? `../${NAMES[part]}` : NAMES[part]]));
+  parts.forEach((tensors, part) =>
+    writeFileSync(join(path, NAMES[part]), safetensors(tensors, file.subarray(8 + length))),
+  );
+  const places = parts.flatMap((tensors, part) =>
+    tensors.map(([tensor]) => [tensor, name === "elsewhere" ? `../${NAMES[part]}` : NAMES[part]]),
+  );
   writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify({ weight_map: Object.fromEntries(places) }));
   if (name === "missing") rmSync(join(path, NAMES[1]));
   return site.url(`shards-${name}/`);
@@ -80,8 +108,18 @@ function folder({ site, fixtures }, name) {
 /** A safetensors file of these tensors of another. */
 function safetensors(tensors, data) {
   let end = 0;
-  const pieces = tensors.map(([, { data_offsets: [from, to] }]) => data.subarray(from, to));
-  const moved = tensors.map(([tensor, info], at) => [tensor, { ...info, data_offsets: [end, (end += pieces[at].length)] }]);
+  const pieces = tensors.map(
+    ([
+      ,
+      {
+        data_offsets: [from, to],
+      },
+    ]) => data.subarray(from, to),
+  );
+  const moved = tensors.map(([tensor, info], at) => [
+    tensor,
+    { ...info, data_offsets: [end, (end += pieces[at].length)] },
+  ]);
   const header = Buffer.from(JSON.stringify(Object.fromEntries(moved)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));

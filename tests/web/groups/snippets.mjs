@@ -10,7 +10,12 @@ export function snippets({ report, site, root }) {
     const program = programOf(readFileSync(join(root, document), "utf8"));
     group.holds(`${document}: has code`, program.includes("Ocelli.load"));
     group.same(document, complaints({ site, root }, program), "");
-    if (document === "README.md") group.rejects("a method that is not there", complaints({ site, root }, program.replace("embedText(", "embedWords(")), "");
+    if (document === "README.md")
+      group.rejects(
+        "a method that is not there",
+        complaints({ site, root }, program.replace("embedText(", "embedWords(")),
+        "",
+      );
   }
 }
 

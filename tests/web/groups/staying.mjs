@@ -30,7 +30,11 @@ export async function trap({ browser, server, report }) {
     // It shared the instance.
     group.holds(`${backend}: another model's next call`, same(await embed("two")));
     const happened = (await page.evaluate(() => web.happened())).join(" ");
-    group.same(`${backend}: what the models tell`, happened, `devicelost,${backend} restored,${backend} devicelost,${backend} restored,${backend}`);
+    group.same(
+      `${backend}: what the models tell`,
+      happened,
+      `devicelost,${backend} restored,${backend} devicelost,${backend} restored,${backend}`,
+    );
     await page.evaluate(() => [web.dispose("one"), web.dispose("two")]);
   }
   group.rejects("a sound call has no code", "no error", "internal");
@@ -72,10 +76,13 @@ export async function repeats(test) {
 async function classifications({ browser, server, report, backend }) {
   const group = report.group(`${backend}: ${CALLS} classifications in one page`);
   const page = await measured(browser, server);
-  await page.evaluate(async ([folder, backend]) => {
-    await web.load("many", folder, { backend });
-    await web.labels("many", "many", ["a cat", "a dog"], {});
-  }, [FOLDER, backend]);
+  await page.evaluate(
+    async ([folder, backend]) => {
+      await web.load("many", folder, { backend });
+      await web.labels("many", "many", ["a cat", "a dog"], {});
+    },
+    [FOLDER, backend],
+  );
   const sizes = await inRounds(page, CALLS, (count) =>
     page.evaluate(
       async ([url, count]) => {
@@ -116,14 +123,23 @@ function judge(report, group, sizes) {
   };
   const flat = "wasm flat, heap flat, objects flat";
   group.same("memory", words(sizes), flat);
-  group.holds("something was measured", sizes.every(({ wasm }) => wasm > 0) && sizes[0].wasm > 1 << 20, JSON.stringify(sizes[0]));
+  group.holds(
+    "something was measured",
+    sizes.every(({ wasm }) => wasm > 0) && sizes[0].wasm > 1 << 20,
+    JSON.stringify(sizes[0]),
+  );
   const warm = sizes[sizes.length / ROUNDS - 1];
-  const growing = { "an object more each time": { objects: 1 }, "a page of wasm more each time": { wasm: 1 << 16 }, "twice the heap in the end": { heap: (warm.heap || 1) / sizes.length } };
+  const growing = {
+    "an object more each time": { objects: 1 },
+    "a page of wasm more each time": { wasm: 1 << 16 },
+    "twice the heap in the end": { heap: (warm.heap || 1) / sizes.length },
+  };
   for (const [what, more] of Object.entries(growing)) {
     const [[name, step]] = Object.entries(more);
     group.rejects(what, words(sizes.map((size, i) => ({ ...size, [name]: size[name] + (i + 1) * step }))), flat);
   }
-  const told = ({ wasm, heap, objects }) => `wasm ${(wasm / MB).toFixed(1)} MB, heap ${(heap / MB).toFixed(2)} MB, ${objects} buffers and textures`;
+  const told = ({ wasm, heap, objects }) =>
+    `wasm ${(wasm / MB).toFixed(1)} MB, heap ${(heap / MB).toFixed(2)} MB, ${objects} buffers and textures`;
   report.note("memory after the first fifth, and at the end", `${told(warm)}; ${told(sizes.at(-1))}`);
 }
 

@@ -45,11 +45,16 @@ async function means({ page, report, fixtures, native, model }) {
   const rows = NAMES.map((_, i) => mean(embeddings.slice(i * best7.length, (i + 1) * best7.length)));
   const expected = rows.map((row) => dot(row, picture));
   const group = report.group(title, largest, CLOSE);
-  const classify = (options) => page.evaluate(([m, p, n, o]) => web.classify(m, p, n, { ...o, score: "cosine" }), [model, PICTURE, NAMES, options]);
+  const classify = (options) =>
+    page.evaluate(([m, p, n, o]) => web.classify(m, p, n, { ...o, score: "cosine" }), [model, PICTURE, NAMES, options]);
   const scores = inOrder(await classify({ templates: best7 }));
   group.same("classify", scores, expected);
   group.rejects("one template", inOrder(await classify({ templates: best7.slice(0, 1) })), expected);
-  const unscaled = NAMES.map((_, i) => embeddings.slice(i * best7.length, (i + 1) * best7.length).reduce((sum, e) => sum + dot(e, picture) / best7.length, 0));
+  const unscaled = NAMES.map((_, i) =>
+    embeddings
+      .slice(i * best7.length, (i + 1) * best7.length)
+      .reduce((sum, e) => sum + dot(e, picture) / best7.length, 0),
+  );
   group.rejects("a mean that is not of unit length", unscaled, expected);
   await page.evaluate(([m, n, o]) => web.labels("set", m, n, o), [model, NAMES, { templates: best7, score: "cosine" }]);
   const [bySet] = await page.evaluate((p) => web.classifyBySet("set", [p]), PICTURE);
@@ -73,22 +78,47 @@ async function refused({ page, report }) {
   };
   const expected = "bad-input, 0 dispatches, 0 buffers";
   const wrong = [
-    [[]], [["a cat", ""]], ["a cat"], [null], [["a cat", 7]], [["a cat", null]],
-    [["a cat"], { template: "a photo" }], [["a cat"], { template: "" }], [["a cat"], { template: 7 }], [["a cat"], { templates: [] }],
-    [["a cat"], { templates: ["a {}", "a photo"] }], [["a cat"], { templates: [null] }], [["a cat"], { templates: ["{}"], template: "{}" }],
-    [["a cat"], { score: "best" }], [["a cat"], { neutral: "" }], [["a cat"], { neutral: 7 }],
+    [[]],
+    [["a cat", ""]],
+    ["a cat"],
+    [null],
+    [["a cat", 7]],
+    [["a cat", null]],
+    [["a cat"], { template: "a photo" }],
+    [["a cat"], { template: "" }],
+    [["a cat"], { template: 7 }],
+    [["a cat"], { templates: [] }],
+    [["a cat"], { templates: ["a {}", "a photo"] }],
+    [["a cat"], { templates: [null] }],
+    [["a cat"], { templates: ["{}"], template: "{}" }],
+    [["a cat"], { score: "best" }],
+    [["a cat"], { neutral: "" }],
+    [["a cat"], { neutral: 7 }],
   ];
   for (const [names, options = {}] of wrong) {
     const { answer, message } = await ask("classify", "siglip", PICTURE, names, options);
     group.same(JSON.stringify([names, options]), answer, expected);
-    group.holds(`${JSON.stringify([names, options])} says what was expected`, /^\w+: expected .*, found /.test(message), message);
+    group.holds(
+      `${JSON.stringify([names, options])} says what was expected`,
+      /^\w+: expected .*, found /.test(message),
+      message,
+    );
   }
   const many = await ask("manyLabels", "many", "siglip", Math.floor(most));
   group.same("more labels than fit", many.answer, expected);
   group.holds("says how many fit", many.message?.includes(`at most ${Math.floor(most) - 1}`), many.message);
-  for (const options of [{ topK: 0 }, { threshold: "high" }, { threshold: NaN }, { multiLabel: true, score: "cosine" }]) {
+  for (const options of [
+    { topK: 0 },
+    { threshold: "high" },
+    { threshold: NaN },
+    { multiLabel: true, score: "cosine" },
+  ]) {
     await page.evaluate(() => web.labels("set", "siglip", ["a cat"]));
-    group.same(`classify: ${JSON.stringify(options)}`, (await ask("classifyBySet", "set", [PICTURE], options)).answer, expected);
+    group.same(
+      `classify: ${JSON.stringify(options)}`,
+      (await ask("classifyBySet", "set", [PICTURE], options)).answer,
+      expected,
+    );
   }
   group.rejects("what makes sense", (await ask("classify", "siglip", PICTURE, ["a cat", " "])).answer, expected);
 }

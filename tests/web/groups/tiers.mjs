@@ -26,7 +26,10 @@ export async function tiers({ page, report }) {
       const near = cosine(found[what], plain[what]);
       group.holds(`${tier}: ${what}`, near >= least, `a cosine of ${near}`);
     }
-    group.holds(`${tier}: the same in every run`, found.again.every((x, i) => x === found.image[i]));
+    group.holds(
+      `${tier}: the same in every run`,
+      found.again.every((x, i) => x === found.image[i]),
+    );
     group.same(`${tier}: verify`, `${found.ok} ${found.off}`, "true null");
     group.same(`${tier}: no note`, String(found.info.note), "undefined");
   }

@@ -11,7 +11,8 @@ const MOST_MB = 128;
 export async function tokenizers({ browser, server, report, fixtures, site, native, root }) {
   await alone({ browser, server, report, fixtures });
   const data = join(process.env.OCELLI_DATA ?? join(root, "..", "shared", "data"), "tokenizers");
-  if (!existsSync(join(data, "golden-ids.json"))) return report.note("published tokenizers", `SKIPPED: none in ${data}`);
+  if (!existsSync(join(data, "golden-ids.json")))
+    return report.note("published tokenizers", `SKIPPED: none in ${data}`);
   const golden = JSON.parse(readFileSync(join(data, "golden-ids.json")));
   const texts = golden.map(({ text }) => text);
   /** Of any length in the file; the tower gets so many, with the end kept. */
@@ -35,20 +36,45 @@ export async function tokenizers({ browser, server, report, fixtures, site, nati
   };
   const json = (file) => JSON.parse(readFileSync(join(data, file)));
   await check({ browser, server, report }, "CLIP", folder("clip", { model_type: "clip" }, {}, {}), texts, clip);
-  await check({ browser, server, report }, "SigLIP",
-    folder("siglip", json("siglip/config.json"), square, json("siglip/tokenizer_config.json")), texts, siglip);
-  await check({ browser, server, report }, "SigLIP 2", folder("siglip2", { model_type: "siglip", text_config: { vocab_size: 256000 } }, square, gemma), texts, siglip2);
+  await check(
+    { browser, server, report },
+    "SigLIP",
+    folder("siglip", json("siglip/config.json"), square, json("siglip/tokenizer_config.json")),
+    texts,
+    siglip,
+  );
+  await check(
+    { browser, server, report },
+    "SigLIP 2",
+    folder("siglip2", { model_type: "siglip", text_config: { vocab_size: 256000 } }, square, gemma),
+    texts,
+    siglip2,
+  );
 
   // A model that is next to nothing but its token table.
   const tower = { hidden_size: 4, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 1 };
-  const config = { model_type: "siglip", text_config: { ...tower, vocab_size: 256000 }, vision_config: { ...tower, image_size: 16 } };
+  const config = {
+    model_type: "siglip",
+    text_config: { ...tower, vocab_size: 256000 },
+    vision_config: { ...tower, image_size: 16 },
+  };
   writeFileSync(site.path("compact.json"), JSON.stringify(config));
-  native.write("synthesize", site.path("compact.json"), site.path("compact-source"), "--tokenizer", site.path("siglip2"));
+  native.write(
+    "synthesize",
+    site.path("compact.json"),
+    site.path("compact-source"),
+    "--tokenizer",
+    site.path("siglip2"),
+  );
   native.write("quantize", site.path("compact-source"), site.path("compact"), "--format", "q8", "--no-goldens");
   const memory = await check({ browser, server, report }, "SigLIP 2, compact", site.url("compact/"), texts, siglip2);
   const group = report.group("SigLIP 2's compact tokenizer");
   const files = JSON.parse(readFileSync(join(site.path("compact"), "manifest.json"))).files;
-  group.same("is there instead of the other", Object.keys(files).filter((name) => /^tokenizer\.|merges|vocab/.test(name)), ["tokenizer.model"]);
+  group.same(
+    "is there instead of the other",
+    Object.keys(files).filter((name) => /^tokenizer\.|merges|vocab/.test(name)),
+    ["tokenizer.model"],
+  );
   group.holds("its size", files["tokenizer.model"].size < 6 * MB, files["tokenizer.model"].size);
   group.holds(`wasm memory: at most ${MOST_MB} MB`, memory <= MOST_MB * MB, `${(memory / MB).toFixed(0)} MB`);
   group.rejects("the JSON's memory", String(memory > MOST_MB * MB), "true");
@@ -73,7 +99,10 @@ async function check({ browser, server, report }, name, folder, texts, expected)
   const group = report.group(`published tokenizer: ${name}`);
   texts.forEach((text, i) => group.same(text, ids[i], expected[i]));
   group.rejects("another text's", ids[0], expected[1]);
-  report.note(`published tokenizer: ${name}`, `fetched and made in ${ms.toFixed(0)} ms, wasm memory ${(memory / MB).toFixed(0)} MB`);
+  report.note(
+    `published tokenizer: ${name}`,
+    `fetched and made in ${ms.toFixed(0)} ms, wasm memory ${(memory / MB).toFixed(0)} MB`,
+  );
   return memory;
 }
 
@@ -92,9 +121,15 @@ async function alone({ browser, server, report, fixtures }) {
     );
     texts.forEach((text, i) => group.same(`${model}: ${text.text}`, ids[i], text.ids));
     group.rejects(`${model}: another text's`, ids[0], texts[1].ids);
-    group.same(`${model}: tensor files`, server.sent.filter(({ path }) => path.endsWith(".safetensors")), []);
+    group.same(
+      `${model}: tensor files`,
+      server.sent.filter(({ path }) => path.endsWith(".safetensors")),
+      [],
+    );
   }
-  const code = await page.evaluate(() => web.tokenizer("/fixtures/clip/").then((t) => (t.dispose(), web.attempt(() => t.encode("a")))));
+  const code = await page.evaluate(() =>
+    web.tokenizer("/fixtures/clip/").then((t) => (t.dispose(), web.attempt(() => t.encode("a")))),
+  );
   group.same("after dispose()", code.code, "disposed");
   const missing = await page.evaluate(() => web.attempt(() => web.tokenizer("/fixtures/nothing/")));
   group.same("no such folder", missing.code, "not-found");

@@ -20,7 +20,10 @@ export async function towers({ page, server, report, fixtures }) {
         [name, folder, options, PICTURE, TEXT],
       );
     const both = await ask("both", `/fixtures/${model}/`, {});
-    for (const [tower, mine, other] of [["vision", "image", "words"], ["text", "words", "image"]]) {
+    for (const [tower, mine, other] of [
+      ["vision", "image", "words"],
+      ["text", "words", "image"],
+    ]) {
       for (const server_ of ["", "/norange"]) {
         const what = `${model}, ${tower}${server_}`;
         server.sent.length = 0;
@@ -31,7 +34,8 @@ export async function towers({ page, server, report, fixtures }) {
         group.holds(`${what}: says how to get it`, alone[other].message?.includes("both"), alone[other].message);
         group.same(`${what}: progress ends`, String(alone.last.loaded), String(alone.last.total));
         const ranges = server.sent.filter(({ path }) => path.endsWith("model.safetensors")).map(({ range }) => range);
-        const foreign = (ranges) => String(overlap(fixtures.model(model), ranges, tower === "vision" ? "text" : "vision"));
+        const foreign = (ranges) =>
+          String(overlap(fixtures.model(model), ranges, tower === "vision" ? "text" : "vision"));
         if (server_ === "") group.same(`${what}: bytes of the other tower`, foreign(ranges), "0");
         group.rejects(`${what}: the whole file`, foreign([undefined]), "0");
         const tokenizers = server.sent.filter(({ path }) => path.endsWith("tokenizer.json")).length;
@@ -72,7 +76,10 @@ export async function table({ browser, page, server, report, fixtures, site, nat
     await fresh.close();
   }
   const refused = await page.evaluate(
-    (text) => web.load("table", "/norange/fixtures/clip/", { tokenTable: "server" }).then(() => web.attempt(() => web.embedText("table", text))),
+    (text) =>
+      web
+        .load("table", "/norange/fixtures/clip/", { tokenTable: "server" })
+        .then(() => web.attempt(() => web.embedText("table", text))),
     TEXT,
   );
   group.same("a server without ranges", refused.code, "not-found");
@@ -83,11 +90,18 @@ export async function table({ browser, page, server, report, fixtures, site, nat
 function overlap(folder, ranges, tower) {
   const file = readFileSync(join(folder, "model.safetensors"));
   const data = 8 + Number(file.readBigUInt64LE(0));
-  const tensors = Object.entries(JSON.parse(file.subarray(8, data))).filter(([name]) => new RegExp(`^(${tower}|${tower === "vision" ? "visual" : tower})_`).test(name));
+  const tensors = Object.entries(JSON.parse(file.subarray(8, data))).filter(([name]) =>
+    new RegExp(`^(${tower}|${tower === "vision" ? "visual" : tower})_`).test(name),
+  );
   let bytes = 0;
   for (const range of ranges) {
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [, 0, file.length - 1];
-    for (const [, { data_offsets: [start, end] }] of tensors) {
+    for (const [
+      ,
+      {
+        data_offsets: [start, end],
+      },
+    ] of tensors) {
       bytes += Math.max(0, Math.min(Number(to) + 1, data + end) - Math.max(Number(from), data + start));
     }
   }

@@ -14,11 +14,24 @@ export async function use({ page, report, fixtures, site, files, root }) {
 
 function contents({ report, files }) {
   const group = report.group("files in the tarball");
-  const needed = ["dist/index.js", "dist/index.d.ts", "dist/templates.js", "dist/templates.d.ts", "package.json", "dist/worker.js", "dist/ocelli_bg.wasm",
-    "dist/ocelli_cpu_bg.wasm", "dist/ocelli_tokenizer_bg.wasm"];
+  const needed = [
+    "dist/index.js",
+    "dist/index.d.ts",
+    "dist/templates.js",
+    "dist/templates.d.ts",
+    "package.json",
+    "dist/worker.js",
+    "dist/ocelli_bg.wasm",
+    "dist/ocelli_cpu_bg.wasm",
+    "dist/ocelli_tokenizer_bg.wasm",
+  ];
   const missing = (list) => needed.filter((name) => !list.includes(name));
   group.same("what is needed", missing(files), []);
-  group.same("what is not", files.filter((name) => /^src|node_modules|\.ts$/.test(name) && !name.endsWith(".d.ts")), []);
+  group.same(
+    "what is not",
+    files.filter((name) => /^src|node_modules|\.ts$/.test(name) && !name.endsWith(".d.ts")),
+    [],
+  );
   group.rejects("a tarball without wasm", missing(files.filter((name) => !name.endsWith(".wasm"))), []);
 }
 
@@ -32,7 +45,11 @@ function inNode({ report, site }) {
     const code = await Ocelli.load("https://example.invalid/", { backend: "webgpu" }).catch((e) => e instanceof OcelliError ? e.code : String(e));
     console.log(JSON.stringify({ added, code })); ${last}`;
   const run = (last = "") =>
-    execFileSync(process.execPath, ["--input-type=module", "-e", script(last)], { cwd: site.folder, encoding: "utf8", stdio: "pipe" });
+    execFileSync(process.execPath, ["--input-type=module", "-e", script(last)], {
+      cwd: site.folder,
+      encoding: "utf8",
+      stdio: "pipe",
+    });
   const expected = '{"added":0,"code":"no-webgpu"}\n';
   group.same("output", run(), expected);
   group.rejects("a module that talks", run("console.log('hello')"), expected);
@@ -110,7 +127,8 @@ async function together({ page, report, fixtures }) {
     const names = Object.keys(fixtures.golden(model).images).slice(0, 12);
     const pictures = names.map((name) => ({ url: `/fixtures/images/${name}` }));
     const single = [];
-    for (const picture of pictures) single.push(await page.evaluate(([m, p]) => web.embedImage(m, p), [model, picture]));
+    for (const picture of pictures)
+      single.push(await page.evaluate(([m, p]) => web.embedImage(m, p), [model, picture]));
     const found = await page.evaluate(([m, p]) => web.embedImages(m, p), [model, pictures]);
     names.forEach((name, i) => group.same(`${model}: ${name}`, found[i], single[i]));
     group.rejects(`${model}: another picture's`, found[0], single[1]);

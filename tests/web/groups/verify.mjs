@@ -17,7 +17,11 @@ export async function verify({ browser, server, report, fixtures, native, site }
   native.quantize(fixtures.model(MODEL), site.path("verify"), "q8");
   const found = await ask(site.url("verify/"));
   group.same("a sound model", said(found), sound);
-  group.holds("kernels and steps", found.checks.length > 50 && found.checks.every((check) => check.ok && check.runs === 3), found.checks.length);
+  group.holds(
+    "kernels and steps",
+    found.checks.length > 50 && found.checks.every((check) => check.ok && check.runs === 3),
+    found.checks.length,
+  );
   group.holds("adapter", found.adapter.length > 0);
   group.same("without goldens", said(await ask(`/fixtures/${MODEL}/`)), said({ ok: true, goldens: false, off: null }));
 

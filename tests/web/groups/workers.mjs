@@ -18,30 +18,54 @@ async function inWorker({ browser, server, report, fixtures }) {
   await page.addInitScript(() => {
     const request = globalThis.GPU?.prototype.requestAdapter;
     globalThis.asked = 0;
-    if (request) GPU.prototype.requestAdapter = function (...options) {
-      globalThis.asked++;
-      return request.apply(this, options);
-    };
+    if (request)
+      GPU.prototype.requestAdapter = function (...options) {
+        globalThis.asked++;
+        return request.apply(this, options);
+      };
   });
   await page.goto(server.page);
   const group = report.group("in a worker");
   const pixels = encoded(fixtures.exact("rgb-61x37.png"));
   for (const backend of ["webgpu", "cpu"]) {
-    const { info, progress } = await page.evaluate((b) => web.load("there", "/fixtures/siglip/", { worker: true, backend: b }), backend);
+    const { info, progress } = await page.evaluate(
+      (b) => web.load("there", "/fixtures/siglip/", { worker: true, backend: b }),
+      backend,
+    );
     group.same(`${backend}: the page asks for no GPU`, await page.evaluate(() => asked), 0);
-    group.holds(`${backend}: progress arrives`, progress.length > 1 && progress.at(-1).loaded === progress.at(-1).total, JSON.stringify(progress.at(-1)));
+    group.holds(
+      `${backend}: progress arrives`,
+      progress.length > 1 && progress.at(-1).loaded === progress.at(-1).total,
+      JSON.stringify(progress.at(-1)),
+    );
     group.same(`${backend}: info`, info.backend, backend);
     await page.evaluate((b) => web.load("here", "/fixtures/siglip/", { backend: b }), backend);
-    for (const form of ["Blob", "ImageBitmap", "ImageData", "HTMLImageElement", "OffscreenCanvas", "HTMLCanvasElement", "VideoFrame"]) {
+    for (const form of [
+      "Blob",
+      "ImageBitmap",
+      "ImageData",
+      "HTMLImageElement",
+      "OffscreenCanvas",
+      "HTMLCanvasElement",
+      "VideoFrame",
+    ]) {
       const picture = { ...PICTURE, form, pixels };
       const ask = (name) => page.evaluate(([n, p]) => web.embedImage(n, p), [name, picture]);
       group.same(`${backend}: ${form}`, await ask("there"), await ask("here"));
     }
-    const twenty = Array.from({ length: 20 }, (_, i) => ({ url: PICTURE.url, form: i % 2 ? "HTMLImageElement" : "Blob" }));
+    const twenty = Array.from({ length: 20 }, (_, i) => ({
+      url: PICTURE.url,
+      form: i % 2 ? "HTMLImageElement" : "Blob",
+    }));
     const batch = async (name) => (await page.evaluate(([n, p]) => web.batch(n, p), [name, twenty])).value;
     group.same(`${backend}: a batch`, (await batch("there")).flat(), (await batch("here")).flat());
-    const classified = (name) => page.evaluate(([n, p]) => web.classify(n, p, ["a cat", "a dog"], { topK: 1 }), [name, PICTURE]);
-    group.same(`${backend}: labels`, JSON.stringify(await classified("there")), JSON.stringify(await classified("here")));
+    const classified = (name) =>
+      page.evaluate(([n, p]) => web.classify(n, p, ["a cat", "a dog"], { topK: 1 }), [name, PICTURE]);
+    group.same(
+      `${backend}: labels`,
+      JSON.stringify(await classified("there")),
+      JSON.stringify(await classified("here")),
+    );
     const ids = (name) => page.evaluate((n) => web.tokenize(n, "a cat"), name);
     group.same(`${backend}: token ids`, await ids("there"), await ids("here"));
     group.rejects(`${backend}: another text's`, await ids("there"), [...(await ids("here"))].reverse());
@@ -62,7 +86,12 @@ async function handedOver({ browser, server, report }) {
     for (const owner of [Worker, MessagePort]) {
       const post = owner.prototype.postMessage;
       owner.prototype.postMessage = function (message, given) {
-        const inside = (value) => (value instanceof ImageBitmap ? [value] : value && typeof value === "object" ? Object.values(value).flatMap(inside) : []);
+        const inside = (value) =>
+          value instanceof ImageBitmap
+            ? [value]
+            : value && typeof value === "object"
+              ? Object.values(value).flatMap(inside)
+              : [];
         const bitmaps = inside(message);
         post.call(this, message, given);
         for (const { width } of bitmaps) posted[width === 0 ? "transferred" : "copied"]++;
@@ -98,15 +127,33 @@ async function elsewhere({ browser, server, report, site }) {
     const answer = await page.evaluate((p) => web.embedImage("there", p), PICTURE);
     await page.evaluate(() => web.dispose("there"));
     await page.close();
-    group.holds(`${JSON.stringify(options)}: a number for each`, answer.length === info.embeddingDim && answer.every(Number.isFinite));
+    group.holds(
+      `${JSON.stringify(options)}: a number for each`,
+      answer.length === info.embeddingDim && answer.every(Number.isFinite),
+    );
     const paths = server.sent.map(({ path }) => path).filter((path) => /worker\.js$|\.wasm$/.test(path));
-    return paths.map((path) => path.replace(`/site/${DIST}/`, "").replace("/site/", "")).sort().join(" ");
+    return paths
+      .map((path) => path.replace(`/site/${DIST}/`, "").replace("/site/", ""))
+      .sort()
+      .join(" ");
   };
   const usual = await fetched({ backend: "webgpu" });
   group.same("beside the package", usual, "ocelli_bg.wasm worker.js");
-  group.same("workerUrl", await fetched({ backend: "webgpu", workerUrl: site.url("elsewhere/worker.js") }), "elsewhere/ocelli_bg.wasm elsewhere/worker.js");
-  group.same("wasmUrl", await fetched({ backend: "webgpu", wasmUrl: site.url("elsewhere/ocelli_bg.wasm") }), "elsewhere/ocelli_bg.wasm worker.js");
-  group.same("wasmUrl of the CPU's", await fetched({ backend: "cpu", wasmUrl: { cpu: site.url("elsewhere/ocelli_cpu_bg.wasm") } }), "elsewhere/ocelli_cpu_bg.wasm worker.js");
+  group.same(
+    "workerUrl",
+    await fetched({ backend: "webgpu", workerUrl: site.url("elsewhere/worker.js") }),
+    "elsewhere/ocelli_bg.wasm elsewhere/worker.js",
+  );
+  group.same(
+    "wasmUrl",
+    await fetched({ backend: "webgpu", wasmUrl: site.url("elsewhere/ocelli_bg.wasm") }),
+    "elsewhere/ocelli_bg.wasm worker.js",
+  );
+  group.same(
+    "wasmUrl of the CPU's",
+    await fetched({ backend: "cpu", wasmUrl: { cpu: site.url("elsewhere/ocelli_cpu_bg.wasm") } }),
+    "elsewhere/ocelli_cpu_bg.wasm worker.js",
+  );
   // The page fetches what it compiles.
   const compiled = await fetched({ backend: "webgpu", wasmModule: site.url("elsewhere/ocelli_bg.wasm") });
   group.same("wasmModule", compiled, "elsewhere/ocelli_bg.wasm worker.js");
@@ -117,10 +164,15 @@ async function workerErrors({ browser, server, report }) {
   const page = await browser.newPage();
   await page.goto(server.page);
   const group = report.group("errors from a worker");
-  const load = (folder, options) => page.evaluate(([f, o]) => web.attempt(() => web.load("w", f, { worker: true, ...o })), [folder, options]);
+  const load = (folder, options) =>
+    page.evaluate(([f, o]) => web.attempt(() => web.load("w", f, { worker: true, ...o })), [folder, options]);
   group.same("no such folder", (await load("/fixtures/nothing/")).code, "not-found");
   group.same("no worker", (await load("/fixtures/clip/", { workerUrl: "/fixtures/nothing.js" })).code, "not-found");
-  group.same("an aborted load", (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code, "aborted");
+  group.same(
+    "an aborted load",
+    (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code,
+    "aborted",
+  );
   group.same("no worker is left", page.workers().length, 0);
   await load("/fixtures/clip/");
   const embed = (form) => page.evaluate((p) => web.attempt(() => web.embedImage("w", p)), { ...PICTURE, form });

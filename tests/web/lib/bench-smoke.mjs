@@ -21,7 +21,9 @@ export async function smoke(address, shots) {
     await page.locator("#rounds").fill("1");
     await page.locator("#go").click();
     await finished(page);
-    const cells = await page.$$eval("#table tbody tr", (all) => all.map((row) => [row.dataset.row, row.querySelector("td").textContent]));
+    const cells = await page.$$eval("#table tbody tr", (all) =>
+      all.map((row) => [row.dataset.row, row.querySelector("td").textContent]),
+    );
     for (const row of ["cold", "picture1", "picture8", "labels2", "labels100", "labels1000"]) {
       const found = cells.find(([name]) => name === row)?.[1];
       if (!/^[\d.,]+ m?s$/.test(found ?? "")) problems.push(`${row}: expected a time, found ${found}`);
@@ -29,7 +31,8 @@ export async function smoke(address, shots) {
     await page.locator("#copy").click();
     await page.waitForFunction(() => document.querySelector("#copy").textContent === "Copied", null, { timeout: 5000 });
     const copied = await page.evaluate(() => navigator.clipboard.readText());
-    if (!copied.includes("| Cold start") || !copied.includes("Ocelli")) problems.push(`the report: expected a table, found ${copied.slice(0, 80)}`);
+    if (!copied.includes("| Cold start") || !copied.includes("Ocelli"))
+      problems.push(`the report: expected a table, found ${copied.slice(0, 80)}`);
     if (await page.locator("#frames iframe").count()) problems.push("a frame is left over");
     problems.push(...complaints);
     if (shots) await shoot(browser, address, shots);
@@ -48,7 +51,10 @@ async function finished(page) {
 /** The page with results in it, at two sizes, by day and by night. */
 async function shoot(browser, address, folder) {
   mkdirSync(folder, { recursive: true });
-  for (const [name, viewport] of Object.entries({ desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } })) {
+  for (const [name, viewport] of Object.entries({
+    desktop: { width: 1280, height: 900 },
+    phone: { width: 390, height: 844 },
+  })) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await browser.newPage({ viewport, colorScheme });
       await page.goto(`${address}?engines=ocelli&rounds=1&run`);

@@ -10,7 +10,13 @@ const places = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
-const quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const quiet = [
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 export function findChromium() {
   return process.env.CHROMIUM || places.find((place) => existsSync(place));
@@ -35,7 +41,11 @@ export async function startKept(profile = "", options = {}) {
 /** Starts it with an unpacked extension in `folder`; returns the browser's context and where the extension's pages are. */
 export async function startExtension(folder) {
   const load = [`--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
-  const context = await chromium.launchPersistentContext("", { executablePath: findChromium(), headless: true, args: [...args, ...load] });
+  const context = await chromium.launchPersistentContext("", {
+    executablePath: findChromium(),
+    headless: true,
+    args: [...args, ...load],
+  });
   // Without a key in its manifest, an extension is named after its folder: half of the SHA-256, in letters from a to p.
   const hash = createHash("sha256").update(folder).digest("hex").slice(0, 32);
   const id = [...hash].map((digit) => String.fromCharCode(97 + parseInt(digit, 16))).join("");
@@ -85,7 +95,9 @@ export function watchMemory() {
     WebAssembly[name] = async (...args) => {
       const result = await original.apply(WebAssembly, args);
       // Exports have short names.
-      wasmMemories.push(Object.values((result.instance ?? result).exports).find((one) => one instanceof WebAssembly.Memory));
+      wasmMemories.push(
+        Object.values((result.instance ?? result).exports).find((one) => one instanceof WebAssembly.Memory),
+      );
       return result;
     };
   }

@@ -25,16 +25,19 @@ export function onDisk(name, files) {
 /** Puts files into a folder of the page's own file system, whose handles are as real as those of a picker. */
 export async function inOrigin(page, folder, files) {
   const plain = files.map(({ name, bytes }) => ({ name, text: Buffer.from(bytes).toString("base64") }));
-  await page.evaluate(async ({ folder, plain }) => {
-    let into = await navigator.storage.getDirectory();
-    for (const name of folder.split("/")) into = await into.getDirectoryHandle(name, { create: true });
-    for (const { name, text } of plain) {
-      const file = await into.getFileHandle(name, { create: true });
-      const stream = await file.createWritable();
-      await stream.write(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
-      await stream.close();
-    }
-  }, { folder, plain });
+  await page.evaluate(
+    async ({ folder, plain }) => {
+      let into = await navigator.storage.getDirectory();
+      for (const name of folder.split("/")) into = await into.getDirectoryHandle(name, { create: true });
+      for (const { name, text } of plain) {
+        const file = await into.getFileHandle(name, { create: true });
+        const stream = await file.createWritable();
+        await stream.write(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+        await stream.close();
+      }
+    },
+    { folder, plain },
+  );
 }
 
 /** For a page's start: the folder picker gives the folder of the page's own file system that `globalThis.folderToPick` names. */
@@ -81,11 +84,19 @@ export function keptEmbeddings(page) {
 
 /** Drops or pastes a file, `{ name, mimeType, buffer }`, somewhere on the page. */
 export function arrive(page, kind, { name, mimeType, buffer }) {
-  return page.evaluate(([kind, name, type, text]) => {
-    const data = new DataTransfer();
-    data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }));
-    const how = { bubbles: true, cancelable: true };
-    const events = kind === "drop" ? ["dragover", "drop"].map((kind) => new DragEvent(kind, { ...how, dataTransfer: data })) : [new ClipboardEvent(kind, { ...how, clipboardData: data })];
-    for (const event of events) document.querySelector("main").dispatchEvent(event);
-  }, [kind, name, mimeType, buffer.toString("base64")]);
+  return page.evaluate(
+    ([kind, name, type, text]) => {
+      const data = new DataTransfer();
+      data.items.add(
+        new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }),
+      );
+      const how = { bubbles: true, cancelable: true };
+      const events =
+        kind === "drop"
+          ? ["dragover", "drop"].map((kind) => new DragEvent(kind, { ...how, dataTransfer: data }))
+          : [new ClipboardEvent(kind, { ...how, clipboardData: data })];
+      for (const event of events) document.querySelector("main").dispatchEvent(event);
+    },
+    [kind, name, mimeType, buffer.toString("base64")],
+  );
 }

@@ -49,7 +49,16 @@ async function answer(state, request, response) {
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
   const count = (state.counts.get(name) ?? 0) + 1;
   state.counts.set(name, count);
-  const asked = { path, name, method: request.method, start: Number(from ?? 0), range: request.headers.range, count, authorization: request.headers.authorization, bytes: 0 };
+  const asked = {
+    path,
+    name,
+    method: request.method,
+    start: Number(from ?? 0),
+    range: request.headers.range,
+    count,
+    authorization: request.headers.authorization,
+    bytes: 0,
+  };
   state.sent.push(asked);
   const fault = state.fault(asked);
   const allow = request.method === "OPTIONS" ? { "access-control-allow-headers": "authorization" } : {};
@@ -67,7 +76,14 @@ async function answer(state, request, response) {
   const body = file.subarray(asked.start, end);
   const tag = state.etag && { etag: `"${createHash("sha256").update(file).digest("hex")}"` };
   const part = from !== undefined && { "content-range": `bytes ${asked.start}-${end - 1}/${file.length}` };
-  response.writeHead(part ? 206 : 200, { ...OPEN, ...hub.headers, ...tag, ...part, "content-type": "application/octet-stream", "content-length": body.length });
+  response.writeHead(part ? 206 : 200, {
+    ...OPEN,
+    ...hub.headers,
+    ...tag,
+    ...part,
+    "content-type": "application/octet-stream",
+    "content-length": body.length,
+  });
   if (request.method === "HEAD") return response.end();
   await send(response, body, fault, asked);
 }
@@ -101,6 +117,9 @@ export function hubPaths(cdn, commits) {
     if (!revision) return {};
     const headers = { "x-repo-commit": commits[revision] ?? revision };
     if (!file.endsWith(".safetensors")) return { headers };
-    return { headers: { ...headers, "x-linked-etag": `"${"0".repeat(64)}"`, "x-linked-size": "1" }, location: `${cdn()}repos/${headers["x-repo-commit"]}/${file}` };
+    return {
+      headers: { ...headers, "x-linked-etag": `"${"0".repeat(64)}"`, "x-linked-size": "1" },
+      location: `${cdn()}repos/${headers["x-repo-commit"]}/${file}`,
+    };
   };
 }

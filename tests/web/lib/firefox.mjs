@@ -26,7 +26,13 @@ export async function startFirefox() {
   const executablePath = findFirefox();
   if (!executablePath) return undefined;
   // A call into a page takes as long as it takes.
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true, extraPrefsFirefox: preferences, protocolTimeout: 0 });
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    headless: true,
+    extraPrefsFirefox: preferences,
+    protocolTimeout: 0,
+  });
   const version = (await browser.version()).replace(/^\D*/, "");
   return {
     version: () => version,

@@ -5,7 +5,8 @@ import { join } from "node:path";
 
 const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
 
-const npm = (cwd, ...args) => execFileSync("npm", [...args, ...quiet], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const npm = (cwd, ...args) =>
+  execFileSync("npm", [...args, ...quiet], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
 /** Packs the package of `pkg` into `folder`; returns the tarball's path. */
 export function pack(pkg, folder) {

@@ -29,7 +29,7 @@ const MOST_MS = 90_000;
 /** No buffer on the GPU and no request outlives a load. */
 async function nothingLeft(group, what, page, files) {
   let left = "";
-  for (const start = Date.now(); Date.now() - start < MOST_MS; ) {
+  for (const start = Date.now(); Date.now() - start < MOST_MS;) {
     const bytes = await page.evaluate(() => loading.liveBytes());
     left = `${bytes} bytes in GPU buffers, ${files.unfinished} requests`;
     if (bytes === 0 && files.unfinished === 0) return;
@@ -43,7 +43,8 @@ export function troubles(steps) {
   const found = [];
   const last = steps.at(-1);
   const pairs = steps.slice(1).map((step, i) => [steps[i], step]);
-  if (!last || last.phase !== "ready" || last.loaded !== last.total || last.total <= 0) found.push(`ends at ${JSON.stringify(last)}`);
+  if (!last || last.phase !== "ready" || last.loaded !== last.total || last.total <= 0)
+    found.push(`ends at ${JSON.stringify(last)}`);
   if (pairs.some(([before, after]) => after.loaded < before.loaded)) found.push("goes back");
   if (pairs.some(([before, after]) => after.total < before.total)) found.push("its total shrinks");
   if (steps.some(({ loaded, total }) => total > 0 && loaded > total)) found.push("exceeds its total");

@@ -53,9 +53,13 @@ export async function heldBytes(page) {
   await session.send("HeapProfiler.takeHeapSnapshot");
   await session.detach();
   const { snapshot, nodes } = JSON.parse(chunks.join(""));
-  const { node_fields: fields, node_types: [types] } = snapshot.meta;
+  const {
+    node_fields: fields,
+    node_types: [types],
+  } = snapshot.meta;
   const [type, size] = [fields.indexOf("type"), fields.indexOf("self_size")];
   let bytes = 0;
-  for (let at = 0; at < nodes.length; at += fields.length) if (!NOT_HELD.includes(types[nodes[at + type]])) bytes += nodes[at + size];
+  for (let at = 0; at < nodes.length; at += fields.length)
+    if (!NOT_HELD.includes(types[nodes[at + type]])) bytes += nodes[at + size];
   return bytes;
 }

@@ -80,7 +80,8 @@ class Group {
     this.#checks++;
     this.#worst = Math.max(this.#worst, deviation);
     if (!(deviation <= this.bound)) {
-      const what = this.bound === 0 ? `${deviation} of ${expected.length} differ` : `${deviation} is over ${this.bound}`;
+      const what =
+        this.bound === 0 ? `${deviation} of ${expected.length} differ` : `${deviation} is over ${this.bound}`;
       this.#problems.push(`${name}: ${what}: expected ${brief(expected)}, found ${brief(actual)}`);
     }
     return deviation;

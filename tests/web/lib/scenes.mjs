@@ -12,10 +12,17 @@ const HEIGHT = 240;
  * called, `bytes` a PNG file.
  */
 export function* scenes(folder, count) {
-  const samples = readdirSync(folder).filter((name) => name.endsWith(".png")).sort().map((name) => ({ shows: parse(name).name, ...readPng(join(folder, name)) }));
+  const samples = readdirSync(folder)
+    .filter((name) => name.endsWith(".png"))
+    .sort()
+    .map((name) => ({ shows: parse(name).name, ...readPng(join(folder, name)) }));
   for (let i = 0; i < count; i++) {
     const sample = samples[i % samples.length];
-    yield { name: `${String(i).padStart(4, "0")}-${sample.shows}.png`, shows: sample.shows, bytes: scene(sample, i + 1) };
+    yield {
+      name: `${String(i).padStart(4, "0")}-${sample.shows}.png`,
+      shows: sample.shows,
+      bytes: scene(sample, i + 1),
+    };
   }
 }
 
@@ -30,7 +37,10 @@ export function scene(sample, seed) {
     for (let x = 0; x < WIDTH; x++) {
       const at = (y * WIDTH + x) * 4;
       const [u, v] = [(x - left) / side, (y - top) / side];
-      const from = u >= 0 && u < 1 && v >= 0 && v < 1 ? (Math.floor(v * sample.height) * sample.width + Math.floor(u * sample.width)) * 4 : undefined;
+      const from =
+        u >= 0 && u < 1 && v >= 0 && v < 1
+          ? (Math.floor(v * sample.height) * sample.width + Math.floor(u * sample.width)) * 4
+          : undefined;
       for (let c = 0; c < 3; c++) {
         const ground = light[c] + (dark[c] - light[c]) * (y / HEIGHT);
         // The samples' white is as glass.

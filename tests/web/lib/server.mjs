@@ -63,7 +63,9 @@ async function answer(mounts, entry, response) {
   }
   if ((mode === "cut" || mode === "long") && file.endsWith(".safetensors")) {
     const bytes = await readFile(file);
-    response.writeHead(200, headers).end(mode === "cut" ? bytes.subarray(0, size >> 1) : Buffer.concat([bytes, Buffer.from([0])]));
+    response
+      .writeHead(200, headers)
+      .end(mode === "cut" ? bytes.subarray(0, size >> 1) : Buffer.concat([bytes, Buffer.from([0])]));
     return;
   }
   const [, from, to] = (mode !== "norange" && /^bytes=(\d+)-(\d*)$/.exec(entry.range ?? "")) || [, 0, ""];
@@ -71,5 +73,7 @@ async function answer(mounts, entry, response) {
   const part = mode !== "norange" && entry.range && { "content-range": `bytes ${start}-${end}/${size}` };
   response.writeHead(part ? 206 : 200, { ...headers, ...part, "content-length": size && end - start + 1 });
   if (size === 0) return response.end();
-  createReadStream(file, { start, end }).on("data", (chunk) => (entry.bytes += chunk.length)).pipe(response);
+  createReadStream(file, { start, end })
+    .on("data", (chunk) => (entry.bytes += chunk.length))
+    .pipe(response);
 }

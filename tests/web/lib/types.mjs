@@ -10,7 +10,10 @@ export function complaints({ site, root }, source) {
   const lib = ["--lib", "ES2022,DOM,DOM.Iterable,ESNext.Disposable", "--types", ""];
   const program = join(root, "pkg", "node_modules", "typescript", "bin", "tsc");
   try {
-    return execFileSync(process.execPath, [program, ...options, ...lib, "consumer.ts"], { cwd: site.folder, encoding: "utf8" });
+    return execFileSync(process.execPath, [program, ...options, ...lib, "consumer.ts"], {
+      cwd: site.folder,
+      encoding: "utf8",
+    });
   } catch (error) {
     return error.stdout;
   }

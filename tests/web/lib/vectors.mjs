@@ -11,7 +11,9 @@ export function vectors(count, dim, seed = 1) {
     return (state >>> 0) / 2 ** 32;
   };
   // In f32, because that is what travels.
-  return Array.from({ length: count }, () => Array.from(Float32Array.from({ length: dim }, () => next() + next() + next() - 1.5)));
+  return Array.from({ length: count }, () =>
+    Array.from(Float32Array.from({ length: dim }, () => next() + next() + next() - 1.5)),
+  );
 }
 
 export function cosine(a, b) {
@@ -38,7 +40,12 @@ export function alike(rows, threshold) {
   rows.forEach((row, i) => {
     const mine = groups.filter((group) => group.some((other) => cosine(rows[other], row) >= threshold));
     const rest = groups.filter((group) => !mine.includes(group));
-    groups.splice(0, groups.length, ...rest, [...mine.flat(), i].sort((a, b) => a - b));
+    groups.splice(
+      0,
+      groups.length,
+      ...rest,
+      [...mine.flat(), i].sort((a, b) => a - b),
+    );
   });
   return groups.filter(({ length }) => length > 1).sort((a, b) => a[0] - b[0]);
 }

@@ -63,7 +63,10 @@ async function measure(format) {
   for (let i = 0; i < count; i++) rows.push(some[i % 1000]);
   for (let i = 0; i < count; i += 10_000) {
     const ids = Array.from({ length: Math.min(10_000, count - i) }, (_, at) => String(i + at));
-    await index.add(ids, ids.map((_, at) => some[at % 1000]));
+    await index.add(
+      ids,
+      ids.map((_, at) => some[at % 1000]),
+    );
   }
   const scan = await Scan.request(format);
   const bytes = count * rows.stride;
@@ -83,12 +86,22 @@ async function measure(format) {
   }
   index.dispose();
   const search = searches.slice(1).sort((a, b) => a - b)[9];
-  return { format, megabytes: bytes / 1e6, scanMs: ms, scan: speed(bytes, ms), copy, share: speed(bytes, ms) / copy, search };
+  return {
+    format,
+    megabytes: bytes / 1e6,
+    scanMs: ms,
+    scan: speed(bytes, ms),
+    copy,
+    share: speed(bytes, ms) / copy,
+    search,
+  };
 }
 
 try {
   const { vendor, architecture, description } = (await navigator.gpu.requestAdapter()).info;
-  say(`${count.toLocaleString("en")} rows of ${dim} on ${description || `${vendor} ${architecture}`}; GB/s of a copy are read and written`);
+  say(
+    `${count.toLocaleString("en")} rows of ${dim} on ${description || `${vendor} ${architecture}`}; GB/s of a copy are read and written`,
+  );
   const results = [];
   for (const format of ["int8", "f32"]) {
     const r = await measure(format);

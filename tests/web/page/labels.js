@@ -40,17 +40,44 @@ export const labelCalls = ({ models, sets, made, attempt }) => ({
   setOf: (name) => sets.get(name),
   scoreEmbedding: (name, numbers) => sets.get(name).score(new Float32Array(numbers)),
   /** More labels than one set can hold, or as many. */
-  manyLabels: (name, model, count) => web.labels(name, model, Array.from({ length: count }, (_, i) => `label ${i}`)),
+  manyLabels: (name, model, count) =>
+    web.labels(
+      name,
+      model,
+      Array.from({ length: count }, (_, i) => `label ${i}`),
+    ),
   /** So many labels of random directions, from a file: the best hundred by the GPU, and by arithmetic on the embedding. */
   async largeSet(model, count, picture) {
     const dim = models.get(model).info.embeddingDim;
-    const rows = Float32Array.from({ length: count * dim }, (_, i) => Math.sin(i * 12.9898 + (i % 97)) / Math.sqrt(dim / 2));
-    const head = { version: 1, modelHash: models.get(model).info.modelHash, templates: ["{}"], score: "cosine", labels: Array.from({ length: count }, (_, i) => ({ name: `label ${i}`, text: true, examples: 0, threshold: null })) };
+    const rows = Float32Array.from(
+      { length: count * dim },
+      (_, i) => Math.sin(i * 12.9898 + (i % 97)) / Math.sqrt(dim / 2),
+    );
+    const head = {
+      version: 1,
+      modelHash: models.get(model).info.modelHash,
+      templates: ["{}"],
+      score: "cosine",
+      labels: Array.from({ length: count }, (_, i) => ({
+        name: `label ${i}`,
+        text: true,
+        examples: 0,
+        threshold: null,
+      })),
+    };
     const tensor = (rows, from, to) => ({ dtype: "F32", shape: [rows, dim], data_offsets: [from, to] });
     const none = tensor(0, rows.byteLength, rows.byteLength);
-    const header = JSON.stringify({ __metadata__: { "ocelli.labels": JSON.stringify(head) }, texts: tensor(count, 0, rows.byteLength), examples: none, neutral: none, nothing: none });
+    const header = JSON.stringify({
+      __metadata__: { "ocelli.labels": JSON.stringify(head) },
+      texts: tensor(count, 0, rows.byteLength),
+      examples: none,
+      neutral: none,
+      nothing: none,
+    });
     const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
-    const set = await models.get(model).loadLabels(new Blob([new BigUint64Array([BigInt(padded.length)]), padded, rows]));
+    const set = await models
+      .get(model)
+      .loadLabels(new Blob([new BigUint64Array([BigInt(padded.length)]), padded, rows]));
     const image = await made(picture);
     const cpu = set.score(await models.get(model).embedImage(image), { topK: 100 });
     const gpu = await set.classify(image, { topK: 100 });
@@ -66,12 +93,18 @@ export const labelCalls = ({ models, sets, made, attempt }) => ({
   },
   /** A set of pictures alone: a list of them by label. */
   async learnAlone(name, model, examples) {
-    const images = await Promise.all(Object.entries(examples).map(async ([label, pictures]) => [label, await Promise.all(pictures.map(made))]));
+    const images = await Promise.all(
+      Object.entries(examples).map(async ([label, pictures]) => [label, await Promise.all(pictures.map(made))]),
+    );
     sets.set(name, await models.get(model).learn(Object.fromEntries(images)));
   },
   forget: (name, label) => sets.get(name).forget(label),
   async calibrate(name, examples) {
-    return sets.get(name).calibrate(await Promise.all(examples.map(async ({ picture, ...others }) => ({ ...others, image: await made(picture) }))));
+    return sets
+      .get(name)
+      .calibrate(
+        await Promise.all(examples.map(async ({ picture, ...others }) => ({ ...others, image: await made(picture) }))),
+      );
   },
   saveLabels: async (name) => Array.from(new Uint8Array(await sets.get(name).save().arrayBuffer())),
   async loadLabels(name, model, bytes) {
@@ -81,13 +114,20 @@ export const labelCalls = ({ models, sets, made, attempt }) => ({
   /** Learns twice and classifies meanwhile: answers are those of one moment or another. */
   async learnAtOnce(name, label, pictures) {
     const [set, images] = [sets.get(name), await Promise.all(pictures.map(made))];
-    const all = await Promise.all([set.learn(label, images.slice(0, 1)), set.classify(images[0]), set.learn(label, images.slice(1)), set.classify(images[0])]);
+    const all = await Promise.all([
+      set.learn(label, images.slice(0, 1)),
+      set.classify(images[0]),
+      set.learn(label, images.slice(1)),
+      set.classify(images[0]),
+    ]);
     set.dispose();
     return all.filter(Array.isArray);
   },
   /** Runs a call while the browser's cache is one that fails. */
   async withoutCaches(call, ...args) {
-    const own = Object.getOwnPropertyDescriptor(globalThis, "caches") ?? Object.getOwnPropertyDescriptor(Object.getPrototypeOf(globalThis), "caches");
+    const own =
+      Object.getOwnPropertyDescriptor(globalThis, "caches") ??
+      Object.getOwnPropertyDescriptor(Object.getPrototypeOf(globalThis), "caches");
     const fails = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
     Object.defineProperty(globalThis, "caches", { configurable: true, value: { open: fails } });
     try {

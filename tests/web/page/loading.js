@@ -50,25 +50,36 @@ async function file(folder, name) {
   return response.ok ? new File([await response.blob()], name) : undefined;
 }
 
-const NAMES = ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"];
+const NAMES = [
+  "config.json",
+  "preprocessor_config.json",
+  "tokenizer_config.json",
+  "tokenizer.json",
+  "model.safetensors",
+];
 const named = async (folder, make) =>
   Object.fromEntries(await Promise.all(NAMES.map(async (name) => [name, await make(await file(folder, name), name)])));
 
 /** One folder of a server in each form that the package takes. */
 const forms = {
-  address: (folder) => folder,
-  URL: (folder) => new URL(folder),
+  "address": (folder) => folder,
+  "URL": (folder) => new URL(folder),
   "address without its slash": (folder) => folder.slice(0, -1),
-  Blobs: (folder) => named(folder, (file) => new Blob([file])),
-  ArrayBuffers: (folder) => named(folder, (file) => file.arrayBuffer()),
-  Uint8Arrays: (folder) => named(folder, async (file) => new Uint8Array(await file.arrayBuffer())),
-  addresses: (folder) => named(folder, (_, name) => folder + name),
-  URLs: (folder) => named(folder, (_, name) => new URL(folder + name)),
-  "Blobs and addresses": (folder) => named(folder, (file, name) => (name.endsWith(".safetensors") ? folder + name : file)),
-  Files: async (folder) => Object.values(await named(folder, (file) => file)),
+  "Blobs": (folder) => named(folder, (file) => new Blob([file])),
+  "ArrayBuffers": (folder) => named(folder, (file) => file.arrayBuffer()),
+  "Uint8Arrays": (folder) => named(folder, async (file) => new Uint8Array(await file.arrayBuffer())),
+  "addresses": (folder) => named(folder, (_, name) => folder + name),
+  "URLs": (folder) => named(folder, (_, name) => new URL(folder + name)),
+  "Blobs and addresses": (folder) =>
+    named(folder, (file, name) => (name.endsWith(".safetensors") ? folder + name : file)),
+  "Files": async (folder) => Object.values(await named(folder, (file) => file)),
   "Files of a folder": async (folder) =>
-    Object.values(await named(folder, (file, name) => Object.defineProperty(file, "webkitRelativePath", { value: `chosen/${name}` }))),
-  FileList: async (folder) => {
+    Object.values(
+      await named(folder, (file, name) =>
+        Object.defineProperty(file, "webkitRelativePath", { value: `chosen/${name}` }),
+      ),
+    ),
+  "FileList": async (folder) => {
     const transfer = new DataTransfer();
     for (const file of await forms.Files(folder)) transfer.items.add(file);
     return transfer.files;
@@ -84,7 +95,7 @@ const forms = {
   },
   "without weights": async (folder) => ({ ...(await forms.Blobs(folder)), "model.safetensors": undefined }),
   "a number": () => 7,
-  nothing: () => null,
+  "nothing": () => null,
 };
 
 const sourceOf = ({ form, folder }) => forms[form](folder);
@@ -92,7 +103,9 @@ const sourceOf = ({ form, folder }) => forms[form](folder);
 /** What can be said in JSON, as options. */
 function optionsOf({ cache, most, authorization, ...options } = {}, signal) {
   if (cache?.store) cache = store(cache.store, most);
-  const own = authorization && { fetch: (url, init) => fetch(url, { ...init, headers: { ...init?.headers, authorization } }) };
+  const own = authorization && {
+    fetch: (url, init) => fetch(url, { ...init, headers: { ...init?.headers, authorization } }),
+  };
   // A software adapter is what these tests run on; left to itself the package would take the CPU.
   return { backend: "webgpu", ...options, ...own, ...(cache !== undefined && { cache }), signal };
 }
@@ -125,7 +138,12 @@ globalThis.loading = {
     if (abort === "before") stop.abort();
     const onProgress = (step) => {
       progress.push(step);
-      if (abort === "first" || (abort === step.phase) || (typeof abort === "number" && step.total > 0 && step.loaded >= abort * step.total)) stop.abort();
+      if (
+        abort === "first" ||
+        abort === step.phase ||
+        (typeof abort === "number" && step.total > 0 && step.loaded >= abort * step.total)
+      )
+        stop.abort();
       if (abort === "soon") setTimeout(() => stop.abort(), 50);
     };
     const result = await outcome(async () => {
@@ -133,9 +151,15 @@ globalThis.loading = {
       try {
         if (abort === "race") throw new Error("there was no race");
         const info = model.info;
-        const embeddings = info.towers === "vision" ? [await model.embedImage(new ImageData(new Uint8ClampedArray(4 * 64 * 64).fill(90), 64, 64))] : [];
+        const embeddings =
+          info.towers === "vision"
+            ? [await model.embedImage(new ImageData(new Uint8ClampedArray(4 * 64 * 64).fill(90), 64, 64))]
+            : [];
         for (const text of info.towers === "vision" ? [] : TEXTS) embeddings.push(await model.embedText(text));
-        return { embeddings: JSON.stringify(embeddings.map((numbers) => Array.from(numbers))), downloadBytes: info.downloadBytes };
+        return {
+          embeddings: JSON.stringify(embeddings.map((numbers) => Array.from(numbers))),
+          downloadBytes: info.downloadBytes,
+        };
       } finally {
         model.dispose();
       }
@@ -156,7 +180,8 @@ globalThis.loading = {
       return Array.from(tokenizer.encode(TEXTS[0]));
     }),
   liveBytes,
-  cached: async (options) => (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
+  cached: async (options) =>
+    (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
   clear: (source, options) => Ocelli.clear(source, optionsOf(options)),
   storage: () => Ocelli.storage(),
   /** As told when the browser agrees, and when it does not. */

@@ -33,18 +33,18 @@ async function video(canvas) {
 
 /** One picture in each form that the package takes. */
 const forms = {
-  Blob: (url) => blob(url),
-  File: async (url) => new File([await blob(url)], "picture"),
-  ImageBitmap: async (url) => createImageBitmap(await blob(url), EXACT),
-  ImageData: (_, { width, height, base64 }) => new ImageData(new Uint8ClampedArray(bytesOf(base64)), width, height),
-  HTMLImageElement: (url) => element(url),
-  HTMLCanvasElement: async (url) => drawn(document.createElement("canvas"), await blob(url)),
-  OffscreenCanvas: async (url) => drawn(new OffscreenCanvas(1, 1), await blob(url)),
-  VideoFrame: (_, { width, height, base64 }) =>
+  "Blob": (url) => blob(url),
+  "File": async (url) => new File([await blob(url)], "picture"),
+  "ImageBitmap": async (url) => createImageBitmap(await blob(url), EXACT),
+  "ImageData": (_, { width, height, base64 }) => new ImageData(new Uint8ClampedArray(bytesOf(base64)), width, height),
+  "HTMLImageElement": (url) => element(url),
+  "HTMLCanvasElement": async (url) => drawn(document.createElement("canvas"), await blob(url)),
+  "OffscreenCanvas": async (url) => drawn(new OffscreenCanvas(1, 1), await blob(url)),
+  "VideoFrame": (_, { width, height, base64 }) =>
     new VideoFrame(bytesOf(base64), { format: "RGBA", codedWidth: width, codedHeight: height, timestamp: 0 }),
   // The size of its box on the page is not that of its frames.
   "narrow HTMLVideoElement": async (url) => Object.assign(await forms.HTMLVideoElement(url), { width: 10, height: 7 }),
-  HTMLVideoElement: async (url) => video(await drawn(document.createElement("canvas"), await blob(url))),
+  "HTMLVideoElement": async (url) => video(await drawn(document.createElement("canvas"), await blob(url))),
   // Pictures that cannot be read.
   "broken Blob": () => new Blob([new Uint8Array([137, 80, 78, 71, 1, 2, 3])], { type: "image/png" }),
   "text Blob": () => new Blob(["no picture"]),
@@ -78,7 +78,7 @@ const forms = {
   },
   "endless ImageData": () => new ImageData((1 << 20) + 1, 1),
   "a string": (url) => url,
-  nothing: () => null,
+  "nothing": () => null,
 };
 
 /** Runs `work`; an error comes back as its code and message. */
@@ -127,7 +127,12 @@ globalThis.web = {
     models.get(name)?.dispose();
     if (options.wasmModule) options.wasmModule = await WebAssembly.compileStreaming(fetch(options.wasmModule));
     // A software adapter is what these tests run on; left to itself the package would take the CPU.
-    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, onProgress: (step) => progress.push(step) });
+    const model = await Ocelli.load(folder, {
+      backend: "webgpu",
+      cache: false,
+      ...options,
+      onProgress: (step) => progress.push(step),
+    });
     models.set(name, model);
     happened.length = 0;
     for (const event of ["devicelost", "restored"]) model.on(event, (info) => happened.push([event, info.backend]));
@@ -138,7 +143,13 @@ globalThis.web = {
     const stop = new AbortController();
     if (when === "before") stop.abort();
     const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
-    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false, ...options, signal: stop.signal, onProgress });
+    const model = await Ocelli.load(folder, {
+      backend: "webgpu",
+      cache: false,
+      ...options,
+      signal: stop.signal,
+      onProgress,
+    });
     model.dispose();
   },
   preprocess: (name, picture) => ask(name, "preprocess", picture),
@@ -156,10 +167,17 @@ globalThis.web = {
       if (done >= how.abort) stop.abort();
       if (how.progress === "throws") throw new Error("the caller's own");
     };
-    const iterables = { generator: () => images.values(), later: () => later(images), throws: () => failing(images, 11), "throws later": () => later(failing(images, 11)) };
+    const iterables = {
+      "generator": () => images.values(),
+      "later": () => later(images),
+      "throws": () => failing(images, 11),
+      "throws later": () => later(failing(images, 11)),
+    };
     const given = iterables[how.iterable]?.() ?? how.images ?? images;
     return watch(async () => {
-      const { value, ...error } = await attempt(() => models.get(name).embedImages(given, { onProgress, signal: stop.signal }));
+      const { value, ...error } = await attempt(() =>
+        models.get(name).embedImages(given, { onProgress, signal: stop.signal }),
+      );
       return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
     });
   },
@@ -167,10 +185,16 @@ globalThis.web = {
   async batchesAtOnce(name, pictures) {
     const images = await Promise.all(pictures.map(made));
     const model = models.get(name);
-    const all = await Promise.all([model.embedImages(images), model.embedImage(images[0]), model.embedImages([...images].reverse())]);
+    const all = await Promise.all([
+      model.embedImages(images),
+      model.embedImage(images[0]),
+      model.embedImages([...images].reverse()),
+    ]);
     const last = model.embedImages(images);
     model.dispose();
-    return [...all, await last].map((embeddings) => (embeddings instanceof Float32Array ? Array.from(embeddings) : embeddings.map((e) => Array.from(e))));
+    return [...all, await last].map((embeddings) =>
+      embeddings instanceof Float32Array ? Array.from(embeddings) : embeddings.map((e) => Array.from(e)),
+    );
   },
   embedTexts: (name, texts) =>
     watch(async () => {
@@ -217,7 +241,12 @@ globalThis.web = {
     const stop = new AbortController();
     if (when === "before") stop.abort();
     const [model, options] = [models.get(name), { signal: stop.signal }];
-    const running = attempt(async () => void (await (method === "classify" ? model.classify(first, ["a cat", "a dog"], options) : model[method](first, options))));
+    const running = attempt(
+      async () =>
+        void (await (method === "classify"
+          ? model.classify(first, ["a cat", "a dog"], options)
+          : model[method](first, options))),
+    );
     if (when === "during") stop.abort();
     return running;
   },

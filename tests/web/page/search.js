@@ -18,7 +18,8 @@ async function attempt(work) {
 /** Vectors travel as arrays; what is to be a picture says so. */
 const vectors = (arrays) => arrays.map((array) => (Array.isArray(array) ? Float32Array.from(array) : array));
 /** Functions travel as text. */
-const revive = ({ filter, ...options } = {}) => (filter ? { ...options, filter: new Function("item", `return ${filter}`) } : options);
+const revive = ({ filter, ...options } = {}) =>
+  filter ? { ...options, filter: new Function("item", `return ${filter}`) } : options;
 
 async function toBase64(blob) {
   const reader = new FileReader();
@@ -34,7 +35,8 @@ globalThis.search = {
     attempt(() => {
       const index = indexes.get(name);
       if (method === "add") return index.add(args[0], vectors(args[1]), args[2]);
-      if (method === "search") return index.search(Array.isArray(args[0]) ? Float32Array.from(args[0]) : args[0], revive(args[1]));
+      if (method === "search")
+        return index.search(Array.isArray(args[0]) ? Float32Array.from(args[0]) : args[0], revive(args[1]));
       if (method === "vector") return Array.from(index.vector(...args) ?? []);
       return typeof index[method] === "function" ? index[method](...args) : index[method];
     }),
@@ -43,7 +45,16 @@ globalThis.search = {
   delete: (saved) => attempt(() => ImageIndex.delete(saved)),
   export: (name, kind) => attempt(async () => toBase64(await indexes.get(name).export(kind))),
   import: (name, base64, options) =>
-    attempt(async () => void indexes.set(name, await ImageIndex.import(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)), options))),
+    attempt(
+      async () =>
+        void indexes.set(
+          name,
+          await ImageIndex.import(
+            Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)),
+            options,
+          ),
+        ),
+    ),
   /** Several searches, adds and removals that are under way at once. */
   atOnce: (name, calls) => Promise.all(calls.map(([method, ...args]) => search.call(name, method, ...args))),
   watched: (...args) => watch(() => search.call(...args)),
@@ -79,9 +90,15 @@ globalThis.search = {
       scan = await Scan.request(format, maxBytes);
       const best = await scan.best(all, bits, asked);
       const exact = asked.map((query) =>
-        Array.from({ length: best[0].length }, (_, group) => Math.max(-2, ...passes.filter((row) => row >> 4 === group).map((row) => all.dot(row, query)))),
+        Array.from({ length: best[0].length }, (_, group) =>
+          Math.max(-2, ...passes.filter((row) => row >> 4 === group).map((row) => all.dot(row, query))),
+        ),
       );
-      return { best: best.map((scores) => Array.from(scores, (score) => Math.max(-2, score))), exact, slack: asked.map((query) => slack(query, format)) };
+      return {
+        best: best.map((scores) => Array.from(scores, (score) => Math.max(-2, score))),
+        exact,
+        slack: asked.map((query) => slack(query, format)),
+      };
     } finally {
       GPUDevice.prototype.createShaderModule = create;
       scan?.dispose();
@@ -118,16 +135,29 @@ globalThis.search = {
     models = await Ocelli.load(folder);
     return models.info;
   },
-  createWithModel: (name, options) => attempt(async () => void indexes.set(name, await ImageIndex.create({ model: models, ...options }))),
-  loadWithModel: (name, saved, options) => attempt(async () => void indexes.set(name, await ImageIndex.load(saved, { model: models, ...options }))),
+  createWithModel: (name, options) =>
+    attempt(async () => void indexes.set(name, await ImageIndex.create({ model: models, ...options }))),
+  loadWithModel: (name, saved, options) =>
+    attempt(async () => void indexes.set(name, await ImageIndex.load(saved, { model: models, ...options }))),
   /** Pictures by address, each as it is and, if asked for, its four quarters. */
   async pictures(urls, quarters) {
     const all = [];
     for (const url of urls) {
-      const bitmap = await createImageBitmap(await (await fetch(url)).blob(), { premultiplyAlpha: "none", colorSpaceConversion: "none" });
+      const bitmap = await createImageBitmap(await (await fetch(url)).blob(), {
+        premultiplyAlpha: "none",
+        colorSpaceConversion: "none",
+      });
       all.push(bitmap);
       const [w, h] = [bitmap.width >> 1, bitmap.height >> 1];
-      for (const [x, y] of quarters ? [[0, 0], [w, 0], [0, h], [w, h]] : []) all.push(await createImageBitmap(bitmap, x, y, w, h, { premultiplyAlpha: "none" }));
+      for (const [x, y] of quarters
+        ? [
+            [0, 0],
+            [w, 0],
+            [0, h],
+            [w, h],
+          ]
+        : [])
+        all.push(await createImageBitmap(bitmap, x, y, w, h, { premultiplyAlpha: "none" }));
     }
     return all;
   },
@@ -135,8 +165,10 @@ globalThis.search = {
     return (await models.embedImages(await search.pictures(urls, quarters))).map((vector) => Array.from(vector));
   },
   embedText: async (text) => Array.from(await models.embedText(text)),
-  addPictures: (name, ids, urls, options) => attempt(async () => indexes.get(name).add(ids, await search.pictures(urls), options)),
-  searchPicture: (name, url, options) => attempt(async () => indexes.get(name).search((await search.pictures([url]))[0], options)),
+  addPictures: (name, ids, urls, options) =>
+    attempt(async () => indexes.get(name).add(ids, await search.pictures(urls), options)),
+  searchPicture: (name, url, options) =>
+    attempt(async () => indexes.get(name).search((await search.pictures([url]))[0], options)),
   disposeModel: () => models.dispose(),
 };
 

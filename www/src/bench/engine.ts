@@ -60,13 +60,19 @@ export const versions = __VERSIONS__;
 /** The same for both families; transformers.js fills it in itself. */
 export const template = "a picture of {}";
 
-const kinds = "red,blue,green,small,large,old,new,wooden,paper,round,flat,broken,shiny,dark,bright,cold,warm,wet,dry,soft,hard,loud,quiet,fast,slow".split(",");
-const things = ("cat,dog,horse,bird,fish,car,train,boat,bike,plane,house,tower,bridge,road,tree,flower,leaf,stone,river,hill,apple,bread,cake,cup,plate," +
-  "chair,table,lamp,clock,book,pen,guitar,drum,ball,shoe,hat,coat,rocket,robot,moon").split(",");
+const kinds =
+  "red,blue,green,small,large,old,new,wooden,paper,round,flat,broken,shiny,dark,bright,cold,warm,wet,dry,soft,hard,loud,quiet,fast,slow".split(
+    ",",
+  );
+const things = (
+  "cat,dog,horse,bird,fish,car,train,boat,bike,plane,house,tower,bridge,road,tree,flower,leaf,stone,river,hill,apple,bread,cake,cup,plate," +
+  "chair,table,lamp,clock,book,pen,guitar,drum,ball,shoe,hat,coat,rocket,robot,moon"
+).split(",");
 
 /** So many labels, of which so many differ: what a label says does not change how long it takes once it is known. */
 export function labelList(count: number, different = count): string[] {
-  const name = (i: number): string => `a ${kinds[Math.trunc(i / things.length) % kinds.length]} ${things[i % things.length]}`;
+  const name = (i: number): string =>
+    `a ${kinds[Math.trunc(i / things.length) % kinds.length]} ${things[i % things.length]}`;
   return Array.from({ length: count }, (_, i) => name(i % different));
 }
 

@@ -44,7 +44,9 @@ export interface Result {
 export function median(samples: number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
 /** The first column's figure is 1: the median of what each round gives, over the rounds that both took part in. */
@@ -69,7 +71,7 @@ export function showRatio(x: number | undefined): string {
 }
 
 export const names: Record<string, string> = {
-  ocelli: "Ocelli",
+  "ocelli": "Ocelli",
   "ocelli-cpu": "Ocelli, CPU",
   "ort-webgpu": "ORT WebGPU",
   "ort-wasm": "ORT WASM",
@@ -115,10 +117,16 @@ export function report(result: Result): string {
     "",
     table("Figures", (column, row) => show(row, column.figures[row]), used),
     "",
-    table(`Ratios, ${nameOf(columns[0]?.engine ?? "")} = 1`, (column, row) => showRatio(ratio(column, columns[0], row)), paired),
+    table(
+      `Ratios, ${nameOf(columns[0]?.engine ?? "")} = 1`,
+      (column, row) => showRatio(ratio(column, columns[0], row)),
+      paired,
+    ),
     "",
-    ...columns.map(({ engine, facts, agrees, error }) =>
-      `- ${nameOf(engine)}: ${[facts, agrees, error && `failed: ${error}`, ...notes(columns, engine)].filter(Boolean).join("; ")}`),
+    ...columns.map(
+      ({ engine, facts, agrees, error }) =>
+        `- ${nameOf(engine)}: ${[facts, agrees, error && `failed: ${error}`, ...notes(columns, engine)].filter(Boolean).join("; ")}`,
+    ),
     "",
     ...meanings.map((line) => `- ${line}`),
     "",

@@ -1,6 +1,18 @@
 // The benchmark's page. By hand through its form; by ?model=…&engines=a,b&precision=q8&rounds=3&run, too.
 import { byId, make } from "../parts/dom.ts";
-import { meanings, nameOf, names, precisionLine, ratio, report, rowNames, rows, show, showRatio, type Result } from "./figures.ts";
+import {
+  meanings,
+  nameOf,
+  names,
+  precisionLine,
+  ratio,
+  report,
+  rowNames,
+  rows,
+  show,
+  showRatio,
+  type Result,
+} from "./figures.ts";
 import { Bench, inWords, type Settings } from "./run.ts";
 
 const form = byId("settings", "form");
@@ -25,7 +37,12 @@ window.bench = { result: () => result, report };
 
 const asked = new URLSearchParams(location.search);
 const wanted = asked.get("engines")?.split(",") ?? ["ocelli"];
-for (const [value, name] of Object.entries({ ...names, tiers: "Ocelli, each kernel tier", long: "Also what takes very long", brief: "A picture alone: no batch, no labels" })) {
+for (const [value, name] of Object.entries({
+  ...names,
+  tiers: "Ocelli, each kernel tier",
+  long: "Also what takes very long",
+  brief: "A picture alone: no batch, no labels",
+})) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
   checks.append(make("label", {}, box, name));
@@ -53,7 +70,8 @@ function read(): Settings {
   const checked = new Set([...checks.querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value));
   const engines = Object.keys(names).filter((name) => checked.has(name));
   if (!engines.length) throw new Error("Choose an engine at least.");
-  if (!model.value.trim() || !URL.canParse(model.value, document.baseURI)) throw new Error("Write the address of a model folder first.");
+  if (!model.value.trim() || !URL.canParse(model.value, document.baseURI))
+    throw new Error("Write the address of a model folder first.");
   const folder = new URL(model.value, document.baseURI).href;
   if (!(rounds.valueAsNumber >= 1)) throw new Error("Rounds: expected at least 1.");
   return {
@@ -102,20 +120,37 @@ async function step(next: string): Promise<void> {
 function showResult(result: Result): void {
   const { columns } = result;
   byId("results", "section").hidden = false;
-  byId("where", "p").textContent = `${result.browser} · ${result.adapter} · ${result.model}, ${result.precision}${result.isolated ? "" : " · not cross-origin isolated: wasm has one thread"}`;
+  byId("where", "p").textContent =
+    `${result.browser} · ${result.adapter} · ${result.model}, ${result.precision}${result.isolated ? "" : " · not cross-origin isolated: wasm has one thread"}`;
   const used = rowNames.filter((row) => columns.some(({ figures }) => figures[row]));
   const head = make("tr", {}, make("td"), ...columns.map(({ engine }) => make("th", { scope: "col" }, nameOf(engine))));
   const body = used.map((row) =>
-    make("tr", { "data-row": row }, make("th", { scope: "row" }, rows[row].title), ...columns.map((column) => {
-      const figure = column.figures[row];
-      const cell = make("td", figure?.samples.length ? {} : { class: "none" }, show(row, figure) || "–");
-      const times = column === columns[0] ? "" : showRatio(ratio(column, columns[0], row));
-      if (times) cell.append(make("small", {}, times));
-      return cell;
-    })));
+    make(
+      "tr",
+      { "data-row": row },
+      make("th", { scope: "row" }, rows[row].title),
+      ...columns.map((column) => {
+        const figure = column.figures[row];
+        const cell = make("td", figure?.samples.length ? {} : { class: "none" }, show(row, figure) || "–");
+        const times = column === columns[0] ? "" : showRatio(ratio(column, columns[0], row));
+        if (times) cell.append(make("small", {}, times));
+        return cell;
+      }),
+    ),
+  );
   byId("table", "table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
-  byId("columns", "ul").replaceChildren(...columns.filter(({ facts, error }) => facts || error).map(({ engine, facts, agrees, error }) =>
-    make("li", {}, make("b", {}, nameOf(engine)), `: ${[facts, agrees, error && `failed: ${error}`].filter(Boolean).join("; ")}`)));
+  byId("columns", "ul").replaceChildren(
+    ...columns
+      .filter(({ facts, error }) => facts || error)
+      .map(({ engine, facts, agrees, error }) =>
+        make(
+          "li",
+          {},
+          make("b", {}, nameOf(engine)),
+          `: ${[facts, agrees, error && `failed: ${error}`].filter(Boolean).join("; ")}`,
+        ),
+      ),
+  );
 }
 
 async function copyReport(): Promise<void> {

@@ -5,8 +5,13 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
   const tier = engine.split(":")[1];
   const backend = engine === "ocelli-cpu" ? "cpu" : "webgpu";
   // A folder that is q8 already lies inside the one that the others read; without it Ocelli quantises while it loads.
-  const ready = precision === "q8" && (await fetch(`${folder}q8/config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
-  const options = { backend, format: precision === "q8" && !ready ? "q8" : "none", ...(tier && { tier }) } as LoadOptions;
+  const ready =
+    precision === "q8" && (await fetch(`${folder}q8/config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
+  const options = {
+    backend,
+    format: precision === "q8" && !ready ? "q8" : "none",
+    ...(tier && { tier }),
+  } as LoadOptions;
   const model = await Ocelli.load(ready ? `${folder}q8/` : folder, options);
   const { info } = model;
   const first = files[0] as Blob;

@@ -20,11 +20,16 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   ort.env.wasm.numThreads = count;
   ort.env.logLevel = "error"; // it warns of every node that it leaves on the CPU
   const [config, preprocessor, tokenizer] = await Promise.all(
-    ["config", "preprocessor_config", "tokenizer_config"].map(async (name) => (await found(`${model}${name}.json`)).json()),
+    ["config", "preprocessor_config", "tokenizer_config"].map(async (name) =>
+      (await found(`${model}${name}.json`)).json(),
+    ),
   );
   const suffix = precision === "q8" ? "_quantized" : "";
   const open = (tower: string): Promise<InferenceSession> =>
-    ort.InferenceSession.create(`${model}onnx/${tower}_model${suffix}.onnx`, { executionProviders: [gpu ? "webgpu" : "wasm"], logSeverityLevel: 3 });
+    ort.InferenceSession.create(`${model}onnx/${tower}_model${suffix}.onnx`, {
+      executionProviders: [gpu ? "webgpu" : "wasm"],
+      logSeverityLevel: 3,
+    });
   // One after the other: it cannot start two sessions at a time.
   const vision = await open("vision");
   const text = await open("text");
@@ -45,7 +50,9 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
 
   const length: number = config.text_config?.max_position_embeddings ?? tokenizer.model_max_length;
   const texts = async (from: number, to: number): Promise<Float32Array[]> => {
-    const ids = BigInt64Array.from({ length: (to - from) * length }, (_, i) => idOf(from + Math.trunc(i / length), i % length));
+    const ids = BigInt64Array.from({ length: (to - from) * length }, (_, i) =>
+      idOf(from + Math.trunc(i / length), i % length),
+    );
     const feeds: Record<string, Tensor> = { input_ids: new ort.Tensor("int64", ids, [to - from, length]) };
     if (text.inputNames.includes("attention_mask")) {
       feeds["attention_mask"] = new ort.Tensor("int64", new BigInt64Array(ids.length).fill(1n), [to - from, length]);
@@ -57,7 +64,8 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   let labels: Float32Array[] = [];
   const learn = async (count: number, different: number): Promise<void> => {
     const each: Float32Array[] = [];
-    for (let from = 0; from < different; from += TEXTS) each.push(...(await texts(from, Math.min(different, from + TEXTS))));
+    for (let from = 0; from < different; from += TEXTS)
+      each.push(...(await texts(from, Math.min(different, from + TEXTS))));
     labels = Array.from({ length: count }, (_, i) => each[i % different] as Float32Array);
   };
   const classify = async (): Promise<number[]> => {
@@ -95,7 +103,10 @@ interface Preprocessor {
 }
 
 /** RGBA bytes as planes of normalised floats. */
-function normalised(rgba: Uint8ClampedArray, { image_mean: mean = [0.5, 0.5, 0.5], image_std: std = [0.5, 0.5, 0.5] }: Preprocessor): Float32Array {
+function normalised(
+  rgba: Uint8ClampedArray,
+  { image_mean: mean = [0.5, 0.5, 0.5], image_std: std = [0.5, 0.5, 0.5] }: Preprocessor,
+): Float32Array {
   const pixels = rgba.length / 4;
   return Float32Array.from({ length: pixels * 3 }, (_, i) => {
     const channel = Math.trunc(i / pixels);

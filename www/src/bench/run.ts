@@ -47,7 +47,9 @@ export class Bench {
   async run(): Promise<void> {
     try {
       for (const engine of this.settings.engines) await this.#load(engine);
-      const tiers = this.settings.tiers ? (this.#runners.find(({ column }) => column.engine === "ocelli")?.engine.tiers ?? []) : [];
+      const tiers = this.settings.tiers
+        ? (this.#runners.find(({ column }) => column.engine === "ocelli")?.engine.tiers ?? [])
+        : [];
       for (const tier of tiers) await this.#load(`ocelli:${tier}`);
       await this.#shareSquare();
       await this.#pictures();
@@ -76,7 +78,15 @@ export class Bench {
       column.facts = engine.facts;
       column.figures.cold = { samples: [done - start] };
       column.figures.bytes = { samples: [downloaded(frame)] };
-      this.#runners.push({ column, engine, frame, slow: done - asked > SLOW_MS && !this.settings.long, scores, learnt: 0, label: Infinity });
+      this.#runners.push({
+        column,
+        engine,
+        frame,
+        slow: done - asked > SLOW_MS && !this.settings.long,
+        scores,
+        learnt: 0,
+        label: Infinity,
+      });
     } catch (error) {
       column.error = inWords(error);
       frame.remove();
@@ -152,7 +162,9 @@ export class Bench {
    * warm-up takes long already, it is the sample.
    */
   async #turns(row: Row, runners: Runner[], once: (runner: Runner) => Promise<void>, parts = 1): Promise<void> {
-    const rounds = new Map(runners.map((runner) => [runner, runner.slow ? (row === "picture1" ? SLOW_ROUNDS : 1) : this.settings.rounds]));
+    const rounds = new Map(
+      runners.map((runner) => [runner, runner.slow ? (row === "picture1" ? SLOW_ROUNDS : 1) : this.settings.rounds]),
+    );
     const timed = async (runner: Runner, round: number): Promise<void> => {
       const figure: Figure = (runner.column.figures[row] ??= { samples: [] });
       await this.step(`${row}, ${round < 0 ? "warm-up" : `round ${round + 1}`}: ${runner.column.engine}`);
@@ -170,7 +182,8 @@ export class Bench {
     };
     for (const runner of runners) if (!runner.slow) await timed(runner, -1);
     for (let round = 0; round < this.settings.rounds; round++) {
-      for (const runner of round % 2 ? [...runners].reverse() : runners) if (round < (rounds.get(runner) ?? 0)) await timed(runner, round);
+      for (const runner of round % 2 ? [...runners].reverse() : runners)
+        if (round < (rounds.get(runner) ?? 0)) await timed(runner, round);
     }
   }
 

@@ -12,4 +12,10 @@ export function pipeline(
   task: "zero-shot-image-classification",
   model: string,
   options: { device: "webgpu" | "wasm"; dtype: "fp32" | "q8" },
-): Promise<(images: Blob[], labels: string[], options: { hypothesis_template: string }) => Promise<{ label: string; score: number }[][]>>;
+): Promise<
+  (
+    images: Blob[],
+    labels: string[],
+    options: { hypothesis_template: string },
+  ) => Promise<{ label: string; score: number }[][]>
+>;

@@ -24,7 +24,9 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   const options = { hypothesis_template: template };
   let names: string[] = [];
   const classify = async (): Promise<number[]> => {
-    const scores = new Map((await ask([files[0] as Blob], names, options))[0]?.map(({ label, score }) => [label, score]));
+    const scores = new Map(
+      (await ask([files[0] as Blob], names, options))[0]?.map(({ label, score }) => [label, score]),
+    );
     return names.map((name) => scores.get(name) ?? NaN);
   };
   return {

@@ -11,12 +11,17 @@ import { screens, SourceError } from "./live/source.ts";
 import { watching } from "./live/watching.ts";
 
 const list = new LabelList("live", {
-  labels: "person, hand, dog, cat, cup, book, phone, keyboard, plant, banana, bicycle, guitar, umbrella, key, pizza, rocket",
+  labels:
+    "person, hand, dog, cat, cup, book, phone, keyboard, plant, banana, bicycle, guitar, umbrella, key, pizza, rocket",
   template: "a picture of a {}",
 });
 
 /** How long a frame counts, in seconds. */
-const calm: [name: string, seconds: number][] = [["Not at all", 0], ["A little", 0.5], ["A lot", 2]];
+const calm: [name: string, seconds: number][] = [
+  ["Not at all", 0],
+  ["A little", 0.5],
+  ["A lot", 2],
+];
 /** Milliseconds between two things that a screen reader hears. */
 const SPOKEN = 2000;
 
@@ -47,8 +52,7 @@ class LivePage extends Part {
     const answer = this.#answer();
     const score: Shown = list.model?.info.defaultScore ?? "softmax";
     const best = answer[0];
-    return html`
-      <h1>Live</h1>
+    return html` <h1>Live</h1>
       <p>What does your camera see, as it sees it? No picture leaves this device.</p>
       <div class="live">
         <section aria-label="Picture">
@@ -58,8 +62,14 @@ class LivePage extends Part {
           </div>
           ${this.#controls()}
           <div role="alert">${failed ? this.#trouble(failed) : nothing}</div>
-          ${models.isBuiltIn
-            ? html`<p class="small">The built-in model knows drawings, not what cameras see: hold a drawing up to it, or <a href="#/models">choose another model</a>.</p>` : nothing}
+          ${
+            models.isBuiltIn
+              ? html`<p class="small">
+                  The built-in model knows drawings, not what cameras see: hold a drawing up to it, or
+                  <a href="#/models">choose another model</a>.
+                </p>`
+              : nothing
+          }
         </section>
         <section aria-label="Answer">
           <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names}></ocelli-score-bars>
@@ -79,47 +89,77 @@ class LivePage extends Part {
   #controls() {
     const { wanted, kind, cameras, camera } = watching;
     const on = wanted !== "off";
-    return html`
-      <div class="row">
-        ${wanted === "off" ? html`<button type="button" class="primary" @click=${() => watching.start("camera")}>Start the camera</button>` : nothing}
-        ${wanted === "on" ? html`<button type="button" class="primary" @click=${() => watching.pause()}>Pause</button>` : nothing}
-        ${wanted === "paused" ? html`<button type="button" class="primary" @click=${() => watching.resume()}>Go on</button>` : nothing}
-        ${on ? html`<button type="button" @click=${() => watching.stop()}>Stop</button>` : nothing}
-        ${screens && !on ? html`<button type="button" @click=${() => watching.start("screen")}>Watch a screen</button>` : nothing}
-        ${cameras.length > 1 && kind === "camera"
-          ? html`<select aria-label="Camera" class="grow" .value=${camera} @change=${(event: Event) => watching.choose((event.target as HTMLSelectElement).value)}>
+    return html` <div class="row">
+      ${wanted === "off" ? html`<button type="button" class="primary" @click=${() => watching.start("camera")}>Start the camera</button>` : nothing}
+      ${wanted === "on" ? html`<button type="button" class="primary" @click=${() => watching.pause()}>Pause</button>` : nothing}
+      ${wanted === "paused" ? html`<button type="button" class="primary" @click=${() => watching.resume()}>Go on</button>` : nothing}
+      ${on ? html`<button type="button" @click=${() => watching.stop()}>Stop</button>` : nothing}
+      ${screens && !on ? html`<button type="button" @click=${() => watching.start("screen")}>Watch a screen</button>` : nothing}
+      ${
+        cameras.length > 1 && kind === "camera"
+          ? html`<select
+              aria-label="Camera"
+              class="grow"
+              .value=${camera}
+              @change=${(event: Event) => watching.choose((event.target as HTMLSelectElement).value)}
+            >
               ${cameras.map(({ deviceId, label }, i) => html`<option value=${deviceId} ?selected=${deviceId === camera}>${label || `Camera ${i + 1}`}</option>`)}
-            </select>` : nothing}
-      </div>`;
+            </select>`
+          : nothing
+      }
+    </div>`;
   }
 
   #facts() {
     const { milliseconds, rate } = watching.meter;
-    return html`
-      <dl class="facts">
-        <div><dt>A frame takes</dt><dd data-fact="milliseconds">${milliseconds > 0 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : "–"}</dd></div>
-        <div><dt>Frames a second</dt><dd data-fact="rate">${rate > 0 ? rate.toFixed(rate < 10 ? 1 : 0) : "–"}</dd></div>
-        <div><dt>Frames so far</dt><dd data-fact="frames">${watching.frames}</dd></div>
+    return html` <dl class="facts">
+        <div>
+          <dt>A frame takes</dt>
+          <dd data-fact="milliseconds">
+            ${milliseconds > 0 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : "–"}
+          </dd>
+        </div>
+        <div>
+          <dt>Frames a second</dt>
+          <dd data-fact="rate">${rate > 0 ? rate.toFixed(rate < 10 ? 1 : 0) : "–"}</dd>
+        </div>
+        <div>
+          <dt>Frames so far</dt>
+          <dd data-fact="frames">${watching.frames}</dd>
+        </div>
       </dl>
       <fieldset class="calm">
         <legend>Smooth the answer</legend>
         <div class="choices">
-          ${calm.map(([name, seconds]) => html`<label><input type="radio" name="live-calm" .checked=${watching.seconds === seconds}
-            @change=${() => (watching.seconds = seconds)}><span>${name}</span></label>`)}
+          ${calm.map(
+            ([name, seconds]) =>
+              html`<label
+                ><input
+                  type="radio"
+                  name="live-calm"
+                  .checked=${watching.seconds === seconds}
+                  @change=${() => (watching.seconds = seconds)}
+                /><span>${name}</span></label
+              >`,
+          )}
         </div>
       </fieldset>`;
   }
 
   #trouble(error: unknown) {
     if (!(error instanceof SourceError)) return notice(error, () => watching.resume());
-    return html`<div class="notice"><h3>${error.title}</h3><p>${error.message}</p></div>`;
+    return html`<div class="notice">
+      <h3>${error.title}</h3>
+      <p>${error.message}</p>
+    </div>`;
   }
 
   /** A label that has become the best one, and not too often. */
   #speak(best: Classification | undefined): string {
     const now = performance.now();
     if (watching.wanted === "off") this.#spoken = "";
-    else if (best && best.label !== this.#spoken && now > this.#spokenAt + SPOKEN) [this.#spoken, this.#spokenAt] = [best.label, now];
+    else if (best && best.label !== this.#spoken && now > this.#spokenAt + SPOKEN)
+      [this.#spoken, this.#spokenAt] = [best.label, now];
     return this.#spoken;
   }
 }

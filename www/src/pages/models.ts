@@ -8,8 +8,7 @@ import "./models/other-model.ts";
 /** Which model looks at the pictures of all pages. */
 class ModelsPage extends Part {
   protected override render() {
-    return html`
-      <h1>Models</h1>
+    return html` <h1>Models</h1>
       <p>The model that looks at your pictures. Every model runs on this device.</p>
       <ocelli-model-in-use class="sheet"></ocelli-model-in-use>
       <ocelli-model-list class="sheet"></ocelli-model-list>

@@ -55,9 +55,10 @@ class TagPage extends Part {
   }
 
   protected override render() {
-    return html`
-      <h1>Tag</h1>
-      <p>Labels for all your pictures at once. What is found stays on this device, and is here again at the next visit.</p>
+    return html` <h1>Tag</h1>
+      <p>
+        Labels for all your pictures at once. What is found stays on this device, and is here again at the next visit.
+      </p>
       <ocelli-collection></ocelli-collection>
       ${library.pictures.size > 0 ? html`${this.#rule()}${this.#results()}` : nothing}
       <ocelli-viewer></ocelli-viewer>`;
@@ -65,10 +66,24 @@ class TagPage extends Part {
 
   #rule() {
     const { several, threshold } = tagger.rule;
-    const choice = (is: boolean, words: string) => html`<label>
-      <input type="radio" name="several" .checked=${several === is} @change=${() => tagger.write({ several: is })}><span>${words}</span></label>`;
-    return html`<details class="sheet rule" ?open=${unfolded.get()} @toggle=${(event: Event) => unfolded.set((event.target as HTMLDetailsElement).open)}>
-      <summary><h2>Labels</h2> <span class="small">${count(tagger.labels.names.length, "label")}</span></summary>
+    const choice = (is: boolean, words: string) =>
+      html`<label>
+        <input
+          type="radio"
+          name="several"
+          .checked=${several === is}
+          @change=${() => tagger.write({ several: is })}
+        /><span>${words}</span></label
+      >`;
+    return html`<details
+      class="sheet rule"
+      ?open=${unfolded.get()}
+      @toggle=${(event: Event) => unfolded.set((event.target as HTMLDetailsElement).open)}
+    >
+      <summary>
+        <h2>Labels</h2>
+        <span class="small">${count(tagger.labels.names.length, "label")}</span>
+      </summary>
       <ocelli-label-editor .list=${tagger.labels}></ocelli-label-editor>
       <div class="how">
         <fieldset>
@@ -77,8 +92,17 @@ class TagPage extends Part {
         </fieldset>
         <div class="slider">
           <label for="threshold">From a score of <output>${format("sigmoid", threshold)}</output></label>
-          <input id="threshold" type="range" ?disabled=${!models.info} min="0" max="1" step="0.01" .value=${String(threshold)} aria-describedby="threshold-help"
-            @input=${(event: InputEvent) => tagger.write({ threshold: Number((event.target as HTMLInputElement).value) })}>
+          <input
+            id="threshold"
+            type="range"
+            ?disabled=${!models.info}
+            min="0"
+            max="1"
+            step="0.01"
+            .value=${String(threshold)}
+            aria-describedby="threshold-help"
+            @input=${(event: InputEvent) => tagger.write({ threshold: Number((event.target as HTMLInputElement).value) })}
+          />
           <p id="threshold-help" class="small">${this.#meaning(several)}</p>
         </div>
       </div>
@@ -87,22 +111,35 @@ class TagPage extends Part {
 
   #meaning(several: boolean): string {
     const sigmoid = models.info?.defaultScore === "sigmoid";
-    if (several) return sigmoid ? "Each label is asked on its own. This model's numbers are small by nature: 10 % can be a yes." : "Each label is asked on its own: at 50 % it fits as well as anything.";
-    return sigmoid ? "The best label's own score. This model's numbers are small by nature." : "The labels compete for 100 %. A low best score says that none fits well.";
+    if (several)
+      return sigmoid
+        ? "Each label is asked on its own. This model's numbers are small by nature: 10 % can be a yes."
+        : "Each label is asked on its own: at 50 % it fits as well as anything.";
+    return sigmoid
+      ? "The best label's own score. This model's numbers are small by nature."
+      : "The labels compete for 100 %. A low best score says that none fits well.";
   }
 
   #results() {
     const { broken } = library;
-    const views: [View, string][] = [["pictures", "Pictures"], ["duplicates", "Near-duplicates"], ...(broken.length > 0 ? [["broken", `Not readable (${number(broken.length)})`] as [View, string]] : [])];
+    const views: [View, string][] = [
+      ["pictures", "Pictures"],
+      ["duplicates", "Near-duplicates"],
+      ...(broken.length > 0 ? [["broken", `Not readable (${number(broken.length)})`] as [View, string]] : []),
+    ];
     const view = views.some(([name]) => name === this.#view) ? this.#view : "pictures";
     return html`<section class="results" aria-label="Results">
       <div class="row">
         <div class="choices" role="radiogroup" aria-label="View">
-          ${views.map(([name, words]) => html`<label><input type="radio" name="view" .checked=${view === name} @change=${() => this.#to(name)}><span>${words}</span></label>`)}
+          ${views.map(([name, words]) => html`<label><input type="radio" name="view" .checked=${view === name} @change=${() => this.#to(name)} /><span>${words}</span></label>`)}
         </div>
         <span class="grow"></span>
-        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("csv")}>Save as CSV</button>
-        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("json")}>Save as JSON</button>
+        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("csv")}>
+          Save as CSV
+        </button>
+        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("json")}>
+          Save as JSON
+        </button>
       </div>
       ${view === "pictures" ? this.#pictures() : nothing}
       ${view === "duplicates" ? html`<ocelli-duplicates @pick=${({ detail }: CustomEvent<{ path: string; paths: string[] }>) => this.#open(detail.path, detail.paths)}></ocelli-duplicates>` : nothing}
@@ -117,23 +154,33 @@ class TagPage extends Part {
     const untagged = all.filter(({ path, tags }) => tags.length === 0 && tagger.tags(path)).length;
     const filter = this.#standing(counts, untagged);
     const rows = this.#shown(all, filter);
-    const chip = (words: string, many: number, is: Filter, on: boolean) => html`<button type="button" aria-pressed=${on ? "true" : "false"} @click=${() => this.#only(is)}>
-      ${words} <span class="small">${number(many)}</span></button>`;
+    const chip = (words: string, many: number, is: Filter, on: boolean) =>
+      html`<button type="button" aria-pressed=${on ? "true" : "false"} @click=${() => this.#only(is)}>
+        ${words} <span class="small">${number(many)}</span>
+      </button>`;
     const byCount = [...counts].sort(([a, x], [b, y]) => y - x || a.localeCompare(b));
-    return html`
-      <div class="chips" role="group" aria-label="Show pictures with">
+    return html` <div class="chips" role="group" aria-label="Show pictures with">
         ${chip("All", all.length, undefined, filter === undefined)}
         ${byCount.map(([label, many]) => chip(label, many, { label }, typeof filter === "object" && filter.label === label))}
         ${untagged > 0 ? chip("Untagged", untagged, "untagged", filter === "untagged") : nothing}
       </div>
       <div class="row order">
-        <p class="small grow" role="status">${count(rows.length, "picture")}${tagger.behind ? ", tags are being updated" : ""}</p>
+        <p class="small grow" role="status">
+          ${count(rows.length, "picture")}${tagger.behind ? ", tags are being updated" : ""}
+        </p>
         <label for="order">Order</label>
         <select id="order" @change=${(event: Event) => this.#sort((event.target as HTMLSelectElement).value)}>
           ${Object.keys(orders).map((name) => html`<option ?selected=${name === this.#order}>${name}</option>`)}
         </select>
       </div>
-      <ocelli-picture-grid .items=${rows.map((row) => this.#item(row))} @pick=${({ detail }: CustomEvent<string>) => this.#open(detail, rows.map(({ path }) => path))}></ocelli-picture-grid>`;
+      <ocelli-picture-grid
+        .items=${rows.map((row) => this.#item(row))}
+        @pick=${({ detail }: CustomEvent<string>) =>
+          this.#open(
+            detail,
+            rows.map(({ path }) => path),
+          )}
+      ></ocelli-picture-grid>`;
   }
 
   #item({ path, tags }: Row): PictureItem {
@@ -142,14 +189,16 @@ class TagPage extends Part {
     const scale = tagger.rule.several ? "sigmoid" : (models.info?.defaultScore ?? "softmax");
     return {
       path,
-      caption: html`<span class="name">${nameOf(path)}</span>${words ? html`<span class="small">${words}</span>` : tags.map(({ label, score }) => html`<span class="tag">${label} <b>${format(scale, score)}</b></span>`)}`,
+      caption: html`<span class="name">${nameOf(path)}</span
+        >${words ? html`<span class="small">${words}</span>` : tags.map(({ label, score }) => html`<span class="tag">${label} <b>${format(scale, score)}</b></span>`)}`,
     };
   }
 
   #broken() {
-    return html`
-      <p class="small">These files are left out. The others are not touched by that.</p>
-      <ul class="broken">${library.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}</ul>
+    return html` <p class="small">These files are left out. The others are not touched by that.</p>
+      <ul class="broken">
+        ${library.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}
+      </ul>
       <button type="button" @click=${() => void library.retry()}>Try them again</button>`;
   }
 
@@ -185,7 +234,14 @@ class TagPage extends Part {
     if (kind === "csv") return download(csv(pictures), "ocelli-tags.csv");
     const { several, threshold } = tagger.rule;
     const { names, text } = tagger.labels;
-    const making = { model: models.choice?.name ?? "", modelHash: models.info?.modelHash ?? "", labels: names, template: text.template, several, threshold };
+    const making = {
+      model: models.choice?.name ?? "",
+      modelHash: models.info?.modelHash ?? "",
+      labels: names,
+      template: text.template,
+      several,
+      threshold,
+    };
     download(json(pictures, making), "ocelli-tags.json");
   }
 

@@ -1,7 +1,8 @@
 /** The element with this id, or an error that names it: index.html and the modules meet here only. */
 export function byId<K extends keyof HTMLElementTagNameMap>(id: string, tag: K): HTMLElementTagNameMap[K] {
   const found = document.getElementById(id);
-  if (found?.localName !== tag) throw new Error(`#${id}: expected <${tag}>, found ${found ? `<${found.localName}>` : "nothing"}`);
+  if (found?.localName !== tag)
+    throw new Error(`#${id}: expected <${tag}>, found ${found ? `<${found.localName}>` : "nothing"}`);
   return found as HTMLElementTagNameMap[K];
 }
 

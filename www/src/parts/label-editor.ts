@@ -36,45 +36,84 @@ class LabelEditor extends Part {
     const { text, names, wrong, failed } = this.list;
     const id = (part: string) => `${this.#ids}-${part}`;
     const set = text.template in templateSets ? text.template : own;
-    return html`
-      <form class="label-editor" @submit=${(event: Event) => event.preventDefault()}>
-        <div class="labels">
-          <label for=${id("text")}>Labels to choose from <span class="small">(${names.length})</span></label>
-          <textarea id=${id("text")} rows="4" spellcheck="false" autocomplete="off" aria-describedby=${id("help")}
-            aria-invalid=${wrong.labels ? "true" : nothing} .value=${text.labels} data-field="labels"
-            @input=${(event: InputEvent) => this.list.write({ labels: (event.target as HTMLTextAreaElement).value }, true)}></textarea>
-          <p id=${id("help")} class="small">One per line, or with commas between.</p>
-          ${wrong.labels ? html`<p class="wrong" role="alert">${wrong.labels}</p>` : nothing}
-        </div>
-        <div class="template">
-          <label for=${id("set")}>Sentence for each label</label>
-          <select id=${id("set")} .value=${set} @change=${(event: Event) => this.#sentence((event.target as HTMLSelectElement).value)}>
-            ${[own, ...Object.keys(templateSets)].map((name) => html`<option ?selected=${name === set}>${name}</option>`)}
+    return html` <form class="label-editor" @submit=${(event: Event) => event.preventDefault()}>
+      <div class="labels">
+        <label for=${id("text")}>Labels to choose from <span class="small">(${names.length})</span></label>
+        <textarea
+          id=${id("text")}
+          rows="4"
+          spellcheck="false"
+          autocomplete="off"
+          aria-describedby=${id("help")}
+          aria-invalid=${wrong.labels ? "true" : nothing}
+          .value=${text.labels}
+          data-field="labels"
+          @input=${(event: InputEvent) => this.list.write({ labels: (event.target as HTMLTextAreaElement).value }, true)}
+        ></textarea>
+        <p id=${id("help")} class="small">One per line, or with commas between.</p>
+        ${wrong.labels ? html`<p class="wrong" role="alert">${wrong.labels}</p>` : nothing}
+      </div>
+      <div class="template">
+        <label for=${id("set")}>Sentence for each label</label>
+        <select
+          id=${id("set")}
+          .value=${set}
+          @change=${(event: Event) => this.#sentence((event.target as HTMLSelectElement).value)}
+        >
+          ${[own, ...Object.keys(templateSets)].map((name) => html`<option ?selected=${name === set}>${name}</option>`)}
+        </select>
+        ${
+          set === own
+            ? html`<input
+                type="text"
+                aria-label="Sentence, with {} where the label belongs"
+                spellcheck="false"
+                autocomplete="off"
+                .value=${text.template}
+                data-field="template"
+                aria-invalid=${wrong.template ? "true" : nothing}
+                @input=${(event: InputEvent) => this.list.write({ template: (event.target as HTMLInputElement).value }, true)}
+              />`
+            : nothing
+        }
+        <p class="small">
+          ${set === own ? "The label takes the place of {}." : "The mean of several sentences, as in CLIP's paper: steadier for photos."}
+        </p>
+        ${wrong.template ? html`<p class="wrong" role="alert">${wrong.template}</p>` : nothing}
+      </div>
+      <div class="lists">
+        <label for=${id("lists")}>Lists</label>
+        <div class="row">
+          <select
+            id=${id("lists")}
+            .value=${""}
+            @change=${(event: Event) => this.#take(event.target as HTMLSelectElement)}
+          >
+            <option value="" selected>Take a list …</option>
+            <optgroup label="Suggestions">
+              ${suggestions.map(({ name }) => html`<option value=${`0${name}`}>${name}</option>`)}
+            </optgroup>
+            ${this.#saved.length > 0 ? html`<optgroup label="Yours">${this.#saved.map(({ name }) => html`<option value=${`1${name}`}>${name}</option>`)}</optgroup>` : nothing}
           </select>
-          ${set === own
-            ? html`<input type="text" aria-label="Sentence, with {} where the label belongs" spellcheck="false" autocomplete="off" .value=${text.template} data-field="template"
-                aria-invalid=${wrong.template ? "true" : nothing} @input=${(event: InputEvent) => this.list.write({ template: (event.target as HTMLInputElement).value }, true)}>`
-            : nothing}
-          <p class="small">${set === own ? "The label takes the place of {}." : "The mean of several sentences, as in CLIP's paper: steadier for photos."}</p>
-          ${wrong.template ? html`<p class="wrong" role="alert">${wrong.template}</p>` : nothing}
+          <input
+            type="text"
+            aria-label="Name for this list"
+            placeholder="Name for this list"
+            .value=${this.#name}
+            @input=${(event: InputEvent) => this.#named((event.target as HTMLInputElement).value)}
+          />
+          <button type="button" ?disabled=${!this.#name.trim() || names.length === 0} @click=${() => void this.#keep()}>
+            Keep
+          </button>
+          ${
+            this.#saved.some(({ name }) => name === this.#name.trim())
+              ? html`<button type="button" class="quiet" @click=${() => void this.#drop()}>Delete</button>`
+              : nothing
+          }
         </div>
-        <div class="lists">
-          <label for=${id("lists")}>Lists</label>
-          <div class="row">
-            <select id=${id("lists")} .value=${""} @change=${(event: Event) => this.#take(event.target as HTMLSelectElement)}>
-              <option value="" selected>Take a list …</option>
-              <optgroup label="Suggestions">${suggestions.map(({ name }) => html`<option value=${`0${name}`}>${name}</option>`)}</optgroup>
-              ${this.#saved.length > 0 ? html`<optgroup label="Yours">${this.#saved.map(({ name }) => html`<option value=${`1${name}`}>${name}</option>`)}</optgroup>` : nothing}
-            </select>
-            <input type="text" aria-label="Name for this list" placeholder="Name for this list" .value=${this.#name}
-              @input=${(event: InputEvent) => this.#named((event.target as HTMLInputElement).value)}>
-            <button type="button" ?disabled=${!this.#name.trim() || names.length === 0} @click=${() => void this.#keep()}>Keep</button>
-            ${this.#saved.some(({ name }) => name === this.#name.trim())
-              ? html`<button type="button" class="quiet" @click=${() => void this.#drop()}>Delete</button>` : nothing}
-          </div>
-        </div>
-        ${failed ? notice(failed, () => this.list.again()) : nothing}
-      </form>`;
+      </div>
+      ${failed ? notice(failed, () => this.list.again()) : nothing}
+    </form>`;
   }
 
   #sentence(set: string): void {
@@ -108,7 +147,10 @@ class LabelEditor extends Part {
   }
 
   async #read(): Promise<void> {
-    this.#saved = await database().then((db) => db.getAll("lists"), () => []);
+    this.#saved = await database().then(
+      (db) => db.getAll("lists"),
+      () => [],
+    );
     this.requestUpdate();
   }
 }

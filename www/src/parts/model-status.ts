@@ -13,11 +13,13 @@ class ModelStatus extends Part {
 
   protected override render() {
     const { loading, failed, lost } = models;
-    return html`
-      ${loading ? this.#loading(loading.choice.name, loading.progress?.loaded ?? 0, loading.progress?.total ?? 0) : nothing}
+    return html` ${loading ? this.#loading(loading.choice.name, loading.progress?.loaded ?? 0, loading.progress?.total ?? 0) : nothing}
       ${failed ? notice(failed.error, () => void models.load(failed.choice)) : nothing}
-      ${failed && !models.model && failed.choice.source !== builtIn.source
-        ? html`<button type="button" @click=${() => void models.load(builtIn)}>Use the model of this app</button>` : nothing}
+      ${
+        failed && !models.model && failed.choice.source !== builtIn.source
+          ? html`<button type="button" @click=${() => void models.load(builtIn)}>Use the model of this app</button>`
+          : nothing
+      }
       ${lost ? html`<p class="small">The GPU was taken away; the next question brings the model back.</p>` : nothing}
       <p class="hidden" role="status">${this.#spoken()}</p>`;
   }

@@ -48,9 +48,12 @@ class PictureGrid extends Part {
   protected override render() {
     const shown = this.items.slice(0, this.#shown);
     const current = shown.some(({ path }) => path === this.#current) ? this.#current : shown[0]?.path;
-    return html`
-      <ul class="pictures" aria-label=${this.label} @keydown=${(event: KeyboardEvent) => this.#key(event)}>
-        ${repeat(shown, ({ path }) => path, (item) => this.#tile(item, item.path === current))}
+    return html` <ul class="pictures" aria-label=${this.label} @keydown=${(event: KeyboardEvent) => this.#key(event)}>
+        ${repeat(
+          shown,
+          ({ path }) => path,
+          (item) => this.#tile(item, item.path === current),
+        )}
       </ul>
       ${shown.length < this.items.length ? html`<p class="small more">Showing ${shown.length} of ${this.items.length}; scroll for more.</p>` : nothing}`;
   }
@@ -65,8 +68,14 @@ class PictureGrid extends Part {
   #tile({ path, caption, badge }: PictureItem, current: boolean) {
     const name = path.slice(path.lastIndexOf("/") + 1);
     return html`<li>
-      <button type="button" title=${path} data-path=${path} tabindex=${current ? 0 : -1}
-        @focus=${() => this.#at(path)} @click=${() => this.dispatchEvent(new CustomEvent("pick", { detail: path }))}>
+      <button
+        type="button"
+        title=${path}
+        data-path=${path}
+        tabindex=${current ? 0 : -1}
+        @focus=${() => this.#at(path)}
+        @click=${() => this.dispatchEvent(new CustomEvent("pick", { detail: path }))}
+      >
         <ocelli-thumbnail .path=${path} .alt=${name}></ocelli-thumbnail>
         ${badge ? html`<b class="badge">${badge}</b>` : nothing}
         ${caption ? html`<span class="caption">${caption}</span>` : nothing}
@@ -99,7 +108,14 @@ customElements.define("ocelli-picture-grid", PictureGrid);
 
 /** Where a key leads to from a tile; undefined if it is none of ours. */
 function moved(key: string, at: number, count: number, columns: number): number | undefined {
-  const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns, Home: 0, End: count - 1 }[key];
+  const to = {
+    ArrowLeft: at - 1,
+    ArrowRight: at + 1,
+    ArrowUp: at - columns,
+    ArrowDown: at + columns,
+    Home: 0,
+    End: count - 1,
+  }[key];
   return to === undefined ? undefined : to < 0 || to >= count ? at : to;
 }
 

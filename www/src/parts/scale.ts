@@ -18,12 +18,16 @@ export function scaleOf(shown: Shown, scores: number[]): Scale {
   const high = Math.max(...scores);
   const low = Math.min(...scores);
   if (shown === "softmax") {
-    const all = scores.length === 1 ? "With one label that is always 100 %." : `The ${scores.length} labels share 100 %.`;
+    const all =
+      scores.length === 1 ? "With one label that is always 100 %." : `The ${scores.length} labels share 100 %.`;
     return { part: (score) => score, caption: all };
   }
   if (shown === "sigmoid") {
     const full = roundUp(high);
-    return { part: (score) => score / full, caption: `Each label is judged alone. A full bar is ${format(shown, full)}.` };
+    return {
+      part: (score) => score / full,
+      caption: `Each label is judged alone. A full bar is ${format(shown, full)}.`,
+    };
   }
   if (high === low) return { part: () => 1, caption: "All labels score the same." };
   return {
@@ -49,7 +53,8 @@ export function format(shown: Shown, score: number): string {
   if (shown === "cosine") return minus(score.toFixed(3));
   const percent = score * 100;
   if (percent > 99.95 && percent < 100) return "> 99.9 %";
-  if (percent === 0 || (percent > 0.5 && Math.abs(percent - Math.round(percent)) < 1e-9)) return `${Math.round(percent)} %`;
+  if (percent === 0 || (percent > 0.5 && Math.abs(percent - Math.round(percent)) < 1e-9))
+    return `${Math.round(percent)} %`;
   if (percent >= 0.995) return `${percent.toFixed(1)} %`;
   if (percent >= 0.005) return `${percent.toFixed(2)} %`;
   return "< 0.01 %";

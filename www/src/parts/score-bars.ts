@@ -17,7 +17,12 @@ export const meanings: Record<Score, string> = {
  * `threshold`, in the score's own unit, rows are pale.
  */
 class ScoreBars extends Part {
-  static override properties = { answer: { attribute: false }, score: { attribute: false }, threshold: { attribute: false }, waiting: { attribute: false } };
+  static override properties = {
+    answer: { attribute: false },
+    score: { attribute: false },
+    threshold: { attribute: false },
+    waiting: { attribute: false },
+  };
   declare answer: readonly Classification[];
   declare score: Shown;
   declare threshold: number | undefined;
@@ -34,15 +39,24 @@ class ScoreBars extends Part {
 
   protected override render() {
     const { answer, score, threshold = -Infinity } = this;
-    if (answer.length === 0) return html`<ol class="bars" tabindex="0" aria-label="Labels">${this.waiting.map((label) => html`<li><i></i><span>${label}</span><b></b></li>`)}</ol>`;
-    const scale = scaleOf(score, answer.map((row) => row.score));
+    if (answer.length === 0)
+      return html`<ol class="bars" tabindex="0" aria-label="Labels">
+        ${this.waiting.map((label) => html`<li><i></i><span>${label}</span><b></b></li>`)}
+      </ol>`;
+    const scale = scaleOf(
+      score,
+      answer.map((row) => row.score),
+    );
     // By the property, which the page's content security policy allows; an attribute, with which `styleMap` begins, it forbids.
     const part = (value: number) => String(Math.min(1, Math.max(0, scale.part(value))));
-    return html`
-      <ol class="bars" tabindex="0" aria-label="Labels, best first">
-        ${answer.map((row) => html`<li data-label=${row.label} data-score=${row.score} class=${row.score < threshold ? "below" : ""}>
-          <i aria-hidden="true" .style=${`--part: ${part(row.score)}`}></i><span>${row.label}</span><b>${format(score, row.score)}</b>
-        </li>`)}
+    return html` <ol class="bars" tabindex="0" aria-label="Labels, best first">
+        ${answer.map(
+          (row) =>
+            html`<li data-label=${row.label} data-score=${row.score} class=${row.score < threshold ? "below" : ""}>
+              <i aria-hidden="true" .style=${`--part: ${part(row.score)}`}></i><span>${row.label}</span
+              ><b>${format(score, row.score)}</b>
+            </li>`,
+        )}
       </ol>
       <p class="small legend">Score: ${score}. ${scale.caption}</p>`;
   }

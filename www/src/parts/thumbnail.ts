@@ -58,7 +58,11 @@ class Thumbnail extends Part {
   }
 
   protected override render() {
-    return this.#url ? html`<img src=${this.#url} alt=${this.alt} decoding="async">` : this.alt ? html`<span class="hidden">${this.alt}</span>` : nothing;
+    return this.#url
+      ? html`<img src=${this.#url} alt=${this.alt} decoding="async" />`
+      : this.alt
+        ? html`<span class="hidden">${this.alt}</span>`
+        : nothing;
   }
 
   async #load(wanted: string, turn: number): Promise<void> {

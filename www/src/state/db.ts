@@ -48,19 +48,21 @@ let opened: Promise<IDBPDatabase<Schema>> | undefined;
 /** The app's database, opened once. */
 export function database(): Promise<IDBPDatabase<Schema>> {
   // A browser that forbids it may throw at once.
-  opened ??= Promise.resolve().then(() => openDB<Schema>("ocelli-app", 1, {
-    upgrade(db) {
-      db.createObjectStore("folders", { keyPath: "name" });
-      db.createObjectStore("pictures", { keyPath: "path" }).createIndex("folder", "folder");
-      db.createObjectStore("thumbnails");
-      db.createObjectStore("embeddings");
-      db.createObjectStore("lists", { keyPath: "name" });
-      db.createObjectStore("examples", { keyPath: "id" });
-    },
-    terminated() {
-      opened = undefined;
-    },
-  }));
+  opened ??= Promise.resolve().then(() =>
+    openDB<Schema>("ocelli-app", 1, {
+      upgrade(db) {
+        db.createObjectStore("folders", { keyPath: "name" });
+        db.createObjectStore("pictures", { keyPath: "path" }).createIndex("folder", "folder");
+        db.createObjectStore("thumbnails");
+        db.createObjectStore("embeddings");
+        db.createObjectStore("lists", { keyPath: "name" });
+        db.createObjectStore("examples", { keyPath: "id" });
+      },
+      terminated() {
+        opened = undefined;
+      },
+    }),
+  );
   opened.catch(() => (opened = undefined));
   return opened;
 }

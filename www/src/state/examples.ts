@@ -28,7 +28,13 @@ class Examples extends Store {
 
   /** @throws {DOMException} If one of them is no picture; then none is taken. */
   async teach(label: string, pictures: readonly Blob[]): Promise<void> {
-    const made = await Promise.all(pictures.map(async (picture) => ({ id: crypto.randomUUID(), label, picture: await shrunk(picture, SIDE, "high", { type: "image/png" }) })));
+    const made = await Promise.all(
+      pictures.map(async (picture) => ({
+        id: crypto.randomUUID(),
+        label,
+        picture: await shrunk(picture, SIDE, "high", { type: "image/png" }),
+      })),
+    );
     const store = (await database()).transaction("examples", "readwrite");
     await Promise.all([...made.map((one) => store.store.put(one)), store.done]);
     this.#all.push(...made);
@@ -46,15 +52,17 @@ class Examples extends Store {
 
   /** What a model makes of the pictures of a label. */
   embeddings(model: Ocelli, label: string): Promise<Float32Array[]> {
-    return Promise.all(this.of(label).map(({ id, picture }) => {
-      const key = `${model.info.modelHash} ${id}`;
-      let made = this.#embeddings.get(key);
-      if (!made) {
-        this.#embeddings.set(key, (made = model.embedImage(picture)));
-        made.catch(() => this.#embeddings.delete(key));
-      }
-      return made;
-    }));
+    return Promise.all(
+      this.of(label).map(({ id, picture }) => {
+        const key = `${model.info.modelHash} ${id}`;
+        let made = this.#embeddings.get(key);
+        if (!made) {
+          this.#embeddings.set(key, (made = model.embedImage(picture)));
+          made.catch(() => this.#embeddings.delete(key));
+        }
+        return made;
+      }),
+    );
   }
 }
 

@@ -17,7 +17,11 @@ export function isPicture(file: { name: string; type?: string }): boolean {
 const TOLD = 50;
 
 /** All pictures of a folder and of those in it, in the order of their names; hidden ones are left out. */
-export async function walk(folder: FileSystemDirectoryHandle, path = folder.name, told: (count: number) => void = () => {}): Promise<Found[]> {
+export async function walk(
+  folder: FileSystemDirectoryHandle,
+  path = folder.name,
+  told: (count: number) => void = () => {},
+): Promise<Found[]> {
   const found: Found[] = [];
   const into = async (folder: FileSystemDirectoryHandle, path: string) => {
     const entries: FileSystemHandle[] = [];
@@ -39,7 +43,9 @@ export async function walk(folder: FileSystemDirectoryHandle, path = folder.name
 
 /** What an `<input type="file">` or a drop gave: whole folders, or single pictures, which go into a folder of that name. */
 export function picked(files: Iterable<File>, folder: string): Found[] {
-  return [...files].filter(isPicture).map((file) => ({ path: file.webkitRelativePath || `${folder}/${file.name}`, file }));
+  return [...files]
+    .filter(isPicture)
+    .map((file) => ({ path: file.webkitRelativePath || `${folder}/${file.name}`, file }));
 }
 
 /** The first part of a path. What an imported index calls by a bare name is in no folder of the user's: it goes into one of this name. */
@@ -60,7 +66,10 @@ function values(folder: FileSystemDirectoryHandle): AsyncIterable<FileSystemHand
 /** Whether the browser lets this page read a folder; it may ask the user only from a click. */
 export async function allowed(handle: FileSystemDirectoryHandle, ask: boolean): Promise<boolean> {
   // TypeScript's DOM does not know permissions of handles yet; browsers without them allow what they hand out.
-  const { queryPermission, requestPermission } = handle as unknown as Record<string, ((how: object) => Promise<string>) | undefined>;
+  const { queryPermission, requestPermission } = handle as unknown as Record<
+    string,
+    ((how: object) => Promise<string>) | undefined
+  >;
   if (!queryPermission || !requestPermission) return true;
   const state = await queryPermission.call(handle, { mode: "read" });
   return state === "granted" || (ask && (await requestPermission.call(handle, { mode: "read" })) === "granted");

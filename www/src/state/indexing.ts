@@ -46,7 +46,13 @@ export class Indexing {
   get progress(): Progress {
     const [first, last] = [this.#stamps[0], this.#stamps.at(-1)];
     const rate = first && last && last.at > first.at ? ((last.done - first.done) / (last.at - first.at)) * 1000 : 0;
-    return { total: this.#todo.length, done: this.#done, broken: this.#broken, paused: this.#resume !== undefined, rate };
+    return {
+      total: this.#todo.length,
+      done: this.#done,
+      broken: this.#broken,
+      paused: this.#resume !== undefined,
+      rate,
+    };
   }
 
   /** Aborted by {@link cancel}. */
@@ -100,13 +106,15 @@ export class Indexing {
 
   /** Never fails: what is wrong with a picture is said of it. */
   #prepared(at: number): Promise<Indexed[]> {
-    return Promise.all(this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
-      try {
-        return { found, thumbnail: await thumbnail(found.file) };
-      } catch {
-        return { found, broken: await reason(found) };
-      }
-    }));
+    return Promise.all(
+      this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
+        try {
+          return { found, thumbnail: await thumbnail(found.file) };
+        } catch {
+          return { found, broken: await reason(found) };
+        }
+      }),
+    );
   }
 
   async #embed(batch: Indexed[]): Promise<void> {
@@ -132,6 +140,14 @@ export class Indexing {
 async function reason({ file }: Found): Promise<string> {
   if (file.size === 0) return "The file is empty.";
   // A file that has vanished looks like a broken picture to the decoder.
-  const readable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-  return readable ? "The browser cannot decode this picture." : "The file cannot be read: it has changed, or it is not there any more.";
+  const readable = await file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
+  return readable
+    ? "The browser cannot decode this picture."
+    : "The file cannot be read: it has changed, or it is not there any more.";
 }

@@ -14,12 +14,20 @@ export function stateOf({ size, lastModified }: File): { size: number; modified:
  * A folder under the name by which the collection knows it, or a free one: two folders may have the same name. Without a handle to
  * tell them apart, one with a picture that is known is the known one.
  */
-export function asFolder(found: readonly Found[], own: string, handle: boolean, folders: readonly FolderRecord[], pictures: ReadonlyMap<string, PictureRecord>): { name: string; found: Found[] } {
+export function asFolder(
+  found: readonly Found[],
+  own: string,
+  handle: boolean,
+  folders: readonly FolderRecord[],
+  pictures: ReadonlyMap<string, PictureRecord>,
+): { name: string; found: Found[] } {
   for (let n = 1; ; n++) {
     const name = n === 1 ? own : `${own} (${n})`;
     const renamed = found.map(({ path, file }) => ({ path: name + path.slice(folderOf(path).length), file }));
     const holder = folders.find((folder) => folder.name === name);
-    const taken = holder && ((handle && holder.handle) || (holdsAny(name, pictures) && !renamed.some((one) => isKnown(one, pictures))));
+    const taken =
+      holder &&
+      ((handle && holder.handle) || (holdsAny(name, pictures) && !renamed.some((one) => isKnown(one, pictures))));
     if (!taken) return { name, found: renamed };
   }
 }
@@ -39,12 +47,18 @@ export function asSingles(found: readonly Found[], pictures: ReadonlyMap<string,
 }
 
 /** How a collection, or what is here of some folders as a whole, differs from what was found. */
-export function differences(found: readonly Found[], wholeFolders: readonly string[], pictures: ReadonlyMap<string, PictureRecord>): { gone: string[]; fresh: PictureRecord[]; changed: PictureRecord[] } {
+export function differences(
+  found: readonly Found[],
+  wholeFolders: readonly string[],
+  pictures: ReadonlyMap<string, PictureRecord>,
+): { gone: string[]; fresh: PictureRecord[]; changed: PictureRecord[] } {
   const records = found.map(({ path, file }): PictureRecord => ({ path, folder: folderOf(path), ...stateOf(file) }));
   const now = new Set(records.map(({ path }) => path));
   const known = (record: PictureRecord) => pictures.get(record.path);
   return {
-    gone: [...pictures.values()].filter(({ path, folder }) => wholeFolders.includes(folder) && !now.has(path)).map(({ path }) => path),
+    gone: [...pictures.values()]
+      .filter(({ path, folder }) => wholeFolders.includes(folder) && !now.has(path))
+      .map(({ path }) => path),
     fresh: records.filter((record) => !known(record)),
     changed: records.filter((record) => !same(known(record) ?? record, record)),
   };

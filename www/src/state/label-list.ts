@@ -15,19 +15,45 @@ export interface ListText {
   template: string;
 }
 
-const startsWith: ListText = { template: "a picture of a {}", labels: "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor" };
+const startsWith: ListText = {
+  template: "a picture of a {}",
+  labels:
+    "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor",
+};
 
 /** Lists to begin with. */
 export const suggestions: readonly ListRecord[] = [
   { name: "Things", ...startsWith },
-  { name: "Food", template: "a picture of a {}", labels: "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry" },
-  { name: "Animals", template: "a picture of a {}", labels: "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep" },
-  { name: "Photos", template: "a photo of a {}", labels: "person, group of people, dog, cat, landscape, beach, mountain, city street, building, food, car, flower, document, screenshot, sunset, snow" },
+  {
+    name: "Food",
+    template: "a picture of a {}",
+    labels:
+      "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry",
+  },
+  {
+    name: "Animals",
+    template: "a picture of a {}",
+    labels:
+      "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep",
+  },
+  {
+    name: "Photos",
+    template: "a photo of a {}",
+    labels:
+      "person, group of people, dog, cat, landscape, beach, mountain, city street, building, food, car, flower, document, screenshot, sunset, snow",
+  },
 ];
 
 /** One per line or with commas between; blanks and repetitions dropped, order kept. */
 export function parseLabels(text: string): string[] {
-  return [...new Set(text.split(/[\n,]/).map((label) => label.trim().replace(/\s+/g, " ")).filter(Boolean))];
+  return [
+    ...new Set(
+      text
+        .split(/[\n,]/)
+        .map((label) => label.trim().replace(/\s+/g, " "))
+        .filter(Boolean),
+    ),
+  ];
 }
 
 /**

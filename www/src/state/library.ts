@@ -103,7 +103,15 @@ class Library extends Store {
   /** The picture itself, if this visit may read it; it may have gone since its folder was read. */
   async file(path: string): Promise<File | undefined> {
     const file = this.#files.get(path);
-    return (await file?.slice(0, 1).arrayBuffer().then(() => true, () => false)) ? file : undefined;
+    return (await file
+      ?.slice(0, 1)
+      .arrayBuffer()
+      .then(
+        () => true,
+        () => false,
+      ))
+      ? file
+      : undefined;
   }
 
   /** Takes a folder that the browser can read again, and all pictures in it. */
@@ -111,9 +119,13 @@ class Library extends Store {
     await this.open();
     const known = await this.#knownAs(handle);
     const all = await this.#walk(handle, known ?? handle.name);
-    if (all.length === 0 && known === undefined) throw new Error(`There is no picture in “${handle.name}”. Pick a folder that holds some.`);
+    if (all.length === 0 && known === undefined)
+      throw new Error(`There is no picture in “${handle.name}”. Pick a folder that holds some.`);
     return this.#inTurn(async () => {
-      const { name, found } = known === undefined ? asFolder(all, handle.name, true, this.folders, this.pictures) : { name: known, found: all };
+      const { name, found } =
+        known === undefined
+          ? asFolder(all, handle.name, true, this.folders, this.pictures)
+          : { name: known, found: all };
       await this.#put({ name, handle });
       return this.#take(found, [name], true);
     });
@@ -125,8 +137,20 @@ class Library extends Store {
     return this.#inTurn(() => {
       if (!whole) return this.#take(asSingles(all, this.pictures), [], true);
       const names = [...new Set(all.map(({ path }) => folderOf(path)))];
-      const folders = names.map((own) => asFolder(all.filter(({ path }) => folderOf(path) === own), own, false, this.folders, this.pictures));
-      return this.#take(folders.flatMap(({ found }) => found), folders.map(({ name }) => name), true);
+      const folders = names.map((own) =>
+        asFolder(
+          all.filter(({ path }) => folderOf(path) === own),
+          own,
+          false,
+          this.folders,
+          this.pictures,
+        ),
+      );
+      return this.#take(
+        folders.flatMap(({ found }) => found),
+        folders.map(({ name }) => name),
+        true,
+      );
     });
   }
 
@@ -134,7 +158,10 @@ class Library extends Store {
   async refresh(folder: FolderRecord): Promise<Difference> {
     const { handle, name } = folder;
     if (!handle) throw new Error(`The browser cannot read “${name}” again by itself. Pick the folder once more.`);
-    if (!(await allowed(handle, true))) throw new Error(`The browser was not allowed to read “${name}”. Try again and allow it, or pick the folder once more.`);
+    if (!(await allowed(handle, true)))
+      throw new Error(
+        `The browser was not allowed to read “${name}”. Try again and allow it, or pick the folder once more.`,
+      );
     const found = await this.#walk(handle, name);
     return this.#inTurn(() => this.#take(found, [name], true));
   }
@@ -143,7 +170,10 @@ class Library extends Store {
   remove(folder: string): Promise<void> {
     return this.#inTurn(async () => {
       await this.#stopped();
-      await this.#forget([...this.pictures.values()].filter((one) => one.folder === folder).map(({ path }) => path), [folder]);
+      await this.#forget(
+        [...this.pictures.values()].filter((one) => one.folder === folder).map(({ path }) => path),
+        [folder],
+      );
       this.#go();
     });
   }
@@ -207,15 +237,26 @@ class Library extends Store {
       const from = await ImageIndex.import<Meta>(file, { model, format: "f32", backend: "cpu" });
       const rows = from.items().flatMap(({ id: path, meta }) => {
         const known = this.pictures.get(path);
-        const record = { path, folder: folderOf(path), size: meta?.size ?? known?.size ?? 0, modified: meta?.modified ?? known?.modified ?? 0 };
+        const record = {
+          path,
+          folder: folderOf(path),
+          size: meta?.size ?? known?.size ?? 0,
+          modified: meta?.modified ?? known?.modified ?? 0,
+        };
         // What differs is of another state of the file.
         const takes = known ? same(known, record) && !this.index?.has(path) : true;
         return takes ? [{ record, embedding: from.vector(path) as Float32Array }] : [];
       });
       from.dispose();
       const records = rows.map(({ record }) => record);
-      const embeddings = rows.map(({ record: { path }, embedding }) => ({ path, modelHash: model.info.modelHash, embedding }));
-      const folders = [...new Set(records.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name }));
+      const embeddings = rows.map(({ record: { path }, embedding }) => ({
+        path,
+        modelHash: model.info.modelHash,
+        embedding,
+      }));
+      const folders = [...new Set(records.map(({ folder }) => folder))]
+        .filter((name) => !this.#has(name))
+        .map((name) => ({ name }));
       await this.#shelf.put({ folders, pictures: records, embeddings });
       this.folders = [...this.folders, ...folders];
       this.#know(records);
@@ -230,7 +271,8 @@ class Library extends Store {
     await this.#adopt(true);
     // What the browser may read without asking is looked at again.
     for (const { name, handle } of this.folders) {
-      if (handle && (await allowed(handle, false))) void this.#again(name, handle).catch((error: unknown) => this.#fail(error));
+      if (handle && (await allowed(handle, false)))
+        void this.#again(name, handle).catch((error: unknown) => this.#fail(error));
     }
   }
 
@@ -282,7 +324,11 @@ class Library extends Store {
   #go(): void {
     const model = this.#model;
     if (!model || !this.index || this.#indexing || this.#halted || this.ready.length === 0) return;
-    const mine = (this.#indexing = new Indexing(model, (batch) => this.#write(batch, model), () => this.changed()));
+    const mine = (this.#indexing = new Indexing(
+      model,
+      (batch) => this.#write(batch, model),
+      () => this.changed(),
+    ));
     this.failed = undefined;
     this.changed();
     const waits = (is: boolean) => {
@@ -293,14 +339,16 @@ class Library extends Store {
       // What the other tab has done in the meantime is done.
       if (waited) await this.#read();
       await mine.run(this.ready);
-    }).catch((error: unknown) => {
-      if (model === this.#model && (error as { code?: string }).code !== "disposed") this.#fail(error);
-    }).finally(() => {
-      this.#indexing = undefined;
-      this.changed();
-      // What has come meanwhile.
-      if (!mine.signal.aborted && this.failed === undefined) this.#go();
-    });
+    })
+      .catch((error: unknown) => {
+        if (model === this.#model && (error as { code?: string }).code !== "disposed") this.#fail(error);
+      })
+      .finally(() => {
+        this.#indexing = undefined;
+        this.changed();
+        // What has come meanwhile.
+        if (!mine.signal.aborted && this.failed === undefined) this.#go();
+      });
   }
 
   async #stopped(): Promise<void> {
@@ -317,7 +365,10 @@ class Library extends Store {
       const { size, modified } = this.pictures.get(path) as PictureRecord;
       return { id: path, meta: { size, modified } };
     });
-    await index.add(items, rows.map(({ embedding }) => embedding));
+    await index.add(
+      items,
+      rows.map(({ embedding }) => embedding),
+    );
     this.changed();
   }
 
@@ -328,7 +379,9 @@ class Library extends Store {
     if (gone.length + changed.length + fresh.length > 0) await this.#stopped();
     if (gone.length + changed.length > 0) await this.#forget([...gone, ...changed.map(({ path }) => path)]);
     for (const { path, file } of found) this.#files.set(path, file);
-    await this.#put(...[...new Set(fresh.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name })));
+    await this.#put(
+      ...[...new Set(fresh.map(({ folder }) => folder))].filter((name) => !this.#has(name)).map((name) => ({ name })),
+    );
     await this.#shelf.put({ pictures: [...fresh, ...changed] });
     this.#know([...fresh, ...changed]);
     this.#tabs.tell();
@@ -344,8 +397,12 @@ class Library extends Store {
       return known && same(known, stateOf(file));
     });
     const { modelHash } = model.info;
-    const pictures = still.flatMap(({ found: { path }, broken }) => (broken === undefined ? [] : [{ ...(this.pictures.get(path) as PictureRecord), broken }]));
-    const embeddings = still.flatMap(({ found: { path }, embedding }) => (embedding ? [{ path, modelHash, embedding }] : []));
+    const pictures = still.flatMap(({ found: { path }, broken }) =>
+      broken === undefined ? [] : [{ ...(this.pictures.get(path) as PictureRecord), broken }],
+    );
+    const embeddings = still.flatMap(({ found: { path }, embedding }) =>
+      embedding ? [{ path, modelHash, embedding }] : [],
+    );
     const thumbnails = still.flatMap(({ found: { path }, thumbnail }) => (thumbnail ? [{ path, thumbnail }] : []));
     await this.#shelf.put({ pictures, thumbnails, embeddings });
     this.#know(pictures);
@@ -387,7 +444,10 @@ class Library extends Store {
     try {
       return await walk(handle, name, told);
     } catch (cause) {
-      throw new Error(`The folder “${name}” cannot be read (${String(cause)}). Is it still there? What is known of it stays.`, { cause });
+      throw new Error(
+        `The folder “${name}” cannot be read (${String(cause)}). Is it still there? What is known of it stays.`,
+        { cause },
+      );
     } finally {
       this.scanning = undefined;
       this.changed();
@@ -400,7 +460,8 @@ class Library extends Store {
 
   /** The name of a folder that is here already, by its handle. */
   async #knownAs(handle: FileSystemDirectoryHandle): Promise<string | undefined> {
-    for (const { name, handle: known } of this.folders) if (known && (await known.isSameEntry(handle).catch(() => false))) return name;
+    for (const { name, handle: known } of this.folders)
+      if (known && (await known.isSameEntry(handle).catch(() => false))) return name;
     return undefined;
   }
 

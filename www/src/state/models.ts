@@ -72,7 +72,12 @@ class Models extends Store {
     };
     try {
       const { source, format } = choice;
-      const model = await Ocelli.load(source, { worker: true, onProgress, signal: mine.signal, ...(format && { format }) });
+      const model = await Ocelli.load(source, {
+        worker: true,
+        onProgress,
+        signal: mine.signal,
+        ...(format && { format }),
+      });
       if (this.#stop !== mine) return model.dispose();
       this.#take(model, choice);
     } catch (error) {
@@ -120,7 +125,9 @@ export const models = new Models();
  */
 export function chosen(typed: string, format: string | null): Choice {
   const source = sourceOf(typed.trim());
-  const name = source.startsWith("hf:") ? source.slice("hf:".length) : (source.split("/").filter(Boolean).at(-1) ?? source);
+  const name = source.startsWith("hf:")
+    ? source.slice("hf:".length)
+    : (source.split("/").filter(Boolean).at(-1) ?? source);
   return { source, name, format: formatNamed(format) };
 }
 

@@ -10,10 +10,12 @@ let next = 0;
 
 self.onmessage = ({ data: { id, picture } }: MessageEvent<{ id: number; picture: Blob }>) => {
   const lane = next++ % AT_A_TIME;
-  lanes[lane] = (lanes[lane] as Promise<unknown>).then(() => preview(picture)).then(
-    (made) => self.postMessage({ id, made }),
-    (error: unknown) => self.postMessage({ id, error: String(error) }),
-  );
+  lanes[lane] = (lanes[lane] as Promise<unknown>)
+    .then(() => preview(picture))
+    .then(
+      (made) => self.postMessage({ id, made }),
+      (error: unknown) => self.postMessage({ id, error: String(error) }),
+    );
 };
 
 /** Where WebP is not known, the browser takes PNG. */

@@ -73,7 +73,9 @@ export class Shelf {
           ...folders.map((folder) => db.objectStore("folders").put(folder)),
           ...pictures.map((picture) => db.objectStore("pictures").put(picture)),
           ...thumbnails.map(({ path, thumbnail }) => db.objectStore("thumbnails").put(thumbnail, path)),
-          ...embeddings.map(({ path, modelHash, embedding }) => db.objectStore("embeddings").put(embedding, [modelHash, path])),
+          ...embeddings.map(({ path, modelHash, embedding }) =>
+            db.objectStore("embeddings").put(embedding, [modelHash, path]),
+          ),
           db.done,
         ]);
         return true;
@@ -91,10 +93,14 @@ export class Shelf {
     const gone = new Set(paths);
     await this.#try(async () => {
       const db = (await database()).transaction(["folders", "pictures", "thumbnails", "embeddings"], "readwrite");
-      const keys = gone.size > 0 ? (await db.objectStore("embeddings").getAllKeys()).filter(([, path]) => gone.has(path)) : [];
+      const keys =
+        gone.size > 0 ? (await db.objectStore("embeddings").getAllKeys()).filter(([, path]) => gone.has(path)) : [];
       await Promise.all([
         ...folders.map((name) => db.objectStore("folders").delete(name)),
-        ...paths.flatMap((path) => [db.objectStore("pictures").delete(path), db.objectStore("thumbnails").delete(path)]),
+        ...paths.flatMap((path) => [
+          db.objectStore("pictures").delete(path),
+          db.objectStore("thumbnails").delete(path),
+        ]),
         ...keys.map((key) => db.objectStore("embeddings").delete(key)),
         db.done,
       ]);

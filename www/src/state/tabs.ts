@@ -21,7 +21,11 @@ export class Tabs {
 }
 
 /** Does work that only one tab may do at a time; `waits` says whether another one is at it. */
-export async function oneTab(signal: AbortSignal, waits: (is: boolean) => void, work: (waited: boolean) => Promise<void>): Promise<void> {
+export async function oneTab(
+  signal: AbortSignal,
+  waits: (is: boolean) => void,
+  work: (waited: boolean) => Promise<void>,
+): Promise<void> {
   const name = "ocelli-indexing";
   // Pages without https have no locks.
   if (!("locks" in navigator)) return work(false);

@@ -34,7 +34,8 @@ export async function large({ report, url }) {
       await context.close();
     }
   };
-  const reached = (page, count) => page.waitForFunction((count) => embedded.length >= count, count, { timeout: PATIENCE });
+  const reached = (page, count) =>
+    page.waitForFunction((count) => embedded.length >= count, count, { timeout: PATIENCE });
 
   const group = report.group("tag: 1,000 pictures, closed in the middle");
   let shown = 0;
@@ -47,43 +48,57 @@ export async function large({ report, url }) {
   let before = 0;
   const heap = [];
   const memory = [];
-  complaints.push(...(await visit(async (page, context) => {
-    await page.getByRole("button", { name: "Pick “thousand”" }).waitFor({ timeout: PATIENCE });
-    before = (await keptEmbeddings(page)).length;
-    group.holds("what was shown as done is kept", before >= shown, `${before} of ${shown}`);
-    group.same("said", [await page.locator(".state").innerText()], [`${before} of 1,000 are done. Pick “thousand” again to go on.`]);
-    const session = await context.newCDPSession(page);
-    const measure = async () => {
-      await session.send("HeapProfiler.collectGarbage");
-      heap.push((await session.send("Runtime.getHeapUsage")).usedSize);
-      memory.push(resident());
-    };
-    await page.locator('input[data-kind="folder"]').setInputFiles(folder);
-    const rest = COUNT - before;
-    for (const part of [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1]) {
-      await reached(page, Math.floor(rest * part));
-      await measure();
-    }
-    await page.getByText("All 1,000 pictures are done.").waitFor({ timeout: PATIENCE });
-    const made = await page.evaluate(() => embedded);
-    const kept = await keptEmbeddings(page);
-    group.same("nothing lost, nothing twice", [before + made.length, kept.length, new Set(kept).size], [COUNT, COUNT, COUNT]);
-    group.rejects("one done twice", [before + made.length + 1], [COUNT]);
+  complaints.push(
+    ...(await visit(async (page, context) => {
+      await page.getByRole("button", { name: "Pick “thousand”" }).waitFor({ timeout: PATIENCE });
+      before = (await keptEmbeddings(page)).length;
+      group.holds("what was shown as done is kept", before >= shown, `${before} of ${shown}`);
+      group.same(
+        "said",
+        [await page.locator(".state").innerText()],
+        [`${before} of 1,000 are done. Pick “thousand” again to go on.`],
+      );
+      const session = await context.newCDPSession(page);
+      const measure = async () => {
+        await session.send("HeapProfiler.collectGarbage");
+        heap.push((await session.send("Runtime.getHeapUsage")).usedSize);
+        memory.push(resident());
+      };
+      await page.locator('input[data-kind="folder"]').setInputFiles(folder);
+      const rest = COUNT - before;
+      for (const part of [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1]) {
+        await reached(page, Math.floor(rest * part));
+        await measure();
+      }
+      await page.getByText("All 1,000 pictures are done.").waitFor({ timeout: PATIENCE });
+      const made = await page.evaluate(() => embedded);
+      const kept = await keptEmbeddings(page);
+      group.same(
+        "nothing lost, nothing twice",
+        [before + made.length, kept.length, new Set(kept).size],
+        [COUNT, COUNT, COUNT],
+      );
+      group.rejects("one done twice", [before + made.length + 1], [COUNT]);
 
-    // What words find is what was drawn.
-    await page.getByRole("navigation").getByRole("link", { name: "Search" }).click();
-    await page.getByText("1,000 pictures can be searched.").waitFor({ timeout: PATIENCE });
-    const best = async (words) => {
-      await page.getByLabel("What are you looking for?").fill(words);
-      await page.waitForTimeout(1000);
-      await page.waitForFunction(() => document.querySelector('.search [aria-busy="false"] .pictures button'), null, { timeout: PATIENCE });
-      return page.$$eval(".search .pictures button", (all) => all.slice(0, 10).map(({ dataset }) => dataset.path.replace(/^.*-|\.png$/g, "")));
-    };
-    for (const words of ["bicycle", "guitar", "rocket"]) {
-      group.same(`${words}: found`, await best(words), Array(10).fill(words));
-      group.rejects(`${words}: something else`, await best("cactus"), Array(10).fill(words));
-    }
-  })));
+      // What words find is what was drawn.
+      await page.getByRole("navigation").getByRole("link", { name: "Search" }).click();
+      await page.getByText("1,000 pictures can be searched.").waitFor({ timeout: PATIENCE });
+      const best = async (words) => {
+        await page.getByLabel("What are you looking for?").fill(words);
+        await page.waitForTimeout(1000);
+        await page.waitForFunction(() => document.querySelector('.search [aria-busy="false"] .pictures button'), null, {
+          timeout: PATIENCE,
+        });
+        return page.$$eval(".search .pictures button", (all) =>
+          all.slice(0, 10).map(({ dataset }) => dataset.path.replace(/^.*-|\.png$/g, "")),
+        );
+      };
+      for (const words of ["bicycle", "guitar", "rocket"]) {
+        group.same(`${words}: found`, await best(words), Array(10).fill(words));
+        group.rejects(`${words}: something else`, await best("cactus"), Array(10).fill(words));
+      }
+    })),
+  );
   group.holds("no complaints", complaints.length === 0, complaints.join(" | "));
 
   const flat = report.group("tag: memory, second half against first");
@@ -91,6 +106,9 @@ export async function large({ report, url }) {
   flat.same("objects of the page", [grown(heap) < HEAP], [true]);
   flat.same("resident", [grown(memory) < RESIDENT], [true]);
   flat.rejects("each decoded picture kept", [grown(memory.map((bytes, i) => bytes + i * RESIDENT)) < RESIDENT], [true]);
-  report.note("tag: memory", `objects ${heap.map((x) => (x / 1e6).toFixed(1)).join(" ")}; resident ${memory.map((x) => (x / 1e6).toFixed(0)).join(" ")} MB`);
+  report.note(
+    "tag: memory",
+    `objects ${heap.map((x) => (x / 1e6).toFixed(1)).join(" ")}; resident ${memory.map((x) => (x / 1e6).toFixed(0)).join(" ")} MB`,
+  );
   rmSync(profile, { recursive: true, force: true });
 }

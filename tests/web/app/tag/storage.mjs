@@ -22,7 +22,10 @@ export async function storage({ fresh, open, report }, pictures) {
     group.same(`${name}: said`, [said.includes(words)], [true]);
     group.rejects(`${name}: another reason`, [said.includes(troubles.find(([other]) => other !== name)[2])], [true]);
     await page.locator(".results .pictures img").first().waitFor({ timeout: PATIENCE });
-    await page.locator(".chips").getByRole("button", { name: /^bicycle/ }).waitFor({ timeout: PATIENCE });
+    await page
+      .locator(".chips")
+      .getByRole("button", { name: /^bicycle/ })
+      .waitFor({ timeout: PATIENCE });
     await page.close();
   }
 
@@ -36,10 +39,15 @@ export async function storage({ fresh, open, report }, pictures) {
     await page.bringToFront(); // a tab in the background takes no files
     await page.locator('input[data-kind="folder"]').setInputFiles(folder);
   }
-  for (const page of pages) await page.getByText(`All ${pictures.length} pictures are done.`).waitFor({ timeout: PATIENCE });
+  for (const page of pages)
+    await page.getByText(`All ${pictures.length} pictures are done.`).waitFor({ timeout: PATIENCE });
   const made = await Promise.all(pages.map((page) => page.evaluate(() => embedded)));
   tabs.same("each picture once", made.flat().sort(), pictures.map(({ name }) => `photos/${name}`).sort());
-  tabs.rejects("each of them twice", [...made.flat(), ...made.flat()], pictures.map(({ name }) => `photos/${name}`));
+  tabs.rejects(
+    "each of them twice",
+    [...made.flat(), ...made.flat()],
+    pictures.map(({ name }) => `photos/${name}`),
+  );
   await pages[0].bringToFront();
   await pages[0].getByText("1 folder").click();
   await pages[0].getByRole("button", { name: "Remove photos" }).click();
@@ -54,7 +62,8 @@ function fullAfter() {
   const { put } = IDBObjectStore.prototype;
   let embeddings = 0;
   IDBObjectStore.prototype.put = function () {
-    if (this.name === "embeddings" && ++embeddings > 10) throw new DOMException("Quota exceeded.", "QuotaExceededError");
+    if (this.name === "embeddings" && ++embeddings > 10)
+      throw new DOMException("Quota exceeded.", "QuotaExceededError");
     return put.apply(this, arguments);
   };
 }

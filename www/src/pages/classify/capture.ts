@@ -6,7 +6,8 @@ const FIRST_FRAME = 1000;
 
 /** @throws {PictureError} If there is no camera to be had. */
 export async function camera(): Promise<MediaStream> {
-  if (!navigator.mediaDevices?.getUserMedia) throw new PictureError("This browser lends no camera to this page. Pages over https get one; or choose a file.");
+  if (!navigator.mediaDevices?.getUserMedia)
+    throw new PictureError("This browser lends no camera to this page. Pages over https get one; or choose a file.");
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
   } catch (cause) {
@@ -16,9 +17,12 @@ export async function camera(): Promise<MediaStream> {
 
 function cameraTrouble(error: unknown): string {
   const name = error instanceof Error ? error.name : "";
-  if (name === "NotAllowedError") return "The camera is not allowed for this page. Allow it in the browser's settings for this page, or choose a file.";
-  if (name === "NotFoundError" || name === "OverconstrainedError") return "No camera was found. Plug one in, or choose a file.";
-  if (name === "NotReadableError") return "The camera cannot be used, mostly because another program has it. Close that one, and try again.";
+  if (name === "NotAllowedError")
+    return "The camera is not allowed for this page. Allow it in the browser's settings for this page, or choose a file.";
+  if (name === "NotFoundError" || name === "OverconstrainedError")
+    return "No camera was found. Plug one in, or choose a file.";
+  if (name === "NotReadableError")
+    return "The camera cannot be used, mostly because another program has it. Close that one, and try again.";
   return `The camera did not start: ${error instanceof Error ? error.message : String(error)}`;
 }
 
@@ -35,7 +39,12 @@ export async function screenStill(): Promise<Blob> {
     stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
   } catch (cause) {
     const refused = cause instanceof Error && cause.name === "NotAllowedError";
-    throw new PictureError(refused ? "No screen was chosen, or it is not allowed. The old picture stays." : `The screen cannot be captured: ${String(cause)}`, { cause });
+    throw new PictureError(
+      refused
+        ? "No screen was chosen, or it is not allowed. The old picture stays."
+        : `The screen cannot be captured: ${String(cause)}`,
+      { cause },
+    );
   }
   try {
     const video = document.createElement("video");

@@ -12,15 +12,35 @@ export function facts(name: string, info: ModelInfo, runs: Runs) {
   const all: [name: string, value: string, note: string][] = [
     onCpu
       ? ["Runs on", "CPU", info.note ?? ""]
-      : ["GPU", info.adapter || "not named by the browser", software.test(info.adapter) ? "software, not a GPU: slow" : ""],
+      : [
+          "GPU",
+          info.adapter || "not named by the browser",
+          software.test(info.adapter) ? "software, not a GPU: slow" : "",
+        ],
     ["Pictures run", String(runs.count), "each once; labels and scores need no run"],
     ["Last run", time(runs.last), "a picture"],
     ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
-    info.downloadBytes > 0 ? ["Downloaded", bytes(info.downloadBytes), "by this visit"] : ["Downloaded", "nothing", "the model was here already"],
-    ["Weights", info.format, onCpu ? `${millions(info.parameters)} numbers in memory` : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`],
+    info.downloadBytes > 0
+      ? ["Downloaded", bytes(info.downloadBytes), "by this visit"]
+      : ["Downloaded", "nothing", "the model was here already"],
+    [
+      "Weights",
+      info.format,
+      onCpu
+        ? `${millions(info.parameters)} numbers in memory`
+        : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`,
+    ],
     ["Model", name, `${familyOf(info)}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
   ];
-  return html`<dl class="facts">${all.map(([name, value, note]) => html`<div data-fact=${name.toLowerCase()}><dt>${name}</dt><dd>${value}<small>${note}</small></dd></div>`)}</dl>`;
+  return html`<dl class="facts">
+    ${all.map(
+      ([name, value, note]) =>
+        html`<div data-fact=${name.toLowerCase()}>
+          <dt>${name}</dt>
+          <dd>${value}<small>${note}</small></dd>
+        </div>`,
+    )}
+  </dl>`;
 }
 
 function time(milliseconds: number | undefined): string {

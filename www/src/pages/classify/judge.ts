@@ -129,7 +129,8 @@ class Judge extends Store {
   async #embed(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    while (models.model && this.#picture && !this.#isSeen() && !this.#hasFailed()) await this.#run(models.model, this.#picture);
+    while (models.model && this.#picture && !this.#isSeen() && !this.#hasFailed())
+      await this.#run(models.model, this.#picture);
     this.#running = false;
   }
 

@@ -12,7 +12,11 @@ import { missed, sampleFile, samples } from "./samples.ts";
 class PictureArea extends Part {
   #newest = 0;
   #trouble = "";
-  readonly #arrivals = new Arrivals(this, (data) => this.#dropped(data), (picture) => this.#file(picture));
+  readonly #arrivals = new Arrivals(
+    this,
+    (data) => this.#dropped(data),
+    (picture) => this.#file(picture),
+  );
 
   constructor() {
     super();
@@ -22,17 +26,34 @@ class PictureArea extends Part {
 
   protected override render() {
     const { picture, answer } = judge;
-    const isMissed = models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
-    return html`
-      <div class="stage ${this.#arrivals.over ? "over" : ""}">
-        ${picture ? html`<img src=${picture.address} alt=${picture.name}>` : nothing}
+    const isMissed =
+      models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
+    return html` <div class="stage ${this.#arrivals.over ? "over" : ""}">
+        ${picture ? html`<img src=${picture.address} alt=${picture.name} />` : nothing}
       </div>
       <div class="samples" role="group" aria-label="Sample pictures">
-        ${samples.map((name) => html`<button type="button" title=${name} data-sample=${name} class=${name === missed ? "missed" : ""}
-          aria-pressed=${String(picture?.sample === name)} @click=${() => this.#sample(name)}><img src="./samples/${name}.png" alt=${name} width="60" height="54"></button>`)}
+        ${samples.map(
+          (name) =>
+            html`<button
+              type="button"
+              title=${name}
+              data-sample=${name}
+              class=${name === missed ? "missed" : ""}
+              aria-pressed=${String(picture?.sample === name)}
+              @click=${() => this.#sample(name)}
+            >
+              <img src="./samples/${name}.png" alt=${name} width="60" height="54" />
+            </button>`,
+        )}
       </div>
       <div class="pick">
-        <input id="picture-file" type="file" accept="image/*" class="hidden" @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}>
+        <input
+          id="picture-file"
+          type="file"
+          accept="image/*"
+          class="hidden"
+          @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}
+        />
         <label for="picture-file" class="button primary">Choose a picture</label>
         <button type="button" @click=${() => this.#camera()}>Camera</button>
         ${hasScreens() ? html`<button type="button" @click=${() => this.#take(screenStill(), "Your screen")}>Screen</button>` : nothing}
@@ -40,7 +61,9 @@ class PictureArea extends Part {
       </div>
       <p class="wrong" role="alert">${this.#trouble}</p>
       ${isMissed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
-      <ocelli-camera-dialog .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}></ocelli-camera-dialog>`;
+      <ocelli-camera-dialog
+        .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}
+      ></ocelli-camera-dialog>`;
   }
 
   #sample(name: string): void {
@@ -69,7 +92,10 @@ class PictureArea extends Part {
       judge.take(picture);
       this.#say("");
     } catch (error) {
-      if (turn === this.#newest) this.#say(error instanceof PictureError ? error.message : `${name}: it cannot be fetched. The old picture stays.`);
+      if (turn === this.#newest)
+        this.#say(
+          error instanceof PictureError ? error.message : `${name}: it cannot be fetched. The old picture stays.`,
+        );
     }
   }
 
@@ -79,7 +105,9 @@ class PictureArea extends Part {
   }
 
   #camera(): void {
-    this.querySelector("ocelli-camera-dialog")?.open().catch((error: Error) => this.#say(error.message));
+    this.querySelector("ocelli-camera-dialog")
+      ?.open()
+      .catch((error: Error) => this.#say(error.message));
   }
 
   #dropped(data: DataTransfer): void {

@@ -32,19 +32,37 @@ class ScoreChoice extends Part {
     const { min, max, step } = rangeOf(score);
     const own = models.info?.defaultScore === score ? " This model was trained with it." : "";
     const shown = threshold === undefined ? "none" : format(score, threshold);
-    return html`
-      <fieldset aria-describedby="score-help">
+    return html` <fieldset aria-describedby="score-help">
         <legend>Score</legend>
         <div class="choices">
-          ${scores.map((name) => html`<label><input type="radio" name="score" value=${name} .checked=${name === score}
-            @change=${() => (judge.score = name)}><span>${name}</span></label>`)}
+          ${scores.map(
+            (name) =>
+              html`<label
+                ><input
+                  type="radio"
+                  name="score"
+                  value=${name}
+                  .checked=${name === score}
+                  @change=${() => (judge.score = name)}
+                /><span>${name}</span></label
+              >`,
+          )}
         </div>
         <p id="score-help" class="small">${meanings[score]}${own}</p>
       </fieldset>
       <div class="threshold">
         <label for="threshold">Threshold: <output>${shown}</output></label>
-        <input id="threshold" type="range" min=${min} max=${max} step=${step} .value=${String(threshold ?? min)} aria-valuetext=${shown}
-          aria-describedby="above" @input=${(event: Event) => this.#set(Number((event.target as HTMLInputElement).value), min)}>
+        <input
+          id="threshold"
+          type="range"
+          min=${min}
+          max=${max}
+          step=${step}
+          .value=${String(threshold ?? min)}
+          aria-valuetext=${shown}
+          aria-describedby="above"
+          @input=${(event: Event) => this.#set(Number((event.target as HTMLInputElement).value), min)}
+        />
         <p id="above" class="small" role="status">${this.#above()}</p>
       </div>`;
   }

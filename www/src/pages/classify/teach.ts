@@ -22,38 +22,90 @@ class Teach extends Part {
     const { names } = judge.list;
     const taught = examples.labels;
     this.#letGo();
-    return html`
-      <h2 id="teach-title">Teach it</h2>
-      <p class="small">Show it one to five pictures of a thing, and it knows that thing by them, with any model. They stay on this device.
-        A taught label tends to win against labels that were not taught: teach all that matter, or set a threshold.</p>
+    return html` <h2 id="teach-title">Teach it</h2>
+      <p class="small">
+        Show it one to five pictures of a thing, and it knows that thing by them, with any model. They stay on this
+        device. A taught label tends to win against labels that were not taught: teach all that matter, or set a
+        threshold.
+      </p>
       <form @submit=${(event: Event) => event.preventDefault()}>
         <label for="teach-label">Label to teach</label>
         <div class="row">
           <div class="grow">
-            <input id="teach-label" type="text" list="teach-labels" autocomplete="off" placeholder="One of the list, or a new one" .value=${this.#label}
-              aria-invalid=${this.#trouble ? "true" : nothing} aria-describedby="teach-wrong" @input=${(event: Event) => this.#named((event.target as HTMLInputElement).value)}>
+            <input
+              id="teach-label"
+              type="text"
+              list="teach-labels"
+              autocomplete="off"
+              placeholder="One of the list, or a new one"
+              .value=${this.#label}
+              aria-invalid=${this.#trouble ? "true" : nothing}
+              aria-describedby="teach-wrong"
+              @input=${(event: Event) => this.#named((event.target as HTMLInputElement).value)}
+            />
             <datalist id="teach-labels">${names.map((name) => html`<option value=${name}></option>`)}</datalist>
           </div>
-          <button type="button" ?disabled=${!judge.picture || this.#busy} @click=${() => this.#teach(judge.picture ? [judge.picture.blob] : [])}>Add this picture</button>
-          <input id="teach-files" type="file" accept="image/*" multiple class="hidden" @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}>
+          <button
+            type="button"
+            ?disabled=${!judge.picture || this.#busy}
+            @click=${() => this.#teach(judge.picture ? [judge.picture.blob] : [])}
+          >
+            Add this picture
+          </button>
+          <input
+            id="teach-files"
+            type="file"
+            accept="image/*"
+            multiple
+            class="hidden"
+            @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}
+          />
           <label for="teach-files" class="button">Add files</label>
         </div>
         <p id="teach-wrong" class="wrong" role="alert">${this.#trouble}</p>
       </form>
-      ${taught.length > 0 ? html`
-        <ul class="taught" aria-label="Taught labels">${taught.map((label) => this.#row(label, names.includes(label)))}</ul>
-        <button type="button" class="quiet" @click=${() => this.#try(() => this.#forgetAll())}>Forget all that was taught</button>` : nothing}`;
+      ${
+        taught.length > 0
+          ? html` <ul class="taught" aria-label="Taught labels">
+                ${taught.map((label) => this.#row(label, names.includes(label)))}
+              </ul>
+              <button type="button" class="quiet" @click=${() => this.#try(() => this.#forgetAll())}>
+                Forget all that was taught
+              </button>`
+          : nothing
+      }`;
   }
 
   #row(label: string, listed: boolean) {
     return html`<li data-taught=${label}>
-      <div class="row"><h3>${label}</h3>
+      <div class="row">
+        <h3>${label}</h3>
         ${listed ? nothing : html`<span class="small">not in the list</span><button type="button" class="quiet" @click=${() => this.#list(label)}>Put it in</button>`}
-        <button type="button" class="quiet" aria-label="Forget ${label}" @click=${() => this.#try(() => examples.forget({ label }))}>Forget</button></div>
-      <div class="previews">${examples.of(label).map(({ id, picture }, at) => html`<span class="preview">
-        <img src=${this.#address(id, picture)} alt="Example ${at + 1} of ${label}">
-        <button type="button" aria-label="Remove example ${at + 1} of ${label}" title="Remove" @click=${() => this.#try(() => examples.forget({ id }))}>✕</button>
-      </span>`)}</div>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Forget ${label}"
+          @click=${() => this.#try(() => examples.forget({ label }))}
+        >
+          Forget
+        </button>
+      </div>
+      <div class="previews">
+        ${examples.of(label).map(
+          ({ id, picture }, at) =>
+            html`<span class="preview">
+              <img src=${this.#address(id, picture)} alt="Example ${at + 1} of ${label}" />
+              <button
+                type="button"
+                aria-label="Remove example ${at + 1} of ${label}"
+                title="Remove"
+                @click=${() => this.#try(() => examples.forget({ id }))}
+              >
+                ✕
+              </button>
+            </span>`,
+        )}
+      </div>
     </li>`;
   }
 
@@ -95,7 +147,11 @@ class Teach extends Part {
     try {
       await work();
     } catch (error) {
-      this.#say(error instanceof PictureError ? error.message : `That did not work: ${error instanceof Error ? error.message : String(error)}`);
+      this.#say(
+        error instanceof PictureError
+          ? error.message
+          : `That did not work: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
     this.#busy = false;
     this.requestUpdate();

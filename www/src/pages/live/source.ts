@@ -21,12 +21,19 @@ export const screens = typeof navigator.mediaDevices?.getDisplayMedia === "funct
  */
 export async function open(kind: Kind, camera: string): Promise<MediaStream> {
   const devices = navigator.mediaDevices as MediaDevices | undefined;
-  if (!devices) throw new SourceError("This page may not use cameras", "Browsers lend cameras to pages over https and to this machine's own pages only.");
+  if (!devices)
+    throw new SourceError(
+      "This page may not use cameras",
+      "Browsers lend cameras to pages over https and to this machine's own pages only.",
+    );
   try {
     if (kind === "screen") return await devices.getDisplayMedia({ video: true, audio: false });
     // As sharp as any model sees it, and on a phone what lies before the user.
     const size = { width: { ideal: 640 }, height: { ideal: 480 } };
-    return await devices.getUserMedia({ audio: false, video: { ...size, ...(camera ? { deviceId: { exact: camera } } : { facingMode: { ideal: "environment" } }) } });
+    return await devices.getUserMedia({
+      audio: false,
+      video: { ...size, ...(camera ? { deviceId: { exact: camera } } : { facingMode: { ideal: "environment" } }) },
+    });
   } catch (error) {
     if (camera && (error as DOMException).name === "OverconstrainedError") return open(kind, "");
     throw inWords(kind, error as DOMException);
@@ -35,20 +42,36 @@ export async function open(kind: Kind, camera: string): Promise<MediaStream> {
 
 function inWords(kind: Kind, { name, message }: DOMException): SourceError {
   if (kind === "screen") {
-    if (name === "NotAllowedError") return new SourceError("No screen was chosen", "Press “Watch a screen” again to choose a screen, a window or a tab.");
+    if (name === "NotAllowedError")
+      return new SourceError(
+        "No screen was chosen",
+        "Press “Watch a screen” again to choose a screen, a window or a tab.",
+      );
     return new SourceError("The screen cannot be watched", message);
   }
   if (name === "NotAllowedError") {
-    return new SourceError("This page may not use the camera", "Allow it where the browser shows this page's address, or in the browser's settings, and start again.");
+    return new SourceError(
+      "This page may not use the camera",
+      "Allow it where the browser shows this page's address, or in the browser's settings, and start again.",
+    );
   }
-  if (name === "NotFoundError") return new SourceError("There is no camera", `Plug one in, and start again.${screens ? " A screen or a tab can be watched without one." : ""}`);
-  if (name === "NotReadableError" || name === "AbortError") return new SourceError("The camera does not answer", "Another program may be using it. Close that one, and start again.");
+  if (name === "NotFoundError")
+    return new SourceError(
+      "There is no camera",
+      `Plug one in, and start again.${screens ? " A screen or a tab can be watched without one." : ""}`,
+    );
+  if (name === "NotReadableError" || name === "AbortError")
+    return new SourceError(
+      "The camera does not answer",
+      "Another program may be using it. Close that one, and start again.",
+    );
   return new SourceError("The camera cannot be used", message);
 }
 
 /** What is said when it ends by itself. */
 export function ended(kind: Kind): SourceError {
-  if (kind === "screen") return new SourceError("The screen is no longer shared", "Press “Watch a screen” to choose another one.");
+  if (kind === "screen")
+    return new SourceError("The screen is no longer shared", "Press “Watch a screen” to choose another one.");
   return new SourceError("The camera was taken away", "Plug it in again, or choose another one, and start again.");
 }
 

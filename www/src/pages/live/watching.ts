@@ -188,7 +188,10 @@ class Watching extends Store {
 
   #ask(): void {
     this.#unask();
-    this.#asked = "requestVideoFrameCallback" in this.video ? this.video.requestVideoFrameCallback(this.#frame) : requestAnimationFrame(this.#frame);
+    this.#asked =
+      "requestVideoFrameCallback" in this.video
+        ? this.video.requestVideoFrameCallback(this.#frame)
+        : requestAnimationFrame(this.#frame);
   }
 
   #unask(): void {

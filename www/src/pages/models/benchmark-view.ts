@@ -31,25 +31,42 @@ class BenchmarkView extends Part {
 
   protected override render() {
     const current = this.#measured === models.model;
-    return html`
-      <h3>How fast is it here?</h3>
-      <p class="small">A short benchmark: medians of a few runs, from a JPEG of ${SIDE} pixels or a text to the embedding.</p>
-      ${this.#stop
-        ? html`<div class="measuring">
-            <label for="benchmark-progress">Measuring</label>
-            <progress id="benchmark-progress" max="1" .value=${this.#done}></progress>
-            <button type="button" @click=${() => this.#stop?.abort()}>Cancel</button>
-          </div>`
-        : html`<button type="button" ?disabled=${!models.model} @click=${() => void this.#run()}>Run the benchmark</button>`}
+    return html` <h3>How fast is it here?</h3>
+      <p class="small">
+        A short benchmark: medians of a few runs, from a JPEG of ${SIDE} pixels or a text to the embedding.
+      </p>
+      ${
+        this.#stop
+          ? html`<div class="measuring">
+              <label for="benchmark-progress">Measuring</label>
+              <progress id="benchmark-progress" max="1" .value=${this.#done}></progress>
+              <button type="button" @click=${() => this.#stop?.abort()}>Cancel</button>
+            </div>`
+          : html`<button type="button" ?disabled=${!models.model} @click=${() => void this.#run()}>
+              Run the benchmark
+            </button>`
+      }
       <div role="status">${this.#figures && current ? this.#table(this.#figures) : nothing}</div>
       ${this.#failed && current ? notice(this.#failed, () => void this.#run()) : nothing}`;
   }
 
   #table(figures: readonly Figure[]) {
-    return html`
-      <table class="figures">
-        <thead class="hidden"><tr><th scope="col">What</th><th scope="col">Time each</th></tr></thead>
-        <tbody>${figures.map(({ name, ms }) => html`<tr><th scope="row">${name}</th><td data-ms=${ms}>${time(ms)} each</td></tr>`)}</tbody>
+    return html` <table class="figures">
+        <thead class="hidden">
+          <tr>
+            <th scope="col">What</th>
+            <th scope="col">Time each</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${figures.map(
+            ({ name, ms }) =>
+              html`<tr>
+                <th scope="row">${name}</th>
+                <td data-ms=${ms}>${time(ms)} each</td>
+              </tr>`,
+          )}
+        </tbody>
       </table>
       ${models.info ? html`<p class="small">On the ${deviceOf(models.info)}, with weights in ${models.info.format}.</p>` : nothing}
       <button type="button" @click=${() => void this.#copy()}>Copy a report</button>

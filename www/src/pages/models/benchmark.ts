@@ -32,7 +32,16 @@ export async function measure(model: Ocelli, progress: (done: number) => void, s
   const [picture] = (await drawPictures(1)) as [Blob];
   const trials: Trial[] = [
     { name: "One picture at a time", each: 1, most: 9, work: () => model.embedImage(picture, { signal }) },
-    { name: "Eight pictures at a time", each: 8, most: 5, work: () => model.embedImages(Array.from({ length: 8 }, () => picture), { signal }) },
+    {
+      name: "Eight pictures at a time",
+      each: 8,
+      most: 5,
+      work: () =>
+        model.embedImages(
+          Array.from({ length: 8 }, () => picture),
+          { signal },
+        ),
+    },
     { name: "A text", each: 1, most: 9, work: (run) => model.embedText(`a picture of ${run + 2} cats`, { signal }) },
   ];
   const all = trials.reduce((sum, { most }) => sum + most + 1, 0);

@@ -14,11 +14,20 @@ class InUse extends Part {
 
   protected override render() {
     const { info, choice, loading } = models;
-    if (!info || !choice) return html`<h2>In use</h2><p>${loading ? "The first model is on its way." : "None. Choose one below."}</p>`;
-    return html`
-      <h2>In use: ${choice.name}</h2>
+    if (!info || !choice)
+      return html`<h2>In use</h2>
+        <p>${loading ? "The first model is on its way." : "None. Choose one below."}</p>`;
+    return html` <h2>In use: ${choice.name}</h2>
       ${info.note ? html`<p class="note">${info.note}</p>` : nothing}
-      <dl class="facts">${factsOf(info).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+      <dl class="facts">
+        ${factsOf(info).map(
+          ([name, value]) =>
+            html`<div>
+              <dt>${name}</dt>
+              <dd>${value}</dd>
+            </div>`,
+        )}
+      </dl>
       <div class="trials">
         <ocelli-self-test></ocelli-self-test>
         <ocelli-benchmark></ocelli-benchmark>

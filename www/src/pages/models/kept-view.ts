@@ -22,16 +22,19 @@ class KeptView extends Part {
 
   protected override render() {
     const all = kept.models;
-    return html`
-      <h2>Kept on this device</h2>
+    return html` <h2>Kept on this device</h2>
       <p class="small">What was downloaded stays in this browser, so that the next visit needs no network for it.</p>
-      ${all.length > 0
-        ? html`<ul class="kept" aria-label="Kept models">${all.map((one) => this.#row(one))}</ul>
-            <p class="row">
-              <span class="grow">${bytes(all.reduce((sum, one) => sum + one.bytes, 0))} in all</span>
-              <button type="button" @click=${() => void this.#removeAll()}>Remove all</button>
-            </p>`
-        : html`<p>Nothing is kept at the moment.</p>`}
+      ${
+        all.length > 0
+          ? html`<ul class="kept" aria-label="Kept models">
+                ${all.map((one) => this.#row(one))}
+              </ul>
+              <p class="row">
+                <span class="grow">${bytes(all.reduce((sum, one) => sum + one.bytes, 0))} in all</span>
+                <button type="button" @click=${() => void this.#removeAll()}>Remove all</button>
+              </p>`
+          : html`<p>Nothing is kept at the moment.</p>`
+      }
       ${this.#storage()}
       <p class="small" role="status">${this.#said}</p>
       ${kept.failed ? notice(kept.failed, () => void kept.read()) : nothing}`;
@@ -39,8 +42,10 @@ class KeptView extends Part {
 
   #row(one: KeptModel) {
     return html`<li>
-      <span class="grow"><b>${one.name}</b>${this.#inUse(one) ? html` <span class="badge">in use</span>` : nothing}
-        <span class="small">${bytes(one.bytes)}, since ${one.when.toLocaleDateString()}</span></span>
+      <span class="grow"
+        ><b>${one.name}</b>${this.#inUse(one) ? html` <span class="badge">in use</span>` : nothing}
+        <span class="small">${bytes(one.bytes)}, since ${one.when.toLocaleDateString()}</span></span
+      >
       <button type="button" aria-label="Remove ${one.name}" @click=${() => void this.#remove(one)}>Remove</button>
     </li>`;
   }
@@ -49,8 +54,10 @@ class KeptView extends Part {
     const { usage, quota, persisted } = kept.storage ?? {};
     if (quota === undefined) return nothing;
     return html`<p class="row storage">
-      <span class="grow">This site uses ${bytes(usage ?? 0)} of the ${bytes(quota)} that the browser allows.
-        ${persisted ? "The browser has promised to keep it." : "The browser may clear it when space runs short."}</span>
+      <span class="grow"
+        >This site uses ${bytes(usage ?? 0)} of the ${bytes(quota)} that the browser allows.
+        ${persisted ? "The browser has promised to keep it." : "The browser may clear it when space runs short."}</span
+      >
       ${persisted ? nothing : html`<button type="button" @click=${() => void this.#persist()}>Ask it to keep all this</button>`}
     </p>`;
   }
@@ -72,7 +79,11 @@ class KeptView extends Part {
 
   async #persist(): Promise<void> {
     await kept.persist();
-    this.#say(kept.storage?.persisted ? "The browser keeps it from now on." : "The browser did not agree. It may after some visits, or once this app is installed.");
+    this.#say(
+      kept.storage?.persisted
+        ? "The browser keeps it from now on."
+        : "The browser did not agree. It may after some visits, or once this app is installed.",
+    );
   }
 
   #say(words: string): void {

@@ -77,5 +77,8 @@ function named(url: string): { source: string; name: string } {
   const [, id] = /^\/(.+)\/resolve\/[^/]+\/$/.exec(pathname) ?? [];
   const source = hostname === "huggingface.co" && id ? `hf:${id}` : url;
   const name = catalog.find((listed) => listed.source === source)?.name;
-  return { source, name: name ?? (source === url ? (pathname.split("/").filter(Boolean).at(-1) ?? hostname) : (id as string)) };
+  return {
+    source,
+    name: name ?? (source === url ? (pathname.split("/").filter(Boolean).at(-1) ?? hostname) : (id as string)),
+  };
 }

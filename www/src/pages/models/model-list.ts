@@ -18,16 +18,23 @@ class ModelList extends Part {
   }
 
   protected override render() {
-    const [own, hub] = [true, false].map((quantised) => catalog.filter((listed) => Boolean(listed.quantised) === quantised));
-    return html`
-      <h2>Choose a model</h2>
+    const [own, hub] = [true, false].map((quantised) =>
+      catalog.filter((listed) => Boolean(listed.quantised) === quantised),
+    );
+    return html` <h2>Choose a model</h2>
       <p class="small">The last choice is remembered. The model before it stays in use until the new one stands.</p>
       <h3>With this app</h3>
-      <ul class="model-list" aria-label="Models of this app">${own?.map((listed) => this.#row(listed))}</ul>
+      <ul class="model-list" aria-label="Models of this app">
+        ${own?.map((listed) => this.#row(listed))}
+      </ul>
       <h3>From Hugging Face</h3>
-      <p class="small">They are downloaded from huggingface.co on your connection when you choose them, and only then.</p>
+      <p class="small">
+        They are downloaded from huggingface.co on your connection when you choose them, and only then.
+      </p>
       ${formatSelect("hub-format", this.#format, (format) => this.#keep(format))}
-      <ul class="model-list" aria-label="Models from Hugging Face">${hub?.map((listed) => this.#row(listed))}</ul>`;
+      <ul class="model-list" aria-label="Models from Hugging Face">
+        ${hub?.map((listed) => this.#row(listed))}
+      </ul>`;
   }
 
   #row(listed: Listed) {
@@ -41,11 +48,21 @@ class ModelList extends Part {
       <div>
         <h4>${name} ${inUse ? html`<span class="badge">in use</span>` : nothing}</h4>
         <p>${good}</p>
-        <p class="small">${this.#cost(listed)} · sees ${side} × ${side} pixels · licence: ${licence}${here ? html` · ${bytes(here.bytes)} kept here` : nothing}
-          ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}</p>
+        <p class="small">
+          ${this.#cost(listed)} · sees ${side} × ${side} pixels · licence:
+          ${licence}${here ? html` · ${bytes(here.bytes)} kept here` : nothing}
+          ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
+        </p>
         ${here || kept.fits(listed.bytes) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
       </div>
-      <button type="button" aria-label="${words} ${name}" ?disabled=${coming} @click=${() => void models.load(choiceOf(listed, this.#format))}>${words}</button>
+      <button
+        type="button"
+        aria-label="${words} ${name}"
+        ?disabled=${coming}
+        @click=${() => void models.load(choiceOf(listed, this.#format))}
+      >
+        ${words}
+      </button>
     </li>`;
   }
 
@@ -64,7 +81,11 @@ class ModelList extends Part {
 export function formatSelect(id: string, chosen: FormatChoice, choose: (format: FormatChoice) => void) {
   return html`<div class="format">
     <label for=${id}>Weights in memory</label>
-    <select id=${id} aria-describedby="${id}-about" @change=${(event: Event) => choose(formatOf((event.target as HTMLSelectElement).value))}>
+    <select
+      id=${id}
+      aria-describedby="${id}-about"
+      @change=${(event: Event) => choose(formatOf((event.target as HTMLSelectElement).value))}
+    >
       ${formats.map(({ value, words }) => html`<option value=${value} ?selected=${value === chosen.value}>${words}</option>`)}
     </select>
     <p id="${id}-about" class="small">${chosen.about}</p>

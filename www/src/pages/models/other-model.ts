@@ -16,26 +16,47 @@ class OtherModel extends Part {
   #format: FormatChoice = formatOf("none");
 
   protected override render() {
-    return html`
-      <h2>Another model</h2>
+    return html` <h2>Another model</h2>
       <form @submit=${(event: Event) => this.#submit(event)}>
         <label for="model-address">Address</label>
         <div class="row">
-          <input id="model-address" class="grow" type="text" inputmode="url" spellcheck="false" autocomplete="off" autocapitalize="off" placeholder="hf:owner/name"
-            aria-describedby="model-address-help" aria-invalid=${this.#wrong ? "true" : nothing} .value=${this.#typed}
-            @input=${(event: InputEvent) => this.#type((event.target as HTMLInputElement).value)}>
+          <input
+            id="model-address"
+            class="grow"
+            type="text"
+            inputmode="url"
+            spellcheck="false"
+            autocomplete="off"
+            autocapitalize="off"
+            placeholder="hf:owner/name"
+            aria-describedby="model-address-help"
+            aria-invalid=${this.#wrong ? "true" : nothing}
+            .value=${this.#typed}
+            @input=${(event: InputEvent) => this.#type((event.target as HTMLInputElement).value)}
+          />
           <button class="primary">Load</button>
         </div>
-        <p id="model-address-help" class="small">A repository as <code>hf:owner/name</code>, a model's page on huggingface.co, or the address of a folder with a CLIP or SigLIP.</p>
+        <p id="model-address-help" class="small">
+          A repository as <code>hf:owner/name</code>, a model's page on huggingface.co, or the address of a folder with
+          a CLIP or SigLIP.
+        </p>
         ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
         ${formatSelect("other-format", this.#format, (format) => this.#choose(format))}
       </form>
       <div class="own-folder">
         <p>Or a model's folder on this device. Its files are read here, and go nowhere.</p>
-        ${picker.showDirectoryPicker
-          ? html`<button type="button" @click=${() => void this.#pick()}>Choose a folder …</button>`
-          : html`<input id="model-folder" class="hidden" type="file" webkitdirectory @change=${(event: Event) => this.#files(event.target as HTMLInputElement)}>
-              <label class="button" for="model-folder">Choose a folder …</label>`}
+        ${
+          picker.showDirectoryPicker
+            ? html`<button type="button" @click=${() => void this.#pick()}>Choose a folder …</button>`
+            : html`<input
+                  id="model-folder"
+                  class="hidden"
+                  type="file"
+                  webkitdirectory
+                  @change=${(event: Event) => this.#files(event.target as HTMLInputElement)}
+                />
+                <label class="button" for="model-folder">Choose a folder …</label>`
+        }
         ${this.#refused ? html`<p class="wrong" role="alert">${this.#refused}</p>` : nothing}
       </div>`;
   }

@@ -19,28 +19,46 @@ class SelfTest extends Part {
 
   protected override render() {
     const current = this.#tested === models.model;
-    return html`
-      <h3>Does it compute rightly?</h3>
+    return html` <h3>Does it compute rightly?</h3>
       <p class="small">Every kernel is compared with a slow and simple computation. Takes a few seconds.</p>
-      <button type="button" ?disabled=${this.#running || !models.model} @click=${() => void this.#run()}>${this.#running ? "Testing …" : "Run the self-test"}</button>
+      <button type="button" ?disabled=${this.#running || !models.model} @click=${() => void this.#run()}>
+        ${this.#running ? "Testing …" : "Run the self-test"}
+      </button>
       <div role="status">${this.#found && current ? this.#answer(this.#found) : nothing}</div>
       ${this.#failed && current ? notice(this.#failed, () => void this.#run()) : nothing}`;
   }
 
   #answer({ ok, off, goldens, checks, adapter }: Verification) {
-    return html`
-      ${ok
-        ? html`<p class="right">All is right: ${checks.length} checks on ${adapter || "this device"} agree.</p>`
-        : html`<p class="wrong">Something is off: ${off ?? "a check failed"}. Do not trust this model's answers here. Another browser or a newer graphics driver may help.</p>`}
+    return html` ${
+        ok
+          ? html`<p class="right">All is right: ${checks.length} checks on ${adapter || "this device"} agree.</p>`
+          : html`<p class="wrong">
+              Something is off: ${off ?? "a check failed"}. Do not trust this model's answers here. Another browser or a
+              newer graphics driver may help.
+            </p>`
+      }
       ${goldens ? nothing : html`<p class="small">Only the kernels were checked: this model's folder has no reference numbers.</p>`}
       <details>
         <summary>The checks</summary>
         <div class="scroll" tabindex="0" role="region" aria-label="The checks">
           <table>
-            <thead><tr><th scope="col">Check</th><th scope="col">Runs</th><th scope="col">Of the allowed error</th></tr></thead>
-            <tbody>${checks.map(({ name, runs, share, ok, why }) => html`<tr>
-              <td>${name}</td><td>${runs}</td><td class=${ok ? "" : "wrong"}>${ok && share !== null ? percent(share) : (why ?? "off")}</td>
-            </tr>`)}</tbody>
+            <thead>
+              <tr>
+                <th scope="col">Check</th>
+                <th scope="col">Runs</th>
+                <th scope="col">Of the allowed error</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${checks.map(
+                ({ name, runs, share, ok, why }) =>
+                  html`<tr>
+                    <td>${name}</td>
+                    <td>${runs}</td>
+                    <td class=${ok ? "" : "wrong"}>${ok && share !== null ? percent(share) : (why ?? "off")}</td>
+                  </tr>`,
+              )}
+            </tbody>
           </table>
         </div>
       </details>`;

@@ -27,18 +27,27 @@ class HitDialog extends Part {
   protected override render() {
     const path = this.#path;
     const hit = searching.hits.find(({ id }) => id === path);
-    return html`<dialog class="hit" aria-labelledby="hit-name" @close=${() => this.#closed()} @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}>
-      ${path === undefined ? nothing : html`<div class="inner">
-        <div class="row">
-          <h2 id="hit-name" class="grow">${nameOf(path)}</h2>
-          <button type="button" class="primary" @click=${() => this.#like(path)}>More like this</button>
-          <button type="button" autofocus @click=${() => this.#dialog?.close()}>Close</button>
-        </div>
-        <figure>
-          ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)}>` : nothing}
-          <figcaption class="small">${path}${hit ? `, score ${format("cosine", hit.score)}` : ""}</figcaption>
-        </figure>
-      </div>`}
+    return html`<dialog
+      class="hit"
+      aria-labelledby="hit-name"
+      @close=${() => this.#closed()}
+      @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}
+    >
+      ${
+        path === undefined
+          ? nothing
+          : html`<div class="inner">
+              <div class="row">
+                <h2 id="hit-name" class="grow">${nameOf(path)}</h2>
+                <button type="button" class="primary" @click=${() => this.#like(path)}>More like this</button>
+                <button type="button" autofocus @click=${() => this.#dialog?.close()}>Close</button>
+              </div>
+              <figure>
+                ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} />` : nothing}
+                <figcaption class="small">${path}${hit ? `, score ${format("cosine", hit.score)}` : ""}</figcaption>
+              </figure>
+            </div>`
+      }
     </dialog>`;
   }
 

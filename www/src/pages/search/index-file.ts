@@ -7,9 +7,15 @@ import { library } from "../../state/library.ts";
 import { models } from "../../state/models.ts";
 
 const kinds: Record<IndexFile, { name: string; what: string }> = {
-  safetensors: { name: "safetensors", what: "Vectors with the pictures' paths: for this app in another browser, and for Python." },
+  safetensors: {
+    name: "safetensors",
+    what: "Vectors with the pictures' paths: for this app in another browser, and for Python.",
+  },
   jsonl: { name: "JSON lines", what: "A line for each picture, with its path and its vector: for any language." },
-  npy: { name: "NumPy (.npy)", what: "The vectors alone, in the order of the other two files. It cannot be read back here." },
+  npy: {
+    name: "NumPy (.npy)",
+    what: "The vectors alone, in the order of the other two files. It cannot be read back here.",
+  },
 };
 
 /** The index as a file: saved, and taken from one. Pictures themselves are in neither. */
@@ -25,21 +31,41 @@ class IndexFilePart extends Part {
 
   protected override render() {
     const size = library.index?.size ?? 0;
-    return html`
-      <div class="row">
+    return html` <div class="row">
         <div class="grow">
           <label for="index-kind">Kind of file</label>
-          <select id="index-kind" aria-describedby="index-what" @change=${(event: Event) => this.#choose((event.target as HTMLSelectElement).value as IndexFile)}>
+          <select
+            id="index-kind"
+            aria-describedby="index-what"
+            @change=${(event: Event) => this.#choose((event.target as HTMLSelectElement).value as IndexFile)}
+          >
             ${Object.entries(kinds).map(([kind, { name }]) => html`<option value=${kind} ?selected=${kind === this.#kind}>${name}</option>`)}
           </select>
         </div>
         <button type="button" ?disabled=${size === 0} @click=${() => this.#save()}>Save the index</button>
-        <span><input id="index-file" type="file" class="hidden" accept=".safetensors,.jsonl" @change=${(event: Event) => void this.#open(event.target as HTMLInputElement)}>
-          <label for="index-file" class="button">Take an index from a file</label></span>
+        <span
+          ><input
+            id="index-file"
+            type="file"
+            class="hidden"
+            accept=".safetensors,.jsonl"
+            @change=${(event: Event) => void this.#open(event.target as HTMLInputElement)}
+          />
+          <label for="index-file" class="button">Take an index from a file</label></span
+        >
       </div>
       <p id="index-what" class="small">${kinds[this.#kind].what}</p>
       <p role="status">${this.#said}</p>
-      <div role="alert">${this.#failed ? html`<div class="notice"><h3>This index was not taken</h3><p>${inWords(this.#failed)}</p></div>` : nothing}</div>`;
+      <div role="alert">
+        ${
+          this.#failed
+            ? html`<div class="notice">
+                <h3>This index was not taken</h3>
+                <p>${inWords(this.#failed)}</p>
+              </div>`
+            : nothing
+        }
+      </div>`;
   }
 
   #choose(kind: IndexFile): void {
@@ -74,7 +100,9 @@ function inWords(error: unknown): string {
   if (code === "wrong-model") {
     return `It was made by another model than ${models.choice?.name ?? "the one in use"}, and vectors of two models cannot be compared. Load that model on the page Models first, or index the pictures again with this one.`;
   }
-  if (code === "bad-checkpoint") return `Expected a file that “Save the index” has written. ${(error as Error).message}`;
-  if (code === "bad-input") return "It has vectors alone, and no paths that say whose they are. Take a safetensors file, or JSON lines.";
+  if (code === "bad-checkpoint")
+    return `Expected a file that “Save the index” has written. ${(error as Error).message}`;
+  if (code === "bad-input")
+    return "It has vectors alone, and no paths that say whose they are. Take a safetensors file, or JSON lines.";
   return error instanceof Error ? error.message : String(error);
 }

@@ -10,12 +10,17 @@ const NOTHING = 1e-3;
 export function parse(typed: string): { wanted: string; unwanted: string[] } {
   const words = typed.trim().split(/\s+/).filter(Boolean);
   const isOff = (word: string) => word.length > 1 && word.startsWith("-");
-  return { wanted: words.filter((word) => !isOff(word)).join(" "), unwanted: words.filter(isOff).map((word) => word.slice(1)) };
+  return {
+    wanted: words.filter((word) => !isOff(word)).join(" "),
+    unwanted: words.filter(isOff).map((word) => word.slice(1)),
+  };
 }
 
 /** What is wrong with a sentence for words; undefined if nothing is. */
 export function wrongSentence(sentence: string): string | undefined {
-  return sentence.trim() === "" || sentence.includes("{}") ? undefined : "Put {} where the words belong, or leave this empty.";
+  return sentence.trim() === "" || sentence.includes("{}")
+    ? undefined
+    : "Put {} where the words belong, or leave this empty.";
 }
 
 /**

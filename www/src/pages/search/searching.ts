@@ -130,7 +130,8 @@ class Searching extends Store {
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
-      const filter = ({ id }: { id: string }) => (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
+      const filter = ({ id }: { id: string }) =>
+        (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
       if (query === this.query && index === library.index) this.#take(found, query);
@@ -141,11 +142,17 @@ class Searching extends Store {
     }
   }
 
-  async #direction(query: Query, sentence: string, model: Ocelli, index: ImageIndex<Meta>): Promise<Float32Array | undefined> {
+  async #direction(
+    query: Query,
+    sentence: string,
+    model: Ocelli,
+    index: ImageIndex<Meta>,
+  ): Promise<Float32Array | undefined> {
     if ("like" in query) return index.vector(query.like);
     const known = this.#known;
     if (known && known.query === query && known.sentence === sentence && known.model === model) return known.direction;
-    const direction = "words" in query ? await directionOf(query.words, sentence, model) : await model.embedImage(query.picture);
+    const direction =
+      "words" in query ? await directionOf(query.words, sentence, model) : await model.embedImage(query.picture);
     this.#known = { query, sentence, model, direction };
     return direction;
   }

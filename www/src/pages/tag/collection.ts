@@ -25,22 +25,45 @@ class Collection extends Part {
   protected override render() {
     const { folders, scanning } = library;
     const failed = this.#failed ?? library.failed;
-    return html`
-      <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Pictures">
-        <div class="row">
-          <button type="button" class=${library.pictures.size === 0 ? "primary" : ""} @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}>Pick a folder</button>
-          <button type="button" @click=${() => this.#input("files").click()}>Pick pictures</button>
-          <span class="small grow">${library.pictures.size === 0 ? "Or drop them anywhere on this page. They are read on this device and stay where they are." : "Or drop them here."}</span>
-          <input type="file" data-kind="folder" hidden webkitdirectory multiple aria-label="Folder" @change=${this.#took}>
-          <input type="file" data-kind="files" hidden multiple accept="image/*" aria-label="Pictures" @change=${this.#took}>
-        </div>
-        ${scanning ? html`<p class="state">Looking into “${scanning.folder}”: ${count(scanning.found, "picture")} so far …</p>` : this.#state()}
-        <p class="small found" role="status">${this.#found}</p>
-        ${failed ? this.#trouble(failed) : nothing}
-        ${library.unkept === undefined ? nothing : html`<p class="notice unkept">${unkept(library.unkept)}</p>`}
-        ${folders.length > 0 ? this.#folders(folders) : nothing}
-        <p class="hidden" role="status">${this.#spoken()}</p>
-      </section>`;
+    return html` <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Pictures">
+      <div class="row">
+        <button
+          type="button"
+          class=${library.pictures.size === 0 ? "primary" : ""}
+          @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}
+        >
+          Pick a folder
+        </button>
+        <button type="button" @click=${() => this.#input("files").click()}>Pick pictures</button>
+        <span class="small grow"
+          >${library.pictures.size === 0 ? "Or drop them anywhere on this page. They are read on this device and stay where they are." : "Or drop them here."}</span
+        >
+        <input
+          type="file"
+          data-kind="folder"
+          hidden
+          webkitdirectory
+          multiple
+          aria-label="Folder"
+          @change=${this.#took}
+        />
+        <input
+          type="file"
+          data-kind="files"
+          hidden
+          multiple
+          accept="image/*"
+          aria-label="Pictures"
+          @change=${this.#took}
+        />
+      </div>
+      ${scanning ? html`<p class="state">Looking into “${scanning.folder}”: ${count(scanning.found, "picture")} so far …</p>` : this.#state()}
+      <p class="small found" role="status">${this.#found}</p>
+      ${failed ? this.#trouble(failed) : nothing}
+      ${library.unkept === undefined ? nothing : html`<p class="notice unkept">${unkept(library.unkept)}</p>`}
+      ${folders.length > 0 ? this.#folders(folders) : nothing}
+      <p class="hidden" role="status">${this.#spoken()}</p>
+    </section>`;
   }
 
   #state() {
@@ -49,36 +72,56 @@ class Collection extends Part {
     if (pictures.size === 0) return nothing;
     if (waiting.length === 0) {
       const whole = pictures.size - broken.length;
-      return html`<p class="state">${whole === 1 ? "The picture is done." : `All ${count(whole, "picture")} are done.`}${broken.length > 0 ? ` ${count(broken.length, "file")} cannot be read.` : ""}</p>`;
+      return html`<p class="state">
+        ${whole === 1 ? "The picture is done." : `All ${count(whole, "picture")} are done.`}${broken.length > 0 ? ` ${count(broken.length, "file")} cannot be read.` : ""}
+      </p>`;
     }
     const bar = html`<progress aria-label="Pictures done" max=${pictures.size} .value=${done}></progress>`;
     const of = `${number(done)} of ${number(pictures.size)}`;
-    if (elsewhere) return html`<p class="state">${of} are done. Another tab of this app is at it; this one goes on when that one ends.</p>${bar}`;
+    if (elsewhere)
+      return html`<p class="state">
+          ${of} are done. Another tab of this app is at it; this one goes on when that one ends.
+        </p>
+        ${bar}`;
     if (progress) {
       const { paused, rate } = progress;
-      const pace = rate > 0 ? `, ${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} a second, ${duration((progress.total - progress.done) / rate)} left` : "";
-      return html`
-        <div class="row">
+      const pace =
+        rate > 0
+          ? `, ${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} a second, ${duration((progress.total - progress.done) / rate)} left`
+          : "";
+      return html` <div class="row">
           <p class="state grow">${paused ? `Paused. ${of} are done.` : `${of} pictures${pace}`}</p>
           ${paused ? html`<button type="button" @click=${() => library.resume()}>Resume</button>` : html`<button type="button" @click=${() => library.pause()}>Pause</button>`}
           <button type="button" @click=${() => library.cancel()}>Cancel</button>
         </div>
         ${bar}`;
     }
-    if (!library.index) return html`<p class="state">${of} are done. The others wait for the model.</p>${bar}`;
+    if (!library.index)
+      return html`<p class="state">${of} are done. The others wait for the model.</p>
+        ${bar}`;
     return html`${this.#goOn(of)}${bar}`;
   }
 
   /** What is not at work can go on: at once, or after the browser has asked, or with the folder picked again. */
   #goOn(of: string) {
     if (library.ready.length > 0) {
-      return html`<div class="row"><p class="state grow">${of} are done.</p><button type="button" class="primary" @click=${() => library.start()}>Go on</button></div>`;
+      return html`<div class="row">
+        <p class="state grow">${of} are done.</p>
+        <button type="button" class="primary" @click=${() => library.start()}>Go on</button>
+      </div>`;
     }
     const names = new Set(library.waiting.map(({ folder }) => folder));
-    return library.folders.filter(({ name }) => names.has(name)).map((folder) => html`<div class="row">
-      <p class="state grow">${of} are done.${folder.handle ? "" : ` Pick “${folder.name}” again to go on.`}</p>
-      <button type="button" class="primary" @click=${() => this.#look(folder)}>${folder.handle ? `Go on with “${folder.name}”` : `Pick “${folder.name}”`}</button>
-    </div>`);
+    return library.folders
+      .filter(({ name }) => names.has(name))
+      .map(
+        (folder) =>
+          html`<div class="row">
+            <p class="state grow">${of} are done.${folder.handle ? "" : ` Pick “${folder.name}” again to go on.`}</p>
+            <button type="button" class="primary" @click=${() => this.#look(folder)}>
+              ${folder.handle ? `Go on with “${folder.name}”` : `Pick “${folder.name}”`}
+            </button>
+          </div>`,
+      );
   }
 
   #folders(folders: readonly FolderRecord[]) {
@@ -87,14 +130,37 @@ class Collection extends Part {
     return html`<details class="folders">
       <summary>${count(folders.length, "folder")}</summary>
       <ul>
-        ${folders.map((folder) => html`<li class="row">
-          <span class="grow"><b>${folder.name}</b> <span class="small">${count(counts.get(folder.name) ?? 0, "picture")}</span></span>
-          ${this.#removing === folder.name
-            ? html`<button type="button" class="primary" @click=${() => this.#remove(folder.name)}>Remove ${count(counts.get(folder.name) ?? 0, "picture")} from the app</button>
-              <button type="button" @click=${() => this.#about(undefined)}>Keep</button>`
-            : html`<button type="button" aria-label=${`Look for changes in ${folder.name}`} @click=${() => this.#look(folder)}>${folder.handle ? "Look for changes" : "Pick again"}</button>
-              <button type="button" class="quiet" aria-label=${`Remove ${folder.name}`} @click=${() => this.#about(folder.name)}>Remove</button>`}
-        </li>`)}
+        ${folders.map(
+          (folder) =>
+            html`<li class="row">
+              <span class="grow"
+                ><b>${folder.name}</b>
+                <span class="small">${count(counts.get(folder.name) ?? 0, "picture")}</span></span
+              >
+              ${
+                this.#removing === folder.name
+                  ? html`<button type="button" class="primary" @click=${() => this.#remove(folder.name)}>
+                        Remove ${count(counts.get(folder.name) ?? 0, "picture")} from the app
+                      </button>
+                      <button type="button" @click=${() => this.#about(undefined)}>Keep</button>`
+                  : html`<button
+                        type="button"
+                        aria-label=${`Look for changes in ${folder.name}`}
+                        @click=${() => this.#look(folder)}
+                      >
+                        ${folder.handle ? "Look for changes" : "Pick again"}
+                      </button>
+                      <button
+                        type="button"
+                        class="quiet"
+                        aria-label=${`Remove ${folder.name}`}
+                        @click=${() => this.#about(folder.name)}
+                      >
+                        Remove
+                      </button>`
+              }
+            </li>`,
+        )}
       </ul>
       <p class="small">Removing a folder makes the app forget it. The files stay where they are.</p>
     </details>`;
@@ -155,14 +221,16 @@ class Collection extends Part {
   #ask(work: () => Promise<Difference | undefined>): void {
     this.#failed = undefined;
     this.#found = "";
-    work().then(
-      (difference) => {
-        this.#found = difference ? words(difference) : "";
-        // A collection is work: the browser should not clear it by itself.
-        if (difference?.added) void navigator.storage?.persist().catch(() => false);
-      },
-      (error: unknown) => (this.#failed = error),
-    ).finally(() => this.requestUpdate());
+    work()
+      .then(
+        (difference) => {
+          this.#found = difference ? words(difference) : "";
+          // A collection is work: the browser should not clear it by itself.
+          if (difference?.added) void navigator.storage?.persist().catch(() => false);
+        },
+        (error: unknown) => (this.#failed = error),
+      )
+      .finally(() => this.requestUpdate());
     this.requestUpdate();
   }
 }
@@ -170,12 +238,18 @@ class Collection extends Part {
 customElements.define("ocelli-collection", Collection);
 
 function words({ added, changed, removed }: Difference): string {
-  const parts = [added > 0 && `${number(added)} new`, changed > 0 && `${number(changed)} changed`, removed > 0 && `${number(removed)} gone`].filter(Boolean);
+  const parts = [
+    added > 0 && `${number(added)} new`,
+    changed > 0 && `${number(changed)} changed`,
+    removed > 0 && `${number(removed)} gone`,
+  ].filter(Boolean);
   return parts.length > 0 ? `${parts.join(", ")}.` : "Nothing has changed.";
 }
 
 function unkept(error: unknown): string {
   const full = error instanceof DOMException && error.name === "QuotaExceededError";
-  const why = full ? "The browser's storage is full." : `The browser does not let this app keep anything (${String(error)}). A private window may be why.`;
+  const why = full
+    ? "The browser's storage is full."
+    : `The browser does not let this app keep anything (${String(error)}). A private window may be why.`;
   return `${why} All works, but what comes now is kept only while this page is open.${full ? " Free some space and load the page anew." : ""}`;
 }

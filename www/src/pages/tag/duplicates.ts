@@ -41,21 +41,37 @@ class Duplicates extends Part {
     const threshold = kept.get();
     const groups = this.#groups ?? [];
     const copies = groups.reduce((sum, group) => sum + group.length - 1, 0);
-    return html`
-      <div class="slider">
+    return html` <div class="slider">
         <label for="alike">How much alike: <output>${threshold.toFixed(3)}</output></label>
-        <input id="alike" type="range" min="0.9" max="1" step="0.002" .value=${String(threshold)} aria-describedby="alike-help"
-          @input=${(event: InputEvent) => this.#set(Number((event.target as HTMLInputElement).value))}>
-        <p id="alike-help" class="small">The cosine between two pictures: 1 is the same picture. Further left, the groups grow.</p>
+        <input
+          id="alike"
+          type="range"
+          min="0.9"
+          max="1"
+          step="0.002"
+          .value=${String(threshold)}
+          aria-describedby="alike-help"
+          @input=${(event: InputEvent) => this.#set(Number((event.target as HTMLInputElement).value))}
+        />
+        <p id="alike-help" class="small">
+          The cosine between two pictures: 1 is the same picture. Further left, the groups grow.
+        </p>
       </div>
-      <p role="status">${this.#groups ? (groups.length === 0 ? "No two pictures are so much alike." : `${count(groups.length, "group")} with ${count(copies, "near-copy", "near-copies")}.`) : "Comparing …"}</p>
+      <p role="status">
+        ${this.#groups ? (groups.length === 0 ? "No two pictures are so much alike." : `${count(groups.length, "group")} with ${count(copies, "near-copy", "near-copies")}.`) : "Comparing …"}
+      </p>
       ${this.#failed ? notice(this.#failed, () => this.#ask(true)) : nothing}
-      ${groups.slice(0, this.#shown).map((group) => html`
-        <section class="group">
-          <h3>${count(group.length, "picture")}</h3>
-          <ocelli-picture-grid .label=${`${count(group.length, "picture")} like ${nameOf(group[0] ?? "")}`} .items=${group.map((path) => ({ path, caption: path }))}
-            @pick=${(event: CustomEvent<string>) => this.dispatchEvent(new CustomEvent("pick", { detail: { path: event.detail, paths: group } }))}></ocelli-picture-grid>
-        </section>`)}
+      ${groups.slice(0, this.#shown).map(
+        (group) =>
+          html` <section class="group">
+            <h3>${count(group.length, "picture")}</h3>
+            <ocelli-picture-grid
+              .label=${`${count(group.length, "picture")} like ${nameOf(group[0] ?? "")}`}
+              .items=${group.map((path) => ({ path, caption: path }))}
+              @pick=${(event: CustomEvent<string>) => this.dispatchEvent(new CustomEvent("pick", { detail: { path: event.detail, paths: group } }))}
+            ></ocelli-picture-grid>
+          </section>`,
+      )}
       ${groups.length > this.#shown ? html`<button type="button" @click=${() => this.#more()}>Show more groups</button>` : nothing}`;
   }
 

@@ -6,7 +6,9 @@ export const SINGLES = "Single pictures";
 
 /** Lets the user pick a folder; undefined if they think better of it, or if `input` asks instead. */
 export async function pickFolder(input: HTMLInputElement): Promise<Difference | undefined> {
-  const { showDirectoryPicker } = window as unknown as { showDirectoryPicker?: (how: object) => Promise<FileSystemDirectoryHandle> };
+  const { showDirectoryPicker } = window as unknown as {
+    showDirectoryPicker?: (how: object) => Promise<FileSystemDirectoryHandle>;
+  };
   if (!showDirectoryPicker) {
     input.click();
     return undefined;
@@ -31,7 +33,11 @@ export async function takeInput(input: HTMLInputElement): Promise<Difference> {
 export async function takeDropped(data: DataTransfer): Promise<Difference> {
   // All of it must be asked for before the event is over.
   const items = [...data.items].filter(({ kind }) => kind === "file");
-  const asked = items.map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry?.(), handle: handleOf(item) }));
+  const asked = items.map((item) => ({
+    file: item.getAsFile(),
+    entry: item.webkitGetAsEntry?.(),
+    handle: handleOf(item),
+  }));
   const sum: Difference = { added: 0, changed: 0, removed: 0 };
   const add = (one: Difference) => {
     sum.added += one.added;
@@ -56,7 +62,9 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
 
 /** What the browser can read again, where it hands that out. */
 function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | undefined> {
-  const { getAsFileSystemHandle } = item as unknown as { getAsFileSystemHandle?: () => Promise<FileSystemHandle | null> };
+  const { getAsFileSystemHandle } = item as unknown as {
+    getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;
+  };
   return (getAsFileSystemHandle?.call(item) ?? Promise.resolve(null)).catch(() => null);
 }
 
@@ -65,7 +73,10 @@ async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
   const found: Found[] = [];
   const reader = folder.createReader();
   // It gives some at a time, and in the end none.
-  for (let some: FileSystemEntry[]; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length > 0; ) {
+  for (
+    let some: FileSystemEntry[];
+    (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length > 0;
+  ) {
     for (const entry of some) {
       if (entry.name.startsWith(".")) continue;
       if (entry.isDirectory) found.push(...(await inside(entry as FileSystemDirectoryEntry)));
@@ -79,6 +90,9 @@ async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
 }
 
 async function take(found: Found[], whole: boolean): Promise<Difference> {
-  if (found.length === 0) throw new Error("There is no picture among these files. Pick JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that holds some.");
+  if (found.length === 0)
+    throw new Error(
+      "There is no picture among these files. Pick JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that holds some.",
+    );
   return library.addFiles(found, whole);
 }

@@ -18,14 +18,21 @@ export interface Making {
 
 /** A line for each picture; labels hold no commas, so commas between them are unmistakable. */
 export function csv(pictures: readonly Tagged[]): Blob {
-  const lines = pictures.map(({ path, tags }) => [path, tags.map(({ label }) => label).join(", "), tags.map(({ score }) => rounded(score)).join(", ")]);
+  const lines = pictures.map(({ path, tags }) => [
+    path,
+    tags.map(({ label }) => label).join(", "),
+    tags.map(({ score }) => rounded(score)).join(", "),
+  ]);
   const text = [["path", "tags", "scores"], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
   // Spreadsheets take a file for UTF-8 if it says so.
   return new Blob(["\uFEFF", text], { type: "text/csv" });
 }
 
 export function json(pictures: readonly Tagged[], making: Making): Blob {
-  const rows = pictures.map(({ path, tags }) => ({ path, tags: tags.map(({ label, score }) => ({ label, score: rounded(score) })) }));
+  const rows = pictures.map(({ path, tags }) => ({
+    path,
+    tags: tags.map(({ label, score }) => ({ label, score: rounded(score) })),
+  }));
   return new Blob([JSON.stringify({ ...making, pictures: rows }, undefined, 2), "\n"], { type: "application/json" });
 }
 

@@ -19,7 +19,10 @@ const SLICE = 8;
 /** Milliseconds between two views of what is judged by now. */
 const SHOWN = 200;
 
-const kept = remembered<{ several: boolean; thresholds: Record<string, number> }>("tag.rule", { several: true, thresholds: {} });
+const kept = remembered<{ several: boolean; thresholds: Record<string, number> }>("tag.rule", {
+  several: true,
+  thresholds: {},
+});
 
 /** The tags of the collection's pictures: kept embeddings beside compiled labels, so no picture runs through the model again. */
 class Tagger extends Store {
@@ -44,7 +47,10 @@ class Tagger extends Store {
   write(rule: Partial<Rule>): void {
     const { several, thresholds } = kept.get();
     const next = rule.several ?? several;
-    kept.set({ several: next, thresholds: rule.threshold === undefined ? thresholds : { ...thresholds, [this.#kind(next)]: rule.threshold } });
+    kept.set({
+      several: next,
+      thresholds: rule.threshold === undefined ? thresholds : { ...thresholds, [this.#kind(next)]: rule.threshold },
+    });
     this.#ask();
     this.changed();
   }
@@ -114,7 +120,10 @@ class Tagger extends Store {
 
   #tagsOf(vector: Float32Array): Classification[] {
     const { several, threshold } = this.rule;
-    return this.labels.set?.score(vector, several ? { multiLabel: true, threshold, topK: MOST } : { threshold, topK: 1 }) ?? [];
+    return (
+      this.labels.set?.score(vector, several ? { multiLabel: true, threshold, topK: MOST } : { threshold, topK: 1 }) ??
+      []
+    );
   }
 
   /** Pictures that are new or were judged otherwise, with what their tags will be of. */
@@ -126,7 +135,9 @@ class Tagger extends Store {
       this.#round++;
     }
     for (const path of this.#tags.keys()) if (!library.index?.has(path)) this.#tags.delete(path);
-    return library.seen.map(({ path, modified }): [string, string] => [path, `${this.#round} ${modified}`]).filter(([path, of]) => this.#tags.get(path)?.of !== of);
+    return library.seen
+      .map(({ path, modified }): [string, string] => [path, `${this.#round} ${modified}`])
+      .filter(([path, of]) => this.#tags.get(path)?.of !== of);
   }
 }
 

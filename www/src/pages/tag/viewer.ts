@@ -49,24 +49,46 @@ class Viewer extends Part {
     const known = library.pictures.get(path);
     const at = this.#paths.indexOf(path);
     const { several, threshold } = tagger.rule;
-    return html`<dialog class="viewer" aria-labelledby="viewer-name" @close=${() => this.#closed()} @keydown=${(event: KeyboardEvent) => this.#key(event)}
-        @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}>
+    return html`<dialog
+      class="viewer"
+      aria-labelledby="viewer-name"
+      @close=${() => this.#closed()}
+      @keydown=${(event: KeyboardEvent) => this.#key(event)}
+      @click=${(event: Event) => event.target === event.currentTarget && this.#dialog?.close()}
+    >
       <div class="inner">
         <div class="row">
           <h2 id="viewer-name">${nameOf(path)}</h2>
-          <button type="button" aria-label="Previous picture" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
-          <button type="button" aria-label="Next picture" ?disabled=${at < 0 || at >= this.#paths.length - 1} @click=${() => this.#go(1)}>→</button>
+          <button type="button" aria-label="Previous picture" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>
+            ←
+          </button>
+          <button
+            type="button"
+            aria-label="Next picture"
+            ?disabled=${at < 0 || at >= this.#paths.length - 1}
+            @click=${() => this.#go(1)}
+          >
+            →
+          </button>
           <button type="button" autofocus @click=${() => this.#dialog?.close()}>Close</button>
         </div>
         <div class="both">
           <figure>
-            ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)}>` : nothing}
-            <figcaption class="small">${path}${known ? `, ${bytes(known.size)}, ${new Date(known.modified).toLocaleDateString()}` : ""}
-              ${this.#url && !this.#whole ? html`<br>This is the preview: the file itself cannot be read in this visit.` : nothing}</figcaption>
+            ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)} />` : nothing}
+            <figcaption class="small">
+              ${path}${known ? `, ${bytes(known.size)}, ${new Date(known.modified).toLocaleDateString()}` : ""}
+              ${this.#url && !this.#whole ? html`<br />This is the preview: the file itself cannot be read in this visit.` : nothing}
+            </figcaption>
           </figure>
-          ${known?.broken === undefined
-            ? html`<ocelli-score-bars .answer=${tagger.all(path)} .score=${several ? "sigmoid" : (models.info?.defaultScore ?? "softmax")} .threshold=${threshold}></ocelli-score-bars>`
-            : html`<p class="wrong">${known.broken}</p>`}
+          ${
+            known?.broken === undefined
+              ? html`<ocelli-score-bars
+                  .answer=${tagger.all(path)}
+                  .score=${several ? "sigmoid" : (models.info?.defaultScore ?? "softmax")}
+                  .threshold=${threshold}
+                ></ocelli-score-bars>`
+              : html`<p class="wrong">${known.broken}</p>`
+          }
         </div>
       </div>
     </dialog>`;
