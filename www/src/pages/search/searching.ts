@@ -1,7 +1,7 @@
 import type { Ocelli } from "ocelli";
 import type { Hit, ImageIndex } from "ocelli/index";
 import { folderOf } from "../../state/files.ts";
-import { library, type Meta } from "../../state/library.ts";
+import { collection, type Meta } from "../../state/library/collection.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { directionOf, wrongSentence, type Query } from "./query.ts";
@@ -43,7 +43,7 @@ class Searching extends Store {
 
   constructor() {
     super();
-    library.addEventListener("change", () => this.#look());
+    collection.addEventListener("change", () => this.#look());
   }
 
   /** The sentence around words as it is typed; while it is wrong, the last right one is used. */
@@ -98,8 +98,8 @@ class Searching extends Store {
 
   /** The collection, or the model, may be another one. */
   #look(): void {
-    if (this.folder && !library.folders.some(({ name }) => name === this.folder)) this.folder = "";
-    const { index } = library;
+    if (this.folder && !collection.folders.some(({ name }) => name === this.folder)) this.folder = "";
+    const { index } = collection;
     const seen = { index, size: index?.size ?? 0 };
     if (seen.index === this.#seen?.index && seen.size === this.#seen?.size) return;
     if (seen.index !== this.#seen?.index) this.#take([], undefined);
@@ -126,7 +126,7 @@ class Searching extends Store {
   }
 
   async #answer(): Promise<void> {
-    const [{ query, folder }, { index }, { model }] = [this, library, models];
+    const [{ query, folder }, { index }, { model }] = [this, collection, models];
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
@@ -134,9 +134,9 @@ class Searching extends Store {
         (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
-      if (query === this.query && index === library.index) this.#take(found, query);
+      if (query === this.query && index === collection.index) this.#take(found, query);
     } catch (error) {
-      if (query !== this.query || index !== library.index || model !== models.model) return; // the next answer is on its way
+      if (query !== this.query || index !== collection.index || model !== models.model) return; // the next answer is on its way
       this.failed = error;
       this.changed();
     }

@@ -3,7 +3,7 @@ import { Part } from "../../element.ts";
 import { notice } from "../../parts/notice.ts";
 import "../../parts/picture-grid.ts";
 import { nameOf } from "../../state/files.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
 import { remembered } from "../../state/store.ts";
 import { count } from "./words.ts";
 
@@ -27,13 +27,13 @@ class Duplicates extends Part {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    library.addEventListener("change", this.#changed);
+    collection.addEventListener("change", this.#changed);
     this.#ask();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    library.removeEventListener("change", this.#changed);
+    collection.removeEventListener("change", this.#changed);
     clearTimeout(this.#waiting);
   }
 
@@ -93,9 +93,9 @@ class Duplicates extends Part {
   }
 
   async #compare(): Promise<void> {
-    const { index } = library;
+    const { index } = collection;
     const threshold = kept.get();
-    const of = `${index?.modelHash} ${threshold} ${library.seen.map(({ path, modified }) => `${path} ${modified}`).join("\n")}`;
+    const of = `${index?.modelHash} ${threshold} ${collection.seen.map(({ path, modified }) => `${path} ${modified}`).join("\n")}`;
     if (!index || of === this.#of) return;
     // One at a time; what has changed meanwhile is asked about again.
     if (this.#busy) return this.#ask();
@@ -105,7 +105,7 @@ class Duplicates extends Part {
       this.#of = of;
       this.#failed = undefined;
     } catch (error) {
-      if (index === library.index) this.#failed = error;
+      if (index === collection.index) this.#failed = error;
     } finally {
       this.#busy = false;
     }

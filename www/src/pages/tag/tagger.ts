@@ -1,6 +1,6 @@
 import type { Classification } from "ocelli";
 import { LabelList } from "../../state/label-list.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 
@@ -36,7 +36,7 @@ class Tagger extends Store {
 
   constructor() {
     super();
-    for (const store of [library, this.labels, models]) store.addEventListener("change", () => this.#ask());
+    for (const store of [collection, this.labels, models]) store.addEventListener("change", () => this.#ask());
   }
 
   get rule(): Rule {
@@ -62,7 +62,7 @@ class Tagger extends Store {
 
   /** All labels for a picture, best first; none while there are no labels or no embedding. */
   all(path: string): Classification[] {
-    const vector = this.#ready() && library.index?.vector(path);
+    const vector = this.#ready() && collection.index?.vector(path);
     const { several } = this.rule;
     return (vector && this.labels.set?.score(vector, several ? { multiLabel: true, threshold: 0 } : {})) || [];
   }
@@ -84,7 +84,9 @@ class Tagger extends Store {
 
   /** Labels and embeddings are both of the model in use. */
   #ready(): boolean {
-    return this.labels.set !== undefined && !this.labels.behind && library.index?.modelHash === models.info?.modelHash;
+    return (
+      this.labels.set !== undefined && !this.labels.behind && collection.index?.modelHash === models.info?.modelHash
+    );
   }
 
   #ask(): void {
@@ -101,7 +103,7 @@ class Tagger extends Store {
       let until = performance.now() + SLICE;
       let shown = performance.now() + SHOWN;
       for (const [path, of] of todo) {
-        const vector = library.index?.vector(path);
+        const vector = collection.index?.vector(path);
         if (vector) this.#tags.set(path, { tags: this.#tagsOf(vector), of });
         if (performance.now() < until) continue;
         await new Promise((resolve) => setTimeout(resolve));
@@ -129,13 +131,13 @@ class Tagger extends Store {
   /** Pictures that are new or were judged otherwise, with what their tags will be of. */
   #stale(): [path: string, of: string][] {
     const { several, threshold } = this.rule;
-    const by = [this.labels.set, library.index, several, threshold];
+    const by = [this.labels.set, collection.index, several, threshold];
     if (by.some((one, i) => one !== this.#judgedBy[i])) {
       this.#judgedBy = by;
       this.#round++;
     }
-    for (const path of this.#tags.keys()) if (!library.index?.has(path)) this.#tags.delete(path);
-    return library.seen
+    for (const path of this.#tags.keys()) if (!collection.index?.has(path)) this.#tags.delete(path);
+    return collection.seen
       .map(({ path, modified }): [string, string] => [path, `${this.#round} ${modified}`])
       .filter(([path, of]) => this.#tags.get(path)?.of !== of);
   }

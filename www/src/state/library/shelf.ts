@@ -1,4 +1,4 @@
-import { database, type FolderRecord, type PictureRecord } from "./db.ts";
+import { database, type FolderRecord, type PictureRecord } from "../db.ts";
 
 /** What is written at a time: all of it or none. */
 export interface Change {

@@ -1,5 +1,5 @@
 import type { Ocelli } from "ocelli";
-import { thumbnail, type Found } from "./files.ts";
+import { thumbnail, type Found } from "../files.ts";
 
 /** What was made of a picture; without an embedding it is broken. */
 export interface Indexed {
