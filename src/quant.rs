@@ -7,56 +7,7 @@
 //! least squared error of its block. In q4 the scale has a sign, so that the outermost of the sixteen steps, -8, serves
 //! whichever end of the block is longer.
 //!
-//! # Why q4's steps are as they are
-//!
-//! Measured on the project's first small model before it was quantised (6.7 M weights, width 192; 415 things in four styles of drawing):
-//! squared error of the weights relative to their squares; mean distance by which embeddings move, as a share of the
-//! mean distance between unrelated ones. Bits count scales, and what stays f32.
-//!
-//! | all matrices alike | bits | weights | pictures | texts |
-//! |---|---|---|---|---|
-//! | steps -7..7, scale searched, blocks of 32 | 4.68 | 0.0071 | 0.071 | 0.087 |
-//! | steps -8..7, scale with a sign, blocks of 32 | 4.68 | 0.0057 | 0.061 | 0.078 |
-//! | NF4's sixteen levels, blocks of 32 | 4.68 | 0.0060 | 0.061 | 0.078 |
-//! | levels denser at zero, x + x³ / 192, blocks of 32 | 4.68 | 0.0051 | 0.057 | 0.072 |
-//! | scale and minimum, blocks of 32 | 5.18 | 0.0045 | 0.057 | 0.069 |
-//! | steps -8..7, scale with a sign, blocks of 16 | 5.18 | 0.0043 | 0.051 | 0.068 |
-//!
-//! Sixteen levels learned from these very weights are hardly better than the cubic ones (0.0049), and neither pays: a
-//! tenth of the squared error is what a twelfth of a bit buys, and the right names were not found more often. More than
-//! any choice of levels brings it to spend bits where errors do not average out, after the blocks: of the squared error of
-//! pictures the pooling head makes seven tenths with 7 % of the weights, of that of texts the projection a half with
-//! 0.5 %.
-//!
-//! | steps -8..7, blocks of 32 | bits | pictures | texts |
-//! |---|---|---|---|
-//! | heads and projections in q8 | 5.0 | 0.035 | 0.056 |
-//! | and the patch embedding: this was q4 | 5.1 | 0.031 | 0.056 |
-//!
-//! The token table or the first blocks in q8 too would make texts better by a fifth, for half a bit each.
-//!
-//! In that q4, the first of 415 names was right as often as in f32 to within -1.2 and +0.7 points in each of the four
-//! styles, and -0.1 on average; blocks of 16, or everything alike, were not better in this, for the noise is half a point.
-//!
-//! # Why the first blocks have eight bits
-//!
-//! Measured in the same way on the default model (7.6 M weights, width 256; 6 and 3 blocks) with 416 drawings of a style that
-//! it never saw and their 417 names; also on how many drawings the first name is that of f32.
-//!
-//! | steps -8..7, heads, projections and patch embedding in q8 | bits | pictures | texts | same name |
-//! |---|---|---|---|---|
-//! | for comparison: all in 4 bits, steps -7..7, scale = peak / 7 | 4.70 | 0.188 | 0.093 | 89.2 % |
-//! | blocks of 32 | 5.15 | 0.080 | 0.057 | 92.8 % |
-//! | blocks of 16 | 5.60 | 0.065 | 0.048 | 94.5 % |
-//! | the token table in q8 | 5.68 | 0.080 | 0.048 | 93.5 % |
-//! | the last block of each tower in q8 | 5.93 | 0.076 | 0.055 | 92.3 % |
-//! | the first block of each tower in q8: this is q4 now | 5.93 | 0.059 | 0.038 | 94.5 % |
-//!
-//! What the first block gets wrong, all others work with; and in this model it is the one with outliers: three of its
-//! matrices would lose 9.2 to 9.5 % in 4 bits, all others lose 8.9 % at most. In CLIP B/32, with twelve blocks in each
-//! tower, it costs 0.3 bits and 7 % of the bytes; in the default model with its few 0.8 bits and 15 %. With it, the
-//! fixtures' embeddings move on the mean by 0.39 to 0.57 of what plain rounding does to them, without it by 0.63 to 0.86;
-//! `tests/models` asks for two thirds.
+//! `docs/decisions/weights-and-quantisation.md` has the measurements behind the block sizes and behind q4.
 
 use half::f16;
 
@@ -65,7 +16,7 @@ use crate::{
     json::number,
 };
 
-/// The fixtures' embeddings move by a quarter less than with 32 and scale = peak / 127, for 6 % more bytes.
+/// Weights along K that share a scale.
 const Q8_BLOCK: usize = 16;
 const Q4_BLOCK: usize = 32;
 
