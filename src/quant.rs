@@ -38,7 +38,7 @@ impl Format {
     /// From the most bytes to the fewest.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8, Self::Q4];
 
-    /// `f32`, `f16`, `q8`, `q4`.
+    /// The format's name: `f32`, `f16`, `q8` or `q4`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Format {
             Self::Q4 => Some(Q4_BLOCK),
         }
     }
-    /// Scales of one row.
+    /// Number of scales in a row of `cols` weights.
     #[must_use]
     pub fn scales(self, cols: usize) -> usize {
         self.block().map_or(0, |block| cols.div_ceil(block))
@@ -104,12 +104,12 @@ impl Format {
     }
 }
 
-/// Rows in the layout that the GPU reads.
+/// Packed rows: the layout that the GPU reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packed {
-    /// `rows × Format::row_bytes`
+    /// Values, `[rows, Format::row_bytes]`.
     pub values: Vec<u8>,
-    /// `rows × Format::scale_bytes`
+    /// Scales in f16, `[rows, Format::scale_bytes]`.
     pub scales: Vec<u8>,
 }
 
@@ -145,7 +145,7 @@ pub fn pad_values(format: Format, values: &[u8], cols: usize) -> Vec<u8> {
     pad_rows(values, format.file_row_bytes(cols), format.row_bytes(cols))
 }
 
-/// Their scales, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
+/// The scales of quantised rows, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
 #[must_use]
 pub fn pad_scales(format: Format, scales: &[u8], cols: usize) -> Vec<u8> {
     pad_rows(scales, format.scales(cols) * 2, format.scale_bytes(cols))
@@ -264,13 +264,13 @@ fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
 /// A matrix in memory, for the token table and the naive reference.
 #[derive(Debug, Clone)]
 pub struct Matrix {
-    /// How `packed` is stored.
+    /// The format of `packed`.
     pub format: Format,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns, without padding.
+    /// Weights in a row, without padding.
     pub cols: usize,
-    /// The weights.
+    /// The weights of all rows.
     pub packed: Packed,
 }
 
@@ -283,7 +283,7 @@ impl Matrix {
         Ok(Self { format, rows: data.len() / cols, cols, packed: pack(format, data, cols)? })
     }
 
-    /// One row, dequantised.
+    /// Row `row` in f32, `cols` numbers.
     #[must_use]
     pub fn row(&self, row: usize) -> Vec<f32> {
         let mut out = vec![0.0; self.cols];
@@ -330,7 +330,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Counts rows of `cols` weights, and what comes back of them in this format.
+    /// Adds rows of `cols` weights, and the same rows after quantisation in this format.
     ///
     /// # Errors
     /// As [`pack`].
@@ -341,7 +341,7 @@ impl Loss {
         }
         Ok(())
     }
-    /// Counts some weights and what became of them.
+    /// Adds weights, and the same weights after quantisation.
     pub fn add_row(&mut self, weights: &[f32], kept: &[f32]) {
         for (&w, &k) in weights.iter().zip(kept) {
             self.errors += (f64::from(w) - f64::from(k)).powi(2);
