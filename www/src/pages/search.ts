@@ -23,7 +23,7 @@ class SearchPage extends Part {
     (picture) => this.#take(picture),
   );
   #wrong = "";
-  /** The picture that is looked for, and its address. */
+  /** The picture of the query, and its object URL. */
   #picture: { blob: Blob; url: string } | undefined;
 
   constructor() {
@@ -134,7 +134,7 @@ class SearchPage extends Part {
     </form>`;
   }
 
-  /** The picture that is looked for, in place of words. */
+  /** Shows the picture of the query in place of words. */
   #likeness(query: Exclude<Query, { words: string }>) {
     const inside = "like" in query;
     const name = inside ? nameOf(query.like) : query.name;

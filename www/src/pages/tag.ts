@@ -18,7 +18,7 @@ import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
 import { count, number } from "./tag/words.ts";
 
-/** Orders of the grid: what comes first, among equals by name. */
+/** Orders of the grid. Pictures that are equal are ordered by name. */
 const orders: Record<string, ((a: Row, b: Row) => number) | undefined> = {
   "Name": undefined,
   "Surest first": (a, b) => b.best - a.best,
@@ -204,7 +204,7 @@ class TagPage extends Part {
       <button type="button" @click=${() => void indexer.retry()}>Try them again</button>`;
   }
 
-  /** All that can be read, by name. */
+  /** The rows of all readable pictures, by name. */
   #rows(): Row[] {
     this.#names = byName(collection.pictures, this.#names);
     return this.#names.flatMap((path) => {
@@ -214,7 +214,7 @@ class TagPage extends Part {
     });
   }
 
-  /** The filter, while there is something that it lets through. */
+  /** The filter, if a picture passes it. */
   #standing(counts: ReadonlyMap<string, number>, untagged: number): Filter {
     if (this.#filter === "untagged") return untagged > 0 ? "untagged" : undefined;
     return this.#filter && counts.has(this.#filter.label) ? this.#filter : undefined;

@@ -6,7 +6,7 @@ import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { directionOf, wrongSentence, type Query } from "./query.ts";
 
-/** Hits that are shown at first, and more at a time. */
+/** Hits that are shown at first, and that "Show more" adds. */
 const STEP = 24;
 /** Milliseconds without a key before words are looked for, and between two looks at a collection that grows. */
 const PAUSE = 200;
@@ -23,12 +23,12 @@ const sentence = remembered("search.sentence", "");
  */
 class Searching extends Store {
   query: Query = { words: "" };
-  /** Whose pictures are looked at; all if empty. */
+  /** The folder that is searched; all folders if empty. */
   folder = "";
   hits: readonly Hit<Meta>[] = [];
-  /** What the hits are an answer to. */
+  /** The query of the hits. */
   answered: Query | undefined;
-  /** There are more hits than are shown. */
+  /** Whether there are more hits than are shown. */
   more = false;
   failed: unknown;
   #sentence = sentence.get();
@@ -38,7 +38,7 @@ class Searching extends Store {
   #again = false;
   /** The direction of a query, which a longer list of hits or a collection that grows need not make again. */
   #known: { query: Query; sentence: string; model: Ocelli; direction: Float32Array | undefined } | undefined;
-  /** What of the collection the hits are of. */
+  /** The state of the collection that was searched. */
   #seen: { index: ImageIndex<Meta> | undefined; size: number } | undefined;
 
   constructor() {
@@ -58,12 +58,12 @@ class Searching extends Store {
     this.changed();
   }
 
-  /** Something is asked for. */
+  /** Whether there is a query. */
   get asks(): boolean {
     return !("words" in this.query) || this.query.words.trim() !== "";
   }
 
-  /** The hits are not yet those of the query. */
+  /** Whether the hits are those of an earlier query. */
   get behind(): boolean {
     return this.asks && this.answered !== this.query;
   }
@@ -96,7 +96,7 @@ class Searching extends Store {
     this.changed();
   }
 
-  /** The collection, or the model, may be another one. */
+  /** Searches again if the collection or the model has changed. */
   #look(): void {
     if (this.folder && !collection.folders.some(({ name }) => name === this.folder)) this.folder = "";
     const { index } = collection;

@@ -13,7 +13,7 @@ import { count, duration, number } from "./words.ts";
 
 /** Where pictures come from, how far their indexing has come, and the folders that are known. */
 class Collection extends Part {
-  /** What the last look into a folder has found, in words. */
+  /** A sentence about what the last look into a folder has found. */
   #found = "";
   #failed: unknown;
   /** The folder whose removal is asked about. */
@@ -177,7 +177,7 @@ class Collection extends Part {
     </div>`;
   }
 
-  /** A screen reader hears quarters, not every batch. */
+  /** Progress for a screen reader, in quarters, because every batch would be too often. */
   #spoken(): string {
     const { pictures, waiting } = collection;
     const { progress } = indexer;
@@ -222,7 +222,7 @@ class Collection extends Part {
     this.requestUpdate();
   }
 
-  /** Does what a click wants, and says what came of it. */
+  /** Runs the work of a click and shows its result or its error. */
   #ask(work: () => Promise<Difference | undefined>): void {
     this.#failed = undefined;
     this.#found = "";

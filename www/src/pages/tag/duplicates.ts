@@ -7,7 +7,7 @@ import { collection } from "../../state/library/collection.ts";
 import { remembered } from "../../state/store.ts";
 import { count } from "./words.ts";
 
-/** Groups that are drawn at a time. */
+/** Groups that are drawn at first, and that "Show more groups" adds. */
 const STEP = 20;
 /** Milliseconds without a change before the collection is compared with itself again. */
 const QUIET = 400;
@@ -21,7 +21,7 @@ class Duplicates extends Part {
   #shown = STEP;
   #waiting = 0;
   #busy = false;
-  /** Of what the groups are. */
+  /** Identifies the collection and the threshold of the groups. */
   #of: string | undefined;
   readonly #changed = () => this.#ask();
 

@@ -1,7 +1,7 @@
 import { isPicture, picked, type Found } from "../../state/files.ts";
 import { folders, type Difference } from "../../state/library/folders.ts";
 
-/** Single pictures go into a folder of this name. */
+/** Name of the folder for single pictures. */
 export const SINGLES = "Single pictures";
 
 /** Lets the user pick a folder; undefined if they think better of it, or if `input` asks instead. */
@@ -60,7 +60,7 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
   return sum;
 }
 
-/** What the browser can read again, where it hands that out. */
+/** The handle of a dropped item; undefined where the browser gives none. */
 function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | undefined> {
   const { getAsFileSystemHandle } = item as unknown as {
     getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;
@@ -68,7 +68,7 @@ function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | und
   return (getAsFileSystemHandle?.call(item) ?? Promise.resolve(null)).catch(() => null);
 }
 
-/** All pictures in a dropped folder and in those in it. */
+/** All pictures in a dropped folder and its subfolders. */
 async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
   const found: Found[] = [];
   const reader = folder.createReader();

@@ -12,11 +12,11 @@ export interface Rule {
   threshold: number;
 }
 
-/** A picture has no more tags than these. */
+/** Maximum number of tags of a picture. */
 const MOST = 5;
 /** Milliseconds of work between two chances for the page to answer a key. */
 const SLICE = 8;
-/** Milliseconds between two views of what is judged by now. */
+/** Milliseconds between two updates of the view while tags are computed. */
 const SHOWN = 200;
 
 const kept = remembered<{ several: boolean; thresholds: Record<string, number> }>("tag.rule", {
@@ -55,7 +55,7 @@ class Tagger extends Store {
     this.changed();
   }
 
-  /** Best first; undefined while the picture is not judged yet. */
+  /** The tags of a picture, best first; undefined until they are computed. */
   tags(path: string): readonly Classification[] | undefined {
     return this.#tags.get(path)?.tags;
   }
@@ -67,7 +67,7 @@ class Tagger extends Store {
     return (vector && this.labels.set?.score(vector, several ? { multiLabel: true, threshold: 0 } : {})) || [];
   }
 
-  /** Not all tags are of the newest labels and rule. */
+  /** Whether some tags are of earlier labels or an earlier rule. */
   get behind(): boolean {
     return this.#busy || this.labels.behind;
   }
@@ -82,7 +82,7 @@ class Tagger extends Store {
     return models.info?.defaultScore === "sigmoid" ? 0.1 : 0.6;
   }
 
-  /** Labels and embeddings are both of the model in use. */
+  /** Whether labels and embeddings are both of the model in use. */
   #ready(): boolean {
     return (
       this.labels.set !== undefined && !this.labels.behind && collection.index?.modelHash === models.info?.modelHash

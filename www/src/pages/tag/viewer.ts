@@ -11,10 +11,10 @@ import { tagger } from "./tagger.ts";
 /** A picture as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
 class Viewer extends Part {
   #path: string | undefined;
-  /** Its neighbours, in the order of the grid. */
+  /** The pictures of the grid, in its order. */
   #paths: readonly string[] = [];
   #url: string | undefined;
-  /** The file itself, and not its preview, is shown. */
+  /** Whether the file itself is shown and not its preview. */
   #whole = false;
 
   constructor() {
@@ -27,7 +27,7 @@ class Viewer extends Part {
     this.#picture(undefined);
   }
 
-  /** Opens a picture; `paths` are those that one can go on to. */
+  /** Opens a picture; the user can go on to the others of `paths`. */
   async show(path: string, paths: readonly string[]): Promise<void> {
     this.#path = path;
     this.#paths = paths;

@@ -26,7 +26,7 @@ class Indexer extends Store {
     return this.#model;
   }
 
-  /** Of the indexing that is under way. */
+  /** Progress of the current indexing; undefined while there is none. */
   get progress(): Progress | undefined {
     return this.#indexing?.progress;
   }
