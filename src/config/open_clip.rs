@@ -88,7 +88,7 @@ impl Section {
         }
     }
 
-    /// One of some words.
+    /// A field whose value is one of the words in `known`.
     fn word<T: Copy>(&mut self, key: &str, default: T, known: &[(&str, T)]) -> Result<T> {
         let Some(value) = self.take::<Value>(key)? else { return Ok(default) };
         match known.iter().find(|(word, _)| value == *word) {
@@ -138,7 +138,7 @@ impl Section {
         Err(Error::WrongModel(format!("{}: expected {expected}, found {}", self.label(key), shown(found))))
     }
 
-    /// What is left must change nothing, or be off.
+    /// Refuses fields that nobody has read, unless they change nothing or are off.
     fn finish(self) -> Result<()> {
         for (key, value) in self.0.left() {
             if IDLE.contains(&key) {

@@ -3,7 +3,7 @@ import { writeSafetensors } from "../safetensors.js";
 import type { Rows } from "./rows.js";
 import type { IndexFile, Item, Vector } from "./types.js";
 
-/** What is written of an index: some of its rows, and what they stand for. */
+/** The part of an index that a file holds: rows and their items. */
 export interface Content {
   rows: Rows;
   live: number[];
@@ -11,11 +11,11 @@ export interface Content {
   modelHash: string;
 }
 
-/** What a file says. */
+/** The content of a file. */
 export interface Parsed {
   vectors: Vector[];
   dim: number;
-  /** Whether its rows are of int8: their largest number is 127. */
+  /** Whether the vectors are int8, with 127 as the largest number. */
   bytes: boolean;
   items: Item<unknown>[] | undefined;
   modelHash: string | undefined;
@@ -30,7 +30,7 @@ export function write(kind: IndexFile, content: Content): Blob {
   throw new OcelliError("bad-input", `export: expected "npy", "safetensors" or "jsonl", found ${String(kind)}.`);
 }
 
-/** Reads any of the three; which one it is, its first bytes tell. */
+/** Reads any of the three kinds of file, which the first bytes tell apart. */
 export function parse(bytes: Uint8Array<ArrayBuffer>): Parsed {
   if (latin1(bytes.subarray(0, 6)) === MAGIC) return parseNpy(bytes);
   // The length of a safetensors header is eight bytes, and ends with zeros.
@@ -39,7 +39,7 @@ export function parse(bytes: Uint8Array<ArrayBuffer>): Parsed {
   throw broken(`expected a .npy, .safetensors or .jsonl file, found ${bytes.length} bytes of another kind`);
 }
 
-/** NumPy's format 1.0. */
+/** Writes NumPy's format 1.0. */
 function npy({ rows, live }: Content): Blob {
   const header = `{'descr': '${rows.format === "int8" ? "|i1" : "<f4"}', 'fortran_order': False, 'shape': (${live.length}, ${rows.dim}), }`;
   // Magic, version and length are ten bytes; the data begin at a multiple of 64.
@@ -70,7 +70,7 @@ function parseNpy(bytes: Uint8Array<ArrayBuffer>): Parsed {
   };
 }
 
-/** Tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
+/** Writes the tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
 function safetensors({ rows, live, items, modelHash }: Content): Blob {
   const json = new TextEncoder().encode(JSON.stringify(items));
   const vectors = {
@@ -109,7 +109,7 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
   };
 }
 
-/** A line for each item: { id, vector, meta, modelHash }. */
+/** Writes a line for each item: { id, vector, meta, modelHash }. */
 function jsonl({ rows, live, items, modelHash }: Content): Blob {
   return new Blob(
     live.map((row, i) => {
@@ -170,7 +170,7 @@ function split(
   return { vectors: Array.from({ length: count }, (_, i) => all.subarray(i * dim, (i + 1) * dim)), dim, bytes };
 }
 
-/** Rows without the zeros at their ends. */
+/** The bytes of the rows without their padding. */
 function dense(rows: Rows, live: number[]): Uint8Array<ArrayBuffer> {
   const size = rows.dim * rows.numberBytes;
   const all = new Uint8Array(live.length * size);

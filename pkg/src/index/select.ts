@@ -1,7 +1,7 @@
 import type { Rows } from "./rows.js";
 import { GROUP, slack } from "./scan.js";
 
-/** Multiplications between two pauses: some 10 ms. */
+/** Multiplications between two pauses, about 10 ms. */
 const WORK = 8_000_000;
 
 /** A row and its cosine. */
@@ -15,7 +15,7 @@ export function passesRow(passes: Uint32Array, row: number): boolean {
   return (((passes[row >>> 5] as number) >>> (row & 31)) & 1) === 1;
 }
 
-/** Lets the page go on now and then: call it for each row. */
+/** Returns a function to be called for each row, which pauses now and then so that the page can respond. */
 export function pauses(dim: number): () => Promise<void> | undefined {
   let work = 0;
   return () => {
@@ -77,7 +77,7 @@ export async function topK(
     .slice(0, k);
 }
 
-/** The k-th largest number; what is below all if there are fewer. */
+/** The k-th largest number; -Infinity if there are fewer. */
 function kth(numbers: Float32Array | Float64Array, k: number): number {
   return numbers.slice().sort()[numbers.length - k] ?? -Infinity;
 }

@@ -7,13 +7,13 @@ import { Missing } from "./request.js";
 import { storeOf } from "./stores.js";
 import type { ModelSource, SourceOptions } from "./types.js";
 
-/** A {@link ModelSource} that can be posted, and means the same in a worker. */
+/** A {@link ModelSource} that can be posted to a worker and means the same there. */
 export type PlainSource = string | FileSystemDirectoryHandle | Files;
 
 /** Files by name; a string is an address. */
 type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string>>;
 
-/** @throws {OcelliError} `bad-input` if it is no source. */
+/** Makes a source postable. @throws {OcelliError} `bad-input` if it is no source. */
 export function plainSource(source: ModelSource): PlainSource {
   if (typeof source === "string" || source instanceof URL)
     return isHub(source) ? String(source) : folderUrl(source).href;
@@ -36,7 +36,7 @@ export function plainSource(source: ModelSource): PlainSource {
   ) as Files;
 }
 
-/** Opens the folder that a source means. */
+/** Opens the folder of a source. */
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
   const request = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
@@ -52,7 +52,7 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
   return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
 }
 
-/** Files that are here already, or that are at an address each. */
+/** A source of files that are in memory or on disk, or that have an address each. */
 function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): Source {
   const find = isDirectory(source) ? inDirectory(source) : byName(source);
   return {

@@ -1,9 +1,9 @@
 import type { Folder } from "./folder.js";
 import { Missing } from "./request.js";
 
-/** What a tokenizer may come in; where there is a tokenizer.json, no other is asked for. `Folder` of the crate has the same rule. */
+/** The files of a tokenizer. If there is a tokenizer.json, no other is requested. The crate's `Folder` has the same rule. */
 const NAMES = ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
-/** No published tokenizer comes near it; a larger one is fetched when a text needs it. */
+/** Largest file that is cached in advance. No published tokenizer is nearly as large. */
 const MOST_BYTES = 64e6;
 
 /**

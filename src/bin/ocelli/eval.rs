@@ -33,7 +33,7 @@ pub struct Report {
     pub confusions: Vec<Confused>,
     pub classes: Vec<ClassRow>,
     pub unreadable: Vec<Unreadable>,
-    /// Other files in the classes' folders.
+    /// Number of files in the classes' folders that are not pictures.
     pub passed_over: usize,
     pub results: Vec<Row>,
 }
@@ -57,9 +57,9 @@ pub struct ClassRow {
 pub struct Row {
     pub file: String,
     pub class: String,
-    /// The place of the class, from 1.
+    /// Rank of the true class, from 1.
     pub rank: usize,
-    /// Best first.
+    /// The best classes, best first.
     pub top: Vec<Scored>,
 }
 
@@ -79,7 +79,7 @@ pub struct SameAs {
     pub only_there: usize,
 }
 
-/// What is read of an earlier result.
+/// The fields that are read from an earlier result.
 #[derive(Deserialize)]
 struct Earlier {
     classes: Vec<ClassRow>,

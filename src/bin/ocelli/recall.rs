@@ -45,7 +45,7 @@ impl Recall {
 #[derive(Serialize)]
 pub struct Row {
     pub file: String,
-    /// The place of its best caption among all, from 1.
+    /// Rank of the picture's best caption among all captions, from 1.
     pub rank: usize,
     pub captions: Vec<Caption>,
 }
@@ -53,7 +53,7 @@ pub struct Row {
 #[derive(Serialize)]
 pub struct Caption {
     pub text: String,
-    /// The place of its picture among all, from 1.
+    /// Rank of the caption's picture among all pictures, from 1.
     pub rank: usize,
 }
 

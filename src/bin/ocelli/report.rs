@@ -2,7 +2,7 @@
 
 use crate::{eval, metrics::Share, output::Run, recall, stream::Unreadable};
 
-/// Most lines of each table; `--json` has everything.
+/// Maximum number of lines of each table; `--json` has everything.
 const LINES: usize = 10;
 
 pub fn eval(result: &eval::Report, worst: &[usize]) -> String {

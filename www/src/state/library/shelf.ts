@@ -1,6 +1,6 @@
-import { database, type FolderRecord, type PictureRecord } from "./db.ts";
+import { database, type FolderRecord, type PictureRecord } from "../db.ts";
 
-/** What is written at a time: all of it or none. */
+/** Records that are written in one transaction: all of them or none. */
 export interface Change {
   folders?: readonly FolderRecord[];
   pictures?: readonly PictureRecord[];
@@ -8,11 +8,11 @@ export interface Change {
   embeddings?: readonly { path: string; modelHash: string; embedding: Float32Array }[];
 }
 
-/** What is kept of the collection for a model. */
+/** The collection as it is stored, with the embeddings of one model. */
 export interface Kept {
   folders: FolderRecord[];
   pictures: PictureRecord[];
-  /** Paths of the pictures that the model has seen. */
+  /** Paths of the pictures that the model has embedded. */
   seen: string[];
 }
 
@@ -21,7 +21,7 @@ const SINGLY = 100;
 
 /** Where the collection is kept: in the browser's database, or, where that is forbidden or full, in memory for this visit. */
 export class Shelf {
-  /** Why what comes now is kept for this visit only. */
+  /** Why records are kept for this visit only; undefined while the database works. */
   failed: unknown;
   readonly #folders = new Map<string, FolderRecord>();
   readonly #pictures = new Map<string, PictureRecord>();
@@ -46,7 +46,7 @@ export class Shelf {
     };
   }
 
-  /** In the order of `paths`. */
+  /** The embeddings of a model, in the order of `paths`; undefined where there is none. */
   async embeddings(modelHash: string, paths: readonly string[]): Promise<(Float32Array | undefined)[]> {
     const here = (path: string) => this.#embeddings.get(key(modelHash, path))?.embedding;
     const kept = await this.#try(async () => {
@@ -88,7 +88,7 @@ export class Shelf {
     for (const one of embeddings) this.#embeddings.set(key(one.modelHash, one.path), one);
   }
 
-  /** Forgets pictures with all that any model made of them, and folders. */
+  /** Deletes pictures, everything that any model made of them, and folders. */
   async forget(paths: readonly string[], folders: readonly string[] = []): Promise<void> {
     const gone = new Set(paths);
     await this.#try(async () => {
@@ -114,7 +114,7 @@ export class Shelf {
     for (const [key, { path }] of this.#embeddings) if (gone.has(path)) this.#embeddings.delete(key);
   }
 
-  /** Tries twice, since the browser may have closed the database in between; undefined if it was in vain. */
+  /** Tries twice, because the browser may have closed the database in between. Undefined if both fail. */
   async #try<T>(work: () => Promise<T>): Promise<T | undefined> {
     for (const last of [false, true]) {
       try {
@@ -135,7 +135,7 @@ function key(modelHash: string, path: string): string {
   return JSON.stringify([modelHash, path]);
 }
 
-/** What is in memory is newer. */
+/** Joins stored records and those in memory, which are newer. */
 function joined<T>(kept: readonly T[] = [], here: ReadonlyMap<string, T>, nameOf: (one: T) => string): T[] {
   return [...kept.filter((one) => !here.has(nameOf(one))), ...here.values()];
 }

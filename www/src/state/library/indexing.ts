@@ -1,7 +1,7 @@
 import type { Ocelli } from "ocelli";
-import { thumbnail, type Found } from "./files.ts";
+import { thumbnail, type Found } from "../files.ts";
 
-/** What was made of a picture; without an embedding it is broken. */
+/** What came of a picture. A picture without an embedding is broken. */
 export interface Indexed {
   found: Found;
   thumbnail?: Blob;
@@ -9,7 +9,7 @@ export interface Indexed {
   broken?: string;
 }
 
-/** How far an indexing has come. */
+/** Progress of an indexing. Counts are pictures. */
 export interface Progress {
   total: number;
   done: number;
@@ -19,9 +19,9 @@ export interface Progress {
   rate: number;
 }
 
-/** Pictures that are embedded, and written, together: so much is done again if the page is closed. */
+/** Pictures that are embedded and written together. A page that is closed loses one such batch at most. */
 const BATCH = 8;
-/** Milliseconds over which the rate is taken. */
+/** Milliseconds of work over which the rate is measured. */
 const LATELY = 30_000;
 
 /**
@@ -55,7 +55,7 @@ export class Indexing {
     };
   }
 
-  /** Aborted by {@link cancel}. */
+  /** Is aborted by {@link cancel}. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -73,7 +73,7 @@ export class Indexing {
     this.told();
   }
 
-  /** Ends it after the batch that is under way. What is done stays. */
+  /** Ends the indexing after the current batch. Embeddings that are written stay. */
   cancel(): void {
     this.#stop.abort();
     this.resume();
@@ -104,7 +104,7 @@ export class Indexing {
     while (this.#stamps.length > 2 && (this.#stamps[0]?.at ?? at) < at - LATELY) this.#stamps.shift();
   }
 
-  /** Never fails: what is wrong with a picture is said of it. */
+  /** Draws the thumbnails of the batch at `at`. Never rejects: a picture that cannot be drawn is marked as broken. */
   #prepared(at: number): Promise<Indexed[]> {
     return Promise.all(
       this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {

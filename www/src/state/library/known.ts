@@ -1,5 +1,5 @@
-import type { FolderRecord, PictureRecord } from "./db.ts";
-import { folderOf, type Found } from "./files.ts";
+import type { FolderRecord, PictureRecord } from "../db.ts";
+import { folderOf, type Found } from "../files.ts";
 
 /** Whether two records, or a record and a file, are of the same state of a file. */
 export function same(a: { size: number; modified: number }, b: { size: number; modified: number }): boolean {
