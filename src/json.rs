@@ -1,7 +1,6 @@
-//! JSON files as people publish them, field by field. One walk over values for all of them: parsers generated for each struct are
-//! several times as much to download.
+//! JSON files as people publish them, field by field: an error names the file, the way to the field, and what was found there, and
+//! fields that nobody asked for are left over to be looked at.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -107,12 +106,6 @@ impl Object {
     fn unlike(&self, key: &str, expected: &str, found: &str) -> Error {
         Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", self.label(key)))
     }
-}
-
-/// A number, or several, as short as they read back. Rust's own way to write floats is several times as much to download.
-#[must_use]
-pub fn number(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A value as messages show it.

@@ -60,10 +60,7 @@
 
 use half::f16;
 
-use crate::{
-    error::{Error, Result},
-    json::number,
-};
+use crate::error::{Error, Result};
 
 /// The fixtures' embeddings move by a quarter less than with 32 and scale = peak / 127, for 6 % more bytes.
 const Q8_BLOCK: usize = 16;
@@ -220,10 +217,7 @@ fn to_f16(w: f32) -> Result<f16> {
     if half.is_finite() {
         return Ok(half);
     }
-    let found = number(&w);
-    Err(Error::BadCheckpoint(format!(
-        "expected weights within ±65504 for f16, found {found}: keep this model unquantised"
-    )))
+    Err(Error::BadCheckpoint(format!("expected weights within ±65504 for f16, found {w}: keep this model unquantised")))
 }
 
 /// One row as it lies in a file: values, and a scale for each block. Scales are rounded to f16 first and used as rounded.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    json::{Field, Object, number, shown},
+    json::{Field, Object, shown},
 };
 
 const FILE: &str = "open_clip_config.json";
@@ -334,8 +334,7 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
     let mean = three("mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
     let std = three("std", [0.268_629_54, 0.261_302_6, 0.275_777_1])?;
     if std.iter().any(|&s| s <= 0.0) {
-        let found = number(&std);
-        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {found}", p.label("std"))));
+        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {std:?}", p.label("std"))));
     }
     p.finish()?;
     Ok(Preprocessor {

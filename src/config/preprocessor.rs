@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Family, own};
 use crate::{
     error::{Error, Result},
-    json::{Object, number},
+    json::Object,
 };
 
 /// Pillow's antialiased filters, by the numbers that the JSON files use.
@@ -96,7 +96,7 @@ impl Preprocessor {
         let normalize = file.take("do_normalize")?.unwrap_or(true);
         let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
         if std.iter().any(|&s| s <= 0.0) {
-            return bad("image_std", "positive numbers", &number(&std));
+            return bad("image_std", "positive numbers", &format!("{std:?}"));
         }
         let mean = file.take("image_mean")?.unwrap_or(mean);
         let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
