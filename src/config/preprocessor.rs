@@ -1,9 +1,8 @@
 //! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::{Family, own};
+use super::{CropRounding, Family, own};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -30,17 +29,6 @@ pub enum Resize {
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
     ShortestEdge(usize),
-}
-
-/// Where the centre crop starts if as many pixels cannot go on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CropRounding {
-    /// Half a pixel is rounded down (`center_crop` in transformers' `image_transforms.py`).
-    #[default]
-    Down,
-    /// Half a pixel is rounded to the even side (`center_crop` in torchvision, which open_clip uses).
-    HalfEven,
 }
 
 /// Resize, crop, normalise.
