@@ -2,26 +2,9 @@
 // Streaming softmax (Milakov and Gimelshein 2018): one pass over j with a running maximum, no matrix of scores.
 // One invocation a query and head; its query and its sum stay in registers, heads of up to 128.
 
-override CAUSAL: bool = false;
-
-struct Params {
-    batch: u32,
-    heads: u32,
-    head_size: u32,
-    q_len: u32,
-    kv_len: u32,
-    q_stride: u32,   // floats between two query tokens
-    q_item: u32,     // floats between two items' queries; 0 where all items share them
-    kv_stride: u32,  // floats between two key tokens
-    k_offset: u32,   // where keys start in a token
-    v_offset: u32,   // where values start in a token
-    scale: f32,      // 1 / sqrt(head_size)
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<f32>;        // [batch or 1, q_len, q_stride]
 @group(0) @binding(2) var<storage, read> kv: array<f32>;       // [batch, kv_len, kv_stride]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [batch, q_len, heads, head_size]
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [batch, q_len, heads, head_size]
 
 fn load_q(at: u32, left: u32) -> vec4f {
     if left >= 4u {
@@ -53,14 +36,14 @@ fn load_kv(at: u32, left: u32) -> vec4f {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let index = id.y * groups.x * 64u + id.x;
-    if index >= params.batch * params.q_len * params.heads {
+    let at = id.y * groups.x * 64u + id.x;
+    if at >= params.batch * params.q_len * params.heads {
         return;
     }
     // Neighbours share the head, so that they read the same keys and values.
-    let i = index % params.q_len;
-    let h = index / params.q_len % params.heads;
-    let b = index / (params.q_len * params.heads);
+    let i = at % params.q_len;
+    let h = at / params.q_len % params.heads;
+    let b = at / (params.q_len * params.heads);
     let size = params.head_size;
     let size4 = (size + 3u) / 4u;
 
@@ -72,15 +55,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         sum[d] = vec4f();
     }
 
-    var end = params.kv_len;
-    if CAUSAL {
-        // The last query sees all keys.
-        end = i + 1u + params.kv_len - params.q_len;
-    }
+    let end = keys_seen(b, i);
     var peak = -3.0e38;
     var total = 0.0;
     for (var j = 0u; j < end; j++) {
-        let token = (b * params.kv_len + j) * params.kv_stride + h * size;
+        let token = b * params.kv_item + j * params.kv_stride + h * size;
         let k_at = token + params.k_offset;
         var score = 0.0;
         for (var d = 0u; d < size4; d++) {

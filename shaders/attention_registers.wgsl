@@ -1,26 +1,9 @@
 // attention for devices whose barriers are slow: each invocation takes four queries of a head, and eight keys at a time, so
 // that a key or a value that was loaded serves four queries. Heads of whole vectors only. The streaming softmax is that of attention.wgsl.
 
-override CAUSAL: bool = false;
-
-struct Params {
-    batch: u32,
-    heads: u32,
-    head_size: u32,  // a multiple of 4, at most 128
-    q_len: u32,
-    kv_len: u32,
-    q_stride: u32,   // floats between two query tokens
-    q_item: u32,     // floats between two items' queries; 0 where all items share them
-    kv_stride: u32,  // floats between two key tokens
-    k_offset: u32,   // where keys start in a token
-    v_offset: u32,   // where values start in a token
-    scale: f32,      // 1 / sqrt(head_size)
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
 
 const HIDDEN: f32 = -3.0e38;
 
@@ -37,27 +20,22 @@ fn largest(scores: vec4f) -> f32 {
     return max(max(scores.x, scores.y), max(scores.z, scores.w));
 }
 
-fn end_for(i: u32) -> u32 {
-    // The last query sees all keys.
-    return select(params.kv_len, i + 1u + params.kv_len - params.q_len, CAUSAL);
-}
-
 @compute @workgroup_size(4)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let index = id.y * groups.x * 4u + id.x;
+    let at = id.y * groups.x * 4u + id.x;
     let quads = (params.q_len + 3u) / 4u;
-    if index >= params.batch * params.heads * quads {
+    if at >= params.batch * params.heads * quads {
         return;
     }
     let size4 = params.head_size / 4u;
-    let h = index / quads % params.heads;
-    let b = index / (quads * params.heads);
+    let h = at / quads % params.heads;
+    let b = at / (quads * params.heads);
     // A rest of fewer than four takes the last query again.
-    let queries = min(vec4u(index % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(params.q_len - 1u));
+    let queries = min(vec4u(at % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(params.q_len - 1u));
     let q_at = (vec4u(b * params.q_item) + queries * params.q_stride) / 4u + vec4u(h * size4);
-    let ends = vec4u(end_for(queries.x), end_for(queries.y), end_for(queries.z), end_for(queries.w));
+    let ends = vec4u(keys_seen(b, queries.x), keys_seen(b, queries.y), keys_seen(b, queries.z), keys_seen(b, queries.w));
     let stride4 = params.kv_stride / 4u;
-    let item = b * params.kv_len * stride4 + h * size4;
+    let item = b * params.kv_item / 4u + h * size4;
 
     var sum0: array<vec4f, 32>;
     var sum1: array<vec4f, 32>;

@@ -2,29 +2,13 @@
 // invocation scores two queries against every eighth key, and sums every eighth vector of their outputs. Heads of whole
 // vectors only. The streaming softmax is that of attention.wgsl.
 
-override CAUSAL: bool = false;
 override HEAD4: u32 = 16u;  // vectors in a head
 override KEYS: u32 = 32u;   // keys in a tile, a multiple of 8, at most 32
 override TILE: u32 = 512u;  // HEAD4 · KEYS: naga 30 takes no product as the length of an array
 
-struct Params {
-    batch: u32,
-    heads: u32,
-    head_size: u32,  // a multiple of 4, at most 128
-    q_len: u32,
-    kv_len: u32,
-    q_stride: u32,   // floats between two query tokens
-    q_item: u32,     // floats between two items' queries; 0 where all items share them
-    kv_stride: u32,  // floats between two key tokens
-    k_offset: u32,   // where keys start in a token
-    v_offset: u32,   // where values start in a token
-    scale: f32,      // 1 / sqrt(head_size)
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
 
 const HIDDEN: f32 = -3.0e38;
 const QUERIES: u32 = 16u;
@@ -54,25 +38,22 @@ fn largest_of(pair: u32) -> vec2f {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let blocks = (params.q_len + QUERIES - 1u) / QUERIES;
-    let index = group.y * groups.x + group.x;
-    if index >= params.batch * params.heads * blocks {
+    let at = group.y * groups.x + group.x;
+    if at >= params.batch * params.heads * blocks {
         return;
     }
-    let h = index / blocks % params.heads;
-    let b = index / (blocks * params.heads);
+    let block = at % blocks;
+    let h = at / blocks % params.heads;
+    let b = at / (blocks * params.heads);
     let pair = lane / LANES;
     let own = lane % LANES;
-    let asked = vec2u(index % blocks * QUERIES + pair * 2u) + vec2u(0u, 1u);
+    let asked = vec2u(block * QUERIES + pair * 2u) + vec2u(0u, 1u);
     let queries = min(asked, vec2u(params.q_len - 1u));
     let q_at = (vec2u(b * params.q_item) + queries * params.q_stride) / 4u + vec2u(h * HEAD4);
-    let item = b * params.kv_len * (params.kv_stride / 4u) + h * HEAD4;
-    var ends = vec2u(params.kv_len);
-    var last = params.kv_len;  // of the whole workgroup
-    if CAUSAL {
-        // The last query sees all keys.
-        ends = queries + 1u + params.kv_len - params.q_len;
-        last = min(index % blocks * QUERIES + QUERIES, params.q_len) + params.kv_len - params.q_len;
-    }
+    let item = b * params.kv_item / 4u + h * HEAD4;
+    let ends = vec2u(keys_seen(b, queries.x), keys_seen(b, queries.y));
+    // Of the whole workgroup.
+    let last = keys_seen(b, min(block * QUERIES + QUERIES, params.q_len) - 1u);
 
     var sum0: array<vec4f, STRIPS>;
     var sum1: array<vec4f, STRIPS>;

@@ -17,9 +17,11 @@ let texts = session.embed_texts(&["a dog", "a cat"]).await?;
 "#
 )]
 
+pub mod autotune;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
+mod cpu;
 mod error;
 pub mod gpu;
 mod json;
@@ -37,7 +39,6 @@ pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod synthetic;
 pub mod text;
-pub mod trial;
 pub mod verify;
 #[cfg(all(target_arch = "wasm32", any(feature = "wasm-gpu", feature = "wasm-cpu", feature = "wasm-tokenizer")))]
 mod wasm;

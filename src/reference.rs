@@ -1,8 +1,8 @@
 //! The naive twin of every kernel: the formula on the CPU, summed in f64, nothing clever. It judges the shaders.
 
 use crate::{
-    config::{Activation, Mask},
-    kernels::{Attention, Patchify, Resize, Rule},
+    config::Activation,
+    kernels::{Patchify, Resize},
     preprocess::PRECISION_BITS,
     quant::Matrix,
 };
@@ -80,26 +80,65 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI
 }
 
+/// The shape of an attention, in tokens and floats: what `shaders/lib/attention_shape.wgsl` has as parameters.
+pub struct Heads {
+    /// Items.
+    pub batch: usize,
+    /// Heads of a token.
+    pub heads: usize,
+    /// Floats of a head.
+    pub size: usize,
+    /// Queries of an item.
+    pub q_len: usize,
+    /// Keys of an item.
+    pub kv_len: usize,
+    /// Floats between two query tokens.
+    pub q_stride: usize,
+    /// Floats between two items' queries; 0 where all items share them.
+    pub q_item: usize,
+    /// Floats between two key tokens.
+    pub kv_stride: usize,
+    /// Floats between two items' keys.
+    pub kv_item: usize,
+    /// Where keys start in a token.
+    pub k: usize,
+    /// Where values start in a token.
+    pub v: usize,
+    /// With a causal mask, the place of each item's first query among the keys.
+    pub first: Option<Vec<usize>>,
+}
+
+impl Heads {
+    /// How many keys query `i` of an item sees.
+    #[must_use]
+    pub fn keys_seen(&self, item: usize, i: usize) -> usize {
+        self.first.as_ref().map_or(self.kv_len, |first| first[item] + i + 1)
+    }
+
+    /// Floats of the output, `[batch, q_len, heads, size]`.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.batch * self.q_len * self.heads * self.size
+    }
+}
+
 /// `shaders/attention.wgsl`
 #[must_use]
-pub fn attention(a: &Attention, batch: usize, q: &[f32], kv: &[f32]) -> Vec<f32> {
-    let (heads, size) = (a.heads as usize, a.head_size as usize);
-    let (q_len, kv_len) = (a.q.len as usize, a.kv.len as usize);
-    each(batch * q_len, 2 * kv_len * heads * size, |row| {
+pub fn attention(shape: &Heads, q: &[f32], kv: &[f32]) -> Vec<f32> {
+    let Heads { heads, size, q_len, kv_len, .. } = *shape;
+    each(shape.batch * q_len, 2 * kv_len * heads * size, |row| {
         let (b, i) = (row / q_len, row % q_len);
-        let q_row = if a.q.shared { i } else { row };
-        let visible = if a.mask == Mask::Causal { i + 1 + kv_len - q_len } else { kv_len };
+        let seen = shape.keys_seen(b, i);
         let mut y = Vec::with_capacity(heads * size);
         for h in 0..heads {
-            let query = &q[q_row * a.q.stride as usize + h * size..][..size];
-            let part = |j: usize, offset: u32| {
-                &kv[(b * kv_len + j) * a.kv.stride as usize + offset as usize + h * size..][..size]
-            };
+            let query = &q[b * shape.q_item + i * shape.q_stride + h * size..][..size];
+            let part =
+                |j: usize, offset: usize| &kv[b * shape.kv_item + j * shape.kv_stride + offset + h * size..][..size];
             let dot = |key: &[f32]| query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
-            let scores: Vec<f64> = (0..visible).map(|j| dot(part(j, a.kv.k)) / (size as f64).sqrt()).collect();
+            let scores: Vec<f64> = (0..seen).map(|j| dot(part(j, shape.k)) / (size as f64).sqrt()).collect();
             let shares = softmax(&scores);
             for d in 0..size {
-                y.push((0..visible).map(|j| shares[j] * f64::from(part(j, a.kv.v)[d])).sum::<f64>() as f32);
+                y.push((0..seen).map(|j| shares[j] * f64::from(part(j, shape.v)[d])).sum::<f64>() as f32);
             }
         }
         y
@@ -115,14 +154,8 @@ pub fn softmax(x: &[f64]) -> Vec<f64> {
     x.iter().map(|v| (v - peak).exp() / total).collect()
 }
 
-/// `shaders/assemble.wgsl`
-#[must_use]
-pub fn assemble(x: &[f32], positions: &[f32]) -> Vec<f32> {
-    x.chunks_exact(positions.len()).flat_map(|item| item.iter().zip(positions).map(|(x, p)| x + p)).collect()
-}
-
 /// Positions, and a class token in the first row of each item: what `shaders/lib/output_positions.wgsl` adds.
-pub fn place(y: &mut [f32], class: Option<&[f32]>, positions: &[f32]) {
+pub fn add_positions(y: &mut [f32], class: Option<&[f32]>, positions: &[f32]) {
     for item in y.chunks_exact_mut(positions.len()) {
         item.iter_mut().zip(class.unwrap_or_default()).for_each(|(y, c)| *y += c);
         item.iter_mut().zip(positions).for_each(|(y, p)| *y += p);
@@ -150,10 +183,10 @@ pub fn patchify(p: &Patchify, batch: usize, pixels: &[u32]) -> Vec<f32> {
     y
 }
 
-/// One row of each item, for `shaders/layer_norm.wgsl`
+/// `shaders/gather.wgsl`: row `index[i]` of the `of` rows of each item
 #[must_use]
-pub fn pick(x: &[f32], index: &[u32], tokens: usize, dim: usize) -> Vec<f32> {
-    index.iter().enumerate().flat_map(|(b, &i)| x[(b * tokens + i as usize) * dim..][..dim].iter().copied()).collect()
+pub fn gather(x: &[f32], index: &[u32], of: usize, dim: usize) -> Vec<f32> {
+    index.iter().enumerate().flat_map(|(b, &i)| x[(b * of + i as usize) * dim..][..dim].iter().copied()).collect()
 }
 
 /// `shaders/normalize.wgsl`
@@ -161,22 +194,6 @@ pub fn pick(x: &[f32], index: &[u32], tokens: usize, dim: usize) -> Vec<f32> {
 pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
     let length = |row: &[f32]| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-30);
     x.chunks_exact(dim).flat_map(|row| row.iter().map(move |&v| (f64::from(v) / length(row)) as f32)).collect()
-}
-
-/// `shaders/score.wgsl`
-#[must_use]
-pub fn score(cosines: &[f32], labels: usize, scale: f32, bias: f32, rule: Rule) -> Vec<f32> {
-    let mut y = Vec::with_capacity(cosines.len());
-    for picture in cosines.chunks_exact(labels) {
-        let logits: Vec<f64> = picture.iter().map(|&c| f64::from(scale) * f64::from(c) + f64::from(bias)).collect();
-        let scores = match rule {
-            Rule::Identity => logits,
-            Rule::Sigmoid => logits.iter().map(|l| 1.0 / (1.0 + (-l).exp())).collect(),
-            Rule::Softmax => softmax(&logits),
-        };
-        y.extend(scores.into_iter().map(|s| s as f32));
-    }
-    y
 }
 
 /// `shaders/resize.wgsl`; `[lines, outputs]`

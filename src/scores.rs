@@ -40,6 +40,25 @@ impl Score {
     }
 }
 
+impl Score {
+    /// Makes scores of a picture's cosines to its labels, with the model's logit scale (not its logarithm) and logit bias.
+    pub fn of_cosines(self, cosines: &mut [f32], scale: f32, bias: f32) {
+        if self == Self::Cosine {
+            return;
+        }
+        let logits: Vec<f64> = cosines.iter().map(|&c| f64::from(scale) * f64::from(c) + f64::from(bias)).collect();
+        let peak = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = logits.iter().map(|logit| (logit - peak).exp()).sum();
+        for (score, logit) in cosines.iter_mut().zip(logits) {
+            *score = match self {
+                Self::Sigmoid => 1.0 / (1.0 + (-logit).exp()),
+                Self::Softmax => (logit - peak).exp() / total,
+                Self::Logits | Self::Cosine => logit,
+            } as f32;
+        }
+    }
+}
+
 /// A label with its score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranked {

@@ -12,10 +12,9 @@ use std::{collections::HashMap, path::Path};
 use common::{compare, fixtures};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
-    config::Towers,
-    session::Source,
+    session::{LoadOptions, Source},
     synthetic::{Number, Recipe},
-    verify::Twins,
+    verify::ReferenceRun,
 };
 use picture::Picture;
 use serde_json::{Value, json};
@@ -59,7 +58,7 @@ fn first_block() -> Taps {
     let picture = picture();
     let (width, height) = picture.size();
     let pixels = bytemuck::pod_collect_to_vec(picture.0.as_raw());
-    let mut taps = Twins::run(&checkpoint, None, (&pixels, width, height), TEXT).expect("sound").taps();
+    let mut taps = ReferenceRun::of(&checkpoint, None, (&pixels, width, height), TEXT).expect("sound").taps();
     taps.retain(|name, _| name.contains(".block.0") || name.ends_with(".embed"));
     taps
 }
@@ -88,7 +87,7 @@ fn so400m_within_default_limits() {
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
     // WebGPU's default, whatever more this driver could do.
     assert_eq!(gpu.max_binding(), 128 << 20);
-    let session = Session::load(gpu, &checkpoint, Towers::Both, None, None).expect("it fits");
+    let session = Session::load(gpu, &checkpoint, LoadOptions::default()).expect("it fits");
     assert!(session.parameters > 870_000_000, "{}", session.parameters);
 
     let text = pollster::block_on(session.embed_texts(&[TEXT])).expect("finite");

@@ -9,7 +9,7 @@ use naga::{
 };
 use ocelli::{
     config::{Activation, Mask},
-    gpu::{Shader, Tier, strip},
+    gpu::{Shader, Tier, Tuning, strip},
     kernels::*,
     quant::Format,
 };
@@ -23,8 +23,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     let (a, b, c) = (ActId(0), ActId(1), ActId(2));
     let rows = Rows::PerItem(30);
     let mut all: Vec<Box<dyn Kernel>> = vec![
-        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, pick: None }),
-        Box::new(Assemble { x: a, positions: vector(24), y: b }),
+        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
         Box::new(Normalize { x: a, y: b, dim: 8 }),
         Box::new(Patchify { pixels: a, y: b, size: 8, patch: 4, lead: 0, scale: [1.0; 3], shift: [0.0; 3] }),
         Box::new(Resize {
@@ -40,15 +39,13 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         }),
     ];
     for on in [false, true] {
-        let pick = Some(Pick { of: 3, index: on.then_some(c) });
-        all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, pick }));
-        let mask = if on { Mask::Causal } else { Mask::None };
-        let q = Queries { act: a, len: 3, stride: 24, shared: false };
-        let kv = Keys { act: a, len: 3, stride: 24, k: 8, v: 16 };
-        all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
-    }
-    for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
-        all.push(Box::new(Score { cosines: a, y: b, pictures: 1, labels: 1, scale: 1.0, bias: 0.0, rule }));
+        let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
+        all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
+        for mask in [Mask::None, Mask::Causal] {
+            let q = Queries { act: a, len: tokens, stride: 24, index };
+            let kv = Keys { act: a, len: tokens, stride: 24, k: 8, v: 16, most: None };
+            all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
+        }
     }
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for cols in [8, 7] {
@@ -62,16 +59,22 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
                         rows,
                         activation,
                         accumulate: on,
-                        place: None,
+                        positions: None,
                     };
-                    let place = Some(Place { class_token: on.then(|| vector(4)), positions: vector(120) });
-                    all.push(Box::new(Matmul { accumulate: false, place, ..matmul.clone() }));
+                    let positions = Some(Positions { class_token: on.then(|| vector(4)), table: vector(120) });
+                    all.push(Box::new(Matmul { accumulate: false, positions, ..matmul.clone() }));
                     all.push(Box::new(matmul));
                 }
             }
         }
     }
     all
+}
+
+/// The shaders of a kernel in every tier that it has.
+fn shaders(kernel: &dyn Kernel) -> Vec<Shader> {
+    let variant = |tier| kernel.variant(&Tuning::all(tier), Run::items(8));
+    Tier::ALL.map(|tier| kernel.shader(variant(tier))).into()
 }
 
 /// The search of `ocelli/index`, whose host half is the package's `scan.ts`.
@@ -151,7 +154,7 @@ fn check(kernel: &dyn Kernel, shader: &Shader) -> Result<(), String> {
     let TypeInner::Struct { span, .. } = module.types[params.ty].inner else {
         return Err("params: expected a struct".into());
     };
-    let written = kernel.params(2).len() as u32;
+    let written = kernel.params(Run::items(2)).len() as u32;
     if span != written {
         return Err(format!("params: the shader reads {span} bytes, the host writes {written}"));
     }
@@ -170,7 +173,7 @@ fn only_comments_and_indentation_are_stripped() {
     assert_eq!(stripped("// formula\n\n  let é = a / b; // why\n// end"), "let é = a / b;\n");
     assert_eq!(stripped("a\n    b\n"), "a\nb\n");
     for kernel in kernels() {
-        for file in Tier::ALL.map(|tier| kernel.shader(tier).files).concat() {
+        for file in shaders(kernel.as_ref()).into_iter().flat_map(|shader| shader.files) {
             let words = |text: &str| -> Vec<String> {
                 let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
                 lines.flat_map(str::split_whitespace).map(String::from).collect()
@@ -184,8 +187,7 @@ fn only_comments_and_indentation_are_stripped() {
 #[test]
 fn every_variant_keeps_the_contract() {
     for kernel in kernels() {
-        for tier in Tier::ALL {
-            let shader = kernel.shader(tier);
+        for shader in shaders(kernel.as_ref()) {
             if let Err(why) = check(kernel.as_ref(), &shader) {
                 panic!("{}: {why}", shader.key());
             }
@@ -200,15 +202,8 @@ fn every_variant_keeps_the_contract() {
 
 #[test]
 fn the_checker_rejects_what_breaks_the_contract() {
-    let kernel = LayerNorm {
-        x: ActId(0),
-        weight: vector(8),
-        bias: vector(8),
-        y: ActId(1),
-        rows: Rows::PerItem(1),
-        eps: 0.0,
-        pick: None,
-    };
+    let kernel =
+        LayerNorm { x: ActId(0), weight: vector(8), bias: vector(8), y: ActId(1), rows: Rows::PerItem(1), eps: 0.0 };
     let good = kernel.shader(Tier::Plain);
     let with = |from: &str, to: &str| {
         let text = good.source();
@@ -220,7 +215,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
     for (from, to) in [
         ("let mean =", "let mean 1 ="),
         ("    eps: f32,\n", "    eps: f32,\n    more: u32,\n"),
-        ("@binding(5)", "@binding(6)"),
+        ("@binding(4)", "@binding(5)"),
         ("var<storage, read> weight", "var<storage, read_write> weight"),
         ("var<storage, read_write> y", "var<storage, read> y"),
         ("@group(0) @binding(3) var<storage, read> bias: array<f32>;", ""),
@@ -280,7 +275,8 @@ fn no_file_is_an_orphan_and_each_says_what_it_does() {
     let on_disk: BTreeSet<String> = wgsl(&root).union(&wgsl(&root.join("lib"))).cloned().collect();
     let used: BTreeSet<String> = kernels()
         .iter()
-        .flat_map(|k| Tier::ALL.map(|tier| k.shader(tier).files).concat())
+        .flat_map(|kernel| shaders(kernel.as_ref()))
+        .flat_map(|shader| shader.files)
         .chain(SCANS.concat())
         .map(ToString::to_string)
         .collect();

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     rc::Rc,
 };
 
@@ -14,17 +15,19 @@ use crate::error::{Error, Result};
 pub struct Buffer {
     raw: wgpu::Buffer,
     used: Rc<Cell<u64>>,
-    /// Where reading it back ended, for the next time.
-    spares: Spares,
 }
 
-type Spares = Rc<RefCell<Vec<Buffer>>>;
+/// Staging buffers that were read and wait for the next time, by size: a power of two, so that similar reads share them.
+pub(super) type Staging = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
-/// Most read-back buffers that a buffer keeps: one that is waited for, and one for what is submitted meanwhile.
-const MOST_SPARES: usize = 2;
+/// Most staging buffers of one size that are kept: one that is waited for, and one for what is submitted meanwhile.
+const MOST_KEPT: usize = 2;
 
-/// Largest buffer that keeps any: embeddings and scores are read again and again, what is larger once in a while.
-const LARGEST_SPARE: u64 = 64 << 10;
+/// Largest staging buffer that is kept: embeddings and cosines are read again and again, what is larger once in a while.
+const LARGEST_KEPT: u64 = 64 << 10;
+
+/// What a staging buffer holds until the copy into it: a NaN. A copy that never ran shows, and is not taken for a result.
+const UNWRITTEN: u32 = 0x7fc0_dead;
 
 impl Buffer {
     pub(super) fn new(device: &wgpu::Device, used: &Rc<Cell<u64>>, label: &str, bytes: u64) -> Self {
@@ -53,7 +56,7 @@ impl Buffer {
             usage,
             mapped_at_creation: false,
         });
-        Self { raw, used: used.clone(), spares: Spares::default() }
+        Self { raw, used: used.clone() }
     }
 
     pub(crate) fn raw(&self) -> &wgpu::Buffer {
@@ -79,21 +82,30 @@ pub struct Readback {
     staging: Buffer,
     bytes: usize,
     /// Where the staging buffer goes afterwards, if it is worth keeping.
-    home: Option<Spares>,
+    home: Option<Staging>,
     submission: Option<wgpu::SubmissionIndex>,
 }
 
 impl Readback {
-    /// Records the copy of the first `bytes` of a buffer into `encoder`.
-    pub(crate) fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, from: &Buffer, bytes: u64) -> Self {
-        // All spares of a buffer have its own size, so that any of them will do.
-        let home = (from.size() <= LARGEST_SPARE).then(|| from.spares.clone());
-        let staging = home.as_ref().and_then(|spares| spares.borrow_mut().pop()).unwrap_or_else(|| {
-            let size = if home.is_some() { from.size() } else { bytes };
+    /// Records into `encoder` the copies of the first bytes of buffers, which will lie one after the other.
+    pub(crate) fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, from: &[(&Buffer, u64)]) -> Self {
+        let bytes: u64 = from.iter().map(|(_, bytes)| bytes).sum();
+        let size = bytes.next_multiple_of(4).next_power_of_two();
+        let home = (size <= LARGEST_KEPT).then(|| gpu.staging.clone());
+        let kept = home.as_ref().and_then(|home| home.borrow_mut().get_mut(&size)?.pop());
+        let staging = kept.unwrap_or_else(|| {
             let usages = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            let size = if home.is_some() { size } else { bytes.next_multiple_of(4) };
             Buffer::with_usage(&gpu.device, &gpu.used, "readback", size, usages)
         });
-        encoder.copy_buffer_to_buffer(from.raw(), 0, staging.raw(), 0, Some(bytes.next_multiple_of(4)));
+        // Not in the encoder: it must not depend on the submit whose copy it is to show.
+        let unwritten = vec![UNWRITTEN; bytes.div_ceil(4) as usize];
+        gpu.queue.write_buffer(staging.raw(), 0, bytemuck::cast_slice(&unwritten));
+        let mut at = 0;
+        for (buffer, bytes) in from {
+            encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), at, Some(bytes.next_multiple_of(4)));
+            at += bytes;
+        }
         Self { staging, bytes: bytes as usize, home, submission: None }
     }
 
@@ -130,8 +142,12 @@ impl Readback {
             mapped[..self.bytes].to_vec()
         };
         raw.unmap();
-        if let Some(home) = self.home.filter(|home| home.borrow().len() < MOST_SPARES) {
-            home.borrow_mut().push(self.staging);
+        if let Some(home) = self.home {
+            let mut home = home.borrow_mut();
+            let kept = home.entry(self.staging.size()).or_default();
+            if kept.len() < MOST_KEPT {
+                kept.push(self.staging);
+            }
         }
         Ok(bytes)
     }

@@ -9,7 +9,7 @@ use std::{
 
 use futures_channel::oneshot;
 
-use super::{Buffer, Pipeline, Shader, Tier};
+use super::{Buffer, Pipeline, Shader, Tier, Tuning, buffer::Staging};
 use crate::error::{Error, Result};
 
 /// How long a submit should take at most, so that a page's own drawing is not held up for longer.
@@ -38,9 +38,9 @@ pub struct Gpu {
     name: String,
     max_binding: u64,
     f16: bool,
-    tier: Cell<Tier>,
     part_flops: Cell<u64>,
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
+    pub(super) staging: Staging,
     /// Bound where a kernel's optional input is absent.
     nothing: Buffer,
     /// What the driver complained about since the last look.
@@ -90,13 +90,13 @@ impl Gpu {
         Ok(Self {
             max_binding: device.limits().max_storage_buffer_binding_size,
             f16,
-            tier: Cell::default(),
             part_flops: Cell::new(FIRST_PART),
             name: format!("{} ({:?})", info.name, info.backend),
             device,
             queue,
             used,
             pipelines: RefCell::default(),
+            staging: Staging::default(),
             nothing,
             trouble,
         })
@@ -108,32 +108,25 @@ impl Gpu {
         &self.name
     }
 
-    /// Which variants of the kernels the next plan is compiled with; [`Tier::Plain`] until one was chosen.
-    #[must_use]
-    pub fn tier(&self) -> Tier {
-        self.tier.get()
-    }
-
-    /// Those that this device can run.
+    /// The tiers that this device can run.
     pub fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
         let f16 = self.f16;
         Tier::ALL.into_iter().filter(move |tier| f16 || !tier.needs_f16())
     }
 
-    /// Compiles what is planned from now on in this tier.
+    /// Whether this device can run all of these tiers.
     ///
     /// # Errors
-    /// [`Error::BadInput`] if this device cannot run it.
-    pub fn set_tier(&self, tier: Tier) -> Result<()> {
-        if !self.tiers().any(|t| t == tier) {
-            return Err(Error::BadInput(format!(
+    /// [`Error::BadInput`] that names the first that it cannot.
+    pub fn check_tuning(&self, tuning: &Tuning) -> Result<()> {
+        match tuning.tiers().find(|tier| !self.tiers().any(|t| t == *tier)) {
+            None => Ok(()),
+            Some(tier) => Err(Error::BadInput(format!(
                 "tier: expected a device with shader-f16 for {}, found {}: use \"auto\"",
                 tier.name(),
                 self.name
-            )));
+            ))),
         }
-        self.tier.set(tier);
-        Ok(())
     }
 
     /// Operations that one submit should have at most.
@@ -143,7 +136,7 @@ impl Gpu {
     }
 
     /// Learns from a run of so many operations how long this device takes.
-    pub fn took(&self, flops: u64, milliseconds: f64) {
+    pub fn observe(&self, flops: u64, milliseconds: f64) {
         if flops > 0 && milliseconds > 0.0 {
             self.part_flops.set((flops as f64 * PART_MS / milliseconds) as u64);
         }

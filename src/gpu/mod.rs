@@ -5,6 +5,7 @@ mod clock;
 mod device;
 mod pipeline;
 mod tier;
+mod tuning;
 mod wgsl;
 
 pub use buffer::{Buffer, Readback};
@@ -12,5 +13,6 @@ pub use clock::milliseconds;
 pub use device::{Gpu, Power};
 pub use pipeline::{Bind, Bound, Pipeline, Shader};
 pub use tier::Tier;
+pub use tuning::{Size, Tuning};
 pub use wgsl::strip;
 pub(crate) use wgsl::wgsl;

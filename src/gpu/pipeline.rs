@@ -24,6 +24,13 @@ impl Shader {
         Self { name, variant: String::new(), files: vec![file], overrides: Vec::new() }
     }
 
+    /// The same with one more file.
+    #[must_use]
+    pub fn and(mut self, file: &'static str) -> Self {
+        self.files.push(file);
+        self
+    }
+
     /// The same with one more override.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<u32>) -> Self {
@@ -60,6 +67,7 @@ pub struct Pipeline {
 }
 
 /// One binding of group 0 or 1.
+#[derive(Clone, Copy)]
 pub enum Bind<'a> {
     /// A whole storage buffer.
     Whole(&'a Buffer),

@@ -1,5 +1,5 @@
 //! Which variant of the heavy kernels runs. What is fastest differs by an order of magnitude from device to device, so it is
-//! measured once on the device itself (`trial`), never guessed from its name.
+//! measured once on the device itself (`autotune`), never guessed from its name.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// How matrix products and attention are computed; all others are the same in every tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Tier {
     /// Small tiles in registers; documentation and oracle.
     #[default]

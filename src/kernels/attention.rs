@@ -2,11 +2,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ActId, Host, Kernel, Operand, spread};
+use super::{ActId, Host, Kernel, Operand, Rows, Run, spread};
 use crate::{
     config::Mask,
-    gpu::{Shader, Tier, wgsl},
-    reference,
+    cpu,
+    gpu::{Shader, Tier, Tuning, wgsl},
+    quant::Format,
+    reference::{self, Heads},
 };
 
 /// Where queries are: in each token of `act`, heads side by side from the token's start.
@@ -14,27 +16,30 @@ use crate::{
 pub struct Queries {
     /// `[batch or 1, len, stride]`
     pub act: ActId,
-    /// Tokens.
-    pub len: u32,
+    /// Tokens of an item; `Shared` is one set of queries for all items (a learned probe).
+    pub len: Rows,
     /// Floats in a token.
     pub stride: u32,
-    /// One set of queries for all items (a learned probe).
-    pub shared: bool,
+    /// `[batch]`, u32: the place of an item's first query among the keys, for [`Mask::Causal`]. None: the last query has the
+    /// last place.
+    pub index: Option<ActId>,
 }
 
 /// Where keys and values are: in each token of `act`, heads side by side from these offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
-    /// `[batch, len, stride]`
+    /// `[batch, len, stride]`, or a state `[batch, most, stride]`
     pub act: ActId,
-    /// Tokens.
-    pub len: u32,
+    /// Tokens of an item.
+    pub len: Rows,
     /// Floats in a token.
     pub stride: u32,
     /// Where keys start in a token.
     pub k: u32,
     /// Where values start in a token.
     pub v: u32,
+    /// `act` is a state with room for so many tokens an item, and holds what earlier runs left before this run's tokens.
+    pub most: Option<u32>,
 }
 
 /// y = softmax(q·kᵀ / √head_size)·v for each head.
@@ -46,9 +51,9 @@ pub struct Attention {
     pub kv: Keys,
     /// `[batch, q.len, heads · head_size]`
     pub y: ActId,
-    /// How many.
+    /// Number of heads.
     pub heads: u32,
-    /// At most 128.
+    /// Floats of a head, at most 128.
     pub head_size: u32,
     /// Which keys a query sees.
     pub mask: Mask,
@@ -65,73 +70,115 @@ struct Params {
     q_stride: u32,
     q_item: u32,
     kv_stride: u32,
+    kv_item: u32,
     k_offset: u32,
     v_offset: u32,
     scale: f32,
 }
 
 impl Attention {
-    /// The others load whole vectors.
-    fn variant(&self, tier: Tier) -> Tier {
-        let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v, self.q.len * self.q.stride];
-        if numbers.iter().all(|n| n.is_multiple_of(4)) { tier } else { Tier::Plain }
+    fn param(&self, run: Run) -> Params {
+        let q_len = self.q.len.each(run);
+        let kv_len = self.kv.len.each(run) + self.kv.most.map_or(0, |_| run.past);
+        Params {
+            batch: run.batch,
+            heads: self.heads,
+            head_size: self.head_size,
+            q_len,
+            kv_len,
+            q_stride: self.q.stride,
+            q_item: if matches!(self.q.len, Rows::Shared(_)) { 0 } else { q_len * self.q.stride },
+            kv_stride: self.kv.stride,
+            kv_item: self.kv.most.unwrap_or(kv_len) * self.kv.stride,
+            k_offset: self.kv.k,
+            v_offset: self.kv.v,
+            scale: 1.0 / (self.head_size as f32).sqrt(),
+        }
+    }
+
+    /// The same for those that compute it on the CPU.
+    fn heads(&self, run: Run, host: &Host) -> Heads {
+        let p = self.param(run);
+        let [batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v] = [
+            p.batch,
+            p.heads,
+            p.head_size,
+            p.q_len,
+            p.kv_len,
+            p.q_stride,
+            p.q_item,
+            p.kv_stride,
+            p.kv_item,
+            p.k_offset,
+            p.v_offset,
+        ]
+        .map(|n| n as usize);
+        let first = match (self.mask, self.q.index) {
+            (Mask::None, _) => None,
+            (Mask::Causal, None) => Some(vec![kv_len - q_len; batch]),
+            (Mask::Causal, Some(index)) => Some(host.acts[index.0][..batch].iter().map(|&i| i as usize).collect()),
+        };
+        Heads { batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v, first }
     }
 }
 
 impl Kernel for Attention {
+    /// Those but the plain one load whole vectors.
+    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
+        let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v];
+        match tuning.at(self.q.len.of(run), Format::F32) {
+            _ if !numbers.iter().all(|n| n.is_multiple_of(4)) => Tier::Plain,
+            tier @ (Tier::Plain | Tier::Registers) => tier,
+            _ => Tier::Tiled,
+        }
+    }
     fn shader(&self, tier: Tier) -> Shader {
-        let causal = u8::from(self.mask == Mask::Causal);
-        match self.variant(tier) {
-            Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")).with("CAUSAL", causal),
-            Tier::Registers => {
-                Shader::new("attention_registers", wgsl!("attention_registers.wgsl")).with("CAUSAL", causal)
-            }
+        let shape = wgsl!("lib/attention_shape.wgsl");
+        let shader = match tier {
+            Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")),
+            Tier::Registers => Shader::new("attention_registers", wgsl!("attention_registers.wgsl")),
             _ => {
                 let head4 = self.head_size / 4;
                 // As many as fit into 16 KiB.
                 let keys = if head4 <= 24 { 32 } else { 16 };
                 Shader::new("attention_tiled", wgsl!("attention_tiled.wgsl"))
-                    .with("CAUSAL", causal)
                     .with("HEAD4", head4)
                     .with("KEYS", keys)
                     .with("TILE", head4 * keys)
             }
-        }
-    }
-    fn params(&self, batch: u32) -> Vec<u8> {
-        let params = Params {
-            batch,
-            heads: self.heads,
-            head_size: self.head_size,
-            q_len: self.q.len,
-            kv_len: self.kv.len,
-            q_stride: self.q.stride,
-            q_item: if self.q.shared { 0 } else { self.q.len * self.q.stride },
-            kv_stride: self.kv.stride,
-            k_offset: self.kv.k,
-            v_offset: self.kv.v,
-            scale: 1.0 / (self.head_size as f32).sqrt(),
         };
-        bytemuck::bytes_of(&params).to_vec()
+        let causal = self.mask == Mask::Causal;
+        shader.and(shape).with("CAUSAL", causal).with("HAS_INDEX", causal && self.q.index.is_some())
     }
-    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
-        let heads = batch * self.heads;
-        match self.variant(tier) {
-            Tier::Plain => spread((heads * self.q.len).div_ceil(64)),
+    fn params(&self, run: Run) -> Vec<u8> {
+        bytemuck::bytes_of(&self.param(run)).to_vec()
+    }
+    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
+        let (heads, q_len) = (run.batch * self.heads, self.q.len.each(run));
+        match tier {
+            Tier::Plain => spread((heads * q_len).div_ceil(64)),
             // 4 invocations with 4 queries each
-            Tier::Registers => spread((heads * self.q.len.div_ceil(4)).div_ceil(4)),
-            _ => spread(heads * self.q.len.div_ceil(16)),
+            Tier::Registers => spread((heads * q_len.div_ceil(4)).div_ceil(4)),
+            _ => spread(heads * q_len.div_ceil(16)),
         }
     }
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), Operand::Act(self.y)]
+        let index = self.q.index.map_or(Operand::Nothing, Operand::Act);
+        vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), index, Operand::Act(self.y)]
     }
-    fn flops(&self, batch: u32) -> u64 {
-        let width = u64::from(self.heads * self.head_size);
-        4 * u64::from(batch) * u64::from(self.q.len) * u64::from(self.kv.len) * width
+    fn flops(&self, run: Run) -> u64 {
+        let p = self.param(run);
+        4 * u64::from(p.batch) * u64::from(p.q_len) * u64::from(p.kv_len) * u64::from(self.heads * self.head_size)
     }
-    fn reference(&self, batch: u32, host: &mut Host) {
-        let y = reference::attention(self, batch as usize, host.floats(self.q.act), host.floats(self.kv.act));
+    fn reference(&self, run: Run, host: &mut Host) {
+        let y = reference::attention(&self.heads(run, host), host.floats(self.q.act), host.floats(self.kv.act));
         host.store(self.y, &y);
+    }
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let shape = self.heads(run, host);
+        let mut act = host.take(self.y);
+        let y = &mut bytemuck::cast_slice_mut(&mut act)[..shape.outputs()];
+        cpu::attention(&shape, host.floats(self.q.act), host.floats(self.kv.act), y);
+        host.acts[self.y.0] = act;
     }
 }

@@ -2,10 +2,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ActId, Host, Kernel, MatrixRef, Operand, Rows, VectorRef};
+use super::{ActId, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef};
 use crate::{
     config::Activation,
-    gpu::{Shader, Tier, wgsl},
+    cpu,
+    gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
     reference,
 };
@@ -21,23 +22,23 @@ pub struct Matmul {
     pub bias: Option<VectorRef>,
     /// `[rows, weight.rows]`
     pub y: ActId,
-    /// How many.
+    /// Rows of x and y.
     pub rows: Rows,
     /// Applied after the bias.
     pub activation: Activation,
     /// The residual: y += instead of y =.
     pub accumulate: bool,
     /// What is added to the patches of a picture; not together with `accumulate`.
-    pub place: Option<Place>,
+    pub positions: Option<Positions>,
 }
 
 /// Position embeddings, and the class token if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Positions {
     /// `[weight.rows]`, for the first row of an item
     pub class_token: Option<VectorRef>,
     /// `[tokens, weight.rows]`, for an item's rows
-    pub positions: VectorRef,
+    pub table: VectorRef,
 }
 
 #[repr(C)]
@@ -49,19 +50,16 @@ struct Params {
     tokens: u32,
 }
 
-impl Matmul {
-    /// A few rows would leave most of a large tile empty; and some formats have no variant of their own.
-    fn variant(&self, tier: Tier) -> Tier {
-        let (Rows::PerItem(rows) | Rows::Shared(rows)) = self.rows;
-        match tier {
+impl Kernel for Matmul {
+    /// A few rows would leave most of a large tile empty, and some formats have no variant of their own.
+    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
+        let rows = self.rows.of(run);
+        match tuning.at(rows, self.weight.format) {
             _ if rows < 8 => Tier::Plain,
-            _ if !tier.suits(self.weight.format) => Tier::Tiled,
-            _ => tier,
+            tier if !tier.suits(self.weight.format) => Tier::Tiled,
+            tier => tier,
         }
     }
-}
-
-impl Kernel for Matmul {
     fn shader(&self, tier: Tier) -> Shader {
         let (input, input_file) = if self.weight.cols.is_multiple_of(4) {
             ("f32x4", wgsl!("lib/input_f32x4.wgsl"))
@@ -82,8 +80,7 @@ impl Kernel for Matmul {
         let in_f32 = wgsl!("lib/element_f32.wgsl");
         let small = wgsl!("lib/tile_4x4.wgsl");
         let large = wgsl!("lib/tile_8x8.wgsl");
-        let variant = self.variant(tier);
-        let (name, own) = match variant {
+        let (name, own) = match tier {
             Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight_file]),
             Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight_file]),
             Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight_file]),
@@ -97,21 +94,21 @@ impl Kernel for Matmul {
         let common = [
             input_file,
             wgsl!("lib/activation.wgsl"),
-            match self.place {
+            match self.positions {
                 None => wgsl!("lib/output.wgsl"),
                 Some(_) => wgsl!("lib/output_positions.wgsl"),
             },
         ];
-        let (switch, on) = match self.place {
+        let (switch, on) = match self.positions {
             None => ("ACCUMULATE", self.accumulate),
-            Some(place) => ("HAS_CLASS", place.class_token.is_some()),
+            Some(positions) => ("HAS_CLASS", positions.class_token.is_some()),
         };
         Shader {
             name,
             variant: format!(
                 "{input}.{}{}",
                 self.weight.format.name(),
-                if self.place.is_some() { ".positions" } else { "" }
+                if self.positions.is_some() { ".positions" } else { "" }
             ),
             files: own.into_iter().chain(common).collect(),
             overrides: vec![
@@ -121,32 +118,31 @@ impl Kernel for Matmul {
             ],
         }
     }
-    fn params(&self, batch: u32) -> Vec<u8> {
-        let tokens = self.place.map_or(0, |place| place.positions.len / self.weight.rows);
-        let params = Params { rows: self.rows.of(batch), inner: self.weight.cols, cols: self.weight.rows, tokens };
+    fn params(&self, run: Run) -> Vec<u8> {
+        let tokens = self.positions.map_or(0, |positions| positions.table.len / self.weight.rows);
+        let params = Params { rows: self.rows.of(run), inner: self.weight.cols, cols: self.weight.rows, tokens };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
-        // Rows and columns of a workgroup's outputs.
-        let (tile_rows, tile_cols) = match self.variant(tier) {
-            Tier::Plain | Tier::Tiled | Tier::Dot8 => (32, 32),
-            Tier::Registers => (32, 32),
-            Tier::Wide | Tier::Half => (64, 64),
+    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
+        // Rows and columns of a workgroup's outputs: TILE in `shaders/lib/tile_*.wgsl`, and as much in the others.
+        let tile = match tier {
+            Tier::Plain | Tier::Registers | Tier::Tiled | Tier::Dot8 => 32,
+            Tier::Wide | Tier::Half => 64,
         };
-        [self.weight.rows.div_ceil(tile_cols), self.rows.of(batch).div_ceil(tile_rows), 1]
+        [self.weight.rows.div_ceil(tile), self.rows.of(run).div_ceil(tile), 1]
     }
     fn operands(&self) -> Vec<Operand> {
-        let place = self.place.map_or(Vec::new(), |p| vec![p.class_token.into(), Operand::Vector(p.positions)]);
-        [vec![self.x, self.bias.into()], place, vec![Operand::Act(self.y)]].concat()
+        let positions = self.positions.map_or(Vec::new(), |p| vec![p.class_token.into(), Operand::Vector(p.table)]);
+        [vec![self.x, self.bias.into()], positions, vec![Operand::Act(self.y)]].concat()
     }
     fn matrix(&self) -> Option<MatrixRef> {
         Some(self.weight)
     }
-    fn flops(&self, batch: u32) -> u64 {
-        2 * u64::from(self.rows.of(batch)) * u64::from(self.weight.rows) * u64::from(self.weight.cols)
+    fn flops(&self, run: Run) -> u64 {
+        2 * u64::from(self.rows.of(run)) * u64::from(self.weight.rows) * u64::from(self.weight.cols)
     }
-    fn reference(&self, batch: u32, host: &mut Host) {
-        let (rows, cols) = (self.rows.of(batch) as usize, self.weight.rows as usize);
+    fn reference(&self, run: Run, host: &mut Host) {
+        let (rows, cols) = (self.rows.of(run) as usize, self.weight.rows as usize);
         let x = host.operand(self.x);
         let x = &x[..rows * self.weight.cols as usize];
         let bias = self.bias.map(|b| host.vector(b));
@@ -155,11 +151,30 @@ impl Kernel for Matmul {
             let residual = &host.floats(self.y)[..rows * cols];
             y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
         }
-        if let Some(place) = self.place {
-            let class = place.class_token.map(|c| host.vector(c));
-            reference::place(&mut y, class.as_deref(), &host.vector(place.positions));
+        if let Some(positions) = self.positions {
+            let class = positions.class_token.map(|c| host.vector(c));
+            reference::add_positions(&mut y, class.as_deref(), &host.vector(positions.table));
         }
         host.store(self.y, &y);
+    }
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let (rows, cols, inner) = (self.rows.of(run) as usize, self.weight.rows as usize, self.weight.cols as usize);
+        let mut act = host.take(self.y);
+        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
+        let x = host.operand(self.x);
+        let product = cpu::Product {
+            weight: &host.weights[self.weight.id.0],
+            bias: &self.bias.map_or_else(|| vec![0.0; cols], |bias| host.vector(bias)),
+            activation: self.activation,
+            accumulate: self.accumulate,
+        };
+        product.run(&x[..rows * inner], y);
+        if let Some(positions) = self.positions {
+            let class = positions.class_token.map(|c| host.vector(c));
+            reference::add_positions(y, class.as_deref(), &host.vector(positions.table));
+        }
+        drop(x);
+        host.acts[self.y.0] = act;
     }
 }
 

@@ -3,28 +3,26 @@
 //! One name, four places: `shaders/X.wgsl`, `src/kernels/X.rs`, `reference::X`, `tests/kernels/X.rs`. A kernel knows no
 //! model. It names activations and weights by id; what they are is up to whoever executes it.
 
-mod assemble;
 mod attention;
+mod gather;
 mod layer_norm;
 mod matmul;
 mod normalize;
 mod patchify;
 mod resize;
-mod score;
 
-use std::{any::Any, borrow::Cow};
+use std::borrow::Cow;
 
-pub use assemble::Assemble;
 pub use attention::{Attention, Keys, Queries};
-pub use layer_norm::{LayerNorm, Pick};
-pub use matmul::{Matmul, Place};
+pub use gather::Gather;
+pub use layer_norm::LayerNorm;
+pub use matmul::{Matmul, Positions};
 pub use normalize::Normalize;
 pub use patchify::Patchify;
 pub use resize::Resize;
-pub use score::{Rule, Score};
 
 use crate::{
-    gpu::{Shader, Tier},
+    gpu::{Shader, Tier, Tuning},
     quant::{Format, Matrix},
 };
 
@@ -81,34 +79,74 @@ impl From<Option<VectorRef>> for Operand {
     }
 }
 
-/// How many rows a kernel works on.
+/// What varies from run to run of one plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// Items: pictures, texts, conversations.
+    pub batch: u32,
+    /// Tokens of each item in this run, where the plan has rows for each token.
+    pub tokens: u32,
+    /// Tokens of each item that earlier runs left in the plan's state.
+    pub past: u32,
+}
+
+impl Run {
+    /// So many items of a plan whose rows do not depend on tokens.
+    #[must_use]
+    pub fn items(batch: u32) -> Self {
+        Self { batch, tokens: 1, past: 0 }
+    }
+
+    /// So many items of so many tokens, with nothing before them.
+    #[must_use]
+    pub fn tokens(batch: u32, tokens: u32) -> Self {
+        Self { batch, tokens, past: 0 }
+    }
+}
+
+/// How many rows a kernel works on, or an activation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
     /// So many for each item of the batch.
     PerItem(u32),
+    /// One for each token of each item.
+    PerToken,
     /// So many whatever the batch: rows that all items share.
     Shared(u32),
 }
 
 impl Rows {
-    /// Rows for a batch.
+    /// Rows in a run.
     #[must_use]
-    pub fn of(self, batch: u32) -> u32 {
+    pub fn of(self, run: Run) -> u32 {
         match self {
-            Self::PerItem(rows) => rows * batch,
             Self::Shared(rows) => rows,
+            _ => self.each(run) * run.batch,
+        }
+    }
+
+    /// Rows of one item; all of them where items share them.
+    #[must_use]
+    pub fn each(self, run: Run) -> u32 {
+        match self {
+            Self::PerItem(rows) | Self::Shared(rows) => rows,
+            Self::PerToken => run.tokens,
         }
     }
 }
 
 /// One step of a plan.
-pub trait Kernel: Any {
-    /// The WGSL with its overrides. What varies from run to run must not be among them.
+pub trait Kernel {
+    /// The tier to run in for a run of this size, on a device that was tuned so.
+    fn variant(&self, _tuning: &Tuning, _run: Run) -> Tier {
+        Tier::Plain
+    }
+    /// The WGSL with its overrides, in a tier. What varies from run to run must not be among them.
     fn shader(&self, tier: Tier) -> Shader;
     /// The `Params` of a run, as the shader declares them.
-    fn params(&self, batch: u32) -> Vec<u8>;
-    /// Size of the dispatch.
-    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3];
+    fn params(&self, run: Run) -> Vec<u8>;
+    /// Size of the dispatch in a tier.
+    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3];
     /// Group 0 in binding order, after `params`; the output is last.
     fn operands(&self) -> Vec<Operand>;
     /// Group 1.
@@ -116,34 +154,14 @@ pub trait Kernel: Any {
         None
     }
     /// Floating-point operations of a run, an addition and a multiplication counted each; 0 where they are few.
-    fn flops(&self, _batch: u32) -> u64 {
+    fn flops(&self, _run: Run) -> u64 {
         0
     }
     /// The naive twin: the same step on the CPU, summed in f64.
-    fn reference(&self, batch: u32, host: &mut Host);
-}
-
-impl Kernel for Box<dyn Kernel> {
-    fn shader(&self, tier: Tier) -> Shader {
-        (**self).shader(tier)
-    }
-    fn params(&self, batch: u32) -> Vec<u8> {
-        (**self).params(batch)
-    }
-    fn workgroups(&self, tier: Tier, batch: u32) -> [u32; 3] {
-        (**self).workgroups(tier, batch)
-    }
-    fn operands(&self) -> Vec<Operand> {
-        (**self).operands()
-    }
-    fn matrix(&self) -> Option<MatrixRef> {
-        (**self).matrix()
-    }
-    fn flops(&self, batch: u32) -> u64 {
-        (**self).flops(batch)
-    }
-    fn reference(&self, batch: u32, host: &mut Host) {
-        (**self).reference(batch, host);
+    fn reference(&self, run: Run, host: &mut Host);
+    /// The same step on the CPU, fast where it counts.
+    fn cpu(&self, run: Run, host: &mut Host) {
+        self.reference(run, host);
     }
 }
 
@@ -174,6 +192,10 @@ impl Host<'_> {
     #[must_use]
     pub fn vector(&self, vector: VectorRef) -> Vec<f32> {
         self.weights[vector.id.0].row(0)
+    }
+    /// Takes an activation out, to write it while others are read; it has to be put back.
+    pub(crate) fn take(&mut self, id: ActId) -> Vec<u32> {
+        std::mem::take(&mut self.acts[id.0])
     }
     /// Stores floats at the start of an activation.
     pub fn store(&mut self, id: ActId, values: &[f32]) {

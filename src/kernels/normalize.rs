@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ActId, Host, Kernel, Operand};
+use super::{ActId, Host, Kernel, Operand, Run};
 use crate::{
     gpu::{Shader, Tier, wgsl},
     reference,
@@ -30,18 +30,18 @@ impl Kernel for Normalize {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("normalize", wgsl!("normalize.wgsl"))
     }
-    fn params(&self, batch: u32) -> Vec<u8> {
-        bytemuck::bytes_of(&Params { rows: batch, dim: self.dim }).to_vec()
+    fn params(&self, run: Run) -> Vec<u8> {
+        bytemuck::bytes_of(&Params { rows: run.batch, dim: self.dim }).to_vec()
     }
-    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
-        [batch.div_ceil(64), 1, 1]
+    fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
+        [run.batch.div_ceil(64), 1, 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.x), Operand::Act(self.y)]
     }
-    fn reference(&self, batch: u32, host: &mut Host) {
+    fn reference(&self, run: Run, host: &mut Host) {
         let dim = self.dim as usize;
-        let y = reference::normalize(&host.floats(self.x)[..batch as usize * dim], dim);
+        let y = reference::normalize(&host.floats(self.x)[..run.batch as usize * dim], dim);
         host.store(self.y, &y);
     }
 }

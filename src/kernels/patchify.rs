@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ActId, Host, Kernel, Operand, spread};
+use super::{ActId, Host, Kernel, Operand, Run, spread};
 use crate::{
     config::Preprocessor,
     gpu::{Shader, Tier, wgsl},
@@ -65,13 +65,13 @@ impl Kernel for Patchify {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("patchify", wgsl!("patchify.wgsl"))
     }
-    fn params(&self, batch: u32) -> Vec<u8> {
+    fn params(&self, run: Run) -> Vec<u8> {
         let [r, g, b] = self.scale;
         let [s, t, u] = self.shift;
         let params = Params {
             scale: [r, g, b, 0.0],
             shift: [s, t, u, 0.0],
-            batch,
+            batch: run.batch,
             size: self.size,
             patch: self.patch,
             lead: self.lead,
@@ -81,14 +81,14 @@ impl Kernel for Patchify {
         bytes.resize(bytes.len().next_multiple_of(16), 0);
         bytes
     }
-    fn workgroups(&self, _tier: Tier, batch: u32) -> [u32; 3] {
-        spread((batch * self.rows() * self.row()).div_ceil(64))
+    fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
+        spread((run.batch * self.rows() * self.row()).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.pixels), Operand::Act(self.y)]
     }
-    fn reference(&self, batch: u32, host: &mut Host) {
-        let y = reference::patchify(self, batch as usize, &host.acts[self.pixels.0]);
+    fn reference(&self, run: Run, host: &mut Host) {
+        let y = reference::patchify(self, run.batch as usize, &host.acts[self.pixels.0]);
         host.store(self.y, &y);
     }
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{ActId, Host, Kernel, Operand};
+use super::{ActId, Host, Kernel, Operand, Run};
 use crate::{
     gpu::{Shader, Tier, wgsl},
     reference,
@@ -48,7 +48,7 @@ impl Kernel for Resize {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("resize", wgsl!("resize.wgsl"))
     }
-    fn params(&self, _batch: u32) -> Vec<u8> {
+    fn params(&self, _run: Run) -> Vec<u8> {
         let params = Params {
             outputs: self.outputs,
             lines: self.lines,
@@ -61,13 +61,13 @@ impl Kernel for Resize {
         };
         bytemuck::bytes_of(&params).to_vec()
     }
-    fn workgroups(&self, _tier: Tier, _batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, _run: Run) -> [u32; 3] {
         [self.outputs.div_ceil(8), self.lines.div_ceil(8), 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.source), Operand::Act(self.table), Operand::Act(self.out)]
     }
-    fn reference(&self, _batch: u32, host: &mut Host) {
+    fn reference(&self, _run: Run, host: &mut Host) {
         let pixels = reference::resize(self, &host.acts[self.source.0], &host.acts[self.table.0]);
         let out = &mut host.acts[self.out.0];
         for (i, pixel) in pixels.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use crate::{
     config::{Activation, Encoder, Mask},
     error::Result,
-    kernels::{ActId, Attention, Keys, LayerNorm, Matmul, MatrixRef, Operand, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Gather, Keys, LayerNorm, Matmul, MatrixRef, Operand, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -25,7 +25,7 @@ impl Norm {
         })
     }
     pub fn record(&self, x: ActId, y: ActId, rows: Rows) -> LayerNorm {
-        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps, pick: None }
+        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps }
     }
 }
 
@@ -46,7 +46,7 @@ impl Linear {
     /// y = x·Wᵀ + b
     pub fn record(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
         let Self { weight, bias } = *self;
-        Matmul { x: x.into(), weight, bias, y, rows, activation: Activation::None, accumulate: false, place: None }
+        Matmul { x: x.into(), weight, bias, y, rows, activation: Activation::None, accumulate: false, positions: None }
     }
     /// y += x·Wᵀ + b
     pub fn record_residual(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
@@ -77,25 +77,40 @@ impl Mlp {
     }
 }
 
+/// The projections of a block's attention.
+#[derive(Debug)]
+enum Projections {
+    /// `[3 · hidden, hidden]`: one product gives all three.
+    Joined(Linear),
+    /// `[hidden, hidden]` and `[2 · hidden, hidden]`: queries of one token, keys and values of all.
+    Split { q: Linear, kv: Linear },
+}
+
 /// One block.
 #[derive(Debug)]
-pub struct Block {
+struct Block {
     norm1: Norm,
-    qkv: Linear,
+    projections: Projections,
     out: Linear,
     norm2: Norm,
     mlp: Mlp,
 }
 
 impl Block {
-    fn load(l: &mut Loader, prefix: &str, e: &Encoder) -> Result<Self> {
+    fn load(l: &mut Loader, prefix: &str, e: &Encoder, pooled: bool) -> Result<Self> {
         let attn = format!("{prefix}.self_attn");
-        let each = |what: &str| ["q", "k", "v"].map(|p| format!("{attn}.{p}_proj.{what}"));
-        Ok(Self {
-            norm1: Norm::load(l, &format!("{prefix}.layer_norm1"), e.hidden, e.eps)?,
-            qkv: Linear {
+        let joined = |l: &mut Loader, which: &[&str]| {
+            let each = |what: &str| which.iter().map(|p| format!("{attn}.{p}_proj.{what}")).collect::<Vec<_>>();
+            Ok::<_, crate::Error>(Linear {
                 weight: l.joined(&each("weight"), &[e.hidden, e.hidden])?,
                 bias: Some(l.vectors(&each("bias"), e.hidden)?),
+            })
+        };
+        Ok(Self {
+            norm1: Norm::load(l, &format!("{prefix}.layer_norm1"), e.hidden, e.eps)?,
+            projections: match pooled {
+                false => Projections::Joined(joined(l, &["q", "k", "v"])?),
+                true => Projections::Split { q: joined(l, &["q"])?, kv: joined(l, &["k", "v"])? },
             },
             out: Linear::load(l, &format!("{attn}.out_proj"), e.hidden, e.hidden)?,
             norm2: Norm::load(l, &format!("{prefix}.layer_norm2"), e.hidden, e.eps)?,
@@ -104,12 +119,12 @@ impl Block {
     }
 }
 
-/// A stack of blocks and the activations that they share.
+/// A stack of blocks over tokens.
 #[derive(Debug)]
 pub struct Blocks {
     blocks: Vec<Block>,
     encoder: Encoder,
-    tokens: u32,
+    rows: Rows,
     mask: Mask,
 }
 
@@ -120,59 +135,94 @@ pub struct Stream {
     pub x: ActId,
     /// `[batch, tokens, hidden]`
     pub normed: ActId,
-    /// `[batch, tokens, 3 · hidden]`
-    pub qkv: ActId,
+    /// `[batch, tokens, 3 · hidden]`; of a pooled block keys and values alone, `[batch, tokens, 2 · hidden]`
+    qkv: ActId,
     /// `[batch, tokens, hidden]`
-    pub mixed: ActId,
+    mixed: ActId,
     /// `[batch, tokens, intermediate]`
-    pub wide: ActId,
+    wide: ActId,
 }
 
 impl Blocks {
-    pub fn load(l: &mut Loader, prefix: &str, e: &Encoder, tokens: usize, mask: Mask) -> Result<Self> {
-        let blocks =
-            (0..e.layers).map(|i| Block::load(l, &format!("{prefix}.layers.{i}"), e)).collect::<Result<_>>()?;
-        Ok(Self { blocks, encoder: e.clone(), tokens: tokens as u32, mask })
+    /// Where only one token of the last block is `pooled`, that block's weights are kept so that the others cost nothing there
+    /// but their keys and values.
+    pub fn load(l: &mut Loader, prefix: &str, e: &Encoder, rows: Rows, mask: Mask, pooled: bool) -> Result<Self> {
+        let block = |i| Block::load(l, &format!("{prefix}.layers.{i}"), e, pooled && i + 1 == e.layers);
+        let blocks = (0..e.layers).map(block).collect::<Result<_>>()?;
+        Ok(Self { blocks, encoder: e.clone(), rows, mask })
     }
 
-    /// Makes room for the stack.
-    pub fn stream(&self, plan: &mut Plan) -> Stream {
-        let (tokens, e) = (self.tokens as usize, &self.encoder);
+    /// Makes room beside the residual stream.
+    pub fn stream(&self, plan: &mut Plan, x: ActId) -> Stream {
+        let (rows, e) = (self.rows, &self.encoder);
         Stream {
-            x: plan.act("x", tokens * e.hidden),
-            normed: plan.act("normed", tokens * e.hidden),
-            qkv: plan.act("qkv", tokens * 3 * e.hidden),
-            mixed: plan.act("mixed", tokens * e.hidden),
-            wide: plan.act("wide", tokens * e.intermediate),
+            x,
+            normed: plan.scratch("normed", rows, e.hidden),
+            qkv: plan.scratch("qkv", rows, 3 * e.hidden),
+            mixed: plan.scratch("mixed", rows, e.hidden),
+            wide: plan.scratch("wide", rows, e.intermediate),
         }
     }
 
-    /// Records all blocks on `s.x`. Taps are named `<tower>.block.N`.
+    fn attention(&self, q: Queries, kv: Keys, y: ActId) -> Attention {
+        let heads = self.encoder.heads as u32;
+        Attention { q, kv, y, heads, head_size: self.encoder.hidden as u32 / heads, mask: self.mask }
+    }
+
+    /// Records on `s.x` the blocks that every token goes through: all of them, or of a pooled stack all but the last. Taps are
+    /// named `<tower>.block.N`.
     pub fn record(&self, plan: &mut Plan, s: Stream, tower: &str) {
-        let rows = Rows::PerItem(self.tokens);
-        let hidden = self.encoder.hidden as u32;
-        let words = (self.tokens * hidden) as usize;
+        let (rows, hidden) = (self.rows, self.encoder.hidden as u32);
         for (i, block) in self.blocks.iter().enumerate() {
+            let Projections::Joined(qkv) = &block.projections else { break };
             let name = format!("{tower}.block.{i}");
             plan.step(format!("{name}.norm1"), block.norm1.record(s.x, s.normed, rows));
-            plan.step(format!("{name}.qkv"), block.qkv.record(s.normed, s.qkv, rows));
-            plan.tap(format!("{name}.qkv"), s.qkv, 3 * words);
-            plan.step(
-                format!("{name}.attention"),
-                Attention {
-                    q: Queries { act: s.qkv, len: self.tokens, stride: 3 * hidden, shared: false },
-                    kv: Keys { act: s.qkv, len: self.tokens, stride: 3 * hidden, k: hidden, v: 2 * hidden },
-                    y: s.mixed,
-                    heads: self.encoder.heads as u32,
-                    head_size: hidden / self.encoder.heads as u32,
-                    mask: self.mask,
-                },
-            );
-            plan.tap(format!("{name}.mixed"), s.mixed, words);
+            plan.step(format!("{name}.qkv"), qkv.record(s.normed, s.qkv, rows));
+            plan.tap(format!("{name}.qkv"), s.qkv);
+            let q = Queries { act: s.qkv, len: rows, stride: 3 * hidden, index: None };
+            let kv = Keys { act: s.qkv, len: rows, stride: 3 * hidden, k: hidden, v: 2 * hidden, most: None };
+            plan.step(format!("{name}.attention"), self.attention(q, kv, s.mixed));
+            plan.tap(format!("{name}.mixed"), s.mixed);
             plan.step(format!("{name}.out"), block.out.record_residual(s.mixed, s.x, rows));
             plan.step(format!("{name}.norm2"), block.norm2.record(s.x, s.normed, rows));
             block.mlp.record(plan, &name, [s.normed, s.wide, s.x], rows);
-            plan.tap(name, s.x, words);
+            plan.tap(name, s.x);
         }
+    }
+
+    /// Records all blocks on `s.x`, the last one for the token of each item that `index` says, or else the first. That token,
+    /// `[batch, hidden]`, is returned; the numbers are those of [`Blocks::record`].
+    pub fn record_pooled(&self, plan: &mut Plan, s: Stream, tower: &str, index: Option<ActId>) -> ActId {
+        self.record(plan, s, tower);
+        let (one, e) = (Rows::PerItem(1), &self.encoder);
+        let hidden = e.hidden as u32;
+        let token = plan.scratch("token", one, e.hidden);
+        let gather = Gather { x: s.x, index, y: token, of: self.rows, dim: hidden };
+        let Some((i, Block { norm1, projections: Projections::Split { q, kv }, out, norm2, mlp })) =
+            self.blocks.iter().enumerate().next_back()
+        else {
+            plan.step(format!("{tower}.token"), gather);
+            return token;
+        };
+        let name = format!("{tower}.block.{i}");
+        let normed = plan.scratch("token.normed", one, e.hidden);
+        let query = plan.scratch("token.q", one, e.hidden);
+        let mixed = plan.scratch("token.mixed", one, e.hidden);
+        let wide = plan.scratch("token.wide", one, e.intermediate);
+        plan.step(format!("{name}.norm1"), norm1.record(s.x, s.normed, self.rows));
+        plan.step(format!("{name}.kv"), kv.record(s.normed, s.qkv, self.rows));
+        plan.step(format!("{name}.token"), gather);
+        plan.step(format!("{name}.token.norm1"), norm1.record(token, normed, one));
+        plan.step(format!("{name}.q"), q.record(normed, query, one));
+        plan.tap(format!("{name}.q"), query);
+        let queries = Queries { act: query, len: one, stride: hidden, index };
+        let keys = Keys { act: s.qkv, len: self.rows, stride: 2 * hidden, k: 0, v: hidden, most: None };
+        plan.step(format!("{name}.attention"), self.attention(queries, keys, mixed));
+        plan.tap(format!("{name}.mixed"), mixed);
+        plan.step(format!("{name}.out"), out.record_residual(mixed, token, one));
+        plan.step(format!("{name}.norm2"), norm2.record(token, normed, one));
+        mlp.record(plan, &name, [normed, wide, token], one);
+        plan.tap(name, token);
+        token
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{LayerNorm, Matmul, Normalize, Patchify, Pick, Place, Rows},
+    kernels::{Matmul, Normalize, Patchify, Positions, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -39,32 +39,33 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
     // The reference spells it so.
     let pre_norm = Norm::load(l, "vision_model.pre_layrnorm", dim, v.encoder.eps)?;
-    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, tokens, Mask::None)?;
+    let rows = Rows::PerItem(tokens as u32);
+    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, rows, Mask::None, true)?;
     let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
     let projection = Linear { weight: l.matrix("visual_projection.weight", &[config.embedding, dim])?, bias: None };
 
     let mut plan = Plan::default();
-    let pixels = plan.act("pixels", size * size);
-    let cut = plan.act("patches", tokens * 3 * patch * patch);
-    let s = blocks.stream(&mut plan);
-    let normed = plan.act("pooled.normed", dim);
-    let projected = plan.act("projected", config.embedding);
-    let embedding = plan.act("embedding", config.embedding);
+    let pixels = plan.input("pixels", ONE, size * size);
+    let cut = plan.scratch("patches", rows, 3 * patch * patch);
+    let x = plan.scratch("x", rows, dim);
+    let s = blocks.stream(&mut plan, x);
+    let normed = plan.scratch("pooled.normed", ONE, dim);
+    let projected = plan.scratch("projected", ONE, config.embedding);
+    let embedding = plan.scratch("embedding", ONE, config.embedding);
+    plan.output("embedding", embedding);
 
     let sides = [size as u32, patch as u32, 1];
     plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
-    let rows = Rows::PerItem(tokens as u32);
-    let place = Some(Place { class_token: Some(class_token), positions });
-    plan.step("patch_embedding", Matmul { place, ..patch_embedding.record(cut, s.normed, rows) });
-    plan.tap("vision.embed", s.normed, tokens * dim);
+    let positions = Some(Positions { class_token: Some(class_token), table: positions });
+    plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.normed, rows) });
+    plan.tap("vision.embed", s.normed);
     plan.step("pre_norm", pre_norm.record(s.normed, s.x, rows));
-    plan.tap("vision.pre_norm", s.x, tokens * dim);
-    blocks.record(&mut plan, s, "vision");
-    let pick = Some(Pick { of: tokens as u32, index: None });
-    plan.step("post_norm", LayerNorm { pick, ..post_norm.record(s.x, normed, ONE) });
-    plan.tap("vision.pooled", normed, dim);
+    plan.tap("vision.pre_norm", s.x);
+    let class = blocks.record_pooled(&mut plan, s, "vision", None);
+    plan.step("post_norm", post_norm.record(class, normed, ONE));
+    plan.tap("vision.pooled", normed);
     plan.step("projection", projection.record(normed, projected, ONE));
-    plan.tap("vision.embedding", projected, config.embedding);
+    plan.tap("vision.embedding", projected);
     plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
     Ok(VisionTower { plan, pixels, embedding })
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Encoder, Mask, Towers},
     error::Result,
-    kernels::{ActId, Attention, Keys, Matmul, Normalize, Operand, Patchify, Place, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Keys, Matmul, Normalize, Operand, Patchify, Positions, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -60,21 +60,22 @@ impl PoolingHead {
     }
 
     /// From all tokens, `[batch, tokens, hidden]`, to one vector an item, which is returned.
-    fn record(&self, plan: &mut Plan, e: &Encoder, all: ActId, tokens: u32) -> ActId {
+    fn record(&self, plan: &mut Plan, e: &Encoder, all: ActId, rows: Rows) -> ActId {
         let d = e.hidden as u32;
-        let q = plan.act("head.q", e.hidden);
-        let kv = plan.act("head.kv", tokens as usize * 2 * e.hidden);
-        let mixed = plan.act("head.mixed", e.hidden);
-        let pooled = plan.act("head.pooled", e.hidden);
-        let normed = plan.act("head.normed", e.hidden);
-        let wide = plan.act("head.wide", e.intermediate);
-        plan.once("head.q", self.q.record(Operand::Vector(self.probe), q, Rows::Shared(1)));
-        plan.step("head.kv", self.kv.record(all, kv, Rows::PerItem(tokens)));
+        let probe = Rows::Shared(1);
+        let q = plan.scratch("head.q", probe, e.hidden);
+        let kv = plan.scratch("head.kv", rows, 2 * e.hidden);
+        let mixed = plan.scratch("head.mixed", ONE, e.hidden);
+        let pooled = plan.scratch("head.pooled", ONE, e.hidden);
+        let normed = plan.scratch("head.normed", ONE, e.hidden);
+        let wide = plan.scratch("head.wide", ONE, e.intermediate);
+        plan.once("head.q", self.q.record(Operand::Vector(self.probe), q, probe));
+        plan.step("head.kv", self.kv.record(all, kv, rows));
         plan.step(
             "head.attention",
             Attention {
-                q: Queries { act: q, len: 1, stride: d, shared: true },
-                kv: Keys { act: kv, len: tokens, stride: 2 * d, k: 0, v: d },
+                q: Queries { act: q, len: probe, stride: d, index: None },
+                kv: Keys { act: kv, len: rows, stride: 2 * d, k: 0, v: d, most: None },
                 y: mixed,
                 heads: e.heads as u32,
                 head_size: d / e.heads as u32,
@@ -97,27 +98,30 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
         bias: Some(l.vector(&format!("{embed}.patch_embedding.bias"), &[dim])?),
     };
     let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
-    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, tokens, Mask::None)?;
+    let rows = Rows::PerItem(tokens as u32);
+    // The head attends to all tokens of the last block.
+    let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, rows, Mask::None, false)?;
     let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
     let head = PoolingHead::load(l, &v.encoder)?;
 
     let mut plan = Plan::default();
-    let pixels = plan.act("pixels", size * size);
-    let cut = plan.act("patches", tokens * 3 * patch * patch);
-    let s = blocks.stream(&mut plan);
-    let embedding = plan.act("embedding", dim);
+    let pixels = plan.input("pixels", ONE, size * size);
+    let cut = plan.scratch("patches", rows, 3 * patch * patch);
+    let x = plan.scratch("x", rows, dim);
+    let s = blocks.stream(&mut plan, x);
+    let embedding = plan.scratch("embedding", ONE, dim);
+    plan.output("embedding", embedding);
 
     let sides = [size as u32, patch as u32, 0];
     plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
-    let rows = Rows::PerItem(tokens as u32);
-    let place = Some(Place { class_token: None, positions });
-    plan.step("patch_embedding", Matmul { place, ..patch_embedding.record(cut, s.x, rows) });
-    plan.tap("vision.embed", s.x, tokens * dim);
+    let positions = Some(Positions { class_token: None, table: positions });
+    plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.x, rows) });
+    plan.tap("vision.embed", s.x);
     blocks.record(&mut plan, s, "vision");
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
-    let pooled = head.record(&mut plan, &v.encoder, s.normed, tokens as u32);
-    plan.tap("vision.pooled", pooled, dim);
-    plan.tap("vision.embedding", pooled, dim);
+    let pooled = head.record(&mut plan, &v.encoder, s.normed, rows);
+    plan.tap("vision.pooled", pooled);
+    plan.tap("vision.embedding", pooled);
     plan.step("normalize", Normalize { x: pooled, y: embedding, dim: dim as u32 });
     Ok(VisionTower { plan, pixels, embedding })
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Config,
     error::Result,
-    kernels::{Assemble, LayerNorm, Normalize, Pick, Rows},
+    kernels::{Normalize, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -17,28 +17,27 @@ pub fn record(config: &Config, l: &mut Loader, projection: &Linear) -> Result<Te
     let t = &config.text;
     let dim = t.encoder.hidden;
     let table = l.table("text_model.embeddings.token_embedding.weight", &[t.vocab, dim])?;
-    let positions = l.vector("text_model.embeddings.position_embedding.weight", &[t.tokens, dim])?;
-    let blocks = Blocks::load(l, "text_model.encoder", &t.encoder, t.tokens, t.mask)?;
+    let positions = l.host_vector("text_model.embeddings.position_embedding.weight", &[t.tokens, dim])?;
+    let blocks = Blocks::load(l, "text_model.encoder", &t.encoder, Rows::PerToken, t.mask, true)?;
     let final_norm = Norm::load(l, "text_model.final_layer_norm", dim, t.encoder.eps)?;
 
     let mut plan = Plan::default();
-    let rows = plan.act("tokens", t.tokens * dim);
-    let index = plan.act("index", 1);
-    let s = blocks.stream(&mut plan);
-    let normed = plan.act("pooled.normed", dim);
-    let projected = plan.act("projected", config.embedding);
-    let embedding = plan.act("embedding", config.embedding);
-
     let one = Rows::PerItem(1);
-    plan.step("assemble", Assemble { x: rows, positions, y: s.x });
-    plan.tap("text.embed", s.x, t.tokens * dim);
-    blocks.record(&mut plan, s, "text");
+    let x = plan.input("x", Rows::PerToken, dim);
+    let index = plan.input("index", one, 1);
+    let s = blocks.stream(&mut plan, x);
+    let normed = plan.scratch("pooled.normed", one, dim);
+    let projected = plan.scratch("projected", one, config.embedding);
+    let embedding = plan.scratch("embedding", one, config.embedding);
+    plan.output("embedding", embedding);
+
+    plan.tap("text.embed", x);
+    let token = blocks.record_pooled(&mut plan, s, "text", Some(index));
     // The reference normalises all tokens and then takes one; taking one first gives the same numbers.
-    let pick = Some(Pick { of: t.tokens as u32, index: Some(index) });
-    plan.step("final_norm", LayerNorm { pick, ..final_norm.record(s.x, normed, one) });
-    plan.tap("text.pooled", normed, dim);
+    plan.step("final_norm", final_norm.record(token, normed, one));
+    plan.tap("text.pooled", normed);
     plan.step("projection", projection.record(normed, projected, one));
-    plan.tap("text.embedding", projected, config.embedding);
+    plan.tap("text.embedding", projected);
     plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
-    Ok(TextTower { plan, tokens: rows, index, embedding, table })
+    Ok(TextTower { plan, tokens: x, index, embedding, table, positions })
 }

@@ -12,11 +12,11 @@ pub struct VisionTower {
     pub embedding: ActId,
 }
 
-/// Token rows in, unit embedding out.
+/// Rows of the token table with their positions in, unit embedding out.
 pub struct TextTower {
     /// The steps.
     pub plan: Plan,
-    /// Input: `[batch, tokens, hidden]`, rows of `table`.
+    /// Input: `[batch, tokens, hidden]`, rows of `table` plus rows of `positions`.
     pub tokens: ActId,
     /// Input: u32 an item, the token to pool.
     pub index: ActId,
@@ -24,6 +24,8 @@ pub struct TextTower {
     pub embedding: ActId,
     /// `[vocab, hidden]`, on the CPU.
     pub table: HostId,
+    /// `[tokens, hidden]`, on the CPU.
+    pub positions: HostId,
 }
 
 /// The towers that were wanted, and what turns cosines into logits.

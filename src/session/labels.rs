@@ -6,7 +6,7 @@ use crate::{
     config::Activation,
     error::{Error, Result},
     gpu::Gpu,
-    kernels::{self, ActId, Matmul, MatrixRef, Operand, Rows, Rule, WeightId},
+    kernels::{ActId, Matmul, MatrixRef, Operand, Rows, Run, WeightId},
     plan::Plan,
     quant::{Format, pack},
     scores::Score,
@@ -19,7 +19,7 @@ pub struct LabelSet<B: Backend = Gpu> {
     /// Bound by the plan; a destroyed buffer must not be.
     _weights: B::Weights,
     images: ActId,
-    y: ActId,
+    cosines: ActId,
     labels: usize,
 }
 
@@ -29,43 +29,41 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadInput`] if there is nothing to compare or lengths differ, [`Error::NotFinite`], or [`Error::Gpu`].
     pub async fn scores(&self, images: &[Vec<f32>], texts: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f32>>> {
-        let set = self.compare(images.len(), texts, score)?;
+        let set = self.compare(images.len(), texts)?;
         self.check_dim(images)?;
         set.plan.write(&self.device, set.images, 0, bytemuck::cast_slice(&images.concat()));
-        self.read(set.submit(self, 0)).await
+        let mut rows = self.read(set.submit(self, 0)).await?;
+        let (scale, bias) = (self.logit_scale, self.logit_bias);
+        rows.iter_mut().for_each(|cosines| score.of_cosines(cosines, scale, bias));
+        Ok(rows)
     }
 
     /// Labels by their texts' embeddings.
     ///
     /// # Errors
     /// [`Error::BadInput`] if there is none or one comes from another model, or [`Error::Gpu`].
-    pub fn labels(&self, texts: &[Vec<f32>], score: Score) -> Result<LabelSet<B>> {
-        self.compare(1, texts, score)
+    pub fn labels(&self, texts: &[Vec<f32>]) -> Result<LabelSet<B>> {
+        self.compare(1, texts)
     }
 
-    /// Submits a picture, up to its scores against the labels of a set of this very session: one row.
+    /// Submits a picture, up to its cosines to the labels of a set of this very session: one row.
     ///
     /// # Errors
     /// As [`Session::put_image`].
     pub fn classify(&self, set: &LabelSet<B>, image: &dyn Source<B>) -> Result<Pending<B>> {
         self.put_image(image, 0)?;
         let tower = &self.vision()?.tower;
-        tower.plan.run_all(&self.device, 1);
+        let one = Run::items(1);
+        tower.plan.run_all(&self.device, one);
         tower.plan.hand_over(&self.device, tower.output, (&set.plan, set.images), 0);
-        Ok(set.submit(self, tower.plan.plan().flops(1)))
+        Ok(set.submit(self, tower.plan.plan().flops(one)))
     }
 
-    fn compare(&self, pictures: usize, texts: &[Vec<f32>], score: Score) -> Result<LabelSet<B>> {
+    fn compare(&self, pictures: usize, texts: &[Vec<f32>]) -> Result<LabelSet<B>> {
         if texts.is_empty() || pictures == 0 {
             return Err(Error::BadInput("labels: expected at least one label and one picture, found none".into()));
         }
         self.check_dim(texts)?;
-        let (scale, bias, rule) = match score {
-            Score::Cosine => (1.0, 0.0, Rule::Identity),
-            Score::Logits => (self.logit_scale, self.logit_bias, Rule::Identity),
-            Score::Sigmoid => (self.logit_scale, self.logit_bias, Rule::Sigmoid),
-            Score::Softmax => (self.logit_scale, self.logit_bias, Rule::Softmax),
-        };
         let (dim, labels) = (self.config.embedding, texts.len());
         // The labels are a matrix like any other, and this is one more layer.
         let mut weights = B::Weights::default();
@@ -74,27 +72,26 @@ impl<B: Backend> Session<B> {
         store.write(0, Plane::Values, 0, &pack(Format::F32, &texts.concat(), dim)?.values);
         drop(store);
         let mut plan = Plan::default();
-        // One batch holds all pictures: an item is a picture, labels are shared.
-        let images = plan.act("images", dim * pictures);
-        let cosines = plan.act("cosines", pictures * labels);
-        let y = plan.act("scores", pictures * labels);
-        let (pictures, rows) = (pictures as u32, labels as u32);
+        let pictures = Rows::Shared(pictures as u32);
+        let images = plan.input("images", pictures, dim);
+        let cosines = plan.scratch("cosines", pictures, labels);
+        plan.output("cosines", cosines);
         plan.step(
             "cosines",
             Matmul {
                 x: Operand::Act(images),
-                weight: MatrixRef { id: WeightId(0), format: Format::F32, rows, cols: dim as u32 },
+                weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: labels as u32, cols: dim as u32 },
                 bias: None,
                 y: cosines,
-                rows: Rows::Shared(pictures),
+                rows: pictures,
                 activation: Activation::None,
                 accumulate: false,
-                place: None,
+                positions: None,
             },
         );
-        plan.step("scores", kernels::Score { cosines, y, pictures, labels: rows, scale, bias, rule });
-        let plan = self.device.compile(plan, &weights, 1)?;
-        Ok(LabelSet { plan, _weights: weights, images, y, labels })
+        let states = &mut B::States::default();
+        let plan = self.device.compile(plan, &weights, &self.tuning, Run::items(1), states)?;
+        Ok(LabelSet { plan, _weights: weights, images, cosines, labels })
     }
 
     fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {
@@ -112,6 +109,6 @@ impl<B: Backend> Session<B> {
 impl<B: Backend> LabelSet<B> {
     /// `flops`: what was submitted before it.
     fn submit(&self, session: &Session<B>, flops: u64) -> Pending<B> {
-        Pending::new(self.plan.submit(&session.device, 1, self.y), self.labels, "score", flops)
+        Pending::new(self.plan.submit(&session.device, Run::items(1), &[self.cosines]), self.labels, "cosine", flops)
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    run::{TextTower, Tower, VisionTower},
+    run::{BATCH, TextTower, Tower, VisionTower},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
     checkpoint::{Checkpoint, manifest::Hash},
     config::{Config, Towers},
     error::Result,
-    gpu::Gpu,
+    gpu::{Gpu, Tier, Tuning},
+    kernels::Run,
     model::{self, Model},
     plan::Plan,
     quant::Format,
@@ -20,10 +21,44 @@ use crate::{
     weights::{HostStore, Loader, Piece, Store, Weight, pieces, put},
 };
 
+/// How a model is loaded.
+pub struct LoadOptions<'a> {
+    /// Which towers.
+    pub towers: Towers,
+    /// How matrices are kept on the device; none keeps them as the files have them.
+    pub format: Option<Format>,
+    /// The tiers to compute in.
+    pub tuning: Tuning,
+    /// Where the token table stays.
+    pub table: TableIn,
+    /// Most pictures or texts in one submission.
+    pub batch: u32,
+    /// Without one, texts have to come as token ids; [`Session::load`] takes the checkpoint's own.
+    pub tokenizer: Option<Box<dyn Tokenize>>,
+    /// Is told of bytes as [`Session::load`] reads them.
+    pub progress: Option<&'a dyn Fn(u64)>,
+}
+
+impl Default for LoadOptions<'_> {
+    /// Both towers as stored, in the plain tier.
+    fn default() -> Self {
+        Self {
+            towers: Towers::Both,
+            format: None,
+            tuning: Tuning::all(Tier::Plain),
+            table: TableIn::Memory,
+            batch: BATCH,
+            tokenizer: None,
+            progress: None,
+        }
+    }
+}
+
 /// A model whose plans are recorded and compiled, and whose weights are still to come.
 pub struct Loading<B: Backend = Gpu> {
     config: Config,
     format: Format,
+    tuning: Tuning,
     parameters: u64,
     model: Model,
     tokenizer: Option<Box<dyn Tokenize>>,
@@ -47,21 +82,12 @@ enum Place {
 }
 
 impl<B: Backend> Loading<B> {
-    /// Checks the checkpoint's headers against its config, makes room on the device and compiles the kernels. `format` none
-    /// keeps the weights as the files have them. At most `batch` pictures or texts go in one
-    /// submission. Without a tokenizer, texts have to come as token ids.
+    /// Checks the checkpoint's headers against its config, makes room on the device and compiles the kernels.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
-    pub fn new(
-        device: B,
-        checkpoint: &Checkpoint,
-        towers: Towers,
-        format: Option<Format>,
-        table: TableIn,
-        batch: u32,
-        tokenizer: Option<Box<dyn Tokenize>>,
-    ) -> Result<Self> {
+    pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
+        let LoadOptions { towers, format, tuning, table, batch, tokenizer, progress: _ } = options;
         let config = checkpoint.config.clone();
         let mut loader = Loader::new(checkpoint, format)?;
         let mut model = model::record(&config, towers, &mut loader)?;
@@ -76,13 +102,14 @@ impl<B: Backend> Loading<B> {
             store.make_room(&w.label, w.format, w.rows, w.cols)?;
         }
         drop(store);
-        let compile = |plan: &mut Plan| {
+        let compile = |plan: &mut Plan, most: Run| {
             let plan = std::mem::take(plan);
-            let items = device.capacity(&plan, batch)?;
-            device.compile(plan, &weights, items)
+            let most = Run { batch: device.capacity(&plan, most)?, ..most };
+            device.compile(plan, &weights, &tuning, most, &mut B::States::default())
         };
-        let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
-        let text = model.text.as_mut().map(|tower| compile(&mut tower.plan)).transpose()?;
+        let (pictures, texts) = (Run::items(batch), Run::tokens(batch, config.text.tokens as u32));
+        let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan, pictures)).transpose()?;
+        let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
         // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
@@ -96,6 +123,7 @@ impl<B: Backend> Loading<B> {
         pieces.sort_by_key(|(_, piece)| (piece.slice.file, piece.slice.bytes.start));
         Ok(Self {
             format: named_format(checkpoint, format).unwrap_or_else(|| prevailing_format(&loader.weights)),
+            tuning,
             parameters,
             host: HostStore::new(&loader.host),
             config,
@@ -154,6 +182,7 @@ impl<B: Backend> Loading<B> {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,
             index: tower.index,
+            positions: self.host.weights[tower.positions.0].row(0),
             table: match self.table {
                 Some(weight) => Table::File(Rows { weight, here: RefCell::default() }),
                 None => Table::Memory(self.host.weights.swap_remove(tower.table.0)),
@@ -166,6 +195,7 @@ impl<B: Backend> Loading<B> {
             logit_bias,
             model_hash: hash.hex(),
             format: self.format,
+            tuning: self.tuning,
             parameters: self.parameters,
             vision,
             text,

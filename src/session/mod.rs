@@ -9,7 +9,7 @@ mod table;
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 pub use labels::LabelSet;
-pub use loading::Loading;
+pub use loading::{LoadOptions, Loading};
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
 pub use run::{BATCH, Pending, pool_index};
@@ -22,7 +22,8 @@ use crate::{
     checkpoint::Checkpoint,
     config::{Config, Towers},
     error::{Error, Result},
-    gpu::Gpu,
+    gpu::{Gpu, Tier, Tuning},
+    kernels::Run,
     plan::Plan,
     preprocess::Sampling,
     quant::Format,
@@ -42,6 +43,8 @@ pub struct Session<B: Backend = Gpu> {
     pub model_hash: String,
     /// How matrices are kept on the device.
     pub format: Format,
+    /// The tiers that it computes in.
+    pub tuning: Tuning,
     /// Number of weights in the towers that are here.
     pub parameters: u64,
     vision: Option<VisionTower<B>>,
@@ -54,23 +57,17 @@ pub struct Session<B: Backend = Gpu> {
 }
 
 impl<B: Backend> Session<B> {
-    /// Loads a model from where its checkpoint is. `format` none keeps the weights as the files have them; `progress` is told of
-    /// bytes as they are read.
+    /// Loads a model from where its checkpoint is.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
-    pub fn load(
-        device: B,
-        checkpoint: &Checkpoint,
-        towers: Towers,
-        format: Option<Format>,
-        progress: Option<&dyn Fn(u64)>,
-    ) -> Result<Self> {
-        let tokenizer = match towers.text() {
-            true => Some(Box::new(TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?) as Box<dyn Tokenize>),
-            false => None,
-        };
-        let mut loading = Loading::new(device, checkpoint, towers, format, TableIn::Memory, BATCH, tokenizer)?;
+    pub fn load(device: B, checkpoint: &Checkpoint, mut options: LoadOptions) -> Result<Self> {
+        if options.towers.text() && options.tokenizer.is_none() {
+            let tokenizer = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
+            options.tokenizer = Some(Box::new(tokenizer) as Box<dyn Tokenize>);
+        }
+        let progress = options.progress;
+        let mut loading = Loading::new(device, checkpoint, options)?;
         let pieces: Vec<_> = loading.pieces().collect();
         for (index, (file, range)) in pieces.into_iter().enumerate() {
             let bytes = checkpoint.read(file, range)?;
@@ -86,6 +83,12 @@ impl<B: Backend> Session<B> {
     #[must_use]
     pub fn device(&self) -> &B {
         &self.device
+    }
+
+    /// The tier in which a picture's matrix products run.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tuning.at(256, self.format)
     }
 
     /// Bytes of the token table, which stays on the CPU.
@@ -180,11 +183,12 @@ impl<B: Backend> Session<B> {
         let mut taps = HashMap::new();
         if let Some(vision) = &self.vision {
             self.put_image(image, 0)?;
-            taps.extend(vision.tower.plan.taps(&self.device, 1).await?);
+            taps.extend(vision.tower.plan.taps(&self.device, Run::items(1)).await?);
         }
         if let Some(tower) = &self.text {
-            self.put_tokens(tokens, 0)?;
-            taps.extend(tower.tower.plan.taps(&self.device, 1).await?);
+            let all = self.config.text.tokens as u32;
+            self.put_tokens(tokens, 0, all)?;
+            taps.extend(tower.tower.plan.taps(&self.device, Run::tokens(1, all)).await?);
         }
         Ok(taps)
     }

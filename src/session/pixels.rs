@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::{
     backend::{Backend, Executor},
     error::{Error, Result},
-    gpu::Gpu,
-    kernels::{ActId, Resize},
+    gpu::{Gpu, Tier, Tuning},
+    kernels::{ActId, Resize, Rows, Run},
     plan::Plan,
     preprocess::Sampling,
 };
@@ -79,11 +79,11 @@ impl<B: Backend> Pixels<B> {
         let mut plan = Plan::default();
         let across = sampling.horizontal.table(0);
         let down = sampling.vertical.table(rows.start);
-        let strip = plan.act("strip", pitch * strip_rows);
-        let across_table = plan.act("across.table", across.len());
-        let down_table = plan.act("down.table", down.len());
-        let narrow = plan.act("narrow", width * rows.len().max(1));
-        let out = plan.act("square", width * height);
+        let strip = plan.input("strip", Rows::PerItem(1), pitch * strip_rows);
+        let across_table = plan.input("across.table", Rows::PerItem(1), across.len());
+        let down_table = plan.input("down.table", Rows::PerItem(1), down.len());
+        let narrow = plan.scratch("narrow", Rows::PerItem(1), width * rows.len().max(1));
+        let out = plan.scratch("square", Rows::PerItem(1), width * height);
         for s in &strips {
             plan.step(
                 "resize.across",
@@ -115,7 +115,7 @@ impl<B: Backend> Pixels<B> {
             },
         );
         let plan = device
-            .compile(plan, &B::Weights::default(), 1)
+            .compile(plan, &B::Weights::default(), &Tuning::all(Tier::Plain), Run::items(1), &mut B::States::default())
             .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
         plan.write(device, across_table, 0, bytemuck::cast_slice(&across));
         plan.write(device, down_table, 0, bytemuck::cast_slice(&down));
@@ -136,9 +136,9 @@ impl<B: Backend> Pixels<B> {
         for (step, rows) in self.strips.iter().enumerate() {
             let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: self.pitch };
             image.upload(rows.clone(), &strip)?;
-            self.plan.run(device, 1, step..step + 1);
+            self.plan.run(device, Run::items(1), step..step + 1);
         }
-        self.plan.run(device, 1, self.strips.len()..self.strips.len() + 1);
+        self.plan.run(device, Run::items(1), self.strips.len()..self.strips.len() + 1);
         Ok(())
     }
 

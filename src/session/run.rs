@@ -3,10 +3,10 @@
 use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
-    config::TextPooling,
+    config::{Mask, TextPooling},
     error::{Error, Result, not_finite},
     gpu::{Gpu, milliseconds},
-    kernels::ActId,
+    kernels::{ActId, Run},
     text::Tokenize,
 };
 
@@ -28,6 +28,8 @@ pub struct TextTower<B: Backend> {
     pub tokens: ActId,
     pub index: ActId,
     pub table: Table,
+    /// `[tokens, hidden]`
+    pub positions: Vec<f32>,
     /// None where texts come as token ids.
     pub tokenizer: Option<Box<dyn Tokenize>>,
 }
@@ -54,7 +56,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadInput`] without the picture tower.
     pub fn image_batch(&self) -> Result<usize> {
-        Ok(self.vision()?.tower.plan.capacity() as usize)
+        Ok(self.vision()?.tower.plan.most().batch as usize)
     }
 
     /// Makes a picture item `item` of the next run. What was submitted before is not disturbed.
@@ -71,7 +73,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadInput`] without the picture tower.
     pub fn run_images(&self, items: usize) -> Result<Pending<B>> {
-        Ok(self.run(&self.vision()?.tower, items))
+        Ok(self.run(&self.vision()?.tower, Run::items(items as u32)))
     }
 
     /// Waits for numbers.
@@ -81,7 +83,7 @@ impl<B: Backend> Session<B> {
     pub async fn read(&self, pending: Pending<B>) -> Result<Vec<Vec<f32>>> {
         let bytes = self.device.bytes(pending.readback).await?;
         let (flops, start) = pending.work;
-        self.device.took(flops, milliseconds() - start);
+        self.device.observe(flops, milliseconds() - start);
         rows(&bytes, pending.dim, pending.what)
     }
 
@@ -91,7 +93,11 @@ impl<B: Backend> Session<B> {
     /// [`Error::BadImage`] for a picture out of bounds, [`Error::NotFinite`], [`Error::Gpu`], or [`Error::BadInput`] without
     /// the picture tower.
     pub async fn embed_images(&self, images: &[&dyn Source<B>]) -> Result<Vec<Vec<f32>>> {
-        self.embed(&self.vision()?.tower, images, |image, item| self.put_image(*image, item)).await
+        let tower = &self.vision()?.tower;
+        let all: Vec<usize> = (0..images.len()).collect();
+        let chunks = all.chunks(tower.plan.most().batch as usize);
+        let batches = chunks.map(|items| (Run::items(items.len() as u32), items.to_vec()));
+        self.embed(tower, images.len(), batches, |index, item, _| self.put_image(images[index], item)).await
     }
 
     /// Unit-length embeddings, one a text.
@@ -110,47 +116,81 @@ impl<B: Backend> Session<B> {
     /// [`Error::BadInput`] for ids that the model does not have or without the text tower, [`Error::NotFinite`], or
     /// [`Error::Gpu`].
     pub async fn embed_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
-        self.embed(&self.text()?.tower, texts, |ids, item| self.put_tokens(ids, item)).await
+        let batches = self.text_batches(texts)?;
+        let put = |index: usize, item, run: Run| self.put_tokens(&texts[index], item, run.tokens);
+        self.embed(&self.text()?.tower, texts.len(), batches.into_iter(), put).await
     }
 
-    async fn embed<T>(
+    /// Texts of similar length together, by their places in `texts`.
+    fn text_batches(&self, texts: &[Vec<u32>]) -> Result<Vec<(Run, Vec<usize>)>> {
+        let most = self.text()?.tower.plan.most();
+        let mut lengths = texts.iter().map(|ids| self.text_length(ids)).zip(0..).collect::<Vec<(u32, usize)>>();
+        lengths.sort_unstable();
+        let batch = |batch: &[(u32, usize)]| {
+            let tokens = batch.iter().map(|(tokens, _)| *tokens).max().unwrap_or(most.tokens);
+            (Run::tokens(batch.len() as u32, tokens), batch.iter().map(|(_, index)| *index).collect())
+        };
+        let same = lengths.chunk_by(|a, b| a.0 == b.0);
+        Ok(same.flat_map(|texts| texts.chunks(most.batch as usize)).map(batch).collect())
+    }
+
+    /// How many tokens of a text are run: with a causal mask, those behind the pooled one change nothing. Rounded up to a few
+    /// lengths, so that texts share a run.
+    fn text_length(&self, ids: &[u32]) -> u32 {
+        const STEP: u32 = 8;
+        let text = &self.config.text;
+        let all = text.tokens as u32;
+        match text.mask {
+            Mask::None => all,
+            Mask::Causal => (pool_index(text.pooling, ids) + 1).next_multiple_of(STEP).min(all),
+        }
+    }
+
+    /// Runs batches: how large each is, and which of `count` inputs it has. The next one is submitted before the last one is
+    /// waited for.
+    async fn embed(
         &self,
         tower: &Tower<B>,
-        inputs: &[T],
-        put: impl Fn(&T, u32) -> Result<()>,
+        count: usize,
+        batches: impl Iterator<Item = (Run, Vec<usize>)>,
+        put: impl Fn(usize, u32, Run) -> Result<()>,
     ) -> Result<Vec<Vec<f32>>> {
-        let mut all = Vec::with_capacity(inputs.len());
-        let mut before: Option<Pending<B>> = None;
-        for chunk in inputs.chunks(tower.plan.capacity() as usize) {
-            for (item, input) in (0..).zip(chunk) {
-                put(input, item)?;
+        let mut all = vec![Vec::new(); count];
+        let mut keep = |indices: Vec<usize>, found: Vec<Vec<f32>>| {
+            indices.into_iter().zip(found).for_each(|(index, embedding)| all[index] = embedding);
+        };
+        let mut before: Option<(Vec<usize>, Pending<B>)> = None;
+        for (run, indices) in batches {
+            for (item, &index) in (0..).zip(&indices) {
+                put(index, item, run)?;
             }
-            if let Some(before) = before.replace(self.run(tower, chunk.len())) {
-                all.extend(self.read(before).await?);
+            if let Some((indices, pending)) = before.replace((indices, self.run(tower, run))) {
+                keep(indices, self.read(pending).await?);
             }
         }
-        if let Some(last) = before {
-            all.extend(self.read(last).await?);
+        if let Some((indices, pending)) = before {
+            keep(indices, self.read(pending).await?);
         }
         Ok(all)
     }
 
-    fn run(&self, tower: &Tower<B>, items: usize) -> Pending<B> {
-        let (items, flops) = (items as u32, tower.plan.plan().flops(items as u32));
-        Pending::new(tower.plan.submit(&self.device, items, tower.output), self.config.embedding, "embedding", flops)
+    fn run(&self, tower: &Tower<B>, run: Run) -> Pending<B> {
+        let flops = tower.plan.plan().flops(run);
+        Pending::new(tower.plan.submit(&self.device, run, &[tower.output]), self.config.embedding, "embedding", flops)
     }
 
-    /// Makes a text item `item` of the next text run.
-    pub(super) fn put_tokens(&self, ids: &[u32], item: u32) -> Result<()> {
-        let TextTower { tower, tokens, index, table, .. } = self.text()?;
-        let (length, vocab) = (self.config.text.tokens, self.config.text.vocab);
-        if ids.len() != length || ids.iter().any(|&id| id as usize >= vocab) {
-            return Err(Error::BadInput(format!("token ids: expected {length} below {vocab}, found {ids:?}")));
+    /// Makes the first `length` tokens of a text item `item` of the next text run.
+    pub(super) fn put_tokens(&self, ids: &[u32], item: u32, length: u32) -> Result<()> {
+        let TextTower { tower, tokens, index, table, positions, .. } = self.text()?;
+        let (all, vocab) = (self.config.text.tokens, self.config.text.vocab);
+        if ids.len() != all || ids.iter().any(|&id| id as usize >= vocab) {
+            return Err(Error::BadInput(format!("token ids: expected {all} below {vocab}, found {ids:?}")));
         }
-        let rows = table.rows(ids)?;
-        tower.plan.write(&self.device, *tokens, item, bytemuck::cast_slice(&rows));
+        let mut rows = table.rows(&ids[..length as usize])?;
+        rows.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
+        tower.plan.write(&self.device, *tokens, item as usize * rows.len(), bytemuck::cast_slice(&rows));
         let place = pool_index(self.config.text.pooling, ids);
-        tower.plan.write(&self.device, *index, item, &place.to_le_bytes());
+        tower.plan.write(&self.device, *index, item as usize, &place.to_le_bytes());
         Ok(())
     }
 

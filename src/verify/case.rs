@@ -3,8 +3,8 @@
 use crate::{
     backend::{Backend, Executor},
     error::Result,
-    gpu::Tier,
-    kernels::{ActId, Host, Kernel},
+    gpu::{Tier, Tuning},
+    kernels::{ActId, Host, Kernel, Rows, Run},
     plan::Plan,
     quant::Matrix,
     weights::Plane,
@@ -27,8 +27,8 @@ pub struct Case {
     pub name: String,
     /// Contents of every activation; the last is the output, whose contents count as input too (residual).
     pub acts: Vec<Vec<u32>>,
-    /// Items.
-    pub batch: u32,
+    /// Items, tokens and what is past.
+    pub run: Run,
     /// Magnitude of each output, and the share of it that the error may have; none means that words must be equal.
     pub bound: Option<(Vec<f32>, f64)>,
     /// The same in tiers that round more, if the kernel has any.
@@ -74,12 +74,9 @@ pub fn poison(words: usize) -> Vec<u32> {
 }
 
 impl Case {
-    /// Every activation with its guard; a plan counts words an item, a case those of all items.
+    /// Every activation with its guard.
     fn guarded(&self) -> Vec<Vec<u32>> {
-        let batch = self.batch as usize;
-        let size = |act: &Vec<u32>| (act.len() + GUARD).div_ceil(batch) * batch;
-        let guarded = |act: &Vec<u32>| [&act[..], &poison(size(act) - act.len())].concat();
-        self.acts.iter().map(guarded).collect()
+        self.acts.iter().map(|act| [&act[..], &poison(GUARD)].concat()).collect()
     }
 
     /// The output of the naive twin, and its guard.
@@ -89,15 +86,15 @@ impl Case {
     #[must_use]
     pub fn expected(&self, step: &Step) -> Vec<u32> {
         let mut host = Host { acts: self.guarded(), weights: &step.weights };
-        step.kernel.reference(self.batch, &mut host);
+        step.kernel.reference(self.run, &mut host);
         host.acts.pop().expect("an output")
     }
 
-    /// The output on a device, and its guard, of so many runs with the same inputs.
+    /// The output on a device, and its guard, of so many `times` with the same inputs.
     ///
     /// # Errors
     /// [`crate::Error::Gpu`].
-    pub async fn run<B: Backend>(&self, device: &B, step: Step, runs: u32) -> Result<Vec<Vec<u32>>> {
+    pub async fn run<B: Backend>(&self, device: &B, tuning: &Tuning, step: Step, times: u32) -> Result<Vec<Vec<u32>>> {
         let mut weights = B::Weights::default();
         let mut store = device.store(&mut weights);
         for (at, m) in step.weights.iter().enumerate() {
@@ -111,16 +108,16 @@ impl Case {
         let inputs = self.guarded();
         let mut plan = Plan::default();
         for act in &inputs {
-            plan.act("act", act.len() / self.batch as usize);
+            plan.input("act", Rows::Shared(1), act.len());
         }
-        plan.step("case", step.kernel);
-        let plan = device.compile(plan, &weights, self.batch)?;
+        plan.push("case", step.kernel);
+        let plan = device.compile(plan, &weights, tuning, self.run, &mut B::States::default())?;
         let mut outputs = Vec::new();
-        for _ in 0..runs {
+        for _ in 0..times {
             for (i, act) in inputs.iter().enumerate() {
                 plan.write(device, ActId(i), 0, bytemuck::cast_slice(act));
             }
-            let bytes = device.bytes(plan.submit(device, self.batch, ActId(inputs.len() - 1))).await?;
+            let bytes = device.bytes(plan.submit(device, self.run, &[ActId(inputs.len() - 1)])).await?;
             outputs.push(bytemuck::pod_collect_to_vec(&bytes));
         }
         Ok(outputs)

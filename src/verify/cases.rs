@@ -5,8 +5,8 @@ use super::case::{Case, Step, poison, rough, words};
 use crate::{
     config::{Activation, Filter, Mask},
     kernels::{
-        ActId, Assemble, Attention, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pick,
-        Place, Queries, Resize, Rows, Rule, Score, VectorRef, WeightId,
+        ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Positions,
+        Queries, Resize, Rows, Run, VectorRef, WeightId,
     },
     preprocess::Axis,
     quant::{Format, Matrix},
@@ -29,27 +29,16 @@ pub fn cases() -> Vec<(Case, Step)> {
         all.push(matmul(Format::F32, [3, 36, 5], activation, false));
     }
     for (size, mask) in [(72, Mask::None), (80, Mask::Causal), (88, Mask::None), (7, Mask::Causal)] {
-        all.push(attention(size, [9, 9], mask, false));
+        all.push(attention(size, [9, 9], mask, Asked::All));
     }
-    all.push(attention(72, [1, 17], Mask::None, true));
+    all.push(attention(72, [1, 17], Mask::None, Asked::Probe));
     // More than two tiles of keys, and of queries.
-    all.push(attention(64, [37, 70], Mask::None, false));
-    all.push(attention(64, [70, 70], Mask::Causal, false));
-    all.extend([
-        layer_norm(),
-        picked(true),
-        picked(false),
-        assemble(),
-        placed(true),
-        placed(false),
-        patchify(),
-        normalize(),
-    ]);
+    all.push(attention(64, [37, 70], Mask::None, Asked::All));
+    all.push(attention(64, [70, 70], Mask::Causal, Asked::All));
+    all.push(attention(64, [1, 70], Mask::Causal, Asked::Placed));
+    all.extend([layer_norm(), gather(true), gather(false), placed(true), placed(false), patchify(), normalize()]);
     for filter in [Filter::Bilinear, Filter::Bicubic] {
         all.push(resize(filter));
-    }
-    for rule in [Rule::Identity, Rule::Sigmoid, Rule::Softmax] {
-        all.push(score(rule));
     }
     all
 }
@@ -63,7 +52,7 @@ fn case(
 ) -> (Case, Step) {
     let n = acts.last().expect("an output").len();
     let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
-    (Case { name, acts, batch, bound, rough: None }, Step { kernel: Box::new(kernel), weights })
+    (Case { name, acts, run: Run::items(batch), bound, rough: None }, Step { kernel: Box::new(kernel), weights })
 }
 
 fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
@@ -94,7 +83,7 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
         rows: Rows::Shared(m as u32),
         activation,
         accumulate,
-        place: None,
+        positions: None,
     };
     let added = if accumulate { ", added" } else { "" };
     let name = format!("matmul {} {m} × {k} × {n}, {activation:?}{added}", format.name());
@@ -108,25 +97,41 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
     (case, step)
 }
 
-fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, shared: bool) -> (Case, Step) {
+/// What is asked: all queries, one for all items, or one of each item by its place.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    All,
+    Probe,
+    Placed,
+}
+
+fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked) -> (Case, Step) {
     const HEADS: usize = 2;
     const BATCH: usize = 2;
     let mut random = Random::new((size * 100 + q_len) as u64);
     let dim = HEADS * size;
-    let q = random.floats(if shared { 1 } else { BATCH } * q_len * dim);
+    let q = random.floats(if asked == Asked::Probe { 1 } else { BATCH } * q_len * dim);
     let kv = random.floats(BATCH * kv_len * 2 * dim);
+    let len = |tokens: usize| Rows::PerItem(tokens as u32);
+    let q_rows = if asked == Asked::Probe { Rows::Shared(q_len as u32) } else { len(q_len) };
+    let index = (asked == Asked::Placed).then_some(ActId(2));
     let kernel = Attention {
-        q: Queries { act: ActId(0), len: q_len as u32, stride: dim as u32, shared },
-        kv: Keys { act: ActId(1), len: kv_len as u32, stride: 2 * dim as u32, k: 0, v: dim as u32 },
-        y: ActId(2),
+        q: Queries { act: ActId(0), len: q_rows, stride: dim as u32, index },
+        kv: Keys { act: ActId(1), len: len(kv_len), stride: 2 * dim as u32, k: 0, v: dim as u32, most: None },
+        y: ActId(3),
         heads: HEADS as u32,
         head_size: size as u32,
         mask,
     };
-    let probe = if shared { ", one probe" } else { "" };
+    let how = match asked {
+        Asked::All => "",
+        Asked::Probe => ", one probe",
+        Asked::Placed => ", one query of each item",
+    };
+    let places = vec![kv_len as u32 / 2, kv_len as u32 - 1];
     case(
-        format!("attention heads of {size}, {mask:?}{probe}"),
-        vec![words(&q), words(&kv), poison(BATCH * q_len * dim)],
+        format!("attention heads of {size}, {mask:?}{how}"),
+        vec![words(&q), words(&kv), places, poison(BATCH * q_len * dim)],
         BATCH as u32,
         // Scores of up to √size, a few in practice, are known to 2^-24 of that, times size / 4 additions; exp turns that into
         // a relative error, and a driver's own exp may be off by 2^-21. Values stay within 1.
@@ -143,40 +148,24 @@ fn layer_norm() -> (Case, Step) {
     let x: Vec<f32> = random.floats(ROWS * DIM).into_iter().map(|v| v + 30.0).collect();
     let weights = vec![small(Format::F32, &random.floats(DIM), DIM), small(Format::F32, &random.floats(DIM), DIM)];
     let (weight, bias) = (vector(0, DIM), vector(1, DIM));
-    let kernel =
-        LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5, pick: None };
+    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5 };
     // Inputs near 30 are known to 2^-24 · 31, divided by a deviation of about 0.6; the mean of so many adds its rounding.
     let bound = Some((1.0, (64.0 + DIM as f64) * 31.0 * 2.0 * 2f64.powi(-24)));
     case(format!("layer_norm {ROWS} × {DIM}"), vec![words(&x), poison(ROWS * DIM)], 1, bound, (kernel, weights))
 }
 
 /// One row of each item.
-fn picked(indexed: bool) -> (Case, Step) {
+fn gather(indexed: bool) -> (Case, Step) {
     const BATCH: usize = 3;
     const OF: u32 = 7;
     const DIM: usize = 13;
     let x = Random::new(8).floats(BATCH * OF as usize * DIM);
     let index = indexed.then_some(ActId(1));
-    let weights = vec![small(Format::F32, &[2.0; DIM], DIM), small(Format::F32, &[0.5; DIM], DIM)];
-    let (weight, bias, rows) = (vector(0, DIM), vector(1, DIM), Rows::PerItem(1));
-    let pick = Some(Pick { of: OF, index });
-    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(2), rows, eps: 1e-5, pick };
-    let name = format!("layer_norm of one row, {}", if indexed { "by index" } else { "the first" });
+    let kernel = Gather { x: ActId(0), index, y: ActId(2), of: Rows::PerItem(OF), dim: DIM as u32 };
+    let name = format!("gather {}", if indexed { "by index" } else { "the first" });
     let acts = vec![words(&x), vec![6, 0, 3], poison(BATCH * DIM)];
-    // Numbers up to 1, divided by a deviation of about 0.6, times 2.
-    let bound = Some((1.0, (64.0 + DIM as f64) * 4.0 * 2f64.powi(-24)));
-    case(name, acts, BATCH as u32, bound, (kernel, weights))
-}
-
-fn assemble() -> (Case, Step) {
-    const BATCH: usize = 2;
-    const ITEM: usize = 45;
-    let mut random = Random::new(6);
-    let x = random.floats(BATCH * ITEM);
-    let weights = vec![small(Format::F32, &random.floats(ITEM), ITEM)];
-    let kernel = Assemble { x: ActId(0), positions: vector(0, ITEM), y: ActId(1) };
-    // One addition of two floats is the same everywhere.
-    case("assemble".into(), vec![words(&x), poison(BATCH * ITEM)], BATCH as u32, None, (kernel, weights))
+    // A copy.
+    case(name, acts, BATCH as u32, None, (kernel, Vec::new()))
 }
 
 /// A patch embedding, and where its patches are.
@@ -200,7 +189,7 @@ fn placed(class: bool) -> (Case, Step) {
         rows: Rows::PerItem(TOKENS as u32),
         activation: Activation::None,
         accumulate: false,
-        place: Some(Place { class_token: class.then_some(vector(1, DIM)), positions: vector(2, TOKENS * DIM) }),
+        positions: Some(Positions { class_token: class.then_some(vector(1, DIM)), table: vector(2, TOKENS * DIM) }),
     };
     let name = format!("matmul with positions{}", if class { " and a class token" } else { "" });
     // Products of numbers up to 1.
@@ -262,17 +251,4 @@ fn resize(filter: Filter) -> (Case, Step) {
     };
     // Integers.
     case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
-}
-
-fn score(rule: Rule) -> (Case, Step) {
-    const PICTURES: usize = 2;
-    // More labels than lanes.
-    const LABELS: usize = 70;
-    let cosines = Random::new(11).floats(PICTURES * LABELS);
-    let (scale, bias) = (30.0, -3.0);
-    let (pictures, labels) = (PICTURES as u32, LABELS as u32);
-    let kernel = Score { cosines: ActId(0), y: ActId(1), pictures, labels, scale, bias, rule };
-    // Logits up to 33; exp turns an absolute error of the logit into a relative one of a score up to 1.
-    let bound = Some((if rule == Rule::Identity { 33.0 } else { 1.0 }, 96.0 * 2f64.powi(-23)));
-    case(format!("score {rule:?}"), vec![words(&cosines), poison(PICTURES * LABELS)], 1, bound, (kernel, Vec::new()))
 }

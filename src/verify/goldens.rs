@@ -8,19 +8,20 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    gpu::Tier,
+    gpu::{Size, Tier, Tuning},
     json::{Field, Object},
+    quant::Format,
 };
 
 /// The file's name.
 pub const GOLDENS: &str = "goldens.json";
 
-/// Built in, as the picture is. Whatever is changed about them makes another `INPUTS`.
+/// Built in, as the picture is. Whatever is changed about them, or about which taps there are, makes another `INPUTS`.
 pub const TEXT: &str = "a photo of a cat, isn't it? 2 of 3";
 /// Width and height of the picture.
 pub const PICTURE: (usize, usize) = (61, 47);
 /// Which picture and text.
-pub const INPUTS: u32 = 1;
+pub const INPUTS: u32 = 2;
 
 /// RGBA bytes of a pixel: stripes, a gradient and a product, so that every way to resize it looks different.
 #[must_use]
@@ -81,13 +82,14 @@ fn norm(values: &[f32]) -> f64 {
 /// to 2.4e-4, and one of so many samples is nearly so.
 const BOUND: f64 = 1e-4;
 
-/// The bound in this tier. What rounds more is seen to be off only if it is far off.
-pub fn bound(tier: Tier) -> f64 {
-    match tier {
+/// The bound in these tiers, for weights of this format. What rounds more is seen to be off only if it is far off.
+pub fn bound(tuning: &Tuning, format: Format) -> f64 {
+    let bound = |size: Size| match tuning.at(size.least(), format) {
         Tier::Half => 0.05,
         Tier::Dot8 => 0.5,
         _ => BOUND,
-    }
+    };
+    Size::ALL.map(bound).into_iter().fold(BOUND, f64::max)
 }
 
 impl Tap {
@@ -181,7 +183,7 @@ mod write {
         error::{Error, Result},
         kernels::ActId,
         plan::{HostRun, Plan},
-        verify::Twins,
+        verify::ReferenceRun,
     };
 
     impl Goldens {
@@ -193,10 +195,10 @@ mod write {
             let (width, height) = PICTURE;
             let pixels: Vec<u32> =
                 (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect();
-            let twins = Twins::run(checkpoint, None, (&pixels, width, height), TEXT)?;
-            let vision = tower(&twins.vision.0.plan, &twins.vision.1, twins.vision.0.embedding)?;
-            let text = tower(&twins.text.0.plan, &twins.text.1, twins.text.0.embedding)?;
-            Ok(Self { inputs: INPUTS, ids: twins.ids, vision, text })
+            let run = ReferenceRun::of(checkpoint, None, (&pixels, width, height), TEXT)?;
+            let vision = tower(&run.vision.0.plan, &run.vision.1, run.vision.0.embedding)?;
+            let text = tower(&run.text.0.plan, &run.text.1, run.text.0.embedding)?;
+            Ok(Self { inputs: INPUTS, ids: run.ids, vision, text })
         }
 
         /// Adds them to a folder.

@@ -6,7 +6,7 @@ mod case;
 mod cases;
 mod goldens;
 #[cfg(not(target_arch = "wasm32"))]
-mod twins;
+mod reference_run;
 
 use std::collections::HashMap;
 
@@ -16,11 +16,12 @@ pub use case::{Case, Judged, Rough, Step, compare, poison, rough, words};
 pub use cases::cases;
 pub use goldens::{GOLDENS, Goldens, TEXT};
 #[cfg(not(target_arch = "wasm32"))]
-pub use twins::Twins;
+pub use reference_run::ReferenceRun;
 
 use crate::{
     backend::Backend,
     error::{Error, Result},
+    gpu::Tuning,
     preprocess::{Sampling, resize},
     session::{Session, Source, Strip},
 };
@@ -78,12 +79,13 @@ fn same<T: PartialEq>(runs: &[T]) -> std::result::Result<&T, String> {
 }
 
 /// Each case on this device.
-pub async fn kernels(device: &impl Backend, cases: Vec<(Case, Step)>) -> Vec<Check> {
+pub async fn kernels(device: &impl Backend, tuning: &Tuning, cases: Vec<(Case, Step)>) -> Vec<Check> {
     let mut checks = Vec::with_capacity(cases.len());
     for (case, step) in cases {
         let expected = case.expected(&step);
-        let runs = case.run(device, step, RUNS).await.map_err(|e| e.to_string());
-        let judged = runs.and_then(|runs| case.judge(device.tier(), same(&runs)?, &expected));
+        let tier = step.kernel.variant(tuning, case.run);
+        let runs = case.run(device, tuning, step, RUNS).await.map_err(|e| e.to_string());
+        let judged = runs.and_then(|runs| case.judge(tier, same(&runs)?, &expected));
         checks.push(Check::new(case.name, judged));
     }
     checks
@@ -112,7 +114,7 @@ impl<B: Backend> Session<B> {
     /// [`Error::BadCheckpoint`] if the goldens cannot be read.
     pub async fn verify(&self, goldens: Option<&[u8]>, tokens: Option<Vec<u32>>) -> Result<Report> {
         let goldens: Option<Goldens> = goldens.map(Goldens::parse).transpose()?;
-        let mut checks = kernels(self.device(), cases()).await;
+        let mut checks = kernels(self.device(), &self.tuning, cases()).await;
         if self.towers().vision() {
             checks.push(Check::new("picture", self.verify_picture().await));
         }
@@ -142,7 +144,7 @@ impl<B: Backend> Session<B> {
     }
 
     async fn verify_model(&self, goldens: &Goldens, tokens: Option<Vec<u32>>) -> Vec<Check> {
-        let bound = goldens::bound(self.device().tier());
+        let bound = goldens::bound(&self.tuning, self.format);
         let mut checks = Vec::new();
         // What the tokenizer makes of the text is what the tower is fed.
         let mut ids = goldens.ids.clone();

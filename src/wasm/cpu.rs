@@ -7,10 +7,10 @@ use wasm_bindgen::prelude::*;
 
 use super::{image_data::Pixels, js_error};
 use crate::{
-    Error, Result, Session,
+    Error, Result, Session, autotune,
     backend::Cpu,
+    gpu::{Tier, Tuning},
     session::{Source, Strip},
-    trial,
 };
 
 /// What plans run on.
@@ -22,9 +22,9 @@ pub type Backend = Cpu;
 pub struct Device;
 
 impl Device {
-    /// The CPU, for a model.
-    pub fn take(&mut self) -> Cpu {
-        Cpu
+    /// The CPU, for a model; it has no tiers.
+    pub fn take(&mut self) -> (Cpu, Tuning) {
+        (Cpu, Tuning::all(Tier::Plain))
     }
 }
 
@@ -44,7 +44,7 @@ impl Device {
 
     /// Billions of operations a second.
     pub fn race(&self) -> std::result::Result<f64, JsValue> {
-        trial::cpu_rate().map_err(|e| js_error(&e))
+        autotune::cpu_rate().map_err(|e| js_error(&e))
     }
 }
 

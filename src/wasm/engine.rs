@@ -13,7 +13,7 @@ pub use super::gpu::{Backend, Device};
 #[cfg(feature = "wasm-gpu")]
 use super::gpu::{Picture, Texture, facts};
 use super::js_error;
-use crate::{Checkpoint, Error, Result, Score, Session, config::ScoreRule, session};
+use crate::{Checkpoint, Error, Result, Session, config::ScoreRule, session};
 
 /// A loaded model, as the package sees it.
 #[wasm_bindgen]
@@ -86,13 +86,13 @@ impl Engine {
         self.session.run_images(items).map(Pending).map_err(|e| js_error(&e))
     }
 
-    /// Submits a picture, up to its scores against labels.
+    /// Submits a picture, up to its cosines to labels.
     pub fn classify(&self, labels: &Labels, image: JsValue) -> std::result::Result<Pending, JsValue> {
         let run = |picture: Picture| self.session.classify(&labels.0, &picture);
         Picture::new(image, &self.texture).and_then(run).map(Pending).map_err(|e| js_error(&e))
     }
 
-    /// Waits for embeddings, one after the other, or for scores.
+    /// Waits for embeddings, one after the other, or for cosines.
     pub async fn read(&self, pending: Pending) -> std::result::Result<Float32Array, JsValue> {
         flat(self.session.read(pending.0).await)
     }
@@ -132,13 +132,9 @@ impl Engine {
     }
 
     /// Labels by their texts' embeddings, one after the other.
-    pub fn labels(&self, texts: &[f32], score: &str) -> std::result::Result<Labels, JsValue> {
-        let make = || {
-            let score = Score::parse(score, self.session.config.score)?;
-            let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
-            self.session.labels(&texts, score)
-        };
-        make().map(Labels).map_err(|e: Error| js_error(&e))
+    pub fn labels(&self, texts: &[f32]) -> std::result::Result<Labels, JsValue> {
+        let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
+        self.session.labels(&texts).map(Labels).map_err(|e| js_error(&e))
     }
 
     /// The file in a model folder that `verify` compares with, if there is one.

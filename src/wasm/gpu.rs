@@ -5,7 +5,10 @@ use wasm_bindgen::prelude::*;
 
 use super::js_error;
 pub use super::picture::{Picture, Texture};
-use crate::{Gpu, Power, Session, gpu::Tier, trial};
+use crate::{
+    Gpu, Power, Session, autotune,
+    gpu::{Tier, Tuning},
+};
 
 /// What plans run on.
 pub type Backend = Gpu;
@@ -15,12 +18,13 @@ pub type Backend = Gpu;
 pub struct Device {
     /// None once a model has it.
     gpu: Option<Gpu>,
+    tuning: Tuning,
 }
 
 impl Device {
-    /// The GPU, for a model.
-    pub fn take(&mut self) -> Gpu {
-        self.gpu.take().expect("the package uses a device once")
+    /// The GPU, for a model, and the tiers to compute in.
+    pub fn take(&mut self) -> (Gpu, Tuning) {
+        (self.gpu.take().expect("the package uses a device once"), self.tuning)
     }
 }
 
@@ -34,7 +38,10 @@ impl Device {
             "high-performance" => Power::High,
             _ => Power::Any,
         };
-        Gpu::new(power).await.map(|gpu| Self { gpu: Some(gpu) }).map_err(|e| js_error(&e))
+        Gpu::new(power)
+            .await
+            .map(|gpu| Self { gpu: Some(gpu), tuning: Tuning::all(Tier::Plain) })
+            .map_err(|e| js_error(&e))
     }
 
     /// The package's version: what won a race may be another in the next.
@@ -47,31 +54,33 @@ impl Device {
         self.gpu.iter().flat_map(Gpu::tiers).map(|tier| tier.name().into()).collect()
     }
 
-    /// The tier in which a model is compiled next.
+    /// The tiers in which a model is compiled next, as text to keep.
     #[wasm_bindgen(getter)]
-    pub fn tier(&self) -> Option<String> {
-        self.gpu.as_ref().map(|gpu| gpu.tier().name().into())
+    pub fn tier(&self) -> String {
+        self.tuning.name()
     }
 
-    /// Compiles models in this tier.
+    /// Compiles models in this tier, or in these, as `tier` gave them.
     #[wasm_bindgen(js_name = setTier)]
-    pub fn set_tier(&self, name: &str) -> std::result::Result<(), JsValue> {
-        let tier = Tier::parse(name).map_err(|e| js_error(&e))?;
-        self.gpu.as_ref().map_or(Ok(()), |gpu| gpu.set_tier(tier)).map_err(|e| js_error(&e))
+    pub fn set_tier(&mut self, name: &str) -> std::result::Result<(), JsValue> {
+        let tuning = Tuning::parse(name).map_err(|e| js_error(&e))?;
+        self.gpu.as_ref().map_or(Ok(()), |gpu| gpu.check_tuning(&tuning)).map_err(|e| js_error(&e))?;
+        self.tuning = tuning;
+        Ok(())
     }
 
-    /// Races the tiers, and compiles models in the one that won; returns billions of operations a second in it.
-    pub async fn race(&self) -> std::result::Result<f64, JsValue> {
-        match &self.gpu {
-            Some(gpu) => trial::settle(gpu).await.map(|race| race.rate()).map_err(|e| js_error(&e)),
-            None => Ok(0.0),
-        }
+    /// Races the tiers, and compiles models in those that were best; returns billions of operations a second.
+    pub async fn race(&mut self) -> std::result::Result<f64, JsValue> {
+        let Some(gpu) = &self.gpu else { return Ok(0.0) };
+        let tuned = autotune::autotune(gpu).await.map_err(|e| js_error(&e))?;
+        self.tuning = tuned.tuning;
+        Ok(tuned.rate)
     }
 
-    /// Whether the device computes rightly in its tier, by a little work.
+    /// Whether the device computes rightly in its tiers, by a little work.
     pub async fn sound(&self) -> std::result::Result<bool, JsValue> {
         match &self.gpu {
-            Some(gpu) => trial::sound(gpu).await.map_err(|e| js_error(&e)),
+            Some(gpu) => autotune::self_test(gpu, &self.tuning).await.map_err(|e| js_error(&e)),
             None => Ok(false),
         }
     }
@@ -87,7 +96,7 @@ impl Device {
 pub fn facts(session: &Session) -> Value {
     let gpu = session.device();
     json!({
-        "tier": gpu.tier().name(),
+        "tier": session.tier().name(),
         "tiers": gpu.tiers().map(Tier::name).collect::<Vec<_>>(),
         "gpuBytes": gpu.bytes(),
         "kernels": gpu.pipelines(),

@@ -11,7 +11,7 @@ use crate::{
     Checkpoint, Error,
     checkpoint::Folder,
     quant::Format,
-    session::{BATCH, Loading, TableIn},
+    session::{BATCH, LoadOptions, Loading, TableIn},
 };
 
 /// A model whose weights are on their way.
@@ -44,10 +44,12 @@ impl ModelLoading {
                 };
             let towers = folder.folder.towers();
             let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
-            let device = device.take();
+            let (device, tuning) = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
-            let loading = Some(Loading::new(device, &checkpoint, towers, format, table, batch.unwrap_or(BATCH), None)?);
-            Ok(Self { checkpoint: Some(checkpoint), loading })
+            let batch = batch.unwrap_or(BATCH);
+            let options = LoadOptions { towers, format, tuning, table, batch, ..LoadOptions::default() };
+            let loading = Loading::new(device, &checkpoint, options)?;
+            Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };
         start().map_err(|e: Error| js_error(&e))
     }

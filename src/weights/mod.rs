@@ -152,6 +152,17 @@ impl<'a> Loader<'a> {
         Ok(HostId(self.host.len() - 1))
     }
 
+    /// A vector that stays on the CPU: positions that are added where the token table is.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn host_vector(&mut self, name: &str, shape: &[usize]) -> Result<HostId> {
+        let tensor = self.tensor(name, shape, false)?;
+        let all = 0..tensor.rows;
+        self.host.push(vector(vec![(tensor, all)]));
+        Ok(HostId(self.host.len() - 1))
+    }
+
     /// A matrix: the first dimension counts outputs, the others make up the input.
     ///
     /// # Errors

@@ -1,7 +1,12 @@
 //! A case and its wrong variants: the same inputs, other steps.
 
 pub use ocelli::verify::{Rough, Step, poison, rough, words};
-use ocelli::{backend::Backend, gpu::Tier, kernels::ActId, verify};
+use ocelli::{
+    backend::Backend,
+    gpu::{Tier, Tuning},
+    kernels::{ActId, Run},
+    verify,
+};
 
 use crate::common::gpu;
 
@@ -13,7 +18,7 @@ pub struct Case {
     pub name: String,
     /// As [`verify::Case`] has them.
     pub acts: Vec<Vec<u32>>,
-    pub batch: u32,
+    pub run: Run,
     /// The naive twin of this is the truth.
     pub right: Build,
     pub wrong: Vec<(&'static str, Build)>,
@@ -29,12 +34,13 @@ pub fn output(inputs: usize) -> ActId {
 }
 
 impl Case {
-    /// Tiers in which this kernel is another shader, the plain one first; the GPU must be able to.
+    /// Tiers in which this kernel has a shader of its own; the GPU must be able to.
     pub fn tiers(&self) -> Vec<Tier> {
         let kernel = (self.right)().kernel;
         let mut tiers: Vec<Tier> = Vec::new();
         for tier in Tier::ALL {
-            if !tiers.iter().any(|&t| kernel.shader(t).key() == kernel.shader(tier).key()) {
+            // A tier that this kernel has no variant of falls back to another.
+            if kernel.variant(&Tuning::all(tier), self.run) == tier {
                 tiers.push(tier);
             }
         }
@@ -42,17 +48,16 @@ impl Case {
     }
 
     pub fn check(&self, tier: Tier, variant: &Build) -> Result<(), String> {
-        let gpu = gpu();
-        gpu.set_tier(tier).map_err(|e| e.to_string())?;
-        self.check_on(gpu, variant)
+        self.check_on(gpu(), tier, variant)
     }
 
     /// On whatever runs plans.
-    pub fn check_on(&self, device: &impl Backend, variant: &Build) -> Result<(), String> {
+    pub fn check_on(&self, device: &impl Backend, tier: Tier, variant: &Build) -> Result<(), String> {
         let (acts, bound, rough) = (self.acts.clone(), self.bound.clone(), self.rough.clone());
-        let case = verify::Case { name: self.name.clone(), acts, batch: self.batch, bound, rough };
+        let case = verify::Case { name: self.name.clone(), acts, run: self.run, bound, rough };
         let expected = case.expected(&(self.right)());
-        let found = pollster::block_on(case.run(device, variant(), 1)).map_err(|e| e.to_string())?;
-        case.judge(device.tier(), &found[0], &expected).map(drop)
+        let found =
+            pollster::block_on(case.run(device, &Tuning::all(tier), variant(), 1)).map_err(|e| e.to_string())?;
+        case.judge(tier, &found[0], &expected).map(drop)
     }
 }

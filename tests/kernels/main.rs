@@ -1,17 +1,16 @@
 //! Each kernel against its naive twin over a table of cases with odd sizes, and against wrong variants of itself that the
 //! comparison must reject.
 
-mod assemble;
 mod attention;
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
+mod gather;
 mod layer_norm;
 mod matmul;
 mod normalize;
 mod patchify;
 mod resize;
-mod score;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,14 +29,13 @@ fn main() {
     let f16 = !skipped && !arguments.list && common::gpu().tiers().any(|tier| tier.needs_f16());
     println!("shader-f16: {f16}");
     let all = [
-        assemble::cases(),
         attention::cases(),
+        gather::cases(),
         layer_norm::cases(),
         matmul::cases(),
         normalize::cases(),
         patchify::cases(),
         resize::cases(),
-        score::cases(),
     ];
     let cases: Vec<Arc<Case>> = all.into_iter().flatten().map(Arc::new).collect();
     let on_cpu: Vec<Trial> = cases.iter().flat_map(|case| trials_of("cpu", case, on_the_cpu)).collect();
@@ -86,7 +84,7 @@ fn trials_of(
 
 /// What a GPU reads beyond an activation's end is caught as another number, and here as a panic.
 fn on_the_cpu(case: &Case, step: &Build) -> Result<(), String> {
-    let check = AssertUnwindSafe(|| case.check_on(&Cpu, step));
+    let check = AssertUnwindSafe(|| case.check_on(&Cpu, Tier::Plain, step));
     catch_unwind(check).unwrap_or_else(|_| Err("expected an output, found a panic".into()))
 }
 

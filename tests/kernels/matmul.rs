@@ -1,6 +1,6 @@
 use ocelli::{
     config::Activation,
-    kernels::{ActId, Matmul, MatrixRef, Operand, Place, Rows, VectorRef, WeightId},
+    kernels::{ActId, Matmul, MatrixRef, Operand, Positions, Rows, Run, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
@@ -62,7 +62,8 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
     let build = move |class: bool, positions: usize, bias: bool| -> Build {
         let weights = weights.clone();
         let vector = |id, len: usize| VectorRef { id: WeightId(id), len: len as u32 };
-        let place = Place { class_token: class.then(|| vector(1, n)), positions: vector(positions, tokens * n) };
+        let table = vector(positions, tokens * n);
+        let positions = Positions { class_token: class.then(|| vector(1, n)), table };
         let kernel = Matmul {
             x: Operand::Act(ActId(0)),
             weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: n as u32, cols: K as u32 },
@@ -71,7 +72,7 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
             rows: Rows::PerItem(tokens as u32),
             activation: Activation::None,
             accumulate: false,
-            place: Some(place),
+            positions: Some(positions),
         };
         Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
     };
@@ -80,7 +81,7 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
     Case {
         name: format!("matmul batch={batch} tokens={tokens} n={n} with positions, class={class}"),
         acts: vec![words(&x), poison(batch * tokens * n)],
-        batch: batch as u32,
+        run: Run::items(batch as u32),
         right: build(class, 2, !class),
         wrong: vec![
             ("other positions", build(class, 3, !class)),
@@ -173,7 +174,7 @@ fn case(s: Shape) -> Case {
         ),
         acts: vec![words(&x), y],
         rough: Some(rough),
-        batch: 1,
+        run: Run::items(1),
         right: build(right, weights),
         wrong,
         // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for
@@ -191,6 +192,6 @@ fn kernel(s: Shape) -> Matmul {
         rows: Rows::Shared(s.m as u32),
         activation: s.activation,
         accumulate: s.accumulate,
-        place: None,
+        positions: None,
     }
 }

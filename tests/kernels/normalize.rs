@@ -1,5 +1,5 @@
 use ocelli::{
-    kernels::{ActId, Normalize},
+    kernels::{ActId, Normalize, Run},
     random::Random,
 };
 
@@ -32,7 +32,7 @@ fn case(batch: usize, dim: usize, scale: f32) -> Case {
         name: format!("normalize batch={batch} dim={dim} scale={scale:e}"),
         acts: vec![words(&x), words(&other), poison(batch * dim)],
         rough: None,
-        batch: batch as u32,
+        run: Run::items(batch as u32),
         right: build(0, dim),
         wrong,
         // `dim` additions under a square root, two divisions that WGSL lets be off by 2.5 units in the last place.

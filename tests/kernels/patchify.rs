@@ -1,5 +1,5 @@
 use ocelli::{
-    kernels::{ActId, Patchify},
+    kernels::{ActId, Patchify, Run},
     random::Random,
 };
 
@@ -35,7 +35,7 @@ fn case(batch: usize, size: usize, side: usize, lead: usize) -> Case {
         name: format!("patchify batch={batch} size={size} patch={side} lead={lead}"),
         acts: vec![pixels, poison(n)],
         rough: None,
-        batch: batch as u32,
+        run: Run::items(batch as u32),
         right: build(|_| ()),
         wrong: vec![
             ("red and blue exchanged", build(|k| k.scale.swap(0, 2))),

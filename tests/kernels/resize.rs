@@ -1,6 +1,6 @@
 use ocelli::{
     config::Filter,
-    kernels::{ActId, Resize},
+    kernels::{ActId, Resize, Run},
     preprocess::{Axis, resample},
     random::Random,
 };
@@ -67,7 +67,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         ),
         acts: vec![pixels, table, poison(outputs * lines)],
         rough: None,
-        batch: 1,
+        run: Run::items(1),
         right: build(|_| ()),
         wrong: vec![
             ("last line left out", build(|k| k.lines -= 1)),

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     backend::Backend,
-    config::{Config, Towers},
+    config::Config,
     quant::Format,
-    session::Source,
+    session::{LoadOptions, Source},
 };
 use serde::Deserialize;
 
@@ -58,7 +58,7 @@ pub fn session_with(model: &str, format: Option<Format>, change: impl FnOnce(&mu
     let mut checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
     change(&mut checkpoint.config);
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("an adapter was found before");
-    Session::load(gpu, &checkpoint, Towers::Both, format, None).expect("a sound fixture")
+    Session::load(gpu, &checkpoint, LoadOptions { format, ..LoadOptions::default() }).expect("a sound fixture")
 }
 
 pub fn open(name: &str) -> Picture {

@@ -1,7 +1,7 @@
 //! What q4 is worth: against the usual four bits, on every fixture.
 
 use libtest_mimic::Failed;
-use ocelli::{Checkpoint, Gpu, Power, Session, checkpoint::FILES, config::Towers, model, quant::Format};
+use ocelli::{Checkpoint, Gpu, Power, Session, checkpoint::FILES, model, quant::Format, session::LoadOptions};
 use safetensors::{Dtype, tensor::TensorView};
 
 use crate::{
@@ -78,7 +78,7 @@ fn beats(found: f64, plain: f64) -> Result<(), String> {
 
 pub fn beaten_by_a_third(name: &str) -> Outcome {
     let gpu = pollster::block_on(Gpu::new(Power::Any))?;
-    let [pictures, texts, plain] = moved(name, &Session::load(gpu, &plainly_rounded(name)?, Towers::Both, None, None)?);
+    let [pictures, texts, plain] = moved(name, &Session::load(gpu, &plainly_rounded(name)?, LoadOptions::default())?);
     for (_, expected) in PLAIN_PICTURES.iter().filter(|(known, _)| *known == name) {
         assert!((pictures - expected).abs() < 0.002, "plain rounding: expected {expected}, found {pictures}");
     }

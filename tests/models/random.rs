@@ -7,10 +7,10 @@ use half::f16;
 use libtest_mimic::Trial;
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
-    config::Towers,
-    gpu::Tier,
+    gpu::{Tier, Tuning},
     quant::Format,
     random::Random,
+    session::LoadOptions,
     synthetic::{Number, Recipe},
 };
 use serde_json::{Value, json};
@@ -111,8 +111,11 @@ const TEXT: &str = "a photo of a cat, isn't it?";
 
 fn on_gpu(checkpoint: &Checkpoint, format: Format, tier: Tier) -> Result<Taps, libtest_mimic::Failed> {
     let gpu = pollster::block_on(Gpu::new(Power::Any))?;
-    gpu.set_tier(tier)?;
-    let session = Session::load(gpu, checkpoint, Towers::Both, Some(format), None)?;
+    let session = Session::load(
+        gpu,
+        checkpoint,
+        LoadOptions { format: Some(format), tuning: Tuning::all(tier), ..LoadOptions::default() },
+    )?;
     Ok(pollster::block_on(session.taps(&picture(), &session.tokenize(TEXT)?))?)
 }
 

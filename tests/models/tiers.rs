@@ -1,6 +1,12 @@
 //! Every tier on whole models: the exact ones give what the reference gives, the others stay near it.
 
-use ocelli::{Checkpoint, Gpu, Power, Session, backend::Cpu, config::Towers, gpu::Tier, quant::Format};
+use ocelli::{
+    Checkpoint, Gpu, Power, Session,
+    backend::Cpu,
+    gpu::{Tier, Tuning},
+    quant::Format,
+    session::LoadOptions,
+};
 
 use crate::{
     Outcome,
@@ -24,10 +30,9 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 pub fn all(model: &str) -> Outcome {
     let gpu = || pollster::block_on(Gpu::new(Power::Any));
     for tier in gpu()?.tiers() {
-        let gpu = gpu()?;
-        gpu.set_tier(tier)?;
         let format = (tier == Tier::Dot8).then_some(Format::Q8);
-        let session = Session::load(gpu, &Checkpoint::open(&folder(model))?, Towers::Both, format, None)?;
+        let options = LoadOptions { format, tuning: Tuning::all(tier), ..LoadOptions::default() };
+        let session = Session::load(gpu()?, &Checkpoint::open(&folder(model))?, options)?;
         let golden = golden(model);
         let names = lossless(&golden);
         let images = names.iter().map(|name| &golden.images[*name].embedding);
@@ -57,7 +62,8 @@ pub fn all(model: &str) -> Outcome {
 pub fn cpu(model: &str) -> Outcome {
     let (golden, image) = (golden(model), open("rgb-61x37.png"));
     for format in [None, Some(Format::F16), Some(Format::Q8), Some(Format::Q4)] {
-        let session = Session::load(Cpu, &Checkpoint::open(&folder(model))?, Towers::Both, format, None)?;
+        let session =
+            Session::load(Cpu, &Checkpoint::open(&folder(model))?, LoadOptions { format, ..LoadOptions::default() })?;
         let tokens = session.tokenize(&golden.texts[0].text)?;
         let name = session.format.name();
         if format.is_none() {

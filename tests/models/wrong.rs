@@ -3,8 +3,8 @@
 
 use ocelli::{
     Checkpoint, Gpu, Power, Score, Session,
-    config::{Activation, Cleaning, Config, CropRounding, Family, Filter, Mask, Resize, TextPooling, Towers},
-    session::Source,
+    config::{Activation, Cleaning, Config, CropRounding, Family, Filter, Mask, Resize, TextPooling},
+    session::{LoadOptions, Source},
 };
 use safetensors::SafeTensors;
 
@@ -84,7 +84,7 @@ pub fn overflow(model: &str) -> Outcome {
         files.insert("model.safetensors".into(), weights);
         let checkpoint = Checkpoint::from_files(files)?;
         let gpu = pollster::block_on(Gpu::new(Power::Any))?;
-        Ok(Session::load(gpu, &checkpoint, Towers::Both, None, None)?)
+        Ok(Session::load(gpu, &checkpoint, LoadOptions::default())?)
     };
     let code = |found: ocelli::Result<Vec<Vec<f32>>>| found.err().map(|e| (e.code(), e.to_string()));
     let picture = open("rgb-61x37.png");

@@ -26,7 +26,7 @@ use ocelli::{
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
-    session::Source,
+    session::{LoadOptions, Source},
     synthetic::{Number, Recipe},
     verify::GOLDENS,
 };
@@ -124,10 +124,13 @@ async fn run(cli: Cli) -> Result<()> {
             Recipe { config: &config, tokenizer: &tokenizer, number, seed, change: &|_, _, _| () }.write(&to)
         }
         Command::Info { model } => match model {
-            None => output::info(json, &tier::gpu(tier).await?, None),
+            None => {
+                let (gpu, tuning) = tier::gpu(tier).await?;
+                output::info(json, &gpu, &tuning, None)
+            }
             Some(model) => {
                 let session = load(tier, &model, Towers::Both, None, true).await?;
-                output::info(json, session.device(), Some(&session))
+                output::info(json, session.device(), &session.tuning, Some(&session))
             }
         },
     }
@@ -136,10 +139,14 @@ async fn run(cli: Cli) -> Result<()> {
 /// A model on a device in the tier of this name.
 async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
-    let gpu = tier::gpu(tier).await?;
+    let (gpu, tuning) = tier::gpu(tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
-    let session = Session::load(gpu, &checkpoint, towers, format, Some(&|bytes| bar.inc(bytes)))?;
+    let session = Session::load(
+        gpu,
+        &checkpoint,
+        LoadOptions { towers, format, tuning, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
+    )?;
     bar.finish_and_clear();
     Ok(session)
 }

@@ -9,7 +9,7 @@ use std::{
 
 use ocelli::{
     Gpu, Result, Session,
-    gpu::Tier,
+    gpu::{Tier, Tuning},
     quantize::Sizes,
     scores::Ranked,
     verify::{Check, Report},
@@ -112,14 +112,20 @@ pub fn verified(json: bool, report: &Report) -> Result<()> {
     print(&text)
 }
 
-pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
+pub fn info(json: bool, gpu: &Gpu, tuning: &Tuning, session: Option<&Session>) -> Result<()> {
     let tiers: Vec<&str> = gpu.tiers().map(Tier::name).collect();
-    let mut value = json!({ "adapter": gpu.name(), "tier": gpu.tier().name(), "tiers": tiers, "max_binding_bytes": gpu.max_binding() });
+    let mut value = json!({
+        "adapter": gpu.name(),
+        "tuning": tuning.name(),
+        "tiers": tiers,
+        "max_binding_bytes": gpu.max_binding(),
+    });
     if let Some(s) = session {
         let [vision, text] = s.plans();
         let model = json!({
             "family": s.config.family.name(),
             "format": s.format.name(),
+            "tier": s.tier().name(),
             "parameters": s.parameters,
             "image_size": s.config.vision.image_size,
             "embedding": s.config.embedding,
@@ -140,14 +146,14 @@ pub fn info(json: bool, gpu: &Gpu, session: Option<&Session>) -> Result<()> {
 }
 
 fn info_text(gpu: &Gpu, value: &Value) -> String {
-    let others: Vec<&str> = gpu.tiers().filter(|&tier| tier != gpu.tier()).map(Tier::name).collect();
+    let tiers: Vec<&str> = gpu.tiers().map(Tier::name).collect();
     let mut text = format!("adapter     {}\n", gpu.name());
-    text += &format!("tier        {} (can also: {})\n", gpu.tier().name(), others.join(", "));
+    text += &format!("tuning      {} (of {})\n", value["tuning"].as_str().unwrap_or(""), tiers.join(", "));
     text += &format!("binding     {} at most\n", mega(gpu.max_binding()));
     let Some(model) = value.get("model") else { return text };
     let number = |key: &str| model[key].as_u64().unwrap_or(0);
     let word = |key: &str| model[key].as_str().unwrap_or("").to_string();
-    text += &format!("model       {}, {}\n", word("family"), word("format"));
+    text += &format!("model       {}, {}, tier {}\n", word("family"), word("format"), word("tier"));
     text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
     text += &format!("picture     {0} × {0} pixels\n", number("image_size"));
     text += &format!("embedding   {} numbers\n", number("embedding"));

@@ -1,26 +1,31 @@
-//! Which kernels run: those asked for, those that won on this device before, or those that win a short race now.
+//! Which tiers the kernels run in: the one asked for, those that were best on this device before, or those that autotuning finds
+//! now.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use ocelli::{Gpu, Power, Result, gpu::Tier, trial};
+use ocelli::{
+    Gpu, Power, Result, autotune,
+    gpu::{Tier, Tuning},
+};
 
-/// A device in the tier of this name; `auto` finds one.
-pub async fn gpu(tier: &str) -> Result<Gpu> {
+/// A device, and its tuning for the tier of this name; `auto` finds one.
+pub async fn gpu(tier: &str) -> Result<(Gpu, Tuning)> {
     let gpu = Gpu::new(Power::High).await?;
     if tier != "auto" {
-        gpu.set_tier(Tier::parse(tier)?)?;
-        return Ok(gpu);
+        let tuning = Tuning::all(Tier::parse(tier)?);
+        gpu.check_tuning(&tuning)?;
+        return Ok((gpu, tuning));
     }
     let name = format!("{}, ocelli {}", gpu.name(), env!("CARGO_PKG_VERSION"));
     let mut known = recall();
-    let before = known.get(&name).and_then(|tier| Tier::parse(tier).ok());
-    if before.is_some_and(|tier| gpu.set_tier(tier).is_ok()) {
-        return Ok(gpu);
+    let before = known.get(&name).and_then(|text| Tuning::parse(text).ok());
+    if let Some(tuning) = before.filter(|tuning| gpu.check_tuning(tuning).is_ok()) {
+        return Ok((gpu, tuning));
     }
-    trial::settle(&gpu).await?;
-    known.insert(name, gpu.tier().name().into());
+    let tuning = autotune::autotune(&gpu).await?.tuning;
+    known.insert(name, tuning.name());
     remember(&known);
-    Ok(gpu)
+    Ok((gpu, tuning))
 }
 
 /// In the user's folder for what can be found again.

@@ -5,10 +5,11 @@ mod shapes;
 
 use ocelli::{
     Gpu, Power, Result,
-    gpu::Tier,
-    plan::GpuPlan,
+    autotune::{Race, Times, candidates, choose, is_slow, race, time, work},
+    backend::{Executor, GpuPlan},
+    gpu::{Size, Tier, Tuning},
+    kernels::Run,
     quant::Format,
-    trial::{Race, Times, candidates, choose, race, time},
 };
 use peak::Peak;
 use serde::Serialize;
@@ -50,9 +51,10 @@ struct Tower {
     gpu_bytes: u64,
 }
 
-/// A race of the tiers.
+/// A race of the tiers on one size of work.
 #[derive(Serialize)]
-struct Trial {
+struct Raced {
+    size: &'static str,
     format: &'static str,
     /// What would be chosen at load.
     chosen: &'static str,
@@ -64,7 +66,7 @@ struct Bench {
     adapter: String,
     version: &'static str,
     peak: Peak,
-    trials: Vec<Trial>,
+    races: Vec<Raced>,
     kernels: Vec<Kernel>,
     towers: Vec<Tower>,
 }
@@ -79,20 +81,27 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         adapter: gpu.name().into(),
         version: env!("CARGO_PKG_VERSION"),
         peak,
-        trials: Vec::new(),
+        races: Vec::new(),
         kernels: Vec::new(),
         towers: Vec::new(),
     };
     let formats = args.formats.iter().map(|f| format(f)).collect::<Result<Vec<_>>>()?;
+    let slow = is_slow(&gpu).await?;
     let mut tiers = Vec::new();
     for &format in &formats {
-        let Race { times, .. } = race(&gpu, format, gpu.tiers().filter(|t| t.suits(format))).await?;
-        let able: Times = times.iter().copied().filter(|(t, _)| candidates(&gpu).any(|c| c == *t)).collect();
-        let chosen = choose(&able);
-        let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
-        let words = seen.iter().map(|(name, ms)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}")));
-        say(format!("trial    {}: {} ms: {}\n", format.name(), words.collect::<Vec<_>>().join(", "), chosen.name()))?;
-        bench.trials.push(Trial { format: format.name(), chosen: chosen.name(), ms: seen });
+        let mut chosen = Tier::Plain;
+        for (size, name) in [(Size::Few, "few"), (Size::Many, "many"), (Size::Some, "some")] {
+            let able = gpu.tiers().filter(|t| t.suits(format));
+            let Race { times, .. } = race(&gpu, format, able, work(size, slow)).await?;
+            let able: Times = times.iter().copied().filter(|(t, _)| candidates(&gpu).any(|c| c == *t)).collect();
+            chosen = choose(&able);
+            let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
+            let word =
+                |(name, ms): &(&str, Option<f64>)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}"));
+            let words = seen.iter().map(word).collect::<Vec<_>>().join(", ");
+            say(format!("race     {} {name} rows: {words} ms: {}\n", format.name(), chosen.name()))?;
+            bench.races.push(Raced { size: name, format: format.name(), chosen: chosen.name(), ms: seen });
+        }
         tiers.push(match args.tiers.as_slice() {
             [] => vec![chosen],
             [all] if all == "all" => gpu.tiers().filter(|t| t.suits(format)).collect(),
@@ -105,13 +114,12 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
     for model in &args.models {
         for (&format, tiers) in formats.iter().zip(&tiers) {
             for &tier in tiers {
-                gpu.set_tier(tier)?;
                 let most = args.batches.iter().copied().max().unwrap_or(1);
-                let on_gpu = OnGpu::new(&gpu, model, format, most)?;
+                let on_gpu = OnGpu::new(&gpu, &Tuning::all(tier), model, format, most)?;
                 let name = |batch| format!("{model} {} {} × {batch}", format.name(), tier.name());
                 for &batch in &args.batches {
                     if args.steps {
-                        for kernel in steps(&gpu, &on_gpu.vision, batch, args.block_only).await? {
+                        for kernel in steps(&gpu, &on_gpu.vision, Run::items(batch), args.block_only).await? {
                             let (step, ms, gflops, gbytes) = kernel;
                             say(format!(
                                 "{:44} {ms:9.3} {gflops:9.1} {:5.0} % {gbytes:8.2} {:4.0} %\n",
@@ -124,11 +132,12 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
                         }
                     }
                     for (tower, plan) in [("picture", &on_gpu.vision), ("text", &on_gpu.text)] {
-                        if batch > plan.capacity() || args.steps {
+                        if batch > plan.most().batch || args.steps {
                             continue;
                         }
-                        let flops = plan.plan().flops(batch) as f64;
-                        let ms = time(&gpu, plan, batch, 0..plan.plan().steps().count()).await?;
+                        let run = Run { batch, ..plan.most() };
+                        let flops = plan.plan().flops(run) as f64;
+                        let ms = time(&gpu, plan, run, 0..plan.plan().len()).await?;
                         let line = Tower {
                             model: model.clone(),
                             format: format.name(),
@@ -163,16 +172,16 @@ fn format(name: &str) -> Result<Format> {
 }
 
 /// Milliseconds, GFLOP/s and GB/s of each step; of blocks that are all alike only of the second, which in q4 has 4 bits.
-async fn steps(gpu: &Gpu, plan: &GpuPlan, batch: u32, block_only: bool) -> Result<Vec<(String, f64, f64, f64)>> {
+async fn steps(gpu: &Gpu, plan: &GpuPlan, run: Run, block_only: bool) -> Result<Vec<(String, f64, f64, f64)>> {
     let mut lines = Vec::new();
     for (at, (label, kernel)) in plan.plan().steps().enumerate() {
         let block = label.contains(".block.");
         if (block && !label.contains(".block.1.")) || (block_only && !block) {
             continue;
         }
-        let ms = time(gpu, plan, batch, at..at + 1).await?;
-        let bytes = plan.bytes(at, batch) as f64;
-        lines.push((label.to_string(), ms, kernel.flops(batch) as f64 / ms / 1e6, bytes / ms / 1e6));
+        let ms = time(gpu, plan, run, at..at + 1).await?;
+        let bytes = plan.bytes(at, run) as f64;
+        lines.push((label.to_string(), ms, kernel.flops(run) as f64 / ms / 1e6, bytes / ms / 1e6));
     }
     Ok(lines)
 }

@@ -2,10 +2,11 @@
 
 use ocelli::{
     Gpu, Result,
-    gpu::{Shader, Tier, milliseconds},
-    kernels::{ActId, Host, Kernel, Operand},
-    plan::{GpuPlan, GpuWeights, Plan},
-    trial::time,
+    autotune::time,
+    backend::{Backend, GpuPlan, GpuWeights},
+    gpu::{Shader, Tier, Tuning, milliseconds},
+    kernels::{ActId, Host, Kernel, Operand, Rows, Run},
+    plan::Plan,
 };
 
 /// Of one device.
@@ -31,19 +32,19 @@ impl Kernel for Fma {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("fma", include_str!("fma.wgsl"))
     }
-    fn params(&self, _batch: u32) -> Vec<u8> {
+    fn params(&self, _run: Run) -> Vec<u8> {
         self.turns.to_le_bytes().to_vec()
     }
-    fn workgroups(&self, _tier: Tier, _batch: u32) -> [u32; 3] {
+    fn workgroups(&self, _tier: Tier, _run: Run) -> [u32; 3] {
         [INVOCATIONS / 64, 1, 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.y)]
     }
-    fn flops(&self, _batch: u32) -> u64 {
+    fn flops(&self, _run: Run) -> u64 {
         u64::from(INVOCATIONS) * u64::from(self.turns) * PER_TURN
     }
-    fn reference(&self, _batch: u32, _host: &mut Host) {
+    fn reference(&self, _run: Run, _host: &mut Host) {
         unreachable!("only measured");
     }
 }
@@ -55,16 +56,20 @@ impl Peak {
     }
 }
 
+fn compiled(gpu: &Gpu, plan: Plan) -> Result<GpuPlan> {
+    gpu.compile(plan, &GpuWeights::new(), &Tuning::all(Tier::Plain), Run::items(1), &mut Default::default())
+}
+
 async fn arithmetic(gpu: &Gpu) -> Result<f64> {
     let mut best = 0.0f64;
     // Few turns for software, many where a launch costs more than the work.
     for turns in [64, 1024, 16_384] {
         let mut plan = Plan::default();
-        let y = plan.act("fma", INVOCATIONS as usize);
+        let y = plan.scratch("fma", Rows::Shared(INVOCATIONS), 1);
         plan.step("fma", Fma { y, turns });
-        let flops = plan.flops(1) as f64;
-        let plan = GpuPlan::new(gpu, plan, &GpuWeights::new(), 1)?;
-        let took = time(gpu, &plan, 1, 0..1).await?;
+        let flops = plan.flops(Run::items(1)) as f64;
+        let plan = compiled(gpu, plan)?;
+        let took = time(gpu, &plan, Run::items(1), 0..1).await?;
         best = best.max(flops / took / 1e6);
         if took > 20.0 {
             break;
@@ -76,14 +81,14 @@ async fn arithmetic(gpu: &Gpu) -> Result<f64> {
 async fn copy(gpu: &Gpu) -> Result<f64> {
     const BYTES: u64 = 64 << 20;
     let mut plan = Plan::default();
-    let from = plan.act("copy.from", BYTES as usize / 4);
-    let plan = GpuPlan::new(gpu, plan, &GpuWeights::new(), 1)?;
+    let from = plan.scratch("copy.from", Rows::Shared(1), BYTES as usize / 4);
+    let plan = compiled(gpu, plan)?;
     let to = gpu.buffer("copy.to", BYTES)?;
     let measure = async |runs: u32| {
         gpu.finished().await?;
         let start = milliseconds();
         for _ in 0..runs {
-            plan.hand_over(gpu, from, &to, 0);
+            plan.copy_into(gpu, from, &to, 0);
         }
         gpu.finished().await?;
         Ok::<f64, ocelli::Error>(milliseconds() - start)

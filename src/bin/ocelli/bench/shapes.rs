@@ -2,9 +2,12 @@
 
 use ocelli::{
     Checkpoint, Gpu, Result,
+    backend::{Backend, GpuPlan, GpuWeights},
     config::{Config, Towers},
+    gpu::Tuning,
+    kernels::Run,
     model::{self, Model},
-    plan::{GpuPlan, GpuWeights, Plan, capacity},
+    plan::Plan,
     quant::Format,
     random::Random,
     weights::{GpuStore, Loader, Store},
@@ -47,7 +50,7 @@ pub struct OnGpu {
 }
 
 impl OnGpu {
-    pub fn new(gpu: &Gpu, name: &str, format: Format, batch: u32) -> Result<Self> {
+    pub fn new(gpu: &Gpu, tuning: &Tuning, name: &str, format: Format, batch: u32) -> Result<Self> {
         let (_, config, preprocessor) = MODELS.into_iter().find(|(n, ..)| *n == name).ok_or_else(|| {
             let names = MODELS.map(|(name, ..)| name).join(", ");
             ocelli::Error::BadInput(format!("model: expected one of {names}, found {name:?}"))
@@ -64,11 +67,12 @@ impl OnGpu {
             store.make_room(&w.label, w.format, w.rows, w.cols)?;
         }
         fill(gpu, &weights);
-        let plan = |plan: Plan| {
-            let most = capacity(gpu, &plan, batch)?;
-            GpuPlan::new(gpu, plan, &weights, most)
+        let plan = |plan: Plan, most: Run| {
+            let most = Run { batch: gpu.capacity(&plan, most)?, ..most };
+            gpu.compile(plan, &weights, tuning, most, &mut Default::default())
         };
-        let (vision, text) = (plan(vision.expect("both").plan)?, plan(text.expect("both").plan)?);
+        let vision = plan(vision.expect("both").plan, Run::items(batch))?;
+        let text = plan(text.expect("both").plan, Run::tokens(batch, blank.config.text.tokens as u32))?;
         Ok(Self { vision, text, _weights: weights })
     }
 }

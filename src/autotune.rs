@@ -1,15 +1,15 @@
-//! A short race of the tiers on this very device, when a model is loaded onto a device that was not met before; and how fast the
-//! CPU is, for GPUs that are none.
+//! Autotuning: which tier is best on this very device, measured when a model is loaded onto a device that was not met before; and
+//! how fast the CPU is, for GPUs that are none.
 
 use std::ops::Range;
 
 use crate::{
-    backend::{Backend, Cpu, Executor},
+    backend::{Backend, Cpu, Executor, GpuPlan},
     config::{Activation, Mask},
     error::Result,
-    gpu::{Gpu, Tier, milliseconds},
-    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Operand, Queries, Rows, WeightId},
-    plan::{GpuPlan, Plan},
+    gpu::{Gpu, Size, Tier, Tuning, milliseconds},
+    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Operand, Queries, Rows, Run, WeightId},
+    plan::Plan,
     quant::{Format, Matrix},
     random::Random,
     weights::Plane,
@@ -31,20 +31,20 @@ fn tolerance(tier: Tier) -> f32 {
 /// How a tier did: milliseconds for the same work, or none if it failed, or computed something else.
 pub type Times = Vec<(Tier, Option<f64>)>;
 
-/// A race that was run.
+/// How the tiers did on one size of work.
 pub struct Race {
-    /// How each tier did.
+    /// Milliseconds of each tier.
     pub times: Times,
     /// Floating-point operations of the work.
     flops: u64,
 }
 
 impl Race {
-    /// Billions of operations a second in the tier to use; 0 if none ran.
+    /// Billions of operations a second in the best tier; 0 if none ran.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        let won = choose(&self.times);
-        let time = self.times.iter().find(|(tier, _)| *tier == won).and_then(|(_, time)| *time);
+        let best = choose(&self.times);
+        let time = self.times.iter().find(|(tier, _)| *tier == best).and_then(|(_, time)| *time);
         time.map_or(0.0, |time| self.flops as f64 / time / 1e6)
     }
 }
@@ -52,13 +52,7 @@ impl Race {
 /// The tier to use, from how each did.
 #[must_use]
 pub fn choose(times: &Times) -> Tier {
-    let fastest = |exact: bool| {
-        let able = times.iter().filter(|(tier, _)| tier.exact() == exact);
-        able.filter_map(|&(tier, time)| Some((tier, time?)))
-            .filter(|(_, time)| time.is_finite() && *time > 0.0)
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-    };
-    match (fastest(true), fastest(false)) {
+    match (fastest(times, true), fastest(times, false)) {
         (Some((_, exact)), Some((tier, rounding))) if rounding < exact * WORTH => tier,
         (Some((tier, _)), _) => tier,
         (None, Some((tier, _))) => tier,
@@ -66,15 +60,50 @@ pub fn choose(times: &Times) -> Tier {
     }
 }
 
-/// Races the tiers and sets the one that won. The weights raced on have 8 bits: with others the order was the same wherever it
-/// was measured.
+/// The tier to use for weights that are stored in f32: none that rounds more, however fast.
+#[must_use]
+pub fn choose_exact(times: &Times) -> Tier {
+    fastest(times, true).map_or(Tier::Plain, |(tier, _)| tier)
+}
+
+/// The fastest of the tiers that are exact, or of those that are not.
+fn fastest(times: &Times, exact: bool) -> Option<(Tier, f64)> {
+    let able = times.iter().filter(|(tier, _)| tier.exact() == exact);
+    able.filter_map(|&(tier, time)| Some((tier, time?)))
+        .filter(|(_, time)| time.is_finite() && *time > 0.0)
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// What autotuning found.
+pub struct Tuned {
+    /// The best tier for each size of work.
+    pub tuning: Tuning,
+    /// Billions of operations a second on a picture's rows.
+    pub rate: f64,
+}
+
+/// Races the tiers on every size of work. The weights have 8 bits: with others the order was the same wherever it was measured.
 ///
 /// # Errors
 /// As [`race`].
-pub async fn settle(gpu: &Gpu) -> Result<Race> {
-    let race = race(gpu, Format::Q8, candidates(gpu)).await?;
-    gpu.set_tier(choose(&race.times))?;
-    Ok(race)
+pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
+    let slow = is_slow(gpu).await?;
+    let mut races = Vec::new();
+    for size in Size::ALL {
+        // A slow device would take seconds for many rows: there what is best for some is taken.
+        races.push(match size {
+            Size::Many if slow => None,
+            _ => Some(race(gpu, Format::Q8, candidates(gpu), work(size, slow)).await?),
+        });
+    }
+    let times = |size: Size| {
+        let at = races[size as usize].as_ref().or(races[Size::Some as usize].as_ref());
+        &at.expect("some rows are always raced").times
+    };
+    let tuning =
+        Tuning::new(Size::ALL.map(|size| choose(times(size))), Size::ALL.map(|size| choose_exact(times(size))));
+    let rate = races[Size::Some as usize].as_ref().map_or(0.0, Race::rate);
+    Ok(Tuned { tuning, rate })
 }
 
 /// Billions of operations a second on the CPU, for the same work.
@@ -82,16 +111,16 @@ pub async fn settle(gpu: &Gpu) -> Result<Race> {
 /// # Errors
 /// None that is known: as [`race`].
 pub fn cpu_rate() -> Result<f64> {
-    let work = Work::new(&Cpu, Format::Q8, LARGE)?;
-    let plan = work.plan(&Cpu)?;
-    plan.run_all(&Cpu, 1);
+    let plan = Work::new(&Cpu, Format::Q8, PICTURE)?.plan(&Cpu, Tier::Plain)?;
+    let run = Run::items(1);
+    plan.run_all(&Cpu, run);
     let mut least = f64::INFINITY;
     for _ in 0..ROUNDS {
         let start = milliseconds();
-        plan.run_all(&Cpu, 1);
+        plan.run_all(&Cpu, run);
         least = least.min(milliseconds() - start);
     }
-    Ok(plan.plan().flops(1) as f64 / least.max(1e-3) / 1e6)
+    Ok(plan.plan().flops(run) as f64 / least.max(1e-3) / 1e6)
 }
 
 /// The tiers that may be chosen without being asked for: the 8-bit products round the inputs, and only who asks for that gets it.
@@ -99,9 +128,25 @@ pub fn candidates(gpu: &Gpu) -> impl Iterator<Item = Tier> + use<> {
     gpu.tiers().filter(|&tier| tier != Tier::Dot8)
 }
 
-/// Rows, and the width of the matrix: small for slow devices, as a picture of 196 patches on a width of 768 for all others.
-const SMALL: [usize; 2] = [64, 256];
-const LARGE: [usize; 2] = [196, 768];
+/// Rows, and the width of the matrix.
+type Shape = [usize; 2];
+
+/// For slow devices, and for what the naive twins can judge in a moment.
+const SMALL: Shape = [64, 256];
+/// As a picture of 196 patches on a width of 768.
+const PICTURE: Shape = [196, 768];
+
+/// The work that a size is raced on.
+#[must_use]
+pub fn work(size: Size, slow: bool) -> Shape {
+    match (size, slow) {
+        (Size::Few, true) => [8, 256],
+        (Size::Few, false) => [8, 768],
+        (_, true) => SMALL,
+        (Size::Some, false) => PICTURE,
+        (Size::Many, false) => [8 * 196, 768],
+    }
+}
 
 /// How often each tier runs.
 const ROUNDS: usize = 3;
@@ -109,35 +154,34 @@ const ROUNDS: usize = 3;
 /// A dispatch of the small work that takes longer than this makes a device a slow one.
 const SLOW_MS: f64 = 2.0;
 
-/// Races these tiers on weights of this format. The GPU's tier is as before afterwards.
+/// Whether this device is so slow that only small work is raced, as software adapters are.
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if not even the plain tier runs.
-pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>) -> Result<Race> {
-    let before = gpu.tier();
-    let result = race_in_turn(gpu, format, tiers.into_iter().collect()).await;
-    gpu.set_tier(before)?;
-    result
+pub async fn is_slow(gpu: &Gpu) -> Result<bool> {
+    let work = Work::new(gpu, Format::Q8, SMALL)?;
+    let plan = work.plan(gpu, Tier::Plain)?;
+    Ok(time(gpu, &plan, Run::items(1), 0..2).await? > SLOW_MS)
 }
 
-async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Race> {
-    gpu.set_tier(Tier::Plain)?;
-    let work = Work::new(gpu, format, SMALL)?;
-    let plan = work.plan(gpu)?;
+/// Races these tiers on weights of this format and work of this shape.
+///
+/// # Errors
+/// [`crate::Error::Gpu`] if not even the plain tier runs.
+pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>, shape: Shape) -> Result<Race> {
+    let tiers: Vec<Tier> = tiers.into_iter().collect();
     // The naive twins are too slow for the large work: there the plain tier is the judge, and is judged first.
-    if !work.sound(gpu, &plan).await? {
+    if !self_test(gpu, &Tuning::all(Tier::Plain)).await? {
         return Ok(Race { times: tiers.into_iter().map(|tier| (tier, None)).collect(), flops: 0 });
     }
-    let slow = time(gpu, &plan, 1, 0..2).await? > SLOW_MS;
-    let work = if slow { work } else { Work::new(gpu, format, LARGE)? };
-    let plain = work.plan(gpu)?;
-    let flops = plain.plan().flops(1);
+    let work = Work::new(gpu, format, shape)?;
+    let plain = work.plan(gpu, Tier::Plain)?;
+    let flops = plain.plan().flops(Run::items(1));
     let expected = work.outputs(gpu, &plain).await?;
     let mut plans = Vec::new();
     for tier in tiers {
-        gpu.set_tier(tier)?;
         let run = async {
-            let plan = work.plan(gpu)?;
+            let plan = work.plan(gpu, tier)?;
             let found = work.outputs(gpu, &plan).await?;
             Ok::<_, crate::Error>(alike(&found, &expected, tolerance(tier)).then_some(plan))
         };
@@ -152,7 +196,7 @@ async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Rac
             let Some(plan) = plan else { continue };
             // Far behind is out of the race.
             if best.is_none_or(|best| best < 2.0 * least) {
-                let took = time(gpu, plan, 1, 0..2).await?;
+                let took = time(gpu, plan, Run::items(1), 0..2).await?;
                 *best = Some(best.map_or(took, |best| took.min(best)));
             }
         }
@@ -160,13 +204,25 @@ async fn race_in_turn(gpu: &Gpu, format: Format, tiers: Vec<Tier>) -> Result<Rac
     Ok(Race { times, flops })
 }
 
-/// Whether the GPU computes rightly in its tier: a little of the work, against the naive twins. Drivers change between visits.
+/// Whether the GPU computes rightly in these tiers: a little of the work in each, against the naive twins. Drivers change between
+/// visits.
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if it does not run at all.
-pub async fn sound(gpu: &Gpu) -> Result<bool> {
+pub async fn self_test(gpu: &Gpu, tuning: &Tuning) -> Result<bool> {
     let work = Work::new(gpu, Format::Q8, SMALL)?;
-    work.sound(gpu, &work.plan(gpu)?).await
+    let expected = work.expected();
+    let mut seen = Vec::new();
+    for tier in tuning.tiers() {
+        if seen.contains(&tier) {
+            continue;
+        }
+        seen.push(tier);
+        if !alike(&work.outputs(gpu, &work.plan(gpu, tier)?).await?, &expected, tolerance(tier)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn alike(found: &[f32], expected: &[f32], share: f32) -> bool {
@@ -179,11 +235,11 @@ fn alike(found: &[f32], expected: &[f32], share: f32) -> bool {
 ///
 /// # Errors
 /// As [`Gpu::finished`].
-pub async fn time(gpu: &Gpu, plan: &GpuPlan, batch: u32, steps: Range<usize>) -> Result<f64> {
+pub async fn time(gpu: &Gpu, plan: &GpuPlan, run: Run, steps: Range<usize>) -> Result<f64> {
     let measure = async |runs: u32| {
         gpu.finished().await?;
         let start = milliseconds();
-        plan.submit_runs(gpu, batch, steps.clone(), runs);
+        plan.submit_runs(gpu, run, steps.clone(), runs);
         gpu.finished().await?;
         Ok::<f64, crate::Error>(milliseconds() - start)
     };
@@ -209,20 +265,20 @@ pub async fn time(gpu: &Gpu, plan: &GpuPlan, batch: u32, steps: Range<usize>) ->
 
 /// A matrix product and an attention, in about the proportion of a transformer block.
 struct Work<B: Backend> {
-    size: [usize; 2],
+    size: Shape,
     matrix: Matrix,
     weights: B::Weights,
     x: Vec<f32>,
 }
 
 impl<B: Backend> Work<B> {
-    fn new(device: &B, format: Format, size: [usize; 2]) -> Result<Self> {
+    fn new(device: &B, format: Format, size: Shape) -> Result<Self> {
         let [rows, width] = size;
         let mut random = Random::new(1);
         let matrix = Matrix::new(format, &random.floats(width * width), width)?;
         let mut weights = B::Weights::default();
         let mut store = device.store(&mut weights);
-        store.make_room("trial", format, width, width)?;
+        store.make_room("work", format, width, width)?;
         store.write(0, Plane::Values, 0, &matrix.packed.values);
         if !matrix.packed.scales.is_empty() {
             store.write(0, Plane::Scales, 0, &matrix.packed.scales);
@@ -231,8 +287,9 @@ impl<B: Backend> Work<B> {
         Ok(Self { size, matrix, weights, x: random.floats(rows * width) })
     }
 
-    fn plan(&self, device: &B) -> Result<B::Executor> {
-        let plan = device.compile(self.recorded(), &self.weights, 1)?;
+    fn plan(&self, device: &B, tier: Tier) -> Result<B::Executor> {
+        let (tuning, states) = (Tuning::all(tier), &mut B::States::default());
+        let plan = device.compile(self.recorded(), &self.weights, &tuning, Run::items(1), states)?;
         plan.write(device, ActId(0), 0, bytemuck::cast_slice(&self.x));
         Ok(plan)
     }
@@ -240,27 +297,28 @@ impl<B: Backend> Work<B> {
     fn recorded(&self) -> Plan {
         let [rows, width] = self.size.map(|n| n as u32);
         let mut plan = Plan::default();
-        let x = plan.act("trial.x", (rows * width) as usize);
-        let y = plan.act("trial.y", (rows * width) as usize);
-        let mixed = plan.act("trial.mixed", (rows * 64) as usize);
+        let all = Rows::PerItem(rows);
+        let x = plan.input("work.x", all, width as usize);
+        let y = plan.scratch("work.y", all, width as usize);
+        let mixed = plan.scratch("work.mixed", all, 64);
         plan.step(
-            "trial.matmul",
+            "work.matmul",
             Matmul {
                 x: Operand::Act(x),
                 weight: MatrixRef { id: WeightId(0), format: self.matrix.format, rows: width, cols: width },
                 bias: None,
                 y,
-                rows: Rows::PerItem(rows),
+                rows: all,
                 activation: Activation::None,
                 accumulate: false,
-                place: None,
+                positions: None,
             },
         );
         plan.step(
-            "trial.attention",
+            "work.attention",
             Attention {
-                q: Queries { act: x, len: rows, stride: width, shared: false },
-                kv: Keys { act: x, len: rows, stride: width, k: 64, v: 128 },
+                q: Queries { act: x, len: all, stride: width, index: None },
+                kv: Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None },
                 y: mixed,
                 heads: 1,
                 head_size: 64,
@@ -273,22 +331,13 @@ impl<B: Backend> Work<B> {
     /// Of both steps, by the naive twins.
     fn expected(&self) -> Vec<f32> {
         let inputs = [(ActId(0), bytemuck::cast_slice(&self.x))];
-        let run = self.recorded().run_reference(std::slice::from_ref(&self.matrix), &inputs, 1);
+        let run = self.recorded().run_reference(std::slice::from_ref(&self.matrix), &inputs, Run::items(1));
         bytemuck::pod_collect_to_vec(&run.acts[1..3].concat())
-    }
-
-    /// Whether both steps give what the naive twins give.
-    async fn sound(&self, device: &B, plan: &B::Executor) -> Result<bool> {
-        Ok(alike(&self.outputs(device, plan).await?, &self.expected(), tolerance(device.tier())))
     }
 
     /// Of both steps.
     async fn outputs(&self, device: &B, plan: &B::Executor) -> Result<Vec<f32>> {
-        let mut all = Vec::new();
-        for act in [ActId(1), ActId(2)] {
-            let bytes = device.bytes(plan.submit(device, 1, act)).await?;
-            all.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
-        }
-        Ok(all)
+        let bytes = device.bytes(plan.submit(device, Run::items(1), &[ActId(1), ActId(2)])).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 }

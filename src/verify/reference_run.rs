@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     checkpoint::Checkpoint,
     error::Result,
+    kernels::Run,
     model::{InMemory, TextTower, VisionTower},
     plan::HostRun,
     preprocess::{Sampling, resize},
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What the naive twins make of one picture and one text.
-pub struct Twins {
+pub struct ReferenceRun {
     /// The text's token ids.
     pub ids: Vec<u32>,
     /// The picture tower and its run.
@@ -23,7 +24,7 @@ pub struct Twins {
     pub text: (TextTower, HostRun),
 }
 
-impl Twins {
+impl ReferenceRun {
     /// Runs both towers on the CPU, with all weights in memory; slow. A picture is RGBA words with width and height; `format`
     /// none keeps the weights as the files have them.
     ///
@@ -32,7 +33,7 @@ impl Twins {
     ///
     /// # Panics
     /// Never: both towers are loaded.
-    pub fn run(
+    pub fn of(
         checkpoint: &Checkpoint,
         format: Option<Format>,
         (pixels, width, height): (&[u32], usize, usize),
@@ -42,13 +43,14 @@ impl Twins {
         let (vision, tower) = (model.vision.expect("both towers"), model.text.expect("both towers"));
         let config = &checkpoint.config;
         let square = resize(pixels, width, height, &Sampling::new(&config.preprocessor, width, height)?);
-        let vision_run = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], 1);
+        let vision_run = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], Run::items(1));
 
         let ids = TextEncoder::new(&checkpoint.tokenizer, config)?.encode(text)?;
-        let rows: Vec<f32> = ids.iter().flat_map(|&id| host[tower.table.0].row(id as usize)).collect();
+        let mut rows: Vec<f32> = ids.iter().flat_map(|&id| host[tower.table.0].row(id as usize)).collect();
+        rows.iter_mut().zip(host[tower.positions.0].row(0)).for_each(|(x, position)| *x += position);
         let index = [pool_index(config.text.pooling, &ids)];
         let inputs = [(tower.tokens, bytemuck::cast_slice(&rows)), (tower.index, &index[..])];
-        let text_run = tower.plan.run_reference(&weights, &inputs, 1);
+        let text_run = tower.plan.run_reference(&weights, &inputs, Run::tokens(1, ids.len() as u32));
         Ok(Self { ids, vision: (vision, vision_run), text: (tower, text_run) })
     }
 

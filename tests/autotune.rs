@@ -1,0 +1,143 @@
+//! Which tier is chosen, from timings that nobody measured; and a race on the device at hand.
+
+use ocelli::{
+    Gpu, Power,
+    autotune::{autotune, candidates, choose, choose_exact, is_slow, race, self_test, work},
+    config::Activation,
+    gpu::{
+        Size,
+        Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
+        Tuning,
+    },
+    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Rows, Run, WeightId},
+    plan::Plan,
+    quant::Format,
+};
+
+#[path = "common/mod.rs"]
+mod common;
+
+#[test]
+fn the_fastest_is_chosen() {
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Registers, Some(1.0)), (Tiled, Some(2.0))]), Registers);
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Registers, Some(4.0)), (Wide, Some(2.0))]), Wide);
+    assert_eq!(choose(&vec![(Plain, Some(1.0)), (Registers, Some(4.0))]), Plain);
+}
+
+#[test]
+fn what_rounds_more_must_be_worth_it() {
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.95))]), Wide);
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.85))]), Half);
+    assert_eq!(choose(&vec![(Wide, Some(1.0)), (Half, Some(0.8)), (Dot8, Some(0.5))]), Dot8);
+}
+
+#[test]
+fn weights_in_f32_get_no_rounding_by_themselves() {
+    let times = vec![(Registers, Some(9.0)), (Wide, Some(5.0)), (Half, Some(0.1)), (Dot8, Some(0.1))];
+    assert_eq!((choose(&times), choose_exact(&times)), (Half, Wide));
+    assert_eq!(choose_exact(&vec![(Half, Some(1.0))]), Plain);
+    let tuning = Tuning::new([choose(&times); 3], [choose_exact(&times); 3]);
+    let tier = |tuning: &Tuning, format| product(400, format).variant(tuning, Run::items(1));
+    assert_eq!([Format::F32, Format::F16, Format::Q8, Format::Q4].map(|f| tier(&tuning, f)), [Wide, Half, Half, Half]);
+    // Who asks for it gets it.
+    assert_eq!(tier(&Tuning::all(Half), Format::F32), Half);
+}
+
+#[test]
+fn the_tier_goes_by_the_rows_of_a_run() {
+    let tuning = Tuning::new([Registers, Tiled, Wide], [Registers, Tiled, Wide]);
+    let product = Matmul { rows: Rows::PerItem(196), ..product(1, Format::Q8) };
+    assert_eq!([1, 2, 3, 8].map(|batch| product.variant(&tuning, Run::items(batch))), [Tiled, Tiled, Wide, Wide]);
+    let product = Matmul { rows: Rows::PerToken, ..product };
+    assert_eq!(
+        [7, 8, 40, 512].map(|tokens| product.variant(&tuning, Run::tokens(1, tokens))),
+        [Plain, Registers, Tiled, Wide]
+    );
+}
+
+#[test]
+fn what_failed_or_cannot_be_measured_is_not_chosen() {
+    assert_eq!(choose(&vec![(Plain, Some(3.0)), (Tiled, None), (Wide, Some(f64::NAN)), (Registers, Some(0.0))]), Plain);
+    assert_eq!(choose(&vec![(Plain, None), (Half, Some(1.0))]), Half);
+    assert_eq!(choose(&vec![(Plain, None), (Tiled, None)]), Plain);
+    assert_eq!(choose(&Vec::new()), Plain);
+}
+
+/// A matrix product of so many rows with one number.
+fn product(rows: u32, format: Format) -> Matmul {
+    Matmul {
+        x: Operand::Act(ActId(0)),
+        weight: MatrixRef { id: WeightId(0), format, rows: 1, cols: 1 },
+        bias: None,
+        y: ActId(1),
+        rows: Rows::Shared(rows),
+        activation: Activation::None,
+        accumulate: false,
+        positions: None,
+    }
+}
+
+/// A plan of matrix products with so many rows, 2 operations each.
+fn plan(rows: &[u32]) -> Plan {
+    let mut plan = Plan::default();
+    let x = plan.scratch("x", Rows::Shared(1), 1000);
+    for &rows in rows {
+        plan.step("product", Matmul { x: Operand::Act(x), y: x, ..product(rows, Format::F32) });
+    }
+    plan
+}
+
+#[test]
+fn a_submit_is_cut_where_it_would_be_long() {
+    let plan = plan(&[10, 10, 50, 10, 10]);
+    assert_eq!(plan.flops(Run::items(1)), 180);
+    assert_eq!(plan.parts(Run::items(1), 1000).len(), 1);
+    assert_eq!(plan.parts(Run::items(1), 120), [0..2, 2..4, 4..5]);
+    // What is too much by itself is a part of its own.
+    assert_eq!(plan.parts(Run::items(1), 40), [0..2, 2..3, 3..5]);
+    assert_eq!(plan.parts(Run::items(1), 0), [0..1, 1..2, 2..3, 3..4, 4..5]);
+}
+
+#[test]
+fn every_tier_is_sound_on_this_device() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    for tier in gpu.tiers() {
+        assert!(pollster::block_on(self_test(&gpu, &Tuning::all(tier))).expect("it runs"), "{}", tier.name());
+    }
+}
+
+#[test]
+fn a_race_on_this_device() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    // Dot8 is raced if asked for, and never a candidate by itself.
+    assert!(!candidates(&gpu).any(|tier| tier == Dot8));
+    let slow = pollster::block_on(is_slow(&gpu)).expect("it runs");
+    for size in [Size::Few, Size::Some] {
+        let times = pollster::block_on(race(&gpu, Format::Q8, gpu.tiers(), work(size, slow))).expect("it runs").times;
+        assert_eq!(times.iter().map(|(tier, _)| *tier).collect::<Vec<Tier>>(), gpu.tiers().collect::<Vec<_>>());
+        assert!(times.iter().all(|(_, time)| time.is_some_and(|ms| ms > 0.0)), "{times:?}");
+    }
+    let tuned = pollster::block_on(autotune(&gpu)).expect("it runs");
+    assert!(tuned.rate > 0.0 && tuned.tuning.tiers().all(|tier| candidates(&gpu).any(|t| t == tier)));
+    assert!(Size::ALL.into_iter().all(|size| tuned.tuning.at(size.least(), Format::F32).exact()));
+}
+
+#[test]
+fn a_tier_that_the_device_cannot_run_is_refused() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    for tier in Tier::ALL {
+        assert_eq!(gpu.check_tuning(&Tuning::all(tier)).is_ok(), gpu.tiers().any(|t| t == tier), "{}", tier.name());
+        assert_eq!(Tier::parse(tier.name()).expect("its own name"), tier);
+    }
+    let error = Tier::parse("fast").expect_err("no tier").to_string();
+    assert!(error.contains("registers") && error.contains("fast"), "{error}");
+}
