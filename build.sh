@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
 # What a browser may download: images alone (engine and package code), everything but the CPU's engine, and that by itself.
-readonly MOST_FOR_IMAGES=250000
-readonly MOST_BYTES=600000
+readonly MOST_FOR_IMAGES=300000
+readonly MOST_BYTES=900000
 readonly MOST_FOR_CPU=400000
 # The search, an entry of its own.
 readonly MOST_FOR_INDEX=12000
@@ -129,35 +129,22 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
-# wasm_opt NAME FLAGS
-wasm_opt() {
-  local file="pkg/wasm/$1_bg.wasm"
-  # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
-  node pkg/node_modules/binaryen/bin/wasm-opt "${@:2}" \
-    --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
-    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
-}
-
 # One of the three wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS]]
 wasm_part() {
   local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
-  local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm
+  local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm file=pkg/wasm/$2_bg.wasm
   RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
     --no-default-features --features "$feature"
   # wasm-opt takes a while: only for what it has not seen.
-  sum=$(cat "$built" build.sh tools/order_functions.mjs tools/short_names.mjs | cksum)
-  [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "pkg/wasm/${name}_bg.wasm" ] || return 0
+  sum=$(cat "$built" build.sh | cksum)
+  [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "$file" ] || return 0
   # After a trap the package starts the file anew: hence the function that resets the glue.
   "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
     --experimental-reset-state-function --out-dir pkg/wasm --out-name "$name" "$built"
-  # Without inlining, which makes repetitions unlike: the file is larger so, and compresses better by a tenth. What is to be fast
-  # has a profile of its own.
-  local how=(-Os --always-inline-max-function-size=0 --flexible-inline-max-function-size=0 --one-caller-inline-max-function-size=0)
-  [ "$profile" = wasm ] || how=(-O1 --shrink-level=1)
-  wasm_opt "$name" "${how[@]}"
-  node tools/order_functions.mjs "pkg/wasm/${name}_bg.wasm"
-  wasm_opt "$name" --reorder-functions-by-name --strip-debug --minify-imports-and-exports-and-modules |
-    node tools/short_names.mjs "pkg/wasm/$name.js"
+  # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
+  node pkg/node_modules/binaryen/bin/wasm-opt -Os \
+    --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
+    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
   echo "$sum" >"$seen"
 }
 

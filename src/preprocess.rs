@@ -128,11 +128,16 @@ impl Sampling {
                 "expected a picture of 1 to {MAX_SIDE} pixels a side, found {width} × {height}"
             )));
         }
+        // transformers' `get_resize_output_image_size`: `int(size * long / short)`; the product may need more than 32 bits.
+        let longer = |edge: usize, long: usize, short: usize| {
+            usize::try_from(edge as u64 * long as u64 / short as u64).map_err(|_| {
+                Error::BadImage(format!("expected a picture that can be resized, found {width} × {height} pixels"))
+            })
+        };
         let (w, h) = match rule.resize {
             Resize::Squash { width, height } => (width, height),
-            // transformers' `get_resize_output_image_size`: `int(size * long / short)`.
-            Resize::ShortestEdge(edge) if width <= height => (edge, (edge * height) / width),
-            Resize::ShortestEdge(edge) => ((edge * width) / height, edge),
+            Resize::ShortestEdge(edge) if width <= height => (edge, longer(edge, height, width)?),
+            Resize::ShortestEdge(edge) => (longer(edge, width, height)?, edge),
         };
         let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
         Ok(Self {

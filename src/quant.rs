@@ -11,10 +11,7 @@
 
 use half::f16;
 
-use crate::{
-    error::{Error, Result},
-    json::number,
-};
+use crate::error::{Error, Result};
 
 /// Weights along K that share a scale.
 const Q8_BLOCK: usize = 16;
@@ -171,10 +168,7 @@ fn to_f16(w: f32) -> Result<f16> {
     if half.is_finite() {
         return Ok(half);
     }
-    let found = number(&w);
-    Err(Error::BadCheckpoint(format!(
-        "expected weights within ±65504 for f16, found {found}: keep this model unquantised"
-    )))
+    Err(Error::BadCheckpoint(format!("expected weights within ±65504 for f16, found {w}: keep this model unquantised")))
 }
 
 /// One row as it lies in a file: values, and a scale for each block. Scales are rounded to f16 first and used as rounded.

@@ -18,24 +18,24 @@ mod picture;
 #[cfg(feature = "wasm-tokenizer")]
 mod tokenizer;
 
-use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 
 use crate::Error;
 
+#[wasm_bindgen]
+extern "C" {
+    /// `Error`, with what the package asks it for.
+    #[wasm_bindgen(extends = js_sys::Error, js_name = Error)]
+    type CodedError;
+    #[wasm_bindgen(constructor, js_class = "Error")]
+    fn new(message: &str) -> CodedError;
+    #[wasm_bindgen(method, setter)]
+    fn set_code(this: &CodedError, code: &str);
+}
+
 /// An error as a JavaScript `Error` with a `code`.
 fn js_error(error: &Error) -> JsValue {
-    let object = js_sys::Error::new(&error.to_string());
-    set(&object, "code", &error.code().into());
-    object.into()
-}
-
-fn set(object: &Object, key: &str, value: &JsValue) {
-    Reflect::set(object, &key.into(), value).expect("a plain object takes any property");
-}
-
-fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
-    let object = Object::new();
-    fields.iter().for_each(|(key, value)| set(&object, key, value));
-    object
+    let coded = CodedError::new(&error.to_string());
+    coded.set_code(error.code());
+    coded.into()
 }

@@ -1,14 +1,14 @@
 //! The header of a safetensors file: which tensor lies where.
 //!
-//! Parsed here and not by the `safetensors` crate, which counts bits in `usize`: on wasm32 a tensor of half a gigabyte, such as
-//! SigLIP 2's token table, overflows that. The rules are the crate's (`Metadata::validate`), and the types are its own.
+//! Judged here and not by the `safetensors` crate, which counts bytes and bits in `usize`: on wasm32 a tensor of half a gigabyte, such as
+//! SigLIP 2's token table, and a file of 4 GiB overflow that. The rules are the crate's (`Metadata::validate`).
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use safetensors::Dtype;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::StrDeserializer},
+    de::{Error as _, MapAccess, Visitor},
 };
 
 use super::{Bytes, broken};
@@ -26,7 +26,9 @@ pub struct Header {
     tensors: Vec<(String, Info)>,
 }
 
-/// A tensor, as the header describes it.
+/// A tensor, as the header describes it: the crate's `TensorInfo` with offsets of 64 bits.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Info {
     /// Type of its numbers.
     pub dtype: Dtype,
@@ -87,11 +89,9 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     let data_start = length(name, &start, bytes.size())?;
     let mut header = vec![0; data_start as usize - 8];
     bytes.read(8, &mut header).map_err(|e| broken(&e))?;
-    let mut json = serde_json::Deserializer::from_slice(&header);
-    let part = Reader::Header.deserialize(&mut json).and_then(|part| json.end().map(|()| part));
-    let Part::Header { format, mut tensors } = part.map_err(|e| broken(&format!("header: {e}")))? else {
-        return Err(broken("header: expected an object, found something else"));
-    };
+    let entries = serde_json::from_slice(&header).map_err(|e| broken(&format!("header: {e}")))?;
+    let Entries { metadata, mut tensors } = entries;
+    let format = metadata.and_then(|mut metadata| metadata.remove("ocelli.format"));
     tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(pair) = tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(broken(&format!("header: expected each tensor once, found {} twice", pair[0].0)));
@@ -135,124 +135,36 @@ fn bytes_of(info: &Info) -> Option<u64> {
     (bits % 8 == 0).then_some(bits / 8)
 }
 
-/// The header's JSON, or a part of it: no trees. By hand, with a method for every kind of value: what serde derives falls back on
-/// messages that print floats, and with them the browser's file is 12 kB larger. What has no place here is passed over, or refused, and not built up in memory.
-enum Part {
-    Header { format: Option<String>, tensors: Vec<(String, Info)> },
-    Metadata { format: Option<String> },
-    Tensor(Info),
-    Text(String),
-    Number(u64),
-    Numbers(Vec<u64>),
-    Other,
+/// The header's JSON. A map would keep the last of two equal names silently.
+#[derive(Default)]
+struct Entries {
+    metadata: Option<HashMap<String, String>>,
+    tensors: Vec<(String, Info)>,
 }
 
-/// Which part an object is; all else is what it is.
-#[derive(Clone, Copy)]
-enum Reader {
-    Header,
-    Metadata,
-    Tensor,
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for Reader {
-    type Value = Part;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Part, D::Error> {
-        deserializer.deserialize_any(self)
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(Self::default())
     }
 }
 
-impl<'de> Visitor<'de> for Reader {
-    type Value = Part;
+impl<'de> Visitor<'de> for Entries {
+    type Value = Self;
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("JSON")
+        f.write_str("an object with an entry for each tensor")
     }
-    fn visit_unit<E>(self) -> std::result::Result<Part, E> {
-        Ok(Part::Other)
-    }
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<Part, E> {
-        Ok(Part::Other)
-    }
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<Part, E> {
-        Ok(Part::Other)
-    }
-    fn visit_f64<E>(self, _: f64) -> std::result::Result<Part, E> {
-        Ok(Part::Other)
-    }
-    fn visit_u64<E>(self, number: u64) -> std::result::Result<Part, E> {
-        Ok(Part::Number(number))
-    }
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Part, E> {
-        Ok(Part::Text(text.into()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Part, A::Error> {
-        let mut numbers = Some(Vec::<u64>::new());
-        while let Some(part) = seq.next_element_seed(Self::Other)? {
-            match part {
-                Part::Number(number) => numbers.iter_mut().for_each(|numbers| numbers.push(number)),
-                _ => numbers = None,
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self, A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            let named = |e: A::Error| A::Error::custom(format!("{name}: {e}"));
+            if name == "__metadata__" {
+                if self.metadata.replace(map.next_value().map_err(named)?).is_some() {
+                    return Err(A::Error::custom("expected __metadata__ once, found it twice"));
+                }
+            } else {
+                let info = map.next_value().map_err(named)?;
+                self.tensors.push((name, info));
             }
         }
-        Ok(numbers.map_or(Part::Other, Part::Numbers))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Part, A::Error> {
-        match self {
-            Self::Header => entries(map),
-            Self::Metadata => metadata(map),
-            Self::Tensor => tensor(map),
-            Self::Other => {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Part::Other)
-            }
-        }
-    }
-}
-
-/// A map would keep the last of two equal names silently.
-fn entries<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
-    let (mut found, mut tensors) = (None, Vec::new());
-    while let Some(name) = map.next_key::<String>()? {
-        let about_all = name == "__metadata__";
-        match map.next_value_seed(if about_all { Reader::Metadata } else { Reader::Tensor })? {
-            Part::Metadata { format } if found.is_none() => found = Some(format),
-            Part::Metadata { .. } => return Err(A::Error::custom("expected __metadata__ once, found it twice")),
-            Part::Tensor(info) => tensors.push((name, info)),
-            _ => return Err(A::Error::custom(format!("{name}: expected an object, found something else"))),
-        }
-    }
-    Ok(Part::Header { format: found.flatten(), tensors })
-}
-
-fn metadata<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
-    let mut format = None;
-    while let Some(key) = map.next_key::<String>()? {
-        match map.next_value_seed(Reader::Other)? {
-            Part::Text(text) if key == "ocelli.format" => format = Some(text),
-            Part::Text(_) => {}
-            _ => return Err(A::Error::custom(format!("__metadata__: {key}: expected a string, found something else"))),
-        }
-    }
-    Ok(Part::Metadata { format })
-}
-
-fn tensor<'de, A: MapAccess<'de>>(mut map: A) -> std::result::Result<Part, A::Error> {
-    let (mut dtype, mut shape, mut offsets) = (None, None, None);
-    let mut fields = 0;
-    while let Some(key) = map.next_key::<String>()? {
-        match (key.as_str(), map.next_value_seed(Reader::Other)?) {
-            ("dtype", Part::Text(name)) => dtype = Some(Dtype::deserialize(StrDeserializer::<A::Error>::new(&name))?),
-            ("shape", Part::Numbers(sizes)) => shape = sizes.into_iter().map(|n| n.try_into().ok()).collect(),
-            ("data_offsets", Part::Numbers(ends)) => offsets = <[u64; 2]>::try_from(ends).ok(),
-            ("dtype" | "shape" | "data_offsets", _) => {}
-            _ => return Err(A::Error::custom(format!("unknown field `{key}`"))),
-        }
-        fields += 1;
-    }
-    match (dtype, shape, offsets, fields) {
-        (Some(dtype), Some(shape), Some([from, to]), 3) => {
-            Ok(Part::Tensor(Info { dtype, shape, data_offsets: (from, to) }))
-        }
-        _ => Err(A::Error::custom("missing field: expected a dtype, a shape and two data_offsets, each once")),
+        Ok(self)
     }
 }

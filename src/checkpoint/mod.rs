@@ -24,7 +24,7 @@ pub use tensor::{Slice, Tensor};
 
 use crate::{
     config::{Config, TokenizerFiles, VisionPooling},
-    error::{Error, Result, not_finite},
+    error::{Error, Result},
     json::Object,
 };
 
@@ -351,7 +351,7 @@ impl Checkpoint {
             return Err(Error::BadCheckpoint(format!(
                 "{}: {name}: expected finite numbers, found {} at element {}",
                 self.files[slice.file].name,
-                not_finite(floats[at]),
+                floats[at],
                 before + at
             )));
         }

@@ -1,10 +1,7 @@
 //! What must hold for every config, whichever files it was read from.
 
 use super::Config;
-use crate::{
-    error::{Error, Result},
-    json::number,
-};
+use crate::error::{Error, Result};
 
 /// The widest head that the attention kernel keeps in registers.
 pub const MAX_HEAD_SIZE: usize = 128;
@@ -34,7 +31,7 @@ pub fn check(config: &Config, names: &Names) -> Result<()> {
             }
         }
         if e.eps < 0.0 {
-            return bad(format!("{section}: {}: expected a small number, found {}", names.eps, number(&e.eps)));
+            return bad(format!("{section}: {}: expected a small number, found {:?}", names.eps, e.eps));
         }
         if e.layers > 1000 {
             return bad(format!("{section}: {}: expected at most 1000, found {}", names.layers, e.layers));

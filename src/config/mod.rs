@@ -6,6 +6,7 @@ mod hf;
 mod open_clip;
 mod own;
 mod preprocessor;
+mod section;
 mod timm;
 mod tokenizer_files;
 mod write;
@@ -16,7 +17,7 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 use hf::TokenizerFile;
-pub use preprocessor::{CropRounding, Filter, Preprocessor, Resize};
+pub use preprocessor::{Filter, Preprocessor, Resize};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
 /// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 at fixed resolution belongs to SigLIP's.
@@ -192,6 +193,17 @@ pub enum ScoreRule {
     Softmax,
     /// sigmoid(scale · cos + bias) of each label alone.
     Sigmoid,
+}
+
+/// Where the centre crop starts if as many pixels cannot go on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CropRounding {
+    /// Half a pixel is rounded down (`center_crop` in transformers' `image_transforms.py`).
+    #[default]
+    Down,
+    /// Half a pixel is rounded to the even side (`center_crop` in torchvision, which open_clip uses).
+    HalfEven,
 }
 
 /// How a text is cleaned before `tokenizer.json` is applied.

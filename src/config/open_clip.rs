@@ -1,169 +1,27 @@
 //! `open_clip_config.json` as open_clip 3.3 reads it (`factory.py`, `model.py`), with its defaults for what is left out.
-//!
-//! Every setting that the file has is either used, known to change nothing, or refused by name.
 
 use serde_json::Value;
 
 use super::{
-    Activation, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor,
-    Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
+    Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor, Resize,
+    ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
     check::{Names, check},
+    section::Section,
     timm::{self, Tower},
 };
-use crate::{
-    error::{Error, Result},
-    json::{Field, Object, number, shown},
-};
+use crate::error::{Error, Result};
 
 const FILE: &str = "open_clip_config.json";
 
-/// Settings that change nothing: for training, for parts that other settings switch on, or beside a stored number.
-const IDLE: [&str; 20] = [
-    "init_logit_scale",
-    "nonscalar_logit_scale",
-    "cast_dtype",
-    "output_dict",
-    // Where the text tower's tensors are is seen from their names.
-    "custom_text",
-    "patch_dropout",
-    "output_tokens",
-    "attn_pooler_queries",
-    "attn_pooler_heads",
-    // The positions are stored, however they were made.
-    "pos_embed_type",
-    // One token is pooled: a norm before and after are the same.
-    "final_ln_after_pool",
-    "timm_model_pretrained",
-    "timm_proj_bias",
-    "timm_drop",
-    "timm_drop_path",
-    // The mask of padding, which this would belong to, cannot be switched on in the file.
-    "pad_id",
-    "hf_model_pretrained",
-    "hf_proj_type",
-    "hf_pooler_type",
-    // The picture's size is the tower's.
-    "size",
-];
-
-/// Settings that must be off, which they are by default.
-const OFF: [&str; 14] = [
-    "multimodal_cfg",
-    "ls_init_value",
-    "attentional_pool",
-    "no_ln_pre",
-    "block_type",
-    "qk_norm",
-    "scaled_cosine_attn",
-    "scale_heads",
-    "scale_attn_inner",
-    "scale_attn",
-    "scale_fc",
-    "embed_cls",
-    "hf_model_name",
-    "tokenizer_mode",
-];
-
-/// One object of the file. What nobody asked for is found at the end.
-pub(super) struct Section(Object);
-
-impl Section {
-    fn section(&mut self, key: &str) -> Result<Self> {
-        Ok(Self(self.0.object(key)?.unwrap_or_else(|| self.0.empty(key))))
-    }
-
-    pub fn take<T: Field>(&mut self, key: &str) -> Result<Option<T>> {
-        self.0.take(key)
-    }
-
-    /// A side in pixels: a number, or two that are equal.
-    fn side(&mut self, key: &str, default: usize) -> Result<usize> {
-        match self.take::<Value>(key)? {
-            None => Ok(default),
-            Some(value) => match (value.as_u64(), value.as_array().map(Vec::as_slice)) {
-                (Some(n), _) => Ok(n as usize),
-                (_, Some([a, b])) if a == b && a.is_u64() => Ok(a.as_u64().expect("asked before") as usize),
-                _ => self.refuse(key, "a number of pixels, or two that are equal", &value),
-            },
-        }
-    }
-
-    /// A field whose value is one of the words in `known`.
-    fn word<T: Copy>(&mut self, key: &str, default: T, known: &[(&str, T)]) -> Result<T> {
-        let Some(value) = self.take::<Value>(key)? else { return Ok(default) };
-        match known.iter().find(|(word, _)| value == *word) {
-            Some((_, meaning)) => Ok(*meaning),
-            None => {
-                let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-                self.refuse(key, &words.join(" or "), &value)
-            }
-        }
-    }
-
-    /// Layer norms: `norm_kwargs`, of which only `eps` is run.
-    fn eps(&mut self) -> Result<f32> {
-        let mut norm = self.section("norm_kwargs")?;
-        let eps = norm.take("eps")?.unwrap_or(1e-5);
-        norm.finish()?;
-        Ok(eps)
-    }
-
-    /// The nonlinearity: `act_kwargs` refines exact gelu (`torch.nn.GELU`); quick_gelu takes nothing.
-    pub fn activation(&mut self, quick: bool) -> Result<Activation> {
-        if quick {
-            return match self.take::<Value>("act_kwargs")? {
-                Some(value) if value != Value::Object(Default::default()) => {
-                    self.refuse("act_kwargs", "nothing beside quick_gelu", &value)
-                }
-                _ => Ok(Activation::QuickGelu),
-            };
-        }
-        let mut act = self.section("act_kwargs")?;
-        let known = [("none", Activation::Gelu), ("tanh", Activation::GeluTanh)];
-        let activation = act.word("approximate", Activation::Gelu, &known)?;
-        act.finish()?;
-        Ok(activation)
-    }
-
-    /// `int(width * mlp_ratio)`, as Python cuts it off.
-    fn intermediate(&mut self, width: usize) -> Result<usize> {
-        Ok((width as f64 * self.take::<f64>("mlp_ratio")?.unwrap_or(4.0)) as usize)
-    }
-
-    pub fn label(&self, key: &str) -> String {
-        self.0.label(key)
-    }
-
-    pub fn refuse<T>(&self, key: &str, expected: &str, found: &Value) -> Result<T> {
-        Err(Error::WrongModel(format!("{}: expected {expected}, found {}", self.label(key), shown(found))))
-    }
-
-    /// Refuses fields that nobody has read, unless they change nothing or are off.
-    fn finish(self) -> Result<()> {
-        for (key, value) in self.0.left() {
-            if IDLE.contains(&key) {
-                continue;
-            }
-            let off = [Value::Bool(false), "".into(), Value::Object(Default::default())];
-            match OFF.contains(&key) {
-                true if off.contains(value) => {}
-                true => return self.refuse(key, "none: Ocelli does not run this part of open_clip", value),
-                false => return self.refuse(key, "no such field: Ocelli knows those of open_clip 3.3", value),
-            }
-        }
-        Ok(())
-    }
-}
-
 pub fn parse(config: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
-    let mut root = Section(Object::parse(FILE, config)?);
+    let mut root = Section::parse(FILE, config)?;
     let tokenizer = TokenizerFile::parse(tokenizer_config)?;
-    let mut model = Section(root.0.need_object("model_cfg")?);
+    let mut model = root.need_section("model_cfg")?;
     let mut vision = model.section("vision_cfg")?;
     let mut text = model.section("text_cfg")?;
     let preprocess = root.section("preprocess_cfg")?;
 
-    let embedding = model.0.need("embed_dim")?;
+    let embedding = model.need("embed_dim")?;
     let quick = model.take("quick_gelu")?.unwrap_or(false);
     let logit_bias = model.take::<Value>("init_logit_bias")?.is_some();
     model.finish()?;
@@ -226,7 +84,7 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         }
         return Ok((Family::Siglip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::AttentionHead }));
     }
-    if let Some(blocks) = v.0.get("layers").filter(|value| value.is_array()) {
+    if let Some(blocks) = v.get("layers").filter(|value| value.is_array()) {
         return v.refuse("layers", "the number of a vision transformer's blocks", blocks);
     }
     v.word("pool_type", (), &[("tok", ())])?;
@@ -289,7 +147,7 @@ fn text_rule(t: &mut Section, tokenizer: &TokenizerFile) -> Result<TextRule> {
     if options.take("strip_sep_token")? == Some(true) {
         return options.refuse("strip_sep_token", "false", &true.into());
     }
-    if let Some((key, value)) = options.0.left().next() {
+    if let Some((key, value)) = options.left().next() {
         return options.refuse(key, "clean alone", value);
     }
     let padding = if hugging_face { padding(tokenizer)? } else { Padding::Id(0) };
@@ -326,16 +184,15 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
     p.word("mode", (), &[("RGB", ())])?;
     p.take::<Value>("fill_color")?;
     let mut three = |key: &str, default: [f32; 3]| -> Result<[f32; 3]> {
-        match p.0.get(key).is_some_and(Value::is_number) {
-            true => Ok([p.0.need(key)?; 3]),
+        match p.get(key).is_some_and(Value::is_number) {
+            true => Ok([p.need(key)?; 3]),
             false => Ok(p.take(key)?.unwrap_or(default)),
         }
     };
     let mean = three("mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?;
     let std = three("std", [0.268_629_54, 0.261_302_6, 0.275_777_1])?;
     if std.iter().any(|&s| s <= 0.0) {
-        let found = number(&std);
-        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {found}", p.label("std"))));
+        return Err(Error::BadCheckpoint(format!("{}: expected positive numbers, found {std:?}", p.label("std"))));
     }
     p.finish()?;
     Ok(Preprocessor {

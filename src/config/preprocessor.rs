@@ -1,12 +1,11 @@
 //! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::{Family, own};
+use super::{CropRounding, Family, own};
 use crate::{
     error::{Error, Result},
-    json::{Object, number},
+    json::Object,
 };
 
 /// Pillow's antialiased filters, by the numbers that the JSON files use.
@@ -30,17 +29,6 @@ pub enum Resize {
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
     ShortestEdge(usize),
-}
-
-/// Where the centre crop starts if as many pixels cannot go on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CropRounding {
-    /// Half a pixel is rounded down (`center_crop` in transformers' `image_transforms.py`).
-    #[default]
-    Down,
-    /// Half a pixel is rounded to the even side (`center_crop` in torchvision, which open_clip uses).
-    HalfEven,
 }
 
 /// Resize, crop, normalise.
@@ -96,7 +84,7 @@ impl Preprocessor {
         let normalize = file.take("do_normalize")?.unwrap_or(true);
         let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
         if std.iter().any(|&s| s <= 0.0) {
-            return bad("image_std", "positive numbers", &number(&std));
+            return bad("image_std", "positive numbers", &format!("{std:?}"));
         }
         let mean = file.take("image_mean")?.unwrap_or(mean);
         let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);

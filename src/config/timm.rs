@@ -3,7 +3,7 @@
 use super::{
     Activation::{self, Gelu, GeluTanh},
     Encoder,
-    open_clip::Section,
+    section::Section,
 };
 use crate::error::{Error, Result};
 

@@ -12,9 +12,12 @@ pub fn milliseconds() -> f64 {
 #[cfg(target_arch = "wasm32")]
 #[must_use]
 pub fn milliseconds() -> f64 {
-    use wasm_bindgen::JsCast;
-    let get = |object: &wasm_bindgen::JsValue, key: &str| js_sys::Reflect::get(object, &key.into()).unwrap_or_default();
-    let performance = get(&js_sys::global(), "performance");
-    let now = get(&performance, "now").dyn_into::<js_sys::Function>();
-    now.ok().and_then(|now| now.call0(&performance).ok()).and_then(|value| value.as_f64()).unwrap_or_default()
+    PERFORMANCE.with(web_sys::Performance::now)
+}
+
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_name = performance)]
+    static PERFORMANCE: web_sys::Performance;
 }

@@ -4,7 +4,6 @@ use crate::{
     backend::{Backend, Executor},
     error::Result,
     gpu::{Tier, Tuning},
-    json::number,
     kernels::{ActId, Host, Kernel, Rows, Run},
     plan::Plan,
     quant::Matrix,
@@ -165,12 +164,11 @@ pub fn compare(found: &[f32], expected: &[f32], magnitude: &[f32], bound: f64) -
     let worst = (0..found.len()).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b)));
     match worst {
         Some(i) if ratio(i) > bound => Err(format!(
-            "at {i} expected {}, found {}: {} of its magnitude {}, expected at most {}",
-            number(&expected[i]),
-            number(&found[i]),
-            number(&(ratio(i) as f32)),
-            number(&magnitude[i]),
-            number(&(bound as f32))
+            "at {i} expected {}, found {}: {:e} of its magnitude {}, expected at most {bound:e}",
+            expected[i],
+            found[i],
+            ratio(i),
+            magnitude[i]
         )),
         Some(i) => Ok(ratio(i) / bound),
         None => Err("expected numbers to compare, found none".into()),

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use js_sys::Reflect;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-use super::{image_data::ImageData, js_error};
+use super::{image_data::Pixels, js_error};
 use crate::{
     Error, Result, Session, autotune,
     backend::Cpu,
@@ -59,27 +58,23 @@ pub fn facts(_: &Session<Cpu>) -> Value {
 pub struct Texture(());
 
 /// An `ImageData`.
-pub struct Picture {
-    size: (usize, usize),
-    pixels: ImageData,
-}
+pub struct Picture(Pixels);
 
 impl Picture {
     pub fn new(image: JsValue, _: &Texture) -> Result<Self> {
-        let side = |key: &str| Reflect::get(&image, &key.into()).ok().and_then(|side| side.as_f64()).unwrap_or(0.0);
-        let size = (side("width") as usize, side("height") as usize);
-        let pixels = ImageData::of(&image, size)?;
-        let none = || Error::BadImage("expected an ImageData, found another kind of picture".into());
-        Ok(Self { size, pixels: pixels.ok_or_else(none)? })
+        match image.dyn_ref() {
+            Some(data) => Pixels::of(data).map(Self),
+            None => Err(Error::BadImage("expected an ImageData, found another kind of picture".into())),
+        }
     }
 }
 
 impl Source<Cpu> for Picture {
     fn size(&self) -> (usize, usize) {
-        self.size
+        self.0.size()
     }
     fn upload(&self, rows: Range<usize>, strip: &Strip<Cpu>) -> Result<()> {
-        self.pixels.fill(rows, strip);
+        self.0.fill(rows, strip);
         Ok(())
     }
 }

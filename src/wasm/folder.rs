@@ -1,13 +1,33 @@
 //! A model folder on its way: which files are wanted, and what becomes of them.
 
-use js_sys::Array;
+use js_sys::{Array, Object};
 use wasm_bindgen::prelude::*;
 
-use super::{js_error, object};
+use super::js_error;
 use crate::{
     checkpoint::{Answer, Folder, Head, Want, header_length},
     config::Towers,
 };
+
+#[wasm_bindgen]
+extern "C" {
+    /// `{ name, tensors }`
+    #[wasm_bindgen(extends = Object)]
+    type Wanted;
+    #[wasm_bindgen(method, setter)]
+    fn set_name(this: &Wanted, name: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_tensors(this: &Wanted, tensors: bool);
+}
+
+impl From<&Want> for Wanted {
+    fn from(want: &Want) -> Self {
+        let wanted: Self = Object::new().unchecked_into();
+        wanted.set_name(want.name());
+        wanted.set_tensors(matches!(want, Want::Tensors(_)));
+        wanted
+    }
+}
 
 /// Asks for the files of a model folder until nothing more is wanted.
 #[wasm_bindgen]
@@ -29,9 +49,7 @@ impl ModelFolder {
 
     /// `{ name, tensors }` of the files to fetch next; of a tensor file the header is wanted, and the rest later.
     pub fn wanted(&self) -> std::result::Result<Array, JsValue> {
-        let want =
-            |want: &Want| object([("name", want.name().into()), ("tensors", matches!(want, Want::Tensors(_)).into())]);
-        self.folder.wanted().map(|wanted| wanted.iter().map(want).collect()).map_err(|e| js_error(&e))
+        self.folder.wanted().map(|all| all.iter().map(Wanted::from).collect()).map_err(|e| js_error(&e))
     }
 
     /// A file that was wanted as a whole.

@@ -2,38 +2,51 @@
 
 use std::ops::Range;
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Uint8ClampedArray;
 use wasm_bindgen::prelude::*;
+use web_sys::ImageData;
 
 use crate::{Error, Result, backend::Backend, session::Strip};
 
-/// An `ImageData`.
-pub struct ImageData {
-    width: usize,
-    /// RGBA
-    data: Uint8Array,
+#[wasm_bindgen]
+extern "C" {
+    /// `ImageData`, of which web-sys copies all pixels into wasm memory at once.
+    #[wasm_bindgen(extends = ImageData)]
+    type Rgba;
+    #[wasm_bindgen(method, getter)]
+    fn data(this: &Rgba) -> Uint8ClampedArray;
 }
 
-impl ImageData {
-    /// Of an `ImageData` with this size; none of anything else.
-    pub fn of(image: &JsValue, (width, height): (usize, usize)) -> Result<Option<Self>> {
-        let data = Reflect::get(image, &"data".into()).unwrap_or_default();
-        if data.is_undefined() {
-            return Ok(None);
-        }
-        let data = Uint8Array::new(&data);
-        if data.length() as usize != width * height * 4 {
+/// An `ImageData` whose pixels are all there.
+pub struct Pixels {
+    width: u32,
+    height: u32,
+    /// RGBA
+    data: Uint8ClampedArray,
+}
+
+impl Pixels {
+    pub fn of(image: &ImageData) -> Result<Self> {
+        let (width, height) = (image.width(), image.height());
+        let data = image.unchecked_ref::<Rgba>().data();
+        // In 64 bits: of a width and a height that lie, the product could be any number in 32.
+        if u64::from(data.length()) != u64::from(width) * u64::from(height) * 4 {
             return Err(Error::BadImage(format!(
                 "expected {width} × {height} pixels with 4 bytes each, found {} bytes",
                 data.length()
             )));
         }
-        Ok(Some(Self { width, data }))
+        Ok(Self { width, height, data })
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> (usize, usize) {
+        (self.width as usize, self.height as usize)
     }
 
     /// Puts rows into a strip.
     pub fn fill<B: Backend>(&self, rows: Range<usize>, strip: &Strip<B>) {
-        let bytes = (self.width * 4) as u32;
+        let bytes = self.width * 4;
         strip.fill(rows.map(|row| self.data.subarray(row as u32 * bytes, (row as u32 + 1) * bytes).to_vec()));
     }
 }

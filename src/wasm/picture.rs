@@ -2,13 +2,14 @@
 
 use std::{cell::RefCell, ops::Range};
 
-use js_sys::Reflect;
+use js_sys::Object;
 use wasm_bindgen::prelude::*;
+use web_sys::{HtmlVideoElement, ImageBitmap, VideoFrame};
+use wgpu::webgpu::GpuTexture;
 
-use super::{image_data::ImageData, object};
+use super::image_data::Pixels;
 use crate::{
     Error, Gpu, Result,
-    gpu::Buffer,
     session::{Source, Strip},
 };
 
@@ -19,10 +20,26 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = copyExternalImageToTexture)]
     fn copy_external_image(
         this: &Queue,
-        source: &JsValue,
-        destination: &JsValue,
-        size: &JsValue,
+        source: &CopySource,
+        destination: &CopyDestination,
+        size: &[u32],
     ) -> std::result::Result<(), JsValue>;
+
+    /// `GPUCopyExternalImageSourceInfo`; web-sys has it behind a flag for the whole build.
+    #[wasm_bindgen(extends = Object)]
+    type CopySource;
+    #[wasm_bindgen(method, setter)]
+    fn set_source(this: &CopySource, source: &JsValue);
+    #[wasm_bindgen(method, setter)]
+    fn set_origin(this: &CopySource, origin: Vec<u32>);
+
+    /// `GPUCopyExternalImageDestInfo`
+    #[wasm_bindgen(extends = Object)]
+    type CopyDestination;
+    #[wasm_bindgen(method, setter)]
+    fn set_texture(this: &CopyDestination, texture: &GpuTexture);
+    #[wasm_bindgen(method, setter, js_name = premultipliedAlpha)]
+    fn set_premultiplied_alpha(this: &CopyDestination, premultiplied: bool);
 }
 
 /// What pictures are copied into on their way to the strip: kept, because making one takes longer than filling it.
@@ -63,24 +80,37 @@ impl Drop for Texture {
     }
 }
 
-/// A picture as the package hands it over: `ImageData`, or whatever `copyExternalImageToTexture` takes.
+/// A picture as the package hands it over.
 pub struct Picture<'a> {
-    width: usize,
-    height: usize,
-    data: Option<ImageData>,
-    image: JsValue,
+    size: (usize, usize),
+    kind: Kind,
     texture: &'a Texture,
+}
+
+enum Kind {
+    Pixels(Pixels),
+    /// What `copyExternalImageToTexture` takes.
+    External(JsValue),
 }
 
 impl<'a> Picture<'a> {
     pub fn new(image: JsValue, texture: &'a Texture) -> Result<Self> {
-        let get = |key: &str| Reflect::get(&image, &key.into()).unwrap_or_default();
-        // A video's `width` is that of its box on the page.
-        let side = |keys: [&str; 3]| keys.into_iter().find_map(|key| get(key).as_f64()).unwrap_or(0.0) as usize;
-        let width = side(["videoWidth", "displayWidth", "width"]);
-        let height = side(["videoHeight", "displayHeight", "height"]);
-        let data = ImageData::of(&image, (width, height))?;
-        Ok(Self { width, height, data, image, texture })
+        if let Some(data) = image.dyn_ref() {
+            let pixels = Pixels::of(data)?;
+            return Ok(Self { size: pixels.size(), kind: Kind::Pixels(pixels), texture });
+        }
+        let (width, height) = if let Some(bitmap) = image.dyn_ref::<ImageBitmap>() {
+            (bitmap.width(), bitmap.height())
+        } else if let Some(video) = image.dyn_ref::<HtmlVideoElement>() {
+            // Its `width` is that of its box on the page.
+            (video.video_width(), video.video_height())
+        } else if let Some(frame) = image.dyn_ref::<VideoFrame>() {
+            (frame.display_width(), frame.display_height())
+        } else {
+            let expected = "expected an ImageData, an ImageBitmap, a video element or a VideoFrame";
+            return Err(Error::BadImage(format!("{expected}, found another kind of picture")));
+        };
+        Ok(Self { size: (width as usize, height as usize), kind: Kind::External(image), texture })
     }
 }
 
@@ -89,21 +119,22 @@ const MAX_TEXTURE: usize = 8192;
 
 impl Source<Gpu> for Picture<'_> {
     fn size(&self) -> (usize, usize) {
-        (self.width, self.height)
+        self.size
     }
 
     fn upload(&self, rows: Range<usize>, strip: &Strip<Gpu>) -> Result<()> {
-        if let Some(data) = &self.data {
-            data.fill(rows, strip);
-            return Ok(());
-        }
-        let Strip { device: gpu, plan, act, pitch } = *strip;
-        let strip = plan.buffer(act);
+        let image = match &self.kind {
+            Kind::Pixels(pixels) => {
+                pixels.fill(rows, strip);
+                return Ok(());
+            }
+            Kind::External(image) => image,
+        };
         // The picture becomes a texture tile by tile, and each tile lands in its place in the strip.
         for top in rows.clone().step_by(MAX_TEXTURE) {
-            for left in (0..self.width).step_by(MAX_TEXTURE) {
-                let tile = [(self.width - left).min(MAX_TEXTURE), (rows.end - top).min(MAX_TEXTURE)];
-                self.upload_tile(gpu, [left, top], tile, strip, pitch, (top - rows.start) * pitch + left)?;
+            for left in (0..self.size.0).step_by(MAX_TEXTURE) {
+                let tile = [(self.size.0 - left).min(MAX_TEXTURE), (rows.end - top).min(MAX_TEXTURE)];
+                self.upload_tile(image, [left, top], tile, strip, (top - rows.start) * strip.pitch + left)?;
             }
         }
         Ok(())
@@ -113,37 +144,38 @@ impl Source<Gpu> for Picture<'_> {
 impl Picture<'_> {
     fn upload_tile(
         &self,
-        gpu: &Gpu,
+        image: &JsValue,
         [left, top]: [usize; 2],
         [width, height]: [usize; 2],
-        strip: &Buffer,
-        pitch: usize,
+        strip: &Strip<Gpu>,
         at: usize,
     ) -> Result<()> {
+        let gpu = strip.device;
         let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
         let texture = self.texture.of(gpu, size);
         let (Some(js_queue), Some(js_texture)) = (gpu.queue.as_webgpu(), texture.as_webgpu()) else {
             return Err(Error::NoGpu("expected the browser's WebGPU, found another backend".into()));
         };
-        let origin = object([("x", (left as u32).into()), ("y", (top as u32).into())]);
-        let copied = js_queue.unchecked_ref::<Queue>().copy_external_image(
-            &object([("source", self.image.clone()), ("origin", origin.into())]),
-            &object([("texture", js_texture.into()), ("premultipliedAlpha", false.into())]),
-            &object([("width", (width as u32).into()), ("height", (height as u32).into())]),
-        );
-        copied.map_err(|e| {
+        let source: CopySource = Object::new().unchecked_into();
+        source.set_source(image);
+        source.set_origin(vec![left as u32, top as u32]);
+        let destination: CopyDestination = Object::new().unchecked_into();
+        destination.set_texture(js_texture);
+        destination.set_premultiplied_alpha(false);
+        let queue: &Queue = js_queue.unchecked_ref();
+        queue.copy_external_image(&source, &destination, &[size.width, size.height]).map_err(|e| {
             let why = e.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{e:?}"), |e| String::from(e.message()));
             Error::BadImage(format!("the browser does not let this picture be read: {why}"))
         })?;
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let layout = wgpu::TexelCopyBufferLayout {
             offset: (at * 4) as u64,
-            bytes_per_row: Some((pitch * 4) as u32),
+            bytes_per_row: Some((strip.pitch * 4) as u32),
             rows_per_image: Some(height as u32),
         };
         encoder.copy_texture_to_buffer(
             texture.as_image_copy(),
-            wgpu::TexelCopyBufferInfo { buffer: strip.raw(), layout },
+            wgpu::TexelCopyBufferInfo { buffer: strip.plan.buffer(strip.act).raw(), layout },
             size,
         );
         gpu.queue.submit([encoder.finish()]);

@@ -3,87 +3,27 @@
 use std::{collections::HashMap, fs, path::Path, time::Instant};
 
 use ocelli::{Error, Result, Session, config::Towers, scores::fill};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     bad_input,
     cli::EvalArgs,
     count_bar, load,
     manifest::Labelled,
-    metrics::{self, Agreement, Answer, Share},
+    metrics::{self, Answer, Share},
     output, report,
-    stream::{self, Unreadable},
+    results::{ClassRow, Confused, Evaluation, PictureRow, SameAs, Scored},
+    stream,
 };
 
 /// Classes kept for each picture.
 const TOP: usize = 5;
 
-/// The result, as `--json` writes it; `docs/EVALUATION.md` describes it.
-#[derive(Serialize)]
-pub struct Report {
-    pub command: &'static str,
-    #[serde(flatten)]
-    pub run: output::Run,
-    pub template_set: String,
-    pub templates: Vec<String>,
-    pub top1: Share,
-    pub top5: Share,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub same_as: Option<SameAs>,
-    pub confusions: Vec<Confused>,
-    pub classes: Vec<ClassRow>,
-    pub unreadable: Vec<Unreadable>,
-    /// Number of files in the classes' folders that are not pictures.
-    pub passed_over: usize,
-    pub results: Vec<Row>,
-}
-
-#[derive(Serialize)]
-pub struct Confused {
-    pub truth: String,
-    pub predicted: String,
-    pub count: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct ClassRow {
-    pub label: String,
-    pub pictures: usize,
-    pub top1: usize,
-    pub top5: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Row {
-    pub file: String,
-    pub class: String,
-    /// Rank of the true class, from 1.
-    pub rank: usize,
-    /// The best classes, best first.
-    pub top: Vec<Scored>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Scored {
-    pub class: String,
-    pub cosine: f32,
-}
-
-/// The comparison with an earlier result, over the pictures that both have.
-#[derive(Serialize)]
-pub struct SameAs {
-    pub file: String,
-    #[serde(flatten)]
-    pub agreement: Agreement,
-    pub only_here: usize,
-    pub only_there: usize,
-}
-
-/// The fields that are read from an earlier result.
+/// What is read of an earlier result.
 #[derive(Deserialize)]
 struct Earlier {
     classes: Vec<ClassRow>,
-    results: Vec<Row>,
+    results: Vec<PictureRow>,
 }
 
 pub async fn run(json: bool, tier: &str, args: EvalArgs) -> Result<()> {
@@ -110,7 +50,7 @@ pub async fn run(json: bool, tier: &str, args: EvalArgs) -> Result<()> {
         ranks.push(rank);
         let label = |class: usize| labelled.labels[class].clone();
         let top = top.iter().map(|&c| Scored { class: label(c), cosine: cosines[c] }).collect();
-        rows.push(Row { file: labelled.files[at].clone(), class: label(truth), rank, top });
+        rows.push(PictureRow { file: labelled.files[at].clone(), class: label(truth), rank, top });
     };
     let unreadable =
         stream::embed_files(&session, &labelled.images, &labelled.files, over.batch.get(), &bar, each).await?;
@@ -122,7 +62,7 @@ pub async fn run(json: bool, tier: &str, args: EvalArgs) -> Result<()> {
     let row =
         |(class, &[pictures, top1, top5]): (usize, &[usize; 3])| ClassRow { label: label(class), pictures, top1, top5 };
     let confusions = metrics::confusions(&answers).into_iter();
-    let result = Report {
+    let result = Evaluation {
         command: "eval",
         run,
         template_set: labelled.templates.name,
@@ -186,10 +126,10 @@ impl Earlier {
         Ok(earlier)
     }
 
-    fn compare(&self, path: &Path, rows: &[Row]) -> Result<SameAs> {
+    fn compare(&self, path: &Path, rows: &[PictureRow]) -> Result<SameAs> {
         let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
-        let there: HashMap<&str, &Row> = self.results.iter().map(|row| (row.file.as_str(), row)).collect();
-        let pairs: Vec<(&Row, &Row)> =
+        let there: HashMap<&str, &PictureRow> = self.results.iter().map(|row| (row.file.as_str(), row)).collect();
+        let pairs: Vec<(&PictureRow, &PictureRow)> =
             rows.iter().filter_map(|row| there.get(row.file.as_str()).map(|&there| (row, there))).collect();
         if pairs.is_empty() {
             return Err(
@@ -208,7 +148,7 @@ impl Earlier {
     }
 }
 
-impl Row {
+impl PictureRow {
     fn answer(&self) -> Answer<'_> {
         Answer { truth: &self.class, first: &self.top[0].class }
     }

@@ -10,6 +10,7 @@ mod output;
 mod picture;
 mod recall;
 mod report;
+mod results;
 mod retrieval;
 mod stream;
 mod tier;

@@ -3,59 +3,16 @@
 use std::{collections::HashMap, time::Instant};
 
 use ocelli::{Result, Session, config::Towers};
-use serde::Serialize;
 
 use crate::{
     cli::RecallArgs,
     count_bar, load,
     manifest::Captioned,
-    metrics::Share,
     output, report,
+    results::{Caption, CaptionsRow, Recall, Retrieval},
     retrieval::{self, Text},
-    stream::{self, Unreadable},
+    stream,
 };
-
-/// The result, as `--json` writes it; `docs/EVALUATION.md` describes it.
-#[derive(Serialize)]
-pub struct Report {
-    pub command: &'static str,
-    #[serde(flatten)]
-    pub run: output::Run,
-    pub captions: usize,
-    pub text_to_image: Recall,
-    pub image_to_text: Recall,
-    pub unreadable: Vec<Unreadable>,
-    pub results: Vec<Row>,
-}
-
-#[derive(Serialize)]
-pub struct Recall {
-    pub at_1: Share,
-    pub at_5: Share,
-    pub at_10: Share,
-}
-
-impl Recall {
-    fn new(ranks: &[usize]) -> Self {
-        let [at_1, at_5, at_10] = [1, 5, 10].map(|k| Share::within(k, ranks));
-        Self { at_1, at_5, at_10 }
-    }
-}
-
-#[derive(Serialize)]
-pub struct Row {
-    pub file: String,
-    /// Rank of the picture's best caption among all captions, from 1.
-    pub rank: usize,
-    pub captions: Vec<Caption>,
-}
-
-#[derive(Serialize)]
-pub struct Caption {
-    pub text: String,
-    /// Rank of the caption's picture among all pictures, from 1.
-    pub rank: usize,
-}
 
 pub async fn run(json: bool, tier: &str, RecallArgs { over }: RecallArgs) -> Result<()> {
     output::check_out(json, over.out.as_deref())?;
@@ -81,15 +38,15 @@ pub async fn run(json: bool, tier: &str, RecallArgs { over }: RecallArgs) -> Res
     let (index, texts) = texts(&session, &captions, show).await?;
     let ranks = retrieval::ranks(&pictures, &texts, stream::threads());
     let caption = |text: &String| Caption { text: text.clone(), rank: ranks.texts[index[text.as_str()]] };
-    let row = |(picture, &at): (usize, &usize)| Row {
+    let row = |(picture, &at): (usize, &usize)| CaptionsRow {
         file: asked.files[at].clone(),
         rank: ranks.pictures[picture],
         captions: captions[picture].iter().map(caption).collect(),
     };
-    let results: Vec<Row> = places.iter().enumerate().map(row).collect();
+    let results: Vec<CaptionsRow> = places.iter().enumerate().map(row).collect();
     // As often as a caption is written.
     let of_captions: Vec<usize> = results.iter().flat_map(|row| row.captions.iter().map(|c| c.rank)).collect();
-    let result = Report {
+    let result = Retrieval {
         command: "recall",
         run,
         captions: of_captions.len(),

@@ -1,11 +1,16 @@
 //! `ocelli eval` and `ocelli recall` for people: a few aligned lines.
 
-use crate::{eval, metrics::Share, output::Run, recall, stream::Unreadable};
+use crate::{
+    metrics::Share,
+    output::Run,
+    results::{Evaluation, Retrieval},
+    stream::Unreadable,
+};
 
 /// Maximum number of lines of each table; `--json` has everything.
 const LINES: usize = 10;
 
-pub fn eval(result: &eval::Report, worst: &[usize]) -> String {
+pub fn eval(result: &Evaluation, worst: &[usize]) -> String {
     let (classes, templates) = (result.classes.len(), result.templates.len());
     let mut text = head(&result.run, &format!("{}", result.run.pictures));
     let ending = if templates == 1 { "" } else { "s" };
@@ -40,7 +45,7 @@ pub fn eval(result: &eval::Report, worst: &[usize]) -> String {
     text + &left_out(&result.unreadable)
 }
 
-pub fn recall(result: &recall::Report) -> String {
+pub fn recall(result: &Retrieval) -> String {
     let mut text = head(&result.run, &format!("{} with {} captions", result.run.pictures, result.captions));
     let line = |name: &str, cells: [String; 3]| {
         let [a, b, c] = cells;

@@ -115,6 +115,8 @@ async function pictures({ page, report, fixtures, other, before }) {
     ["closed ImageBitmap", PICTURE],
     ["emptied ImageData", PICTURE],
     ["endless ImageData", PICTURE],
+    ["lying ImageData", PICTURE],
+    ["hollow ImageData", PICTURE],
     ["closed VideoFrame", PICTURE],
     ["broken HTMLImageElement", PICTURE],
     ["empty HTMLCanvasElement", PICTURE],

@@ -77,6 +77,19 @@ const forms = {
     return image;
   },
   "endless ImageData": () => new ImageData((1 << 20) + 1, 1),
+  // Of 2³² + 2¹⁸ bytes, which are 2¹⁸ in 32 bits.
+  "lying ImageData": () =>
+    Object.defineProperties(Object.create(ImageData.prototype), {
+      width: { value: 65536 },
+      height: { value: 16385 },
+      data: { value: new Uint8ClampedArray(262144) },
+    }),
+  "hollow ImageData": () =>
+    Object.defineProperties(Object.create(ImageData.prototype), {
+      width: { value: 65536 },
+      height: { value: 65536 },
+      data: { value: [] },
+    }),
   "a string": (url) => url,
   "nothing": () => null,
 };

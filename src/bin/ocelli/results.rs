@@ -1,0 +1,112 @@
+//! What `ocelli eval` and `ocelli recall` find, as `--json` writes it; `docs/EVALUATION.md` describes it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    metrics::{Agreement, Share},
+    output,
+    stream::Unreadable,
+};
+
+/// Of `ocelli eval`.
+#[derive(Serialize)]
+pub struct Evaluation {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub template_set: String,
+    pub templates: Vec<String>,
+    pub top1: Share,
+    pub top5: Share,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<SameAs>,
+    pub confusions: Vec<Confused>,
+    pub classes: Vec<ClassRow>,
+    pub unreadable: Vec<Unreadable>,
+    /// Other files in the classes' folders.
+    pub passed_over: usize,
+    pub results: Vec<PictureRow>,
+}
+
+#[derive(Serialize)]
+pub struct Confused {
+    pub truth: String,
+    pub predicted: String,
+    pub count: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ClassRow {
+    pub label: String,
+    pub pictures: usize,
+    pub top1: usize,
+    pub top5: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct PictureRow {
+    pub file: String,
+    pub class: String,
+    /// The place of the class, from 1.
+    pub rank: usize,
+    /// Best first.
+    pub top: Vec<Scored>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Scored {
+    pub class: String,
+    pub cosine: f32,
+}
+
+/// The comparison with an earlier result, over the pictures that both have.
+#[derive(Serialize)]
+pub struct SameAs {
+    pub file: String,
+    #[serde(flatten)]
+    pub agreement: Agreement,
+    pub only_here: usize,
+    pub only_there: usize,
+}
+
+/// Of `ocelli recall`.
+#[derive(Serialize)]
+pub struct Retrieval {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub captions: usize,
+    pub text_to_image: Recall,
+    pub image_to_text: Recall,
+    pub unreadable: Vec<Unreadable>,
+    pub results: Vec<CaptionsRow>,
+}
+
+#[derive(Serialize)]
+pub struct Recall {
+    pub at_1: Share,
+    pub at_5: Share,
+    pub at_10: Share,
+}
+
+impl Recall {
+    pub fn new(ranks: &[usize]) -> Self {
+        let [at_1, at_5, at_10] = [1, 5, 10].map(|k| Share::within(k, ranks));
+        Self { at_1, at_5, at_10 }
+    }
+}
+
+#[derive(Serialize)]
+pub struct CaptionsRow {
+    pub file: String,
+    /// The place of its best caption among all, from 1.
+    pub rank: usize,
+    pub captions: Vec<Caption>,
+}
+
+#[derive(Serialize)]
+pub struct Caption {
+    pub text: String,
+    /// The place of its picture among all, from 1.
+    pub rank: usize,
+}
