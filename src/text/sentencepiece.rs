@@ -217,7 +217,9 @@ fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, Str
         let count = text.chars().count() as u16;
         for ((at, _), before) in text.char_indices().zip(0u16..).skip(1) {
             let (a, b) = text.split_at(at);
-            if let (Some(&a), Some(&b)) = (ids.get(a), ids.get(b)) {
+            if let Some(&a) = ids.get(a)
+                && let Some(&b) = ids.get(b)
+            {
                 // Plus zero: the first piece's -0 is no less than another's 0.
                 ways.push((a, b, Way { score: score + 0.0, chars: (before, count - before), piece, at: at as u16 }));
             }

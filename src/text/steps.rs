@@ -115,6 +115,12 @@ fn normalizer(part: &Value) -> Result<Box<dyn Normalizer + Send>> {
     })
 }
 
+/// Whether a pattern repeats nothing hundreds of times: that would compile for seconds, to tens of megabytes.
+fn is_small(regex: &str) -> bool {
+    let counts = regex.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
+    !counts.flat_map(|count| count.split(',')).any(|count| count.trim().parse::<f64>().is_ok_and(|count| count > 99.0))
+}
+
 /// What is replaced must not be found where nothing is: what is put in there loses its place in the text.
 fn replace(part: &Value) -> Result<Replace> {
     let pattern = &part["pattern"];
@@ -122,11 +128,12 @@ fn replace(part: &Value) -> Result<Replace> {
     let content = string(part, "content")?;
     let made = match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
         (Some(text), None) if !text.is_empty() => Replace::new(text, content),
-        (None, Some(regex)) if shortest(regex).is_some_and(|len| len > 0) => {
+        (None, Some(regex)) if is_small(regex) && shortest(regex).is_some_and(|len| len > 0) => {
             Replace::new(normalizers::replace::ReplacePattern::Regex(regex.into()), content)
         }
         _ => {
-            let expected = "a String, or a plain Regex, that matches at least one character";
+            let expected =
+                "a String, or a plain Regex without repetitions beyond {99}, that matches at least one character";
             return Err(unexpected("normalizer: pattern", expected, pattern));
         }
     };
@@ -152,8 +159,11 @@ fn pre_tokenizer(part: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
         "Split" => {
             let pattern = match (part["pattern"]["String"].as_str(), part["pattern"]["Regex"].as_str()) {
                 (Some(text), None) => SplitPattern::String(text.into()),
-                (None, Some(regex)) => SplitPattern::Regex(regex.into()),
-                _ => return Err(unexpected("pre_tokenizer: pattern", "a String or a Regex", &part["pattern"])),
+                (None, Some(regex)) if is_small(regex) => SplitPattern::Regex(regex.into()),
+                _ => {
+                    let expected = "a String, or a Regex without repetitions beyond {99}";
+                    return Err(unexpected("pre_tokenizer: pattern", expected, &part["pattern"]));
+                }
             };
             let split = Split::new(pattern, behavior(part, "")?, flag(part, "invert", false)?);
             Box::new(split.map_err(|e| format!("pre_tokenizer: pattern: {e}"))?)
