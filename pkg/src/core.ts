@@ -1,8 +1,8 @@
-import { live, open, type Source } from "./image.js";
+import { live, open, type Source } from "./pictures/image.js";
 import { disposed, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load } from "./load.js";
-import { fetchRows } from "./rows.js";
+import { fetchRows } from "./source/table-rows.js";
 import type { Folder } from "./source/folder.js";
 import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";

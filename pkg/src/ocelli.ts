@@ -1,10 +1,9 @@
-import { embedPictures, split } from "./batches.js";
+import { embedPictures, split } from "./pictures/batches.js";
 import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
 import { aborted, disposed, OcelliError, wrap } from "./error.js";
-import { LabelSets } from "./label-sets.js";
-import type { LabelSet } from "./labels.js";
+import { LabelSets, type LabelSet } from "./labels/index.js";
 import { loadInWorker } from "./remote-core.js";
-import { baseUrl } from "./address.js";
+import { baseUrl } from "./source/address.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";

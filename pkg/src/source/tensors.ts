@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
-import type { ByteStream } from "../stream.js";
-import type { Folder, RemoteFile } from "./folder.js";
+import type { ByteStream } from "./stream.js";
+import type { Opener, RemoteFile } from "./remote.js";
 
 /**
  * A safetensors file, read from front to back: what is not kept comes as one stream, or where only parts of it are needed by Range
@@ -16,7 +16,7 @@ export class TensorFile {
 
   constructor(
     readonly file: RemoteFile,
-    readonly folder: Folder,
+    readonly folder: Opener,
     readonly signal: AbortSignal,
   ) {}
 

@@ -1,13 +1,13 @@
-import { chunks, requireIterable } from "./batches.js";
+import { chunks, requireIterable } from "../pictures/batches.js";
 import { calibrated } from "./calibrate.js";
-import { OcelliError } from "./error.js";
-import type { Content, Label, Scorer } from "./label-content.js";
-import { writeLabelFile } from "./label-file.js";
+import { OcelliError } from "../error.js";
+import type { Content, Label, Scorer } from "./content.js";
+import { writeLabelFile } from "./file.js";
 import { learned } from "./learn.js";
 import { OnDevice } from "./on-device.js";
 import { judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
-import { Turns } from "./turns.js";
-import type { Calibration, Classification, Example, ImageInput, RankOptions } from "./types.js";
+import { Turns } from "../turns.js";
+import type { Calibration, Classification, Example, ImageInput, RankOptions } from "../types.js";
 
 /** Pictures that are embedded together while the last ones are judged. */
 const BATCH = 8;

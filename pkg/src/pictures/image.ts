@@ -1,5 +1,5 @@
-import { OcelliError } from "./error.js";
-import type { ImageInput } from "./types.js";
+import { OcelliError } from "../error.js";
+import type { ImageInput } from "../types.js";
 import { turned, webpOrientation } from "./webp.js";
 
 /** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */

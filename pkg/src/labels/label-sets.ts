@@ -1,12 +1,12 @@
-import { OcelliError } from "./error.js";
-import type { Content, Scorer } from "./label-content.js";
-import { readLabelFile } from "./label-file.js";
-import { LabelTexts, templatesOf } from "./label-texts.js";
-import { embedded, LabelSet, listOf, requireNames } from "./labels.js";
+import { OcelliError } from "../error.js";
+import type { Content, Scorer } from "./content.js";
+import { readLabelFile } from "./file.js";
+import { LabelTexts, templatesOf } from "./texts.js";
+import { embedded, LabelSet, listOf, requireNames } from "./label-set.js";
 import { learned } from "./learn.js";
 import { requireRoom } from "./on-device.js";
 import { judging, requireScore } from "./scores.js";
-import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "./types.js";
+import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
 
 /** Sets that {@link LabelSets.classify} keeps, by labels and templates. */
 const KEPT = 8;

@@ -1,5 +1,5 @@
-import { OcelliError } from "./error.js";
-import type { Classification, ModelInfo, RankOptions, Score } from "./types.js";
+import { OcelliError } from "../error.js";
+import type { Classification, ModelInfo, RankOptions, Score } from "../types.js";
 
 /** How labels are judged, once the defaults are filled in. `own`: each label by itself, from 0 to 1. */
 export interface Judging {

@@ -1,5 +1,5 @@
 import { sigmoid } from "./scores.js";
-import type { Calibration } from "./types.js";
+import type { Calibration } from "../types.js";
 
 /** How far below the last logit that is accepted the cut lies where nothing lies beneath it: no two pictures are alike. */
 const MARGIN = 0.5;

@@ -1,4 +1,4 @@
-import type { BatchOptions, CallOptions, ImageInput, ModelInfo, Score } from "./types.js";
+import type { BatchOptions, CallOptions, ImageInput, ModelInfo, Score } from "../types.js";
 
 /** What was learned of a label: the sum of its pictures' unit embeddings, and how many there were. */
 export interface Examples {

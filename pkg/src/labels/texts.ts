@@ -1,8 +1,8 @@
-import { OcelliError } from "./error.js";
-import { readLabels, writeLabels } from "./label-cache.js";
-import type { Scorer } from "./label-content.js";
-import type { LabelOptions } from "./types.js";
-import { rowsOf, unitSum } from "./vectors.js";
+import { OcelliError } from "../error.js";
+import { readLabels, writeLabels } from "./cache.js";
+import type { Scorer } from "./content.js";
+import type { LabelOptions } from "../types.js";
+import { rowsOf, unitSum } from "../vectors.js";
 
 /** Labels whose embeddings are kept for each set of templates; beyond this the oldest go. */
 const MOST_LABELS = 4096;

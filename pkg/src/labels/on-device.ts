@@ -1,8 +1,8 @@
-import { OcelliError } from "./error.js";
-import type { Content, Matrix, Scorer } from "./label-content.js";
+import { OcelliError } from "../error.js";
+import type { Content, Matrix, Scorer } from "./content.js";
 import { blend } from "./learn.js";
-import type { CallOptions, ImageInput } from "./types.js";
-import { dot, joined } from "./vectors.js";
+import type { CallOptions, ImageInput } from "../types.js";
+import { dot, joined } from "../vectors.js";
 
 /** What every device can bind: the matrix is one buffer. */
 const MOST_BYTES = 128 << 20;

@@ -1,7 +1,7 @@
-import type { Core } from "./core.js";
-import { aborted, OcelliError, wrap } from "./error.js";
-import type { BatchOptions, ImageInput } from "./types.js";
-import { rowsOf } from "./vectors.js";
+import type { Core } from "../core.js";
+import { aborted, OcelliError, wrap } from "../error.js";
+import type { BatchOptions, ImageInput } from "../types.js";
+import { rowsOf } from "../vectors.js";
 
 /**
  * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of

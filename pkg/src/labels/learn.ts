@@ -1,5 +1,5 @@
-import type { Content, Examples, Label, Scorer } from "./label-content.js";
-import { unitSum } from "./vectors.js";
+import type { Content, Examples, Label, Scorer } from "./content.js";
+import { unitSum } from "../vectors.js";
 
 /** As many examples weigh what the text weighs. */
 const TEXT_WEIGHS = 2;
