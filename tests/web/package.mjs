@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atOnce } from "./groups/at-once.mjs";
 import { backends } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
@@ -69,6 +70,7 @@ const everyPart = {
   use,
   batches,
   labels,
+  "at-once": atOnce,
   templates,
   learn,
   "label-cache": labelCache,

@@ -1,4 +1,7 @@
-import type { BatchOptions, CallOptions, ImageInput, ModelInfo, Score } from "../types.js";
+import type { Model } from "../model.js";
+import { embedPictures } from "../pictures/batches.js";
+import type { Score } from "../types.js";
+import { unitSum } from "../vectors.js";
 
 /** What was learned of a label: the sum of its pictures' unit embeddings, and how many there were. */
 export interface Examples {
@@ -27,21 +30,71 @@ export interface Content {
   score: Score;
 }
 
-/** What a set of labels needs of its model. */
-export interface Scorer {
-  readonly info: ModelInfo;
-  /** Embeddings of texts, one after the other. */
-  embedTexts(texts: string[]): Promise<Float32Array>;
-  /** Embeddings of pictures; `first` is what the first one's index is called in errors. */
-  embedImages(images: Iterable<ImageInput>, options?: BatchOptions, first?: number): Promise<Float32Array[]>;
-  /** Puts rows of unit length, one after the other, beside the model. */
-  matrix(rows: Float32Array): Promise<Matrix>;
+/** As many examples weigh what the text weighs. */
+const TEXT_WEIGHS = 2;
+
+/**
+ * A label's row of the matrix: its text, blended with where its pictures lie. Class means of frozen embeddings are the prototypes of
+ * Snell et al. (Prototypical Networks for Few-shot Learning, 2017); blending what they say with what the text says, without any
+ * training, is Tip-Adapter's (Zhang et al., 2022). Pictures lie close together, apart from texts (Liang et al., Mind the Gap, 2022),
+ * so any picture is nearer to a mean of pictures than to a text. What they have in common is taken off first: the embedding of
+ * pictures that show nothing.
+ */
+export function blend(text: Float32Array | undefined, { sum, count }: Examples, nothing: Float32Array): Float32Array {
+  const mean = unitSum([[1, sum]]);
+  const pictures = unitSum([
+    [1, mean],
+    [-1, nothing],
+  ]);
+  return text
+    ? unitSum([
+        [TEXT_WEIGHS, text],
+        [count, pictures],
+      ])
+    : pictures;
 }
 
-/** Rows on the device. */
-export interface Matrix {
-  /** The cosine of each row with a picture's embedding. */
-  cosines(image: ImageInput, options?: CallOptions): Promise<Float32Array>;
-  /** Frees the memory; no call may be under way. */
-  free(): void;
+/** The content with pictures of a label added. */
+export async function learned(
+  model: Model,
+  content: Content,
+  label: string,
+  embeddings: Float32Array[],
+): Promise<Content> {
+  const nothing = content.nothing ?? (await nothingOf(model));
+  const add = (one: Label): Label => {
+    const sum = new Float32Array(model.info.embeddingDim);
+    for (const row of [...embeddings, one.examples?.sum ?? []])
+      row.forEach((x, i) => (sum[i] = (sum[i] as number) + x));
+    return { ...one, examples: { sum, count: embeddings.length + (one.examples?.count ?? 0) }, threshold: undefined };
+  };
+  const known = content.labels.some(({ name }) => name === label);
+  const labels = known
+    ? content.labels
+    : [...content.labels, { name: label, text: undefined, examples: undefined, threshold: undefined }];
+  return { ...content, nothing, labels: labels.map((one) => (one.name === label ? add(one) : one)) };
+}
+
+const nothings = new WeakMap<Model, Promise<Float32Array>>();
+
+/** What a model makes of pictures that show nothing: once for all of its sets. */
+function nothingOf(model: Model): Promise<Float32Array> {
+  let made = nothings.get(model);
+  if (!made) {
+    const { imageSize, embeddingDim } = model.info;
+    const embeddings = embedPictures(model.core, blanks(imageSize), embeddingDim);
+    made = embeddings.then((rows) => unitSum(rows.map((row) => [1, row])));
+    nothings.set(model, made);
+    made.catch(() => nothings.delete(model));
+  }
+  return made;
+}
+
+/** Pictures that show nothing: black, grey and white. */
+function blanks(side: number): ImageData[] {
+  return [0, 128, 255].map((level) => {
+    const data = new Uint8ClampedArray(side * side * 4).fill(level);
+    for (let alpha = 3; alpha < data.length; alpha += 4) data[alpha] = 255;
+    return new ImageData(data, side, side);
+  });
 }

@@ -1,45 +1,41 @@
 import { OcelliError } from "../error.js";
-import type { Content, Scorer } from "./content.js";
+import type { Model } from "../model.js";
+import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
+import { learned, type Content } from "./content.js";
 import { readLabelFile } from "./file.js";
-import { LabelTexts, templatesOf } from "./texts.js";
 import { embedded, LabelSet, listOf, requireNames } from "./label-set.js";
-import { learned } from "./learn.js";
 import { requireRoom } from "./on-device.js";
 import { judging, requireScore } from "./scores.js";
-import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
+import { LabelTexts, templatesOf } from "./texts.js";
 
 /** Sets that {@link LabelSets.classify} keeps, by labels and templates. */
 const KEPT = 8;
 
-/** Makes a model's sets of labels. */
+/** Makes a model's sets of labels; all of it in calls of the model's. */
 export class LabelSets {
   readonly #texts: LabelTexts;
-  readonly #kept = new Map<string, LabelSet>();
+  /** By labels and templates. Calls that come while a set is made wait for the same one. */
+  readonly #kept = new Map<string, Promise<LabelSet>>();
 
-  constructor(private readonly scorer: Scorer) {
-    this.#texts = new LabelTexts(scorer);
+  constructor(private readonly model: Model) {
+    this.#texts = new LabelTexts(model);
   }
 
+  /** A set for its caller alone; if that one has stopped waiting, it is freed. */
   async make(names: string[], options: LabelOptions): Promise<LabelSet> {
     requireNames(names);
-    return LabelSet.make(this.scorer, await this.#content([...names], options));
+    return this.#made(await this.#content([...names], options), options);
   }
 
   /** With the set that such a call made before, if it is still here. */
   async classify(image: ImageInput, names: string[], options: ClassifyOptions): Promise<Classification[]> {
-    const { templates, template, neutral, score, ...how } = options;
-    judging(options, "auto", this.scorer.info);
+    const { signal, ...rest } = options;
+    const { templates, template, neutral, score, ...how } = rest;
+    judging(options, "auto", this.model.info);
     const key = JSON.stringify([templates, template, neutral, names]);
-    const set = this.#kept.get(key) ?? (await this.make(names, { ...options, score: "auto" }));
-    // The last one used is the last to go.
-    this.#kept.delete(key);
-    this.#kept.set(key, set);
-    for (const [old, oldest] of this.#kept) {
-      if (this.#kept.size <= KEPT) break;
-      this.#kept.delete(old);
-      oldest.dispose();
-    }
-    return set.classify(image, score ? { ...how, score } : how);
+    const set = await this.#keep(key, () => this.make(names, { ...rest, score: "auto" }));
+    signal?.throwIfAborted();
+    return set.ranked(image, score ? { ...how, score } : how);
   }
 
   /** A set of labels that are pictures, and no texts. */
@@ -52,29 +48,60 @@ export class LabelSets {
       throw new OcelliError("bad-input", `${names[without]}: expected at least one picture, found none.`);
     let content = await this.#content([], options);
     for (const [i, name] of names.entries()) {
-      content = await learned(
-        this.scorer,
-        content,
-        name,
-        await embedded(this.scorer, pictures[i] as (ImageInput | Float32Array)[]),
-      );
+      const embeddings = await embedded(this.model, pictures[i] as (ImageInput | Float32Array)[]);
+      content = await learned(this.model, content, name, embeddings);
     }
-    return LabelSet.make(this.scorer, content);
+    return this.#made(content, options);
   }
 
   async load(file: Blob): Promise<LabelSet> {
-    return LabelSet.make(this.scorer, await readLabelFile(file, this.scorer.info));
+    return LabelSet.make(this.model, await readLabelFile(file, this.model.info));
   }
 
-  /** Lets go of what is kept. */
+  /** Lets go of what is kept, after calls that are under way. */
   dispose(): void {
-    for (const set of this.#kept.values()) set.dispose();
-    this.#kept.clear();
+    for (const key of [...this.#kept.keys()]) this.#letGo(key);
+  }
+
+  /** The set under a key, which `make` makes if there is none. One that could not be made is forgotten. */
+  #keep(key: string, make: () => Promise<LabelSet>): Promise<LabelSet> {
+    const set = this.#kept.get(key) ?? make();
+    // The last one used is the last to go.
+    this.#kept.delete(key);
+    this.#kept.set(key, set);
+    set.then(
+      () => this.#trim(),
+      () => this.#kept.get(key) === set && this.#kept.delete(key),
+    );
+    return set;
+  }
+
+  #trim(): void {
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT) break;
+      this.#letGo(oldest);
+    }
+  }
+
+  /** A set is disposed of after the work of those who waited for it: they have come before, and begin as soon as it is made. */
+  #letGo(key: string): void {
+    const set = this.#kept.get(key);
+    this.#kept.delete(key);
+    set?.then(
+      (made) => made.dispose(),
+      () => {},
+    );
+  }
+
+  async #made(content: Content, { signal }: LabelOptions): Promise<LabelSet> {
+    const set = await LabelSet.make(this.model, content);
+    if (signal?.aborted) set.dispose();
+    return set;
   }
 
   async #content(names: string[], options: LabelOptions): Promise<Content> {
     const { score = "auto", neutral = "thing", cache = true } = options;
-    const { embeddingDim, defaultScore } = this.scorer.info;
+    const { embeddingDim, defaultScore } = this.model.info;
     const templates = templatesOf(options);
     requireScore(score);
     requireNames([neutral]);

@@ -1,8 +1,9 @@
 import { OcelliError } from "../error.js";
-import { readLabels, writeLabels } from "./cache.js";
-import type { Scorer } from "./content.js";
+import type { Model } from "../model.js";
+import { Turns } from "../turns.js";
 import type { LabelOptions } from "../types.js";
 import { rowsOf, unitSum } from "../vectors.js";
+import { readLabels, writeLabels } from "./cache.js";
 
 /** Labels whose embeddings are kept for each set of templates; beyond this the oldest go. */
 const MOST_LABELS = 4096;
@@ -13,48 +14,36 @@ const MOST_SETS = 16;
 /** Texts that are asked for at once: of many labels in many templates only the means are kept. */
 const AT_ONCE = 512;
 
-interface Known {
-  labels: Map<string, Float32Array>;
-  /** What the browser's cache has of them is here. */
-  read: boolean;
-}
-
 /** Embeddings of labels: from memory, from the browser's cache, and from the text tower what neither has. */
 export class LabelTexts {
+  /** By model and templates. */
   readonly #sets = new Map<string, Known>();
 
-  constructor(private readonly scorer: Scorer) {}
+  constructor(private readonly model: Model) {}
 
   /**
    * Each label's embedding: the mean over the templates of its text's unit embeddings, of unit length again (Radford et al.,
    * Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4).
    */
   async embed(labels: string[], templates: string[], cache: boolean): Promise<Float32Array[]> {
-    const { modelHash, format, tier, embeddingDim } = this.scorer.info;
+    const known = this.#known(templates);
+    if (cache) await known.read();
+    const missing = [...new Set(labels)].filter((label) => !known.has(label));
+    this.#ask(missing, templates).forEach((embedding, i) => known.add(missing[i] as string, embedding));
+    // Taken before others let them go.
+    const embeddings = labels.map((label) => known.get(label));
+    known.trim(Math.max(MOST_LABELS, labels.length));
+    const rows = await Promise.all(embeddings);
+    if (cache && missing.length > 0) await known.write();
+    return rows;
+  }
+
+  #known(templates: string[]): Known {
+    const { modelHash, format, tier, embeddingDim } = this.model.info;
     // The other tiers differ in the last bits only.
     const rounding = tier === "half" || tier === "dot8" ? tier : "f32";
     const key = JSON.stringify([modelHash, format, rounding, templates]);
-    const { labels: known } = await this.#known(key, cache);
-    // Taken before others may let them go.
-    const found = new Map(
-      labels.flatMap((label) => (known.has(label) ? [[label, known.get(label) as Float32Array]] : [])),
-    );
-    const missing = [...new Set(labels)].filter((label) => !found.has(label));
-    if (missing.length > 0) {
-      const fresh = await this.#ask(missing, templates);
-      missing.forEach((label, i) => found.set(label, fresh[i] as Float32Array));
-    }
-    for (const [label, row] of found) known.set(label, row);
-    for (const label of known.keys()) {
-      if (known.size <= Math.max(MOST_LABELS, labels.length)) break;
-      known.delete(label);
-    }
-    if (cache && missing.length > 0) await writeLabels(key, known, embeddingDim);
-    return labels.map((label) => found.get(label) as Float32Array);
-  }
-
-  async #known(key: string, cache: boolean): Promise<Known> {
-    const known = this.#sets.get(key) ?? { labels: new Map(), read: false };
+    const known = this.#sets.get(key) ?? new Known(key, embeddingDim);
     // The last one used is the last to go.
     this.#sets.delete(key);
     this.#sets.set(key, known);
@@ -62,35 +51,99 @@ export class LabelTexts {
       if (this.#sets.size <= MOST_SETS) break;
       this.#sets.delete(old);
     }
-    if (cache && !known.read) {
-      for (const [label, row] of await readLabels(key, this.scorer.info.embeddingDim)) known.labels.set(label, row);
-      known.read = true;
-    }
     return known;
   }
 
-  async #ask(labels: string[], templates: string[]): Promise<Float32Array[]> {
-    const { towers, embeddingDim } = this.scorer.info;
-    if (towers === "vision") {
-      const [first, ...others] = labels.map((label) => JSON.stringify(label));
-      const what = others.length > 0 ? `none of ${first} and ${others.length} more` : `none of ${first}`;
-      throw new OcelliError(
-        "bad-input",
-        `labels: this model was loaded without its text tower: expected all embeddings in the cache of an earlier visit, found ${what}: load it with "both" once.`,
-      );
-    }
+  /** Embeddings that the text tower makes, some labels after the other. If it fails, so do those that would come later. */
+  #ask(labels: string[], templates: string[]): Promise<Float32Array>[] {
     const step = Math.max(1, Math.floor(AT_ONCE / templates.length));
-    const means: Float32Array[] = [];
-    for (let at = 0; at < labels.length; at += step) {
-      const texts = labels.slice(at, at + step).flatMap((label) => templates.map((template) => fill(template, label)));
-      const rows = rowsOf(await this.scorer.embedTexts(texts), embeddingDim);
-      while (rows.length > 0) {
-        const own = rows.splice(0, templates.length);
-        means.push(own.length === 1 ? (own[0] as Float32Array).slice() : unitSum(own.map((row) => [1, row])));
-      }
-    }
-    return means;
+    let before: Promise<unknown> = Promise.resolve();
+    return Array.from({ length: Math.ceil(labels.length / step) }, (_, i) => {
+      const some = labels.slice(i * step, (i + 1) * step);
+      const rows = before.then(() => this.#means(some, templates));
+      before = rows;
+      return some.map(async (_, i) => (await rows)[i] as Float32Array);
+    }).flat();
   }
+
+  async #means(labels: string[], templates: string[]): Promise<Float32Array[]> {
+    const { towers, embeddingDim } = this.model.info;
+    if (towers === "vision") throw withoutTower(labels);
+    const texts = labels.flatMap((label) => templates.map((template) => fill(template, label)));
+    const rows = rowsOf(await this.model.core.embedTexts(texts), embeddingDim);
+    return labels.map((_, i) => {
+      const own = rows.slice(i * templates.length, (i + 1) * templates.length);
+      return own.length === 1 ? (own[0] as Float32Array).slice() : unitSum(own.map((row) => [1, row]));
+    });
+  }
+}
+
+/** Labels' embeddings of one model in one set of templates: those that are here, and those that are being made. */
+class Known {
+  readonly #embeddings = new Map<string, Promise<Float32Array>>();
+  /** Those that are here. */
+  readonly #rows = new Map<string, Float32Array>();
+  #reading: Promise<void> | undefined;
+  readonly #writing = new Turns();
+  /** A write that has not begun. */
+  #next: Promise<void> | undefined;
+
+  constructor(
+    private readonly key: string,
+    private readonly dim: number,
+  ) {}
+
+  has(label: string): boolean {
+    return this.#embeddings.has(label);
+  }
+
+  /** The embedding of a label that is known. */
+  get(label: string): Promise<Float32Array> {
+    return this.#embeddings.get(label) as Promise<Float32Array>;
+  }
+
+  /** Whoever asks for the label from now on gets this embedding. If it cannot be made, the next one to ask tries again. */
+  add(label: string, embedding: Promise<Float32Array>): void {
+    this.#embeddings.set(label, embedding);
+    const current = () => this.#embeddings.get(label) === embedding;
+    embedding.then(
+      (row) => current() && this.#rows.set(label, row),
+      () => current() && this.#embeddings.delete(label),
+    );
+  }
+
+  /** Lets go of the oldest labels, until so many are left. */
+  trim(most: number): void {
+    for (const label of this.#embeddings.keys()) {
+      if (this.#embeddings.size <= most) break;
+      this.#embeddings.delete(label);
+      this.#rows.delete(label);
+    }
+  }
+
+  /** Takes over what the browser's cache has, once. */
+  read(): Promise<void> {
+    return (this.#reading ??= readLabels(this.key, this.dim).then((rows) => {
+      for (const [label, row] of rows) if (!this.has(label)) this.add(label, Promise.resolve(row));
+    }));
+  }
+
+  /** Puts what is here into the browser's cache. */
+  write(): Promise<void> {
+    return (this.#next ??= this.#writing.take(() => {
+      this.#next = undefined;
+      return writeLabels(this.key, this.#rows, this.dim);
+    }));
+  }
+}
+
+function withoutTower(labels: string[]): OcelliError {
+  const [first, ...others] = labels.map((label) => JSON.stringify(label));
+  const what = others.length > 0 ? `none of ${first} and ${others.length} more` : `none of ${first}`;
+  return new OcelliError(
+    "bad-input",
+    `labels: this model was loaded without its text tower: expected all embeddings in the cache of an earlier visit, found ${what}: load it with "both" once.`,
+  );
 }
 
 const fill = (template: string, label: string) => template.replaceAll("{}", () => label);
