@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
 import type { ImageInput } from "../types.js";
-import { turned, webpOrientation } from "./webp.js";
+import { browserTurns, turned, webpOrientation } from "./webp.js";
 
 /** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */
 const EXACT: ImageBitmapOptions = {
@@ -113,10 +113,9 @@ export async function decoded(image: ImageInput): Promise<Source> {
   }
   try {
     const orientation = image instanceof Blob ? await webpOrientation(image) : 1;
-    const pixels =
-      orientation === 1
-        ? await createImageBitmap(image, EXACT)
-        : turned(await createImageBitmap(image, { ...EXACT, imageOrientation: "none" }), orientation);
+    const upright = orientation === 1 || (await browserTurns());
+    const bitmap = await createImageBitmap(image, EXACT);
+    const pixels = upright ? bitmap : turned(bitmap, orientation);
     return { pixels, release: () => pixels.close() };
   } catch (cause) {
     throw bad(cause instanceof Error ? cause.message : String(cause), cause);
