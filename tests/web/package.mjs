@@ -12,6 +12,7 @@ import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
 import { calls } from "./groups/calls.mjs";
 import { errors } from "./groups/errors.mjs";
+import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
@@ -95,6 +96,7 @@ const everyPart = {
   faults,
   abort,
   snippets,
+  facts,
 };
 /** Under `build.sh test --full`. */
 const full = process.env.OCELLI_FULL === "1";
