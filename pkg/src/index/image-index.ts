@@ -1,4 +1,5 @@
 import { OcelliError } from "../error.js";
+import { Turns } from "../turns.js";
 import type { Backend, ImageInput } from "../types.js";
 import { parse, write } from "./files.js";
 import { Rows, unit } from "./rows.js";
@@ -51,7 +52,7 @@ export class ImageIndex<M = unknown> {
   #scan: Scan | undefined;
   #saved: Saved | undefined;
   /** What works on rows by their numbers takes turns: meanwhile rows are added and removed, but none moves. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #disposed = false;
 
   private constructor(rows: Rows, modelHash: string, scan: Scan | undefined, options: OpenOptions) {
@@ -425,13 +426,11 @@ export class ImageIndex<M = unknown> {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       this.#requireLive();
       this.#compact();
       return work();
     });
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 
   /** Closes the gaps of removed rows, if these are more than half. */

@@ -9,9 +9,16 @@ import SCAN from "../../../shaders/scan.wgsl";
 declare const GPUBufferUsage: Record<"MAP_READ" | "COPY_SRC" | "COPY_DST" | "UNIFORM" | "STORAGE", number>;
 declare const GPUMapMode: { READ: number };
 
-/** Rows that lie interleaved, and rows that share one maximum: `BLOCK` and `GROUP` in shaders/scan.wgsl. */
-const BLOCK = 64;
-export const GROUP = 16;
+/** Rows that lie interleaved. */
+const BLOCK = inShader("BLOCK");
+/** Rows that share one maximum. */
+export const GROUP = inShader("GROUP");
+
+/** A number that the shader says. */
+function inShader(name: string): number {
+  const [, value] = new RegExp(`const ${name}: u32 = (\\d+)u;`).exec(SCAN) ?? [];
+  return Number(value);
+}
 
 /** The largest number of a query in 16 bits: 255 · 127 + 127, both halves at their largest. */
 const PEAK = 32512;

@@ -1,6 +1,7 @@
 import { OcelliError } from "../error.js";
-import { ByteStream } from "../stream.js";
+import { ByteStream } from "./stream.js";
 import { FolderCache, keys } from "./cache.js";
+import type { Opened, Opener, RemoteFile } from "./remote.js";
 import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./request.js";
 import { TensorFile } from "./tensors.js";
 
@@ -16,25 +17,8 @@ export interface Source {
   request(name: string, init: RequestInit): Promise<Response>;
 }
 
-/** One file as this load sees it. */
-export interface RemoteFile {
-  name: string;
-  url: string | undefined;
-  /** See `FileRecord`; undefined while unknown. */
-  version: string | undefined;
-  size: number | undefined;
-}
-
-export interface Opened {
-  stream: ByteStream;
-  /** Bytes that this stream has, if the server says. */
-  length: number | undefined;
-  /** The body is the whole file, whatever was asked for. */
-  whole: boolean;
-}
-
 /** A model's files, wherever they are, read through a cache. All of them are of one version, or it is an error. */
-export class Folder {
+export class Folder implements Opener {
   /** Bytes that are here, of everything. */
   loaded = 0;
   /** Bytes of {@link loaded} that came over the network. */

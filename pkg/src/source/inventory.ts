@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
-import { folderUrl } from "../address.js";
-import { clearLabels } from "../label-cache.js";
+import { folderUrl } from "./address.js";
+import { clearLabels } from "../labels/index.js";
 import { keys, type FileRecord } from "./cache.js";
 import { forget, hubRoot, isHub } from "./hub.js";
 import { storeOf } from "./stores.js";

@@ -1,5 +1,5 @@
 import { OcelliError } from "../error.js";
-import { baseUrl, folderUrl } from "../address.js";
+import { baseUrl, folderUrl } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type Source } from "./folder.js";
 import { hubFolder, isHub } from "./hub.js";

@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
-import type { ByteStream } from "../stream.js";
-import type { Folder, RemoteFile } from "./folder.js";
+import type { ByteStream } from "./stream.js";
+import type { Opener, RemoteFile } from "./remote.js";
 
 /**
  * A safetensors file, read from front to back. Bytes that are not cached come as one stream, or by range
@@ -16,7 +16,7 @@ export class TensorFile {
 
   constructor(
     readonly file: RemoteFile,
-    readonly folder: Folder,
+    readonly folder: Opener,
     readonly signal: AbortSignal,
   ) {}
 

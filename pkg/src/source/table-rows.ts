@@ -1,8 +1,8 @@
-import { OcelliError } from "./error.js";
-import type { Folder } from "./source/folder.js";
-import { Missing } from "./source/request.js";
-import { sideBySide } from "./side-by-side.js";
-import type { Engine } from "../wasm/ocelli.js";
+import { OcelliError } from "../error.js";
+import type { Folder } from "./folder.js";
+import { Missing } from "./request.js";
+import { sideBySide } from "../side-by-side.js";
+import type { Engine } from "../../wasm/ocelli.js";
 
 /** Rows that are fetched side by side. */
 const AT_ONCE = 8;

@@ -1,6 +1,6 @@
-import { OcelliError } from "./error.js";
-import type { ImageInput } from "./types.js";
-import { turned, webpOrientation } from "./webp.js";
+import { OcelliError } from "../error.js";
+import type { ImageInput } from "../types.js";
+import { browserTurns, turned, webpOrientation } from "./webp.js";
 
 /** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */
 const EXACT: ImageBitmapOptions = {
@@ -15,8 +15,8 @@ export interface Source {
   release(): void;
 }
 
-/** Most pixels that go up in one copy, rows padded to 64 (`STRIP_BYTES` in src/session/pixels.rs). */
-const ONE_COPY = 4 << 20;
+/** Most bytes of pixels that go up in one copy, rows padded to 64 pixels of four bytes. */
+const STRIP_BYTES = 16 << 20;
 
 /**
  * A video's frame that can be copied to the GPU as it is, without a bitmap in between; undefined for all else. Not every browser
@@ -37,8 +37,8 @@ export function live(image: ImageInput): HTMLVideoElement | VideoFrame | undefin
 
 /** Between two copies a video would go on, so that a larger one has to be held still. */
 function small<T>(image: T, width: number, height: number): T | undefined {
-  const pixels = Math.ceil(width / 64) * 64 * height;
-  return pixels > 0 && pixels <= ONE_COPY ? image : undefined;
+  const bytes = Math.ceil(width / 64) * 64 * height * 4;
+  return bytes > 0 && bytes <= STRIP_BYTES ? image : undefined;
 }
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */
@@ -113,10 +113,9 @@ export async function decoded(image: ImageInput): Promise<Source> {
   }
   try {
     const orientation = image instanceof Blob ? await webpOrientation(image) : 1;
-    const pixels =
-      orientation === 1
-        ? await createImageBitmap(image, EXACT)
-        : turned(await createImageBitmap(image, { ...EXACT, imageOrientation: "none" }), orientation);
+    const upright = orientation === 1 || (await browserTurns());
+    const bitmap = await createImageBitmap(image, EXACT);
+    const pixels = upright ? bitmap : turned(bitmap, orientation);
     return { pixels, release: () => pixels.close() };
   } catch (cause) {
     throw bad(cause instanceof Error ? cause.message : String(cause), cause);

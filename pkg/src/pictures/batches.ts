@@ -1,28 +1,28 @@
-import type { Core } from "./core.js";
-import { aborted, OcelliError, wrap } from "./error.js";
-import type { BatchOptions, ImageInput } from "./types.js";
-import { rowsOf } from "./vectors.js";
+import type { Calls } from "../core.js";
+import { aborted, OcelliError, wrap } from "../error.js";
+import type { BatchOptions, ImageInput } from "../types.js";
+import { rowsOf } from "../vectors.js";
+
+/** What embeds batches of pictures. */
+export type Embedder = Pick<Calls, "imageBatch" | "embedImages">;
 
 /**
- * The embedding of each picture, in order. While the device works on one batch, the next one is decoded and submitted. One batch of
- * decoded pictures is in memory at a time.
+ * The embeddings of pictures in order, batch by batch. While the device works on one batch, the next one is decoded and submitted. One
+ * batch of decoded pictures is in memory at a time.
  */
-export async function embedPictures(
-  core: Pick<Core, "imageBatch" | "embedImages">,
+export async function* embeddedBatches(
+  embedder: Embedder,
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
   dim: number,
-  options: BatchOptions,
-  firstIndex = 0,
-): Promise<Float32Array[]> {
-  const { onProgress, signal } = options;
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Float32Array[], void, undefined> {
   const check = () => {
     if (signal?.aborted) throw aborted(signal.reason, "call");
   };
   requireIterable(images);
   check();
-  const batches = chunks(images, await core.imageBatch());
-  const embeddings: Float32Array[] = [];
-  let first = firstIndex;
+  const batches = chunks(images, await embedder.imageBatch());
+  let first = 0;
   let running: Promise<Float32Array> | undefined;
   try {
     do {
@@ -32,23 +32,34 @@ export async function embedPictures(
       const before = running;
       running =
         batch &&
-        core.embedImages(batch).catch((error: unknown) => {
+        embedder.embedImages(batch).catch((error: unknown) => {
           throw numbered(error, start);
         });
       // It is waited for in its turn; until then its error is no unhandled one.
       running?.catch(() => {});
       first += batch?.length ?? 0;
-      if (before) {
-        embeddings.push(...split(await before, dim));
-        await yours("onProgress", () => onProgress?.(embeddings.length));
-      }
+      if (before) yield split(await before, dim);
     } while (running);
-    return embeddings;
   } finally {
     // Nothing goes on behind the caller's back.
     await running?.catch(() => {});
     await yours("images", () => batches.return(undefined));
   }
+}
+
+/** The embedding of each picture, in order. */
+export async function embedPictures(
+  embedder: Embedder,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  dim: number,
+  { onProgress, signal }: BatchOptions = {},
+): Promise<Float32Array[]> {
+  const embeddings: Float32Array[] = [];
+  for await (const batch of embeddedBatches(embedder, images, dim, signal)) {
+    embeddings.push(...batch);
+    await yours("onProgress", () => onProgress?.(embeddings.length));
+  }
+  return embeddings;
 }
 
 /** Embeddings that lie one after the other, each in memory of its own. */
@@ -57,7 +68,7 @@ export function split(flat: Float32Array, dim: number): Float32Array[] {
 }
 
 /** So many at a time. */
-export async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
+async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[], undefined> {
   let chunk: T[] = [];
   for await (const item of items) {
     if (chunk.push(item) < size) continue;
@@ -68,7 +79,7 @@ export async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: nu
 }
 
 /** @throws {OcelliError} With code `bad-input` for what are no pictures one after the other. */
-export function requireIterable(images: unknown): asserts images is Iterable<ImageInput> | AsyncIterable<ImageInput> {
+function requireIterable(images: unknown): asserts images is Iterable<ImageInput> | AsyncIterable<ImageInput> {
   const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<unknown> &
     Iterable<unknown>;
   if (typeof images === "string" || !(later ?? now))

@@ -1,5 +1,34 @@
-import type { Content, Examples, Label, Scorer } from "./label-content.js";
-import { unitSum } from "./vectors.js";
+import type { Model } from "../model.js";
+import { embedPictures } from "../pictures/batches.js";
+import type { Score } from "../types.js";
+import { unitSum } from "../vectors.js";
+
+/** What was learned of a label: the sum of its pictures' unit embeddings, and how many there were. */
+export interface Examples {
+  sum: Float32Array;
+  count: number;
+}
+
+/** A label, and what is known of it. */
+export interface Label {
+  name: string;
+  /** Its text's embedding; none if pictures alone say what it is. */
+  text: Float32Array | undefined;
+  examples: Examples | undefined;
+  /** From calibration, 0 to 1. */
+  threshold: number | undefined;
+}
+
+/** All that makes a set of labels, but for the model. */
+export interface Content {
+  labels: readonly Label[];
+  /** Embedding of the neutral text, where labels are compared with one. */
+  neutral: Float32Array | undefined;
+  /** Embedding of pictures that show nothing, once something was learned. */
+  nothing: Float32Array | undefined;
+  templates: string[];
+  score: Score;
+}
 
 /** As many examples weigh what the text weighs. */
 const TEXT_WEIGHS = 2;
@@ -27,14 +56,14 @@ export function blend(text: Float32Array | undefined, { sum, count }: Examples, 
 
 /** The content with pictures of a label added. */
 export async function learned(
-  scorer: Scorer,
+  model: Model,
   content: Content,
   label: string,
   embeddings: Float32Array[],
 ): Promise<Content> {
-  const nothing = content.nothing ?? (await nothingOf(scorer));
+  const nothing = content.nothing ?? (await nothingOf(model));
   const add = (one: Label): Label => {
-    const sum = new Float32Array(scorer.info.embeddingDim);
+    const sum = new Float32Array(model.info.embeddingDim);
     for (const row of [...embeddings, one.examples?.sum ?? []])
       row.forEach((x, i) => (sum[i] = (sum[i] as number) + x));
     return { ...one, examples: { sum, count: embeddings.length + (one.examples?.count ?? 0) }, threshold: undefined };
@@ -46,15 +75,17 @@ export async function learned(
   return { ...content, nothing, labels: labels.map((one) => (one.name === label ? add(one) : one)) };
 }
 
-const nothings = new WeakMap<Scorer, Promise<Float32Array>>();
+const nothings = new WeakMap<Model, Promise<Float32Array>>();
 
 /** What a model makes of pictures that show nothing: once for all of its sets. */
-function nothingOf(scorer: Scorer): Promise<Float32Array> {
-  let made = nothings.get(scorer);
+function nothingOf(model: Model): Promise<Float32Array> {
+  let made = nothings.get(model);
   if (!made) {
-    made = scorer.embedImages(blanks(scorer.info.imageSize)).then((rows) => unitSum(rows.map((row) => [1, row])));
-    nothings.set(scorer, made);
-    made.catch(() => nothings.delete(scorer));
+    const { imageSize, embeddingDim } = model.info;
+    const embeddings = embedPictures(model.core, blanks(imageSize), embeddingDim);
+    made = embeddings.then((rows) => unitSum(rows.map((row) => [1, row])));
+    nothings.set(model, made);
+    made.catch(() => nothings.delete(model));
   }
   return made;
 }

@@ -1,8 +1,8 @@
-import { OcelliError } from "./error.js";
-import type { Content, Label } from "./label-content.js";
-import { readSafetensors, writeSafetensors, type Tensor } from "./safetensors.js";
-import type { ModelInfo, Score } from "./types.js";
-import { joined, rowsOf } from "./vectors.js";
+import { OcelliError } from "../error.js";
+import type { Content, Label } from "./content.js";
+import { readSafetensors, writeSafetensors, type Tensor } from "../safetensors.js";
+import type { ModelInfo, Score } from "../types.js";
+import { joined, rowsOf } from "../vectors.js";
 
 /** The key of the file's metadata. */
 const KEY = "ocelli.labels";

@@ -1,10 +1,11 @@
-import { OcelliError } from "./error.js";
-import type { Content, Matrix, Scorer } from "./label-content.js";
-import { blend } from "./learn.js";
-import type { CallOptions, ImageInput } from "./types.js";
-import { dot, joined } from "./vectors.js";
+import type { Calls } from "../core.js";
+import { OcelliError } from "../error.js";
+import type { Model } from "../model.js";
+import type { ImageInput } from "../types.js";
+import { dot, joined } from "../vectors.js";
+import { blend, type Content } from "./content.js";
 
-/** What every device can bind: the matrix is one buffer. */
+/** What every device can bind: a set's rows are one buffer. */
 const MOST_BYTES = 128 << 20;
 
 /** The rows of a set, one for each label and then the neutral text's, here and on the device. */
@@ -17,22 +18,24 @@ export class OnDevice {
     private readonly matrix: Matrix,
   ) {}
 
-  static async make(scorer: Scorer, { labels, neutral, nothing }: Content): Promise<OnDevice> {
-    requireRoom(labels.length, scorer.info.embeddingDim);
+  static async make({ core, info }: Model, { labels, neutral, nothing }: Content): Promise<OnDevice> {
+    requireRoom(labels.length, info.embeddingDim);
     const rows = labels.map(({ text, examples }) =>
       examples && nothing ? blend(text, examples, nothing) : (text as Float32Array),
     );
     if (neutral) rows.push(neutral);
-    const matrix = await scorer.matrix(joined(rows, scorer.info.embeddingDim));
+    const matrix = { core, number: await core.addLabels(joined(rows, info.embeddingDim)) };
     const device = new OnDevice(rows, matrix);
     forgotten.register(device, matrix, device);
     return device;
   }
 
-  async cosines(image: ImageInput, options: CallOptions): Promise<Float32Array> {
+  /** The cosine of each row with a picture's embedding. */
+  async cosines(image: ImageInput): Promise<Float32Array> {
+    const { core, number } = this.matrix;
     this.#calls += 1;
     try {
-      return await this.matrix.cosines(image, options);
+      return await core.classify(number, image);
     } finally {
       this.#calls -= 1;
       this.#free();
@@ -50,13 +53,20 @@ export class OnDevice {
   }
 
   #free(): void {
-    if (!this.#released || this.#calls > 0 || !forgotten.unregister(this)) return;
-    this.matrix.free();
+    if (this.#released && this.#calls === 0 && forgotten.unregister(this)) drop(this.matrix);
   }
 }
 
+/** Rows on the device, and their number there. */
+interface Matrix {
+  core: Calls;
+  number: number;
+}
+
+const drop = ({ core, number }: Matrix) => core.dropLabels(number);
+
 /** Rows that went without being released. */
-const forgotten = new FinalizationRegistry<Matrix>((matrix) => matrix.free());
+const forgotten = new FinalizationRegistry<Matrix>(drop);
 
 /** @throws {OcelliError} With code `bad-input` for more labels than a GPU must be able to hold. */
 export function requireRoom(labels: number, dim: number): void {

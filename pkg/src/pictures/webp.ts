@@ -1,9 +1,30 @@
 /**
- * EXIF orientation of WebP files. Browsers turn PNG and JPEG files as their EXIF data says, and leave WebP files as they
- * lie; Pillow, and so the reference, turns all of them.
+ * EXIF orientation of WebP files. Pillow, and so the reference, turns pictures as their EXIF data says. Browsers do so with PNG and JPEG
+ * files; with WebP files those of 2026 do not, so that each browser is asked.
  *
  * Container: RFC 9649; EXIF is a TIFF structure (CIPA DC-008), whose tag 0x0112 is the orientation, 1 to 8.
  */
+
+/** A WebP file of 2 × 1 pixels whose orientation is 6: turned, it is higher than wide. */
+const PROBE =
+  "UklGRk4AAABXRUJQVlA4WAoAAAAIAAAAAQAAAAAAVlA4TA4AAAAvAQAAAAcQEf0PRET/A0VYSUYaAAAASUkqAAgAAAABABIBAwABAAAABgAAAAAAAAA=";
+
+let asked: Promise<boolean> | undefined;
+
+/** Whether this browser turns WebP files by itself. A browser that cannot say is asked again. */
+export function browserTurns(): Promise<boolean> {
+  asked ??= turnsProbe();
+  asked.catch(() => (asked = undefined));
+  return asked;
+}
+
+async function turnsProbe(): Promise<boolean> {
+  const bytes = Uint8Array.from(atob(PROBE), (character) => character.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/webp" }), { imageOrientation: "from-image" });
+  const turns = bitmap.height > bitmap.width;
+  bitmap.close();
+  return turns;
+}
 
 /** 1 to 8; 1, upright, for whatever is not a WebP file with a sound orientation. */
 export async function webpOrientation(file: Blob): Promise<number> {

@@ -1,16 +1,12 @@
-import { chunks, requireIterable } from "./batches.js";
-import { calibrated } from "./calibrate.js";
-import { OcelliError } from "./error.js";
-import type { Content, Label, Scorer } from "./label-content.js";
-import { writeLabelFile } from "./label-file.js";
-import { learned } from "./learn.js";
+import { OcelliError } from "../error.js";
+import type { Model } from "../model.js";
+import { embeddedBatches, embedPictures, type Embedder } from "../pictures/batches.js";
+import { Turns } from "../turns.js";
+import type { Calibration, Classification, Example, ImageInput, RankOptions } from "../types.js";
+import { learned, type Content, type Label } from "./content.js";
+import { writeLabelFile } from "./file.js";
 import { OnDevice } from "./on-device.js";
-import { judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
-import { Turns } from "./turns.js";
-import type { Calibration, Classification, Example, ImageInput, RankOptions } from "./types.js";
-
-/** Pictures that are embedded together while the last ones are judged. */
-const BATCH = 8;
+import { calibrated, judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
 
 /**
  * Labels whose embeddings stay on the GPU: the text tower runs once, and 1,000 labels cost a picture what two do. The memory
@@ -22,22 +18,22 @@ const BATCH = 8;
  * ```
  */
 export class LabelSet {
-  readonly #scorer: Scorer;
+  readonly #model: Model;
   #content: Content;
   #device: OnDevice;
   /** Changes come one after the other. */
   readonly #turns = new Turns();
   #disposed = false;
 
-  private constructor(scorer: Scorer, content: Content, device: OnDevice) {
-    this.#scorer = scorer;
+  private constructor(model: Model, content: Content, device: OnDevice) {
+    this.#model = model;
     this.#content = content;
     this.#device = device;
   }
 
-  /** @internal For {@link Ocelli}, which makes sets. */
-  static async make(scorer: Scorer, content: Content): Promise<LabelSet> {
-    return new LabelSet(scorer, content, await OnDevice.make(scorer, content));
+  /** @internal In a call of the model's, like all that is internal here. */
+  static async make(model: Model, content: Content): Promise<LabelSet> {
+    return new LabelSet(model, content, await OnDevice.make(model, content));
   }
 
   /** The labels in order: those given, then those that {@link LabelSet.learn} added. */
@@ -55,9 +51,14 @@ export class LabelSet {
    * @throws {OcelliError} With code `disposed` once the set or the model was disposed of.
    */
   async classify(image: ImageInput, options: RankOptions = {}): Promise<Classification[]> {
+    return this.#model.call(options, () => this.ranked(image, options));
+  }
+
+  /** @internal */
+  async ranked(image: ImageInput, options: RankOptions): Promise<Classification[]> {
     const how = this.#judging(options);
     const content = this.#content;
-    return this.#rank(content, await this.#here().cosines(image, options), how);
+    return this.#rank(content, await this.#here().cosines(image), how);
   }
 
   /**
@@ -74,19 +75,14 @@ export class LabelSet {
     options: RankOptions = {},
   ): AsyncGenerator<Classification[], void, undefined> {
     const how = this.#judging(options);
-    const { signal } = options;
-    let before: Promise<Float32Array[]> | undefined;
-    let first = 0;
-    requireIterable(images);
-    for await (const batch of chunks(images, BATCH)) {
-      const next = this.#scorer.embedImages(batch, signal ? { signal } : {}, first);
-      // It is waited for in its turn; until then its error is no unhandled one.
-      next.catch(() => {});
-      first += batch.length;
-      for (const embedding of (await before) ?? []) yield this.#score(embedding, how);
-      before = next;
+    const model = this.#model;
+    const embedder: Embedder = {
+      imageBatch: () => model.call({}, (core) => core.imageBatch()),
+      embedImages: (batch) => model.counted((core) => core.embedImages(batch)),
+    };
+    for await (const batch of embeddedBatches(embedder, images, model.info.embeddingDim, options.signal)) {
+      for (const embedding of batch) yield this.#score(embedding, how);
     }
-    for (const embedding of (await before) ?? []) yield this.#score(embedding, how);
   }
 
   /**
@@ -97,7 +93,7 @@ export class LabelSet {
    * ```
    */
   score(embedding: Float32Array, options: RankOptions = {}): Classification[] {
-    requireEmbedding(embedding, this.#scorer.info.embeddingDim, "embedding");
+    requireEmbedding(embedding, this.#model.info.embeddingDim, "embedding");
     return this.#score(embedding, this.#judging(options));
   }
 
@@ -128,25 +124,28 @@ export class LabelSet {
       throw new OcelliError("bad-input", "examples: expected at least one with a label, found none.");
     }
     this.#judging({ multiLabel: true });
-    const embeddings = await embedded(
-      this.#scorer,
-      all.map(({ image }) => image),
-    );
-    let found: Calibration[] = [];
-    await this.#change(async (content) => {
-      const logits = embeddings.map((embedding) => {
-        const { cosines, neutral } = this.#split(content, this.#device.cosinesWith(embedding));
-        return ownLogits(cosines, neutral, this.#scorer.info);
-      });
-      const now = content.labels.map(({ name }) => name);
-      found = calibrated(
-        now,
-        logits,
-        all.map(({ labels }) => now.map((name) => labels.includes(name))),
+    const model = this.#model;
+    return model.call({}, async () => {
+      const embeddings = await embedded(
+        model,
+        all.map(({ image }) => image),
       );
-      return { ...content, labels: content.labels.map((label, i) => ({ ...label, threshold: found[i]?.threshold })) };
+      let found: Calibration[] = [];
+      await this.#change(async (content) => {
+        const logits = embeddings.map((embedding) => {
+          const { cosines, neutral } = this.#split(content, this.#device.cosinesWith(embedding));
+          return ownLogits(cosines, neutral, model.info);
+        });
+        const now = content.labels.map(({ name }) => name);
+        found = calibrated(
+          now,
+          logits,
+          all.map(({ labels }) => now.map((name) => labels.includes(name))),
+        );
+        return { ...content, labels: content.labels.map((label, i) => ({ ...label, threshold: found[i]?.threshold })) };
+      });
+      return found;
     });
-    return found;
   }
 
   /**
@@ -164,8 +163,11 @@ export class LabelSet {
     requireNames([label]);
     const pictures = listOf(images, "images");
     if (pictures.length === 0) throw new OcelliError("bad-input", "images: expected at least one picture, found none.");
-    const embeddings = await embedded(this.#scorer, pictures);
-    await this.#change(async (content) => learned(this.#scorer, content, label, embeddings));
+    const model = this.#model;
+    await model.call({}, async () => {
+      const embeddings = await embedded(model, pictures);
+      await this.#change((content) => learned(model, content, label, embeddings));
+    });
   }
 
   /**
@@ -174,7 +176,7 @@ export class LabelSet {
    * @throws {OcelliError} With code `bad-input` for a label that is not here, or the last one.
    */
   async forget(label: string): Promise<void> {
-    await this.#change(async (content) => {
+    const change = async (content: Content) => {
       if (!content.labels.some(({ name }) => name === label)) {
         throw new OcelliError("bad-input", `label: expected one of this set, found ${JSON.stringify(label)}.`);
       }
@@ -187,7 +189,8 @@ export class LabelSet {
           `label: ${JSON.stringify(label)} is the only one of this set: learn another one first.`,
         );
       return { ...content, labels };
-    });
+    };
+    await this.#model.call({}, () => this.#change(change));
   }
 
   /**
@@ -195,7 +198,7 @@ export class LabelSet {
    * same model. It is a safetensors file, which Python reads, too.
    */
   save(): Blob {
-    return writeLabelFile(this.#content, this.#scorer.info);
+    return writeLabelFile(this.#content, this.#model.info);
   }
 
   /** Frees the memory on the GPU, after calls that are under way. */
@@ -210,8 +213,8 @@ export class LabelSet {
   }
 
   #judging(options: RankOptions): Judging {
-    const how = judging(options, this.#content.score, this.#scorer.info);
-    if (how.rule === "own" && this.#scorer.info.defaultScore === "softmax" && !this.#content.neutral) {
+    const how = judging(options, this.#content.score, this.#model.info);
+    if (how.rule === "own" && this.#model.info.defaultScore === "softmax" && !this.#content.neutral) {
       throw new OcelliError(
         "bad-input",
         'multiLabel: expected a neutral text to compare with, found none: make these labels with the text tower, towers: "both".',
@@ -229,7 +232,7 @@ export class LabelSet {
     const least = (index: number) =>
       threshold ?? (rule === "own" ? content.labels[index]?.threshold : undefined) ?? -Infinity;
     const names = content.labels.map(({ name }) => name);
-    return rank(names, scoresOf(cosines, neutral, rule, this.#scorer.info), least, topK);
+    return rank(names, scoresOf(cosines, neutral, rule, this.#model.info), least, topK);
   }
 
   /** The neutral text's row is the last one. */
@@ -241,7 +244,7 @@ export class LabelSet {
     return this.#turns.take(async () => {
       this.#here();
       const content = await work(this.#content);
-      const device = await OnDevice.make(this.#scorer, content);
+      const device = await OnDevice.make(this.#model, content);
       this.#device.release();
       this.#device = device;
       this.#content = content;
@@ -275,12 +278,11 @@ export function listOf<T>(items: Iterable<T>, what: string): T[] {
 }
 
 /** Pictures become embeddings; what is one already stays. */
-export async function embedded(scorer: Scorer, things: (ImageInput | Float32Array)[]): Promise<Float32Array[]> {
+export async function embedded(model: Model, things: (ImageInput | Float32Array)[]): Promise<Float32Array[]> {
+  const dim = model.info.embeddingDim;
   const images = things.filter((thing): thing is ImageInput => !(thing instanceof Float32Array));
-  things.forEach(
-    (thing, i) => thing instanceof Float32Array && requireEmbedding(thing, scorer.info.embeddingDim, `images[${i}]`),
-  );
-  const made = (images.length > 0 ? await scorer.embedImages(images) : []).values();
+  things.forEach((thing, i) => thing instanceof Float32Array && requireEmbedding(thing, dim, `images[${i}]`));
+  const made = (images.length > 0 ? await embedPictures(model.core, images, dim) : []).values();
   return things.map((thing) => (thing instanceof Float32Array ? thing : (made.next().value as Float32Array)));
 }
 

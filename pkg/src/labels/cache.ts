@@ -1,5 +1,5 @@
-import { readSafetensors, writeSafetensors } from "./safetensors.js";
-import { joined, rowsOf } from "./vectors.js";
+import { readSafetensors, writeSafetensors } from "../safetensors.js";
+import { joined, rowsOf } from "../vectors.js";
 
 /** The browser's cache that has label embeddings, one entry for each model and set of templates. */
 const CACHE = "ocelli-labels";
