@@ -290,7 +290,7 @@ export class Core implements Calls {
   #labelsOn(running: Running, number: number): Labels {
     const set = this.#labels.get(number);
     if (!set) throw new OcelliError("disposed", "These labels were disposed of: make them again.");
-    if (set.made?.[0] !== running) set.made = [running, running.engine.labels(set.embeddings, "cosine")];
+    if (set.made?.[0] !== running) set.made = [running, running.engine.labels(set.embeddings)];
     return set.made[1];
   }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    gpu::{Size, Tier, Tuning},
+    gpu::{Tier, Tuning},
     json::{Field, Object},
     quant::Format,
 };
@@ -84,12 +84,11 @@ const BOUND: f64 = 1e-4;
 
 /// The bound in these tiers, for weights of this format. What rounds more is seen to be off only if it is far off.
 pub fn bound(tuning: &Tuning, format: Format) -> f64 {
-    let bound = |size: Size| match tuning.at(size.least(), format) {
+    match tuning.leading(format) {
         Tier::Half => 0.05,
         Tier::Dot8 => 0.5,
         _ => BOUND,
-    };
-    Size::ALL.map(bound).into_iter().fold(BOUND, f64::max)
+    }
 }
 
 impl Tap {
