@@ -390,17 +390,17 @@ fn unknown_parts_are_refused() {
     refused(|j| j["normalizer"] = json!({ "type": "Shout" }), "normalizer: expected Sequence, NFC, NFD");
     refused(
         |j| j["normalizer"]["normalizers"][1]["pattern"] = json!({ "Regex": "x*" }),
-        "normalizer: pattern: expected a String, or a plain Regex without repetitions beyond {99}, that matches at least one character, found {\"Regex\":\"x*\"}",
+        "normalizer: pattern: expected a String, or a plain and short Regex without repetitions beyond {99}, that matches at least one character, found {\"Regex\":\"x*\"}",
     );
     refused(
         |j| j["normalizer"]["normalizers"][1]["pattern"] = json!({ "String": "" }),
-        "normalizer: pattern: expected a String, or a plain Regex without",
+        "normalizer: pattern: expected a String, or a plain and short Regex without",
     );
     refused(|j| j["normalizer"]["normalizers"] = 1.into(), "normalizers: expected a list, found 1");
     refused(|j| j["pre_tokenizer"] = json!({ "type": "Guess" }), "pre_tokenizer: expected Sequence, Split,");
     refused(
         |j| j["pre_tokenizer"]["pretokenizers"][0]["pattern"] = json!({ "Regex": r"\p{L}{2,9999}" }),
-        "pre_tokenizer: pattern: expected a String, or a Regex without repetitions beyond {99}, found",
+        "pre_tokenizer: pattern: expected a String, or a short Regex without repetitions beyond {99}, found",
     );
     refused(|j| j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Lost".into(), "pre_tokenizer: behavior: ");
     refused(|j| j["post_processor"] = json!({ "type": "Other" }), "post_processor: expected Sequence, Templ");

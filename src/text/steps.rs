@@ -19,6 +19,12 @@ use crate::json::brief;
 
 pub type Result<T> = std::result::Result<T, String>;
 
+/// Longest pattern, in bytes; GPT-4o's has 400.
+const MAX_PATTERN: usize = 2048;
+
+/// CLIP's words: short forms, letters, single digits, all else but white space.
+const CLIP: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
 /// What becomes of a text before it is cut.
 #[derive(Default)]
 pub struct Normalizers(Vec<Box<dyn Normalizer + Send>>);
@@ -115,10 +121,16 @@ fn normalizer(part: &Value) -> Result<Box<dyn Normalizer + Send>> {
     })
 }
 
-/// Whether a pattern repeats nothing hundreds of times: that would compile for seconds, to tens of megabytes.
+/// Whether a pattern is no longer than published ones are, and repeats nothing hundreds of times: it would compile for seconds, to
+/// tens of megabytes.
 fn is_small(regex: &str) -> bool {
+    if regex.len() > MAX_PATTERN {
+        return false;
+    }
     let counts = regex.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
-    !counts.flat_map(|count| count.split(',')).any(|count| count.trim().parse::<f64>().is_ok_and(|count| count > 99.0))
+    !counts
+        .flat_map(|count| count.split(',').map(str::trim))
+        .any(|count| count.len() > 2 && count.bytes().all(|c| c.is_ascii_digit()))
 }
 
 /// What is replaced must not be found where nothing is: what is put in there loses its place in the text.
@@ -132,8 +144,7 @@ fn replace(part: &Value) -> Result<Replace> {
             Replace::new(normalizers::replace::ReplacePattern::Regex(regex.into()), content)
         }
         _ => {
-            let expected =
-                "a String, or a plain Regex without repetitions beyond {99}, that matches at least one character";
+            let expected = "a String, or a plain and short Regex without repetitions beyond {99}, that matches at least one character";
             return Err(unexpected("normalizer: pattern", expected, pattern));
         }
     };
@@ -143,14 +154,17 @@ fn replace(part: &Value) -> Result<Replace> {
 /// From `pre_tokenizer`.
 pub fn pre_tokenizers(value: &Value) -> Result<PreTokenizers> {
     let mut steps = PreTokenizers::default();
+    let mut cut = false;
     each(value, "pretokenizers", &mut |part| {
-        steps.0.push(pre_tokenizer(part)?);
+        steps.0.push(pre_tokenizer(part, cut)?);
+        cut = part["pattern"]["Regex"] == CLIP && part["behavior"] == "Removed" && part["invert"] == true;
         Ok(())
     })?;
     Ok(steps)
 }
 
-fn pre_tokenizer(part: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
+/// `cut`: whether CLIP's pattern comes before it.
+fn pre_tokenizer(part: &Value, cut: bool) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
     Ok(match part["type"].as_str().unwrap_or_default() {
         "Whitespace" => Box::new(Whitespace),
         "WhitespaceSplit" => Box::new(WhitespaceSplit),
@@ -161,7 +175,7 @@ fn pre_tokenizer(part: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
                 (Some(text), None) => SplitPattern::String(text.into()),
                 (None, Some(regex)) if is_small(regex) => SplitPattern::Regex(regex.into()),
                 _ => {
-                    let expected = "a String, or a Regex without repetitions beyond {99}";
+                    let expected = "a String, or a short Regex without repetitions beyond {99}";
                     return Err(unexpected("pre_tokenizer: pattern", expected, &part["pattern"]));
                 }
             };
@@ -170,7 +184,9 @@ fn pre_tokenizer(part: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
         }
         "ByteLevel" => {
             let prefix = flag(part, "add_prefix_space", true)?;
-            Box::new(ByteLevel::new(prefix, true, flag(part, "use_regex", true)?))
+            // Its own pattern, the slowest step of all, cuts nothing that CLIP's has left.
+            let cuts = flag(part, "use_regex", true)? && (prefix || !cut);
+            Box::new(ByteLevel::new(prefix, true, cuts))
         }
         "Metaspace" => {
             let mut letters = part["replacement"].as_str().unwrap_or_default().chars();

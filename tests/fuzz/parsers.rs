@@ -74,7 +74,7 @@ const JSON: (usize, usize) = (128, 1 << 20);
 
 /// The trie of a vocabulary has a small map for each byte of a piece; a regular expression may compile to 10 MB by the regex crate's
 /// own limit, once more for its lookaround, and searches keep as much again.
-const TOKENIZER: (usize, usize) = (512, 32 << 20);
+const TOKENIZER: (usize, usize) = (512, 16 << 20);
 
 fn small(model: &str) -> [Vec<u8>; 3] {
     [0, 1, 2].map(|k| fixture(model, FILES[k]))
