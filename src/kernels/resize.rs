@@ -1,8 +1,6 @@
 //! One axis of Pillow's resampling.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Run};
+use super::{ActId, Field, Host, Kernel, Operand, Run, params::params};
 use crate::{
     gpu::{Shader, Tier, wgsl},
     reference,
@@ -31,22 +29,25 @@ pub struct Resize {
     pub out_offset: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    outputs: u32,
-    lines: u32,
-    taps: u32,
-    step: u32,
-    line: u32,
-    out_step: u32,
-    out_line: u32,
-    out_offset: u32,
+params! {
+    struct Params {
+        outputs: u32,
+        lines: u32,
+        taps: u32,
+        step: u32,
+        line: u32,
+        out_step: u32,
+        out_line: u32,
+        out_offset: u32,
+    }
 }
 
 impl Kernel for Resize {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("resize", wgsl!("resize.wgsl"))
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, _run: Run) -> Vec<u8> {
         let params = Params {
