@@ -31,11 +31,9 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
             table: b,
             out: c,
             outputs: 1,
-            lines: 1,
-            taps: 1,
-            source_strides: [1; 2],
+            lines: Rows::PerToken,
+            step: 1,
             out_strides: [1; 2],
-            out_offset: 0,
         }),
     ];
     for on in [false, true] {

@@ -89,7 +89,9 @@ impl Kernel for Patchify {
         vec![Operand::Act(self.pixels), Operand::Act(self.y)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
-        let y = reference::patchify(self, run.batch as usize, &host.acts[self.pixels.0]);
+        let numbers = [self.size, self.patch, self.lead].map(|n| n as usize);
+        let pixels = &host.acts[self.pixels.0][..(run.batch * self.size * self.size) as usize];
+        let y = reference::patchify(pixels, numbers, self.scale, self.shift);
         host.store(self.y, &y);
     }
 }
