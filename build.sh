@@ -276,6 +276,7 @@ tests() {
   # Silences a Mesa layer that complains about a missing desktop.
   export NODEVICE_SELECT=1
   stage "Rust tests" cargo test --quiet --no-fail-fast
+  [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models" cargo test --quiet --test full -- --ignored
   setup_browser
   stage "package" pkg
   stage "size" size

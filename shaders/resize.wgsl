@@ -4,17 +4,14 @@
 struct Params {
     outputs: u32,      // output pixels along the axis
     lines: u32,        // lines across it
-    taps: u32,         // most weights of any output
     step: u32,         // source pixels between neighbours along the axis
-    line: u32,         // source pixels between lines
     out_step: u32,     // the same for the output
-    out_line: u32,
-    out_offset: u32,   // where the first line goes
+    out_line: u32,     // output pixels between lines
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<u32>;     // RGBA, red in the low byte
-@group(0) @binding(2) var<storage, read> table: array<i32>;      // [outputs, 2 + taps]: first, count, weights in 2⁻²²
+@group(0) @binding(2) var<storage, read> table: array<i32>;      // [3]: taps, source pixels between lines, where the first line goes; [outputs, 2 + taps]: first, count, weights in 2⁻²²
 @group(0) @binding(3) var<storage, read_write> out: array<u32>;  // RGBA, alpha 255
 
 @compute @workgroup_size(8, 8)
@@ -24,8 +21,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     if o >= params.outputs || line >= params.lines {
         return;
     }
-    let entry = o * (params.taps + 2u);
-    let start = line * params.line + u32(table[entry]) * params.step;
+    let entry = 3u + o * (u32(table[0]) + 2u);
+    let start = line * u32(table[1]) + u32(table[entry]) * params.step;
     let count = u32(table[entry + 1u]);
     var sum = vec3i(1 << 21);
     for (var i = 0u; i < count; i++) {
@@ -34,5 +31,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         sum += vec3i(vec3u(pixel & 255u, (pixel >> 8u) & 255u, (pixel >> 16u) & 255u)) * weight;
     }
     let byte = vec3u(clamp(sum >> vec3u(22u), vec3i(0), vec3i(255)));
-    out[params.out_offset + line * params.out_line + o * params.out_step] = byte.x | (byte.y << 8u) | (byte.z << 16u) | (255u << 24u);
+    out[u32(table[2]) + line * params.out_line + o * params.out_step] = byte.x | (byte.y << 8u) | (byte.z << 16u) | (255u << 24u);
 }

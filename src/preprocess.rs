@@ -14,6 +14,9 @@ use crate::{
 /// Fraction bits of a coefficient: Pillow's `PRECISION_BITS`.
 pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
+/// Words before the first entry of [`Axis::table`]; the last of them is the place of the first line in the output.
+pub const TABLE_HEAD: usize = 3;
+
 /// One axis: for every output pixel, the first source pixel and the weights from there on. No weights make a black pixel,
 /// which is what a crop larger than the picture is padded with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +75,14 @@ impl Axis {
         self.weights.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// The table for the GPU: `first - origin`, count, then the weights, padded to `2 + taps` for each output.
+    /// The table for the GPU, with what varies from picture to picture at its head: taps, `stride` between lines of the source, and
+    /// the place of the first line in the output, which is 0. Then, for each output, `first - origin`, count, and the weights, padded
+    /// to `2 + taps`.
     #[must_use]
-    pub fn table(&self, origin: usize) -> Vec<i32> {
+    pub fn table(&self, origin: usize, stride: usize) -> Vec<i32> {
         let taps = self.taps();
-        let mut table = Vec::with_capacity(self.first.len() * (taps + 2));
+        let mut table = Vec::with_capacity(TABLE_HEAD + self.first.len() * (taps + 2));
+        table.extend([taps as i32, stride as i32, 0]);
         for (first, weights) in self.first.iter().zip(&self.weights) {
             table.extend([first.saturating_sub(origin) as i32, weights.len() as i32]);
             table.extend(weights);

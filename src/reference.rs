@@ -2,8 +2,7 @@
 
 use crate::{
     config::Activation,
-    kernels::{Patchify, Resize},
-    preprocess::PRECISION_BITS,
+    preprocess::{PRECISION_BITS, TABLE_HEAD},
     quant::Matrix,
 };
 
@@ -164,18 +163,17 @@ pub fn add_positions(y: &mut [f32], class: Option<&[f32]>, positions: &[f32]) {
 
 /// `shaders/patchify.wgsl`
 #[must_use]
-pub fn patchify(p: &Patchify, batch: usize, pixels: &[u32]) -> Vec<f32> {
-    let (size, patch) = (p.size as usize, p.patch as usize);
-    let grid = size / patch;
+pub fn patchify(pixels: &[u32], [size, patch, lead]: [usize; 3], scale: [f32; 3], shift: [f32; 3]) -> Vec<f32> {
+    let (grid, batch) = (size / patch, pixels.len() / (size * size));
     let mut y = Vec::new();
     for b in 0..batch {
-        y.resize(y.len() + p.lead as usize * 3 * patch * patch, 0.0);
+        y.resize(y.len() + lead * 3 * patch * patch, 0.0);
         for (gy, gx) in (0..grid * grid).map(|i| (i / grid, i % grid)) {
             for c in 0..3 {
                 for (py, px) in (0..patch * patch).map(|i| (i / patch, i % patch)) {
                     let pixel = pixels[(b * size + gy * patch + py) * size + gx * patch + px];
                     let value = f64::from((pixel >> (8 * c)) & 255);
-                    y.push((value * f64::from(p.scale[c]) + f64::from(p.shift[c])) as f32);
+                    y.push((value * f64::from(scale[c]) + f64::from(shift[c])) as f32);
                 }
             }
         }
@@ -198,17 +196,17 @@ pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
 
 /// `shaders/resize.wgsl`; `[lines, outputs]`
 #[must_use]
-pub fn resize(r: &Resize, source: &[u32], table: &[u32]) -> Vec<u32> {
-    let entry = r.taps as usize + 2;
+pub fn resize(source: &[u32], table: &[u32], outputs: usize, lines: usize, step: usize) -> Vec<u32> {
+    let (head, rows) = table.split_at(TABLE_HEAD);
+    let (entry, stride) = (head[0] as usize + 2, head[1] as usize);
     let mut out = Vec::new();
-    for line in 0..r.lines as usize {
-        for o in 0..r.outputs as usize {
-            let row = &table[o * entry..(o + 1) * entry];
-            let start = line * r.source_strides[1] as usize + row[0] as usize * r.source_strides[0] as usize;
+    for line in 0..lines {
+        for row in rows.chunks(entry).take(outputs) {
+            let start = line * stride + row[0] as usize * step;
             let channel = |shift: u32| {
                 let sum: i64 = (0..row[1] as usize)
                     .map(|i| {
-                        let pixel = source[start + i * r.source_strides[0] as usize];
+                        let pixel = source[start + i * step];
                         i64::from((pixel >> shift) & 255) * i64::from(row[2 + i] as i32)
                     })
                     .sum();

@@ -8,7 +8,7 @@ use std::{cell::Cell, fs, path::Path};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     gpu::{Shader, Tier, Tuning},
-    kernels::{Host, Kernel, MatrixRef, Operand, Run},
+    kernels::{Field, Host, Kernel, MatrixRef, Operand, Run},
     quant::Format,
     quantize::quantize,
     session::LoadOptions,
@@ -106,6 +106,9 @@ impl Kernel for Broken {
     fn shader(&self, _tier: Tier) -> Shader {
         self.shader.clone()
     }
+    fn fields(&self) -> &'static [Field] {
+        self.inner.fields()
+    }
     fn params(&self, run: Run) -> Vec<u8> {
         self.inner.params(run)
     }
@@ -183,6 +186,9 @@ struct Restless {
 impl Kernel for Restless {
     fn shader(&self, tier: Tier) -> Shader {
         self.inner.shader(tier)
+    }
+    fn fields(&self) -> &'static [Field] {
+        self.inner.fields()
     }
     fn params(&self, run: Run) -> Vec<u8> {
         self.inner.params(run)

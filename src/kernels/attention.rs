@@ -1,8 +1,6 @@
 //! Multi-head attention with a streaming softmax.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Rows, Run, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
 use crate::{
     config::Mask,
     cpu,
@@ -59,21 +57,21 @@ pub struct Attention {
     pub mask: Mask,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    batch: u32,
-    heads: u32,
-    head_size: u32,
-    q_len: u32,
-    kv_len: u32,
-    q_stride: u32,
-    q_item: u32,
-    kv_stride: u32,
-    kv_item: u32,
-    k_offset: u32,
-    v_offset: u32,
-    scale: f32,
+params! {
+    struct Params {
+        batch: u32,
+        heads: u32,
+        head_size: u32,
+        q_len: u32,
+        kv_len: u32,
+        q_stride: u32,
+        q_item: u32,
+        kv_stride: u32,
+        kv_item: u32,
+        k_offset: u32,
+        v_offset: u32,
+        scale: f32,
+    }
 }
 
 impl Attention {
@@ -149,6 +147,9 @@ impl Kernel for Attention {
         };
         let causal = self.mask == Mask::Causal;
         shader.and(shape).with("CAUSAL", causal).with("HAS_INDEX", causal && self.q.index.is_some())
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         bytemuck::bytes_of(&self.param(run)).to_vec()

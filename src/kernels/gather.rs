@@ -1,8 +1,6 @@
 //! One row of each item: the class token, the last position, the end of a text.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Rows, Run, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
 use crate::{
     gpu::{Shader, Tier, wgsl},
     reference,
@@ -23,17 +21,20 @@ pub struct Gather {
     pub dim: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
-    item: u32,
+params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+        item: u32,
+    }
 }
 
 impl Kernel for Gather {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("gather", wgsl!("gather.wgsl")).with("HAS_INDEX", self.index.is_some())
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         let params = Params { rows: run.batch, dim: self.dim, item: self.of.each(run) };

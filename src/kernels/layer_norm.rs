@@ -1,8 +1,6 @@
 //! Layer norm of each row.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Rows, Run, VectorRef, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, VectorRef, params::params, spread};
 use crate::{
     gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
@@ -26,12 +24,12 @@ pub struct LayerNorm {
     pub eps: f32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
-    eps: f32,
+params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+        eps: f32,
+    }
 }
 
 impl Kernel for LayerNorm {
@@ -46,6 +44,9 @@ impl Kernel for LayerNorm {
         // Where barriers are slow, as few invocations as run in step.
         let workgroup = if tier == Tier::Registers { 4u32 } else { 64 };
         Shader::new("layer_norm", wgsl!("layer_norm.wgsl")).with("WORKGROUP", workgroup)
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         let params = Params { rows: self.rows.of(run), dim: self.weight.len, eps: self.eps };

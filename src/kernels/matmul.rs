@@ -1,8 +1,6 @@
 //! Matrix product with weights in any format; bias, activation and residual fused.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef};
+use super::{ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef, params::params};
 use crate::{
     config::Activation,
     cpu,
@@ -41,13 +39,13 @@ pub struct Positions {
     pub table: VectorRef,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    inner: u32,
-    cols: u32,
-    tokens: u32,
+params! {
+    struct Params {
+        rows: u32,
+        inner: u32,
+        cols: u32,
+        tokens: u32,
+    }
 }
 
 impl Kernel for Matmul {
@@ -117,6 +115,9 @@ impl Kernel for Matmul {
                 ("HAS_BIAS", self.bias.is_some().into()),
             ],
         }
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         let tokens = self.positions.map_or(0, |positions| positions.table.len / self.weight.rows);

@@ -8,6 +8,7 @@ mod gather;
 mod layer_norm;
 mod matmul;
 mod normalize;
+mod params;
 mod patchify;
 mod resize;
 
@@ -18,6 +19,7 @@ pub use gather::Gather;
 pub use layer_norm::LayerNorm;
 pub use matmul::{Matmul, Positions};
 pub use normalize::Normalize;
+pub use params::Field;
 pub use patchify::Patchify;
 pub use resize::Resize;
 
@@ -143,6 +145,8 @@ pub trait Kernel {
     }
     /// The WGSL with its overrides, in a tier. What varies from run to run must not be among them.
     fn shader(&self, tier: Tier) -> Shader;
+    /// The fields of `Params`, as the shader names and places them.
+    fn fields(&self) -> &'static [Field];
     /// The `Params` of a run, as the shader declares them.
     fn params(&self, run: Run) -> Vec<u8>;
     /// Size of the dispatch in a tier.

@@ -1,8 +1,6 @@
 //! Unit length.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Run};
+use super::{ActId, Field, Host, Kernel, Operand, Run, params::params};
 use crate::{
     gpu::{Shader, Tier, wgsl},
     reference,
@@ -19,16 +17,19 @@ pub struct Normalize {
     pub dim: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    dim: u32,
+params! {
+    struct Params {
+        rows: u32,
+        dim: u32,
+    }
 }
 
 impl Kernel for Normalize {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("normalize", wgsl!("normalize.wgsl"))
+    }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         bytemuck::bytes_of(&Params { rows: run.batch, dim: self.dim }).to_vec()

@@ -1,8 +1,6 @@
 //! Patches of normalised pixels.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ActId, Host, Kernel, Operand, Run, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Run, params::params, spread};
 use crate::{
     config::Preprocessor,
     gpu::{Shader, Tier, wgsl},
@@ -28,15 +26,15 @@ pub struct Patchify {
     pub shift: [f32; 3],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    scale: [f32; 4],
-    shift: [f32; 4],
-    batch: u32,
-    size: u32,
-    patch: u32,
-    lead: u32,
+params! {
+    struct Params {
+        scale: [f32; 4],
+        shift: [f32; 4],
+        batch: u32,
+        size: u32,
+        patch_size: u32,
+        lead: u32,
+    }
 }
 
 impl Patchify {
@@ -65,6 +63,9 @@ impl Kernel for Patchify {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("patchify", wgsl!("patchify.wgsl"))
     }
+    fn fields(&self) -> &'static [Field] {
+        Params::FIELDS
+    }
     fn params(&self, run: Run) -> Vec<u8> {
         let [r, g, b] = self.scale;
         let [s, t, u] = self.shift;
@@ -73,7 +74,7 @@ impl Kernel for Patchify {
             shift: [s, t, u, 0.0],
             batch: run.batch,
             size: self.size,
-            patch: self.patch,
+            patch_size: self.patch,
             lead: self.lead,
         };
         let mut bytes = bytemuck::bytes_of(&params).to_vec();
@@ -88,7 +89,9 @@ impl Kernel for Patchify {
         vec![Operand::Act(self.pixels), Operand::Act(self.y)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
-        let y = reference::patchify(self, run.batch as usize, &host.acts[self.pixels.0]);
+        let numbers = [self.size, self.patch, self.lead].map(|n| n as usize);
+        let pixels = &host.acts[self.pixels.0][..(run.batch * self.size * self.size) as usize];
+        let y = reference::patchify(pixels, numbers, self.scale, self.shift);
         host.store(self.y, &y);
     }
 }

@@ -25,7 +25,6 @@ use crate::{
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
     plan::Plan,
-    preprocess::Sampling,
     quant::Format,
     text::{TextEncoder, Tokenize},
 };
@@ -195,15 +194,13 @@ impl<B: Backend> Session<B> {
 
     /// Resizes a picture and passes the square on.
     fn resize<T>(&self, image: &dyn Source<B>, then: impl FnOnce(&Pixels<B>) -> T) -> Result<T> {
-        let (width, height) = image.size();
         let mut slot = self.resizer.borrow_mut();
-        // Frames of a video and pictures of one camera have one size: keep the last one's tables and buffers.
-        if slot.as_ref().is_none_or(|p| p.size() != (width, height)) {
-            let sampling = Sampling::new(&self.config.preprocessor, width, height)?;
-            *slot = None;
-            *slot = Some(Pixels::new(&self.device, (width, height), &sampling)?);
-        }
-        let pixels = slot.as_ref().expect("made above");
+        let rule = &self.config.preprocessor;
+        let pixels = match &mut *slot {
+            Some(pixels) => pixels,
+            None => slot.insert(Pixels::new(&self.device, rule)?),
+        };
+        pixels.fit(&self.device, rule, image.size())?;
         pixels.run(&self.device, image)?;
         Ok(then(pixels))
     }

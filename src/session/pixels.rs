@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use crate::{
     backend::{Backend, Executor},
+    config::Preprocessor,
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::{ActId, Resize, Rows, Run},
     plan::Plan,
-    preprocess::Sampling,
+    preprocess::{Axis, Sampling, TABLE_HEAD},
 };
 
 /// A picture whose rows can be brought to the device: decoded bytes natively, the browser's own bitmap there.
@@ -48,97 +49,138 @@ impl<B: Backend> Strip<'_, B> {
 /// Steps for a picture that fits into one strip.
 pub const DISPATCHES: usize = 2;
 
-/// Most bytes of pixels that are on the GPU at once.
-const STRIP_BYTES: usize = 16 << 20;
+/// Pixels that are on the device at once: 16 MiB.
+const STRIP: usize = 4 << 20;
 
-/// The resize of pictures of one size.
-pub struct Pixels<B: Backend> {
+/// Rows start at multiples of so many pixels, which are 256 bytes, as copies from textures want it.
+const PITCH: usize = 64;
+
+/// Pictures of up to so many pixels a side find their room ready: photographs of 12 megapixels. For larger ones it grows.
+const SIDE: usize = 4096;
+
+/// Room for a picture, in words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Room {
+    /// The table along x.
+    across: usize,
+    /// The table along y.
+    down: usize,
+    /// The picture between the two passes.
+    narrow: usize,
+}
+
+impl Room {
+    fn of(sampling: &Sampling) -> Self {
+        let table = |axis: &Axis| TABLE_HEAD + axis.first.len() * (axis.taps() + 2);
+        let rows = sampling.vertical.source().len().max(1);
+        Self { across: table(&sampling.horizontal), down: table(&sampling.vertical), narrow: sampling.size().0 * rows }
+    }
+
+    /// Room for both, and more where there was too little: so that it seldom grows.
+    fn grown(self, to: Self) -> Self {
+        let grown = |has: usize, needs: usize| if needs > has { needs.next_power_of_two() } else { has };
+        Self {
+            across: grown(self.across, to.across),
+            down: grown(self.down, to.down),
+            narrow: grown(self.narrow, to.narrow),
+        }
+    }
+}
+
+/// What depends on a picture's size, beside the tables on the device.
+struct Layout {
     size: (usize, usize),
-    plan: B::Executor,
-    strip: ActId,
-    out: ActId,
     /// Rows of the picture that are needed, strip by strip.
     strips: Vec<Range<usize>>,
     pitch: usize,
+    /// Width of the square.
+    width: usize,
+}
+
+/// The resize of pictures of any size, with buffers that are made once and grow for large pictures.
+pub struct Pixels<B: Backend> {
+    plan: B::Executor,
+    strip: ActId,
+    /// Along x and along y.
+    tables: [ActId; 2],
+    out: ActId,
+    room: Room,
+    /// Of the last picture: frames of a video and pictures of one camera have one size.
+    layout: Option<Layout>,
 }
 
 impl<B: Backend> Pixels<B> {
-    /// Tables and buffers for pictures of `size` pixels.
+    /// Buffers for what `rule` makes of pictures of usual sizes.
     ///
     /// # Errors
-    /// [`Error::BadImage`] if the picture is too large for this device.
-    pub fn new(device: &B, size: (usize, usize), sampling: &Sampling) -> Result<Self> {
-        let (width, height) = sampling.size();
-        let rows = sampling.vertical.source();
-        // Rows start at multiples of 256 bytes, as copies from textures want it.
-        let pitch = size.0.next_multiple_of(64);
-        let strip_rows = (STRIP_BYTES / (pitch * 4)).clamp(1, rows.len().max(1));
-        let strips: Vec<Range<usize>> =
-            rows.clone().step_by(strip_rows).map(|start| start..(start + strip_rows).min(rows.end)).collect();
+    /// [`Error::Gpu`] if this device has no room for them.
+    pub fn new(device: &B, rule: &Preprocessor) -> Result<Self> {
+        let usual = Sampling::new(rule, SIDE, SIDE)?;
+        Self::with_room(device, usual.size(), Room::of(&usual))
+    }
 
+    fn with_room(device: &B, (width, height): (usize, usize), room: Room) -> Result<Self> {
         let mut plan = Plan::default();
-        let across = sampling.horizontal.table(0);
-        let down = sampling.vertical.table(rows.start);
-        let strip = plan.input("strip", Rows::PerItem(1), pitch * strip_rows);
-        let across_table = plan.input("across.table", Rows::PerItem(1), across.len());
-        let down_table = plan.input("down.table", Rows::PerItem(1), down.len());
-        let narrow = plan.scratch("narrow", Rows::PerItem(1), width * rows.len().max(1));
-        let out = plan.scratch("square", Rows::PerItem(1), width * height);
-        for s in &strips {
-            plan.step(
-                "resize.across",
-                Resize {
-                    source: strip,
-                    table: across_table,
-                    out: narrow,
-                    outputs: width as u32,
-                    lines: s.len() as u32,
-                    taps: sampling.horizontal.taps() as u32,
-                    source_strides: [1, pitch as u32],
-                    out_strides: [1, width as u32],
-                    out_offset: ((s.start - rows.start) * width) as u32,
-                },
-            );
+        let once = Rows::PerItem(1);
+        let strip = plan.input("strip", once, STRIP);
+        let across = plan.input("across.table", once, room.across);
+        let down = plan.input("down.table", once, room.down);
+        let narrow = plan.scratch("narrow", once, room.narrow);
+        let out = plan.scratch("square", once, width * height);
+        let out_strides = [1, width as u32];
+        // A row of the strip is a token of its run: their number varies.
+        let (outputs, lines) = (width as u32, Rows::PerToken);
+        let pass = Resize { source: strip, table: across, out: narrow, outputs, lines, step: 1, out_strides };
+        plan.step("resize.across", pass);
+        let (outputs, lines) = (height as u32, Rows::PerItem(width as u32));
+        let (step, out_strides) = (width as u32, [width as u32, 1]);
+        plan.step("resize.down", Resize { source: narrow, table: down, out, outputs, lines, step, out_strides });
+        let most = Run::tokens(1, (STRIP / PITCH) as u32);
+        let (tuning, weights) = (Tuning::all(Tier::Plain), B::Weights::default());
+        let plan = device.compile(plan, &weights, &tuning, most, &mut B::States::default())?;
+        Ok(Self { plan, strip, tables: [across, down], out, room, layout: None })
+    }
+
+    /// Makes ready for pictures of `size` pixels.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if they are too large for this device.
+    pub fn fit(&mut self, device: &B, rule: &Preprocessor, size: (usize, usize)) -> Result<()> {
+        if self.layout.as_ref().is_some_and(|layout| layout.size == size) {
+            return Ok(());
         }
-        plan.step(
-            "resize.down",
-            Resize {
-                source: narrow,
-                table: down_table,
-                out,
-                outputs: height as u32,
-                lines: width as u32,
-                taps: sampling.vertical.taps() as u32,
-                source_strides: [width as u32, 1],
-                out_strides: [width as u32, 1],
-                out_offset: 0,
-            },
-        );
-        let plan = device
-            .compile(plan, &B::Weights::default(), &Tuning::all(Tier::Plain), Run::items(1), &mut B::States::default())
-            .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
-        plan.write(device, across_table, 0, bytemuck::cast_slice(&across));
-        plan.write(device, down_table, 0, bytemuck::cast_slice(&down));
-        Ok(Self { size, plan, strip, out, strips, pitch })
+        let sampling = Sampling::new(rule, size.0, size.1)?;
+        let room = self.room.grown(Room::of(&sampling));
+        if room != self.room {
+            *self = Self::with_room(device, sampling.size(), room)
+                .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
+        }
+        let (width, rows, pitch) = (sampling.size().0, sampling.vertical.source(), size.0.next_multiple_of(PITCH));
+        let tables = [sampling.horizontal.table(0, pitch), sampling.vertical.table(rows.start, 1)];
+        for (act, table) in self.tables.into_iter().zip(tables) {
+            self.plan.write(device, act, 0, bytemuck::cast_slice(&table));
+        }
+        let most = STRIP / pitch;
+        let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end)).collect();
+        self.layout = Some(Layout { size, strips, pitch, width });
+        Ok(())
     }
 
-    /// Which size it is for.
-    #[must_use]
-    pub fn size(&self) -> (usize, usize) {
-        self.size
-    }
-
-    /// Brings a picture to its square.
+    /// Brings a picture of the size that was made ready for to its square.
     ///
     /// # Errors
     /// As [`Source::upload`].
     pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
-        for (step, rows) in self.strips.iter().enumerate() {
-            let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: self.pitch };
+        let layout = self.layout.as_ref().expect("made ready for a size");
+        let mut place = 0u32;
+        for rows in &layout.strips {
+            let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: layout.pitch };
             image.upload(rows.clone(), &strip)?;
-            self.plan.run(device, Run::items(1), step..step + 1);
+            self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &place.to_le_bytes());
+            self.plan.run(device, Run::tokens(1, rows.len() as u32), 0..1);
+            place += (rows.len() * layout.width) as u32;
         }
-        self.plan.run(device, Run::items(1), self.strips.len()..self.strips.len() + 1);
+        self.plan.run(device, Run::items(1), 1..2);
         Ok(())
     }
 

@@ -236,18 +236,16 @@ fn resize(filter: Filter) -> (Case, Step) {
     let mut random = Random::new(10);
     // Black and white beside each other, so that the cubic's overshoot is clipped.
     let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
-    let table = axis.table(0).iter().map(|&v| v as u32).collect();
+    let table = axis.table(0, 61).iter().map(|&v| v as u32).collect();
     let outputs = axis.first.len();
     let kernel = Resize {
         source: ActId(0),
         table: ActId(1),
         out: ActId(2),
         outputs: outputs as u32,
-        lines: LINES as u32,
-        taps: axis.taps() as u32,
-        source_strides: [1, 61],
+        lines: Rows::PerItem(LINES as u32),
+        step: 1,
         out_strides: [1, outputs as u32],
-        out_offset: 0,
     };
     // Integers.
     case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))

@@ -49,13 +49,20 @@ pub struct Texture {
 }
 
 impl Texture {
-    /// One of at least this size; no tile is larger than a strip.
-    fn of(&self, gpu: &Gpu, size: wgpu::Extent3d) -> wgpu::Texture {
+    /// One of at least this size; no tile is larger than a strip. It grows to what has room for the pictures before as well, so that
+    /// portraits among landscapes do not make it anew each time.
+    fn of(&self, gpu: &Gpu, tile: wgpu::Extent3d) -> wgpu::Texture {
         let mut kept = self.kept.borrow_mut();
-        let fits = |texture: &&wgpu::Texture| texture.width() >= size.width && texture.height() >= size.height;
-        if let Some(texture) = kept.as_ref().filter(fits) {
+        let has = kept.as_ref().map_or((0, 0), |texture| (texture.width(), texture.height()));
+        if let Some(texture) = kept.as_ref().filter(|_| has.0 >= tile.width && has.1 >= tile.height) {
             return texture.clone();
         }
+        let stepped = |side: u32| side.next_multiple_of(TEXTURE_STEP);
+        let (width, height) = (stepped(tile.width), stepped(tile.height));
+        let both = (has.0.max(width), has.1.max(height));
+        // Of a very wide and a very high one, both together would be far larger than either.
+        let (width, height) = if both.0 * both.1 <= TEXTURE_MOST { both } else { (width, height) };
+        let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
         let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("picture"),
             size,
@@ -116,6 +123,12 @@ impl<'a> Picture<'a> {
 
 /// Widest texture that every device has.
 const MAX_TEXTURE: usize = 8192;
+
+/// Sides of the texture are multiples of so many pixels.
+const TEXTURE_STEP: u32 = 512;
+
+/// Most pixels of a texture that has room for several forms: 64 MiB.
+const TEXTURE_MOST: u32 = 16 << 20;
 
 impl Source<Gpu> for Picture<'_> {
     fn size(&self) -> (usize, usize) {

@@ -1,6 +1,6 @@
 use ocelli::{
     config::Filter,
-    kernels::{ActId, Resize, Run},
+    kernels::{ActId, Resize, Rows, Run},
     preprocess::{Axis, resample},
     random::Random,
 };
@@ -45,16 +45,14 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         table: ActId(1),
         out: output(2),
         outputs: outputs as u32,
-        lines: lines as u32,
-        taps: axis.taps() as u32,
-        source_strides: strides.map(|s| s as u32),
+        lines: Rows::PerItem(lines as u32),
+        step: strides[0] as u32,
         out_strides: out_strides.map(|s| s as u32),
-        out_offset: 0,
     };
     // The kernel's twin reads the same table; the oracle in `preprocess` does not, so check the twin against it here.
     let oracle = resample(&pixels, axis, strides[0], strides[1], lines);
-    let table: Vec<u32> = axis.table(0).iter().map(|&v| v as u32).collect();
-    assert_eq!(ocelli::reference::resize(&right, &pixels, &table), oracle, "twin and oracle");
+    let table: Vec<u32> = axis.table(0, strides[1]).iter().map(|&v| v as u32).collect();
+    assert_eq!(ocelli::reference::resize(&pixels, &table, outputs, lines, strides[0]), oracle, "twin and oracle");
     let build = |change: fn(&mut Resize)| -> Build {
         let mut kernel = right.clone();
         change(&mut kernel);
@@ -70,7 +68,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         run: Run::items(1),
         right: build(|_| ()),
         wrong: vec![
-            ("last line left out", build(|k| k.lines -= 1)),
+            ("last line left out", build(|k| k.lines = Rows::PerItem(k.lines.of(Run::items(1)) - 1))),
             ("last output left out", build(|k| k.outputs -= 1)),
         ],
         // Integers.

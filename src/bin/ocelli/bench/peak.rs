@@ -5,7 +5,7 @@ use ocelli::{
     autotune::time,
     backend::{Backend, GpuPlan, GpuWeights},
     gpu::{Shader, Tier, Tuning, milliseconds},
-    kernels::{ActId, Host, Kernel, Operand, Rows, Run},
+    kernels::{ActId, Field, Host, Kernel, Operand, Rows, Run},
     plan::Plan,
 };
 
@@ -31,6 +31,9 @@ struct Fma {
 impl Kernel for Fma {
     fn shader(&self, _tier: Tier) -> Shader {
         Shader::new("fma", include_str!("fma.wgsl"))
+    }
+    fn fields(&self) -> &'static [Field] {
+        &[("turns", 0)]
     }
     fn params(&self, _run: Run) -> Vec<u8> {
         self.turns.to_le_bytes().to_vec()
