@@ -6,7 +6,7 @@ import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./r
 import { TensorFile } from "./tensors.js";
 
 /** Where files are: whoever asks for one gets an answer as from a server. */
-export interface Source {
+export interface FileSource {
   /** Stands before file names in messages: an address with its last slash. */
   label: string;
   /** The file's address, under which it may be kept; undefined for what is not on a server. */
@@ -30,7 +30,7 @@ export class Folder implements Opener {
   #unchecked = false;
 
   constructor(
-    readonly source: Source,
+    readonly source: FileSource,
     readonly cache: FolderCache,
   ) {}
 
