@@ -1,4 +1,4 @@
-import { live, open, type Source } from "./pictures/image.js";
+import { live, open, type DecodedPicture } from "./pictures/image.js";
 import { disposed, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load } from "./load.js";
@@ -309,7 +309,7 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ImageInput[], { part }: Running): Promise<Source[]> {
+  async #decode(images: ImageInput[], { part }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
     const sources = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
@@ -324,7 +324,7 @@ export class Core implements Calls {
   async #withPicture<T>(
     image: ImageInput,
     { part }: Running,
-    use: (pixels: Source["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
+    use: (pixels: DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
   ): Promise<T> {
     const video = part === "gpu" ? live(image) : undefined;
     if (video) {

@@ -25,28 +25,18 @@ export class Model {
   /** Does `work` as one call. If the signal fires, the call fails at once; what `work` has begun it ends by itself. */
   async call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
     try {
-      if (!signal) return await this.counted(work);
+      if (!signal) return await this.#counted(work);
       if (signal.aborted) throw aborted(signal.reason, "call");
       let stop = () => {};
       const stopped = new Promise<never>((_, reject) => {
         stop = () => reject(aborted(signal.reason, "call"));
         signal.addEventListener("abort", stop);
       });
-      return await Promise.race([this.counted(work), stopped]).finally(() => signal.removeEventListener("abort", stop));
+      return await Promise.race([this.#counted(work), stopped]).finally(() =>
+        signal.removeEventListener("abort", stop),
+      );
     } catch (error) {
       throw wrap(error);
-    }
-  }
-
-  /** Does `work`, which a disposal waits for; its errors are as they come. For a part of what lasts as long as its caller likes. */
-  async counted<T>(work: (core: Calls) => Promise<T>): Promise<T> {
-    if (this.#disposed) throw disposed();
-    this.#calls += 1;
-    try {
-      return await work(this.core);
-    } finally {
-      this.#calls -= 1;
-      if (this.#disposed && this.#calls === 0) this.core.dispose();
     }
   }
 
@@ -68,5 +58,17 @@ export class Model {
     if (this.#disposed) return;
     this.#disposed = true;
     if (this.#calls === 0) this.core.dispose();
+  }
+
+  /** Does `work`, which a disposal waits for. */
+  async #counted<T>(work: (core: Calls) => Promise<T>): Promise<T> {
+    if (this.#disposed) throw disposed();
+    this.#calls += 1;
+    try {
+      return await work(this.core);
+    } finally {
+      this.#calls -= 1;
+      if (this.#disposed && this.#calls === 0) this.core.dispose();
+    }
   }
 }

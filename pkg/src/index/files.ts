@@ -4,7 +4,7 @@ import type { Rows } from "./rows.js";
 import type { IndexFile, Item, Vector } from "./types.js";
 
 /** The part of an index that a file holds: rows and their items. */
-export interface Content {
+export interface IndexContent {
   rows: Rows;
   live: number[];
   items: Item<unknown>[];
@@ -23,7 +23,7 @@ export interface Parsed {
 
 const MAGIC = "\u0093NUMPY";
 
-export function write(kind: IndexFile, content: Content): Blob {
+export function write(kind: IndexFile, content: IndexContent): Blob {
   if (kind === "npy") return npy(content);
   if (kind === "safetensors") return safetensors(content);
   if (kind === "jsonl") return jsonl(content);
@@ -40,7 +40,7 @@ export function parse(bytes: Uint8Array<ArrayBuffer>): Parsed {
 }
 
 /** Writes NumPy's format 1.0. */
-function npy({ rows, live }: Content): Blob {
+function npy({ rows, live }: IndexContent): Blob {
   const header = `{'descr': '${rows.format === "int8" ? "|i1" : "<f4"}', 'fortran_order': False, 'shape': (${live.length}, ${rows.dim}), }`;
   // Magic, version and length are ten bytes; the data begin at a multiple of 64.
   const length = Math.ceil((10 + header.length + 1) / 64) * 64 - 10;
@@ -71,7 +71,7 @@ function parseNpy(bytes: Uint8Array<ArrayBuffer>): Parsed {
 }
 
 /** Writes the tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
-function safetensors({ rows, live, items, modelHash }: Content): Blob {
+function safetensors({ rows, live, items, modelHash }: IndexContent): Blob {
   const json = new TextEncoder().encode(JSON.stringify(items));
   const vectors = {
     dtype: rows.format === "int8" ? "I8" : "F32",
@@ -81,7 +81,7 @@ function safetensors({ rows, live, items, modelHash }: Content): Blob {
   return writeSafetensors({ vectors, items: { dtype: "U8", shape: [json.length], data: json } }, { modelHash });
 }
 
-interface Tensor {
+interface TensorEntry {
   dtype: string;
   shape: number[];
   data_offsets: [number, number];
@@ -91,8 +91,8 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
   const start = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = json(bytes.subarray(8, start), ".safetensors: header") as {
     __metadata__?: { modelHash?: string };
-    vectors?: Tensor;
-    items?: Tensor;
+    vectors?: TensorEntry;
+    items?: TensorEntry;
   };
   const { vectors, items } = header;
   const [count, dim] = vectors?.shape ?? [];
@@ -101,7 +101,7 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
       `.safetensors: expected a tensor "vectors" of F32 or I8, [rows, dim], found ${JSON.stringify(vectors ?? Object.keys(header))}`,
     );
   }
-  const data = ({ data_offsets: [from, to] }: Tensor) => bytes.slice(start + from, start + to);
+  const data = ({ data_offsets: [from, to] }: TensorEntry) => bytes.slice(start + from, start + to);
   return {
     ...split(data(vectors), count, dim, vectors.dtype === "I8", ".safetensors"),
     items: items && (json(data(items), ".safetensors: items") as Item<unknown>[]),
@@ -110,7 +110,7 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
 }
 
 /** Writes a line for each item: { id, vector, meta, modelHash }. */
-function jsonl({ rows, live, items, modelHash }: Content): Blob {
+function jsonl({ rows, live, items, modelHash }: IndexContent): Blob {
   return new Blob(
     live.map((row, i) => {
       // Nine digits tell any two numbers in f32 apart.

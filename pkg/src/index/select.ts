@@ -5,7 +5,7 @@ import { GROUP, slack } from "./scan.js";
 const WORK = 8_000_000;
 
 /** A row and its cosine. */
-export interface Found {
+export interface ScoredRow {
   row: number;
   score: number;
 }
@@ -36,9 +36,9 @@ export async function above(
   least: number,
   best: Float32Array | undefined,
   pause: () => Promise<void> | undefined,
-): Promise<Found[]> {
+): Promise<ScoredRow[]> {
   const off = slack(query, rows.format);
-  const found: Found[] = [];
+  const found: ScoredRow[] = [];
   const count = Math.min(rows.count, passes.length * 32);
   for (let first = 0; first < count; first += GROUP) {
     // Nothing passes where the best is far below -1.
@@ -63,7 +63,7 @@ export async function topK(
   k: number,
   least: number,
   best: Float32Array | undefined,
-): Promise<Found[]> {
+): Promise<ScoredRow[]> {
   // At least k rows reach the k-th best group's score, give or take the slack.
   const sure = best ? kth(best, k) - slack(query, rows.format) : -Infinity;
   const found = await above(rows, query, passes, Math.max(least, sure), best, pauses(rows.dim));

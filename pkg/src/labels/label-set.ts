@@ -76,9 +76,10 @@ export class LabelSet {
   ): AsyncGenerator<Classification[], void, undefined> {
     const how = this.#judging(options);
     const model = this.#model;
+    // A call for each batch: the caller may leave off in between, and nothing must wait for that.
     const embedder: Embedder = {
-      imageBatch: () => model.call({}, (core) => core.imageBatch()),
-      embedImages: (batch) => model.counted((core) => core.embedImages(batch)),
+      imageBatch: () => model.call(options, (core) => core.imageBatch()),
+      embedImages: (batch) => model.call(options, (core) => core.embedImages(batch)),
     };
     for await (const batch of embeddedBatches(embedder, images, model.info.embeddingDim, options.signal)) {
       for (const embedding of batch) yield this.#score(embedding, how);

@@ -17,7 +17,7 @@ const AT_ONCE = 512;
 /** Embeddings of labels: from memory, from the browser's cache, and from the text tower what neither has. */
 export class LabelTexts {
   /** By model and templates. */
-  readonly #sets = new Map<string, Known>();
+  readonly #sets = new Map<string, KnownLabels>();
 
   constructor(private readonly model: Model) {}
 
@@ -38,12 +38,12 @@ export class LabelTexts {
     return rows;
   }
 
-  #known(templates: string[]): Known {
+  #known(templates: string[]): KnownLabels {
     const { modelHash, format, tier, embeddingDim } = this.model.info;
     // The other tiers differ in the last bits only.
     const rounding = tier === "half" || tier === "dot8" ? tier : "f32";
     const key = JSON.stringify([modelHash, format, rounding, templates]);
-    const known = this.#sets.get(key) ?? new Known(key, embeddingDim);
+    const known = this.#sets.get(key) ?? new KnownLabels(key, embeddingDim);
     // The last one used is the last to go.
     this.#sets.delete(key);
     this.#sets.set(key, known);
@@ -79,7 +79,7 @@ export class LabelTexts {
 }
 
 /** Labels' embeddings of one model in one set of templates: those that are here, and those that are being made. */
-class Known {
+class KnownLabels {
   readonly #embeddings = new Map<string, Promise<Float32Array>>();
   /** Those that are here. */
   readonly #rows = new Map<string, Float32Array>();

@@ -88,11 +88,15 @@ function requireIterable(images: unknown): asserts images is Iterable<ImageInput
 
 /** Says which picture it is; `start` is the batch's first. */
 function numbered(error: unknown, start: number): OcelliError {
-  const { code, message, cause } = wrap(error);
-  const index = (error as { index?: unknown }).index;
-  return typeof index === "number"
-    ? new OcelliError(code, `images[${start + index}]: ${message}`, { cause })
-    : wrap(error);
+  const wrapped = wrap(error);
+  const { code, message, cause } = wrapped;
+  // A worker's errors are told apart by what they carry, not by their class.
+  const { index } = [wrapped, cause].find(hasIndex) ?? {};
+  return index === undefined ? wrapped : new OcelliError(code, `images[${start + index}]: ${message}`, { cause });
+}
+
+function hasIndex(error: unknown): error is { index: number } {
+  return typeof (error as { index?: unknown } | null | undefined)?.index === "number";
 }
 
 /** The caller's own code: what it throws is no bug of ours. */

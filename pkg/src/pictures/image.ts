@@ -10,7 +10,7 @@ const EXACT: ImageBitmapOptions = {
 };
 
 /** A picture that the wasm side can read, and how to let go of it. */
-export interface Source {
+export interface DecodedPicture {
   pixels: ImageBitmap | ImageData;
   release(): void;
 }
@@ -42,7 +42,7 @@ function small<T>(image: T, width: number, height: number): T | undefined {
 }
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */
-export async function open(image: ImageInput, part: "gpu" | "cpu"): Promise<Source> {
+export async function open(image: ImageInput, part: "gpu" | "cpu"): Promise<DecodedPicture> {
   const source = await decoded(image);
   if (part === "gpu" || source.pixels instanceof ImageData) return source;
   try {
@@ -89,7 +89,7 @@ function readUnmultiplied(bitmap: ImageBitmap, into: Uint8ClampedArray): void {
 }
 
 /** As {@link open} for the GPU. */
-export async function decoded(image: ImageInput): Promise<Source> {
+export async function decoded(image: ImageInput): Promise<DecodedPicture> {
   if (typeof ImageData !== "undefined" && image instanceof ImageData) {
     if (image.data.length === 0) throw bad("the pixels of the ImageData were transferred to somewhere else");
     return { pixels: image, release() {} };

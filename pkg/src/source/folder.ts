@@ -6,7 +6,7 @@ import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./r
 import { TensorFile } from "./tensors.js";
 
 /** A place of files. It answers requests as a server does. */
-export interface Source {
+export interface FileSource {
   /** Prefix of file names in messages: an address with its last slash. */
   label: string;
   /** The file's address, under which it may be cached; undefined for files that are not on a server. */
@@ -30,7 +30,7 @@ export class Folder implements Opener {
   #unchecked = false;
 
   constructor(
-    readonly source: Source,
+    readonly source: FileSource,
     readonly cache: FolderCache,
   ) {}
 

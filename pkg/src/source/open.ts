@@ -1,7 +1,7 @@
 import { OcelliError } from "../error.js";
 import { baseUrl, folderUrl } from "./address.js";
 import { FolderCache } from "./cache.js";
-import { Folder, type Source } from "./folder.js";
+import { Folder, type FileSource } from "./folder.js";
 import { hubFolder, isHub } from "./hub.js";
 import { Missing } from "./request.js";
 import { storeOf } from "./stores.js";
@@ -48,12 +48,12 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
     ? await hubFolder(source, options, request, store, signal)
     : { folder: new URL(source), immutable: false };
   const url = (name: string) => new URL(name, folder).href;
-  const remote: Source = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
+  const remote: FileSource = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
   return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
 }
 
 /** A source of files that are in memory or on disk, or that have an address each. */
-function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): Source {
+function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): FileSource {
   const find = isDirectory(source) ? inDirectory(source) : byName(source);
   return {
     label: "",
