@@ -17,7 +17,7 @@ pub struct Buffer {
     used: Rc<Cell<u64>>,
 }
 
-/// Staging buffers that were read and wait for the next time, by size: a power of two, so that similar reads share them.
+/// Staging buffers that were read and wait for the next time, by size: a power of two from 16 on, so that similar reads share them.
 pub(super) type Staging = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
 /// Most staging buffers of one size that are kept: one that is waited for, and one for what is submitted meanwhile.
@@ -90,7 +90,7 @@ impl Readback {
     /// Records into `encoder` the copies of the first bytes of buffers, which will lie one after the other.
     pub(crate) fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, from: &[(&Buffer, u64)]) -> Self {
         let bytes: u64 = from.iter().map(|(_, bytes)| bytes).sum();
-        let size = bytes.next_multiple_of(4).next_power_of_two();
+        let size = bytes.next_multiple_of(16).next_power_of_two();
         let home = (size <= LARGEST_KEPT).then(|| gpu.staging.clone());
         let kept = home.as_ref().and_then(|home| home.borrow_mut().get_mut(&size)?.pop());
         let staging = kept.unwrap_or_else(|| {
