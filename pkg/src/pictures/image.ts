@@ -15,8 +15,10 @@ export interface DecodedPicture {
   release(): void;
 }
 
-/** Most bytes of pixels that go up in one copy, rows padded to 64 pixels of four bytes. */
-const STRIP_BYTES = 16 << 20;
+/** Most pixels that go up in one copy, rows padded to {@link PITCH}. */
+const STRIP = 4 << 20;
+/** Pixels of which rows are multiples. */
+const PITCH = 64;
 
 /**
  * A video's frame that can be copied to the GPU as it is, without a bitmap in between; undefined for all else. Not every browser
@@ -37,8 +39,8 @@ export function live(image: ImageInput): HTMLVideoElement | VideoFrame | undefin
 
 /** Between two copies a video would go on, so that a larger one has to be held still. */
 function small<T>(image: T, width: number, height: number): T | undefined {
-  const bytes = Math.ceil(width / 64) * 64 * height * 4;
-  return bytes > 0 && bytes <= STRIP_BYTES ? image : undefined;
+  const pixels = Math.ceil(width / PITCH) * PITCH * height;
+  return pixels > 0 && pixels <= STRIP ? image : undefined;
 }
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */

@@ -34,7 +34,7 @@ async function counted({ page, report, model }) {
     return seen.dispatches;
   };
   const [eight, sixteen] = [await work(8), await work(16)];
-  const ofPictures = (count) => count * (info.dispatchesPerImage + 2);
+  const ofPictures = (count) => count * (info.dispatchesPerImage + 1);
   /** What the text tower did, and the answers' codes. */
   const told = ({ answers, seen }, pictures = answers.length) => [
     seen.dispatches - ofPictures(pictures),
