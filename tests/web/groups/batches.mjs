@@ -15,7 +15,28 @@ export async function batches(test) {
     await texts({ ...test, model });
     if (model === "siglip") await trouble({ ...test, model, pictures });
   }
+  await sizes(test);
   await atOnce(test);
+}
+
+/** A folder's pictures have many sizes: buffers and the texture serve them all. */
+async function sizes({ page, report }) {
+  const group = report.group("pictures of many sizes", largest, 0);
+  const made = {};
+  for (const count of [3, 100]) {
+    const name = `sizes ${count}`;
+    await page.evaluate((n) => web.load(n, "/fixtures/siglip/", { backend: "webgpu", towers: "vision" }), name);
+    const { value, seen, ofPixels } = await page.evaluate(([n, c]) => web.sizes(n, c), [name, count]);
+    value.forEach((numbers, at) => group.same(`${name}, picture ${at}: as its pixels give`, numbers, ofPixels[at]));
+    group.rejects(`${name}: another picture's`, value[0], value[1]);
+    made[count] = seen;
+    await page.evaluate((n) => web.dispose(n), name);
+  }
+  const used = report.beside("pictures of many sizes: what they used");
+  const buffers = ({ buffers, readBuffers }) => [buffers - readBuffers];
+  used.same("buffers for 100 and for 3", buffers(made[100]), buffers(made[3]));
+  used.rejects("one for each", [100], buffers(made[3]));
+  used.holds("few textures", made[100].textures <= 3, made[100].textures);
 }
 
 const batch = (page, model, pictures, how) => page.evaluate(([m, p, h]) => web.batch(m, p, h), [model, pictures, how]);

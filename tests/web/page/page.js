@@ -194,6 +194,23 @@ globalThis.web = {
       return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
     });
   },
+  /** Bitmaps of so many sizes, upright and flat in turn, through a model, and their pixels afterwards; what the bitmaps made on the GPU. */
+  async sizes(name, count) {
+    const pictures = Array.from({ length: count }, (_, at) => {
+      const [long, short] = [500 + ((at * 7919) % 500), 1 + ((at * 104729) % 500)];
+      const [width, height] = at % 2 ? [long, short] : [short, long];
+      const pixels = Uint32Array.from({ length: width * height }, (_, i) => Math.imul(i + at, 2654435761) | 0xff000000);
+      return new ImageData(new Uint8ClampedArray(pixels.buffer), width, height);
+    });
+    const bitmaps = await Promise.all(
+      pictures.map((pixels) => createImageBitmap(pixels, { premultiplyAlpha: "none", colorSpaceConversion: "none" })),
+    );
+    const model = models.get(name);
+    const numbers = async (images) => (await model.embedImages(images)).map((embedding) => Array.from(embedding));
+    const { value, seen } = await watch(async () => ({ value: await numbers(bitmaps) }));
+    bitmaps.forEach((bitmap) => bitmap.close());
+    return { value, seen, ofPixels: await numbers(pictures) };
+  },
   /** Two batches and a single picture at once, then a disposal while one runs. */
   async batchesAtOnce(name, pictures) {
     const images = await Promise.all(pictures.map(made));
