@@ -1,9 +1,10 @@
 import { embedPictures, split } from "./batches.js";
-import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
+import { Core, type Calls, type CoreOptions } from "./core.js";
 import { aborted, disposed, OcelliError, wrap } from "./error.js";
 import { LabelSets } from "./label-sets.js";
 import type { LabelSet } from "./labels.js";
-import { loadInWorker } from "./remote-core.js";
+import type { Happening } from "./owner.js";
+import { RemoteCore } from "./remote-core.js";
 import { baseUrl } from "./address.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { plainSource } from "./source/open.js";
@@ -49,7 +50,7 @@ export class Ocelli {
       },
       embedTexts: (texts) => this.#counted(() => core.embedTexts(texts)),
       embedImages: (images, options = {}, first = 0) =>
-        this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
+        this.#call(options, () => embedPictures(core, images, info().embeddingDim, options, first)),
       matrix: async (rows) => {
         const number = await this.#counted(() => core.addLabels(rows, "cosine"));
         return {
@@ -117,7 +118,7 @@ export class Ocelli {
         if (model) model.#tell(what, info);
       };
       const calls = worker
-        ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
+        ? await RemoteCore.load(workerUrl, files, core, onProgress, signal, tell)
         : await Core.load(files, core, onProgress, signal, tell);
       return (model = new Ocelli(calls));
     } catch (error) {
@@ -244,7 +245,7 @@ export class Ocelli {
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: BatchOptions = {},
   ): Promise<Float32Array[]> {
-    return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
+    return this.#call(options, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
@@ -261,14 +262,14 @@ export class Ocelli {
   }
 
   /** The token ids that the text tower is fed, padding included. */
-  async tokenize(text: string): Promise<Uint32Array> {
+  async tokenize(text: string, options: CallOptions = {}): Promise<Uint32Array> {
     requireString(text);
-    return this.#call({}, (core) => core.tokenize(text));
+    return this.#call(options, (core) => core.tokenize(text));
   }
 
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
-  async preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#call({}, async (core) => {
+  async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
+    return this.#call(options, async (core) => {
       const side = this.info.imageSize;
       return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
     });
@@ -278,8 +279,8 @@ export class Ocelli {
    * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
-  async verify(): Promise<Verification> {
-    return this.#call({}, (core) => core.verify());
+  async verify(options: CallOptions = {}): Promise<Verification> {
+    return this.#call(options, (core) => core.verify());
   }
 
   /** Frees the GPU's memory, after calls that are under way; a worker ends with it. */
