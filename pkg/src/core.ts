@@ -1,15 +1,15 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
-import { disposed, OcelliError, wrap } from "./error.js";
-import type { GpuDevice } from "./gpu.js";
-import { load } from "./load.js";
+import { labelsDisposed, OcelliError, wrap } from "./error.js";
+import { submitted } from "./gpu.js";
+import { Loss, Owner, type Happening } from "./owner.js";
 import { fetchRows } from "./source/table-rows.js";
-import type { Folder } from "./source/folder.js";
+import { Running } from "./running.js";
 import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { Turns } from "./turns.js";
-import { abandon, alive, modules } from "./wasm.js";
+import { modules } from "./wasm.js";
 import type {
   Backend,
   Format,
@@ -21,7 +21,7 @@ import type {
   Verification,
   WasmOptions,
 } from "./types.js";
-import type { Engine, Labels } from "../wasm/ocelli.js";
+import type { Labels, Pending } from "../wasm/ocelli.js";
 
 /** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
 export interface CoreOptions extends WasmOptions, SourceOptions {
@@ -31,22 +31,6 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   backend: Backend | "auto";
   powerPreference: string;
   tier: "auto" | Tier;
-}
-
-/** What happens to a model without being asked for. */
-export type Happening = "devicelost" | "restored";
-
-interface Running {
-  engine: Engine;
-  folder: Folder;
-  part: "gpu" | "cpu";
-  /** Of which start of the wasm file it is. */
-  start: number;
-  info: ModelInfo;
-  /** What the GPU complained about since the last call. */
-  complaint: OcelliError | undefined;
-  /** Why nothing can be done with it any more. */
-  dead: OcelliError | undefined;
 }
 
 /** What can be asked of a model, wherever it runs. */
@@ -66,24 +50,33 @@ export interface Calls {
 
 /**
  * A model: the engine, its tokenizer, and the folder that both come from. It runs where it is made, in a page or in a worker;
- * its methods take and give only what can be posted. If the GPU goes away, the model is loaded again and the call that met it is made
- * once more; after a trap, which would only come again, the next call has a new engine.
+ * its methods take and give only what can be posted. If the GPU goes away, or another call's trap takes the engine along, the model is
+ * loaded again and the calls that met it are made once more; after a trap of its own, which would only come again, the next call
+ * has a new engine.
  */
 export class Core implements Calls {
-  #running: Running | undefined;
-  #again: Promise<Running> | undefined;
+  readonly #owner: Owner<Running>;
+  #info: ModelInfo;
   #tokenizer: Promise<Tokenizer> | undefined;
   /** Label sets by number: their embeddings outlive an engine. */
-  readonly #labels = new Map<number, { embeddings: Float32Array; made?: [Running, Labels] }>();
+  readonly #labels = new Map<number, Float32Array>();
   #nextLabels = 0;
   readonly #decoding = new Turns();
-  #disposed = false;
 
   private constructor(
-    readonly source: PlainSource,
+    first: Running,
     private readonly options: CoreOptions,
-    private readonly tell: (what: Happening) => void,
-  ) {}
+    load: (signal: AbortSignal) => Promise<Running>,
+    tell: (what: Happening) => void,
+  ) {
+    this.#info = first.info;
+    const again = async (signal: AbortSignal) => {
+      const running = await load(signal);
+      this.#info = running.info;
+      return running;
+    };
+    this.#owner = new Owner(first, again, tell);
+  }
 
   static async load(
     source: PlainSource,
@@ -92,13 +85,17 @@ export class Core implements Calls {
     signal: AbortSignal | undefined,
     tell: (what: Happening) => void,
   ): Promise<Core> {
-    const core = new Core(source, options, tell);
-    core.#running = await core.#load(onProgress, signal);
-    return core;
+    const first = await Running.load(source, { ...options, onProgress, signal });
+    return new Core(
+      first,
+      options,
+      (signal) => Running.load(source, { ...options, onProgress: undefined, signal }),
+      tell,
+    );
   }
 
   get info(): ModelInfo {
-    return (this.#running as Running).info;
+    return this.#info;
   }
 
   /** Most pictures in one {@link Core.embedImages}. */
@@ -109,40 +106,39 @@ export class Core implements Calls {
   /** Embeddings of at most a batch of pictures, one after the other. */
   embedImages(images: ImageInput[]): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const { engine } = running;
       // One batch of decoded pictures is in memory at a time.
       const pending = await this.#decoding.take(async () => {
         const sources = await this.#decode(images, running);
         try {
-          // Without a pause, so that no other call puts its pictures in between.
-          sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
-          return engine.runImages(sources.length);
+          const { engine } = running;
+          return await submit(running, () => {
+            sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
+            return engine.runImages(sources.length);
+          });
         } finally {
           for (const source of sources) source.release();
         }
       });
-      return engine.read(pending);
+      return running.engine.read(pending);
     });
   }
 
   /** Embeddings of texts, one after the other. */
   embedTexts(texts: string[]): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const { engine, folder } = running;
       const ids = await this.#tokens(texts, running);
-      await fetchRows(engine, ids, folder);
-      return engine.embedTokens(ids);
+      await fetchRows(running.engine, ids, running.folder);
+      return running.engine.embedTokens(ids);
     });
   }
 
   /** Keeps labels on the device by their embeddings; returns their number. */
   async addLabels(embeddings: Float32Array): Promise<number> {
     const number = this.#nextLabels++;
-    this.#labels.set(number, { embeddings });
+    this.#labels.set(number, embeddings);
     try {
-      await this.#run(async (running) => void this.#labelsOn(running, number));
+      await this.#run((running) => submitted(running.device, () => this.#labelsOn(running, number)));
     } catch (error) {
-      // Nobody will ask for a number that was never told.
       this.dropLabels(number);
       throw error;
     }
@@ -151,18 +147,17 @@ export class Core implements Calls {
 
   /** Lets go of labels. */
   dropLabels(number: number): void {
-    const { made } = this.#labels.get(number) ?? {};
     this.#labels.delete(number);
-    if (made && alive(made[0].part, made[0].start)) made[1].free();
+    this.#owner.running?.dropLabels(number);
   }
 
   /** The cosine of each label's embedding with the picture's. */
   classify(number: number, image: ImageInput): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const labels = this.#labelsOn(running, number);
-      return this.#withPicture(image, running, async (pixels) =>
-        running.engine.read(running.engine.classify(labels, pixels)),
+      const pending = await this.#withPicture(image, running, (pixels) =>
+        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels)),
       );
+      return running.engine.read(pending);
     });
   }
 
@@ -177,7 +172,7 @@ export class Core implements Calls {
 
   verify(): Promise<Verification> {
     return this.#run(async (running) => {
-      const { engine, info, folder, part } = running;
+      const { info, folder, part } = running;
       const { Engine } = modules[part] as typeof modules.gpu;
       const goldens = await folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
         if (!(error instanceof Missing)) throw error;
@@ -185,124 +180,73 @@ export class Core implements Calls {
       });
       const tokens =
         goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], running) : undefined;
-      return { ...(JSON.parse(await engine.verify(goldens, tokens)) as Verification), adapter: info.adapter };
+      const found = await running.engine.verify(goldens, tokens);
+      return { ...(JSON.parse(found) as Verification), adapter: info.adapter };
     });
   }
 
-  /** Frees everything; no call may be under way. */
+  /** Frees everything, after the calls under way. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    const running = this.#running as Running;
-    for (const number of [...this.#labels.keys()]) this.dropLabels(number);
-    if (alive(running.part, running.start)) running.engine.free();
+    this.#owner.dispose();
+    this.#labels.clear();
     void this.#tokenizer?.then(
       (tokenizer) => tokenizer.dispose(),
       () => {},
     );
-  }
-
-  async #load(onProgress?: (progress: Progress) => void, signal?: AbortSignal): Promise<Running> {
-    const attempt = (batch?: number) => load(this.source, { ...this.options, onProgress, signal, batch });
-    const { engine, found, folder } = await attempt().catch((error: unknown) => {
-      // Memory may suffice for single pictures: room is made before weights are fetched.
-      if (wrap(error).code === "gpu") return attempt(1);
-      throw error;
-    });
-    const { part, start, handle, adapter, note } = found;
-    const facts = JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">;
-    const info: ModelInfo = {
-      ...facts,
-      backend: part === "gpu" ? "webgpu" : "cpu",
-      adapter,
-      downloadBytes: folder.downloaded,
-      ...(note !== undefined && { note }),
-    };
-    const running: Running = { engine, folder, part, start, info, complaint: undefined, dead: undefined };
-    if (handle) this.#listen(handle, running);
-    return running;
-  }
-
-  #listen(handle: GpuDevice, running: Running): void {
-    // Listened to here and not through wgpu, which panics on errors that it does not know.
-    handle.addEventListener("uncapturederror", (event) => {
-      const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
-      running.complaint ??= new OcelliError("gpu", `The GPU refused: ${message}`);
-    });
-    void handle.lost.then(({ message }) => {
-      // Its own end is no loss.
-      if (this.#disposed || this.#running !== running || running.dead) return;
-      this.#lose(
-        running,
-        new OcelliError(
-          "device-lost",
-          `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`,
-        ),
-      );
-    });
+    this.#tokenizer = undefined;
   }
 
   /** Makes a call on the model, which is loaded again first if it has to be. */
   async #run<T>(work: (running: Running) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      if (this.#disposed) throw disposed();
-      const running = await this.#alive();
+      let used: Running | undefined;
       try {
-        const result = await work(running);
-        if (running.dead) throw running.dead;
-        if (running.complaint) throw running.complaint;
-        return result;
+        return await this.#owner.use(async (running) => {
+          used = running;
+          try {
+            return await work(running);
+          } catch (error) {
+            if (wrap(error).code === "gpu") await running.settled();
+            throw error;
+          }
+        });
       } catch (error) {
-        const wrapped = running.dead ?? running.complaint ?? wrap(error);
-        running.complaint = undefined;
-        // After a trap nothing in this instance can be relied on, for no model.
-        if (wrapped.code === "internal") {
-          abandon(running.part, running.start);
-          this.#lose(running, wrapped);
-        }
-        if (wrapped.code === "device-lost" && attempt === 0) continue;
+        if (error instanceof Loss && attempt === 0) continue;
+        const wrapped = wrap(error);
+        if (wrapped.code === "internal" && !(error instanceof Loss)) used?.trapped();
         throw wrapped;
       }
     }
   }
 
-  #lose(running: Running, why: OcelliError): void {
-    if (running.dead) return;
-    running.dead = why;
-    this.tell("devicelost");
-  }
-
-  async #alive(): Promise<Running> {
-    const running = this.#running as Running;
-    // Another model's trap took its instance along.
-    if (!alive(running.part, running.start))
-      this.#lose(running, new OcelliError("internal", "The engine failed in another model's call."));
-    if (!running.dead) return running;
-    this.#again ??= (async () => {
-      if (alive(running.part, running.start)) running.engine.free();
-      this.#running = await this.#load();
-      this.tell("restored");
-      return this.#running;
-    })().finally(() => (this.#again = undefined));
-    return this.#again;
-  }
-
   #labelsOn(running: Running, number: number): Labels {
-    const set = this.#labels.get(number);
-    if (!set) throw new OcelliError("disposed", "These labels were disposed of: make them again.");
-    if (set.made?.[0] !== running) set.made = [running, running.engine.labels(set.embeddings)];
-    return set.made[1];
+    const embeddings = this.#labels.get(number);
+    if (!embeddings) throw labelsDisposed();
+    return running.labels(number, embeddings);
   }
 
   async #tokens(texts: string[], { engine, folder }: Running): Promise<Uint32Array> {
     // Without the text tower this is an error, and nothing is fetched.
     engine.missingRows(new Uint32Array(0));
-    this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal).catch((error: unknown) => {
-      this.#tokenizer = undefined;
+    const asked = (this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal));
+    // The next text has another one.
+    const forget = () => {
+      if (this.#tokenizer === asked) this.#tokenizer = undefined;
+    };
+    const tokenizer = await asked.catch((error: unknown) => {
+      forget();
       throw error;
     });
-    const tokenizer = await this.#tokenizer;
-    const ids = texts.map((text) => tokenizer.encode(text));
+    let ids: Uint32Array[];
+    try {
+      ids = texts.map((text) => tokenizer.encode(text));
+    } catch (error) {
+      const { code, message } = wrap(error);
+      if (code !== "internal") throw error;
+      // The engine is sound: this instance of the tokenizers' wasm file is not.
+      forget();
+      throw new Loss(code, message, { cause: error });
+    }
     const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
     ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
     return all;
@@ -342,6 +286,11 @@ export class Core implements Calls {
       source.release();
     }
   }
+}
+
+/** What `work` submits without a pause, once the GPU has taken it. */
+function submit({ device }: Running, work: () => Pending): Promise<Pending> {
+  return submitted(device, work, (pending) => pending.free());
 }
 
 /** Of which picture of a batch an error speaks. */

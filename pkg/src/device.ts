@@ -1,6 +1,6 @@
 import { OcelliError } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
-import { modules, start, type Part } from "./wasm.js";
+import { alive, modules, start, type Part } from "./wasm.js";
 import type { Backend, Tier, WasmOptions } from "./types.js";
 import type { Device as GpuPart } from "../wasm/ocelli.js";
 import type { Device as CpuPart } from "../wasm/ocelli_cpu.js";
@@ -31,7 +31,13 @@ const KEY = "ocelli.devices";
 const SURELY_A_GPU = 40;
 
 /** What is known of a device from an earlier visit: its best tiers, as the engine writes them, and billions of operations a second. */
-type Known = Record<string, { tier?: string; rate: number }>;
+interface Outcome {
+  tier?: string;
+  rate: number;
+}
+
+/** By the device's name. */
+type Known = Record<string, Outcome>;
 
 interface Likely extends Pick<Found, "part" | "start" | "note"> {}
 
@@ -63,6 +69,19 @@ export async function requestDevice(first: Likely, options: DeviceOptions): Prom
   const name = [vendor, architecture, description, modules.gpu.Device.version()].join("|");
   const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
   const found: Found = { part: "gpu", start: first.start, device, handle, adapter };
+  try {
+    return await settled(found, name, options);
+  } catch (error) {
+    // Nobody else knows of it.
+    if (alive("gpu", first.start)) device.free();
+    throw error;
+  }
+}
+
+/** With its kernels chosen; or the CPU in its place. */
+async function settled(found: Found, name: string, options: DeviceOptions): Promise<Found> {
+  const { adapter } = found;
+  const [device, handle] = [found.device as GpuPart, found.handle as GpuDevice];
   if (options.tier !== "auto") {
     device.setTier(options.tier);
     found.note = (await sound(device, handle)) ? undefined : wrong(options.tier);
@@ -159,12 +178,21 @@ try {
   // Storage is forbidden.
 }
 
+/** Whatever else is in storage is as if nothing were. */
 function known(): Known {
   try {
-    return JSON.parse(memory.text) as Known;
+    const kept: unknown = JSON.parse(memory.text);
+    return Object.fromEntries(
+      Object.entries(kept ?? {}).filter((entry): entry is [string, Outcome] => isOutcome(entry[1])),
+    );
   } catch {
     return {};
   }
+}
+
+function isOutcome(value: unknown): value is Outcome {
+  const { tier, rate } = (value ?? {}) as Partial<Record<keyof Outcome, unknown>>;
+  return typeof rate === "number" && rate >= 0 && (tier === undefined || typeof tier === "string");
 }
 
 /** Keeps what is known for the next visit. */
@@ -177,10 +205,10 @@ export function keep(text: string): void {
   }
 }
 
-function recall(name: string): Known[string] | undefined {
+function recall(name: string): Outcome | undefined {
   return known()[name];
 }
 
-function remember(name: string, outcome: Known[string]): void {
+function remember(name: string, outcome: Outcome): void {
   keep(JSON.stringify({ ...known(), [name]: outcome }));
 }

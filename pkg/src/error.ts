@@ -9,6 +9,7 @@
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.
  * - `device-lost`: the GPU went away, and again while the call was made once more.
+ * - `worker-lost`: the worker that the model ran in ended, mostly because its memory was full. The next call has a new one.
  * - `gpu`: the GPU refused, mostly because its memory is full.
  * - `not-finite`: the model gave NaN or infinity; its weights are too large, or this GPU computes wrongly.
  * - `storage`: the browser's storage is full or forbidden.
@@ -25,6 +26,7 @@ export type ErrorCode =
   | "bad-input"
   | "aborted"
   | "device-lost"
+  | "worker-lost"
   | "gpu"
   | "not-finite"
   | "storage"
@@ -60,6 +62,10 @@ export function wrap(error: unknown): OcelliError {
 
 export function disposed(): OcelliError {
   return new OcelliError("disposed", "This model was disposed of: load it again.");
+}
+
+export function labelsDisposed(): OcelliError {
+  return new OcelliError("disposed", "These labels were disposed of: make them again.");
 }
 
 export function aborted(cause: unknown, what = "load"): OcelliError {

@@ -1,4 +1,4 @@
-import { aborted, OcelliError } from "./error.js";
+import { aborted, OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors } from "./gpu.js";
 import { Meter } from "./meter.js";
 import { sideBySide } from "./side-by-side.js";
@@ -10,14 +10,14 @@ import type { TensorFile } from "./source/tensors.js";
 import type { SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
-import { alive, modules } from "./wasm.js";
+import { abandon, alive, modules } from "./wasm.js";
 import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
 const MANIFEST = "manifest.json";
 
-interface Options extends DeviceOptions, SourceOptions {
+export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
@@ -27,7 +27,8 @@ interface Options extends DeviceOptions, SourceOptions {
   batch: number | undefined;
 }
 
-interface Loaded {
+/** A loaded engine, what it runs on, and where it came from. */
+export interface Loaded {
   engine: Engine;
   found: Found;
   folder: Folder;
@@ -38,7 +39,7 @@ interface Loaded {
  * GPU slice by slice as they arrive. What is not needed is not fetched, but for the tokenizer's files, if they can be kept: later
  * there may be no network.
  */
-export async function load(source: PlainSource, options: Options): Promise<Loaded> {
+export async function load(source: PlainSource, options: LoadParameters): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
   const first = await likely(options);
   // One failure stops the others.
@@ -98,6 +99,10 @@ export async function load(source: PlainSource, options: Options): Promise<Loade
     return { engine: started.finish(), found, folder: files };
   } catch (error) {
     stop.abort();
+    if (error instanceof WebAssembly.RuntimeError) {
+      abandon(part.part, part.start);
+      throw wrap(error);
+    }
     if (signal?.aborted) throw aborted(error);
     // The engine's own errors have a code that is a word; a DOMException's is a number.
     const code = (error as { code?: unknown } | null)?.code;

@@ -1,5 +1,6 @@
-import type { Calls, Happening } from "./core.js";
+import type { Calls } from "./core.js";
 import { aborted, disposed, wrap } from "./error.js";
+import type { Happening } from "./owner.js";
 import type { CallOptions, ModelInfo } from "./types.js";
 
 /**

@@ -1,9 +1,10 @@
 import { embedPictures, split } from "./pictures/batches.js";
-import { Core, type CoreOptions, type Happening } from "./core.js";
+import { Core, type CoreOptions } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { LabelSets, type LabelSet } from "./labels/index.js";
 import { Model } from "./model.js";
-import { loadInWorker } from "./remote-core.js";
+import type { Happening } from "./owner.js";
+import { RemoteCore } from "./remote-core.js";
 import { baseUrl } from "./source/address.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { plainSource } from "./source/open.js";
@@ -94,7 +95,7 @@ export class Ocelli {
       let model: Model | undefined;
       const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
       const calls = worker
-        ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
+        ? await RemoteCore.load(workerUrl, files, core, onProgress, signal, tell)
         : await Core.load(files, core, onProgress, signal, tell);
       return new Ocelli((model = new Model(calls)));
     } catch (error) {
@@ -219,7 +220,7 @@ export class Ocelli {
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: BatchOptions = {},
   ): Promise<Float32Array[]> {
-    return this.#model.call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
+    return this.#model.call(options, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
@@ -236,14 +237,14 @@ export class Ocelli {
   }
 
   /** The token ids that the text tower is fed, padding included. */
-  async tokenize(text: string): Promise<Uint32Array> {
+  async tokenize(text: string, options: CallOptions = {}): Promise<Uint32Array> {
     requireString(text);
-    return this.#model.call({}, (core) => core.tokenize(text));
+    return this.#model.call(options, (core) => core.tokenize(text));
   }
 
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
-  async preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#model.call({}, async (core) => {
+  async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
+    return this.#model.call(options, async (core) => {
       const side = this.info.imageSize;
       return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
     });
@@ -253,8 +254,8 @@ export class Ocelli {
    * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
-  async verify(): Promise<Verification> {
-    return this.#model.call({}, (core) => core.verify());
+  async verify(options: CallOptions = {}): Promise<Verification> {
+    return this.#model.call(options, (core) => core.verify());
   }
 
   /** Frees the GPU's memory, after calls that are under way; a worker ends with it. */

@@ -1,93 +1,120 @@
-import { proxy, releaseProxy, wrap as connect, type Remote } from "comlink";
-import type { Calls, Core, CoreOptions, Happening } from "./core.js";
-import { keep, memory } from "./device.js";
-import { aborted, disposed, OcelliError } from "./error.js";
-import { requester } from "./page-fetch.js";
+import type { Calls, CoreOptions } from "./core.js";
+import { labelsDisposed } from "./error.js";
+import { ModelWorker, type WorkerOptions } from "./model-worker.js";
+import { Owner, type Happening } from "./owner.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
-import type { ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
-import type { Entry } from "./worker.js";
+import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
 
 let kept = false;
 
-/** A {@link Core} in a worker of its own. */
-export async function loadInWorker(
-  workerUrl: string | URL | undefined,
-  source: PlainSource,
-  { cache, fetch, ...options }: CoreOptions,
-  onProgress: ((progress: Progress) => void) | undefined,
-  signal: AbortSignal | undefined,
-  tell: (what: Happening, info: ModelInfo | undefined) => void,
-): Promise<Calls> {
-  if (!kept) keepErrors();
-  kept = true;
-  // Bundlers look for exactly this expression.
-  const worker = workerUrl
-    ? new Worker(workerUrl, { type: "module" })
-    : new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  const entry = connect<Entry>(worker);
-  const stop = () => void entry.abort();
-  signal?.addEventListener("abort", stop);
-  const broken = new Promise<never>((_, reject) => {
-    worker.addEventListener("error", (event) => {
-      reject(
-        new OcelliError(
-          "not-found",
-          `The worker cannot be started (${event.message || "its file is missing"}): serve worker.js beside the package's code, or pass workerUrl.`,
-        ),
-      );
-    });
-  });
-  broken.catch(() => {});
-  try {
-    let core: Remote<Core> | undefined;
-    const happened = async (what: Happening) => tell(what, await core?.info);
-    const loading = entry.load(
-      source,
-      options,
-      typeof cache === "object" ? proxy(cache) : cache,
-      fetch && requester(fetch),
-      memory.text,
-      proxy(onProgress ?? (() => {})),
-      proxy(happened),
-    );
-    core = (await Promise.race([loading, broken])) as unknown as Remote<Core>;
-    if (signal?.aborted) throw aborted(signal.reason);
-    keep(await entry.known());
-    return calls(core, await core.info, () => {
-      entry[releaseProxy]();
-      worker.terminate();
-    });
-  } catch (error) {
-    worker.terminate();
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
-}
+/**
+ * A {@link Core} in a worker of its own: the same calls, with pictures made ready for the way. If the worker dies, its calls end with
+ * the code `worker-lost`, as each of them may be why; the next one has a new worker.
+ */
+export class RemoteCore implements Calls {
+  readonly #owner: Owner<ModelWorker>;
+  #info: ModelInfo;
+  /** Label sets by number: their embeddings outlive a worker. */
+  readonly #labels = new Map<number, Float32Array>();
+  #nextLabels = 0;
 
-/** The same calls, with pictures made ready for the way. */
-function calls(core: Remote<Core>, info: ModelInfo, end: () => void): Calls {
-  let ended = false;
-  /** A worker that has ended answers nothing. */
-  const call = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (ended) throw disposed();
-    return work();
-  };
-  return {
-    info,
-    imageBatch: () => call(() => core.imageBatch()),
-    embedImages: (images) => call(async () => core.embedImages(await allPostable(images))),
-    embedTexts: (texts) => call(() => core.embedTexts(texts)),
-    addLabels: (embeddings) => call(() => core.addLabels(embeddings)),
-    dropLabels: (number) => void (ended || core.dropLabels(number)),
-    classify: (number, image) => call(async () => core.classify(number, await postable(image))),
-    tokenize: (text) => call(() => core.tokenize(text)),
-    preprocess: (image) => call(async () => core.preprocess(await postable(image))),
-    verify: () => call(() => core.verify()),
-    dispose() {
-      if (!ended) end();
-      ended = true;
-    },
-  };
+  private constructor(
+    first: ModelWorker,
+    load: (signal: AbortSignal) => Promise<ModelWorker>,
+    tell: (what: Happening) => void,
+  ) {
+    this.#info = first.info;
+    const again = async (signal: AbortSignal) => {
+      const worker = await load(signal);
+      this.#info = worker.info;
+      return worker;
+    };
+    this.#owner = new Owner(first, again, tell);
+  }
+
+  static async load(
+    workerUrl: string | URL | undefined,
+    source: PlainSource,
+    options: CoreOptions,
+    onProgress: ((progress: Progress) => void) | undefined,
+    signal: AbortSignal | undefined,
+    tell: (what: Happening, info: ModelInfo) => void,
+  ): Promise<RemoteCore> {
+    if (!kept) keepErrors();
+    kept = true;
+    let core: RemoteCore | undefined;
+    const happened = (what: Happening, info: ModelInfo) => {
+      if (!core) return;
+      core.#info = info;
+      tell(what, info);
+    };
+    const common: Omit<WorkerOptions, "onProgress" | "signal"> = { workerUrl, source, options, happened };
+    const first = await ModelWorker.load({ ...common, onProgress, signal });
+    core = new RemoteCore(
+      first,
+      (signal) => ModelWorker.load({ ...common, onProgress: undefined, signal }),
+      (what) => happened(what, (core as RemoteCore).info),
+    );
+    return core;
+  }
+
+  get info(): ModelInfo {
+    return this.#info;
+  }
+
+  imageBatch(): Promise<number> {
+    return this.#owner.use(({ core }) => core.imageBatch());
+  }
+
+  embedImages(images: ImageInput[]): Promise<Float32Array> {
+    return this.#owner.use(async ({ core }) => core.embedImages(await allPostable(images)));
+  }
+
+  embedTexts(texts: string[]): Promise<Float32Array> {
+    return this.#owner.use(({ core }) => core.embedTexts(texts));
+  }
+
+  async addLabels(embeddings: Float32Array): Promise<number> {
+    const number = this.#nextLabels++;
+    this.#labels.set(number, embeddings);
+    try {
+      await this.#owner.use((worker) => worker.labels(number, embeddings));
+    } catch (error) {
+      this.dropLabels(number);
+      throw error;
+    }
+    return number;
+  }
+
+  dropLabels(number: number): void {
+    this.#labels.delete(number);
+    this.#owner.running?.dropLabels(number);
+  }
+
+  classify(number: number, image: ImageInput): Promise<Float32Array> {
+    return this.#owner.use(async (worker) => {
+      const embeddings = this.#labels.get(number);
+      if (!embeddings) throw labelsDisposed();
+      const there = await worker.labels(number, embeddings);
+      return worker.core.classify(there, await postable(image));
+    });
+  }
+
+  tokenize(text: string): Promise<Uint32Array> {
+    return this.#owner.use(({ core }) => core.tokenize(text));
+  }
+
+  preprocess(image: ImageInput): Promise<Uint8Array> {
+    return this.#owner.use(async ({ core }) => core.preprocess(await postable(image)));
+  }
+
+  verify(): Promise<Verification> {
+    return this.#owner.use(({ core }) => core.verify());
+  }
+
+  dispose(): void {
+    this.#owner.dispose();
+    this.#labels.clear();
+  }
 }

@@ -39,10 +39,26 @@ export function alive(part: Part, start: number): boolean {
   return starts[part] === start;
 }
 
+/** Whom to tell when a start is gone. */
+const listeners: Record<Part, Set<() => void>> = { gpu: new Set(), cpu: new Set(), tokenizer: new Set() };
+
+/** Calls `listener` once when what the start of this number made is gone, at once if it is. Returns how to stop listening. */
+export function whenAbandoned(part: Part, start: number, listener: () => void): () => void {
+  if (!alive(part, start)) {
+    listener();
+    return () => {};
+  }
+  listeners[part].add(listener);
+  return () => void listeners[part].delete(listener);
+}
+
 /** After a trap nothing in an instance can be relied on: the next start makes a new one. */
 export function abandon(part: Part, start: number): void {
   if (!alive(part, start)) return;
   starts[part] += 1;
   delete started[part];
   modules[part].__wbg_reset_state();
+  const told = [...listeners[part]];
+  listeners[part].clear();
+  for (const listener of told) listener();
 }

@@ -11,6 +11,7 @@ import { backends } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
 import { calls } from "./groups/calls.mjs";
+import { concurrency } from "./groups/concurrency.mjs";
 import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
@@ -20,6 +21,7 @@ import { inputs } from "./groups/inputs.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
+import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
@@ -85,6 +87,8 @@ const everyPart = {
   errors,
   calls,
   gpu,
+  lifecycle,
+  concurrency,
   backends,
   workers,
   trap,

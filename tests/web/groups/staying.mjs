@@ -23,22 +23,41 @@ export async function trap({ browser, server, report }) {
     await load("one");
     await load("two");
     const before = await embed("one");
-    await page.evaluate(() => new Uint8Array(wasmMemories.at(-1).buffer).fill(255));
+    const overwrite = () => page.evaluate(() => new Uint8Array(wasmMemories.at(-1).buffer).fill(255));
+    const happened = async () => (await page.evaluate(() => web.happened())).join(" ");
+    await overwrite();
     group.same(`${backend}: the call that meets it`, (await embed("one")).code, "internal");
     const same = (outcome) => JSON.stringify(outcome.value) === JSON.stringify(before.value);
+    // They share the instance.
+    const lost = `devicelost,${backend} devicelost,${backend}`;
+    group.same(`${backend}: both models tell at once`, await happened(), lost);
     group.holds(`${backend}: the next call`, same(await embed("one")));
-    // It shared the instance.
     group.holds(`${backend}: another model's next call`, same(await embed("two")));
-    const happened = (await page.evaluate(() => web.happened())).join(" ");
-    group.same(
-      `${backend}: what the models tell`,
-      happened,
-      `devicelost,${backend} restored,${backend} devicelost,${backend} restored,${backend}`,
-    );
+    const restored = `restored,${backend} restored,${backend}`;
+    group.same(`${backend}: what the models tell then`, await happened(), `${lost} ${restored}`);
     await page.evaluate(() => [web.dispose("one"), web.dispose("two")]);
   }
   group.rejects("a sound call has no code", "no error", "internal");
   await page.close();
+  await trapInText({ browser, server, group });
+}
+
+/** The same for a text, which wasm computes asynchronously. */
+async function trapInText({ browser, server, group }) {
+  for (const backend of ["webgpu", "cpu"]) {
+    const page = await browser.newPage();
+    await page.addInitScript(watchMemory);
+    await page.goto(server.page);
+    await page.evaluate(([f, b]) => web.load("one", f, { backend: b }), [FOLDER, backend]);
+    const embed = () => page.evaluate(() => web.attempt(() => web.embedText("one", "a cat")));
+    const before = await embed();
+    await page.evaluate(() => new Uint8Array(wasmMemories[0].buffer).fill(255));
+    const inTime = (call) => Promise.race([call, page.waitForTimeout(20_000).then(() => ({ code: "never" }))]);
+    group.same(`${backend}: a text that meets it`, (await inTime(embed())).code ?? "no error", "internal");
+    const after = await inTime(embed());
+    group.holds(`${backend}: the next text`, JSON.stringify(after.value) === JSON.stringify(before.value), after.code);
+    await page.close();
+  }
 }
 
 /** Models that are loaded, used and disposed of, one after the other. */

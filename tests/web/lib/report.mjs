@@ -1,7 +1,8 @@
 // Checks in groups, one printed line per group. A group without a check, or that never met a wrong answer, fails.
 
-/** How many entries differ; all of them if the lengths do. */
+/** How many entries differ; all of them if the lengths do. A number is one entry. */
 export function different(actual, expected) {
+  if (typeof expected === "number") return actual === expected ? 0 : 1;
   if (actual.length !== expected.length) return Math.max(actual.length, expected.length);
   let count = 0;
   for (let i = 0; i < actual.length; i++) if (actual[i] !== expected[i]) count++;
@@ -94,7 +95,7 @@ class Group {
     this.#worst = Math.max(this.#worst, deviation);
     if (!(deviation <= this.bound)) {
       const what =
-        this.bound === 0 ? `${deviation} of ${expected.length} differ` : `${deviation} is over ${this.bound}`;
+        this.bound === 0 ? `${deviation} of ${expected.length ?? 1} differ` : `${deviation} is over ${this.bound}`;
       this.#problems.push(`${name}: ${what}: expected ${brief(expected)}, found ${brief(actual)}`);
     }
     return deviation;
@@ -128,6 +129,8 @@ export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : Strin
 
 function brief(value) {
   const short = (x) => (typeof x === "number" ? Number(x.toPrecision(4)) : x);
-  const text = typeof value === "string" ? value : JSON.stringify([...value].slice(0, 8).map(short));
+  const text = ["string", "number"].includes(typeof value)
+    ? String(value)
+    : JSON.stringify([...value].slice(0, 8).map(short));
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }

@@ -1,6 +1,7 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
 import { labelCalls, later } from "./labels.js";
+import { lifecycleCalls } from "./lifecycle.js";
 import { copiesVideos, watch } from "./watch.js";
 
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
@@ -128,6 +129,7 @@ function toBase64(bytes) {
 
 globalThis.web = {
   ...labelCalls({ models, sets, made, attempt }),
+  ...lifecycleCalls({ models, sets, made, attempt }),
   attempt,
   happened: () => happened,
   bytes: () => measured(),

@@ -1,0 +1,136 @@
+import { proxy, releaseProxy, wrap as connect, type Remote } from "comlink";
+import type { Core, CoreOptions } from "./core.js";
+import { keep, memory } from "./device.js";
+import { aborted, OcelliError } from "./error.js";
+import { Loss, type Happening, type Losable } from "./owner.js";
+import { requester } from "./page-fetch.js";
+import type { ModelInfo, Progress } from "./types.js";
+import type { PlainSource } from "./source/open.js";
+import type { Entry } from "./worker.js";
+
+/** What a worker is started with. */
+export interface WorkerOptions {
+  workerUrl: string | URL | undefined;
+  source: PlainSource;
+  options: CoreOptions;
+  onProgress: ((progress: Progress) => void) | undefined;
+  signal: AbortSignal | undefined;
+  /** Told what happens to the model in there. */
+  happened: (what: Happening, info: ModelInfo) => void;
+}
+
+/** A worker with a model in it. */
+export class ModelWorker implements Losable {
+  /** The numbers in there of label sets, by their numbers here. */
+  readonly #labels = new Map<number, Promise<number>>();
+  #ended = false;
+
+  private constructor(
+    private readonly worker: Worker,
+    private readonly entry: Remote<Entry>,
+    private readonly death: Promise<string>,
+    readonly core: Remote<Core>,
+    readonly info: ModelInfo,
+  ) {}
+
+  static async load(given: WorkerOptions): Promise<ModelWorker> {
+    const { workerUrl, signal } = given;
+    // Bundlers look for exactly this expression.
+    const worker = workerUrl
+      ? new Worker(workerUrl, { type: "module" })
+      : new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    const entry = connect<Entry>(worker);
+    const stop = () => void entry.abort();
+    signal?.addEventListener("abort", stop);
+    const death = deathOf(worker, entry);
+    const broken = death.then((why) => {
+      throw new OcelliError(
+        "not-found",
+        `The worker cannot be started (${why || "its file is missing"}): serve worker.js beside the package's code, or pass workerUrl.`,
+      );
+    });
+    broken.catch(() => {});
+    try {
+      const core = await Promise.race([start(entry, given), broken]);
+      if (signal?.aborted) throw aborted(signal.reason);
+      keep(await Promise.race([entry.known(), broken]));
+      return new ModelWorker(worker, entry, death, core, await Promise.race([core.info, broken]));
+    } catch (error) {
+      worker.terminate();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** The number in there of labels; made from their embeddings where they are not there yet. */
+  labels(number: number, embeddings: Float32Array): Promise<number> {
+    const known = this.#labels.get(number);
+    if (known) return known;
+    const made = this.core.addLabels(embeddings);
+    this.#labels.set(number, made);
+    made.catch(() => this.#labels.delete(number));
+    return made;
+  }
+
+  dropLabels(number: number): void {
+    const made = this.#labels.get(number);
+    this.#labels.delete(number);
+    void made?.then((there) => (this.#ended ? undefined : this.core.dropLabels(there))).catch(() => {});
+  }
+
+  watch(lost: (why: Loss) => void): void {
+    void this.death.then((why) => {
+      if (this.#ended) return;
+      // It may live on after an error that nobody caught, but what it holds is not to be relied on.
+      this.free();
+      lost(
+        new Loss(
+          "worker-lost",
+          `The model's worker ended (${why || "no reason given"}): the model has to be loaded again.`,
+        ),
+      );
+    });
+  }
+
+  free(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.entry[releaseProxy]();
+    this.worker.terminate();
+  }
+}
+
+async function start(
+  entry: Remote<Entry>,
+  { source, options, onProgress, happened }: WorkerOptions,
+): Promise<Remote<Core>> {
+  const { cache, fetch, ...others } = options;
+  let core: Remote<Core> | undefined;
+  core = (await entry.load(
+    source,
+    others,
+    typeof cache === "object" ? proxy(cache) : cache,
+    fetch && requester(fetch),
+    memory.text,
+    proxy(onProgress ?? (() => {})),
+    proxy(async (what: Happening) => {
+      if (core) happened(what, await core.info);
+    }),
+  )) as unknown as Remote<Core>;
+  return core;
+}
+
+/**
+ * Why a worker ended, once it has. Of one that is terminated, or that the browser ends, no event tells; but what it has locked is free
+ * then. Pages that are not secure have no locks.
+ */
+function deathOf(worker: Worker, entry: Remote<Entry>): Promise<string> {
+  return new Promise((resolve) => {
+    worker.addEventListener("error", ({ message }) => resolve(message ?? ""));
+    const name = `ocelli.worker.${Math.random()}`;
+    void (async () => {
+      if (await entry.lock(name)) await navigator.locks.request(name, () => resolve("it was terminated"));
+    })().catch(() => {});
+  });
+}

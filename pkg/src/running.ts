@@ -1,0 +1,126 @@
+import { OcelliError, wrap } from "./error.js";
+import type { GpuDevice } from "./gpu.js";
+import { load, type LoadParameters, type Loaded } from "./load.js";
+import { Loss, type Losable } from "./owner.js";
+import type { PlainSource } from "./source/open.js";
+import type { ModelInfo } from "./types.js";
+import { abandon, alive, whenAbandoned } from "./wasm.js";
+import type { Engine, Labels } from "../wasm/ocelli.js";
+
+/** How long an error of the GPU may come before the word that the device is lost. */
+const LOSS_FOLLOWS_MS = 250;
+
+/** A loaded engine, and what belongs to it. */
+export class Running implements Losable {
+  readonly info: ModelInfo;
+  readonly folder: Loaded["folder"];
+  readonly part: "gpu" | "cpu";
+  /** The `GPUDevice`; none on the CPU. */
+  readonly device: GpuDevice | undefined;
+  readonly #start: number;
+  readonly #engine: Engine;
+  readonly #labels = new Map<number, Labels>();
+  #lost: Loss | undefined;
+  #unwatch = () => {};
+  #freed = false;
+
+  private constructor({ engine, found, folder }: Loaded) {
+    const { part, start, handle, adapter, note } = found;
+    this.#engine = engine;
+    this.#start = start;
+    this.part = part;
+    this.folder = folder;
+    this.device = handle;
+    this.info = {
+      ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">),
+      backend: part === "gpu" ? "webgpu" : "cpu",
+      adapter,
+      downloadBytes: folder.downloaded,
+      ...(note !== undefined && { note }),
+    };
+  }
+
+  static async load(source: PlainSource, parameters: Omit<LoadParameters, "batch">): Promise<Running> {
+    const attempt = (batch?: number) => load(source, { ...parameters, batch });
+    return new Running(
+      await attempt().catch((error: unknown) => {
+        // Memory may suffice for single pictures: room is made before weights are fetched.
+        if (wrap(error).code === "gpu") return attempt(1);
+        throw error;
+      }),
+    );
+  }
+
+  /** @throws {Loss} Once it is lost: to be asked for again after each pause. */
+  get engine(): Engine {
+    if (this.#lost) throw this.#lost;
+    return this.#engine;
+  }
+
+  /** Labels of a number; made from their embeddings where they are not here yet. */
+  labels(number: number, embeddings: Float32Array): Labels {
+    const labels = this.#labels.get(number) ?? this.engine.labels(embeddings);
+    this.#labels.set(number, labels);
+    return labels;
+  }
+
+  dropLabels(number: number): void {
+    const labels = this.#labels.get(number);
+    this.#labels.delete(number);
+    if (alive(this.part, this.#start)) labels?.free();
+  }
+
+  watch(lost: (why: Loss) => void, failed: (why: OcelliError) => void): void {
+    const lose = (why: Loss) => {
+      // Its own end is no loss.
+      if (this.#freed || this.#lost) return;
+      this.#lost = why;
+      lost(why);
+    };
+    // Listened to here and not through wgpu, which panics on errors that it does not know.
+    const refused = (event: Event) => {
+      const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
+      failed(new OcelliError("gpu", `The GPU refused: ${message}`));
+    };
+    this.device?.addEventListener("uncapturederror", refused);
+    void this.device?.lost.then(({ message }) =>
+      lose(
+        new Loss(
+          "device-lost",
+          `The GPU went away (${message || "no reason given"}): the model has to be loaded again.`,
+        ),
+      ),
+    );
+    const unwatch = whenAbandoned(this.part, this.#start, () =>
+      lose(new Loss("internal", "The engine failed in another call: the model has to be loaded again.")),
+    );
+    this.#unwatch = () => {
+      unwatch();
+      this.device?.removeEventListener("uncapturederror", refused);
+    };
+  }
+
+  /** After an error of the GPU: a device that goes away refuses before it says so. */
+  async settled(): Promise<void> {
+    if (!this.device) return;
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_FOLLOWS_MS))]);
+  }
+
+  /** After a trap: nothing in this instance of the wasm file can be relied on, for no model. */
+  trapped(): void {
+    abandon(this.part, this.#start);
+  }
+
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#unwatch();
+    if (!alive(this.part, this.#start)) return;
+    try {
+      for (const labels of this.#labels.values()) labels.free();
+      this.#engine.free();
+    } catch {
+      this.trapped();
+    }
+  }
+}
