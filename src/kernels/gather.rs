@@ -6,7 +6,7 @@ use crate::{
     reference,
 };
 
-/// y = x[index] for each item.
+/// y = x\[index\] for each item.
 #[derive(Debug, Clone)]
 pub struct Gather {
     /// `[batch, of, dim]`
