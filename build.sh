@@ -37,13 +37,20 @@ TEXT
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 
-# Runs a stage and says how long it took.
+# Runs a stage and keeps how long it took, for the table of `stages`.
+SECONDS_OF=()
 stage() {
   local name=$1 start=$SECONDS
   shift
   say "$name"
   "$@"
-  printf -- '-- %s: %d s\n' "$name" $((SECONDS - start))
+  SECONDS_OF+=("$name | $((SECONDS - start))")
+}
+
+# How long each stage took.
+stages() {
+  printf '\n| stage | seconds |\n|---|---:|\n'
+  printf '| %s |\n' "${SECONDS_OF[@]}" "all | $SECONDS"
 }
 
 need() { command -v "$1" >/dev/null || fail "expected $1, found none: $2"; }
@@ -248,6 +255,7 @@ check() {
   stage "types of the page" npm run --silent --prefix www check
   stage "reference and guides" docs
   stage "syntax of the web tests" web_syntax
+  stages
 }
 
 # Two browsers at once, since each of them waits a lot. What the second one says comes after the first.
@@ -278,6 +286,7 @@ tests() {
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   [ "${OCELLI_FULL:-}" != 1 ] || stage "app in Firefox" node tests/web/app-firefox.mjs
+  stages
 }
 
 fuzz() {

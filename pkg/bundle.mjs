@@ -9,7 +9,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
 
 await build({
-  entryPoints: ["index", "templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
+  entryPoints: ["index", "labels/templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
   outdir: here("dist"),
   bundle: true,
   splitting: true,

@@ -3,13 +3,13 @@
 /// Everything that can go wrong, each with a sentence that says what was expected, what was found and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// A file of the checkpoint is not there.
+    /// A file of the checkpoint does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// A file is there, but broken or not what its name promises.
+    /// A file is broken, or is not what its name promises.
     #[error("{0}")]
     BadCheckpoint(String),
-    /// A sound checkpoint of something that Ocelli does not run.
+    /// A valid checkpoint of a model that Ocelli does not run.
     #[error("{0}")]
     WrongModel(String),
     /// A picture that cannot be decoded or is out of bounds.
@@ -18,10 +18,10 @@ pub enum Error {
     /// An argument that makes no sense: no labels, an unknown score.
     #[error("{0}")]
     BadInput(String),
-    /// No adapter or no device.
+    /// There is no adapter, or it gives no device.
     #[error("{0}")]
     NoGpu(String),
-    /// The GPU refused: out of memory, or a validation error, which is a bug of ours.
+    /// The GPU refused: it is out of memory, or there is a validation error, which is a bug of Ocelli.
     #[error("{0}")]
     Gpu(String),
     /// NaN or infinity where an embedding or a score belongs: the weights overflow f32, or the GPU computes wrongly.
@@ -46,17 +46,5 @@ impl Error {
     }
 }
 
-/// What stands where a number should be.
-#[must_use]
-pub fn not_finite(x: f32) -> &'static str {
-    if x.is_nan() {
-        "NaN"
-    } else if x < 0.0 {
-        "-inf"
-    } else {
-        "inf"
-    }
-}
-
-/// Result with [`enum@Error`].
+/// A [`std::result::Result`] with [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;

@@ -60,7 +60,7 @@ impl Axis {
         axis
     }
 
-    /// The source pixels that any output needs.
+    /// The range of source pixels that the outputs need.
     #[must_use]
     pub fn source(&self) -> Range<usize> {
         let used = || self.first.iter().zip(&self.weights).filter(|(_, w)| !w.is_empty());
@@ -69,7 +69,7 @@ impl Axis {
         start..end.max(start)
     }
 
-    /// Most weights of any output.
+    /// The largest number of weights that any output has.
     #[must_use]
     pub fn taps(&self) -> usize {
         self.weights.iter().map(Vec::len).max().unwrap_or(0)
@@ -114,9 +114,9 @@ impl Filter {
 /// Both axes for one picture size: resize and centre crop in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampling {
-    /// Along x.
+    /// The filter along x.
     pub horizontal: Axis,
-    /// Along y.
+    /// The filter along y.
     pub vertical: Axis,
 }
 
@@ -152,7 +152,7 @@ impl Sampling {
         })
     }
 
-    /// Width and height of the result.
+    /// Width and height of the resized and cropped picture, in pixels.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.horizontal.first.len(), self.vertical.first.len())
@@ -195,7 +195,7 @@ pub fn resample(source: &[u32], axis: &Axis, step: usize, line: usize, lines: us
     out
 }
 
-/// The CPU oracle of both passes over a whole picture.
+/// The reference: both passes over a whole picture, on the CPU.
 #[must_use]
 pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) -> Vec<u32> {
     let across = resample(pixels, &sampling.horizontal, 1, width, height);

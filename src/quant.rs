@@ -7,62 +7,13 @@
 //! least squared error of its block. In q4 the scale has a sign, so that the outermost of the sixteen steps, -8, serves
 //! whichever end of the block is longer.
 //!
-//! # Why q4's steps are as they are
-//!
-//! Measured on the project's first small model before it was quantised (6.7 M weights, width 192; 415 things in four styles of drawing):
-//! squared error of the weights relative to their squares; mean distance by which embeddings move, as a share of the
-//! mean distance between unrelated ones. Bits count scales, and what stays f32.
-//!
-//! | all matrices alike | bits | weights | pictures | texts |
-//! |---|---|---|---|---|
-//! | steps -7..7, scale searched, blocks of 32 | 4.68 | 0.0071 | 0.071 | 0.087 |
-//! | steps -8..7, scale with a sign, blocks of 32 | 4.68 | 0.0057 | 0.061 | 0.078 |
-//! | NF4's sixteen levels, blocks of 32 | 4.68 | 0.0060 | 0.061 | 0.078 |
-//! | levels denser at zero, x + x³ / 192, blocks of 32 | 4.68 | 0.0051 | 0.057 | 0.072 |
-//! | scale and minimum, blocks of 32 | 5.18 | 0.0045 | 0.057 | 0.069 |
-//! | steps -8..7, scale with a sign, blocks of 16 | 5.18 | 0.0043 | 0.051 | 0.068 |
-//!
-//! Sixteen levels learned from these very weights are hardly better than the cubic ones (0.0049), and neither pays: a
-//! tenth of the squared error is what a twelfth of a bit buys, and the right names were not found more often. More than
-//! any choice of levels brings it to spend bits where errors do not average out, after the blocks: of the squared error of
-//! pictures the pooling head makes seven tenths with 7 % of the weights, of that of texts the projection a half with
-//! 0.5 %.
-//!
-//! | steps -8..7, blocks of 32 | bits | pictures | texts |
-//! |---|---|---|---|
-//! | heads and projections in q8 | 5.0 | 0.035 | 0.056 |
-//! | and the patch embedding: this was q4 | 5.1 | 0.031 | 0.056 |
-//!
-//! The token table or the first blocks in q8 too would make texts better by a fifth, for half a bit each.
-//!
-//! In that q4, the first of 415 names was right as often as in f32 to within -1.2 and +0.7 points in each of the four
-//! styles, and -0.1 on average; blocks of 16, or everything alike, were not better in this, for the noise is half a point.
-//!
-//! # Why the first blocks have eight bits
-//!
-//! Measured in the same way on the default model (7.6 M weights, width 256; 6 and 3 blocks) with 416 drawings of a style that
-//! it never saw and their 417 names; also on how many drawings the first name is that of f32.
-//!
-//! | steps -8..7, heads, projections and patch embedding in q8 | bits | pictures | texts | same name |
-//! |---|---|---|---|---|
-//! | for comparison: all in 4 bits, steps -7..7, scale = peak / 7 | 4.70 | 0.188 | 0.093 | 89.2 % |
-//! | blocks of 32 | 5.15 | 0.080 | 0.057 | 92.8 % |
-//! | blocks of 16 | 5.60 | 0.065 | 0.048 | 94.5 % |
-//! | the token table in q8 | 5.68 | 0.080 | 0.048 | 93.5 % |
-//! | the last block of each tower in q8 | 5.93 | 0.076 | 0.055 | 92.3 % |
-//! | the first block of each tower in q8: this is q4 now | 5.93 | 0.059 | 0.038 | 94.5 % |
-//!
-//! What the first block gets wrong, all others work with; and in this model it is the one with outliers: three of its
-//! matrices would lose 9.2 to 9.5 % in 4 bits, all others lose 8.9 % at most. In CLIP B/32, with twelve blocks in each
-//! tower, it costs 0.3 bits and 7 % of the bytes; in the default model with its few 0.8 bits and 15 %. With it, the
-//! fixtures' embeddings move on the mean by 0.39 to 0.57 of what plain rounding does to them, without it by 0.63 to 0.86;
-//! `tests/models` asks for two thirds.
+//! `docs/decisions/weights-and-quantisation.md` has the measurements behind the block sizes and behind q4.
 
 use half::f16;
 
 use crate::error::{Error, Result};
 
-/// The fixtures' embeddings move by a quarter less than with 32 and scale = peak / 127, for 6 % more bytes.
+/// Weights along K that share a scale.
 const Q8_BLOCK: usize = 16;
 const Q4_BLOCK: usize = 32;
 
@@ -84,7 +35,7 @@ impl Format {
     /// From the most bytes to the fewest.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8, Self::Q4];
 
-    /// `f32`, `f16`, `q8`, `q4`.
+    /// The format's name: `f32`, `f16`, `q8` or `q4`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -117,7 +68,7 @@ impl Format {
             Self::Q4 => Some(Q4_BLOCK),
         }
     }
-    /// Scales of one row.
+    /// Number of scales in a row of `cols` weights.
     #[must_use]
     pub fn scales(self, cols: usize) -> usize {
         self.block().map_or(0, |block| cols.div_ceil(block))
@@ -150,12 +101,12 @@ impl Format {
     }
 }
 
-/// Rows in the layout that the GPU reads.
+/// Packed rows: the layout that the GPU reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packed {
-    /// `rows × Format::row_bytes`
+    /// Values, `[rows, Format::row_bytes]`.
     pub values: Vec<u8>,
-    /// `rows × Format::scale_bytes`
+    /// Scales in f16, `[rows, Format::scale_bytes]`.
     pub scales: Vec<u8>,
 }
 
@@ -191,7 +142,7 @@ pub fn pad_values(format: Format, values: &[u8], cols: usize) -> Vec<u8> {
     pad_rows(values, format.file_row_bytes(cols), format.row_bytes(cols))
 }
 
-/// Their scales, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
+/// The scales of quantised rows, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
 #[must_use]
 pub fn pad_scales(format: Format, scales: &[u8], cols: usize) -> Vec<u8> {
     pad_rows(scales, format.scales(cols) * 2, format.scale_bytes(cols))
@@ -307,13 +258,13 @@ fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
 /// A matrix in memory, for the token table and the naive reference.
 #[derive(Debug, Clone)]
 pub struct Matrix {
-    /// How `packed` is stored.
+    /// The format of `packed`.
     pub format: Format,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns, without padding.
+    /// Weights in a row, without padding.
     pub cols: usize,
-    /// The weights.
+    /// The weights of all rows.
     pub packed: Packed,
 }
 
@@ -326,7 +277,7 @@ impl Matrix {
         Ok(Self { format, rows: data.len() / cols, cols, packed: pack(format, data, cols)? })
     }
 
-    /// One row, dequantised.
+    /// Row `row` in f32, `cols` numbers.
     #[must_use]
     pub fn row(&self, row: usize) -> Vec<f32> {
         let mut out = vec![0.0; self.cols];
@@ -373,7 +324,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Counts rows of `cols` weights, and what comes back of them in this format.
+    /// Adds rows of `cols` weights, and the same rows after quantisation in this format.
     ///
     /// # Errors
     /// As [`pack`].
@@ -384,7 +335,7 @@ impl Loss {
         }
         Ok(())
     }
-    /// Counts some weights and what became of them.
+    /// Adds weights, and the same weights after quantisation.
     pub fn add_row(&mut self, weights: &[f32], kept: &[f32]) {
         for (&w, &k) in weights.iter().zip(kept) {
             self.errors += (f64::from(w) - f64::from(k)).powi(2);

@@ -94,12 +94,12 @@ impl View for Converted<'_> {
     }
 }
 
-/// Sizes before and after, in bytes.
+/// Sizes of the weights before and after quantisation, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Sizes {
-    /// What was read: `model.safetensors`, or all its shards.
+    /// Tensor files that were read: `model.safetensors`, or all of its shards.
     pub before: u64,
-    /// All tensor files that were written.
+    /// Tensor files that were written.
     pub after: u64,
 }
 
@@ -249,7 +249,7 @@ fn list(manifest: &mut Manifest, to: &Path, name: &str, tower: Towers) -> Result
     Ok(())
 }
 
-/// Last, so that a folder with a manifest is complete.
+/// Writes the manifest. This comes last, so that a folder with a manifest is complete.
 fn save(manifest: &Manifest, to: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
     let path = to.join(MANIFEST);
@@ -287,7 +287,7 @@ fn small_files(checkpoint: &Checkpoint, from: &Path) -> Result<Vec<(String, Vec<
     Ok(files)
 }
 
-/// config.json that says that there is a manifest.
+/// Adds the key to config.json that announces the manifest.
 fn with_manifest(config: &[u8]) -> Result<Vec<u8>> {
     let mut config: serde_json::Value = serde_json::from_slice(config)
         .map_err(|e| Error::BadCheckpoint(format!("{}: not the JSON that was expected: {e}", FILES[0])))?;

@@ -23,26 +23,26 @@ use crate::{
 /// Most bytes of tensors in one file; published checkpoints are cut at a few GB too.
 const SHARD_BYTES: usize = 2_000_000_000;
 
-/// How numbers are written.
+/// The type of the numbers in the tensor files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Number {
-    /// Four bytes.
+    /// Single precision, four bytes.
     F32,
-    /// Two bytes.
+    /// Half precision, two bytes.
     F16,
 }
 
-/// What a folder is made of.
+/// The ingredients of a model folder.
 pub struct Recipe<'a> {
-    /// `config.json`, as it is written.
+    /// The content of `config.json`.
     pub config: &'a [u8],
     /// A folder with the `tokenizer.json` and the `tokenizer_config.json` to copy; its ids must be below `vocab_size`.
     pub tokenizer: &'a Path,
-    /// How weights are stored.
+    /// The type of the weights.
     pub number: Number,
-    /// Other weights for another seed.
+    /// Seed of the random weights.
     pub seed: u64,
-    /// What is to be different about a tensor: its name, its columns, its weights row by row.
+    /// Changes the weights of a tensor; it gets the name, the columns, and the weights row by row.
     pub change: &'a (dyn Fn(&str, usize, &mut [f32]) + Sync),
 }
 
@@ -73,7 +73,7 @@ impl Recipe<'_> {
         Ok(())
     }
 
-    /// The family's own rule at the size that the tower wants.
+    /// `preprocessor_config.json`: the family's default at the size of the tower's input.
     fn preprocessor(&self) -> Result<Vec<u8>> {
         let config: Value = serde_json::from_slice(self.config)
             .map_err(|e| Error::BadCheckpoint(format!("{}: not the JSON that was expected: {e}", FILES[0])))?;

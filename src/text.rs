@@ -1,35 +1,32 @@
 //! From text to the token ids that the tower is fed: what the tokenizer's files say, and what the reference does around it.
 
-mod bpe;
-mod character_map;
-mod classes;
 mod clean;
 mod clip_files;
+mod decoder;
 mod html;
-mod normalizer;
+mod parts;
 mod read;
 mod sentencepiece;
+mod steps;
 mod tokenizer;
-mod unigram;
-mod words;
+
+use std::sync::Arc;
 
 pub use sentencepiece::compact;
-use tokenizer::Tokenizer;
+pub use tokenizer::{TextStream, Tokenizer};
 
 use crate::{
     config::{Cleaning, Config, Padding, TextRule, TokenizerFiles},
-    error::{Error, Result},
+    error::Result,
 };
 
 /// Turns text into ids of the length that the tower expects.
 pub struct TextEncoder {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     rule: TextRule,
     tokens: usize,
     vocab: usize,
     pad: u32,
-    /// For messages.
-    file: String,
 }
 
 /// What makes token ids of a text. A trait, so that a build whose tokenizer is elsewhere does not carry one.
@@ -51,44 +48,31 @@ impl TextEncoder {
     /// Makes the tokenizer of a folder.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] that names the file if it is not a tokenizer, lacks the padding token, or has more tokens than
+    /// [`crate::Error::BadCheckpoint`] that names the file if it is not a tokenizer, lacks the padding token, or has more tokens than
     /// the token table has rows.
     pub fn new(files: &TokenizerFiles, config: &Config) -> Result<Self> {
-        let byte_fallback = config.text_rule.byte_fallback;
-        let (file, tokenizer) = match files {
-            TokenizerFiles::None => return Err(Error::BadInput("tokenizer: expected one, found none".into())),
-            TokenizerFiles::Json(json) => {
-                let json = serde_json::from_slice(json).map_err(|e| bad("tokenizer.json", e))?;
-                ("tokenizer.json", read::tokenizer(json, byte_fallback))
-            }
-            TokenizerFiles::VocabMerges { vocab, merges } => {
-                // Both files are named in the message itself.
-                let json = clip_files::tokenizer(vocab, merges).map_err(Error::BadCheckpoint)?;
-                ("vocab.json", read::tokenizer(json, byte_fallback))
-            }
-            TokenizerFiles::SentencePiece { name, bytes } => (name.as_str(), sentencepiece::read(bytes, byte_fallback)),
-        };
-        let tokenizer = tokenizer.map_err(|e| bad(file, e))?;
+        let tokenizer = Tokenizer::new(files, config.text_rule.byte_fallback)?;
         let rule = config.text_rule.clone();
         let pad = match &rule.padding {
             Padding::Id(id) => *id,
             Padding::Token(token) => tokenizer
                 .id(token)
-                .ok_or_else(|| bad(file, format!("expected the padding token {token:?}, found none")))?,
+                .ok_or_else(|| tokenizer.bad(format!("expected the padding token {token:?}, found none")))?,
         };
-        let (vocab, found) = (config.text.vocab, tokenizer.len());
+        let (vocab, found) = (config.text.vocab, tokenizer.vocab_size());
         if found > vocab {
-            return Err(bad(file, format!("expected at most {vocab} tokens, which is vocab_size, found {found}")));
+            return Err(tokenizer.bad(format!("expected at most {vocab} tokens, which is vocab_size, found {found}")));
         }
-        Ok(Self { tokenizer, rule, tokens: config.text.tokens, vocab, pad, file: file.into() })
+        Ok(Self { tokenizer: Arc::new(tokenizer), rule, tokens: config.text.tokens, vocab, pad })
     }
 
     /// The ids, exactly as fed to the tower: EOS kept when truncated, padded to the tower's length.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows.
+    /// [`crate::Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows, or has none for something in the
+    /// text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.tokenizer.encode(&cleaned(text, self.rule.cleaning));
+        let mut ids = self.tokenizer.encode(&cleaned(text, self.rule.cleaning))?;
         if let Some(&eos) = ids.last().filter(|_| ids.len() > self.tokens) {
             ids.truncate(self.tokens);
             ids[self.tokens - 1] = eos;
@@ -96,13 +80,15 @@ impl TextEncoder {
         ids.resize(self.tokens, self.pad);
         match ids.iter().find(|&&id| id as usize >= self.vocab) {
             None => Ok(ids),
-            Some(id) => Err(bad(&self.file, format!("expected ids below vocab_size {}, found {id}", self.vocab))),
+            Some(id) => Err(self.tokenizer.bad(format!("expected ids below vocab_size {}, found {id}", self.vocab))),
         }
     }
-}
 
-fn bad(file: &str, what: impl std::fmt::Display) -> Error {
-    Error::BadCheckpoint(format!("{file}: {what}"))
+    /// The tokenizer by itself, which cleans nothing, cuts nothing and adds no padding.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
 }
 
 /// The text as the tokenizer sees it.

@@ -1,16 +1,20 @@
 //! Tokenizers that come in other files than `tokenizer.json` give its ids, and a compact file those of the large one.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use ocelli::{
     Checkpoint, Error,
-    config::{Config, TokenizerFiles},
+    config::TokenizerFiles,
     text::{TextEncoder, compact},
 };
 use serde_json::{Value, json};
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/texts.rs"]
+mod texts;
+
+use texts::vocab_merges;
 
 const TEXTS: [&str; 8] = [
     "a photo of a cat",
@@ -25,19 +29,6 @@ const TEXTS: [&str; 8] = [
 
 fn json_of(model: &str) -> Value {
     serde_json::from_slice(&common::files(model)["tokenizer.json"]).expect("a sound fixture")
-}
-
-/// `vocab.json` and `merges.txt`, as they are published, out of a `tokenizer.json`.
-fn vocab_merges(json: &Value) -> TokenizerFiles {
-    let merge = |merge: &Value| match merge.as_str() {
-        Some(text) => text.to_string(),
-        None => format!("{} {}", merge[0].as_str().expect("a token"), merge[1].as_str().expect("a token")),
-    };
-    let lines: Vec<String> = json["model"]["merges"].as_array().expect("merges").iter().map(merge).collect();
-    TokenizerFiles::VocabMerges {
-        vocab: json["model"]["vocab"].to_string().into_bytes(),
-        merges: format!("#version: 0.2\n{}\n", lines.join("\n")).into_bytes(),
-    }
 }
 
 /// The fixture's files with this tokenizer instead of its own.
@@ -199,39 +190,4 @@ fn a_tokenizer_larger_than_the_table_is_found_at_load() {
     files.insert("config.json".into(), config.to_string().into_bytes());
     let Err(error) = encoder(files) else { panic!("expected an error") };
     assert!(error.to_string().contains(&format!("expected at most {} tokens", size - 1)), "{error}");
-}
-
-/// SigLIP 2's own tokenizer, where it is at hand, in 4 MB instead of 34.
-#[test]
-fn the_published_tokenizers_in_other_files() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let data = std::env::var_os("OCELLI_DATA").map_or(beside, Into::into).join("tokenizers");
-    if !data.join("golden-ids.json").exists() {
-        println!("SKIPPED: no published tokenizers in {}", data.display());
-        return;
-    }
-    let read = |name: &str| fs::read(data.join(name)).expect("a published file");
-    let golden: Vec<Value> = serde_json::from_slice(&read("golden-ids.json")).expect("golden ids");
-    let texts: Vec<String> = golden.iter().map(|g| g["text"].as_str().expect("a text").to_string()).collect();
-
-    let config = Config::parse(br#"{"model_type": "clip"}"#, b"{}", b"{}").expect("all defaults");
-    let json = read("clip/tokenizer.json");
-    let other = vocab_merges(&serde_json::from_slice(&json).expect("JSON"));
-    let clip = [TokenizerFiles::Json(json), other].map(|files| TextEncoder::new(&files, &config).expect("a tokenizer"));
-    assert_same(&clip[0], &clip[1], &texts);
-
-    let [config, preprocessor] =
-        ["config.json", "preprocessor_config.json"].map(|f| read(&format!("siglip2/base-patch16-224/{f}")));
-    let config =
-        Config::parse(&config, &preprocessor, br#"{"tokenizer_class": "GemmaTokenizer"}"#).expect("SigLIP 2's files");
-    let json = read("siglip2/tokenizer.json");
-    let bytes = compact(&json).expect("Gemma's merges follow from its pieces");
-    assert!(bytes.len() * 6 < json.len(), "{} of {} bytes", bytes.len(), json.len());
-    if let Some(to) = std::env::var_os("OCELLI_WRITE_COMPACT") {
-        fs::write(to, &bytes).expect("a file");
-    }
-    let small = TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes };
-    let siglip2 =
-        [TokenizerFiles::Json(json), small].map(|files| TextEncoder::new(&files, &config).expect("a tokenizer"));
-    assert_same(&siglip2[0], &siglip2[1], &texts);
 }

@@ -1,8 +1,8 @@
-import { live, open, type Source } from "./image.js";
+import { live, open, type DecodedPicture } from "./pictures/image.js";
 import { disposed, OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load } from "./load.js";
-import { fetchRows } from "./rows.js";
+import { fetchRows } from "./source/table-rows.js";
 import type { Folder } from "./source/folder.js";
 import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
@@ -16,7 +16,6 @@ import type {
   ImageInput,
   ModelInfo,
   Progress,
-  Score,
   Tier,
   Towers,
   Verification,
@@ -56,7 +55,7 @@ export interface Calls {
   imageBatch(): Promise<number>;
   embedImages(images: ImageInput[]): Promise<Float32Array>;
   embedTexts(texts: string[]): Promise<Float32Array>;
-  addLabels(embeddings: Float32Array, score: Score): Promise<number>;
+  addLabels(embeddings: Float32Array): Promise<number>;
   dropLabels(number: number): void;
   classify(number: number, image: ImageInput): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
@@ -75,7 +74,7 @@ export class Core implements Calls {
   #again: Promise<Running> | undefined;
   #tokenizer: Promise<Tokenizer> | undefined;
   /** Label sets by number: their embeddings outlive an engine. */
-  readonly #labels = new Map<number, { embeddings: Float32Array; score: Score; made?: [Running, Labels] }>();
+  readonly #labels = new Map<number, { embeddings: Float32Array; made?: [Running, Labels] }>();
   #nextLabels = 0;
   readonly #decoding = new Turns();
   #disposed = false;
@@ -137,10 +136,16 @@ export class Core implements Calls {
   }
 
   /** Keeps labels on the device by their embeddings; returns their number. */
-  async addLabels(embeddings: Float32Array, score: Score): Promise<number> {
+  async addLabels(embeddings: Float32Array): Promise<number> {
     const number = this.#nextLabels++;
-    this.#labels.set(number, { embeddings, score });
-    await this.#run(async (running) => void this.#labelsOn(running, number));
+    this.#labels.set(number, { embeddings });
+    try {
+      await this.#run(async (running) => void this.#labelsOn(running, number));
+    } catch (error) {
+      // Nobody will ask for a number that was never told.
+      this.dropLabels(number);
+      throw error;
+    }
     return number;
   }
 
@@ -151,7 +156,7 @@ export class Core implements Calls {
     if (made && alive(made[0].part, made[0].start)) made[1].free();
   }
 
-  /** Scores of a picture against labels. */
+  /** The cosine of each label's embedding with the picture's. */
   classify(number: number, image: ImageInput): Promise<Float32Array> {
     return this.#run(async (running) => {
       const labels = this.#labelsOn(running, number);
@@ -285,7 +290,7 @@ export class Core implements Calls {
   #labelsOn(running: Running, number: number): Labels {
     const set = this.#labels.get(number);
     if (!set) throw new OcelliError("disposed", "These labels were disposed of: make them again.");
-    if (set.made?.[0] !== running) set.made = [running, running.engine.labels(set.embeddings, set.score)];
+    if (set.made?.[0] !== running) set.made = [running, running.engine.labels(set.embeddings)];
     return set.made[1];
   }
 
@@ -304,7 +309,7 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ImageInput[], { part }: Running): Promise<Source[]> {
+  async #decode(images: ImageInput[], { part }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
     const sources = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
@@ -319,7 +324,7 @@ export class Core implements Calls {
   async #withPicture<T>(
     image: ImageInput,
     { part }: Running,
-    use: (pixels: Source["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
+    use: (pixels: DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
   ): Promise<T> {
     const video = part === "gpu" ? live(image) : undefined;
     if (video) {

@@ -30,7 +30,7 @@ const KEY = "ocelli.devices";
 /** Billions of operations a second that a GPU surely does and one thread of a CPU does not: below, the two are compared. */
 const SURELY_A_GPU = 40;
 
-/** What is known of a device from an earlier visit: its best tier, and billions of operations a second. */
+/** What is known of a device from an earlier visit: its best tiers, as the engine writes them, and billions of operations a second. */
 type Known = Record<string, { tier?: string; rate: number }>;
 
 interface Likely extends Pick<Found, "part" | "start" | "note"> {}
@@ -96,19 +96,28 @@ async function settle(
 ): Promise<{ rate: number; note?: string | undefined }> {
   const before = recall(name);
   let note: string | undefined;
-  if (before?.tier !== undefined && device.tiers().includes(before.tier)) {
-    device.setTier(before.tier);
+  if (before?.tier !== undefined && takes(device, before.tier)) {
     if (await sound(device, handle)) return { rate: before.rate };
     note = wrong(before.tier);
   }
   try {
     const rate = await withoutGpuErrors(handle, () => device.race());
     if (rate === 0) return { rate, note: wrong("every one") };
-    remember(name, { tier: device.tier ?? "", rate });
+    remember(name, { tier: device.tier, rate });
     return { rate, note };
   } catch {
     // A tier that this driver refuses has lost; if it was worse than that, whatever is done next says so.
     return { rate: Infinity, note };
+  }
+}
+
+/** Sets tiers that an earlier visit kept, unless another version wrote them, or somebody. */
+function takes(device: GpuPart, tier: string): boolean {
+  try {
+    device.setTier(tier);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -12,7 +12,7 @@ export type {
   SourceOptions,
   StorageState,
 } from "./source/types.js";
-export { LabelSet } from "./labels.js";
+export { LabelSet } from "./labels/index.js";
 export { Ocelli } from "./ocelli.js";
 export { Tokenizer } from "./tokenizer.js";
 export type {

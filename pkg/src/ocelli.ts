@@ -1,10 +1,10 @@
-import { embedPictures, split } from "./batches.js";
-import { Core, type Calls, type CoreOptions, type Happening } from "./core.js";
-import { aborted, disposed, OcelliError, wrap } from "./error.js";
-import { LabelSets } from "./label-sets.js";
-import type { LabelSet } from "./labels.js";
+import { embedPictures, split } from "./pictures/batches.js";
+import { Core, type CoreOptions, type Happening } from "./core.js";
+import { aborted, OcelliError, wrap } from "./error.js";
+import { LabelSets, type LabelSet } from "./labels/index.js";
+import { Model } from "./model.js";
 import { loadInWorker } from "./remote-core.js";
-import { baseUrl } from "./address.js";
+import { baseUrl } from "./source/address.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
@@ -31,38 +31,17 @@ import type {
  * ```
  */
 export class Ocelli {
-  #core: Calls;
-  #info: ModelInfo;
+  readonly #model: Model;
   readonly #labels: LabelSets;
-  readonly #listeners = new Map<Happening, Set<(info: ModelInfo) => void>>();
-  #disposed = false;
-  /** Those under way, which a disposal waits for. */
-  #calls = 0;
 
-  private constructor(core: Calls) {
-    this.#core = core;
-    this.#info = core.info;
-    const info = () => this.#info;
-    this.#labels = new LabelSets({
-      get info() {
-        return info();
-      },
-      embedTexts: (texts) => this.#counted(() => core.embedTexts(texts)),
-      embedImages: (images, options = {}, first = 0) =>
-        this.#call({}, () => embedPictures(core, images, info().embeddingDim, options, first)),
-      matrix: async (rows) => {
-        const number = await this.#counted(() => core.addLabels(rows, "cosine"));
-        return {
-          cosines: (image, options = {}) => this.#call(options, () => core.classify(number, image)),
-          free: () => core.dropLabels(number),
-        };
-      },
-    });
+  private constructor(model: Model) {
+    this.#model = model;
+    this.#labels = new LabelSets(model);
   }
 
   /** What was loaded, and on what. */
   get info(): ModelInfo {
-    return this.#info;
+    return this.#model.info;
   }
 
   /**
@@ -112,14 +91,12 @@ export class Ocelli {
         cache,
       };
       const files = plainSource(source);
-      let model: Ocelli | undefined;
-      const tell = (what: Happening, info?: ModelInfo) => {
-        if (model) model.#tell(what, info);
-      };
+      let model: Model | undefined;
+      const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
       const calls = worker
         ? await loadInWorker(workerUrl, files, core, onProgress, signal, tell)
         : await Core.load(files, core, onProgress, signal, tell);
-      return (model = new Ocelli(calls));
+      return new Ocelli((model = new Model(calls)));
     } catch (error) {
       throw wrap(error);
     }
@@ -172,9 +149,7 @@ export class Ocelli {
    * loaded again, which the next call does. Returns how to stop listening.
    */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
-    const listeners = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    return this.#model.on(event, listener);
   }
 
   /**
@@ -185,7 +160,7 @@ export class Ocelli {
    * ```
    */
   classify(image: ImageInput, labels: string[], options: ClassifyOptions = {}): Promise<Classification[]> {
-    return this.#call(options, () => this.#labels.classify(image, labels, options));
+    return this.#model.call(options, () => this.#labels.classify(image, labels, options));
   }
 
   /**
@@ -197,7 +172,7 @@ export class Ocelli {
    * ```
    */
   labels(names: string[], options: LabelOptions = {}): Promise<LabelSet> {
-    return this.#call(options, () => this.#labels.make(names, options));
+    return this.#model.call(options, () => this.#labels.make(names, options));
   }
 
   /**
@@ -209,7 +184,7 @@ export class Ocelli {
    * ```
    */
   learn(examples: Record<string, Iterable<ImageInput | Float32Array>>, options: LabelOptions = {}): Promise<LabelSet> {
-    return this.#call(options, () => this.#labels.learn(examples, options));
+    return this.#model.call(options, () => this.#labels.learn(examples, options));
   }
 
   /**
@@ -222,12 +197,12 @@ export class Ocelli {
    * @throws {OcelliError} With code `wrong-model` if another model made them, or `bad-input` for another file.
    */
   loadLabels(file: Blob): Promise<LabelSet> {
-    return this.#call({}, () => this.#labels.load(file));
+    return this.#model.call({}, () => this.#labels.load(file));
   }
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
-    return this.#call(options, (core) => core.embedImages([image]));
+    return this.#model.call(options, (core) => core.embedImages([image]));
   }
 
   /**
@@ -244,31 +219,31 @@ export class Ocelli {
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options: BatchOptions = {},
   ): Promise<Float32Array[]> {
-    return this.#call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
+    return this.#model.call({}, (core) => embedPictures(core, images, this.info.embeddingDim, options));
   }
 
   /** The text's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   async embedText(text: string, options: CallOptions = {}): Promise<Float32Array> {
     requireString(text);
-    return this.#call(options, (core) => core.embedTexts([text]));
+    return this.#model.call(options, (core) => core.embedTexts([text]));
   }
 
   /** An embedding for each text, in order. */
   async embedTexts(texts: string[], options: CallOptions = {}): Promise<Float32Array[]> {
     if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
     texts.forEach(requireString);
-    return this.#call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
+    return this.#model.call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
   }
 
   /** The token ids that the text tower is fed, padding included. */
   async tokenize(text: string): Promise<Uint32Array> {
     requireString(text);
-    return this.#call({}, (core) => core.tokenize(text));
+    return this.#model.call({}, (core) => core.tokenize(text));
   }
 
   /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#call({}, async (core) => {
+    return this.#model.call({}, async (core) => {
       const side = this.info.imageSize;
       return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
     });
@@ -279,58 +254,18 @@ export class Ocelli {
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
   async verify(): Promise<Verification> {
-    return this.#call({}, (core) => core.verify());
+    return this.#model.call({}, (core) => core.verify());
   }
 
   /** Frees the GPU's memory, after calls that are under way; a worker ends with it. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    if (this.#calls === 0) this.#end();
-  }
-
-  #end(): void {
     this.#labels.dispose();
-    this.#core.dispose();
+    this.#model.dispose();
   }
 
   /** For `using model = await Ocelli.load(…)`. */
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  #tell(what: Happening, info: ModelInfo | undefined): void {
-    this.#info = info ?? this.#core.info;
-    for (const listener of this.#listeners.get(what) ?? []) listener(this.#info);
-  }
-
-  /** A call, which ends for its caller as soon as the signal says so. */
-  async #call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
-    if (this.#disposed) throw disposed();
-    try {
-      if (!signal) return await this.#counted(work);
-      if (signal.aborted) throw aborted(signal.reason, "call");
-      let stop = () => {};
-      const stopped = new Promise<never>((_, reject) => {
-        stop = () => reject(aborted(signal.reason, "call"));
-        signal.addEventListener("abort", stop);
-      });
-      return await Promise.race([this.#counted(work), stopped]).finally(() =>
-        signal.removeEventListener("abort", stop),
-      );
-    } catch (error) {
-      throw wrap(error);
-    }
-  }
-
-  async #counted<T>(work: (core: Calls) => Promise<T>): Promise<T> {
-    this.#calls += 1;
-    try {
-      return await work(this.#core);
-    } finally {
-      this.#calls -= 1;
-      if (this.#disposed && this.#calls === 0) this.#end();
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { transfer, transferHandlers, type TransferHandler } from "comlink";
-import { decoded } from "./image.js";
+import { decoded } from "./pictures/image.js";
 import type { ImageInput } from "./types.js";
 
 /** Errors keep their code, and which picture they are about, on their way from a worker. */

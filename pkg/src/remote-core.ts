@@ -79,7 +79,7 @@ function calls(core: Remote<Core>, info: ModelInfo, end: () => void): Calls {
     imageBatch: () => call(() => core.imageBatch()),
     embedImages: (images) => call(async () => core.embedImages(await allPostable(images))),
     embedTexts: (texts) => call(() => core.embedTexts(texts)),
-    addLabels: (embeddings, score) => call(() => core.addLabels(embeddings, score)),
+    addLabels: (embeddings) => call(() => core.addLabels(embeddings)),
     dropLabels: (number) => void (ended || core.dropLabels(number)),
     classify: (number, image) => call(async () => core.classify(number, await postable(image))),
     tokenize: (text) => call(() => core.tokenize(text)),

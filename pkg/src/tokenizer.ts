@@ -64,10 +64,26 @@ export class Tokenizer {
 
   /** The token ids that the text tower is fed, padding included. */
   encode(text: string): Uint32Array {
+    return this.#run((engine) => {
+      if (typeof text !== "string")
+        throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
+      return engine.encode(text);
+    });
+  }
+
+  /**
+   * The text of token ids, without special tokens unless they are asked for.
+   *
+   * @internal
+   */
+  decode(ids: Uint32Array, skipSpecial = true): string {
+    return this.#run((engine) => engine.decode(ids, skipSpecial));
+  }
+
+  #run<T>(work: (engine: TokenizerEngine) => T): T {
     if (!this.#engine) throw new OcelliError("disposed", "This tokenizer was disposed of: load it again.");
-    if (typeof text !== "string") throw new OcelliError("bad-input", `text: expected a string, found ${typeof text}.`);
     try {
-      return this.#engine.encode(text);
+      return work(this.#engine);
     } catch (error) {
       const wrapped = wrap(error);
       if (wrapped.code === "internal") {

@@ -16,14 +16,14 @@ use crate::{
 /// A file to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
-    /// All of it.
+    /// A file to be read as a whole, by name.
     Whole(String),
-    /// A tensor file: its header for now.
+    /// A tensor file, by name; only its header is needed at this point.
     Tensors(String),
 }
 
 impl Want {
-    /// Its name in the folder.
+    /// The file's name in the folder.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -32,23 +32,23 @@ impl Want {
     }
 }
 
-/// What a file turned out to be.
+/// What was found for a [`Want`].
 pub enum Answer {
-    /// A file that was wanted as a whole.
+    /// The content of a whole file.
     Whole(Vec<u8>),
     /// A tensor file: only its header is read at first.
     Tensors(Box<dyn Bytes>),
-    /// It is not there; how that showed, such as "HTTP 404".
+    /// There is no such file; the reason, such as "HTTP 404".
     Missing(String),
 }
 
-/// What is known of a folder so far.
+/// A folder as far as it has been read: which files are known, and which are wanted next.
 pub struct Folder {
     label: String,
     towers: Towers,
-    /// Whether texts will be encoded by who opens it.
+    /// Whether the caller encodes texts and so needs the tokenizer's files.
     tokenizer: bool,
-    /// What became of each file that was asked for.
+    /// The answer for each file that was wanted, by name.
     answers: BTreeMap<String, Answer>,
     manifest: Option<Manifest>,
 }
@@ -91,7 +91,7 @@ impl Folder {
         Self { label: label.into(), towers, tokenizer: towers.text(), answers: BTreeMap::new(), manifest: None }
     }
 
-    /// Which towers are wanted.
+    /// The towers that are loaded.
     #[must_use]
     pub fn towers(&self) -> Towers {
         self.towers
@@ -198,7 +198,7 @@ impl Folder {
         matches!(self.answers.get(name), Some(Answer::Missing(_)))
     }
 
-    /// A file that is here as a whole.
+    /// The content of a whole file, if it has been delivered.
     fn whole(&self, name: &str) -> Option<&[u8]> {
         match self.answers.get(name) {
             Some(Answer::Whole(bytes)) => Some(bytes),
@@ -206,7 +206,7 @@ impl Folder {
         }
     }
 
-    /// None of these may be known to be missing.
+    /// Checks that none of these files is known to be missing.
     fn expect_all(&self, names: &[&str]) -> Result<()> {
         let missing = names.iter().find_map(|name| match self.answers.get(*name) {
             Some(Answer::Missing(why)) => Some((name, why)),
@@ -341,7 +341,7 @@ fn names_a_manifest(config: &[u8]) -> bool {
 
 /// The start of a tensor file, where the rest is handed over piece by piece.
 pub struct Head {
-    /// At least the header.
+    /// The first bytes of the file; they hold at least the header.
     pub bytes: Vec<u8>,
     /// Length of the whole file, if it is known by now.
     pub size: Option<u64>,

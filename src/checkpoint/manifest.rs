@@ -12,14 +12,14 @@ use crate::{
     json::Object,
 };
 
-/// The file's name.
+/// Name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";
 /// The key of config.json that says that there is a manifest; transformers ignores it.
 pub const KEY: &str = "ocelli_manifest";
-/// Which kind of manifest this is.
+/// Version of the manifest's format.
 const VERSION: u32 = 1;
 
-/// The file.
+/// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     version: u32,
@@ -29,14 +29,14 @@ pub struct Manifest {
     pub files: BTreeMap<String, File>,
 }
 
-/// One of them.
+/// A file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Hexadecimal, in small letters.
+    /// SHA-256 of the content, in lowercase hexadecimal.
     pub sha256: String,
-    /// The tower that needs it; of what is not said, both do.
+    /// The tower that needs the file; both, if the manifest does not say.
     #[serde(skip_serializing_if = "is_both")]
     pub tower: Towers,
 }
@@ -46,7 +46,7 @@ fn is_both(tower: &Towers) -> bool {
 }
 
 impl Manifest {
-    /// An empty one.
+    /// An empty manifest for weights of this format.
     #[must_use]
     pub fn new(format: &str) -> Self {
         Self { version: VERSION, format: format.into(), files: BTreeMap::new() }
@@ -115,22 +115,22 @@ impl File {
     }
 }
 
-/// SHA-256 of bytes that come one after the other.
+/// SHA-256 of bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Hash {
     hasher: Sha256,
-    /// Bytes so far.
+    /// Number of bytes so far.
     pub length: u64,
 }
 
 impl Hash {
-    /// The next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
     }
 
-    /// Hexadecimal, in small letters.
+    /// The hash of all bytes, in lowercase hexadecimal.
     #[must_use]
     pub fn hex(&self) -> String {
         self.hasher.clone().finalize().iter().fold(String::new(), |mut hex, byte| {

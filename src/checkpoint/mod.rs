@@ -82,25 +82,25 @@ struct File {
     name: String,
     header: Header,
     bytes: Box<dyn Bytes>,
-    /// What the manifest says of it.
+    /// Size and hash of the file, if there is a manifest.
     expected: Option<manifest::File>,
 }
 
 /// An opened checkpoint. Nothing but the headers of the tensor files is held in memory.
 pub struct Checkpoint {
-    /// What the JSON files say.
+    /// The model's configuration, from the JSON files.
     pub config: Config,
-    /// The tokenizer's files, as they are.
+    /// The tokenizer's files, unparsed.
     pub tokenizer: TokenizerFiles,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
-    /// Whose names the tensors have in the files.
+    /// The naming scheme of the tensors in the files.
     pub naming: Naming,
-    /// What tells this model from others, whichever tower is loaded, in bytes.
+    /// Bytes that differ between two models and not between two towers of one model.
     pub hash: Hash,
     files: Vec<File>,
     used: RefCell<HashSet<String>>,
-    /// Whatever is asked for counts as there.
+    /// Whether this is a blank checkpoint, in which every tensor counts as present.
     blank: bool,
 }
 
@@ -163,7 +163,7 @@ impl Checkpoint {
         }
     }
 
-    /// What people know the tensor files by.
+    /// The name of the tensor files for messages.
     fn label(&self) -> String {
         match self.files.as_slice() {
             [one] => one.name.clone(),
@@ -171,7 +171,7 @@ impl Checkpoint {
         }
     }
 
-    /// Bytes of all tensor files.
+    /// Size of all tensor files, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.files().map(|(_, size)| size).sum()

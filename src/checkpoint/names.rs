@@ -1,55 +1,55 @@
-//! Where a tensor is that a model asks for. Models, `quant` and `quantize` speak transformers' names; a file may have others,
-//! and may keep joined, or turned over, what transformers keeps apart. One table for each naming scheme.
+//! Where in the files the tensors are. Models, `quant` and `quantize` use transformers' names; a file may have others,
+//! and may store tensors joined or transposed. There is one table for each naming scheme.
 
 use std::ops::Range;
 
-/// Whose names a folder's tensor file has.
+/// The naming scheme of a folder's tensor files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
-    /// transformers': nothing to translate.
+    /// transformers' names, which need no translation.
     Transformers,
-    /// open_clip's (`model.py`, `transformer.py`).
+    /// open_clip's names (`model.py`, `transformer.py`).
     OpenClip {
-        /// The picture tower is timm's (`timm_model.py`).
+        /// Whether the picture tower is timm's (`timm_model.py`).
         timm: bool,
-        /// The text tower's names begin with `text.` (`CustomTextCLIP`), or stand by themselves (`CLIP`).
+        /// Whether the names of the text tower begin with `text.` (`CustomTextCLIP`, in contrast to `CLIP`).
         custom_text: bool,
     },
 }
 
-/// A range of rows of a tensor in the file. Some of them, one after the other, are the tensor that was asked for.
+/// A range of rows of a tensor in the file. A requested tensor is one such range, or several in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The file's own name.
+    /// The tensor's name in the file.
     pub name: String,
-    /// The shape that the whole tensor must have there.
+    /// The shape that the whole tensor must have in the file.
     pub shape: Vec<usize>,
-    /// Which of its rows are meant.
+    /// The rows of it that belong to the requested tensor.
     pub rows: Range<usize>,
-    /// The file has columns where the model has rows: `[cols, rows]`. The range is then of all its columns.
+    /// Whether the file stores `[cols, rows]` in place of `[rows, cols]`. The range then covers all columns.
     pub transposed: bool,
 }
 
-/// How the file keeps a tensor. `{n}` in a name is the number of a block, `{p}` is `weight` or `bias`.
+/// How the file stores a tensor. `{n}` in a name is the number of a block, `{p}` is `weight` or `bias`.
 #[derive(Clone, Copy)]
 enum Kept {
-    /// As it is.
+    /// In the shape that the model requests.
     Whole,
-    /// With a dimension of 1 before the others.
+    /// With a leading dimension of 1.
     Batched,
-    /// `[inputs, outputs]`.
+    /// Transposed: `[inputs, outputs]`.
     Transposed,
-    /// The n-th third of the rows: queries, keys, values.
+    /// As the n-th third of the rows: queries, keys, values.
     Third(usize),
-    /// Queries apart from keys and values, which are joined; here is the name of the latter.
+    /// Queries apart from keys and values, which are joined under this name.
     Stacked(&'static str),
 }
 use Kept::{Batched, Stacked, Third, Transposed, Whole};
 
-/// transformers' name, the file's name, and how.
+/// transformers' name, the file's name, and how the file stores the tensor.
 type Rule = (&'static str, &'static str, Kept);
 
-/// A tower: what its blocks' names begin with here and there, the blocks' rules, and all other rules.
+/// The rules of a tower: the prefixes of its blocks in transformers and in the file, the rules of a block, and all others.
 struct Scheme {
     blocks: (&'static str, &'static str),
     block: &'static [Rule],

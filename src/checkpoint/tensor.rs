@@ -9,15 +9,15 @@ use super::names::Source;
 /// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
 pub struct Tensor {
-    /// transformers' name, by which it was asked for.
+    /// transformers' name, by which the tensor was requested.
     pub name: String,
     /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
-    /// First dimension (1 for a scalar).
+    /// Size of the first dimension; 1 for a scalar.
     pub rows: usize,
-    /// Product of the others, in weights.
+    /// Weights in a row: the product of the other dimensions.
     pub cols: usize,
-    /// Its rows, in this order.
+    /// The ranges of rows in the files that make up the tensor, in order.
     pub(super) parts: Vec<Part>,
 }
 
@@ -26,20 +26,20 @@ pub struct Tensor {
 pub struct Part {
     pub source: Source,
     pub file: usize,
-    /// Of the whole tensor in the file.
+    /// Byte offset of the whole tensor in the file.
     pub offset: u64,
 }
 
-/// Bytes of one file, end to end, and the rows of a tensor that are in them.
+/// A contiguous range of bytes in one file, and the rows of a tensor that it holds.
 #[derive(Debug, Clone)]
 pub struct Slice {
-    /// Which of the checkpoint's files.
+    /// Index of the file among the checkpoint's tensor files.
     pub file: usize,
-    /// Where in the file.
+    /// The range of bytes in the file.
     pub bytes: Range<u64>,
-    /// The rows, as the tensor that was asked for counts them.
+    /// The rows that the bytes hold, counted in the requested tensor.
     pub rows: Range<usize>,
-    /// Which part they are of, and which rows of it as its file counts them.
+    /// Index of the part, and the rows counted in the file's tensor.
     pub(super) part: usize,
     pub(super) own: Range<usize>,
 }

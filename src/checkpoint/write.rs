@@ -18,11 +18,11 @@ use crate::{
 
 /// A tensor to be written. Its bytes are asked for when its turn comes.
 pub struct Out<V> {
-    /// Its name.
+    /// The tensor's name, as transformers has it.
     pub name: String,
-    /// The tower that needs it, or both.
+    /// The tower that needs the tensor, or both.
     pub tower: Towers,
-    /// Its type, shape and bytes.
+    /// Type, shape and bytes of the tensor.
     pub view: V,
 }
 

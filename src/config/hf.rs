@@ -25,7 +25,7 @@ pub(super) struct TokenizerFile {
     own: Option<TextRule>,
 }
 
-/// What transformers assumes where a section is silent.
+/// The defaults of transformers, for fields that a section leaves out.
 struct Defaults {
     hidden: usize,
     intermediate: usize,

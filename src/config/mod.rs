@@ -20,7 +20,7 @@ use hf::TokenizerFile;
 pub use preprocessor::{Filter, Preprocessor, Resize};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
-/// The two families, for people to read; code asks the fields below. SigLIP 2 at fixed resolution is of SigLIP's.
+/// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 at fixed resolution belongs to SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Radford et al. 2021, `CLIPModel` in transformers.
@@ -86,26 +86,26 @@ impl Towers {
 /// The nonlinearity of the MLP (`ACT2FN` in transformers' `activations.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// x
+    /// The identity: x.
     None,
     /// x · sigmoid(1.702 x): OpenAI's CLIP.
     QuickGelu,
     /// x · Φ(x), with the error function: LAION's CLIP.
     Gelu,
-    /// The tanh approximation of the same: SigLIP.
+    /// The tanh approximation of [`Activation::Gelu`]: SigLIP.
     GeluTanh,
 }
 
-/// The numbers of a stack of transformer blocks (pre-norm, both towers of both families).
+/// The sizes of a stack of transformer blocks (pre-norm, both towers of both families).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
-    /// Width of a token.
+    /// Floats in a token.
     pub hidden: usize,
     /// Number of attention heads; `hidden` is a multiple of it.
     pub heads: usize,
-    /// Number of blocks.
+    /// Number of transformer blocks.
     pub layers: usize,
-    /// Width inside the MLP.
+    /// Floats in the MLP's hidden layer.
     pub intermediate: usize,
     /// The MLP's nonlinearity.
     pub activation: Activation,
@@ -113,13 +113,13 @@ pub struct Encoder {
     pub eps: f32,
 }
 
-/// Which tokens a token may look at.
+/// Which tokens a token attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
-    /// All of them.
+    /// Every token of the text.
     None,
-    /// Itself and those before it.
+    /// The token itself and the tokens before it.
     Causal,
 }
 
@@ -147,13 +147,13 @@ pub enum TextPooling {
 /// The picture tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vision {
-    /// The blocks.
+    /// Sizes of the transformer blocks.
     pub encoder: Encoder,
     /// Side of the square that the tower sees, in pixels.
     pub image_size: usize,
     /// Side of a patch, in pixels.
     pub patch_size: usize,
-    /// From tokens to one vector.
+    /// How the tokens become one vector.
     pub pooling: VisionPooling,
 }
 
@@ -163,7 +163,7 @@ impl Vision {
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
     }
-    /// Tokens in the blocks.
+    /// Tokens of a picture: its patches, and the class token if the tower has one.
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.grid() * self.grid() + usize::from(self.pooling == VisionPooling::ClassToken)
@@ -173,19 +173,19 @@ impl Vision {
 /// The text tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
-    /// The blocks.
+    /// Sizes of the transformer blocks.
     pub encoder: Encoder,
-    /// Rows of the token table.
+    /// Rows of the token table, one for each token id.
     pub vocab: usize,
-    /// Tokens that the tower is fed, padding included.
+    /// Tokens of a text, padding included.
     pub tokens: usize,
-    /// Which tokens see which.
+    /// Which tokens a token attends to.
     pub mask: Mask,
-    /// From tokens to one vector.
+    /// Which token becomes the vector.
     pub pooling: TextPooling,
 }
 
-/// How similarities become scores when nobody asks otherwise.
+/// How cosines become scores by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreRule {
@@ -206,11 +206,11 @@ pub enum CropRounding {
     HalfEven,
 }
 
-/// What becomes of a text before `tokenizer.json` sees it.
+/// How a text is cleaned before `tokenizer.json` is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cleaning {
-    /// Nothing: the file does it all (CLIP).
+    /// No cleaning: `tokenizer.json` does all of it (CLIP).
     AsIs,
     /// Lowercase, strip ASCII punctuation, collapse spaces (SigLIP, `SiglipTokenizer.canonicalize_text`).
     Canonical,
@@ -232,7 +232,7 @@ pub enum OpenClipCleaning {
     Canonicalize,
 }
 
-/// What fills a text up to the tower's length.
+/// What pads a text to the tower's length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
@@ -242,21 +242,21 @@ pub enum Padding {
     Id(u32),
 }
 
-/// What the reference tokenizer does around `tokenizer.json`.
+/// What the reference tokenizer does before and after `tokenizer.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextRule {
-    /// What comes before it.
+    /// Cleaning of the text before `tokenizer.json`.
     pub cleaning: Cleaning,
     /// Use the vocabulary's 256 byte pieces for unknown characters, which the published JSON leaves off.
     pub byte_fallback: bool,
-    /// What fills the text up to the tower's length.
+    /// What pads the ids to the tower's length.
     pub padding: Padding,
 }
 
 /// A whole model, as its JSON files describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// For people.
+    /// For display; see [`Family`].
     pub family: Family,
     /// The picture tower.
     pub vision: Vision,
@@ -264,11 +264,11 @@ pub struct Config {
     pub text: Text,
     /// Length of both embeddings.
     pub embedding: usize,
-    /// The family's own score.
+    /// The family's default score.
     pub score: ScoreRule,
-    /// From pixels to the square that the tower sees.
+    /// How pixels become the square that the tower sees.
     pub preprocessor: Preprocessor,
-    /// From text to token ids.
+    /// How a text becomes token ids.
     pub text_rule: TextRule,
 }
 

@@ -8,10 +8,10 @@ use crate::{
     json::{Field, Object},
 };
 
-/// The key that it stands under.
+/// The key of Ocelli's additions in a JSON file.
 pub const KEY: &str = "ocelli";
 
-/// In `tokenizer_config.json`.
+/// Reads Ocelli's addition to `tokenizer_config.json`.
 pub fn text_rule(mut own: Object) -> Result<TextRule> {
     Ok(TextRule {
         cleaning: own.need("cleaning")?,
@@ -20,7 +20,7 @@ pub fn text_rule(mut own: Object) -> Result<TextRule> {
     })
 }
 
-/// In `preprocessor_config.json`.
+/// Reads Ocelli's addition to `preprocessor_config.json`; the default if there is none.
 pub fn rounding(own: Option<Object>) -> Result<CropRounding> {
     own.map_or(Ok(CropRounding::default()), |mut own| own.need("rounding"))
 }

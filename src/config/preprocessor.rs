@@ -11,20 +11,20 @@ use crate::{
 /// Pillow's antialiased filters, by the numbers that the JSON files use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
-    /// 2
+    /// Bilinear: number 2.
     Bilinear,
-    /// 3, with a = -0.5
+    /// Bicubic with a = -0.5: number 3.
     Bicubic,
 }
 
-/// Which size comes before the crop.
+/// The size of the picture before the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resize {
     /// Both sides are set, the aspect ratio is lost (SigLIP).
     Squash {
-        /// Pixels.
+        /// Width in pixels.
         width: usize,
-        /// Pixels.
+        /// Height in pixels.
         height: usize,
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
@@ -36,13 +36,13 @@ pub enum Resize {
 pub struct Preprocessor {
     /// The resize rule.
     pub resize: Resize,
-    /// Its filter.
+    /// The filter of the resize.
     pub filter: Filter,
     /// Width and height of the centre crop, in pixels; none means the whole resized picture.
     pub crop: Option<(usize, usize)>,
-    /// Where the crop starts.
+    /// How half a pixel of the crop's start is rounded.
     pub rounding: CropRounding,
-    /// What an 8-bit value is multiplied with first; 1/255.
+    /// The factor of an 8-bit value, applied first: 1/255.
     pub rescale: f32,
     /// Mean of each channel, after the rescale.
     pub mean: [f32; 3],

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// What a name stands for.
+/// The sizes of a tower, which its name stands for.
 pub struct Tower {
     pub encoder: Encoder,
     pub patch_size: usize,

@@ -1,24 +1,24 @@
-//! The files that a folder's tokenizer comes in.
+//! The files of a folder's tokenizer.
 
 /// One of the three ways in which tokenizers are published; `src/text` understands them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenizerFiles {
-    /// None, where the text tower is not loaded.
+    /// No files: the text tower is not loaded.
     None,
     /// `tokenizer.json`, of the tokenizers library.
     Json(Vec<u8>),
     /// `vocab.json` and `merges.txt`: CLIP's byte pairs, as OpenAI published them.
     VocabMerges {
-        /// Ids by token.
+        /// JSON object of ids by token.
         vocab: Vec<u8>,
-        /// A merge a line, the first to be made first.
+        /// One merge a line, in order of priority.
         merges: Vec<u8>,
     },
     /// `spiece.model` or `tokenizer.model`, of SentencePiece.
     SentencePiece {
-        /// Which of the two.
+        /// The file's name, one of the two.
         name: String,
-        /// The protocol buffer.
+        /// The file's content, a protocol buffer.
         bytes: Vec<u8>,
     },
 }
@@ -28,7 +28,7 @@ pub const TOKENIZER_FILES: [&str; 5] =
     ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
 
 impl TokenizerFiles {
-    /// From those of [`TOKENIZER_FILES`] that are there; none if no tokenizer is complete.
+    /// The preferred tokenizer among the files that `file` finds; none if no tokenizer is complete.
     pub fn choose(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Option<Self> {
         let [json, vocab, merges, spiece, model] = TOKENIZER_FILES;
         if let Some(json) = file(json) {
@@ -40,7 +40,7 @@ impl TokenizerFiles {
         [spiece, model].into_iter().find_map(|name| Some(Self::SentencePiece { name: name.into(), bytes: file(name)? }))
     }
 
-    /// The files again, by name.
+    /// The files with their names.
     #[must_use]
     pub fn files(self) -> Vec<(String, Vec<u8>)> {
         let [json, vocab_json, merges_txt, ..] = TOKENIZER_FILES;

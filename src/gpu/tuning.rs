@@ -61,6 +61,13 @@ impl Tuning {
         tiers[Size::of(rows) as usize]
     }
 
+    /// The tier that says most about weights of this format: the one that rounds most if any rounds, else that of a picture.
+    #[must_use]
+    pub fn leading(&self, format: Format) -> Tier {
+        let at = |size: Size| self.at(size.least(), format);
+        Size::ALL.map(at).into_iter().filter(|tier| !tier.exact()).max().unwrap_or_else(|| at(Size::Some))
+    }
+
     /// Every tier in it.
     pub fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
         self.any.into_iter().chain(self.exact)
@@ -115,6 +122,7 @@ mod tests {
             [1, 31, 32, 511, 512, 9999].map(|rows| tuning.at(rows, Format::Q8)),
             [Registers, Registers, Tiled, Tiled, Half, Half]
         );
+        assert_eq!([Format::Q8, Format::F32].map(|format| tuning.leading(format)), [Half, Registers]);
         assert_eq!([31, 32, 512].map(|rows| tuning.at(rows, Format::F32)), [Plain, Registers, Wide]);
     }
 }

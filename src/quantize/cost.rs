@@ -10,7 +10,7 @@ use crate::{
     quant::{Format, Loss},
 };
 
-/// Weights that are looked at together.
+/// Weights that are compared in one pass, which bounds the memory.
 const SLICE: usize = 1 << 22;
 
 /// Bytes of all tensors as [`super::quantize`] writes them, without the headers: `metadata.total_size` of the index.

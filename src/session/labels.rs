@@ -1,6 +1,6 @@
 //! Pictures against labels.
 
-use super::{Pending, Session, Source};
+use super::{Pending, Session, Source, run::check_finite};
 use crate::{
     backend::{Backend, Executor},
     config::Activation,
@@ -35,6 +35,7 @@ impl<B: Backend> Session<B> {
         let mut rows = self.read(set.submit(self, 0)).await?;
         let (scale, bias) = (self.logit_scale, self.logit_bias);
         rows.iter_mut().for_each(|cosines| score.of_cosines(cosines, scale, bias));
+        check_finite(&rows.concat(), texts.len(), "score")?;
         Ok(rows)
     }
 

@@ -84,10 +84,10 @@ impl<B: Backend> Session<B> {
         &self.device
     }
 
-    /// The tier in which a picture's matrix products run.
+    /// The tier in which most matrix products run, or one that rounds if any of them does.
     #[must_use]
     pub fn tier(&self) -> Tier {
-        self.tuning.at(256, self.format)
+        self.tuning.leading(self.format)
     }
 
     /// Bytes of the token table, which stays on the CPU.

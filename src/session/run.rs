@@ -4,7 +4,7 @@ use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
     config::{Mask, TextPooling},
-    error::{Error, Result, not_finite},
+    error::{Error, Result},
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
     text::Tokenize,
@@ -215,18 +215,24 @@ pub fn pool_index(rule: TextPooling, ids: &[u32]) -> u32 {
     }
 }
 
-/// What was read, row by row. Nobody sees NaN or infinity: every comparison with them is silently wrong.
+/// What was read, row by row.
 fn rows(bytes: &[u8], dim: usize, what: &str) -> Result<Vec<Vec<f32>>> {
     let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    check_finite(&numbers, dim, what)?;
+    Ok(numbers.chunks_exact(dim).map(<[f32]>::to_vec).collect())
+}
+
+/// Nobody sees NaN or infinity: every comparison with them is silently wrong.
+pub(super) fn check_finite(numbers: &[f32], dim: usize, what: &str) -> Result<()> {
     if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
         return Err(Error::NotFinite(format!(
             "{what} {} of {}: expected finite numbers, found {}: the weights are too large for f32, or this GPU computes wrongly",
             at / dim + 1,
             numbers.len() / dim,
-            not_finite(numbers[at])
+            numbers[at]
         )));
     }
-    Ok(numbers.chunks_exact(dim).map(<[f32]>::to_vec).collect())
+    Ok(())
 }
 
 fn not_loaded(tower: &str) -> Error {

@@ -4,7 +4,9 @@
 //! Of ftfy 6.3 all is here but its repair of mojibake ("Ã©" for "é", `fix_encoding`), which guesses by a table of what
 //! looks wrong.
 
-use super::{html, normalizer::nfc};
+use tokenizers::NormalizedString;
+
+use super::html;
 use crate::config::OpenClipCleaning;
 
 /// The text as open_clip's tokenizers see it.
@@ -63,7 +65,7 @@ fn fix(line: &str, html: bool) -> String {
         match c {
             // Halfwidth and fullwidth forms
             '\u{3000}' => plain.push(' '),
-            '\u{ff01}'..='\u{ffef}' => plain += &halfwidth(c),
+            '\u{ff01}'..='\u{ffef}' => plain += NormalizedString::from(c.to_string()).nfkc().get(),
             '\u{2bc}' | '\u{2018}'..='\u{201b}' => plain.push('\''),
             '\u{201c}'..='\u{201f}' => plain.push('"'),
             _ => plain.push(c),
@@ -72,25 +74,7 @@ fn fix(line: &str, html: bool) -> String {
     let plain = plain.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let mut plain = without_terminal_escapes(&plain);
     plain.retain(|c| !is_control(c));
-    nfc(&plain)
-}
-
-/// What the halfwidth and fullwidth forms from U+FF5F on are to NFKC; of the one that is two characters, itself.
-const HALFWIDTH: &str = "⦅⦆。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u{3099}\u{309a}\u{1160}\u{1100}\
-    \u{1101}\u{11aa}\u{1102}\u{11ac}\u{11ad}\u{1103}\u{1104}\u{1105}\u{11b0}\u{11b1}\u{11b2}\u{11b3}\
-    \u{11b4}\u{11b5}\u{111a}\u{1106}\u{1107}\u{1108}\u{1121}\u{1109}\u{110a}\u{110b}\u{110c}\u{110d}\
-    \u{110e}\u{110f}\u{1110}\u{1111}\u{1112}\u{ffbf}\u{ffc0}\u{ffc1}\u{1161}\u{1162}\u{1163}\u{1164}\
-    \u{1165}\u{1166}\u{ffc8}\u{ffc9}\u{1167}\u{1168}\u{1169}\u{116a}\u{116b}\u{116c}\u{ffd0}\u{ffd1}\
-    \u{116d}\u{116e}\u{116f}\u{1170}\u{1171}\u{1172}\u{ffd8}\u{ffd9}\u{1173}\u{1174}\u{1175}\u{ffdd}\
-    \u{ffde}\u{ffdf}¢£¬\u{ffe3}¦¥₩\u{ffe7}│←↑→↓■○\u{ffef}";
-
-/// NFKC of a halfwidth or fullwidth form.
-fn halfwidth(c: char) -> String {
-    match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).into_iter().collect(),
-        '\u{ffe3}' => " \u{304}".into(),
-        _ => HALFWIDTH.chars().nth(c as usize - 0xff5f).into_iter().collect(),
-    }
+    NormalizedString::from(plain).nfc().get().into()
 }
 
 /// Entities with a semicolon, also those of which somebody made capitals (`ftfy.fixes.unescape_html`).

@@ -39,6 +39,7 @@ pub fn tokenizer(vocab: &[u8], merges: &[u8]) -> Result<Value, String> {
         ] },
         "post_processor": { "type": "RobertaProcessing", "sep": [end, end_id], "cls": [start, start_id],
             "trim_offsets": false, "add_prefix_space": false },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
         "model": { "type": "BPE", "unk_token": end, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
             "fuse_unk": false, "byte_fallback": false, "vocab": vocab, "merges": merges },
     }))

@@ -1,46 +1,76 @@
-//! A `tokenizer.json` becomes a [`Tokenizer`], if it is made of the parts that CLIP's and SigLIP's are made of. All else is an
-//! error that names the part: none is left out.
+//! A `tokenizer.json` becomes the parts of a tokenizer: its model here, all else in `steps`. The crate's own reading would keep a
+//! large model three times in memory, and panic on some files.
 
-use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
+pub use tokenizers::models::bpe::Vocab;
+use tokenizers::{
+    AddedToken, ModelWrapper,
+    models::{bpe::BPE, unigram::Unigram},
+};
 
 use super::{
-    bpe::{Bpe, byte_tokens},
-    character_map::CharacterMap,
-    normalizer::{Normalizer, Pattern},
-    tokenizer::{AddedToken, Model, Tokenizer},
-    unigram::Unigram,
-    words::Words,
+    decoder::{Decoder, byte_of_token},
+    parts::Parts,
+    steps::{self, Result, flag, id, unexpected},
 };
-use crate::json::brief;
 
-type Result<T> = std::result::Result<T, String>;
+/// Longest piece of a Unigram vocabulary, in bytes: the crate's trie recurses once for each when it is dropped, and real
+/// pieces have a few dozen.
+const MAX_PIECE: usize = 512;
 
-/// CLIP's pattern, with its special tokens before it or without.
-const CLIP: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
-const CLIP_TOKENS: &str = r"<\|startoftext\|>|<\|endoftext\|>|";
+/// Words whose tokens are remembered, where texts are cut into words. They outlive the tokenizer.
+const CACHE: usize = 4096;
+
+/// A model, and its token for what it does not know.
+type Known = (ModelWrapper, Option<u32>);
 
 /// From the whole file; `byte_fallback` as in [`crate::config::TextRule`].
-pub fn tokenizer(mut value: Value, byte_fallback: bool) -> Result<Tokenizer> {
+pub fn tokenizer(mut value: Value, byte_fallback: bool) -> Result<Parts> {
     if !value.is_object() {
         return Err("expected an object, found something else".into());
     }
-    let model = model(take(&mut value, "model"), byte_fallback)?;
     if value["version"] != "1.0" && !value["version"].is_null() {
         return Err(unexpected("version", "\"1.0\"", &value["version"]));
     }
-    let added = value["added_tokens"].as_array().into_iter().flatten().map(added_token).collect::<Result<_>>()?;
-    let mut normalizers = Vec::new();
-    each(&value["normalizer"], "normalizers", &mut |part| {
-        normalizers.push(normalizer(part)?);
-        Ok(())
-    })?;
-    let mut steps = Vec::new();
-    each(&value["pre_tokenizer"], "pretokenizers", &mut |part| {
-        steps.push(words(part, steps.last())?);
-        Ok(())
-    })?;
-    Tokenizer::new(added, normalizers, steps, model, template(&value["post_processor"])?)
+    let mut model = take(&mut value, "model");
+    let vocab = take(&mut model, "vocab");
+    let suffix = model["end_of_word_suffix"].as_str().unwrap_or_default().to_string();
+    // Older files leave the type out.
+    let known = match (model["type"].as_str(), vocab) {
+        (Some("BPE") | None, Value::Object(vocab)) => bpe(model, vocab)?,
+        (Some("Unigram") | None, Value::Array(vocab)) => unigram_model(&model, vocab, byte_fallback)?,
+        (_, vocab) => {
+            let shape = if vocab.is_object() { "an object" } else { "something else" };
+            let what = format!("BPE with an object as vocab, or Unigram with a list; vocab is {shape}");
+            return Err(unexpected("model: type", &what, &model["type"]));
+        }
+    };
+    around(known, &value, &suffix)
+}
+
+/// The parts of a tokenizer with this model, of which the rest is as in a `tokenizer.json`.
+pub fn around((model, unk): Known, rest: &Value, suffix: &str) -> Result<Parts> {
+    let byte_fallback = matches!(&model, ModelWrapper::Unigram(unigram) if unigram.byte_fallback());
+    Ok(Parts {
+        model,
+        unk,
+        decoder: Decoder::new(&rest["decoder"], suffix, byte_fallback),
+        normalizers: steps::normalizers(&rest["normalizer"])?,
+        pre_tokenizers: steps::pre_tokenizers(&rest["pre_tokenizer"])?,
+        template: steps::template(&rest["post_processor"])?,
+        added: rest["added_tokens"].as_array().into_iter().flatten().map(added).collect::<Result<_>>()?,
+    })
+}
+
+fn added(token: &Value) -> Result<AddedToken> {
+    let content = &token["content"];
+    let content = content.as_str().ok_or_else(|| unexpected("added_tokens: content", "a string", content))?;
+    let special = flag(token, "special", false)?;
+    Ok(AddedToken::from(content, special)
+        .single_word(flag(token, "single_word", false)?)
+        .lstrip(flag(token, "lstrip", false)?)
+        .rstrip(flag(token, "rstrip", false)?)
+        .normalized(flag(token, "normalized", !special)?))
 }
 
 /// The field itself, of whatever this is.
@@ -48,205 +78,79 @@ fn take(value: &mut Value, field: impl serde_json::value::Index) -> Value {
     value.get_mut(field).map(Value::take).unwrap_or_default()
 }
 
-fn unexpected(what: &str, expected: &str, found: &Value) -> String {
-    format!("{what}: expected {expected}, found {}", brief(found))
-}
-
-/// Every part of a sequence, or the only one.
-fn each(part: &Value, list: &str, read: &mut impl FnMut(&Value) -> Result<()>) -> Result<()> {
-    match part {
-        Value::Null => Ok(()),
-        _ if part["type"] == "Sequence" => match part[list].as_array() {
-            Some(parts) => parts.iter().try_for_each(|part| each(part, list, read)),
-            None => Err(unexpected(list, "a list", &part[list])),
-        },
-        _ => read(part),
+fn bpe(mut model: Value, vocab: Map<String, Value>) -> Result<Known> {
+    let ids: Vocab =
+        vocab.into_iter().map(|(token, value)| Ok((token, id(&value, "model: vocab")?))).collect::<Result<_>>()?;
+    if !model["dropout"].is_null() && model["dropout"] != 0.0 {
+        return Err(unexpected("model: dropout", "none", &model["dropout"]));
     }
-}
-
-fn flag(part: &Value, key: &str, default: bool) -> Result<bool> {
-    match &part[key] {
-        Value::Null => Ok(default),
-        value => value.as_bool().ok_or_else(|| unexpected(key, "true or false", value)),
-    }
-}
-
-/// A flag that has to be so.
-fn only(part: &Value, key: &str, value: bool) -> Result<()> {
-    match flag(part, key, value)? == value {
-        true => Ok(()),
-        false => Err(unexpected(key, &value.to_string(), &part[key])),
-    }
-}
-
-fn string<'v>(value: &'v Value, what: &str) -> Result<&'v str> {
-    value.as_str().ok_or_else(|| unexpected(what, "a string", value))
-}
-
-fn number(value: &Value, what: &str) -> Result<u32> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| unexpected(what, "an id", value))
-}
-
-fn added_token(token: &Value) -> Result<AddedToken> {
-    only(token, "single_word", false)?;
-    Ok(AddedToken {
-        content: string(&token["content"], "added_tokens: content")?.into(),
-        strip: (flag(token, "lstrip", false)?, flag(token, "rstrip", false)?),
-        normalized: flag(token, "normalized", true)?,
-    })
-}
-
-fn normalizer(part: &Value) -> Result<Normalizer> {
-    Ok(match part["type"].as_str().unwrap_or_default() {
-        "NFC" => Normalizer::Nfc,
-        "NFKC" => Normalizer::Nfkc,
-        "Lowercase" => Normalizer::Lowercase,
-        "Strip" => Normalizer::Strip { left: flag(part, "strip_left", true)?, right: flag(part, "strip_right", true)? },
-        "Prepend" => Normalizer::Prepend(string(&part["prepend"], "prepend")?.into()),
-        "Replace" => {
-            let pattern = match (part["pattern"]["String"].as_str(), part["pattern"]["Regex"].as_str()) {
-                (Some(text), None) if !text.is_empty() => Pattern::Text(text.into()),
-                (None, Some(r"\s+")) => Pattern::Whitespace,
-                (None, Some(" {2,}")) => Pattern::Spaces,
-                _ => {
-                    let expected = r#"a String that is not empty, or the Regex "\s+" or " {2,}""#;
-                    return Err(unexpected("normalizer: pattern", expected, &part["pattern"]));
-                }
-            };
-            Normalizer::Replace(pattern, string(&part["content"], "normalizer: content")?.into())
-        }
-        "Precompiled" => {
-            let bytes = part["precompiled_charsmap"].as_str().and_then(|text| base64::decode(text).ok());
-            let map = bytes.and_then(|bytes| CharacterMap::new(&bytes));
-            Normalizer::CharacterMap(map.ok_or("precompiled_charsmap: expected a character map, found a broken one")?)
-        }
-        _ => {
-            let expected = "NFC, NFKC, Lowercase, Strip, Prepend, Replace or Precompiled, as CLIP and SigLIP have them";
-            return Err(unexpected("normalizer", expected, part));
-        }
-    })
-}
-
-fn words(part: &Value, before: Option<&Words>) -> Result<Words> {
-    let what = "pre_tokenizer";
-    let pattern = &part["pattern"];
-    match part["type"].as_str().unwrap_or_default() {
-        "WhitespaceSplit" => Ok(Words::Whitespace),
-        "Split" if pattern["String"] == " " && part["behavior"] == "MergedWithPrevious" => {
-            only(part, "invert", false).map(|()| Words::Spaces)
-        }
-        "Split" => {
-            let found = pattern["Regex"].as_str().unwrap_or_default();
-            let rest = found.strip_prefix(CLIP_TOKENS);
-            if rest.unwrap_or(found) != CLIP || part["behavior"] != "Removed" || part["invert"] != true {
-                return Err(unexpected(what, "Split as CLIP or Gemma have it", part));
-            }
-            Ok(Words::Clip { tokens: rest.is_some() })
-        }
-        // Its own pattern cuts nothing that CLIP's has left.
-        "ByteLevel" if matches!(before, Some(Words::Clip { .. })) => {
-            only(part, "use_regex", true)?;
-            only(part, "add_prefix_space", false).map(|()| Words::Bytes)
-        }
-        "Metaspace" => {
-            let scheme = part["prepend_scheme"].as_str().unwrap_or("always");
-            let prefix = scheme == "always";
-            let agrees = part["add_prefix_space"] != false || scheme == "never";
-            if part["replacement"] != "▁" || !agrees || !(prefix || scheme == "never") {
-                return Err(unexpected(what, "Metaspace with ▁, always prepended or never", part));
-            }
-            Ok(Words::Metaspace { prefix, split: flag(part, "split", true)? })
-        }
-        _ => Err(unexpected(what, "Split, ByteLevel after CLIP's Split, WhitespaceSplit or Metaspace", part)),
-    }
-}
-
-fn template(part: &Value) -> Result<Vec<Option<u32>>> {
-    match part["type"].as_str().unwrap_or_default() {
-        "" if part.is_null() => Ok(vec![None]),
-        "RobertaProcessing" => {
-            let id = |key: &str| number(&part[key][1], key).map(Some);
-            Ok(vec![id("cls")?, None, id("sep")?])
-        }
-        "TemplateProcessing" => {
-            let mut template = Vec::new();
-            let single = &part["single"];
-            for piece in single.as_array().ok_or_else(|| unexpected("post_processor: single", "a list", single))? {
-                if piece["Sequence"]["id"] == "A" {
-                    template.push(None);
-                    continue;
-                }
-                let what = "post_processor: special_tokens";
-                let name = string(&piece["SpecialToken"]["id"], what)?;
-                let ids = &part["special_tokens"][name]["ids"];
-                for id in ids.as_array().ok_or_else(|| unexpected(what, &format!("ids of {name:?}"), ids))? {
-                    template.push(Some(number(id, what)?));
-                }
-            }
-            Ok(template)
-        }
-        _ => Err(unexpected("post_processor", "TemplateProcessing or RobertaProcessing", part)),
-    }
-}
-
-fn model(mut model: Value, byte_fallback: bool) -> Result<Model> {
-    let vocab = take(&mut model, "vocab");
-    // Older files leave the type out.
-    match (model["type"].as_str(), vocab) {
-        (Some("BPE") | None, Value::Object(vocab)) => {
-            let ids: FxHashMap<String, u32> = vocab
-                .into_iter()
-                .map(|(token, id)| Ok((token, number(&id, "model: vocab")?)))
-                .collect::<Result<_>>()?;
-            bpe(model, ids)
-        }
-        (Some("Unigram") | None, Value::Array(vocab)) => unigram(&model, vocab, byte_fallback),
-        (_, vocab) => {
-            let shape = if vocab.is_object() { "an object" } else { "something else" };
-            let what = format!("BPE with an object as vocab, or Unigram with a list; vocab is {shape}");
-            Err(unexpected("model: type", &what, &model["type"]))
-        }
-    }
-}
-
-fn bpe(mut model: Value, ids: FxHashMap<String, u32>) -> Result<Model> {
-    only(&model, "ignore_merges", false)?;
-    let absent = |key: &str| model[key].is_null() || model[key] == "" || model[key] == 0.0;
-    if let Some(key) = ["continuing_subword_prefix", "dropout"].into_iter().find(|key| !absent(key)) {
-        return Err(unexpected(key, "none", &model[key]));
-    }
+    let string = |key: &str| model[key].as_str().filter(|text| !text.is_empty()).map(String::from);
+    let (prefix, suffix) = (string("continuing_subword_prefix"), string("end_of_word_suffix"));
+    let unk = string("unk_token");
+    let expected = |token: &str| format!("expected {token:?} in the vocabulary, found none");
+    let unk_id = match &unk {
+        Some(unk) => Some(*ids.get(unk).ok_or_else(|| format!("model: unk_token: {}", expected(unk)))?),
+        None => None,
+    };
+    let mut builder = BPE::builder()
+        .cache_capacity(CACHE)
+        .fuse_unk(flag(&model, "fuse_unk", false)?)
+        .byte_fallback(flag(&model, "byte_fallback", false)?)
+        .ignore_merges(flag(&model, "ignore_merges", false)?);
     let Value::Array(merges) = take(&mut model, "merges") else {
         return Err("model: merges: expected a list, found something else".into());
     };
+    let start = prefix.as_deref().unwrap_or_default();
     let merge = |merge: Value| {
         let parts = match &merge {
             Value::String(text) => text.split_once(' ').filter(|(_, b)| !b.contains(' ')),
             _ => merge[0].as_str().zip(merge[1].as_str()),
         };
-        let parts = parts.map(|(a, b)| (a.to_string(), b.to_string()));
-        parts.ok_or_else(|| unexpected("model: merges", "two parts of a token", &merge))
+        // The second part loses the prefix.
+        let parts = parts.and_then(|(a, b)| Some((a, b, a.to_string() + b.get(start.len()..)?)));
+        let (a, b, whole) = parts.ok_or_else(|| unexpected("model: merges", "two parts of a token", &merge))?;
+        match [a, b, &whole].into_iter().find(|token| !ids.contains_key(*token)) {
+            Some(token) => Err(format!("model: merges: {}", expected(token))),
+            None => Ok((a.to_string(), b.to_string())),
+        }
     };
-    let mut bpe = Bpe::new(ids, merges.into_iter().map(merge))?;
-    if let Some(unk) = model["unk_token"].as_str() {
-        let expected = || format!("model: unk_token: expected {unk:?} in the vocabulary, found none");
-        bpe.unk = Some(bpe.id(unk).ok_or_else(expected)?);
+    let merges = merges.into_iter().map(merge).collect::<Result<_>>()?;
+    builder = builder.vocab_and_merges(ids, merges);
+    if let Some(unk) = unk {
+        builder = builder.unk_token(unk);
     }
-    bpe.fuse_unk = flag(&model, "fuse_unk", false)?;
-    bpe.suffix = model["end_of_word_suffix"].as_str().unwrap_or_default().into();
-    bpe.bytes = flag(&model, "byte_fallback", false)?.then(|| byte_tokens(|token| bpe.id(token)));
-    Ok(Model::Bpe(bpe))
+    if let Some(prefix) = prefix {
+        builder = builder.continuing_subword_prefix(prefix);
+    }
+    if let Some(suffix) = suffix {
+        builder = builder.end_of_word_suffix(suffix);
+    }
+    Ok((builder.build().map_err(|e| format!("model: {e}"))?.into(), unk_id))
 }
 
-fn unigram(model: &Value, vocab: Vec<Value>, complete: bool) -> Result<Model> {
+fn unigram_model(model: &Value, vocab: Vec<Value>, complete: bool) -> Result<Known> {
     let piece = |mut piece: Value| match (take(&mut piece, 0), piece[1].as_f64()) {
         (Value::String(text), Some(score)) => Ok((text, score)),
         (text, _) => Err(unexpected("model: vocab", "pieces with a score", &text)),
     };
     let vocab: Vec<(String, f64)> = vocab.into_iter().map(piece).collect::<Result<_>>()?;
-    let unk = number(&model["unk_id"], "model: unk_id")?;
+    let unk = id(&model["unk_id"], "model: unk_id")?;
     if unk as usize >= vocab.len() {
         return Err(format!("model: unk_id: expected one of {} pieces, found {unk}", vocab.len()));
     }
-    Ok(Model::Unigram(Unigram::new(vocab, unk, flag(model, "byte_fallback", false)?, complete)))
+    unigram(vocab, unk, flag(model, "byte_fallback", false)?, complete)
+}
+
+/// A model of pieces with scores. `complete`: it falls back to bytes if it has all of them, whatever `byte_fallback` says, as
+/// SentencePiece does.
+pub fn unigram(vocab: Vec<(String, f64)>, unk: u32, byte_fallback: bool, complete: bool) -> Result<Known> {
+    if let Some((piece, _)) = vocab.iter().find(|(piece, _)| piece.len() > MAX_PIECE) {
+        return Err(format!(
+            "model: vocab: expected pieces of at most {MAX_PIECE} bytes, found one of {}",
+            piece.len()
+        ));
+    }
+    let bytes = vocab.iter().filter(|(piece, _)| byte_of_token(piece).is_some()).count();
+    let model = Unigram::from(vocab, Some(unk as usize), byte_fallback || complete && bytes == 256);
+    Ok((model.map_err(|e| format!("model: {e}"))?.into(), Some(unk)))
 }

@@ -4,20 +4,12 @@
 //! `GemmaConverter` in transformers' `convert_slow_tokenizer.py`. The other way, [`compact`] writes the few megabytes of such a
 //! file in place of a `tokenizer.json` of 34, most of which is a list of merges that follows from the pieces.
 
-use std::collections::HashMap;
-
+use ahash::AHashMap;
 use prost::Message;
-use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
+use tokenizers::models::bpe::BPE;
 
-use super::{
-    bpe::{Bpe, byte_tokens},
-    character_map::CharacterMap,
-    normalizer::{Normalizer as Step, Pattern},
-    tokenizer::{self, AddedToken, Tokenizer},
-    unigram::Unigram,
-    words::Words,
-};
+use super::{parts::Parts, read};
 
 /// The file, as far as it matters here.
 #[derive(Clone, PartialEq, Message)]
@@ -81,7 +73,7 @@ const UNIGRAM: i32 = 1;
 const BPE_MODEL: i32 = 2;
 
 /// Reads the file; `byte_fallback` as in [`crate::config::TextRule`].
-pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Tokenizer, String> {
+pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Parts, String> {
     let model = Model::decode(bytes).map_err(|e| format!("not the SentencePiece model that was expected: {e}"))?;
     let trainer = model.trainer.clone().unwrap_or_default();
     let at = |id: i32, what: &str| match usize::try_from(id) {
@@ -96,43 +88,88 @@ pub fn read(bytes: &[u8], byte_fallback: bool) -> Result<Tokenizer, String> {
     }
 }
 
-fn character_map(model: &Model) -> Result<Option<Step>, String> {
-    let map = model.normalizer.as_ref().and_then(|n| n.precompiled_charsmap.as_ref()).filter(|map| !map.is_empty());
-    let broken = || "precompiled_charsmap: expected a character map, found a broken one".to_string();
-    map.map(|bytes| CharacterMap::new(bytes).map(Step::CharacterMap).ok_or_else(broken)).transpose()
+impl Model {
+    fn prefix(&self) -> bool {
+        self.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix())
+    }
+
+    fn character_map(&self) -> Option<Value> {
+        let map = self.normalizer.as_ref()?.precompiled_charsmap.as_ref().filter(|map| !map.is_empty())?;
+        Some(json!({ "type": "Precompiled", "precompiled_charsmap": base64::encode(map) }))
+    }
+
+    /// What `tokenizer.json` says around a text of these pieces.
+    fn template(&self, eos: u32) -> Value {
+        let name = self.pieces[eos as usize].piece();
+        json!({
+            "type": "TemplateProcessing",
+            "single": single(name),
+            "special_tokens": { name: { "ids": [eos] } },
+        })
+    }
+
+    /// Unknown, control and user-defined pieces, which are found in a text before the model sees it.
+    fn added(&self, strip: bool, normalized: bool) -> Vec<Value> {
+        let pieces = self.pieces.iter().zip(0..);
+        let added = pieces.filter(|(piece, _)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
+        let token = |(piece, id): (&Piece, u32)| {
+            let special = piece.kind() != USER_DEFINED;
+            json!({ "id": id, "content": piece.piece(), "single_word": false, "lstrip": strip && special,
+                "rstrip": strip && special, "normalized": normalized && special, "special": special })
+        };
+        added.map(token).collect()
+    }
 }
 
 /// SigLIP's, as its published `tokenizer.json` has it.
-fn unigram(model: Model, unk: u32, eos: u32, byte_fallback: bool) -> Result<Tokenizer, String> {
-    let ids = model.pieces.iter().enumerate();
-    let special = ids.filter(|(_, piece)| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
+fn unigram(model: Model, unk: u32, eos: u32, byte_fallback: bool) -> Result<Parts, String> {
+    let mut added = model.added(true, true);
     // Padding is ours to add and is never written in a text.
-    let added = special.filter(|(id, piece)| *id != 0 || piece.kind() != CONTROL).map(|(_, piece)| {
-        let special = piece.kind() != USER_DEFINED;
-        AddedToken { content: piece.piece().into(), strip: (special, special), normalized: special }
+    added.retain(|token| token["id"] != 0 || model.pieces[0].kind() != CONTROL);
+    let mut normalizers: Vec<Value> = model.character_map().into_iter().collect();
+    normalizers.push(json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": " " }));
+    let scheme = if model.prefix() { "always" } else { "never" };
+    let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true });
+    let rest = json!({
+        "added_tokens": added,
+        "normalizer": { "type": "Sequence", "normalizers": normalizers },
+        "pre_tokenizer": metaspace,
+        "post_processor": model.template(eos),
+        "decoder": metaspace,
     });
-    let added = added.collect();
-    let mut normalizers: Vec<Step> = character_map(&model)?.into_iter().collect();
-    normalizers.push(Step::Replace(Pattern::Spaces, " ".into()));
-    let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
     let piece = |piece: Piece| match piece.score() {
         score if score.is_finite() => Ok((piece.piece.unwrap_or_default(), f64::from(score))),
         score => Err(format!("pieces: expected a finite score, found {score}")),
     };
     let vocab = model.pieces.into_iter().map(piece).collect::<Result<_, String>>()?;
-    let model = tokenizer::Model::Unigram(Unigram::new(vocab, unk, false, byte_fallback));
-    let words = vec![Words::Metaspace { prefix, split: true }];
-    Tokenizer::new(added, normalizers, words, model, vec![None, Some(eos)])
+    read::around(read::unigram(vocab, unk, false, byte_fallback)?, &rest, "")
+}
+
+/// How Gemma's tokens are spelled.
+fn gemma_decoder(prefix: bool) -> Value {
+    let mut steps = vec![
+        json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
+        json!({ "type": "ByteFallback" }),
+        json!({ "type": "Fuse" }),
+    ];
+    steps.extend(prefix.then(|| json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 })));
+    json!({ "type": "Sequence", "decoders": steps })
 }
 
 /// Gemma's: spaces are letters, and what is unknown is spelled in bytes.
 ///
 /// The byte of a tab becomes the tab itself, as `GemmaConverter` has it.
-fn bpe(mut model: Model, unk: u32, eos: u32) -> Result<Tokenizer, String> {
+fn bpe(mut model: Model, unk: u32, eos: u32) -> Result<Parts, String> {
+    let mut normalizers: Vec<Value> = model.character_map().into_iter().collect();
+    normalizers.extend(model.prefix().then(|| json!({ "type": "Prepend", "prepend": "▁" })));
+    normalizers.push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }));
+    let rest = json!({
+        "added_tokens": model.added(false, false),
+        "normalizer": { "type": "Sequence", "normalizers": normalizers },
+        "post_processor": model.template(eos),
+        "decoder": gemma_decoder(model.prefix()),
+    });
     let byte_fallback = model.trainer.as_ref().is_some_and(|t| t.byte_fallback());
-    let added = model.pieces.iter().filter(|piece| matches!(piece.kind(), UNKNOWN | CONTROL | USER_DEFINED));
-    let added = added.map(|p| AddedToken { content: p.piece().into(), strip: (false, false), normalized: false });
-    let added = added.collect();
     // From here on every large list is gone before the next comes: in a browser memory that was once taken stays taken.
     let mut texts = Vec::with_capacity(model.pieces.len());
     let mut scores = Vec::with_capacity(model.pieces.len());
@@ -143,15 +180,16 @@ fn bpe(mut model: Model, unk: u32, eos: u32) -> Result<Tokenizer, String> {
     }
     let merges = merges(&texts, &scores)?;
     drop(scores);
-    let ids = texts.into_iter().zip(0..).collect();
-    let mut bpe = Bpe::new(ids, merges.into_iter().map(Ok))?;
-    (bpe.unk, bpe.fuse_unk) = (Some(unk), true);
-    bpe.bytes = byte_fallback.then(|| byte_tokens(|token| bpe.id(token)));
-    let mut normalizers: Vec<Step> = character_map(&model)?.into_iter().collect();
-    let prefix = model.normalizer.as_ref().is_none_or(|n| n.add_dummy_prefix());
-    normalizers.extend(prefix.then(|| Step::Prepend("▁".into())));
-    normalizers.push(Step::Replace(Pattern::Text(" ".into()), "▁".into()));
-    Tokenizer::new(added, normalizers, Vec::new(), tokenizer::Model::Bpe(bpe), vec![None, Some(eos)])
+    let unk_token = texts[unk as usize].clone();
+    let built = BPE::builder()
+        // Whole texts are its words.
+        .cache_capacity(0)
+        .vocab_and_merges(texts.into_iter().zip(0..).collect::<read::Vocab>(), merges)
+        .unk_token(unk_token)
+        .fuse_unk(true)
+        .byte_fallback(byte_fallback)
+        .build();
+    read::around((built.map_err(|e| e.to_string())?.into(), Some(unk)), &rest, "")
 }
 
 /// A way to put a piece together: its score, how many characters either part has, which piece, and where the second part starts.
@@ -166,7 +204,7 @@ struct Way {
 /// Every way to put a piece together of two others, the best piece first: `generate_merges`. Of equal ones the longer first part
 /// comes first, and what is still equal stays in the order of ids.
 fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, String> {
-    let ids: FxHashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
+    let ids: AHashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
     if ids.len() != texts.len() {
         return Err(format!("pieces: expected each once, found {} of {} again", texts.len() - ids.len(), texts.len()));
     }
@@ -179,7 +217,9 @@ fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, Str
         let count = text.chars().count() as u16;
         for ((at, _), before) in text.char_indices().zip(0u16..).skip(1) {
             let (a, b) = text.split_at(at);
-            if let (Some(&a), Some(&b)) = (ids.get(a), ids.get(b)) {
+            if let Some(&a) = ids.get(a)
+                && let Some(&b) = ids.get(b)
+            {
                 // Plus zero: the first piece's -0 is no less than another's 0.
                 ways.push((a, b, Way { score: score + 0.0, chars: (before, count - before), piece, at: at as u16 }));
             }
@@ -196,7 +236,7 @@ fn merges(texts: &[String], scores: &[f32]) -> Result<Vec<(String, String)>, Str
     Ok(all.iter().map(parts).collect())
 }
 
-fn template(eos: &str) -> Value {
+fn single(eos: &str) -> Value {
     json!([{ "Sequence": { "id": "A", "type_id": 0 } }, { "SpecialToken": { "id": eos, "type_id": 0 } }])
 }
 
@@ -216,17 +256,18 @@ pub fn compact(json: &[u8]) -> Option<Vec<u8>> {
         && model["end_of_word_suffix"].as_str().unwrap_or("").is_empty()
         && (value["normalizer"] == plain || value["normalizer"] == json!({ "type": "Sequence", "normalizers": [plain] }))
         // Of the normalized text nothing is left to split at.
-        && (value["pre_tokenizer"].is_null() || value["pre_tokenizer"]["pattern"]["String"] == " ");
+        && (value["pre_tokenizer"].is_null() || value["pre_tokenizer"]["pattern"]["String"] == " ")
+        && value["decoder"] == gemma_decoder(false);
     let eos = value["post_processor"]["single"][1]["SpecialToken"]["id"].as_str()?;
     let eos_id = i32::try_from(value["post_processor"]["special_tokens"][eos]["ids"][0].as_u64()?).ok()?;
-    if !is_gemma || value["post_processor"]["single"] != template(eos) {
+    if !is_gemma || value["post_processor"]["single"] != single(eos) {
         return None;
     }
     let mut texts: Vec<(&String, u64)> =
         model["vocab"].as_object()?.iter().map(|(text, id)| Some((text, id.as_u64()?))).collect::<Option<_>>()?;
     texts.sort_by_key(|(_, id)| *id);
     let unk = model["unk_token"].as_str()?;
-    let mut added: HashMap<&str, bool> = HashMap::new();
+    let mut added: AHashMap<&str, bool> = AHashMap::new();
     for token in value["added_tokens"].as_array()? {
         let flags = ["single_word", "lstrip", "rstrip", "normalized"].map(|flag| token[flag].as_bool());
         let (content, id) = (token["content"].as_str()?, token["id"].as_u64()?);

@@ -1,168 +1,203 @@
-//! A tokenizer as `tokenizer.json` describes it: token ids, exactly those of the tokenizers crate, which judges this in
-//! `tests/text_reference.rs`. Only the parts that CLIP's and SigLIP's tokenizers are made of are known; `read` refuses all others.
+//! A model's tokenizer by itself: texts become token ids, and token ids text. It is the tokenizers crate's.
 
-use rustc_hash::FxHashMap;
+use std::{fmt::Display, sync::Arc};
 
-use super::{bpe::Bpe, normalizer::Normalizer, unigram::Unigram, words::Words};
+use tokenizers::{
+    AddedToken, AddedVocabulary, Encoding, Model, ModelWrapper, NormalizedString, Normalizer, OffsetType, PreTokenizer,
+};
 
-/// Text to token ids.
+use super::{
+    clip_files,
+    decoder::{Decoder, Spelling},
+    parts::Parts,
+    read, sentencepiece,
+    steps::{Normalizers, PreTokenizers, Template},
+};
+use crate::{
+    config::TokenizerFiles,
+    error::{Error, Result},
+};
+
+/// Text to token ids, and token ids to text.
 pub struct Tokenizer {
-    /// Found in the text as it is.
-    raw: AddedTokens,
-    normalizers: Vec<Normalizer>,
-    /// Found in the normalized text.
-    normalized: AddedTokens,
-    words: Vec<Words>,
-    model: Model,
-    /// Special tokens, and None where the text's own ids go.
-    template: Vec<Option<u32>>,
-    ids: FxHashMap<String, u32>,
-}
-
-/// What turns a word into ids.
-pub enum Model {
-    Bpe(Bpe),
-    Unigram(Unigram),
-}
-
-impl Model {
-    fn encode(&self, word: &str, ids: &mut Vec<u32>) {
-        match self {
-            Self::Bpe(bpe) => bpe.encode(word, ids),
-            Self::Unigram(unigram) => unigram.encode(word, ids),
-        }
-    }
-
-    fn id(&self, token: &str) -> Option<u32> {
-        match self {
-            Self::Bpe(bpe) => bpe.id(token),
-            Self::Unigram(unigram) => unigram.id(token),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Bpe(bpe) => bpe.len(),
-            Self::Unigram(unigram) => unigram.len(),
-        }
-    }
-}
-
-/// A token that is found before the model sees the text: one of `added_tokens`.
-pub struct AddedToken {
-    pub content: String,
-    /// Whether it takes the white space before and after it along.
-    pub strip: (bool, bool),
-    /// Whether it is found in the normalized text, as what the normalizer makes of it.
-    pub normalized: bool,
+    model: ModelWrapper,
+    unk: Option<u32>,
+    normalizers: Normalizers,
+    pre_tokenizers: PreTokenizers,
+    template: Template,
+    /// Tokens that are found in a text before the model sees it.
+    added: AddedVocabulary,
+    /// The same, of which special ones written out in a text are not found.
+    plain: AddedVocabulary,
+    decoder: std::result::Result<Arc<Decoder>, String>,
+    /// For messages.
+    file: String,
 }
 
 impl Tokenizer {
-    /// The tokens in the file's order, a later one in place of an earlier one of the same content.
-    pub fn new(
-        added: Vec<AddedToken>,
-        normalizers: Vec<Normalizer>,
-        words: Vec<Words>,
-        model: Model,
-        template: Vec<Option<u32>>,
-    ) -> Result<Self, String> {
-        let mut tokens: FxHashMap<String, (u32, AddedToken)> = FxHashMap::default();
-        let mut next = model.len() as u32;
-        for token in added.into_iter().filter(|token| !token.content.is_empty()) {
-            let known = tokens.get(&token.content).map(|(id, _)| *id).or_else(|| model.id(&token.content));
-            let id = known.unwrap_or(next);
-            next += u32::from(known.is_none());
-            tokens.insert(token.content.clone(), (id, token));
-        }
-        let ids = tokens.iter().map(|(content, (id, _))| (content.clone(), *id)).collect();
-        let (mut raw, mut normalized) = (Vec::new(), Vec::new());
-        for (content, (id, token)) in tokens {
-            match token.normalized {
-                false => raw.push(Pattern { content, id, strip: token.strip }),
-                true => {
-                    let content = normalizers.iter().fold(content, |text, normalizer| normalizer.apply(text));
-                    normalized.push(Pattern { content, id, strip: token.strip });
-                }
+    /// Makes the tokenizer of these files. `byte_fallback` as in [`crate::config::TextRule`].
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] that names the file if it is not a tokenizer, or one of parts that are not known, and
+    /// [`Error::BadInput`] if there are no files.
+    pub fn new(files: &TokenizerFiles, byte_fallback: bool) -> Result<Self> {
+        let (file, parts) = match files {
+            TokenizerFiles::None => return Err(Error::BadInput("tokenizer: expected one, found none".into())),
+            TokenizerFiles::Json(json) => {
+                let json = serde_json::from_slice(json).map_err(|e| bad("tokenizer.json", e))?;
+                ("tokenizer.json", read::tokenizer(json, byte_fallback))
             }
-        }
-        let (raw, normalized) = (AddedTokens::new(raw)?, AddedTokens::new(normalized)?);
-        Ok(Self { raw, normalizers, normalized, words, model, template, ids })
+            TokenizerFiles::VocabMerges { vocab, merges } => {
+                // Both files are named in the message itself.
+                let json = clip_files::tokenizer(vocab, merges).map_err(Error::BadCheckpoint)?;
+                ("vocab.json", read::tokenizer(json, byte_fallback))
+            }
+            TokenizerFiles::SentencePiece { name, bytes } => (name.as_str(), sentencepiece::read(bytes, byte_fallback)),
+        };
+        parts.and_then(|parts| Self::assemble(parts, file)).map_err(|e| bad(file, e))
     }
 
+    fn assemble(parts: Parts, file: &str) -> std::result::Result<Self, String> {
+        let Parts { model, unk, normalizers, pre_tokenizers, template, added: tokens, decoder } = parts;
+        for token in tokens.iter().filter(|token| token.normalized && !token.content.is_empty()) {
+            let mut text = NormalizedString::from(token.content.as_str());
+            normalizers.normalize(&mut text).map_err(|e| e.to_string())?;
+            // It would be found in every text, between the bytes of a character too.
+            if text.is_empty() {
+                let content = &token.content;
+                return Err(format!("added_tokens: expected {content:?} to remain when normalized, found nothing"));
+            }
+        }
+        let mut added = AddedVocabulary::new();
+        added.add_tokens(tokens, &model, Some(&normalizers)).map_err(|e| format!("added_tokens: {e}"))?;
+        let mut plain = added.clone();
+        plain.set_encode_special_tokens(true);
+        let decoder = decoder.map(Arc::new);
+        Ok(Self { model, unk, normalizers, pre_tokenizers, template, added, plain, decoder, file: file.into() })
+    }
+
+    /// What is wrong with its file.
+    pub(super) fn bad(&self, what: impl Display) -> Error {
+        bad(&self.file, what)
+    }
+
+    /// How many tokens there are, those added to the model's included.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        let new = self.added.get_vocab().keys().filter(|token| self.model.token_to_id(token).is_none());
+        self.model.get_vocab_size() + new.count()
+    }
+
+    /// The id of a token, such as `<image>`.
+    #[must_use]
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.ids.get(token).copied().or_else(|| self.model.id(token))
+        self.added.token_to_id(token, &self.model)
     }
 
-    /// Tokens of the model, and those added to them.
-    pub fn len(&self) -> usize {
-        self.model.len() + self.ids.keys().filter(|token| self.model.id(token).is_none()).count()
+    /// The ids of a text, with the special tokens that the tokenizer puts around it, and those that are written out in it. Of any
+    /// length: not cut, not padded.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the tokenizer has no token for something in the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let tokens = self.tokens(&self.added, text).map_err(|e| self.bad(e))?;
+        let Template { before, after } = &self.template;
+        Ok(before.iter().chain(tokens.get_ids()).chain(after).copied().collect())
     }
 
-    pub fn encode(&self, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        self.raw.split(text, &mut ids, |text, ids| {
-            let text = self.normalizers.iter().fold(text.to_string(), |text, normalizer| normalizer.apply(text));
-            self.normalized.split(&text, ids, |text, ids| {
-                let words = self.words.iter().fold(vec![text.to_string()], |words, step| step.split(&words));
-                words.iter().for_each(|word| self.model.encode(word, ids));
-            });
-        });
-        self.template.iter().flat_map(|part| part.as_ref().map_or(&ids[..], std::slice::from_ref)).copied().collect()
-    }
-}
-
-struct Pattern {
-    content: String,
-    id: u32,
-    strip: (bool, bool),
-}
-
-/// Added tokens of one kind, the longest first: at the leftmost place where one is found, the longest counts.
-struct AddedTokens(Vec<Pattern>);
-
-impl AddedTokens {
-    fn new(mut patterns: Vec<Pattern>) -> Result<Self, String> {
-        patterns.sort_by(|a, b| b.content.len().cmp(&a.content.len()).then_with(|| a.content.cmp(&b.content)));
-        if let Some(twice) = patterns.windows(2).find(|pair| pair[0].content == pair[1].content) {
-            return Err(format!("added_tokens: expected each once, found {:?} again", twice[0].content));
-        }
-        // It would be found everywhere.
-        match patterns.last() {
-            Some(last) if last.content.is_empty() => {
-                Err(format!("added_tokens: expected token {} to remain when normalized, found nothing", last.id))
-            }
-            _ => Ok(Self(patterns)),
-        }
+    /// The ids of a text that somebody wrote, to be a part of a prompt: nothing is put around it, and none of the ids is a special
+    /// token's, but for what the vocabulary does not know: `</s>` written out is four characters.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        self.plain(text).map_err(|e| self.bad(e))
     }
 
-    /// Ids of the tokens that are found, and what `other` makes of the text between them.
-    fn split(&self, text: &str, ids: &mut Vec<u32>, mut other: impl FnMut(&str, &mut Vec<u32>)) {
-        let (mut at, mut done) = (0, 0);
-        while at < text.len() {
-            let rest = &text.as_bytes()[at..];
-            let Some(token) = self.0.iter().find(|token| rest.starts_with(token.content.as_bytes())) else {
-                at += 1;
+    fn plain(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
+        let tokens = self.tokens(&self.plain, text)?;
+        let mut ids = Vec::with_capacity(tokens.len());
+        for (&id, token) in tokens.get_ids().iter().zip(tokens.get_tokens()) {
+            if Some(id) == self.unk || !self.added(id).is_some_and(|added| added.special) {
+                ids.push(id);
                 continue;
-            };
-            let (mut start, mut end) = (at, at + token.content.len());
-            at = end;
-            if token.strip.0 {
-                start = text[..start].trim_end().len().max(done);
             }
-            if token.strip.1 {
-                end = text.len() - text[end..].trim_start().len();
+            // Unigrams have special tokens among their pieces.
+            for c in token.chars() {
+                ids.extend(self.model.tokenize(c.encode_utf8(&mut [0; 4]))?.iter().map(|token| token.id));
             }
-            if done < start {
-                other(&text[done..start], ids);
-            }
-            // Nothing is left of one that lies in the white space of the one before.
-            if start < end {
-                ids.push(token.id);
-            }
-            done = end.max(done);
         }
-        if done < text.len() {
-            other(&text[done..], ids);
+        Ok(ids)
+    }
+
+    fn tokens(&self, added: &AddedVocabulary, text: &str) -> tokenizers::Result<Encoding> {
+        let mut text = added.extract_and_normalize(Some(&self.normalizers), text);
+        self.pre_tokenizers.pre_tokenize(&mut text)?;
+        self.model.tokenize_in_pretokenized(&mut text, None)?;
+        text.into_encoding(None, 0, OffsetType::None)
+    }
+
+    /// The text of token ids; an id that no token has is passed over. `skip_special` leaves out special tokens, such as those at the
+    /// ends of a text.
+    ///
+    /// Bytes that are no character become U+FFFD.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the file does not say how its tokens are spelled, or says it in a way that is not known.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        let decoder = self.decoder()?;
+        let mut spelling = Spelling::default();
+        let mut text: String = ids.iter().map(|&id| self.push(decoder, &mut spelling, id, skip_special)).collect();
+        text += &spelling.finish(decoder);
+        Ok(text)
+    }
+
+    /// The same, as token ids come one by one.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn stream(self: &Arc<Self>, skip_special: bool) -> Result<TextStream> {
+        let decoder = Arc::clone(self.decoder()?);
+        Ok(TextStream { tokenizer: Arc::clone(self), decoder, skip_special, spelling: Spelling::default() })
+    }
+
+    fn decoder(&self) -> Result<&Arc<Decoder>> {
+        self.decoder.as_ref().map_err(|why| self.bad(why))
+    }
+
+    fn added(&self, id: u32) -> Option<&AddedToken> {
+        self.added.get_added_tokens_decoder().get(&id)
+    }
+
+    fn push(&self, decoder: &Decoder, spelling: &mut Spelling, id: u32, skip_special: bool) -> String {
+        match self.added(id) {
+            Some(token) if token.special && skip_special => String::new(),
+            Some(token) => spelling.push(decoder, &token.content, true),
+            None => self.model.id_to_token(id).map_or_else(String::new, |token| spelling.push(decoder, &token, false)),
         }
     }
+}
+
+/// A text that comes token by token, in whole characters.
+pub struct TextStream {
+    tokenizer: Arc<Tokenizer>,
+    decoder: Arc<Decoder>,
+    skip_special: bool,
+    spelling: Spelling,
+}
+
+impl TextStream {
+    /// What this token adds to the text: none or more whole characters.
+    pub fn push(&mut self, id: u32) -> String {
+        self.tokenizer.push(&self.decoder, &mut self.spelling, id, self.skip_special)
+    }
+
+    /// What is left at the end: U+FFFD for bytes that never became a character. The next token starts another text.
+    pub fn finish(&mut self) -> String {
+        self.spelling.finish(&self.decoder)
+    }
+}
+
+fn bad(file: &str, what: impl Display) -> Error {
+    Error::BadCheckpoint(format!("{file}: {what}"))
 }

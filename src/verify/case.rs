@@ -13,17 +13,17 @@ use crate::{
 /// The largest error as a share of its bound, 0 where things must be equal and are; or what is wrong and where.
 pub type Judged = std::result::Result<f64, String>;
 
-/// A kernel and the weights that it sees, by [`crate::kernels::WeightId`].
+/// A kernel and its weights.
 pub struct Step {
-    /// Its activations are those of the case, in their order.
+    /// The kernel; its activations are those of the case, in the same order.
     pub kernel: Box<dyn Kernel>,
-    /// The weights.
+    /// The weights, by [`crate::kernels::WeightId`].
     pub weights: Vec<Matrix>,
 }
 
-/// Inputs and a judgement.
+/// The inputs of a kernel, and how its output is judged.
 pub struct Case {
-    /// Prints itself: kernel, sizes, variant.
+    /// Kernel, sizes and variant, for messages.
     pub name: String,
     /// Contents of every activation; the last is the output, whose contents count as input too (residual).
     pub acts: Vec<Vec<u32>>,
@@ -31,11 +31,11 @@ pub struct Case {
     pub run: Run,
     /// Magnitude of each output, and the share of it that the error may have; none means that words must be equal.
     pub bound: Option<(Vec<f32>, f64)>,
-    /// The same in tiers that round more, if the kernel has any.
+    /// The bound in tiers that round more than f32, if the kernel has such tiers.
     pub rough: Option<Rough>,
 }
 
-/// Magnitudes and share in a tier that is not exact.
+/// Gives the magnitudes and the share of [`Case::bound`] for a tier that is not exact.
 pub type Rough = std::sync::Arc<dyn Fn(Tier) -> (Vec<f32>, f64) + Send + Sync>;
 
 /// How a product of x `[rows, k]` with the weights' magnitudes `[cols, k]` may differ in tiers that round. Half precision: inputs,
@@ -61,13 +61,13 @@ pub fn rough(x: &[f32], weights: &[f32], k: usize, magnitude: &[f32]) -> Rough {
 const GUARD: usize = 67;
 const POISON: u32 = 0x7fc0_dead;
 
-/// Floats as the words of an activation.
+/// Converts floats to the words of an activation.
 #[must_use]
 pub fn words(floats: &[f32]) -> Vec<u32> {
     bytemuck::cast_slice(floats).to_vec()
 }
 
-/// An output that holds nothing yet.
+/// An output full of a NaN, so that words that were not written show.
 #[must_use]
 pub fn poison(words: usize) -> Vec<u32> {
     vec![POISON; words]

@@ -14,7 +14,7 @@ use crate::{
     reference,
 };
 
-/// Every case and its step.
+/// All cases of the self-test, each with its step.
 #[must_use]
 pub fn cases() -> Vec<(Case, Step)> {
     let mut all = Vec::new();

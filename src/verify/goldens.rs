@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    gpu::{Size, Tier, Tuning},
+    gpu::{Tier, Tuning},
     json::{Field, Object},
     quant::Format,
 };
 
-/// The file's name.
+/// Name of the file in a model folder.
 pub const GOLDENS: &str = "goldens.json";
 
 /// Built in, as the picture is. Whatever is changed about them, or about which taps there are, makes another `INPUTS`.
@@ -30,42 +30,42 @@ pub fn pixel(x: usize, y: usize) -> [u8; 4] {
     [(x * 4) as u8, (x * y * 7 % 256) as u8, if y < 20 { stripes } else { (y * 5) as u8 }, 255]
 }
 
-/// The file.
+/// The content of `goldens.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Goldens {
-    /// Which picture and text they are of.
+    /// Version of the built-in picture and text.
     pub inputs: u32,
     /// Token ids of the text.
     pub ids: Vec<u32>,
-    /// The picture tower.
+    /// What the picture tower computes.
     pub vision: Tower,
-    /// The text tower.
+    /// What the text tower computes.
     pub text: Tower,
 }
 
-/// What one tower makes of its input.
+/// What one tower computes for its input.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tower {
-    /// Unit length.
+    /// The embedding, of unit length.
     pub embedding: Vec<f32>,
-    /// From the first step to the last.
+    /// The taps, in the order of the steps.
     pub taps: Vec<Tap>,
 }
 
-/// An activation: enough to see that it is another.
+/// A summary of an activation, enough to recognise a difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tap {
-    /// Which, such as `vision.block.3.mixed`.
+    /// The tap's name, such as `vision.block.3.mixed`.
     pub name: String,
-    /// How many numbers.
+    /// Numbers in the activation.
     pub len: usize,
-    /// Their Euclidean length.
+    /// Euclidean length of the activation.
     pub norm: f64,
-    /// [`SAMPLES`] of them, at [`place`].
+    /// [`SAMPLES`] of its numbers, at [`place`].
     pub values: Vec<f32>,
 }
 
-/// Numbers kept of a tap.
+/// Numbers of an activation that a tap keeps.
 const SAMPLES: usize = 24;
 
 /// Where the samples are: all over, and the same for the same length.
@@ -84,16 +84,15 @@ const BOUND: f64 = 1e-4;
 
 /// The bound in these tiers, for weights of this format. What rounds more is seen to be off only if it is far off.
 pub fn bound(tuning: &Tuning, format: Format) -> f64 {
-    let bound = |size: Size| match tuning.at(size.least(), format) {
+    match tuning.leading(format) {
         Tier::Half => 0.05,
         Tier::Dot8 => 0.5,
         _ => BOUND,
-    };
-    Size::ALL.map(bound).into_iter().fold(BOUND, f64::max)
+    }
 }
 
 impl Tap {
-    /// What is kept of an activation.
+    /// Summarises an activation.
     #[must_use]
     pub fn new(name: &str, values: &[f32]) -> Self {
         let samples = (0..SAMPLES).map(|sample| values[place(sample, values.len())]).collect();

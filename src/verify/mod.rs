@@ -26,13 +26,13 @@ use crate::{
     session::{Session, Source, Strip},
 };
 
-/// How often each check is run.
+/// Runs of each check; a data race shows as a difference between them.
 pub const RUNS: u32 = 3;
 
-/// What was checked, and what came of it.
+/// The result of a self-test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Nothing is off.
+    /// Whether every check has passed.
     pub ok: bool,
     /// The device, as far as the driver or the browser tells.
     pub adapter: String,
@@ -40,22 +40,22 @@ pub struct Report {
     pub goldens: bool,
     /// The name of the first check that is off: a kernel, or the first step of a tower.
     pub off: Option<String>,
-    /// All of them, in order.
+    /// All checks, in the order in which they ran.
     pub checks: Vec<Check>,
 }
 
-/// One of them.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// A kernel with its sizes, or a step of a tower.
+    /// What was checked: a kernel with its sizes, or a step of a tower.
     pub name: String,
-    /// How often it was run.
+    /// Number of runs.
     pub runs: u32,
     /// The largest error as a share of what it may be; 0 for what must be equal and is; none if it is off.
     pub share: Option<f64>,
-    /// Within its bound, and the same in every run.
+    /// Whether the error is within its bound, and every run gave the same.
     pub ok: bool,
-    /// What is off: expected, found, where.
+    /// Why the check failed: what was expected, what was found, and where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -91,7 +91,7 @@ pub async fn kernels(device: &impl Backend, tuning: &Tuning, cases: Vec<(Case, S
     checks
 }
 
-/// The picture that is built in.
+/// The built-in picture of the self-test.
 struct Picture;
 
 impl<B: Backend> Source<B> for Picture {

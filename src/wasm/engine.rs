@@ -54,6 +54,7 @@ impl Engine {
             "imageSize": s.config.vision.image_size,
             "embeddingDim": s.config.embedding,
             "parameters": s.parameters,
+            "tierCost": s.tier().cost(),
             "dispatchesPerImage": s.dispatches_per_image(),
             "dispatchesPerText": s.dispatches_per_text(),
             "defaultScore": match s.config.score {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 pub fn tokenizers() -> Vec<Value> {
-    vec![clip(), siglip(), gemma()]
+    vec![clip(), siglip(), gemma(), gpt()]
 }
 
 fn whole(normalizer: Value, pre_tokenizer: Value, post_processor: Value, model: Value) -> Value {
@@ -23,6 +23,11 @@ fn whole(normalizer: Value, pre_tokenizer: Value, post_processor: Value, model: 
         "decoder": null,
         "model": model,
     })
+}
+
+fn with_decoder(mut tokenizer: Value, decoder: Value) -> Value {
+    tokenizer["decoder"] = decoder;
+    tokenizer
 }
 
 fn template() -> Value {
@@ -70,7 +75,7 @@ fn siglip() -> Value {
         .zip(0u8..)
         .map(|(piece, i)| json!([piece, -f64::from(i)]))
         .collect();
-    whole(
+    let tokenizer = whole(
         json!({ "type": "Sequence", "normalizers": [
             { "type": "Strip", "strip_left": false, "strip_right": true },
             { "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": "▁" },
@@ -81,11 +86,15 @@ fn siglip() -> Value {
         ]}),
         template(),
         json!({ "type": "Unigram", "unk_id": 2, "byte_fallback": true, "vocab": pieces }),
+    );
+    with_decoder(
+        tokenizer,
+        json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true }),
     )
 }
 
 fn gemma() -> Value {
-    whole(
+    let tokenizer = whole(
         json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" }),
         json!({ "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false }),
         template(),
@@ -93,7 +102,34 @@ fn gemma() -> Value {
             "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
             "vocab": vocab(&["▁", "a", "c", "t", "▁a", "at", "cat", "<0xF0>", "<0x9F>"]),
             "merges": ["▁ a", "a t", "c at"] }),
-    )
+    );
+    let steps = json!([
+        { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+        { "type": "ByteFallback" },
+        { "type": "Fuse" },
+    ]);
+    with_decoder(tokenizer, json!({ "type": "Sequence", "decoders": steps }))
+}
+
+/// What models that write have.
+fn gpt() -> Value {
+    let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+    let tokenizer = whole(
+        json!({ "type": "Sequence", "normalizers": [{ "type": "NFD" }, { "type": "StripAccents" }, { "type": "Nmt" }] }),
+        json!({ "type": "Sequence", "pretokenizers": [
+            { "type": "Digits", "individual_digits": true },
+            { "type": "Split", "behavior": "Isolated", "invert": false, "pattern": {
+                "Regex": "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|\\s+(?!\\S)|\\s+" } },
+            { "type": "Punctuation", "behavior": "Contiguous" },
+            byte_level,
+        ]}),
+        json!({ "type": "Sequence", "processors": [byte_level, template()] }),
+        json!({ "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "##",
+            "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": true,
+            "vocab": vocab(&["Ġ", "a", "c", "t", "##t", "##a", "at", "cat", "##at"]),
+            "merges": [["a", "##t"], ["c", "##at"]] }),
+    );
+    with_decoder(tokenizer, byte_level)
 }
 
 /// Gemma's kind with every merge that its pieces allow, as a model file of SentencePiece has them.

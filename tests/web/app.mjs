@@ -92,7 +92,7 @@ try {
   await browser.close();
   server.close();
 }
-console.log(report.failed ? `${report.failed} failed` : "all passed");
+console.log(report.verdict());
 process.exit(report.failed ? 1 : 0);
 
 /** Serious and critical findings of axe on a page, in words; `rules` are left out, with a reason where they are named. */

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { skipAll, start } from "./lib/browser.mjs";
-import { bundleParts } from "./lib/search-parts.mjs";
+import { bundle } from "./lib/parts.mjs";
 import { serve } from "./lib/server.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -18,7 +18,7 @@ const { values } = parseArgs({
 });
 const root = join(here, "..", "..");
 const parts = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "bench", "index");
-bundleParts(join(root, "pkg"), join(parts, "search-parts.js"));
+bundle(join(root, "pkg"), ["index/image-index", "index/rows", "index/scan"], join(parts, "search-parts.js"));
 const server = await serve({ "/parts/": parts, "/page/": join(here, "page") });
 const address = `${server.url}page/bench-index.html?rows=${values.rows}&dim=${values.dim}`;
 if (values.page) {

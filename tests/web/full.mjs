@@ -64,8 +64,7 @@ async function main() {
     await browser.close();
     server.close();
   }
-  report.end();
-  console.log(report.failed ? `${report.failed} groups failed` : "all groups passed");
+  console.log(report.verdict());
   process.exitCode = report.failed ? 1 : 0;
 }
 

@@ -6,11 +6,13 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atOnce } from "./groups/at-once.mjs";
 import { backends } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
 import { calls } from "./groups/calls.mjs";
 import { errors } from "./groups/errors.mjs";
+import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
@@ -69,6 +71,7 @@ const everyPart = {
   use,
   batches,
   labels,
+  "at-once": atOnce,
   templates,
   learn,
   "label-cache": labelCache,
@@ -93,6 +96,7 @@ const everyPart = {
   faults,
   abort,
   snippets,
+  facts,
 };
 /** Under `build.sh test --full`. */
 const full = process.env.OCELLI_FULL === "1";
@@ -150,9 +154,7 @@ async function main() {
     server.close();
     other.close();
   }
-  report.end();
-  if (report.skipped && process.env.REQUIRE_GPU === "1") report.failed += report.skipped;
-  console.log(report.failed ? `${report.failed} groups failed` : "all groups passed");
+  console.log(report.verdict());
   process.exitCode = report.failed ? 1 : 0;
 }
 

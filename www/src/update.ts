@@ -24,7 +24,7 @@ export function offerUpdates(place: HTMLElement): void {
   });
 }
 
-/** Lets the new version take over, and begins anew with it. */
+/** Activates the new version and reloads the page. */
 function take(waiting: ServiceWorker | null | undefined): void {
   if (!waiting) return location.reload(); // another tab has done it
   waiting.addEventListener("statechange", () => waiting.state === "activated" && location.reload());

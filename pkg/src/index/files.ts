@@ -3,19 +3,19 @@ import { writeSafetensors } from "../safetensors.js";
 import type { Rows } from "./rows.js";
 import type { IndexFile, Item, Vector } from "./types.js";
 
-/** What is written of an index: some of its rows, and what they stand for. */
-export interface Content {
+/** The part of an index that a file holds: rows and their items. */
+export interface IndexContent {
   rows: Rows;
   live: number[];
   items: Item<unknown>[];
   modelHash: string;
 }
 
-/** What a file says. */
+/** The content of a file. */
 export interface Parsed {
   vectors: Vector[];
   dim: number;
-  /** Whether its rows are of int8: their largest number is 127. */
+  /** Whether the vectors are int8, with 127 as the largest number. */
   bytes: boolean;
   items: Item<unknown>[] | undefined;
   modelHash: string | undefined;
@@ -23,14 +23,14 @@ export interface Parsed {
 
 const MAGIC = "\u0093NUMPY";
 
-export function write(kind: IndexFile, content: Content): Blob {
+export function write(kind: IndexFile, content: IndexContent): Blob {
   if (kind === "npy") return npy(content);
   if (kind === "safetensors") return safetensors(content);
   if (kind === "jsonl") return jsonl(content);
   throw new OcelliError("bad-input", `export: expected "npy", "safetensors" or "jsonl", found ${String(kind)}.`);
 }
 
-/** Reads any of the three; which one it is, its first bytes tell. */
+/** Reads any of the three kinds of file, which the first bytes tell apart. */
 export function parse(bytes: Uint8Array<ArrayBuffer>): Parsed {
   if (latin1(bytes.subarray(0, 6)) === MAGIC) return parseNpy(bytes);
   // The length of a safetensors header is eight bytes, and ends with zeros.
@@ -39,8 +39,8 @@ export function parse(bytes: Uint8Array<ArrayBuffer>): Parsed {
   throw broken(`expected a .npy, .safetensors or .jsonl file, found ${bytes.length} bytes of another kind`);
 }
 
-/** NumPy's format 1.0. */
-function npy({ rows, live }: Content): Blob {
+/** Writes NumPy's format 1.0. */
+function npy({ rows, live }: IndexContent): Blob {
   const header = `{'descr': '${rows.format === "int8" ? "|i1" : "<f4"}', 'fortran_order': False, 'shape': (${live.length}, ${rows.dim}), }`;
   // Magic, version and length are ten bytes; the data begin at a multiple of 64.
   const length = Math.ceil((10 + header.length + 1) / 64) * 64 - 10;
@@ -70,8 +70,8 @@ function parseNpy(bytes: Uint8Array<ArrayBuffer>): Parsed {
   };
 }
 
-/** Tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
-function safetensors({ rows, live, items, modelHash }: Content): Blob {
+/** Writes the tensors "vectors", [rows, dim], and "items", JSON in UTF-8. */
+function safetensors({ rows, live, items, modelHash }: IndexContent): Blob {
   const json = new TextEncoder().encode(JSON.stringify(items));
   const vectors = {
     dtype: rows.format === "int8" ? "I8" : "F32",
@@ -81,7 +81,7 @@ function safetensors({ rows, live, items, modelHash }: Content): Blob {
   return writeSafetensors({ vectors, items: { dtype: "U8", shape: [json.length], data: json } }, { modelHash });
 }
 
-interface Tensor {
+interface TensorEntry {
   dtype: string;
   shape: number[];
   data_offsets: [number, number];
@@ -91,8 +91,8 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
   const start = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = json(bytes.subarray(8, start), ".safetensors: header") as {
     __metadata__?: { modelHash?: string };
-    vectors?: Tensor;
-    items?: Tensor;
+    vectors?: TensorEntry;
+    items?: TensorEntry;
   };
   const { vectors, items } = header;
   const [count, dim] = vectors?.shape ?? [];
@@ -101,7 +101,7 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
       `.safetensors: expected a tensor "vectors" of F32 or I8, [rows, dim], found ${JSON.stringify(vectors ?? Object.keys(header))}`,
     );
   }
-  const data = ({ data_offsets: [from, to] }: Tensor) => bytes.slice(start + from, start + to);
+  const data = ({ data_offsets: [from, to] }: TensorEntry) => bytes.slice(start + from, start + to);
   return {
     ...split(data(vectors), count, dim, vectors.dtype === "I8", ".safetensors"),
     items: items && (json(data(items), ".safetensors: items") as Item<unknown>[]),
@@ -109,8 +109,8 @@ function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Parsed {
   };
 }
 
-/** A line for each item: { id, vector, meta, modelHash }. */
-function jsonl({ rows, live, items, modelHash }: Content): Blob {
+/** Writes a line for each item: { id, vector, meta, modelHash }. */
+function jsonl({ rows, live, items, modelHash }: IndexContent): Blob {
   return new Blob(
     live.map((row, i) => {
       // Nine digits tell any two numbers in f32 apart.
@@ -170,7 +170,7 @@ function split(
   return { vectors: Array.from({ length: count }, (_, i) => all.subarray(i * dim, (i + 1) * dim)), dim, bytes };
 }
 
-/** Rows without the zeros at their ends. */
+/** The bytes of the rows without their padding. */
 function dense(rows: Rows, live: number[]): Uint8Array<ArrayBuffer> {
   const size = rows.dim * rows.numberBytes;
   const all = new Uint8Array(live.length * size);

@@ -1,4 +1,5 @@
 import { OcelliError } from "../error.js";
+import { Turns } from "../turns.js";
 import type { Backend, ImageInput } from "../types.js";
 import { parse, write } from "./files.js";
 import { Rows, unit } from "./rows.js";
@@ -19,7 +20,7 @@ import type {
   Vector,
 } from "./types.js";
 
-/** Rows that are compared with all others in one run: each run waits for the GPU once. */
+/** Rows that are compared with all others in one run. Each run waits for the GPU once. */
 const TOGETHER = 32;
 
 /**
@@ -38,20 +39,20 @@ const TOGETHER = 32;
 export class ImageIndex<M = unknown> {
   /** Numbers in a vector. */
   readonly dim: number;
-  /** How they are kept. */
+  /** How the vectors are stored. */
   readonly format: IndexFormat;
-  /** What tells the model that all vectors here are of from all others. */
+  /** Hash of the model that made all vectors here. */
   readonly modelHash: string;
   readonly #model: EmbeddingModel | undefined;
   readonly #rows: Rows;
   readonly #options: OpenOptions;
-  /** For each row what it stands for; nothing once it was removed. */
+  /** The item of each row; undefined after it was removed. */
   #items: (Item<M> | undefined)[] = [];
   readonly #places = new Map<string, number>();
   #scan: Scan | undefined;
   #saved: Saved | undefined;
   /** What works on rows by their numbers takes turns: meanwhile rows are added and removed, but none moves. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #disposed = false;
 
   private constructor(rows: Rows, modelHash: string, scan: Scan | undefined, options: OpenOptions) {
@@ -99,7 +100,7 @@ export class ImageIndex<M = unknown> {
     return index;
   }
 
-  /** Forgets what was saved under a name; nothing happens if nothing was. */
+  /** Deletes the index that was saved under a name; a name without an index is no error. */
   static delete(name: string): Promise<void> {
     return remove(name);
   }
@@ -158,7 +159,7 @@ export class ImageIndex<M = unknown> {
     return new ImageIndex<M>(rows, modelHash, scan, options);
   }
 
-  /** How many items there are. */
+  /** Number of items. */
   get size(): number {
     return this.#places.size;
   }
@@ -229,7 +230,7 @@ export class ImageIndex<M = unknown> {
     });
   }
 
-  /** Removes an item; false if there was none. */
+  /** Removes an item; returns false if there was none. */
   remove(id: string): boolean {
     this.#requireLive();
     const row = this.#places.get(id);
@@ -345,7 +346,7 @@ export class ImageIndex<M = unknown> {
     return write(kind, { rows: this.#rows, live, items: this.items(), modelHash: this.modelHash });
   }
 
-  /** Frees the GPU's memory. */
+  /** Frees the memory on the GPU. The index cannot be used afterwards. */
   dispose(): void {
     this.#disposed = true;
     this.#scan?.dispose();
@@ -364,7 +365,7 @@ export class ImageIndex<M = unknown> {
     );
   }
 
-  /** A copy that nobody else has, of what JSON can say. */
+  /** A checked copy of an item, as JSON represents it. */
   #checked(item: string | Item<M>): Item<M> {
     const { id, meta } = typeof item === "string" ? { id: item, meta: undefined } : item;
     if (typeof id !== "string")
@@ -425,16 +426,14 @@ export class ImageIndex<M = unknown> {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       this.#requireLive();
       this.#compact();
       return work();
     });
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 
-  /** Moves rows together where more than half have been removed. */
+  /** Closes the gaps of removed rows, if these are more than half. */
   #compact(): void {
     if (this.#rows.count <= 2 * this.size) return;
     const live = [...this.#items.keys()].filter((row) => this.#items[row]);
@@ -444,7 +443,7 @@ export class ImageIndex<M = unknown> {
   }
 }
 
-/** A GPU that fails here is none; the CPU gives the same answers. */
+/** Requests a GPU. A failure counts as no GPU, because the CPU gives the same answers. */
 async function request(format: IndexFormat, { backend, maxBufferBytes }: OpenOptions): Promise<Scan | undefined> {
   return backend === "cpu" ? undefined : Scan.request(format, maxBufferBytes).catch(() => undefined);
 }

@@ -1,10 +1,10 @@
 import { OcelliError } from "../error.js";
 import type { IndexFormat, Vector } from "./types.js";
 
-/** Rows are whole steps of so many bytes: what an invocation of the shader reads at once. */
+/** A row's length is a multiple of these bytes, which an invocation of the shader reads at once. */
 export const STEP_BYTES = 16;
 
-/** The vector at unit length. */
+/** A vector scaled to unit length. `what` names it in errors. */
 export function unit(vector: Vector, dim: number, what: string): Float64Array {
   if (vector.length !== dim) {
     throw new OcelliError(
@@ -23,18 +23,18 @@ export function unit(vector: Vector, dim: number, what: string): Float64Array {
   return out.map((x) => x / length);
 }
 
-/** Unit vectors one after the other, in the order in which they came. What the GPU has is a copy of this. */
+/** Unit vectors in the order of insertion. The GPU has a copy. */
 export class Rows {
-  /** How many there are. */
+  /** Number of rows. */
   count = 0;
-  /** Another number whenever rows have moved. */
+  /** Changes whenever rows have moved. */
   generation = 0;
-  /** Bytes of a row, the zeros at its end included. */
+  /** Bytes of a row, padding included. */
   readonly stride: number;
   #bytes = new Uint8Array(0);
-  /** The same memory. */
+  /** The memory of `#bytes`, as numbers. */
   #numbers: Float32Array | Int8Array = new Int8Array(0);
-  /** A row of int8 times its scale has unit length. */
+  /** Scale of each int8 row: the row times its scale has unit length. */
   #scales = new Float32Array(0);
 
   constructor(
@@ -60,7 +60,7 @@ export class Rows {
     this.count += 1;
   }
 
-  /** Rows as they were kept: `bytes` and `scales` of another of this kind. */
+  /** Appends stored rows: `bytes` and `scales` of other rows of this format. */
   pushKept(bytes: Uint8Array, scales: Float32Array): void {
     const count = bytes.length / this.stride;
     this.#reserve(this.count + count);
@@ -69,7 +69,7 @@ export class Rows {
     this.count += count;
   }
 
-  /** Only these rows, in ascending order; the others are forgotten. */
+  /** Keeps only these rows, given in ascending order. */
   keep(rows: number[]): void {
     rows.forEach((row, to) => {
       this.#bytes.copyWithin(to * this.stride, row * this.stride, (row + 1) * this.stride);
@@ -93,7 +93,7 @@ export class Rows {
     return Float64Array.from(this.numbers(row), (x) => x * scale);
   }
 
-  /** A row as it is kept. */
+  /** A row as it is stored. */
   numbers(row: number): Float32Array | Int8Array {
     const start = this.#start(row);
     return this.#numbers.subarray(start, start + this.dim);

@@ -5,29 +5,36 @@ import ROWS_F32 from "../../../shaders/lib/rows_f32.wgsl";
 import ROWS_INT8 from "../../../shaders/lib/rows_int8.wgsl";
 import SCAN from "../../../shaders/scan.wgsl";
 
-/** TypeScript's library knows their type, not that they are there. */
+/** TypeScript's library has the types of these constants, but not the constants. */
 declare const GPUBufferUsage: Record<"MAP_READ" | "COPY_SRC" | "COPY_DST" | "UNIFORM" | "STORAGE", number>;
 declare const GPUMapMode: { READ: number };
 
-/** Rows that lie interleaved, and rows that share one maximum: `BLOCK` and `GROUP` in shaders/scan.wgsl. */
-const BLOCK = 64;
-export const GROUP = 16;
+/** Rows that lie interleaved. */
+const BLOCK = inShader("BLOCK");
+/** Rows that share one maximum. */
+export const GROUP = inShader("GROUP");
 
-/** What a query's largest number becomes in 16 bits: 255 · 127 + 127, both halves at their largest. */
+/** A number that the shader says. */
+function inShader(name: string): number {
+  const [, value] = new RegExp(`const ${name}: u32 = (\\d+)u;`).exec(SCAN) ?? [];
+  return Number(value);
+}
+
+/** The largest number of a query in 16 bits: 255 · 127 + 127, both halves at their largest. */
 const PEAK = 32512;
 
-/** Rows go up in pieces of so many bytes at most. */
+/** Most bytes of rows in one upload. */
 const PIECE_BYTES = 4 << 20;
 
 /** Rows on the GPU, as many as fit into one buffer. */
 interface Shard {
-  /** How many blocks it has room for. */
+  /** Number of blocks that fit into the buffers. */
   blocks: number;
   rows: GPUBuffer;
   scales: GPUBuffer | undefined;
 }
 
-/** Words that hold a bit for each row: whole blocks. */
+/** Number of 32-bit words that hold a bit for each row, in whole blocks. */
 export function passWords(rows: number): number {
   return Math.ceil(rows / BLOCK) * (BLOCK / 32);
 }
@@ -35,7 +42,7 @@ export function passWords(rows: number): number {
 /** The search's half on the GPU: shaders/scan.wgsl, and a copy of the rows. */
 export class Scan {
   readonly #shards: Shard[] = [];
-  /** What of the rows is there. */
+  /** The state of the rows that the copy has: generation and count. */
   #generation = 0;
   #uploaded = 0;
 
@@ -46,7 +53,7 @@ export class Scan {
     readonly maxBytes: number,
   ) {}
 
-  /** Undefined where there is no GPU that could do it. */
+  /** Requests a device; undefined if there is no suitable GPU. */
   static async request(format: IndexFormat, maxBytes = Infinity): Promise<Scan | undefined> {
     const gpu = globalThis.navigator?.gpu as GPU | undefined;
     if (format === "int8" && !gpu?.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product")) return undefined;
@@ -136,7 +143,7 @@ export class Scan {
     return this.device.createBindGroup({ layout: this.pipeline.getBindGroupLayout(group), entries });
   }
 
-  /** Brings the copy up to date: rows that are new, or all of them if they have moved. */
+  /** Updates the copy: new rows, or all rows if they have moved. */
   #upload(rows: Rows): void {
     if (rows.generation !== this.#generation) this.#uploaded = 0;
     const blockBytes = BLOCK * rows.stride;

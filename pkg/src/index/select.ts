@@ -1,11 +1,11 @@
 import type { Rows } from "./rows.js";
 import { GROUP, slack } from "./scan.js";
 
-/** Multiplications between two pauses: some 10 ms. */
+/** Multiplications between two pauses, about 10 ms. */
 const WORK = 8_000_000;
 
 /** A row and its cosine. */
-export interface Found {
+export interface ScoredRow {
   row: number;
   score: number;
 }
@@ -15,7 +15,7 @@ export function passesRow(passes: Uint32Array, row: number): boolean {
   return (((passes[row >>> 5] as number) >>> (row & 31)) & 1) === 1;
 }
 
-/** Lets the page go on now and then: call it for each row. */
+/** Returns a function to be called for each row, which pauses now and then so that the page can respond. */
 export function pauses(dim: number): () => Promise<void> | undefined {
   let work = 0;
   return () => {
@@ -36,9 +36,9 @@ export async function above(
   least: number,
   best: Float32Array | undefined,
   pause: () => Promise<void> | undefined,
-): Promise<Found[]> {
+): Promise<ScoredRow[]> {
   const off = slack(query, rows.format);
-  const found: Found[] = [];
+  const found: ScoredRow[] = [];
   const count = Math.min(rows.count, passes.length * 32);
   for (let first = 0; first < count; first += GROUP) {
     // Nothing passes where the best is far below -1.
@@ -63,7 +63,7 @@ export async function topK(
   k: number,
   least: number,
   best: Float32Array | undefined,
-): Promise<Found[]> {
+): Promise<ScoredRow[]> {
   // At least k rows reach the k-th best group's score, give or take the slack.
   const sure = best ? kth(best, k) - slack(query, rows.format) : -Infinity;
   const found = await above(rows, query, passes, Math.max(least, sure), best, pauses(rows.dim));
@@ -77,7 +77,7 @@ export async function topK(
     .slice(0, k);
 }
 
-/** The k-th largest number; what is below all if there are fewer. */
+/** The k-th largest number; -Infinity if there are fewer. */
 function kth(numbers: Float32Array | Float64Array, k: number): number {
   return numbers.slice().sort()[numbers.length - k] ?? -Infinity;
 }

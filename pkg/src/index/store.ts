@@ -3,17 +3,17 @@ import { OcelliError } from "../error.js";
 import { Rows } from "./rows.js";
 import type { IndexFormat, Item } from "./types.js";
 
-/** Rows that are written at once: what is added later costs no more than the chunks that it is in. */
+/** Rows in a chunk. A save writes only the chunks that have changed. */
 const CHUNK = 1024;
 
-/** All of an index but its rows. */
+/** Everything of an index except its rows. */
 export interface Head {
-  /** A new one for each save, so that one instance notices what another wrote. */
+  /** Random for each save, so that an instance notices that another one has written. */
   stamp: string;
   dim: number;
   format: IndexFormat;
   modelHash: string;
-  /** For each row what it stands for; nothing if it was removed. */
+  /** The item of each row; undefined if it was removed. */
   items: (Item<unknown> | undefined)[];
 }
 
@@ -22,7 +22,7 @@ interface Schema extends DBSchema {
   rows: { key: [name: string, chunk: number]; value: { bytes: Uint8Array; scales: Float32Array } };
 }
 
-/** What the last save or load left in the browser's storage. */
+/** The state of the browser's storage after the last save or load. */
 export interface Saved {
   name: string;
   stamp: string;
@@ -30,7 +30,7 @@ export interface Saved {
   count: number;
 }
 
-/** Writes an index; of its rows only what has changed since `last`. */
+/** Writes an index, and of its rows only those that have changed since `last`. */
 export async function save(
   name: string,
   head: Omit<Head, "stamp">,
@@ -59,7 +59,7 @@ export async function save(
   return { name, stamp, generation, count };
 }
 
-/** Reads an index. */
+/** Reads the index that was saved under a name. */
 export async function load(name: string): Promise<{ head: Head; rows: Rows; saved: Saved }> {
   return storage(`load("${name}")`, async (db) => {
     const transaction = db.transaction(["heads", "rows"]);
@@ -79,7 +79,7 @@ export async function load(name: string): Promise<{ head: Head; rows: Rows; save
   });
 }
 
-/** Forgets an index; nothing happens if there is none. */
+/** Deletes an index; a name without one is no error. */
 export async function remove(name: string): Promise<void> {
   await storage(`delete("${name}")`, async (db) => {
     const transaction = db.transaction(["heads", "rows"], "readwrite");
@@ -91,7 +91,7 @@ export async function remove(name: string): Promise<void> {
   });
 }
 
-/** Works on the database of this site. */
+/** Opens the database of this site for `work`, and closes it afterwards. */
 async function storage<T>(what: string, work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
   let db: IDBPDatabase<Schema> | undefined;
   try {

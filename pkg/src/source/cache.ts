@@ -1,29 +1,29 @@
 import type { CacheAdapter } from "./types.js";
 
-/** What is known of a file that is kept, or of one that is not there. */
+/** The record of a cached file, or of one that does not exist. */
 export interface FileRecord {
-  /** What tells this file from another one at its address: its ETag, its date or its length. */
+  /** Identifies the version of the file: its ETag, else its date, else its length. */
   version: string;
-  /** Bytes, once that is known. */
+  /** Size in bytes, once it is known. */
   size?: number | undefined;
-  /** How it showed that there is no such file. */
+  /** Why there is no such file, such as "HTTP 404"; undefined if there is one. */
   missing?: string | undefined;
-  /** When it was first asked for, in ms since 1970. */
+  /** Time of the first request, in ms since 1970. */
   when: number;
 }
 
-/** Keys of a store. A file's bytes are kept in the pieces in which a load reads them: a part that is needed again has the same bounds. */
+/** Keys of a store. A file is cached in the pieces in which a load reads it, so a later load asks for the same bounds. */
 export const keys = {
   record: (url: string) => `${url}#file`,
   piece: (url: string, version: string, start: number, end: number) => `${url}#${start}-${end}#${version}`,
-  /** The address, and how many bytes of it are behind this key. */
+  /** The address of a key, and the number of bytes under it. */
   parse(key: string): { url: string; bytes: number } {
     const [url = "", start, end] = key.split(/#(?:(\d+)-(\d+)#)?/, 3);
     return { url, bytes: end === undefined ? 0 : Number(end) - Number(start) };
   },
 };
 
-/** The part of a store that belongs to one folder. Troubles of the store end storing, and are no error. */
+/** The part of a store that belongs to one folder. A store that fails ends storing; that is no error. */
 export class FolderCache {
   #keys = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
@@ -49,7 +49,7 @@ export class FolderCache {
     return this.has(key) ? this.store?.get(key).catch(() => undefined) : undefined;
   }
 
-  /** Waits for the writes before this one, so that few are under way at once. */
+  /** Writes a value after the writes before it, so that few run at once. */
   async put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const before = this.#writing;
     this.#writing = before.then(async () => {
@@ -77,18 +77,18 @@ export class FolderCache {
     return this.put(keys.record(url), new TextEncoder().encode(JSON.stringify(record)));
   }
 
-  /** Waits until everything is written. */
+  /** Resolves when everything is written. */
   settled(): Promise<void> {
     return this.#writing;
   }
 
-  /** Forgets the folder, and keeps nothing more of it. */
+  /** Deletes the folder and stores nothing more of it. */
   abandon(): Promise<void> {
     this.#full = true;
     return this.drop();
   }
 
-  /** Forgets the folder. */
+  /** Deletes the folder. */
   async drop(): Promise<void> {
     await this.#writing;
     const all = [...this.#keys];

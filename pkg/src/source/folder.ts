@@ -1,52 +1,36 @@
 import { OcelliError } from "../error.js";
-import { ByteStream } from "../stream.js";
+import { ByteStream } from "./stream.js";
 import { FolderCache, keys } from "./cache.js";
+import type { Opened, Opener, RemoteFile } from "./remote.js";
 import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./request.js";
 import { TensorFile } from "./tensors.js";
 
-/** Where files are: whoever asks for one gets an answer as from a server. */
-export interface Source {
-  /** Stands before file names in messages: an address with its last slash. */
+/** A place of files. It answers requests as a server does. */
+export interface FileSource {
+  /** Prefix of file names in messages: an address with its last slash. */
   label: string;
-  /** The file's address, under which it may be kept; undefined for what is not on a server. */
+  /** The file's address, under which it may be cached; undefined for files that are not on a server. */
   url(name: string): string | undefined;
-  /** Nothing at these addresses ever changes. */
+  /** Whether files at these addresses never change. */
   immutable: boolean;
-  /** @throws {@link Missing} */
+  /** @throws {@link Missing} If there is no such file. */
   request(name: string, init: RequestInit): Promise<Response>;
 }
 
-/** One file as this load sees it. */
-export interface RemoteFile {
-  name: string;
-  url: string | undefined;
-  /** See `FileRecord`; undefined while unknown. */
-  version: string | undefined;
-  size: number | undefined;
-}
-
-export interface Opened {
-  stream: ByteStream;
-  /** Bytes that this stream has, if the server says. */
-  length: number | undefined;
-  /** The body is the whole file, whatever was asked for. */
-  whole: boolean;
-}
-
 /** A model's files, wherever they are, read through a cache. All of them are of one version, or it is an error. */
-export class Folder {
+export class Folder implements Opener {
   /** Bytes that are here, of everything. */
   loaded = 0;
-  /** Bytes of these that came over the network. */
+  /** Bytes of {@link loaded} that came over the network. */
   downloaded = 0;
-  /** Hears of both. */
+  /** Is called after each change of {@link loaded} and {@link downloaded}. */
   onBytes: () => void = () => {};
   readonly #files = new Map<string, Promise<RemoteFile>>();
-  /** The network was down: something kept was believed without asking. */
+  /** Whether a cached file was used without asking the server, because the network was down. */
   #unchecked = false;
 
   constructor(
-    readonly source: Source,
+    readonly source: FileSource,
     readonly cache: FolderCache,
   ) {}
 
@@ -54,7 +38,7 @@ export class Folder {
     return this.source.label;
   }
 
-  /** A whole file. */
+  /** Reads a whole file. */
   async whole(name: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.file(name, signal);
     const kept = file.size === undefined ? undefined : await this.kept(file, 0, file.size);
@@ -63,7 +47,7 @@ export class Folder {
     return this.#wholeOf(file, await stream.rest(length));
   }
 
-  /** Keeps a whole file for later, unless it is kept already or larger than `most` bytes. `expected` hears how many will come. */
+  /** Caches a whole file, unless it is cached already or larger than `most` bytes. `expected` gets the bytes that will come. */
   async hold(name: string, most: number, expected: (bytes: number) => void, signal: AbortSignal): Promise<void> {
     const file = await this.file(name, signal);
     if (file.size !== undefined && (file.size > most || this.has(file, 0, file.size))) return;
@@ -73,7 +57,7 @@ export class Folder {
     await this.#wholeOf(file, await stream.rest(length));
   }
 
-  /** Some bytes of a file, which the server must be able to send alone. */
+  /** Reads bytes `start` to `end` of a file. The server must support ranges. */
   async part(name: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.file(name, signal);
     const kept = await this.kept(file, start, end);
@@ -92,12 +76,12 @@ export class Folder {
     );
   }
 
-  /** A tensor file, from which pieces are read front to back. */
+  /** Opens a tensor file, from which pieces are read front to back. */
   async tensors(name: string, signal: AbortSignal): Promise<TensorFile> {
     return new TensorFile(await this.file(name, signal), this, signal);
   }
 
-  /** What is known of a file. One that is kept has not changed on its server since, as far as the server can be asked. */
+  /** Version and size of a file. A cached file is compared with its server first, if the server can be reached. */
   file(name: string, signal: AbortSignal): Promise<RemoteFile> {
     let file = this.#files.get(name);
     if (!file) {
@@ -111,7 +95,7 @@ export class Folder {
     return url !== undefined && version !== undefined && this.cache.has(keys.piece(url, version, start, end));
   }
 
-  /** Bytes of a file, if they are kept. */
+  /** Bytes `start` to `end` of a file from the cache; undefined if they are not cached. */
   async kept(file: RemoteFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const { url, version } = file;
     if (url === undefined || version === undefined) return undefined;
@@ -126,7 +110,7 @@ export class Folder {
     await this.cache.put(keys.piece(url, version, start, start + bytes.byteLength), bytes);
   }
 
-  /** Asks for a file, or for some bytes of it. */
+  /** Requests a file, or a range of it. */
   async open(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Opened> {
     const first = await this.#ask(file, range, signal);
     const end = first.length === undefined ? undefined : first.start + first.length;
@@ -142,7 +126,7 @@ export class Folder {
     return { stream, length: first.length, whole: first.whole };
   }
 
-  /** All of a file has come: its length is known now, and it is kept. */
+  /** Caches a file that has arrived as a whole, and records its length. */
   async #wholeOf(file: RemoteFile, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     if (file.size !== bytes.byteLength) {
       file.size = bytes.byteLength;
@@ -179,7 +163,7 @@ export class Folder {
     return { response, length, whole: !partial, start };
   }
 
-  /** Compares what an answer says of a file with what is known of it. */
+  /** Compares version and size in an answer with those that are known. */
   async #meet(file: RemoteFile, version: string | undefined, size: number | undefined): Promise<void> {
     const differs = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
     if (differs(version, file.version) || differs(size, file.size)) throw changed(file.url ?? file.name);
@@ -208,7 +192,7 @@ export class Folder {
     return { name, url, version: record.version, size: record.size };
   }
 
-  /** Whether a file is what it was, as far as the server can be asked. */
+  /** Whether a file has this version on its server; true if the server cannot be reached. */
   async #same(name: string, version: string, signal: AbortSignal): Promise<boolean> {
     let response: Response;
     try {
@@ -233,14 +217,14 @@ export class Folder {
 
 interface Answer extends Omit<Opened, "stream"> {
   response: Response;
-  /** Where it begins in the file. */
+  /** Byte of the file at which the answer begins. */
   start: number;
 }
 
-/** The version of what is not there. */
+/** The version of a file that does not exist. */
 const NOTHING = "none";
 
-/** How it shows that there is no such file, if it does. Servers of single-page apps answer with their page. */
+/** Why an answer means that there is no such file, if it does. Servers of single-page apps answer with their page. */
 function missing({ ok, status, headers }: Response): { why: string; sure: boolean } | undefined {
   if (!ok && status !== BEYOND) return { why: `HTTP ${status}`, sure: status === 404 || status === 410 };
   return headers.get("content-type")?.startsWith("text/html") ? { why: "a web page", sure: true } : undefined;

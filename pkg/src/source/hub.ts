@@ -8,7 +8,7 @@ export function isHub(source: string | URL): boolean {
   return String(source).startsWith(SCHEME);
 }
 
-/** Where all revisions of a repository are: what its files' addresses begin with. */
+/** Prefix of the addresses of all revisions of a repository. */
 export function hubRoot(source: string | URL, endpoint = HUB): string {
   const id = String(source).slice(SCHEME.length);
   if (!/^[\w.-]+(\/[\w.-]+)?$/.test(id))
@@ -50,7 +50,7 @@ export async function hubFolder(
   return { folder: new URL(`${root}${commit}/`), immutable: true };
 }
 
-/** Drops what is kept under a prefix. */
+/** Deletes all values whose keys have this prefix. */
 export async function forget(store: CacheAdapter | undefined, prefix: string): Promise<void> {
   const all = (await store?.keys().catch(() => undefined)) ?? [];
   await Promise.all(all.filter((key) => key.startsWith(prefix)).map((key) => store?.delete(key).catch(() => {})));

@@ -1,12 +1,12 @@
 import { OcelliError } from "../error.js";
-import { folderUrl } from "../address.js";
-import { clearLabels } from "../label-cache.js";
+import { folderUrl } from "./address.js";
+import { clearLabels } from "../labels/index.js";
 import { keys, type FileRecord } from "./cache.js";
 import { forget, hubRoot, isHub } from "./hub.js";
 import { storeOf } from "./stores.js";
 import type { CachedModel, SourceOptions, StorageState } from "./types.js";
 
-/** The folders of which files are kept. */
+/** The folders with cached files. */
 export async function cached({ cache }: SourceOptions): Promise<CachedModel[]> {
   const store = storeOf(cache);
   const folders = new Map<string, CachedModel>();
@@ -25,7 +25,7 @@ export async function cached({ cache }: SourceOptions): Promise<CachedModel[]> {
   return [...folders.values()];
 }
 
-/** Drops one folder, a repository with all of its revisions, or everything, which the embeddings of labels belong to. */
+/** Deletes one folder, a repository with all of its revisions, or everything including the embeddings of labels. */
 export async function clear(source: string | URL | undefined, { cache, endpoint }: SourceOptions): Promise<void> {
   if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
     throw new OcelliError("bad-input", `source: expected an address or "hf:owner/name", found ${typeof source}.`);
@@ -36,7 +36,7 @@ export async function clear(source: string | URL | undefined, { cache, endpoint 
   if (source === undefined) await clearLabels();
 }
 
-/** What the browser says of this site's storage. */
+/** The browser's figures about this site's storage. */
 export async function storage(persist: boolean): Promise<StorageState> {
   const { storage } = globalThis.navigator ?? {};
   const { usage, quota } = (await storage?.estimate?.()) ?? {};

@@ -1,19 +1,19 @@
 import { OcelliError } from "../error.js";
-import { baseUrl, folderUrl } from "../address.js";
+import { baseUrl, folderUrl } from "./address.js";
 import { FolderCache } from "./cache.js";
-import { Folder, type Source } from "./folder.js";
+import { Folder, type FileSource } from "./folder.js";
 import { hubFolder, isHub } from "./hub.js";
 import { Missing } from "./request.js";
 import { storeOf } from "./stores.js";
 import type { ModelSource, SourceOptions } from "./types.js";
 
-/** A {@link ModelSource} that can be posted, and means the same in a worker. */
+/** A {@link ModelSource} that can be posted to a worker and means the same there. */
 export type PlainSource = string | FileSystemDirectoryHandle | Files;
 
 /** Files by name; a string is an address. */
 type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string>>;
 
-/** @throws {OcelliError} `bad-input` if it is no source. */
+/** Makes a source postable. @throws {OcelliError} `bad-input` if it is no source. */
 export function plainSource(source: ModelSource): PlainSource {
   if (typeof source === "string" || source instanceof URL)
     return isHub(source) ? String(source) : folderUrl(source).href;
@@ -36,7 +36,7 @@ export function plainSource(source: ModelSource): PlainSource {
   ) as Files;
 }
 
-/** Opens the folder that a source means. */
+/** Opens the folder of a source. */
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
   const request = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
@@ -48,12 +48,12 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
     ? await hubFolder(source, options, request, store, signal)
     : { folder: new URL(source), immutable: false };
   const url = (name: string) => new URL(name, folder).href;
-  const remote: Source = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
+  const remote: FileSource = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
   return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
 }
 
-/** Files that are here already, or that are at an address each. */
-function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): Source {
+/** A source of files that are in memory or on disk, or that have an address each. */
+function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetch): FileSource {
   const find = isDirectory(source) ? inDirectory(source) : byName(source);
   return {
     label: "",

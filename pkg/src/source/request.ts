@@ -1,31 +1,31 @@
 import { OcelliError } from "../error.js";
 
-/** How often a request is made, or a broken body mended without a single byte more, before that is an error. */
+/** Attempts at a request, or at continuing a broken body, that may fail in a row. */
 const TRIES = 4;
 const FIRST_PAUSE_MS = 150;
 
-/** The server answered, and has no such file; `why` says how that showed. */
+/** The server has no such file; `why` says how it answered. */
 export class Missing extends Error {
   constructor(readonly why: string) {
     super(why);
   }
 }
 
-/** HTTP's answer to a range that begins beyond the end. */
+/** HTTP status for a range that begins beyond the end of the file. */
 export const BEYOND = 416;
 
-/** Bytes of a file; without an end all the rest. */
+/** A range of bytes; without an end it reaches to the end of the file. */
 export interface Range {
   start: number;
   end?: number | undefined;
 }
 
-/** Headers that ask for some bytes. They need no preflight, which the hub's CDN would refuse; `If-Range` would: versions are compared here. */
+/** Headers that request a range. Unlike `If-Range` they need no preflight, which the hub's CDN would refuse; versions are compared here. */
 export function rangeHeader({ start, end }: Range): Record<string, string> {
   return { range: `bytes=${start}-${end === undefined ? "" : end - 1}` };
 }
 
-/** An answer that is no passing trouble of network or server; these are waited for, a few times. */
+/** Requests until the answer is not a temporary failure of network or server, a few times at most. */
 export async function patiently(url: string, request: () => Promise<Response>, signal: AbortSignal): Promise<Response> {
   for (let tries = 1; ; tries++) {
     let trouble: OcelliError;
@@ -64,7 +64,7 @@ export function mended(
 ): { pull: () => Promise<Uint8Array<ArrayBuffer> | undefined>; cancel: () => void } {
   let reader = readerOf(first);
   let position = start;
-  /** Bytes that are here already, of an answer that begins too early. */
+  /** Bytes to skip, because the answer begins before the byte that was requested. */
   let repeated = 0;
   let failures = 0;
   const pull = async () => {
@@ -105,7 +105,7 @@ function readerOf(response: Response): ReadableStreamDefaultReader<Uint8Array<Ar
   return (response.status === BEYOND ? new Blob([]).stream() : (response.body ?? new Blob([]).stream())).getReader();
 }
 
-/** Twice as long each time. */
+/** Waits before another attempt, twice as long each time. */
 function pause(tries: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {

@@ -3,7 +3,7 @@ import type { CacheAdapter, SourceOptions } from "./types.js";
 
 const NAME = "ocelli";
 
-/** The store that was asked for; undefined where nothing is to be kept, or where the browser has none. */
+/** The store that the option names; undefined if nothing is to be cached or the browser has no such store. */
 export function storeOf(cache: SourceOptions["cache"] = true): CacheAdapter | undefined {
   if (cache === false) return undefined;
   if (cache === true) return globalThis.caches && cacheApi;

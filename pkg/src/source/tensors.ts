@@ -1,22 +1,22 @@
 import { OcelliError } from "../error.js";
-import type { ByteStream } from "../stream.js";
-import type { Folder, RemoteFile } from "./folder.js";
+import type { ByteStream } from "./stream.js";
+import type { Opener, RemoteFile } from "./remote.js";
 
 /**
- * A safetensors file, read from front to back: what is not kept comes as one stream, or where only parts of it are needed by Range
- * requests. A server that knows no ranges sends the whole file, of which the rest is passed over.
+ * A safetensors file, read from front to back. Bytes that are not cached come as one stream, or by range
+ * requests if only parts are needed. A server without ranges sends the whole file, and the rest of it is skipped.
  */
 export class TensorFile {
   #stream: ByteStream | undefined;
   /** Where the stream's first byte lies in the file, and where it ends. */
   #origin = 0;
   #end = Infinity;
-  /** The server sends whole files only. */
+  /** Whether the server sends whole files only. */
   #noRanges = false;
 
   constructor(
     readonly file: RemoteFile,
-    readonly folder: Folder,
+    readonly folder: Opener,
     readonly signal: AbortSignal,
   ) {}
 
@@ -24,12 +24,12 @@ export class TensorFile {
     return this.file.name;
   }
 
-  /** Length of the file, if it is known. */
+  /** Length of the file in bytes, if it is known. */
   get size(): number | undefined {
     return this.file.size;
   }
 
-  /** The header. `keep` leaves the stream open, for a file that is then read to its end. */
+  /** Reads the header. `keep` leaves the stream open for a file that is read to its end afterwards. */
   async header(
     lengthOf: (start: Uint8Array, size: number | undefined) => number,
     keep: boolean,
@@ -43,7 +43,7 @@ export class TensorFile {
     return header;
   }
 
-  /** Whether these bytes are here without a request. */
+  /** Whether these bytes are cached. */
   has(start: number, end: number): boolean {
     return this.folder.has(this.file, start, end);
   }

@@ -1,9 +1,9 @@
 import type { Folder } from "./folder.js";
 import { Missing } from "./request.js";
 
-/** What a tokenizer may come in; where there is a tokenizer.json, no other is asked for. `Folder` of the crate has the same rule. */
-const NAMES = ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
-/** No published tokenizer comes near it; a larger one is fetched when a text needs it. */
+/** The files of a tokenizer. If there is a tokenizer.json, no other is requested. The crate's `Folder` has the same rule. */
+const TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model"];
+/** Largest file that is cached in advance. No published tokenizer is nearly as large. */
 const MOST_BYTES = 64e6;
 
 /**
@@ -25,7 +25,7 @@ export async function holdTokenizer(
   try {
     const listed = manifest && namesIn(manifest);
     if (listed) return void (await Promise.all(listed.map(hold)));
-    const [json = "", ...others] = NAMES;
+    const [json = "", ...others] = TOKENIZER_FILES;
     await hold(json)?.catch(async (error: unknown) => {
       if (!(error instanceof Missing)) throw error;
       await Promise.allSettled(others.map(hold));
@@ -37,5 +37,5 @@ export async function holdTokenizer(
 
 function namesIn(manifest: Uint8Array): string[] {
   const { files } = JSON.parse(new TextDecoder().decode(manifest)) as { files: object };
-  return NAMES.filter((name) => Object.hasOwn(files, name));
+  return TOKENIZER_FILES.filter((name) => Object.hasOwn(files, name));
 }

@@ -1,4 +1,4 @@
-/** A file's content, or where it is. */
+/** A file's content, or its address. */
 export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | string;
 
 /**
@@ -11,7 +11,7 @@ export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | s
 export type ModelSource =
   string | URL | FileSystemDirectoryHandle | FileList | readonly File[] | Readonly<Record<string, FileContent>>;
 
-/** How to get at a {@link ModelSource}. */
+/** Options for reading a {@link ModelSource}. */
 export interface SourceOptions {
   /** Branch, tag or commit of a repository on the hub. Default `"main"`. A load sees one commit only, whatever is pushed meanwhile. */
   revision?: string | undefined;
@@ -46,23 +46,23 @@ export interface SourceOptions {
  * ```
  */
 export interface CacheAdapter {
-  /** The value, or undefined. */
+  /** Resolves to the value of a key, or undefined. */
   get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** The bytes must not be changed, and may be kept. */
+  /** Stores a value. The store may keep `bytes` and must not change them. */
   put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Also of what is not there. */
+  /** Deletes a value; a key without a value is no error. */
   delete(key: string): Promise<void>;
-  /** Of all values, in any order. */
+  /** Resolves to the keys of all values, in any order. */
   keys(): Promise<string[]>;
 }
 
-/** A folder of which files are kept: see {@link Ocelli.cached}. */
+/** A folder with cached files: see {@link Ocelli.cached}. */
 export interface CachedModel {
-  /** The folder's address; of a repository on the hub with its commit. */
+  /** The folder's address; for a repository on the hub with the commit. */
   url: string;
-  /** What is kept of it, in bytes. */
+  /** Bytes of the folder in the cache. */
   bytes: number;
-  /** When it was first asked for. */
+  /** Time of the first request for the folder. */
   when: Date;
 }
 
@@ -70,7 +70,7 @@ export interface CachedModel {
 export interface StorageState {
   /** Bytes that the site uses, as far as the browser tells. */
   usage: number | undefined;
-  /** Bytes that it may use. */
+  /** Bytes that the site may use. */
   quota: number | undefined;
   /** Whether the browser has promised not to clear it by itself. */
   persisted: boolean;

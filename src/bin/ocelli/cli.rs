@@ -14,7 +14,7 @@ pub struct Cli {
     /// Print JSON for machines instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto races them once on a device that is new here.
+    /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
     #[command(subcommand)]
@@ -110,11 +110,11 @@ pub enum Command {
         /// How to store the weights.
         #[arg(long, default_value = "f32")]
         dtype: Number,
-        /// Other weights for another number.
+        /// Seed of the random weights.
         #[arg(long, default_value = "1")]
         seed: u64,
     },
-    /// How fast this device is: each tier, each kernel, and from end to end; models are as published, with random weights.
+    /// Measure this device: each tier, each kernel, and whole models of published sizes with random weights.
     Bench(BenchArgs),
     /// The GPU, and what a model needs on it.
     Info {
@@ -126,22 +126,22 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
+    /// Models: clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
-    /// f32, f16, q8, q4.
+    /// Weight formats: f32, f16, q8, q4.
     #[arg(long, value_delimiter = ',', default_value = "f16,q8,q4")]
     pub formats: Vec<String>,
-    /// Pictures or texts at a time.
+    /// Batch sizes: pictures or texts in a run.
     #[arg(long, value_delimiter = ',', default_value = "1,8")]
     pub batches: Vec<u32>,
-    /// plain, registers, tiled, wide, half, dot8, or all; without, what the trial at load chooses.
+    /// Tiers: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
     /// Each step of the picture tower by itself, instead of whole towers.
     #[arg(long)]
     pub steps: bool,
-    /// With --steps: those of a block alone.
+    /// With --steps: only the steps of one block.
     #[arg(long, requires = "steps")]
     pub block_only: bool,
 }
@@ -150,7 +150,7 @@ pub struct BenchArgs {
 pub struct CompareArgs {
     /// The model's folder, not quantised.
     pub model: PathBuf,
-    /// What to compare with f32.
+    /// Formats to compare with f32.
     #[arg(long, value_delimiter = ',', default_value = "f32,f16,q8,q4", value_name = "FORMATS")]
     pub formats: Vec<Compared>,
     /// Labels, separated by commas; without any, every tenth of ImageNet's thousand names.
@@ -168,7 +168,7 @@ pub struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// The labels, if some were given.
+    /// The labels that the user gave, if any.
     pub fn labels(&self) -> Option<Labels> {
         let (labels, labels_file) = (self.labels.clone(), self.labels_file.clone());
         (labels.is_some() || labels_file.is_some()).then_some(Labels { labels, labels_file })
@@ -193,7 +193,7 @@ pub struct RecallArgs {
     pub over: Over,
 }
 
-/// A model over many pictures.
+/// Arguments for running a model over many pictures.
 #[derive(Args)]
 pub struct Over {
     /// The model's folder.
@@ -211,7 +211,7 @@ pub struct Over {
     /// Pictures decoded at a time; at most twice as many are in memory.
     #[arg(long, default_value = "16", value_name = "N")]
     pub batch: NonZeroUsize,
-    /// Only so many pictures, spread evenly over the list.
+    /// Use only N pictures, spread evenly over the list.
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
     /// No bar on stderr; there is none either if stderr is not a terminal.
@@ -233,7 +233,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The labels, trimmed, without empty ones.
+    /// The labels without surrounding spaces and without empty ones.
     pub fn list(&self) -> Result<Vec<String>> {
         let text = match (&self.labels, &self.labels_file) {
             (Some(text), _) => text.replace(',', "\n"),

@@ -45,18 +45,18 @@ struct Between {
 #[derive(Serialize)]
 struct Row {
     format: &'static str,
-    /// Of all tensors, as `ocelli quantize` writes them.
+    /// Bytes of all tensors, as `ocelli quantize` writes them.
     bytes: u64,
-    /// Relative RMS error.
+    /// Relative RMS errors of the matrices.
     matrices: Spread,
-    /// How far embeddings are from those in f32.
+    /// Distances of the embeddings from those in f32, as shares of the mean distance.
     pictures: Spread,
     labels: Spread,
     /// Pictures whose first label is that of f32.
     top1: Share,
 }
 
-/// Mean, and the worst with its name.
+/// The mean of several numbers, and the worst one with its name.
 #[derive(Serialize)]
 struct Spread {
     count: usize,
@@ -65,7 +65,7 @@ struct Spread {
     worst_name: String,
 }
 
-/// Embeddings of one format.
+/// The embeddings of all pictures and labels in one format.
 struct Answers {
     pictures: Vec<Vec<f32>>,
     labels: Vec<Vec<f32>>,
@@ -132,7 +132,7 @@ fn shipped_labels() -> Vec<String> {
 }
 
 impl Answers {
-    /// Of each picture the label that comes first.
+    /// The first label of each picture, by index.
     fn first(&self) -> Vec<usize> {
         let cosines = |picture: &Vec<f32>| self.labels.iter().map(|label| dot(picture, label)).collect::<Vec<_>>();
         self.pictures.iter().map(|picture| top(&cosines(picture), 1)[0]).collect()
@@ -140,7 +140,7 @@ impl Answers {
 }
 
 impl Spread {
-    /// Of at least one number.
+    /// The spread of at least one number.
     fn of(named: impl Iterator<Item = (String, f64)>) -> Self {
         let (mut count, mut sum, mut worst, mut worst_name) = (0, 0.0, f64::NEG_INFINITY, String::new());
         for (name, number) in named {
@@ -153,7 +153,7 @@ impl Spread {
         Self { count, mean: sum / count as f64, worst, worst_name }
     }
 
-    /// Of distances between what was found and the truth, as a share of `unit`.
+    /// The spread of distances between found and true embeddings, as shares of `unit`.
     fn moved(names: &[String], found: &[Vec<f32>], truth: &[Vec<f32>], unit: f64) -> Self {
         let moved = found.iter().zip(truth).map(|(found, truth)| distance(found, truth) / unit);
         Self::of(names.iter().cloned().zip(moved))

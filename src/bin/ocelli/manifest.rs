@@ -16,9 +16,9 @@ type Checked<T> = std::result::Result<T, String>;
 
 /// The shipped sets of templates.
 const SHIPPED: &str = include_str!("../../../data/templates.json");
-/// The set that is taken if nobody names one.
+/// The default set of templates.
 const DEFAULT: &str = "plain";
-/// What counts as a picture in a class's folder.
+/// Extensions of the files that count as pictures in a class's folder.
 const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 
 #[derive(Deserialize)]
@@ -62,27 +62,27 @@ pub struct TemplateSet {
     pub texts: Vec<String>,
 }
 
-/// What `ocelli eval` asks.
+/// The manifest of `ocelli eval`: labelled pictures.
 pub struct Labelled {
     pub images: PathBuf,
     pub templates: TemplateSet,
-    /// As printed, each once: the name, with the folder behind it where two classes share a name.
+    /// Unique names of the classes for display: the name, and the folder where two classes share a name.
     pub labels: Vec<String>,
-    /// What each class is called in prompts; one or more.
+    /// Names of each class for prompts; one or more.
     pub names: Vec<Vec<String>>,
     /// Files as written, relative to `images`.
     pub files: Vec<String>,
-    /// The class of each file.
+    /// The class of each file, by index.
     pub classes: Vec<usize>,
     /// Files in the classes' folders that are not pictures by their endings.
     pub passed_over: usize,
 }
 
-/// What `ocelli recall` asks.
+/// The manifest of `ocelli recall`: pictures with captions.
 pub struct Captioned {
     pub images: PathBuf,
     pub files: Vec<String>,
-    /// Of each file, one or more.
+    /// Captions of each file; one or more.
     pub captions: Vec<Vec<String>>,
 }
 

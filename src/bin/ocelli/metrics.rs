@@ -10,12 +10,12 @@ use serde::Serialize;
 /// Standard normal quantile of a two-sided 95 % interval.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// So many of so many, with its 95 % interval.
+/// A share with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Share {
     pub right: usize,
     pub of: usize,
-    /// right / of; 0 of nothing is 0
+    /// right / of; 0 if `of` is 0.
     pub share: f64,
     pub low: f64,
     pub high: f64,
@@ -27,7 +27,7 @@ impl Share {
         Self { right, of, share: if of == 0 { 0.0 } else { right as f64 / of as f64 }, low, high }
     }
 
-    /// How many ranks are at most `k`.
+    /// The share of ranks that are at most `k`.
     pub fn within(k: usize, ranks: &[usize]) -> Self {
         Self::new(ranks.iter().filter(|&&rank| rank <= k).count(), ranks.len())
     }
@@ -57,7 +57,7 @@ pub fn top(scores: &[f32], k: usize) -> Vec<usize> {
     order
 }
 
-/// The place of `truth` in the order of [`top`], from 1.
+/// Rank of `truth` in the order of [`top`], from 1.
 pub fn rank(scores: &[f32], truth: usize) -> usize {
     let own = scores[truth];
     1 + scores.iter().enumerate().filter(|&(at, &s)| s > own || (s == own && at < truth)).count()
@@ -134,14 +134,14 @@ pub struct Answer<'a> {
     pub first: &'a str,
 }
 
-/// Two results over the same pictures.
+/// How far two results over the same pictures agree.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Agreement {
     /// Pictures with the same answer, right or wrong.
     pub same: Share,
-    /// Right here and wrong there.
+    /// Pictures that are right here and wrong there.
     pub right_only_here: usize,
-    /// Wrong here and right there.
+    /// Pictures that are wrong here and right there.
     pub right_only_there: usize,
     /// Accuracy here less accuracy there, in percentage points.
     pub points: f64,

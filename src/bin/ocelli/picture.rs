@@ -9,7 +9,7 @@ use ocelli::{
     session::{Source, Strip},
 };
 
-/// RGBA, eight bits a channel.
+/// A decoded picture: RGBA, eight bits a channel.
 pub struct Picture(pub RgbaImage);
 
 impl Picture {

@@ -7,7 +7,7 @@ use crate::{
     stream::Unreadable,
 };
 
-/// Most lines of each table; `--json` has everything.
+/// Maximum number of lines of each table; `--json` has everything.
 const LINES: usize = 10;
 
 pub fn eval(result: &Evaluation, worst: &[usize]) -> String {

@@ -71,7 +71,7 @@ pub async fn embed_files(
     Ok(named.collect())
 }
 
-/// Embeddings; a picture that the model refuses (too large, no pixels) does not spoil its neighbours.
+/// Embeds a batch. A picture that the model refuses (too large, no pixels) does not spoil the others.
 async fn embed(session: &Session, pictures: &[(usize, Picture)]) -> Result<Vec<Result<Vec<f32>>>> {
     let sources: Vec<&dyn Source> = pictures.iter().map(|(_, picture)| picture as &dyn Source).collect();
     match session.embed_images(&sources).await {

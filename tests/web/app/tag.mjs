@@ -25,7 +25,7 @@ export async function tag(tools) {
   await singles(tools, pictures);
   await storage(tools, pictures);
   if (process.env.OCELLI_FULL === "1") await large(tools);
-  else tools.report.skip("tag: 1,000 pictures, and closed in the middle", "set OCELLI_FULL=1");
+  else tools.report.skip("tag: 1,000 pictures, and closed in the middle", "set OCELLI_FULL=1", { optional: true });
 }
 
 const done = (page, count, more = "") =>

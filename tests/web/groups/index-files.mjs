@@ -258,7 +258,8 @@ function python({ report, root }, path) {
     Boolean,
   );
   const found = all.find((python) => able(python, "numpy"));
-  if (!found) return report.note("files, read by NumPy", "SKIPPED: no python3 with numpy; OCELLI_PYTHON may name one");
+  if (!found)
+    return report.skip("files, read by NumPy", "no python3 with numpy; OCELLI_PYTHON may name one", { optional: true });
   const kinds = ["npy", "jsonl", ...(able(found, "safetensors.numpy") ? ["safetensors"] : [])];
   const group = report.group(`files, read by Python: ${kinds.join(", ")}`, largest, 2 ** -22);
   for (const format of ["f32", "int8"]) {

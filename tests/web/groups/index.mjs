@@ -1,7 +1,7 @@
 // Search over embeddings: every answer against f64, on the GPU and on the CPU, in one buffer and in many.
 import { join } from "node:path";
 import { largest } from "../lib/report.mjs";
-import { bundleParts } from "../lib/search-parts.mjs";
+import { bundle } from "../lib/parts.mjs";
 import { alike, nearest, rounded, vectors } from "../lib/vectors.mjs";
 import { files } from "./index-files.mjs";
 import { model } from "./index-model.mjs";
@@ -11,7 +11,7 @@ const CLOSE = 2 ** -22;
 const FORMATS = ["f32", "int8"];
 
 export async function index(test) {
-  bundleParts(join(test.root, "pkg"), test.site.path("search-parts.js"));
+  bundle(join(test.root, "pkg"), ["index/image-index", "index/rows", "index/scan"], test.site.path("search-parts.js"));
   const page = await test.browser.newPage();
   const complaints = [];
   page.on("console", (message) => complaints.push(message.text()));

@@ -2,6 +2,7 @@
 import { PNG } from "pngjs";
 import { readPng, rgb, turnedTo } from "../lib/fixtures.mjs";
 import { different, distance, largest, precise } from "../lib/report.mjs";
+import { turnsWebp } from "../lib/turning.mjs";
 import { encoded } from "./numbers.mjs";
 
 const MODEL = "siglip";
@@ -9,11 +10,11 @@ const OPAQUE = "rgb-61x37.png";
 const CLEAR = "rgba-40x53.png";
 const url = (name) => `/fixtures/images/${name}`;
 
-export async function inputs({ page, report, fixtures, native, site }) {
+export async function inputs({ browser, server, page, report, fixtures, native, site }) {
   await page.evaluate((m) => web.load(m, `/fixtures/${m}/`), MODEL);
   await forms({ page, report, fixtures });
   await directly({ page, report, fixtures });
-  await orientations({ page, report, fixtures, native, site });
+  await orientations({ browser, server, page, report, fixtures, native, site });
   await large({ page, report, fixtures, native, site });
   await inWorker({ page, report, fixtures });
 }
@@ -74,18 +75,31 @@ async function directly({ page, report, fixtures }) {
 
 const SIDEWAYS = "orientation6-57x33.webp";
 
-/** Browsers leave WebP files as they lie; the package turns them as Pillow and the native program do. */
-async function orientations({ page, report, fixtures, native, site }) {
+/**
+ * Browsers leave WebP files as they lie; the package turns them as Pillow and the native program do. In a browser that turns them itself
+ * the answers are the same.
+ */
+async function orientations({ browser, server, page, report, fixtures, native, site }) {
   const title = "WebP files in every EXIF orientation, bytes";
   if (!native.exists) return report.skip(title, native.missing);
+  const turning = await browser.newPage();
+  await turning.addInitScript(turnsWebp);
+  await turning.goto(server.page);
+  await turning.evaluate((m) => web.load(m, `/fixtures/${m}/`), MODEL);
   const group = report.group(title);
+  const beside = report.beside("the same where the browser turns them, bytes");
   const found = [];
   for (let orientation = 1; orientation <= 8; orientation++) {
     const file = site.write(`turned-${orientation}.webp`, () => turnedTo(fixtures.image(SIDEWAYS), orientation));
+    const right = rgb(native.preprocess(fixtures.model(MODEL), site.path(file)).data);
     found.push(await square(page, MODEL, { url: site.url(file) }));
-    group.same(orientation, found.at(-1), rgb(native.preprocess(fixtures.model(MODEL), site.path(file)).data));
+    group.same(orientation, found.at(-1), right);
+    beside.same(orientation, await square(turning, MODEL, { url: site.url(file) }), right);
     if (orientation > 1) group.rejects(`${orientation} is not ${orientation - 1}`, found.at(-1), found.at(-2));
   }
+  beside.rejects("turned twice", found[0], found[5]);
+  beside.same("asked once", [await turning.evaluate(() => globalThis.probes)], [1]);
+  await turning.close();
 }
 
 /** Wider than a texture may be, higher than one strip of rows: equal to what the crate makes of the same file natively. */

@@ -43,7 +43,7 @@ const blank = (side, level) => ({
   },
 });
 
-/** The rule of docs/ARCHITECTURE.md, from the model's own embeddings. */
+/** The rule of docs/decisions/labels-and-learning.md, from the model's own embeddings. */
 async function row(page, model, side, text, pictures) {
   const of = (picture) => embed(page, model, picture);
   const nothing = mean(await Promise.all([0, 128, 255].map((level) => of(blank(side, level)))));

@@ -17,8 +17,8 @@ function contents({ report, files }) {
   const needed = [
     "dist/index.js",
     "dist/index.d.ts",
-    "dist/templates.js",
-    "dist/templates.d.ts",
+    "dist/labels/templates.js",
+    "dist/labels/templates.d.ts",
     "package.json",
     "dist/worker.js",
     "dist/ocelli_bg.wasm",

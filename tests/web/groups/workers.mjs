@@ -183,6 +183,9 @@ async function workerErrors({ browser, server, report }) {
     const pictures = Array.from({ length: 12 }, (_, i) => ({ ...PICTURE, form: i === 9 ? form : "Blob" }));
     const { code, message } = await page.evaluate((p) => web.batch("w", p), pictures);
     group.holds(`a batch says which: ${form}`, code === "bad-image" && message.startsWith("images[9]: "), message);
+    await page.evaluate(() => web.labels("set", "w", ["a cat"], {}));
+    const all = await page.evaluate((p) => web.classifyAll("set", p), pictures);
+    group.same(`classifyAll says which: ${form}`, `${all.code} ${all.message?.slice(0, 11)}`, "bad-image images[9]: ");
   }
   const running = page.evaluate((url) => web.disposeDuring("w", url), PICTURE.url);
   group.holds("a call under way at the disposal answers", (await running).value?.length > 0, (await running).code);

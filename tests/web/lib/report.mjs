@@ -49,10 +49,23 @@ export class Report {
     console.log(`      ${title.padEnd(WIDTH)} ${text}`);
   }
 
-  skip(title, why) {
+  /**
+   * What cannot be checked here. Under REQUIRE_GPU=1 that is a failure, unless what is missing is `optional`: files that are not ours to
+   * ship, a program that the package does not need, or checks that are asked for by name.
+   */
+  skip(title, why, { optional = false } = {}) {
     this.end();
     this.skipped++;
-    console.log(`skip  ${title.padEnd(WIDTH)} SKIPPED: ${why}`);
+    const fails = !optional && process.env.REQUIRE_GPU === "1";
+    if (fails) this.failed++;
+    console.log(`${fails ? "FAIL" : "skip"}  ${title.padEnd(WIDTH)} SKIPPED: ${why}`);
+  }
+
+  /** The last line: what was skipped has not passed. */
+  verdict() {
+    this.end();
+    if (this.failed) return `${this.failed} groups failed, ${this.skipped} skipped`;
+    return this.skipped ? `all other groups passed, ${this.skipped} SKIPPED` : "all groups passed";
   }
 
   end() {

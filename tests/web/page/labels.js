@@ -1,5 +1,6 @@
 // The page's half of the tests of label sets.
 import * as templates from "ocelli/templates";
+import { watch } from "./watch.js";
 
 /** One picture after the other, as somebody's own async iterable. */
 export async function* later(images) {
@@ -36,6 +37,21 @@ export const labelCalls = ({ models, sets, made, attempt }) => ({
       }
     });
     return { answers, code, message };
+  },
+  /** Calls of `classify` that begin at once: each with its labels, and where it differs its picture; `stop` fires the call's signal. */
+  async classifyAtOnce(model, picture, calls) {
+    const images = await Promise.all(calls.map((call) => made(call.picture ?? picture)));
+    return watch(async () => {
+      const answers = calls.map(({ labels, options, stop }, i) =>
+        attempt(async () => {
+          const controller = new AbortController();
+          const answer = models.get(model).classify(images[i], labels, { ...options, signal: controller.signal });
+          if (stop) controller.abort();
+          return answer;
+        }),
+      );
+      return { answers: await Promise.all(answers) };
+    });
   },
   setOf: (name) => sets.get(name),
   scoreEmbedding: (name, numbers) => sets.get(name).score(new Float32Array(numbers)),

@@ -18,6 +18,7 @@ export async function watch(work) {
     reads: 0,
     dispatches: 0,
     buffers: 0,
+    destroyed: 0,
     readBuffers: 0,
     textures: 0,
   };
@@ -60,6 +61,15 @@ export async function watch(work) {
           seen.buffers++;
           if (descriptor.usage & GPUBufferUsage.MAP_READ) seen.readBuffers++;
           return create.call(this, descriptor);
+        },
+    ),
+    around(
+      GPUBuffer.prototype,
+      "destroy",
+      (destroy) =>
+        function () {
+          seen.destroyed++;
+          return destroy.call(this);
         },
     ),
     around(

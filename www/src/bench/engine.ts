@@ -22,7 +22,7 @@ export interface Engine {
   pictures(count: number): Promise<Float32Array>;
   /** The first picture's scores for two labels that were never asked for, as a page's first question would be put. */
   answer(): Promise<number[]>;
-  /** Makes so many labels known, of which so many differ. */
+  /** Learns `count` labels, `different` of which differ. */
   learn(count: number, different: number): Promise<void>;
   /** The first picture's scores for the labels that were learnt last, in their order. */
   classify(): Promise<number[]>;
@@ -32,16 +32,16 @@ export interface Engine {
   see?(square: Uint8ClampedArray): void;
 }
 
-/** What a frame gives to the page. */
+/** What a frame offers to the page. */
 export interface Frame {
-  /** `pictures`: how many files to have ready. */
+  /** Loads an engine; `pictures` is the number of files to prepare. */
   load(wish: Wish, pictures: number): Promise<Engine>;
 }
 
 /** A first answer in a fresh page, in milliseconds since that page began. */
 export interface Cold {
   done: number;
-  /** How long another answer took after it. */
+  /** Milliseconds of the next answer. */
   warm: number;
   facts: string;
 }
@@ -57,7 +57,7 @@ declare global {
 declare const __VERSIONS__: { ocelli: string; ort: string; transformers: string; transformersOrt: string };
 export const versions = __VERSIONS__;
 
-/** The same for both families; transformers.js fills it in itself. */
+/** The template of all engines; transformers.js applies it by itself. */
 export const template = "a picture of {}";
 
 const kinds =
@@ -69,7 +69,7 @@ const things = (
   "chair,table,lamp,clock,book,pen,guitar,drum,ball,shoe,hat,coat,rocket,robot,moon"
 ).split(",");
 
-/** So many labels, of which so many differ: what a label says does not change how long it takes once it is known. */
+/** `count` labels, `different` of which differ. The text of a label does not change how long it takes once it is learnt. */
 export function labelList(count: number, different = count): string[] {
   const name = (i: number): string =>
     `a ${kinds[Math.trunc(i / things.length) % kinds.length]} ${things[i % things.length]}`;

@@ -25,7 +25,7 @@ export interface Column {
   engine: string;
   facts: string;
   figures: Partial<Record<Row, Figure>>;
-  /** How near its numbers are to the first column's. */
+  /** How close the engine's numbers are to the first column's. */
   agrees?: string;
   error?: string;
 }
@@ -96,7 +96,7 @@ export const precisionLine = (precision: string): string =>
     ? "Precision q8: Ocelli keeps weights in 8 bits with a scale for 16 of them and multiplies in f32; ORT's _quantized files are dynamic int8, activations too, a scale for each tensor. Not the same arithmetic."
     : "Precision f32: the same weights everywhere as they are stored, none of them rounded; f32, unless an engine's own line says otherwise.";
 
-/** The whole report as Markdown. */
+/** The report as Markdown. */
 export function report(result: Result): string {
   const columns = result.columns;
   const table = (head: string, cell: (column: Column, row: Row) => string, used: Row[]): string =>
@@ -133,7 +133,7 @@ export function report(result: Result): string {
   ].join("\n");
 }
 
-/** Remarks on figures that do exist. */
+/** Remarks on the figures of an engine. */
 function notes(columns: Column[], engine: string): string[] {
   const figures = columns.find((column) => column.engine === engine)?.figures ?? {};
   return rowNames.flatMap((row) => {

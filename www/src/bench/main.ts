@@ -65,7 +65,7 @@ function paint(state: "ready" | "running" | "done"): void {
   go.disabled = state === "running";
 }
 
-/** What the form says; a sentence thrown if it cannot be. */
+/** The settings of the form. Throws a sentence if they cannot be used. */
 function read(): Settings {
   const checked = new Set([...checks.querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value));
   const engines = Object.keys(names).filter((name) => checked.has(name));

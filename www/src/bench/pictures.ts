@@ -3,7 +3,7 @@
 const WIDTH = 640;
 const HEIGHT = 480;
 
-/** So many different files. */
+/** Draws `count` different picture files. */
 export async function drawPictures(count: number): Promise<Blob[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => draw(i)));
 }

@@ -4,12 +4,12 @@ import { median, nameOf, type Column, type Figure, type Result, type Row } from 
 
 export interface Settings extends Omit<Wish, "engine"> {
   engines: string[];
-  /** Also Ocelli's kernel tiers, one after the other. */
+  /** Whether to run each of Ocelli's kernel tiers, too. */
   tiers: boolean;
   rounds: number;
-  /** Runs what takes very long, too. */
+  /** Whether to run measurements that take very long. */
   long: boolean;
-  /** One picture at a time, and no labels. */
+  /** Whether to run single pictures only, without batches and labels. */
   brief: boolean;
 }
 

@@ -62,7 +62,7 @@ class ClassifyPage extends Part {
       }`;
   }
 
-  /** The best label in words. */
+  /** A sentence about the best label. */
   #best({ rows, score, template }: Answer) {
     const [best] = rows;
     if (!best) return nothing;

@@ -16,7 +16,7 @@ const list = new LabelList("live", {
   template: "a picture of a {}",
 });
 
-/** How long a frame counts, in seconds. */
+/** Choices for the smoothing: a name, and seconds. */
 const calm: [name: string, seconds: number][] = [
   ["Not at all", 0],
   ["A little", 0.5],
@@ -154,7 +154,7 @@ class LivePage extends Part {
     </div>`;
   }
 
-  /** A label that has become the best one, and not too often. */
+  /** The sentence for a screen reader when another label becomes the best, at most once in {@link SPOKEN}. */
   #speak(best: Classification | undefined): string {
     const now = performance.now();
     if (watching.wanted === "off") this.#spoken = "";

@@ -7,7 +7,9 @@ import { format } from "../parts/scale.ts";
 import { meanings } from "../parts/score-bars.ts";
 import "../parts/thumbnail.ts";
 import { nameOf } from "../state/files.ts";
-import { library } from "../state/library.ts";
+import { collection } from "../state/library/collection.ts";
+import { folders } from "../state/library/folders.ts";
+import { indexer } from "../state/library/indexer.ts";
 import { models } from "../state/models.ts";
 import "./search/hit-dialog.ts";
 import "./search/index-file.ts";
@@ -21,21 +23,21 @@ class SearchPage extends Part {
     (picture) => this.#take(picture),
   );
   #wrong = "";
-  /** The picture that is looked for, and its address. */
+  /** The picture of the query, and its object URL. */
   #picture: { blob: Blob; url: string } | undefined;
 
   constructor() {
     super();
-    this.watch(models, library, searching);
+    this.watch(models, collection, indexer, searching);
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void library.open();
+    void folders.open();
   }
 
   protected override render() {
-    const empty = library.pictures.size === 0;
+    const empty = collection.pictures.size === 0;
     return html` <h1>Search</h1>
       <p>Find pictures of your collection by words, or by a picture.</p>
       <div class="search">
@@ -97,7 +99,7 @@ class SearchPage extends Part {
       ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
       ${"words" in query ? nothing : this.#likeness(query)}
       ${
-        library.folders.length > 1
+        collection.folders.length > 1
           ? html`<div class="row within">
               <label for="search-folder">Folder</label>
               <select
@@ -107,7 +109,7 @@ class SearchPage extends Part {
                 @change=${(event: Event) => searching.within((event.target as HTMLSelectElement).value)}
               >
                 <option value="">All folders</option>
-                ${library.folders.map(({ name }) => html`<option value=${name} ?selected=${name === folder}>${name}</option>`)}
+                ${collection.folders.map(({ name }) => html`<option value=${name} ?selected=${name === folder}>${name}</option>`)}
               </select>
             </div>`
           : nothing
@@ -132,7 +134,7 @@ class SearchPage extends Part {
     </form>`;
   }
 
-  /** The picture that is looked for, in place of words. */
+  /** Shows the picture of the query in place of words. */
   #likeness(query: Exclude<Query, { words: string }>) {
     const inside = "like" in query;
     const name = inside ? nameOf(query.like) : query.name;
@@ -161,8 +163,8 @@ class SearchPage extends Part {
 
   /** What is in the collection, what of it can be found, and what comes now. */
   #state() {
-    const [size, waiting] = [library.index?.size ?? 0, library.waiting.length];
-    const { progress } = library;
+    const [size, waiting] = [collection.index?.size ?? 0, collection.waiting.length];
+    const { progress } = indexer;
     return html`<p class="small" role="status">${this.#spoken(size)}</p>
       ${
         waiting > 0
@@ -176,7 +178,7 @@ class SearchPage extends Part {
 
   #spoken(size: number): string {
     const { query, hits, more, asks, behind, answered } = searching;
-    if (!library.index) return "The model is on its way.";
+    if (!collection.index) return "The model is on its way.";
     const all = size === 1 ? "1 picture" : `${size.toLocaleString("en")} pictures`;
     if (!asks || (behind && !answered)) return `${all} can be searched.`;
     if ("words" in query && !parse(query.words).wanted)

@@ -6,7 +6,9 @@ import "../parts/picture-grid.ts";
 import type { PictureItem } from "../parts/picture-grid.ts";
 import { format } from "../parts/scale.ts";
 import { nameOf } from "../state/files.ts";
-import { library } from "../state/library.ts";
+import { collection } from "../state/library/collection.ts";
+import { folders } from "../state/library/folders.ts";
+import { indexer } from "../state/library/indexer.ts";
 import { models } from "../state/models.ts";
 import { remembered } from "../state/store.ts";
 import "./tag/collection.ts";
@@ -16,7 +18,7 @@ import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
 import { count, number } from "./tag/words.ts";
 
-/** Orders of the grid: what comes first, among equals by name. */
+/** Orders of the grid. Pictures that are equal are ordered by name. */
 const orders: Record<string, ((a: Row, b: Row) => number) | undefined> = {
   "Name": undefined,
   "Surest first": (a, b) => b.best - a.best,
@@ -46,12 +48,12 @@ class TagPage extends Part {
 
   constructor() {
     super();
-    this.watch(library, tagger, tagger.labels);
+    this.watch(collection, tagger, tagger.labels);
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void library.open();
+    void folders.open();
   }
 
   protected override render() {
@@ -60,7 +62,7 @@ class TagPage extends Part {
         Labels for all your pictures at once. What is found stays on this device, and is here again at the next visit.
       </p>
       <ocelli-collection></ocelli-collection>
-      ${library.pictures.size > 0 ? html`${this.#rule()}${this.#results()}` : nothing}
+      ${collection.pictures.size > 0 ? html`${this.#rule()}${this.#results()}` : nothing}
       <ocelli-viewer></ocelli-viewer>`;
   }
 
@@ -121,7 +123,7 @@ class TagPage extends Part {
   }
 
   #results() {
-    const { broken } = library;
+    const { broken } = collection;
     const views: [View, string][] = [
       ["pictures", "Pictures"],
       ["duplicates", "Near-duplicates"],
@@ -134,10 +136,10 @@ class TagPage extends Part {
           ${views.map(([name, words]) => html`<label><input type="radio" name="view" .checked=${view === name} @change=${() => this.#to(name)} /><span>${words}</span></label>`)}
         </div>
         <span class="grow"></span>
-        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("csv")}>
+        <button type="button" ?disabled=${collection.seen.length === 0} @click=${() => this.#save("csv")}>
           Save as CSV
         </button>
-        <button type="button" ?disabled=${library.seen.length === 0} @click=${() => this.#save("json")}>
+        <button type="button" ?disabled=${collection.seen.length === 0} @click=${() => this.#save("json")}>
           Save as JSON
         </button>
       </div>
@@ -185,7 +187,7 @@ class TagPage extends Part {
 
   #item({ path, tags }: Row): PictureItem {
     const known = tagger.tags(path);
-    const words = !library.index?.has(path) ? "waits" : known && tags.length === 0 ? "no tag" : undefined;
+    const words = !collection.index?.has(path) ? "waits" : known && tags.length === 0 ? "no tag" : undefined;
     const scale = tagger.rule.several ? "sigmoid" : (models.info?.defaultScore ?? "softmax");
     return {
       path,
@@ -197,22 +199,22 @@ class TagPage extends Part {
   #broken() {
     return html` <p class="small">These files are left out. The others are not touched by that.</p>
       <ul class="broken">
-        ${library.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}
+        ${collection.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}
       </ul>
-      <button type="button" @click=${() => void library.retry()}>Try them again</button>`;
+      <button type="button" @click=${() => void indexer.retry()}>Try them again</button>`;
   }
 
-  /** All that can be read, by name. */
+  /** The rows of all readable pictures, by name. */
   #rows(): Row[] {
-    this.#names = byName(library.pictures, this.#names);
+    this.#names = byName(collection.pictures, this.#names);
     return this.#names.flatMap((path) => {
-      const { modified = 0, broken } = library.pictures.get(path) ?? {};
+      const { modified = 0, broken } = collection.pictures.get(path) ?? {};
       const tags = tagger.tags(path) ?? [];
       return broken === undefined ? [{ path, tags, modified, best: tags[0]?.score ?? -1 }] : [];
     });
   }
 
-  /** The filter, while there is something that it lets through. */
+  /** The filter, if a picture passes it. */
   #standing(counts: ReadonlyMap<string, number>, untagged: number): Filter {
     if (this.#filter === "untagged") return untagged > 0 ? "untagged" : undefined;
     return this.#filter && counts.has(this.#filter.label) ? this.#filter : undefined;
@@ -230,7 +232,7 @@ class TagPage extends Part {
   }
 
   #save(kind: "csv" | "json"): void {
-    const pictures = this.#shown(this.#rows(), undefined).filter(({ path }) => library.index?.has(path));
+    const pictures = this.#shown(this.#rows(), undefined).filter(({ path }) => collection.index?.has(path));
     if (kind === "csv") return download(csv(pictures), "ocelli-tags.csv");
     const { several, threshold } = tagger.rule;
     const { names, text } = tagger.labels;

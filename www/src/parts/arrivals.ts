@@ -19,7 +19,7 @@ export class Arrivals implements ReactiveController {
     host.addController(this);
   }
 
-  /** Files are being dragged over the page. */
+  /** Whether files are being dragged over the page. */
   get over(): boolean {
     return this.#over !== 0;
   }

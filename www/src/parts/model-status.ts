@@ -33,7 +33,7 @@ class ModelStatus extends Part {
     </div>`;
   }
 
-  /** A screen reader hears quarters, not every step. */
+  /** Progress for a screen reader, in quarters, because every step would be too often. */
   #spoken(): string {
     const { loading, failed, model } = models;
     if (failed) return "The model could not be loaded";

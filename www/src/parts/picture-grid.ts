@@ -6,9 +6,9 @@ import "./thumbnail.ts";
 /** A picture of the collection in a grid. */
 export interface PictureItem {
   path: string;
-  /** What stands below it. */
+  /** Text below the picture. */
   caption?: string | TemplateResult | undefined;
-  /** A short word in its corner. */
+  /** A short word in the picture's corner. */
   badge?: string | undefined;
 }
 
@@ -22,10 +22,10 @@ const STEP = 60;
 class PictureGrid extends Part {
   static override properties = { items: { attribute: false }, label: { attribute: false } };
   declare items: readonly PictureItem[];
-  /** What a screen reader calls the grid. */
+  /** The grid's name for screen readers. */
   declare label: string;
   #shown = STEP;
-  /** Where the tab key lands. */
+  /** Path of the tile that the tab key reaches. */
   #current: string | undefined;
   readonly #end = new IntersectionObserver(([entry]) => entry?.isIntersecting && this.#more(), { rootMargin: "800px" });
 
@@ -119,7 +119,7 @@ function moved(key: string, at: number, count: number, columns: number): number 
   return to === undefined ? undefined : to < 0 || to >= count ? at : to;
 }
 
-/** Tiles in a row. */
+/** Number of tiles in a row of the grid. */
 function columnsOf(tiles: HTMLElement[]): number {
   const top = tiles[0]?.offsetTop;
   const second = tiles.findIndex((tile) => tile.offsetTop !== top);

@@ -6,7 +6,7 @@ export type Shown = Exclude<Score, "auto">;
 export interface Scale {
   /** How much of the row a score fills, 0 to 1. The longest bar is always the best label. */
   part(score: number): number;
-  /** What a full bar means, in words. */
+  /** What a full bar means, for the caption. */
   caption: string;
 }
 
@@ -47,7 +47,7 @@ function roundUp(score: number): number {
   return full;
 }
 
-/** The number beside a bar. */
+/** The score as the text beside a bar. */
 export function format(shown: Shown, score: number): string {
   if (shown === "logits") return minus(score.toFixed(2));
   if (shown === "cosine") return minus(score.toFixed(3));

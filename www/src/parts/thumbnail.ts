@@ -1,6 +1,7 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
-import { library } from "../state/library.ts";
+import { collection } from "../state/library/collection.ts";
+import { visit } from "../state/library/visit.ts";
 
 /** How far outside of the window a preview is still held: a scroll finds it there. */
 const MARGIN = "400px";
@@ -27,7 +28,7 @@ class Thumbnail extends Part {
     super();
     this.path = "";
     this.alt = "";
-    this.watch(library);
+    this.watch(collection, visit);
   }
 
   override connectedCallback(): void {
@@ -51,7 +52,7 @@ class Thumbnail extends Part {
   }
 
   protected override willUpdate(): void {
-    const wanted = `${library.pictures.get(this.path)?.modified} ${this.path}`;
+    const wanted = `${collection.pictures.get(this.path)?.modified} ${this.path}`;
     if (!this.#near || (this.#of === wanted && this.#url)) return;
     if (this.#of !== wanted) this.#show(undefined);
     void this.#load(wanted, ++this.#turn);
@@ -67,7 +68,7 @@ class Thumbnail extends Part {
 
   async #load(wanted: string, turn: number): Promise<void> {
     this.#of = wanted;
-    const blob = await library.thumbnail(this.path).catch(() => undefined);
+    const blob = await visit.thumbnail(this.path).catch(() => undefined);
     if (turn === this.#turn && blob) this.#show(URL.createObjectURL(blob));
   }
 

@@ -7,12 +7,12 @@ export function bytes(count: number): string {
   return `${(count / 1e9).toFixed(2)} GB`;
 }
 
-/** "7.6 million" */
+/** A number in millions, such as "7.6 million". */
 export function millions(count: number): string {
   return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} million`;
 }
 
-/** Which of the two kinds. */
+/** The model's family, for display. */
 export function familyOf({ family }: ModelInfo): string {
   return family === "clip" ? "CLIP" : "SigLIP";
 }

@@ -3,7 +3,7 @@ import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 /** A folder or a pick of single pictures. */
 export interface FolderRecord {
   name: string;
-  /** Where the browser can read it again by itself; without, the user picks it again. */
+  /** The handle by which the browser can read the folder again; without one, the user picks it again. */
   handle?: FileSystemDirectoryHandle;
 }
 
@@ -12,10 +12,10 @@ export interface PictureRecord {
   /** `folder/sub/name.jpg`: its name in the whole app. */
   path: string;
   folder: string;
-  /** Bytes, and milliseconds since 1970: who differs in one of them has changed. */
+  /** Size in bytes, and the date in milliseconds since 1970. A file that differs in either has changed. */
   size: number;
   modified: number;
-  /** Why it cannot be read, if so. */
+  /** Why the picture cannot be read; undefined if it can. */
   broken?: string;
 }
 

@@ -9,10 +9,10 @@ const SIDE = 512;
 /** Pictures by which the user has taught labels: every list that has such a label uses them, with every model. */
 class Examples extends Store {
   #all: ExampleRecord[] = [];
-  /** By model and example; made when first asked for. */
+  /** Embeddings by model and example, computed on first use. */
   readonly #embeddings = new Map<string, Promise<Float32Array>>();
 
-  /** Reads what earlier visits taught. */
+  /** Reads the examples of earlier visits. */
   async open(): Promise<void> {
     this.#all = await (await database()).getAll("examples");
     this.changed();
@@ -41,7 +41,7 @@ class Examples extends Store {
     this.changed();
   }
 
-  /** Forgets one example, or all of a label. */
+  /** Deletes one example, or all examples of a label. */
   async forget(what: { id: string } | { label: string }): Promise<void> {
     const goes = (one: ExampleRecord) => ("id" in what ? one.id === what.id : one.label === what.label);
     const store = (await database()).transaction("examples", "readwrite");
@@ -50,7 +50,7 @@ class Examples extends Store {
     this.changed();
   }
 
-  /** What a model makes of the pictures of a label. */
+  /** A model's embeddings of the examples of a label. */
   embeddings(model: Ocelli, label: string): Promise<Float32Array[]> {
     return Promise.all(
       this.of(label).map(({ id, picture }) => {

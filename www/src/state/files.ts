@@ -1,6 +1,6 @@
 /** A picture file that may be taken into the collection. */
 export interface Found {
-  /** `folder/sub/name.jpg` */
+  /** Path from the picked folder on, such as `folder/sub/name.jpg`. */
   path: string;
   file: File;
 }
@@ -13,7 +13,7 @@ export function isPicture(file: { name: string; type?: string }): boolean {
   return (file.type ?? "").startsWith("image/") ? file.type !== "image/svg+xml" : pictureName.test(file.name);
 }
 
-/** Pictures between two words on how many there are so far. */
+/** Pictures between two reports of progress. */
 const TOLD = 50;
 
 /** All pictures of a folder and of those in it, in the order of their names; hidden ones are left out. */
@@ -41,14 +41,14 @@ export async function walk(
   return found;
 }
 
-/** What an `<input type="file">` or a drop gave: whole folders, or single pictures, which go into a folder of that name. */
+/** The pictures from an `<input type="file">` or a drop: whole folders, or single pictures, which get the folder `folder`. */
 export function picked(files: Iterable<File>, folder: string): Found[] {
   return [...files]
     .filter(isPicture)
     .map((file) => ({ path: file.webkitRelativePath || `${folder}/${file.name}`, file }));
 }
 
-/** The first part of a path. What an imported index calls by a bare name is in no folder of the user's: it goes into one of this name. */
+/** The first part of a path. Bare names, which an imported index may have, count as in the folder "imported". */
 export function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : "imported";
 }
@@ -58,7 +58,7 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** TypeScript's DOM does not know the iterator of folders yet. */
+/** The entries of a folder. TypeScript's DOM types lack this iterator so far. */
 function values(folder: FileSystemDirectoryHandle): AsyncIterable<FileSystemHandle> {
   return (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values();
 }

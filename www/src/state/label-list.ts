@@ -5,10 +5,10 @@ import { examples } from "./examples.ts";
 import { models } from "./models.ts";
 import { remembered, Store } from "./store.ts";
 
-/** What each label is put into: a sentence of the user's own with {}, or one of the sets by name. */
+/** Named sets of sentences that labels are put into. A list has the name of a set, or a sentence of the user's own with {}. */
 export const templateSets: Record<string, readonly string[]> = { "7 sentences": best7, "80 sentences": imagenet80 };
 
-/** A list as it is typed. */
+/** A list of labels as the user typed it. */
 export interface ListText {
   /** One per line or with commas between, as typed. */
   labels: string;
@@ -21,7 +21,7 @@ const startsWith: ListText = {
     "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor",
 };
 
-/** Lists to begin with. */
+/** Lists that the app suggests. */
 export const suggestions: readonly ListRecord[] = [
   { name: "Things", ...startsWith },
   {
@@ -44,7 +44,7 @@ export const suggestions: readonly ListRecord[] = [
   },
 ];
 
-/** One per line or with commas between; blanks and repetitions dropped, order kept. */
+/** Labels from text: one per line, or separated by commas. Blanks and repetitions are dropped, and the order is kept. */
 export function parseLabels(text: string): string[] {
   return [
     ...new Set(
@@ -63,11 +63,11 @@ export function parseLabels(text: string): string[] {
 export class LabelList extends Store {
   readonly #kept: ReturnType<typeof remembered<ListText>>;
   #set: LabelSet | undefined;
-  /** Whose `set` is. */
+  /** The model of `#set`. */
   #model: Ocelli | undefined;
-  /** What `set` was made of. */
+  /** The text of which `#set` was compiled. */
   #made: string | undefined;
-  /** What is being made, or was made last. */
+  /** The text that is being compiled, or was compiled last. */
   #pending: string | undefined;
   #turn = 0;
   #waiting = 0;
@@ -99,12 +99,12 @@ export class LabelList extends Store {
     return this.#set;
   }
 
-  /** Whose labels `set` has: only what this model has made of a picture can be judged by them. */
+  /** The model of `set`. Only embeddings by this model can be scored with it. */
   get model(): Ocelli | undefined {
     return this.#model;
   }
 
-  /** The set is not yet what was typed last. */
+  /** Whether `set` is not yet that of the current text. */
   get behind(): boolean {
     return this.#set === undefined || this.#made !== this.#wanted();
   }
@@ -114,7 +114,7 @@ export class LabelList extends Store {
     return this.#failed;
   }
 
-  /** What is wrong with the text, for each field. */
+  /** A sentence for each field whose text cannot be used. */
   get wrong(): { labels?: string; template?: string } {
     return {
       ...(this.names.length === 0 && { labels: "Write at least one label." }),
@@ -130,7 +130,7 @@ export class LabelList extends Store {
     this.#waiting = window.setTimeout(() => this.#compile(), typing ? 250 : 0);
   }
 
-  /** Tries again what failed. */
+  /** Compiles the labels again after a failure. */
   again(): void {
     this.#failed = undefined;
     this.#compile();

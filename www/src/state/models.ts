@@ -1,7 +1,7 @@
 import { Ocelli, type Format, type ModelInfo, type ModelSource, type Progress } from "ocelli";
 import { remembered, Store } from "./store.ts";
 
-/** What was typed, or stands behind ?model=, cannot be asked for. */
+/** The address of a model, typed or given by ?model=, cannot be used. */
 export class AddressError extends Error {
   readonly code = "bad-address";
 }
@@ -14,10 +14,10 @@ export interface Choice {
   format?: Format | undefined;
 }
 
-/** The one that comes with the app. */
+/** The model that comes with the app. */
 export const builtIn: Choice = { source: new URL("models/ocelli-tiny/", document.baseURI).href, name: "Ocelli tiny" };
 
-/** What becomes of it. */
+/** A load that is under way. */
 export interface Loading {
   choice: Choice;
   progress: Progress | undefined;
@@ -27,13 +27,13 @@ const last = remembered<{ source: string; name: string; format?: Format } | null
 
 /** The model in use, for all pages. It runs in a worker, so that none of them ever waits. */
 class Models extends Store {
-  /** The one in use; the last one stays until the next stands. */
+  /** The model in use. It stays in use until the next one is loaded. */
   model: Ocelli | undefined;
   choice: Choice | undefined;
   loading: Loading | undefined;
   /** Why the last load failed. */
   failed: { choice: Choice; error: unknown } | undefined;
-  /** The GPU went away; the next call brings it back. */
+  /** Whether the GPU was lost. The next call loads the model again. */
   lost = false;
   #stop: AbortController | undefined;
 
@@ -41,12 +41,12 @@ class Models extends Store {
     return this.model?.info;
   }
 
-  /** The model in use is the one of the app. */
+  /** Whether the model in use is the app's own. */
   get isBuiltIn(): boolean {
     return this.choice?.source === builtIn.source;
   }
 
-  /** What the address asks for, or what was used last, or the one of the app. */
+  /** Loads the model of the address, else the one that was used last, else the app's own. */
   start(): void {
     const asked = new URLSearchParams(location.search);
     const typed = asked.get("model");
@@ -58,7 +58,7 @@ class Models extends Store {
     }
   }
 
-  /** Loads a model beside the one in use, and lets that one go only when the new one stands. A newer load ends this one. */
+  /** Loads a model beside the one in use, which is disposed of when the new one is ready. A newer load ends this one. */
   async load(choice: Choice): Promise<void> {
     this.#stop?.abort();
     const mine = (this.#stop = new AbortController());

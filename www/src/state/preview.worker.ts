@@ -18,5 +18,5 @@ self.onmessage = ({ data: { id, picture } }: MessageEvent<{ id: number; picture:
     );
 };
 
-/** Where WebP is not known, the browser takes PNG. */
+/** Draws a preview as WebP; a browser that cannot write WebP makes a PNG. */
 const preview = (picture: Blob): Promise<Blob> => shrunk(picture, SIDE, "medium", { type: "image/webp", quality: 0.8 });

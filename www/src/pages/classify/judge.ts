@@ -5,7 +5,7 @@ import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import type { Picture } from "./picture.ts";
 
-/** What the labels say to a picture. */
+/** The scores of a picture's labels. */
 export interface Answer {
   rows: readonly Classification[];
   score: Shown;
@@ -13,7 +13,7 @@ export interface Answer {
   template: string;
 }
 
-/** Of the pictures that the model in use was given, in milliseconds. */
+/** Times of the model in use, in milliseconds, over the pictures that it was given. */
 export interface Runs {
   count: number;
   first: number | undefined;
@@ -21,9 +21,9 @@ export interface Runs {
 }
 
 interface Settings {
-  /** Undefined: the model's own. */
+  /** The score to show; undefined for the model's own. */
   score?: Shown;
-  /** For each score, in its own unit. */
+  /** Threshold of each score, in its own unit. */
   thresholds: Partial<Record<Shown, number>>;
 }
 
@@ -57,7 +57,7 @@ class Judge extends Store {
     return this.#picture;
   }
 
-  /** Another picture; its address is let go of with the next one. */
+  /** Shows another picture. Its address is revoked when the next one comes. */
   take(picture: Picture): void {
     if (this.#picture) URL.revokeObjectURL(this.#picture.address);
     this.#picture = picture;
@@ -66,17 +66,17 @@ class Judge extends Store {
     void this.#embed();
   }
 
-  /** The last one, while the next is on its way; undefined before the first, and after an error. */
+  /** The last answer, also while the next one is computed. Undefined before the first one, and after an error. */
   get answer(): Answer | undefined {
     return this.failed ? undefined : this.#answer;
   }
 
-  /** The answer is not yet, or not at all, one to what the page shows now. */
+  /** Whether the answer is of an earlier picture or of earlier labels. */
   get old(): boolean {
     return !this.#isSeen() || this.list.behind;
   }
 
-  /** A newer answer is on its way, and nothing stands in it. */
+  /** Whether a newer answer is being computed. */
   get waiting(): boolean {
     const { wrong, failed } = this.list;
     return this.old && Object.keys(wrong).length === 0 && !failed && !this.failed && !(models.failed && !models.model);
@@ -105,7 +105,7 @@ class Judge extends Store {
     this.#rank();
   }
 
-  /** Labels that score less are pale; undefined: none is. */
+  /** Labels that score less are pale; undefined if none is. */
   get threshold(): number | undefined {
     return this.#settings.get().thresholds[this.score];
   }

@@ -2,11 +2,11 @@
 export interface Picture {
   /** As it came, since then its pixels reach the model untouched; a drawing (SVG) as pixels. */
   blob: Blob;
-  /** For an `<img>`. */
+  /** Object URL for an `<img>`. */
   address: string;
-  /** In words. */
+  /** A description for people. */
   name: string;
-  /** It is one of the samples. */
+  /** The name of the sample, if the picture is one. */
   sample?: string | undefined;
 }
 

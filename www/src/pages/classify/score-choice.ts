@@ -7,10 +7,10 @@ import { judge } from "./judge.ts";
 
 const scores: readonly Shown[] = ["softmax", "sigmoid", "cosine", "logits"];
 
-/** Where labels lie: lower cosines hardly ever occur. */
+/** Range of the slider for cosines; lower ones hardly ever occur. */
 const COSINES = { min: -0.25, max: 1, step: 0.005 };
 
-/** From where to where a threshold goes, in the score's unit. */
+/** Range and step of a threshold, in the score's unit. */
 function rangeOf(score: Shown): { min: number; max: number; step: number } {
   if (score === "softmax") return { min: 0, max: 1, step: 0.01 };
   if (score === "sigmoid") return { min: 0, max: 1, step: 0.005 };
@@ -67,7 +67,7 @@ class ScoreChoice extends Part {
       </div>`;
   }
 
-  /** All the way to the left there is none. */
+  /** Sets the threshold; at `min` there is none. */
   #set(threshold: number, min: number): void {
     judge.threshold = threshold > min ? threshold : undefined;
   }

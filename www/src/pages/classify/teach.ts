@@ -10,7 +10,7 @@ class Teach extends Part {
   #label = "";
   #trouble = "";
   #busy = false;
-  /** Addresses of the previews, by example. */
+  /** Object URLs of the previews, by example. */
   readonly #addresses = new Map<string, string>();
 
   constructor() {
@@ -129,7 +129,7 @@ class Teach extends Part {
     });
   }
 
-  /** The label is among those of the page from now on. */
+  /** Adds the label to the page's list, if it is not there. */
   #list(label: string): void {
     const { names, text } = judge.list;
     if (names.includes(label)) return;
@@ -168,7 +168,7 @@ class Teach extends Part {
     return address;
   }
 
-  /** Of examples that are no more. */
+  /** Revokes the addresses of examples that no longer exist. */
   #letGo(): void {
     const ids = new Set(examples.labels.flatMap((label) => examples.of(label).map(({ id }) => id)));
     for (const [id, address] of this.#addresses) {

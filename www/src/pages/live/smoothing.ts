@@ -1,4 +1,4 @@
-/** Milliseconds over which frames are counted. */
+/** Milliseconds over which the meter counts frames. */
 const LATELY = 2000;
 
 /**
@@ -29,13 +29,13 @@ export class Smoothed {
 export class Meter {
   #frames: { at: number; milliseconds: number }[] = [];
 
-  /** A frame that was done at a time, both in milliseconds. */
+  /** Counts a frame that was finished at `at` and took `milliseconds`. */
   add(at: number, milliseconds: number): void {
     this.#frames.push({ at, milliseconds });
     this.#frames = this.#frames.filter((frame) => frame.at >= at - LATELY);
   }
 
-  /** The mean; 0 while there is none. */
+  /** Mean milliseconds of a frame; 0 without frames. */
   get milliseconds(): number {
     return this.#frames.reduce((sum, frame) => sum + frame.milliseconds, 0) / Math.max(1, this.#frames.length);
   }

@@ -68,7 +68,7 @@ function inWords(kind: Kind, { name, message }: DOMException): SourceError {
   return new SourceError("The camera cannot be used", message);
 }
 
-/** What is said when it ends by itself. */
+/** The error for a source that ends by itself. */
 export function ended(kind: Kind): SourceError {
   if (kind === "screen")
     return new SourceError("The screen is no longer shared", "Press “Watch a screen” to choose another one.");

@@ -22,7 +22,7 @@ class Watching extends Store {
   cameras: MediaDeviceInfo[] = [];
   /** The frames' embedding, smoothed; undefined before the first. */
   embedding: Float32Array | undefined;
-  /** The model that has made it. */
+  /** The model that computed `embedding`. */
   model: Ocelli | undefined;
   /** Why there is nothing to watch, or why the model failed. */
   failed: unknown;
@@ -37,7 +37,7 @@ class Watching extends Store {
   readonly #smoothed = new Smoothed();
   #asked = 0;
   #busy = false;
-  /** A frame came while another one was under way. */
+  /** Whether a frame came while the model was busy with another one. */
   #missed = false;
 
   constructor() {
@@ -47,12 +47,12 @@ class Watching extends Store {
     navigator.mediaDevices?.addEventListener("devicechange", () => void this.#list());
   }
 
-  /** There is a picture to see, be it a frozen one. */
+  /** Whether a picture is visible, moving or frozen. */
   get visible(): boolean {
     return this.#stream !== undefined || (this.wanted === "paused" && this.embedding !== undefined);
   }
 
-  /** The user may have to answer a question of the browser. */
+  /** Whether a source is being opened. The browser may be asking the user for permission. */
   get opening(): boolean {
     return this.#opening;
   }
@@ -62,7 +62,7 @@ class Watching extends Store {
     return lastCamera.get();
   }
 
-  /** Seconds that a frame counts; 0 for the last frame alone. */
+  /** Seconds over which frames are smoothed; 0 uses the last frame alone. */
   get seconds(): number {
     return smoothing.get();
   }
@@ -112,7 +112,7 @@ class Watching extends Store {
     this.#settle();
   }
 
-  /** Brings camera, picture and frames to where they should be. */
+  /** Starts or stops camera and frames, as `wanted` and the visibility of the page require. */
   #settle(): void {
     // Whoever watches a screen looks at something else meanwhile; a hidden page gets no frames.
     const shown = this.#seen === "shown" || (this.kind === "screen" && this.#seen === "away");

@@ -114,7 +114,7 @@ function time(ms: number): string {
   return `${ms < 9.95 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
 }
 
-/** For an issue, or a colleague. */
+/** The result as text, for an issue or a colleague. */
 function reportOf(name: string, info: ModelInfo, figures: readonly Figure[]): string {
   const { tier, format, imageSize, parameters, note } = info;
   return [

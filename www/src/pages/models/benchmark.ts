@@ -5,7 +5,7 @@ import { drawPictures } from "../../bench/pictures.ts";
 /** One figure: the median of some runs. */
 export interface Figure {
   name: string;
-  /** Milliseconds a picture, or a text. */
+  /** Milliseconds for one picture or text. */
   ms: number;
   runs: number;
 }

@@ -2,13 +2,13 @@ import { builtIn, type Choice } from "../../state/models.ts";
 
 /** A model to choose from. */
 export interface Listed {
-  /** As in {@link Choice}. */
+  /** The source, as in {@link Choice}. */
   source: string;
   name: string;
   /** What it is good at, in a sentence or two. */
   good: string;
   licence: string;
-  /** What has to be downloaded. */
+  /** Size of the download, in bytes. */
   bytes: number;
   /** Side of the square that it sees, in pixels. */
   side: number;
@@ -135,7 +135,7 @@ export function formatOf(value: string | undefined): FormatChoice {
   return formats.find((format) => format.value === value) ?? formats[0];
 }
 
-/** The choice that a listed model and a format come to. */
+/** The choice that stands for a listed model in a format. */
 export function choiceOf({ source, name, quantised }: Listed, format: FormatChoice): Choice {
   return { source, name, format: quantised || format.value === "none" ? undefined : format.value };
 }

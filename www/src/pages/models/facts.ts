@@ -5,7 +5,7 @@ export function deviceOf({ backend, adapter }: ModelInfo): string {
   return backend === "cpu" ? "CPU, one thread" : `GPU: ${adapter || "not named by the browser"}`;
 }
 
-/** All that is known of a loaded model, as names and values. */
+/** The properties of a loaded model, as names and values. */
 export function factsOf(info: ModelInfo): [name: string, value: string][] {
   const { backend, imageSize, embeddingDim, defaultScore } = info;
   return [

@@ -5,9 +5,9 @@ import { notice } from "../../parts/notice.ts";
 import { models } from "../../state/models.ts";
 import { kept, type KeptModel } from "./kept.ts";
 
-/** What is kept of models in this browser, and how to free it. */
+/** The models that are stored in this browser, with buttons that delete them. */
 class KeptView extends Part {
-  /** What happened last, in words. */
+  /** A sentence about the last action. */
   #said = "";
 
   constructor() {

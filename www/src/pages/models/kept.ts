@@ -5,7 +5,7 @@ import { catalog } from "./catalog.ts";
 
 /** A model whose files are kept in this browser. */
 export interface KeptModel extends CachedModel {
-  /** As in a choice. */
+  /** The source, as in a `Choice`. */
   source: string;
   name: string;
 }
@@ -14,7 +14,7 @@ export interface KeptModel extends CachedModel {
 class Kept extends Store {
   models: readonly KeptModel[] = [];
   storage: StorageState | undefined;
-  /** Why it could not be read or changed. */
+  /** Why the storage could not be read or changed. */
   failed: unknown;
   #loading = false;
 
@@ -45,7 +45,7 @@ class Kept extends Store {
     return usage + bytes <= quota;
   }
 
-  /** Forgets one model, or without one all of them. */
+  /** Deletes the files of one model, or of all models if none is given. */
   remove(model?: KeptModel): Promise<void> {
     return this.#try(async () => {
       await Ocelli.clear(model?.source);

@@ -4,14 +4,14 @@ import { AddressError, chosen, models } from "../../state/models.ts";
 import { formatOf, type FormatChoice } from "./catalog.ts";
 import { formatSelect } from "./model-list.ts";
 
-/** Not everywhere, and not yet in TypeScript's DOM. */
+/** The window with a folder picker, which some browsers lack, and TypeScript's DOM types too. */
 const picker = window as { showDirectoryPicker?: () => Promise<FileSystemDirectoryHandle> };
 
 /** A model from an address, or from a folder of the user's own. */
 class OtherModel extends Part {
   #typed = "";
   #wrong = "";
-  /** Why a folder could not be had. */
+  /** Why the folder that was picked could not be read. */
   #refused = "";
   #format: FormatChoice = formatOf("none");
 

@@ -9,7 +9,7 @@ class SelfTest extends Part {
   #running = false;
   #found: Verification | undefined;
   #failed: unknown;
-  /** What the answer is about. */
+  /** The model of the result. */
   #tested = models.model;
 
   constructor() {

@@ -2,7 +2,7 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { format } from "../../parts/scale.ts";
 import { nameOf } from "../../state/files.ts";
-import { library } from "../../state/library.ts";
+import { visit } from "../../state/library/visit.ts";
 import { searching } from "./searching.ts";
 
 /** A hit as large as the window allows, and the way from it to pictures like it. */
@@ -20,7 +20,7 @@ class HitDialog extends Part {
     this.requestUpdate();
     await this.updateComplete;
     this.#dialog?.showModal();
-    const blob = (await library.file(path)) ?? (await library.thumbnail(path).catch(() => undefined));
+    const blob = (await visit.readable(path)) ?? (await visit.thumbnail(path).catch(() => undefined));
     if (path === this.#path) this.#picture(blob);
   }
 

@@ -3,7 +3,8 @@ import type { IndexFile } from "ocelli/index";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { download } from "../../parts/dom.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
+import { exportIndex, importIndex } from "../../state/library/exchange.ts";
 import { models } from "../../state/models.ts";
 
 const kinds: Record<IndexFile, { name: string; what: string }> = {
@@ -26,11 +27,11 @@ class IndexFilePart extends Part {
 
   constructor() {
     super();
-    this.watch(library);
+    this.watch(collection);
   }
 
   protected override render() {
-    const size = library.index?.size ?? 0;
+    const size = collection.index?.size ?? 0;
     return html` <div class="row">
         <div class="grow">
           <label for="index-kind">Kind of file</label>
@@ -74,7 +75,7 @@ class IndexFilePart extends Part {
   }
 
   #save(): void {
-    download(library.export(this.#kind), `ocelli-index.${this.#kind}`);
+    download(exportIndex(this.#kind), `ocelli-index.${this.#kind}`);
   }
 
   async #open(input: HTMLInputElement): Promise<void> {
@@ -84,7 +85,7 @@ class IndexFilePart extends Part {
     [this.#said, this.#failed] = ["Reading …", undefined];
     this.requestUpdate();
     try {
-      const count = await library.import(file);
+      const count = await importIndex(file);
       this.#said = `${count === 1 ? "1 picture was taken." : `${count} pictures were taken.`} ${count > 0 ? "They can be seen once their folder is picked on the page Tag." : ""}`;
     } catch (error) {
       [this.#said, this.#failed] = ["", error];

@@ -1,12 +1,12 @@
 import type { Ocelli } from "ocelli";
 import type { Hit, ImageIndex } from "ocelli/index";
 import { folderOf } from "../../state/files.ts";
-import { library, type Meta } from "../../state/library.ts";
+import { collection, type Meta } from "../../state/library/collection.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { directionOf, wrongSentence, type Query } from "./query.ts";
 
-/** Hits that are shown at first, and more at a time. */
+/** Hits that are shown at first, and that "Show more" adds. */
 const STEP = 24;
 /** Milliseconds without a key before words are looked for, and between two looks at a collection that grows. */
 const PAUSE = 200;
@@ -23,12 +23,12 @@ const sentence = remembered("search.sentence", "");
  */
 class Searching extends Store {
   query: Query = { words: "" };
-  /** Whose pictures are looked at; all if empty. */
+  /** The folder that is searched; all folders if empty. */
   folder = "";
   hits: readonly Hit<Meta>[] = [];
-  /** What the hits are an answer to. */
+  /** The query of the hits. */
   answered: Query | undefined;
-  /** There are more hits than are shown. */
+  /** Whether there are more hits than are shown. */
   more = false;
   failed: unknown;
   #sentence = sentence.get();
@@ -38,12 +38,12 @@ class Searching extends Store {
   #again = false;
   /** The direction of a query, which a longer list of hits or a collection that grows need not make again. */
   #known: { query: Query; sentence: string; model: Ocelli; direction: Float32Array | undefined } | undefined;
-  /** What of the collection the hits are of. */
+  /** The state of the collection that was searched. */
   #seen: { index: ImageIndex<Meta> | undefined; size: number } | undefined;
 
   constructor() {
     super();
-    library.addEventListener("change", () => this.#look());
+    collection.addEventListener("change", () => this.#look());
   }
 
   /** The sentence around words as it is typed; while it is wrong, the last right one is used. */
@@ -58,12 +58,12 @@ class Searching extends Store {
     this.changed();
   }
 
-  /** Something is asked for. */
+  /** Whether there is a query. */
   get asks(): boolean {
     return !("words" in this.query) || this.query.words.trim() !== "";
   }
 
-  /** The hits are not yet those of the query. */
+  /** Whether the hits are those of an earlier query. */
   get behind(): boolean {
     return this.asks && this.answered !== this.query;
   }
@@ -96,10 +96,10 @@ class Searching extends Store {
     this.changed();
   }
 
-  /** The collection, or the model, may be another one. */
+  /** Searches again if the collection or the model has changed. */
   #look(): void {
-    if (this.folder && !library.folders.some(({ name }) => name === this.folder)) this.folder = "";
-    const { index } = library;
+    if (this.folder && !collection.folders.some(({ name }) => name === this.folder)) this.folder = "";
+    const { index } = collection;
     const seen = { index, size: index?.size ?? 0 };
     if (seen.index === this.#seen?.index && seen.size === this.#seen?.size) return;
     if (seen.index !== this.#seen?.index) this.#take([], undefined);
@@ -126,7 +126,7 @@ class Searching extends Store {
   }
 
   async #answer(): Promise<void> {
-    const [{ query, folder }, { index }, { model }] = [this, library, models];
+    const [{ query, folder }, { index }, { model }] = [this, collection, models];
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
@@ -134,9 +134,9 @@ class Searching extends Store {
         (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
-      if (query === this.query && index === library.index) this.#take(found, query);
+      if (query === this.query && index === collection.index) this.#take(found, query);
     } catch (error) {
-      if (query !== this.query || index !== library.index || model !== models.model) return; // the next answer is on its way
+      if (query !== this.query || index !== collection.index || model !== models.model) return; // the next answer is on its way
       this.failed = error;
       this.changed();
     }

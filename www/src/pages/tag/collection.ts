@@ -3,14 +3,17 @@ import { Part } from "../../element.ts";
 import { Arrivals } from "../../parts/arrivals.ts";
 import { notice } from "../../parts/notice.ts";
 import type { FolderRecord } from "../../state/db.ts";
-import { library, type Difference } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
+import { folders, type Difference } from "../../state/library/folders.ts";
+import { indexer } from "../../state/library/indexer.ts";
+import { visit } from "../../state/library/visit.ts";
 import { models } from "../../state/models.ts";
 import { pickFolder, SINGLES, takeDropped, takeInput } from "./pick.ts";
 import { count, duration, number } from "./words.ts";
 
 /** Where pictures come from, how far their indexing has come, and the folders that are known. */
 class Collection extends Part {
-  /** What the last look into a folder has found, in words. */
+  /** A sentence about what the last look into a folder has found. */
   #found = "";
   #failed: unknown;
   /** The folder whose removal is asked about. */
@@ -19,24 +22,24 @@ class Collection extends Part {
 
   constructor() {
     super();
-    this.watch(library, models);
+    this.watch(collection, folders, indexer, visit, models);
   }
 
   protected override render() {
-    const { folders, scanning } = library;
-    const failed = this.#failed ?? library.failed;
+    const { scanning } = folders;
+    const failed = this.#failed ?? collection.failed;
     return html` <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Pictures">
       <div class="row">
         <button
           type="button"
-          class=${library.pictures.size === 0 ? "primary" : ""}
+          class=${collection.pictures.size === 0 ? "primary" : ""}
           @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}
         >
           Pick a folder
         </button>
         <button type="button" @click=${() => this.#input("files").click()}>Pick pictures</button>
         <span class="small grow"
-          >${library.pictures.size === 0 ? "Or drop them anywhere on this page. They are read on this device and stay where they are." : "Or drop them here."}</span
+          >${collection.pictures.size === 0 ? "Or drop them anywhere on this page. They are read on this device and stay where they are." : "Or drop them here."}</span
         >
         <input
           type="file"
@@ -60,14 +63,15 @@ class Collection extends Part {
       ${scanning ? html`<p class="state">Looking into “${scanning.folder}”: ${count(scanning.found, "picture")} so far …</p>` : this.#state()}
       <p class="small found" role="status">${this.#found}</p>
       ${failed ? this.#trouble(failed) : nothing}
-      ${library.unkept === undefined ? nothing : html`<p class="notice unkept">${unkept(library.unkept)}</p>`}
-      ${folders.length > 0 ? this.#folders(folders) : nothing}
+      ${collection.unkept === undefined ? nothing : html`<p class="notice unkept">${unkept(collection.unkept)}</p>`}
+      ${collection.folders.length > 0 ? this.#folders(collection.folders) : nothing}
       <p class="hidden" role="status">${this.#spoken()}</p>
     </section>`;
   }
 
   #state() {
-    const { progress, waiting, pictures, elsewhere, broken } = library;
+    const { waiting, pictures, broken } = collection;
+    const { progress, elsewhere } = indexer;
     const done = pictures.size - waiting.length;
     if (pictures.size === 0) return nothing;
     if (waiting.length === 0) {
@@ -91,12 +95,12 @@ class Collection extends Part {
           : "";
       return html` <div class="row">
           <p class="state grow">${paused ? `Paused. ${of} are done.` : `${of} pictures${pace}`}</p>
-          ${paused ? html`<button type="button" @click=${() => library.resume()}>Resume</button>` : html`<button type="button" @click=${() => library.pause()}>Pause</button>`}
-          <button type="button" @click=${() => library.cancel()}>Cancel</button>
+          ${paused ? html`<button type="button" @click=${() => indexer.resume()}>Resume</button>` : html`<button type="button" @click=${() => indexer.pause()}>Pause</button>`}
+          <button type="button" @click=${() => indexer.cancel()}>Cancel</button>
         </div>
         ${bar}`;
     }
-    if (!library.index)
+    if (!collection.index)
       return html`<p class="state">${of} are done. The others wait for the model.</p>
         ${bar}`;
     return html`${this.#goOn(of)}${bar}`;
@@ -104,14 +108,14 @@ class Collection extends Part {
 
   /** What is not at work can go on: at once, or after the browser has asked, or with the folder picked again. */
   #goOn(of: string) {
-    if (library.ready.length > 0) {
+    if (indexer.ready.length > 0) {
       return html`<div class="row">
         <p class="state grow">${of} are done.</p>
-        <button type="button" class="primary" @click=${() => library.start()}>Go on</button>
+        <button type="button" class="primary" @click=${() => indexer.start()}>Go on</button>
       </div>`;
     }
-    const names = new Set(library.waiting.map(({ folder }) => folder));
-    return library.folders
+    const names = new Set(collection.waiting.map(({ folder }) => folder));
+    return collection.folders
       .filter(({ name }) => names.has(name))
       .map(
         (folder) =>
@@ -124,13 +128,13 @@ class Collection extends Part {
       );
   }
 
-  #folders(folders: readonly FolderRecord[]) {
+  #folders(records: readonly FolderRecord[]) {
     const counts = new Map<string, number>();
-    for (const { folder } of library.pictures.values()) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    for (const { folder } of collection.pictures.values()) counts.set(folder, (counts.get(folder) ?? 0) + 1);
     return html`<details class="folders">
-      <summary>${count(folders.length, "folder")}</summary>
+      <summary>${count(records.length, "folder")}</summary>
       <ul>
-        ${folders.map(
+        ${records.map(
           (folder) =>
             html`<li class="row">
               <span class="grow"
@@ -168,14 +172,15 @@ class Collection extends Part {
 
   #trouble(error: unknown) {
     return html`<div class="trouble" role="alert">
-      ${notice(error, library.failed ? () => this.#again() : undefined)}
+      ${notice(error, collection.failed ? () => this.#again() : undefined)}
       <button type="button" class="quiet" @click=${() => this.#dismiss()}>Dismiss</button>
     </div>`;
   }
 
-  /** A screen reader hears quarters, not every batch. */
+  /** Progress for a screen reader, in quarters, because every batch would be too often. */
   #spoken(): string {
-    const { pictures, waiting, progress } = library;
+    const { pictures, waiting } = collection;
+    const { progress } = indexer;
     if (pictures.size === 0) return "";
     if (waiting.length === 0) return "All pictures are done";
     if (!progress) return "";
@@ -192,13 +197,13 @@ class Collection extends Part {
   }
 
   #look(folder: FolderRecord): void {
-    if (folder.handle) this.#ask(() => library.refresh(folder));
+    if (folder.handle) this.#ask(() => folders.refresh(folder));
     else this.#input(folder.name === SINGLES ? "files" : "folder").click();
   }
 
   #remove(name: string): void {
     this.#about(undefined);
-    this.#ask(() => library.remove(name).then(() => undefined));
+    this.#ask(() => folders.remove(name).then(() => undefined));
   }
 
   #about(name: string | undefined): void {
@@ -208,16 +213,16 @@ class Collection extends Part {
 
   #again(): void {
     this.#dismiss();
-    void library.open().then(() => library.start());
+    void folders.open().then(() => indexer.start());
   }
 
   #dismiss(): void {
     this.#failed = undefined;
-    library.dismiss();
+    collection.dismiss();
     this.requestUpdate();
   }
 
-  /** Does what a click wants, and says what came of it. */
+  /** Runs the work of a click and shows its result or its error. */
   #ask(work: () => Promise<Difference | undefined>): void {
     this.#failed = undefined;
     this.#found = "";

@@ -3,11 +3,11 @@ import { Part } from "../../element.ts";
 import { notice } from "../../parts/notice.ts";
 import "../../parts/picture-grid.ts";
 import { nameOf } from "../../state/files.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
 import { remembered } from "../../state/store.ts";
 import { count } from "./words.ts";
 
-/** Groups that are drawn at a time. */
+/** Groups that are drawn at first, and that "Show more groups" adds. */
 const STEP = 20;
 /** Milliseconds without a change before the collection is compared with itself again. */
 const QUIET = 400;
@@ -21,19 +21,19 @@ class Duplicates extends Part {
   #shown = STEP;
   #waiting = 0;
   #busy = false;
-  /** Of what the groups are. */
+  /** Identifies the collection and the threshold of the groups. */
   #of: string | undefined;
   readonly #changed = () => this.#ask();
 
   override connectedCallback(): void {
     super.connectedCallback();
-    library.addEventListener("change", this.#changed);
+    collection.addEventListener("change", this.#changed);
     this.#ask();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    library.removeEventListener("change", this.#changed);
+    collection.removeEventListener("change", this.#changed);
     clearTimeout(this.#waiting);
   }
 
@@ -93,9 +93,9 @@ class Duplicates extends Part {
   }
 
   async #compare(): Promise<void> {
-    const { index } = library;
+    const { index } = collection;
     const threshold = kept.get();
-    const of = `${index?.modelHash} ${threshold} ${library.seen.map(({ path, modified }) => `${path} ${modified}`).join("\n")}`;
+    const of = `${index?.modelHash} ${threshold} ${collection.seen.map(({ path, modified }) => `${path} ${modified}`).join("\n")}`;
     if (!index || of === this.#of) return;
     // One at a time; what has changed meanwhile is asked about again.
     if (this.#busy) return this.#ask();
@@ -105,7 +105,7 @@ class Duplicates extends Part {
       this.#of = of;
       this.#failed = undefined;
     } catch (error) {
-      if (index === library.index) this.#failed = error;
+      if (index === collection.index) this.#failed = error;
     } finally {
       this.#busy = false;
     }

@@ -1,7 +1,7 @@
 import { isPicture, picked, type Found } from "../../state/files.ts";
-import { library, type Difference } from "../../state/library.ts";
+import { folders, type Difference } from "../../state/library/folders.ts";
 
-/** Single pictures go into a folder of this name. */
+/** Name of the folder for single pictures. */
 export const SINGLES = "Single pictures";
 
 /** Lets the user pick a folder; undefined if they think better of it, or if `input` asks instead. */
@@ -14,7 +14,7 @@ export async function pickFolder(input: HTMLInputElement): Promise<Difference | 
     return undefined;
   }
   try {
-    return await library.addFolder(await showDirectoryPicker({ id: "ocelli-tag", mode: "read" }));
+    return await folders.addFolder(await showDirectoryPicker({ id: "ocelli-tag", mode: "read" }));
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") return undefined;
     throw error;
@@ -45,22 +45,22 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
     sum.removed += one.removed;
   };
   const singles: File[] = [];
-  let folders = 0;
+  let taken = 0;
   for (const { file, entry, handle } of asked) {
     const known = await handle;
-    if (known?.kind === "directory") add(await library.addFolder(known as FileSystemDirectoryHandle));
+    if (known?.kind === "directory") add(await folders.addFolder(known as FileSystemDirectoryHandle));
     else if (entry?.isDirectory) add(await take(await inside(entry as FileSystemDirectoryEntry), true));
     else {
       if (file) singles.push(file);
       continue;
     }
-    folders++;
+    taken++;
   }
-  if (singles.length > 0 || folders === 0) add(await take(picked(singles, SINGLES), false));
+  if (singles.length > 0 || taken === 0) add(await take(picked(singles, SINGLES), false));
   return sum;
 }
 
-/** What the browser can read again, where it hands that out. */
+/** The handle of a dropped item; undefined where the browser gives none. */
 function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | undefined> {
   const { getAsFileSystemHandle } = item as unknown as {
     getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;
@@ -68,7 +68,7 @@ function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | und
   return (getAsFileSystemHandle?.call(item) ?? Promise.resolve(null)).catch(() => null);
 }
 
-/** All pictures in a dropped folder and in those in it. */
+/** All pictures in a dropped folder and its subfolders. */
 async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
   const found: Found[] = [];
   const reader = folder.createReader();
@@ -94,5 +94,5 @@ async function take(found: Found[], whole: boolean): Promise<Difference> {
     throw new Error(
       "There is no picture among these files. Pick JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that holds some.",
     );
-  return library.addFiles(found, whole);
+  return folders.addFiles(found, whole);
 }

@@ -6,7 +6,7 @@ export interface Tagged {
   tags: readonly Classification[];
 }
 
-/** What a file of results says of how they were made. */
+/** How the tags were made, for the file of results. */
 export interface Making {
   model: string;
   modelHash: string;

@@ -1,6 +1,6 @@
 import type { Classification } from "ocelli";
 import { LabelList } from "../../state/label-list.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 
@@ -12,11 +12,11 @@ export interface Rule {
   threshold: number;
 }
 
-/** A picture has no more tags than these. */
+/** Maximum number of tags of a picture. */
 const MOST = 5;
 /** Milliseconds of work between two chances for the page to answer a key. */
 const SLICE = 8;
-/** Milliseconds between two views of what is judged by now. */
+/** Milliseconds between two updates of the view while tags are computed. */
 const SHOWN = 200;
 
 const kept = remembered<{ several: boolean; thresholds: Record<string, number> }>("tag.rule", {
@@ -36,7 +36,7 @@ class Tagger extends Store {
 
   constructor() {
     super();
-    for (const store of [library, this.labels, models]) store.addEventListener("change", () => this.#ask());
+    for (const store of [collection, this.labels, models]) store.addEventListener("change", () => this.#ask());
   }
 
   get rule(): Rule {
@@ -55,19 +55,19 @@ class Tagger extends Store {
     this.changed();
   }
 
-  /** Best first; undefined while the picture is not judged yet. */
+  /** The tags of a picture, best first; undefined until they are computed. */
   tags(path: string): readonly Classification[] | undefined {
     return this.#tags.get(path)?.tags;
   }
 
   /** All labels for a picture, best first; none while there are no labels or no embedding. */
   all(path: string): Classification[] {
-    const vector = this.#ready() && library.index?.vector(path);
+    const vector = this.#ready() && collection.index?.vector(path);
     const { several } = this.rule;
     return (vector && this.labels.set?.score(vector, several ? { multiLabel: true, threshold: 0 } : {})) || [];
   }
 
-  /** Not all tags are of the newest labels and rule. */
+  /** Whether some tags are of earlier labels or an earlier rule. */
   get behind(): boolean {
     return this.#busy || this.labels.behind;
   }
@@ -82,9 +82,11 @@ class Tagger extends Store {
     return models.info?.defaultScore === "sigmoid" ? 0.1 : 0.6;
   }
 
-  /** Labels and embeddings are both of the model in use. */
+  /** Whether labels and embeddings are both of the model in use. */
   #ready(): boolean {
-    return this.labels.set !== undefined && !this.labels.behind && library.index?.modelHash === models.info?.modelHash;
+    return (
+      this.labels.set !== undefined && !this.labels.behind && collection.index?.modelHash === models.info?.modelHash
+    );
   }
 
   #ask(): void {
@@ -101,7 +103,7 @@ class Tagger extends Store {
       let until = performance.now() + SLICE;
       let shown = performance.now() + SHOWN;
       for (const [path, of] of todo) {
-        const vector = library.index?.vector(path);
+        const vector = collection.index?.vector(path);
         if (vector) this.#tags.set(path, { tags: this.#tagsOf(vector), of });
         if (performance.now() < until) continue;
         await new Promise((resolve) => setTimeout(resolve));
@@ -129,13 +131,13 @@ class Tagger extends Store {
   /** Pictures that are new or were judged otherwise, with what their tags will be of. */
   #stale(): [path: string, of: string][] {
     const { several, threshold } = this.rule;
-    const by = [this.labels.set, library.index, several, threshold];
+    const by = [this.labels.set, collection.index, several, threshold];
     if (by.some((one, i) => one !== this.#judgedBy[i])) {
       this.#judgedBy = by;
       this.#round++;
     }
-    for (const path of this.#tags.keys()) if (!library.index?.has(path)) this.#tags.delete(path);
-    return library.seen
+    for (const path of this.#tags.keys()) if (!collection.index?.has(path)) this.#tags.delete(path);
+    return collection.seen
       .map(({ path, modified }): [string, string] => [path, `${this.#round} ${modified}`])
       .filter(([path, of]) => this.#tags.get(path)?.of !== of);
   }

@@ -3,17 +3,18 @@ import { Part } from "../../element.ts";
 import { bytes } from "../../parts/words.ts";
 import "../../parts/score-bars.ts";
 import { nameOf } from "../../state/files.ts";
-import { library } from "../../state/library.ts";
+import { collection } from "../../state/library/collection.ts";
+import { visit } from "../../state/library/visit.ts";
 import { models } from "../../state/models.ts";
 import { tagger } from "./tagger.ts";
 
 /** A picture as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
 class Viewer extends Part {
   #path: string | undefined;
-  /** Its neighbours, in the order of the grid. */
+  /** The pictures of the grid, in its order. */
   #paths: readonly string[] = [];
   #url: string | undefined;
-  /** The file itself, and not its preview, is shown. */
+  /** Whether the file itself is shown and not its preview. */
   #whole = false;
 
   constructor() {
@@ -26,7 +27,7 @@ class Viewer extends Part {
     this.#picture(undefined);
   }
 
-  /** Opens a picture; `paths` are those that one can go on to. */
+  /** Opens a picture; the user can go on to the others of `paths`. */
   async show(path: string, paths: readonly string[]): Promise<void> {
     this.#path = path;
     this.#paths = paths;
@@ -35,7 +36,7 @@ class Viewer extends Part {
     await this.updateComplete;
     const dialog = this.#dialog;
     if (dialog && !dialog.open) dialog.showModal();
-    const file = await library.file(path);
+    const file = await visit.readable(path);
     // Without the file its preview must do.
     if (!file) return this.#preview(path);
     if (path !== this.#path) return;
@@ -46,7 +47,7 @@ class Viewer extends Part {
   protected override render() {
     const path = this.#path;
     if (path === undefined) return html`<dialog></dialog>`;
-    const known = library.pictures.get(path);
+    const known = collection.pictures.get(path);
     const at = this.#paths.indexOf(path);
     const { several, threshold } = tagger.rule;
     return html`<dialog
@@ -99,7 +100,7 @@ class Viewer extends Part {
   }
 
   async #preview(path: string): Promise<void> {
-    const blob = await library.thumbnail(path).catch(() => undefined);
+    const blob = await visit.thumbnail(path).catch(() => undefined);
     if (path !== this.#path) return;
     this.#whole = false;
     this.#picture(blob);

@@ -1,0 +1,30 @@
+import type { Range } from "./request.js";
+import type { ByteStream } from "./stream.js";
+
+/** One file as this load sees it. */
+export interface RemoteFile {
+  name: string;
+  url: string | undefined;
+  /** See `FileRecord`; undefined while unknown. */
+  version: string | undefined;
+  size: number | undefined;
+}
+
+export interface Opened {
+  stream: ByteStream;
+  /** Bytes that this stream has, if the server says. */
+  length: number | undefined;
+  /** The body is the whole file, whatever was asked for. */
+  whole: boolean;
+}
+
+/** What reads a file piece by piece needs of the folder that the file is in. */
+export interface Opener {
+  /** Whether these bytes are here without a request. */
+  has(file: RemoteFile, start: number, end: number): boolean;
+  /** Bytes of a file, if they are kept. */
+  kept(file: RemoteFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  keep(file: RemoteFile, start: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Asks for a file, or for some bytes of it. */
+  open(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Opened>;
+}

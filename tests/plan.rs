@@ -1,0 +1,204 @@
+//! The recording, on the GPU and on the CPU: runs of any number of items and tokens, states that outlive a run and are shared by
+//! plans, several outputs of one run, and copies that never ran.
+
+use ocelli::{
+    Gpu, Power,
+    backend::{Backend, Cpu, Executor},
+    config::{Activation, Mask},
+    gpu::{Tier, Tuning},
+    kernels::{ActId, Attention, Gather, Keys, Matmul, MatrixRef, Operand, Queries, Rows, Run, WeightId},
+    plan::{Kind, Plan},
+    quant::{Format, Matrix},
+    random::Random,
+    weights::Plane,
+};
+
+#[path = "common/mod.rs"]
+mod common;
+
+const DIM: usize = 8;
+/// Tokens that a state has room for.
+const MOST: u32 = 12;
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(bytes)
+}
+
+fn close(found: &[f32], expected: &[f32]) -> bool {
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-5)
+}
+
+/// A matrix on a device.
+fn weights<B: Backend>(device: &B, matrix: &Matrix) -> B::Weights {
+    let mut weights = B::Weights::default();
+    let mut store = device.store(&mut weights);
+    store.make_room("weight", matrix.format, matrix.rows, matrix.cols).expect("it fits");
+    store.write(0, Plane::Values, 0, &matrix.packed.values);
+    drop(store);
+    weights
+}
+
+fn compile<B: Backend>(device: &B, plan: Plan, weights: &B::Weights, most: Run, states: &mut B::States) -> B::Executor {
+    device.compile(plan, weights, &Tuning::all(Tier::Tiled), most, states).expect("it fits")
+}
+
+/// Queries of this run's tokens over the keys and values in a state, which the test fills as a model's kernel would.
+fn over_a_state() -> (Plan, [ActId; 3]) {
+    let mut plan = Plan::default();
+    let q = plan.input("q", Rows::PerToken, DIM);
+    let kv = plan.state("kv", MOST, 2 * DIM);
+    let y = plan.scratch("y", Rows::PerToken, DIM);
+    plan.output("y", y);
+    let dim = DIM as u32;
+    plan.step(
+        "attention",
+        Attention {
+            q: Queries { act: q, len: Rows::PerToken, stride: dim, index: None },
+            kv: Keys { act: kv, len: Rows::PerToken, stride: 2 * dim, k: 0, v: dim, most: Some(MOST) },
+            y,
+            heads: 2,
+            head_size: dim / 2,
+            mask: Mask::Causal,
+        },
+    );
+    (plan, [q, kv, y])
+}
+
+/// A text at once, and token by token over a state that two plans share, must be the same.
+fn steps_over_a_state<B: Backend>(device: &B) {
+    const TOKENS: usize = 7;
+    const BATCH: usize = 2;
+    let mut random = Random::new(3);
+    let (q, kv) = (random.floats(BATCH * TOKENS * DIM), random.floats(BATCH * TOKENS * 2 * DIM));
+    // Rows of tokens of each item, from a token on.
+    let rows = |all: &[f32], words: usize, tokens: std::ops::Range<usize>| -> Vec<f32> {
+        all.chunks_exact(TOKENS * words)
+            .flat_map(|item| item[tokens.start * words..tokens.end * words].to_vec())
+            .collect()
+    };
+    let none = B::Weights::default();
+    let fill = |plan: &B::Executor, [q_act, kv_act, _]: [ActId; 3], tokens: std::ops::Range<usize>| {
+        plan.write(device, q_act, 0, bytemuck::cast_slice(&rows(&q, DIM, tokens.clone())));
+        for (item, rows) in rows(&kv, 2 * DIM, tokens.clone()).chunks_exact(tokens.len() * 2 * DIM).enumerate() {
+            let at = (item * MOST as usize + tokens.start) * 2 * DIM;
+            plan.write(device, kv_act, at, bytemuck::cast_slice(rows));
+        }
+    };
+    let whole = Run::tokens(BATCH as u32, TOKENS as u32);
+    let (plan, acts) = over_a_state();
+    let at_once = compile(device, plan, &none, whole, &mut B::States::default());
+    fill(&at_once, acts, 0..TOKENS);
+    let expected =
+        floats(&pollster::block_on(device.bytes(at_once.submit(device, whole, &[acts[2]]))).expect("it runs"));
+    assert!(expected.iter().any(|x| x.abs() > 0.01), "nothing was computed: this shows nothing");
+
+    let mut states = B::States::default();
+    let most = Run::tokens(BATCH as u32, 4);
+    let [prefill, step] = [(); 2].map(|()| compile(device, over_a_state().0, &none, most, &mut states));
+    let mut forgetful = compile(device, over_a_state().0, &none, most, &mut B::States::default());
+    let mut past = 0;
+    for (plan, tokens) in [(&prefill, 4), (&step, 1), (&step, 1), (&prefill, 1)] {
+        let run = Run { batch: BATCH as u32, tokens: tokens as u32, past: past as u32 };
+        let run_on = |plan: &B::Executor| {
+            fill(plan, acts, past..past + tokens);
+            floats(&pollster::block_on(device.bytes(plan.submit(device, run, &[acts[2]]))).expect("it runs"))
+        };
+        let right = rows(&expected, DIM, past..past + tokens);
+        assert!(close(&run_on(plan), &right), "tokens {past} to {}", past + tokens);
+        if past > 0 {
+            // With a state of its own it has not seen what is past.
+            assert!(!close(&run_on(&forgetful), &right), "the comparison does not see a state that was forgotten");
+            forgetful = compile(device, over_a_state().0, &none, most, &mut B::States::default());
+        }
+        past += tokens;
+    }
+    assert_eq!(past, TOKENS);
+}
+
+/// Runs of different sizes, one after the other on one plan, and two outputs of each.
+fn runs_of_any_size<B: Backend>(device: &B) {
+    let matrix = Matrix::new(Format::F32, &Random::new(5).floats(3 * DIM), DIM).expect("small weights");
+    let weights = weights(device, &matrix);
+    let mut plan = Plan::default();
+    let (x, index) = (plan.input("x", Rows::PerToken, DIM), plan.input("index", Rows::PerItem(1), 1));
+    let y = plan.scratch("y", Rows::PerToken, 3);
+    let one = plan.scratch("one", Rows::PerItem(1), 3);
+    plan.output("all", y);
+    plan.output("one", one);
+    plan.step(
+        "product",
+        Matmul {
+            x: Operand::Act(x),
+            weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: 3, cols: DIM as u32 },
+            bias: None,
+            y,
+            rows: Rows::PerToken,
+            activation: Activation::None,
+            accumulate: false,
+            positions: None,
+        },
+    );
+    plan.step("gather", Gather { x: y, index: Some(index), y: one, of: Rows::PerToken, dim: 3 });
+    assert_eq!(plan.outputs().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["all", "one"]);
+    let most = Run::tokens(3, 20);
+    let executor = compile(device, plan, &weights, most, &mut B::States::default());
+    for (batch, tokens) in [(1, 1), (3, 20), (2, 5), (3, 1), (1, 20)] {
+        let run = Run::tokens(batch, tokens);
+        let (rows, items) = ((batch * tokens) as usize, batch as usize);
+        let input = Random::new(u64::from(batch * 100 + tokens)).floats(rows * DIM);
+        let places: Vec<u32> = (0..batch).map(|item| (item * 3) % tokens).collect();
+        executor.write(device, x, 0, bytemuck::cast_slice(&input));
+        executor.write(device, index, 0, bytemuck::cast_slice(&places));
+        let found =
+            floats(&pollster::block_on(device.bytes(executor.submit(device, run, &[y, one]))).expect("it runs"));
+        assert_eq!(found.len(), rows * 3 + items * 3, "both outputs, one after the other");
+        let reference = executor.plan().run_reference(
+            std::slice::from_ref(&matrix),
+            &[(x, bytemuck::cast_slice(&input)), (index, &places)],
+            run,
+        );
+        let expected: Vec<f32> =
+            bytemuck::pod_collect_to_vec(&[reference.acts[y.0].clone(), reference.acts[one.0].clone()].concat());
+        assert!(close(&found, &expected), "{batch} items of {tokens} tokens");
+        let mut wrong = expected;
+        wrong[rows * 3] += 0.01;
+        assert!(!close(&found, &wrong), "the comparison does not see a wrong output");
+    }
+}
+
+#[test]
+fn on_the_cpu() {
+    steps_over_a_state(&Cpu);
+    runs_of_any_size(&Cpu);
+}
+
+#[test]
+fn on_the_gpu() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    steps_over_a_state(&gpu);
+    runs_of_any_size(&gpu);
+}
+
+#[test]
+#[should_panic(expected = "run: expected at most")]
+fn a_run_beyond_the_largest_is_refused() {
+    let (plan, acts) = over_a_state();
+    let most = Run::tokens(1, 4);
+    let executor = compile(&Cpu, plan, &Default::default(), most, &mut Default::default());
+    let _ = executor.submit(&Cpu, Run::tokens(1, 5), &[acts[2]]);
+}
+
+#[test]
+fn sizes_go_by_the_run() {
+    let (plan, [q, kv, _]) = over_a_state();
+    let [small, large] = [Run::tokens(2, 1), Run::tokens(2, 7)];
+    assert_eq!([small, large].map(|run| plan.acts()[q.0].size(run)), [2 * DIM, 14 * DIM]);
+    // A state has its room whatever a run is.
+    assert_eq!([small, large].map(|run| plan.acts()[kv.0].size(run)), [2 * 12 * 2 * DIM; 2]);
+    assert_eq!(plan.acts()[kv.0].kind, Kind::State { most: MOST });
+    assert_eq!(plan.acts()[q.0].kind, Kind::Input);
+    assert_eq!(Rows::Shared(3).of(large), 3);
+}
