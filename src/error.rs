@@ -46,17 +46,5 @@ impl Error {
     }
 }
 
-/// `NaN`, `inf` or `-inf`, for messages about a number that is not finite.
-#[must_use]
-pub fn not_finite(x: f32) -> &'static str {
-    if x.is_nan() {
-        "NaN"
-    } else if x < 0.0 {
-        "-inf"
-    } else {
-        "inf"
-    }
-}
-
 /// A [`std::result::Result`] with [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;

@@ -4,6 +4,7 @@ mod clean;
 mod clip_files;
 mod decoder;
 mod html;
+mod parts;
 mod read;
 mod sentencepiece;
 mod steps;

@@ -4,7 +4,7 @@ use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
     config::{Mask, TextPooling},
-    error::{Error, Result, not_finite},
+    error::{Error, Result},
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
     text::Tokenize,
@@ -229,7 +229,7 @@ pub(super) fn check_finite(numbers: &[f32], dim: usize, what: &str) -> Result<()
             "{what} {} of {}: expected finite numbers, found {}: the weights are too large for f32, or this GPU computes wrongly",
             at / dim + 1,
             numbers.len() / dim,
-            not_finite(numbers[at])
+            numbers[at]
         )));
     }
     Ok(())

@@ -10,8 +10,8 @@ use tokenizers::{
 
 use super::{
     decoder::{Decoder, byte_of_token},
+    parts::Parts,
     steps::{self, Result, flag, id, unexpected},
-    tokenizer::Parts,
 };
 
 /// Longest piece of a Unigram vocabulary, in bytes: the crate's trie recurses once for each when it is dropped, and real

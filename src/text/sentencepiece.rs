@@ -9,7 +9,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 
-use super::{read, tokenizer::Parts};
+use super::{parts::Parts, read};
 
 /// The file, as far as it matters here.
 #[derive(Clone, PartialEq, Message)]

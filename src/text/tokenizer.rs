@@ -9,6 +9,7 @@ use tokenizers::{
 use super::{
     clip_files,
     decoder::{Decoder, Spelling},
+    parts::Parts,
     read, sentencepiece,
     steps::{Normalizers, PreTokenizers, Template},
 };
@@ -16,19 +17,6 @@ use crate::{
     config::TokenizerFiles,
     error::{Error, Result},
 };
-
-/// What a tokenizer is made of.
-pub struct Parts {
-    pub model: ModelWrapper,
-    /// The model's token for what it does not know.
-    pub unk: Option<u32>,
-    pub normalizers: Normalizers,
-    pub pre_tokenizers: PreTokenizers,
-    pub template: Template,
-    pub added: Vec<AddedToken>,
-    /// Or why ids cannot become text again; a model that only takes texts needs none.
-    pub decoder: std::result::Result<Decoder, String>,
-}
 
 /// Text to token ids, and token ids to text.
 pub struct Tokenizer {
