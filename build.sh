@@ -142,7 +142,9 @@ wasm_part() {
   "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
     --experimental-reset-state-function --out-dir pkg/wasm --out-name "$name" "$built"
   # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
+  # No inlining: rustc has done its own, and copies of a function compress worse than calls of it.
   node pkg/node_modules/binaryen/bin/wasm-opt -Os \
+    --always-inline-max-function-size=0 --one-caller-inline-max-function-size=0 \
     --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
     --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
   echo "$sum" >"$seen"

@@ -21,6 +21,7 @@ pub mod autotune;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
+#[cfg(not(feature = "wasm-gpu"))]
 mod cpu;
 mod error;
 pub mod gpu;

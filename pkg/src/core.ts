@@ -289,8 +289,13 @@ export class Core implements Calls {
 }
 
 /** What `work` submits without a pause, once the GPU has taken it. */
-function submit({ device }: Running, work: () => Pending): Promise<Pending> {
-  return submitted(device, work, (pending) => pending.free());
+async function submit(running: Running, work: () => Pending): Promise<Pending> {
+  try {
+    return await submitted(running.device, work, (pending) => pending.free());
+  } catch (error) {
+    if (wrap(error).code === "gpu") running.forgetPictures();
+    throw error;
+  }
 }
 
 /** Of which picture of a batch an error speaks. */

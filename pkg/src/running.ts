@@ -80,6 +80,7 @@ export class Running implements Losable {
     // Listened to here and not through wgpu, which panics on errors that it does not know.
     const refused = (event: Event) => {
       const message = (event as Event & { error?: { message?: string } }).error?.message ?? "unknown error";
+      this.forgetPictures();
       failed(new OcelliError("gpu", `The GPU refused: ${message}`));
     };
     this.device?.addEventListener("uncapturederror", refused);
@@ -98,6 +99,11 @@ export class Running implements Losable {
       unwatch();
       this.device?.removeEventListener("uncapturederror", refused);
     };
+  }
+
+  /** After an error of the GPU: what is kept for the next picture may be invalid, and would fail that one as well. */
+  forgetPictures(): void {
+    if (!this.#lost && !this.#freed && alive(this.part, this.#start)) this.#engine.forgetPictures();
   }
 
   /** After an error of the GPU: a device that goes away refuses before it says so. */

@@ -3,7 +3,6 @@
 use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
 use crate::{
     config::Mask,
-    cpu,
     gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
     reference::{self, Heads},
@@ -175,11 +174,13 @@ impl Kernel for Attention {
         let y = reference::attention(&self.heads(run, host), host.floats(self.q.act), host.floats(self.kv.act));
         host.store(self.y, &y);
     }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
         let shape = self.heads(run, host);
         let mut act = host.take(self.y);
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..shape.outputs()];
-        cpu::attention(&shape, host.floats(self.q.act), host.floats(self.kv.act), y);
+        crate::cpu::attention(&shape, host.floats(self.q.act), host.floats(self.kv.act), y);
         host.acts[self.y.0] = act;
     }
 }

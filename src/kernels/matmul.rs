@@ -3,7 +3,6 @@
 use super::{ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef, params::params};
 use crate::{
     config::Activation,
-    cpu,
     gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
     reference,
@@ -158,12 +157,14 @@ impl Kernel for Matmul {
         }
         host.store(self.y, &y);
     }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
         let (rows, cols, inner) = (self.rows.of(run) as usize, self.weight.rows as usize, self.weight.cols as usize);
         let mut act = host.take(self.y);
         let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
         let x = host.operand(self.x);
-        let product = cpu::Product {
+        let product = crate::cpu::Product {
             weight: &host.weights[self.weight.id.0],
             bias: &self.bias.map_or_else(|| vec![0.0; cols], |bias| host.vector(bias)),
             activation: self.activation,

@@ -192,6 +192,11 @@ impl<B: Backend> Session<B> {
         Ok(taps)
     }
 
+    /// Lets go of the buffers that are kept for the next picture: after an error of the GPU they may be none at all.
+    pub fn forget_pictures(&self) {
+        self.resizer.take();
+    }
+
     /// Resizes a picture and passes the square on.
     fn resize<T>(&self, image: &dyn Source<B>, then: impl FnOnce(&Pixels<B>) -> T) -> Result<T> {
         let mut slot = self.resizer.borrow_mut();

@@ -81,6 +81,13 @@ impl Engine {
         Picture::new(image, &self.texture).and_then(put).map_err(|e| js_error(&e))
     }
 
+    /// Lets go of the buffers and the texture that are kept for the next picture: after an error of the GPU they may be none at all.
+    #[wasm_bindgen(js_name = forgetPictures)]
+    pub fn forget_pictures(&self) {
+        self.texture.forget();
+        self.session.forget_pictures();
+    }
+
     /// Submits the first `items` pictures, at least one and at most a batch.
     #[wasm_bindgen(js_name = runImages)]
     pub fn run_images(&self, items: usize) -> std::result::Result<Pending, JsValue> {

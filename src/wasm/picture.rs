@@ -81,9 +81,16 @@ impl Texture {
     }
 }
 
+impl Texture {
+    /// Lets go of the one that is kept: after an error of the GPU it may be none at all.
+    pub fn forget(&self) {
+        self.kept.take().inspect(wgpu::Texture::destroy);
+    }
+}
+
 impl Drop for Texture {
     fn drop(&mut self) {
-        self.kept.take().inspect(wgpu::Texture::destroy);
+        self.forget();
     }
 }
 

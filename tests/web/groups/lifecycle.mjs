@@ -12,7 +12,8 @@ export async function lifecycle(test) {
   const bound = SHARE * test.fixtures.golden("siglip").unrelated_distance.image;
   const here = { ...test, files, bound };
   try {
-    for (const part of [restores, borrowed, whose, scopes, workersDie, requested, storage, stopped]) await part(here);
+    for (const part of [restores, borrowed, whose, dropped, scopes, workersDie, requested, storage, stopped])
+      await part(here);
   } finally {
     files.close();
   }
@@ -114,16 +115,18 @@ async function whose(test) {
   const { report, bound, fixtures } = test;
   const page = await loaded(test);
   const group = report.group("whose an error of the GPU is", distance, bound);
-  const pixels = { width: 900, height: 700, base64: Buffer.alloc(900 * 700 * 4, 200).toString("base64") };
+  // Higher than the room that there is from the start.
+  const pixels = { width: 60, height: 9000, base64: Buffer.alloc(60 * 9000 * 4, 200).toString("base64") };
   const small = { ...PICTURE, form: "ImageData", pixels: encodedPicture(fixtures) };
   const huge = { form: "ImageData", pixels };
   const before = await page.evaluate(([n, p]) => web.embedImage(n, p), ["m", small]);
   for (const round of [1, 2, 3]) {
-    const [one, none, two] = await page.evaluate((args) => web.besideHuge(...args), ["m", small, huge, 500_000]);
+    const [one, none, two] = await page.evaluate((args) => web.besideHuge(...args), ["m", small, huge, 1_000_000]);
     group.same(`${round}: the sound one`, one.value ?? [], before);
     group.same(`${round}: another`, two.value ?? [], before);
     group.holds(`${round}: the huge one`, none.code === "gpu", none.code ?? JSON.stringify(none.value?.slice(0, 4)));
   }
+  // What the huge one left is not there for the next of its size.
   const fits = await page.evaluate((p) => web.attempt(() => web.embedImage("m", p)), huge);
   group.holds("the huge one, once there is memory", fits.value?.length > 0, fits.message);
   const during = await page.evaluate((args) => web.complained(...args), ["m", PICTURE, "during"]);
@@ -132,6 +135,27 @@ async function whose(test) {
   group.same("one before a call", after.value ?? [], before);
   group.same("a call afterwards", await page.evaluate((p) => web.embedImage("m", p), small), before);
   group.rejects("the huge one's", fits.value, before);
+  await page.close();
+}
+
+/** A submit that the GPU drops without a word gives no numbers, and never those of the call before. */
+async function dropped(test) {
+  const { report } = test;
+  const page = await loaded(test);
+  const group = report.group("a submit that is dropped");
+  const before = await embed(page);
+  const found = await page.evaluate(async (picture) => {
+    const submit = GPUQueue.prototype.submit;
+    GPUQueue.prototype.submit = () => {};
+    try {
+      return await web.attempt(() => web.embedText("m", "a red square").then(() => web.embedImage("m", picture)));
+    } finally {
+      GPUQueue.prototype.submit = submit;
+    }
+  }, PICTURE);
+  group.same("the call that it was of", code(found), "not-finite");
+  group.holds("the next call", same(await embed(page), before));
+  group.rejects("an embedding", code(before), "not-finite");
   await page.close();
 }
 

@@ -12,6 +12,7 @@ const titles: Record<string, string> = {
   "bad-image": "This picture cannot be read",
   "bad-input": "This does not go together",
   "device-lost": "The GPU was taken away",
+  "worker-lost": "The model's worker ended",
   "gpu": "The GPU refused",
   "not-finite": "The model gave no numbers",
 };
