@@ -7,9 +7,10 @@
     doc = r#"
 ```no_run
 # async fn example() -> ocelli::Result<()> {
-use ocelli::{Checkpoint, Gpu, Power, Session, config::Towers};
+use ocelli::{Checkpoint, Gpu, Power, Session, config::Towers, session::LoadOptions};
 let checkpoint = Checkpoint::open("www/models/ocelli-tiny".as_ref())?;
-let session = Session::load(Gpu::new(Power::Any).await?, &checkpoint, Towers::Text, None, None)?;
+let options = LoadOptions { towers: Towers::Text, ..LoadOptions::default() };
+let session = Session::load(Gpu::new(Power::Any).await?, &checkpoint, options)?;
 let texts = session.embed_texts(&["a dog", "a cat"]).await?;
 # Ok(())
 # }

@@ -215,8 +215,9 @@ fn info_counts() {
     assert!(json(&["info"])["adapter"].as_str().is_some_and(|name| !name.is_empty()));
     let info = json(&["info", "--model", &fixture("clip")]);
     assert_eq!(info["model"]["family"], "clip");
-    // 7 a block, 3 blocks; resize in two passes, patchify, patches, norm, norm of one row, projection, length
-    assert_eq!(info["model"]["dispatches_per_image"], 21 + 8);
+    // 7 a block, 3 blocks; resize in two passes, patchify, patches, norm, norm of one row, projection, length; and of the last block
+    // the one token, its norm and its query.
+    assert_eq!(info["model"]["dispatches_per_image"], 21 + 8 + 3);
 }
 
 #[test]
