@@ -92,6 +92,44 @@ fn validate(source: &str) -> Result<(naga::Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
+/// A constant of a shader by its name.
+fn constant(module: &naga::Module, name: &str) -> Option<u32> {
+    let (_, constant) = module.constants.iter().find(|(_, constant)| constant.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => Some(value),
+        _ => None,
+    }
+}
+
+/// The host starts as many workgroups as there are tiles: it has their size from nowhere but `Matmul::workgroups`.
+#[test]
+fn tiles_have_the_size_that_the_host_counts_with() {
+    let matmul = |rows: u32, cols: u32| Matmul {
+        x: Operand::Act(ActId(0)),
+        weight: MatrixRef { id: WeightId(0), format: Format::Q8, rows: cols, cols: 32 },
+        bias: None,
+        y: ActId(1),
+        rows: Rows::Shared(rows),
+        activation: Activation::None,
+        accumulate: false,
+        positions: None,
+    };
+    let mut sizes = Vec::new();
+    for tier in [Tier::Tiled, Tier::Wide, Tier::Half, Tier::Dot8] {
+        let (module, _) = validate(&matmul(1, 1).shader(tier).source()).expect("a sound shader");
+        let [workgroup, rows, cols] =
+            ["WORKGROUP", "ROWS", "COLS"].map(|name| constant(&module, name).expect("said in lib/tile_*.wgsl"));
+        let (rows, cols) = (workgroup * rows, workgroup * cols);
+        let groups = |rows, cols| matmul(rows, cols).workgroups(tier, Run::items(1));
+        assert_eq!(
+            [groups(rows, cols), groups(rows + 1, cols), groups(rows, cols + 1)],
+            [[1, 1, 1], [1, 2, 1], [2, 1, 1]]
+        );
+        sizes.push(rows);
+    }
+    assert_eq!(sizes, [32, 64, 64, 32], "two sizes, or the comparison sees nothing");
+}
+
 /// Place, address space and name of what each group binds, in order and without gaps.
 type Bindings = [Vec<(u32, AddressSpace, String)>; 2];
 
