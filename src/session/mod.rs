@@ -25,6 +25,7 @@ use crate::{
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
     plan::Plan,
+    preprocess::Sampling,
     quant::Format,
     text::{TextEncoder, Tokenize},
 };
@@ -203,7 +204,11 @@ impl<B: Backend> Session<B> {
         let rule = &self.config.preprocessor;
         let pixels = match &mut *slot {
             Some(pixels) => pixels,
-            None => slot.insert(Pixels::new(&self.device, rule)?),
+            None => {
+                // A picture that is out of bounds costs the device nothing.
+                Sampling::new(rule, image.size().0, image.size().1)?;
+                slot.insert(Pixels::new(&self.device, rule)?)
+            }
         };
         pixels.fit(&self.device, rule, image.size())?;
         pixels.run(&self.device, image)?;
