@@ -1,5 +1,5 @@
 // Many calls of several kinds at once, with faults in between: each promise settles, each answer is right, and the model works on.
-import { listen } from "../lib/browser.mjs";
+import { listen, workersLeft } from "../lib/browser.mjs";
 import { serveFaults } from "../lib/faults.mjs";
 import { watchLife } from "../lib/life.mjs";
 import { largest } from "../lib/report.mjs";
@@ -113,7 +113,7 @@ async function inWorker({ page, files, group }) {
   }
   judge(group, "a worker's disposal", await storm({ dispose: true }), expected, ["disposed"]);
   await page.evaluate(() => web.dispose("m"));
-  group.holds("no worker is left", page.workers().length === 0);
+  group.same("no worker is left", await workersLeft(page), 0);
 }
 
 async function load(page, files, options) {

@@ -1,4 +1,5 @@
 // A model's life: restores that fail, devices that go while work is under way, errors and whose they are, workers that die.
+import { workersLeft } from "../lib/browser.mjs";
 import { serveFaults } from "../lib/faults.mjs";
 import { watchLife } from "../lib/life.mjs";
 import { distance } from "../lib/report.mjs";
@@ -228,7 +229,7 @@ async function workersDie(test) {
     await page.evaluate((h) => web.kill(h), how);
     group.same(`${how}: disposal`, code(await page.evaluate(() => web.attempt(() => web.dispose("m")))), "no error");
     group.same(`${how}: a call after it`, code(await embed(page)), "disposed");
-    group.same(`${how}: workers that are left`, page.workers().length, 0);
+    group.same(`${how}: workers that are left`, await workersLeft(page), 0);
     await page.close();
   }
   group.rejects("a sound call", "no error", "worker-lost");

@@ -1,5 +1,6 @@
 // A model in a worker: the same numbers, what travels, where its files are, and what goes wrong.
 import { cpSync } from "node:fs";
+import { workersLeft } from "../lib/browser.mjs";
 import { encoded } from "./numbers.mjs";
 
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
@@ -74,7 +75,7 @@ async function inWorker({ browser, server, report, fixtures }) {
     else await page.evaluate(() => web.load("there", "/fixtures/clip/", { worker: true, backend: "cpu" }));
     await page.evaluate(() => (globalThis.asked = 0));
   }
-  group.same("workers after disposal", page.workers().length, 0);
+  group.same("workers after disposal", await workersLeft(page), 0);
   await page.close();
 }
 
@@ -173,7 +174,7 @@ async function workerErrors({ browser, server, report }) {
     (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code,
     "aborted",
   );
-  group.same("no worker is left", page.workers().length, 0);
+  group.same("no worker is left", await workersLeft(page), 0);
   await load("/fixtures/clip/");
   const embed = (form) => page.evaluate((p) => web.attempt(() => web.embedImage("w", p)), { ...PICTURE, form });
   group.same("a broken picture", (await embed("broken Blob")).code, "bad-image");
@@ -190,7 +191,7 @@ async function workerErrors({ browser, server, report }) {
   const running = page.evaluate((url) => web.disposeDuring("w", url), PICTURE.url);
   group.holds("a call under way at the disposal answers", (await running).value?.length > 0, (await running).code);
   group.same("a call afterwards", (await embed("Blob")).code, "disposed");
-  group.same("workers afterwards", page.workers().length, 0);
+  group.same("workers afterwards", await workersLeft(page), 0);
   group.rejects("a sound picture", "no error", "bad-image");
   await page.close();
 }

@@ -68,6 +68,12 @@ export async function adapterName(browser, url) {
   }
 }
 
+/** How many workers a page is left with. The browser tells of an end a moment after it. */
+export async function workersLeft(page) {
+  for (let wait = 0; wait < 50 && page.workers().length > 0; wait++) await page.waitForTimeout(100);
+  return page.workers().length;
+}
+
 /** Everything that a page complains about, in words: console errors and warnings, uncaught errors, failed requests. */
 export function listen(page) {
   const complaints = [];

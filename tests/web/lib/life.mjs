@@ -32,6 +32,8 @@ export function watchLife() {
       (create) =>
         function (...args) {
           const made = create.apply(this, args);
+          // The engine keeps a few of these for the next reads, of each size.
+          if (args[0].label === "readback") return made;
           life.live++;
           let here = true;
           const destroy = made.destroy;
