@@ -66,7 +66,7 @@ async function noMemory({ browser, server, group }) {
     GPUDevice.prototype.createBuffer = function (descriptor) {
       const { size, mappedAtCreation, label } = descriptor;
       // The room for pixels is the same whatever the batch.
-      if (label === "strip") return create.call(this, descriptor);
+      if (["strip", "narrow", "across.table", "down.table"].includes(label)) return create.call(this, descriptor);
       globalThis.largest = Math.max(globalThis.largest, size);
       return create.call(this, {
         ...descriptor,
