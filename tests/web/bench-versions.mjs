@@ -4,7 +4,7 @@
 // PKG is the folder pkg of an earlier commit, built (`./build.sh pkg` there). Needs target/release/ocelli. --full takes CLIP B/32's own
 // text tower, 12 blocks of 512, in place of one of 4 blocks of 256.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -27,8 +27,13 @@ if (!values.before) throw new Error("expected --before PKG, the built folder pkg
 
 /** The published tokenizer where it is, so that labels have as many tokens as people's; else the fixtures' small one. */
 const published = join(process.env.OCELLI_DATA ?? join(root, "..", "shared", "data"), "tokenizers", "clip");
-const tokenizer = existsSync(published) ? published : join(root, "tests", "fixtures", "clip");
-const vocab = tokenizer === published ? 49408 : 660;
+const fixture = join(root, "tests", "fixtures", "clip");
+const tokenizer = join(target, "bench", "versions", "tokenizer");
+const vocab = existsSync(published) ? 49408 : 660;
+rmSync(tokenizer, { recursive: true, force: true });
+mkdirSync(tokenizer, { recursive: true });
+copyFileSync(join(existsSync(published) ? published : fixture, "tokenizer.json"), join(tokenizer, "tokenizer.json"));
+copyFileSync(join(fixture, "tokenizer_config.json"), join(tokenizer, "tokenizer_config.json"));
 const small = { hidden_size: 256, intermediate_size: 1024, num_attention_heads: 4, num_hidden_layers: 4 };
 const text = { vocab_size: vocab, eos_token_id: vocab - 1, ...(!values.full && small) };
 

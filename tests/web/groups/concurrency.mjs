@@ -113,7 +113,7 @@ async function inWorker({ page, files, group }) {
   }
   judge(group, "a worker's disposal", await storm({ dispose: true }), expected, ["disposed"]);
   await page.evaluate(() => web.dispose("m"));
-  group.same("no worker is left", await workersLeft(page), 0);
+  group.holds("no worker is left", (await workersLeft(page)) === 0);
 }
 
 async function load(page, files, options) {
