@@ -54,7 +54,7 @@ const models = {
   picture: model("b16", { text_config: { ...text, ...small }, vision_config: { patch_size: 16 } }),
 };
 const names = JSON.parse(readFileSync(join(root, "data", "imagenet.json"))).classes;
-const labels = names.slice(0, Number(values.texts)).map((name) => `a photo of a ${name}`);
+const labels = names.slice(0, Number(values.texts)).map(({ name }) => `a photo of a ${name}`);
 
 const packages = { before: join(resolve(values.before), "dist"), after: join(root, "pkg", "dist") };
 const server = await serve({
@@ -81,7 +81,7 @@ try {
     console.log(
       `${values.backend} ${values.tier}: ${each}: before ${before.toFixed(0)} ms, now ${after.toFixed(0)} ms, ` +
         `${((after / before) * 100).toFixed(1)} %; embeddings at most ${found.apart.toExponential(1)} apart ` +
-        `(unrelated ones ${found.unrelated.toFixed(2)})`,
+        `(unrelated ones ${found.unrelated.toExponential(1)})`,
     );
   }
 } finally {
