@@ -121,17 +121,15 @@ impl<B: Backend> Session<B> {
         self.embed(&self.text()?.tower, texts.len(), batches.into_iter(), put).await
     }
 
-    /// Texts of similar length together, by their places in `texts`.
+    /// Texts that run equally many tokens together, by their places in `texts`.
     fn text_batches(&self, texts: &[Vec<u32>]) -> Result<Vec<(Run, Vec<usize>)>> {
-        let most = self.text()?.tower.plan.most();
-        let mut lengths = texts.iter().map(|ids| self.text_length(ids)).zip(0..).collect::<Vec<(u32, usize)>>();
+        let most = self.text()?.tower.plan.most().batch as usize;
+        let mut lengths: Vec<(u32, usize)> = texts.iter().map(|ids| self.text_length(ids)).zip(0..).collect();
         lengths.sort_unstable();
-        let batch = |batch: &[(u32, usize)]| {
-            let tokens = batch.iter().map(|(tokens, _)| *tokens).max().unwrap_or(most.tokens);
-            (Run::tokens(batch.len() as u32, tokens), batch.iter().map(|(_, index)| *index).collect())
+        let batch = |texts: &[(u32, usize)]| {
+            (Run::tokens(texts.len() as u32, texts[0].0), texts.iter().map(|(_, index)| *index).collect())
         };
-        let same = lengths.chunk_by(|a, b| a.0 == b.0);
-        Ok(same.flat_map(|texts| texts.chunks(most.batch as usize)).map(batch).collect())
+        Ok(lengths.chunk_by(|a, b| a.0 == b.0).flat_map(|same| same.chunks(most)).map(batch).collect())
     }
 
     /// How many tokens of a text are run: with a causal mask, those behind the pooled one change nothing. Rounded up to a few
