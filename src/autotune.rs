@@ -87,13 +87,16 @@ pub struct Tuned {
 /// # Errors
 /// As [`race`].
 pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
+    if !self_test(gpu, &Tuning::all(Tier::Plain)).await? {
+        return Ok(Tuned { tuning: Tuning::all(Tier::Plain), rate: 0.0 });
+    }
     let slow = is_slow(gpu).await?;
     let mut races = Vec::new();
     for size in Size::ALL {
         // A slow device would take seconds for many rows: there what is best for some is taken.
         races.push(match size {
             Size::Many if slow => None,
-            _ => Some(race(gpu, Format::Q8, candidates(gpu), work(size, slow)).await?),
+            _ => Some(race_judged(gpu, Format::Q8, candidates(gpu).collect(), work(size, slow)).await?),
         });
     }
     let times = |size: Size| {
@@ -170,10 +173,15 @@ pub async fn is_slow(gpu: &Gpu) -> Result<bool> {
 /// [`crate::Error::Gpu`] if not even the plain tier runs.
 pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tier>, shape: Shape) -> Result<Race> {
     let tiers: Vec<Tier> = tiers.into_iter().collect();
-    // The naive twins are too slow for the large work: there the plain tier is the judge, and is judged first.
     if !self_test(gpu, &Tuning::all(Tier::Plain)).await? {
         return Ok(Race { times: tiers.into_iter().map(|tier| (tier, None)).collect(), flops: 0 });
     }
+    race_judged(gpu, format, tiers, shape).await
+}
+
+/// The race, on a device whose plain tier has passed the self-test: it is the judge, because the naive reference is too slow for
+/// large work.
+async fn race_judged(gpu: &Gpu, format: Format, tiers: Vec<Tier>, shape: Shape) -> Result<Race> {
     let work = Work::new(gpu, format, shape)?;
     let plain = work.plan(gpu, Tier::Plain)?;
     let flops = plain.plan().flops(Run::items(1));
