@@ -1,6 +1,7 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
-import { labelsDisposed, OcelliError, wrap } from "./error.js";
+import { OcelliError, wrap } from "./error.js";
 import { submitted } from "./gpu.js";
+import { KeptLabels } from "./kept-labels.js";
 import { Loss, Owner, type Happening } from "./owner.js";
 import { fetchRows } from "./source/table-rows.js";
 import { Running } from "./running.js";
@@ -58,9 +59,7 @@ export class Core implements Calls {
   readonly #owner: Owner<Running>;
   #info: ModelInfo;
   #tokenizer: Promise<Tokenizer> | undefined;
-  /** Label sets by number: their embeddings outlive an engine. */
-  readonly #labels = new Map<number, Float32Array>();
-  #nextLabels = 0;
+  readonly #labels: KeptLabels;
   readonly #decoding = new Turns();
 
   private constructor(
@@ -76,6 +75,7 @@ export class Core implements Calls {
       return running;
     };
     this.#owner = new Owner(first, again, tell);
+    this.#labels = new KeptLabels(this.#owner);
   }
 
   static async load(
@@ -133,22 +133,15 @@ export class Core implements Calls {
   }
 
   /** Keeps labels on the device by their embeddings; returns their number. */
-  async addLabels(embeddings: Float32Array): Promise<number> {
-    const number = this.#nextLabels++;
-    this.#labels.set(number, embeddings);
-    try {
-      await this.#run((running) => submitted(running.device, () => this.#labelsOn(running, number)));
-    } catch (error) {
-      this.dropLabels(number);
-      throw error;
-    }
-    return number;
+  addLabels(embeddings: Float32Array): Promise<number> {
+    return this.#labels.add(embeddings, (number) =>
+      this.#run((running) => submitted(running.device, () => this.#labelsOn(running, number))),
+    );
   }
 
   /** Lets go of labels. */
   dropLabels(number: number): void {
-    this.#labels.delete(number);
-    this.#owner.running?.dropLabels(number);
+    this.#labels.drop(number);
   }
 
   /** The cosine of each label's embedding with the picture's. */
@@ -220,9 +213,7 @@ export class Core implements Calls {
   }
 
   #labelsOn(running: Running, number: number): Labels {
-    const embeddings = this.#labels.get(number);
-    if (!embeddings) throw labelsDisposed();
-    return running.labels(number, embeddings);
+    return running.labels(number, this.#labels.embeddings(number));
   }
 
   async #tokens(texts: string[], { engine, folder }: Running): Promise<Uint32Array> {

@@ -1,5 +1,5 @@
 import type { Calls, CoreOptions } from "./core.js";
-import { labelsDisposed } from "./error.js";
+import { KeptLabels } from "./kept-labels.js";
 import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
@@ -15,9 +15,7 @@ let kept = false;
 export class RemoteCore implements Calls {
   readonly #owner: Owner<ModelWorker>;
   #info: ModelInfo;
-  /** Label sets by number: their embeddings outlive a worker. */
-  readonly #labels = new Map<number, Float32Array>();
-  #nextLabels = 0;
+  readonly #labels: KeptLabels;
 
   private constructor(
     first: ModelWorker,
@@ -31,6 +29,7 @@ export class RemoteCore implements Calls {
       return worker;
     };
     this.#owner = new Owner(first, again, tell);
+    this.#labels = new KeptLabels(this.#owner);
   }
 
   static async load(
@@ -75,28 +74,17 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.embedTexts(texts));
   }
 
-  async addLabels(embeddings: Float32Array): Promise<number> {
-    const number = this.#nextLabels++;
-    this.#labels.set(number, embeddings);
-    try {
-      await this.#owner.use((worker) => worker.labels(number, embeddings));
-    } catch (error) {
-      this.dropLabels(number);
-      throw error;
-    }
-    return number;
+  addLabels(embeddings: Float32Array): Promise<number> {
+    return this.#labels.add(embeddings, (number) => this.#owner.use((worker) => worker.labels(number, embeddings)));
   }
 
   dropLabels(number: number): void {
-    this.#labels.delete(number);
-    this.#owner.running?.dropLabels(number);
+    this.#labels.drop(number);
   }
 
   classify(number: number, image: ImageInput): Promise<Float32Array> {
     return this.#owner.use(async (worker) => {
-      const embeddings = this.#labels.get(number);
-      if (!embeddings) throw labelsDisposed();
-      const there = await worker.labels(number, embeddings);
+      const there = await worker.labels(number, this.#labels.embeddings(number));
       return worker.core.classify(there, await postable(image));
     });
   }
