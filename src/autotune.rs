@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use crate::{
     backend::{Backend, Cpu, Executor, GpuPlan},
-    config::{Activation, Mask},
+    config::Mask,
     error::Result,
     gpu::{Gpu, Size, Tier, Tuning, milliseconds},
-    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Operand, Queries, Rows, Run, WeightId},
+    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Queries, Rows, Run, WeightId},
     plan::Plan,
     quant::{Format, Matrix},
     random::Random,
@@ -309,19 +309,8 @@ impl<B: Backend> Work<B> {
         let x = plan.input("work.x", all, width as usize);
         let y = plan.scratch("work.y", all, width as usize);
         let mixed = plan.scratch("work.mixed", all, 64);
-        plan.step(
-            "work.matmul",
-            Matmul {
-                x: Operand::Act(x),
-                weight: MatrixRef { id: WeightId(0), format: self.matrix.format, rows: width, cols: width },
-                bias: None,
-                y,
-                rows: all,
-                activation: Activation::None,
-                accumulate: false,
-                positions: None,
-            },
-        );
+        let weight = MatrixRef { id: WeightId(0), format: self.matrix.format, rows: width, cols: width };
+        plan.step("work.matmul", Matmul::new(x, weight, y, all));
         plan.step(
             "work.attention",
             Attention {

@@ -3,7 +3,6 @@
 use ocelli::{
     Gpu, Power,
     autotune::{autotune, candidates, choose, choose_exact, is_slow, race, self_test, work},
-    config::Activation,
     gpu::{
         Size,
         Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
@@ -65,16 +64,8 @@ fn what_failed_or_cannot_be_measured_is_not_chosen() {
 
 /// A matrix product of so many rows with one number.
 fn product(rows: u32, format: Format) -> Matmul {
-    Matmul {
-        x: Operand::Act(ActId(0)),
-        weight: MatrixRef { id: WeightId(0), format, rows: 1, cols: 1 },
-        bias: None,
-        y: ActId(1),
-        rows: Rows::Shared(rows),
-        activation: Activation::None,
-        accumulate: false,
-        positions: None,
-    }
+    let weight = MatrixRef { id: WeightId(0), format, rows: 1, cols: 1 };
+    Matmul::new(ActId(0), weight, ActId(1), Rows::Shared(rows))
 }
 
 /// A plan of matrix products with so many rows, 2 operations each.

@@ -4,9 +4,9 @@
 use ocelli::{
     Gpu, Power,
     backend::{Backend, Cpu, Executor},
-    config::{Activation, Mask},
+    config::Mask,
     gpu::{Tier, Tuning},
-    kernels::{ActId, Attention, Gather, Keys, Matmul, MatrixRef, Operand, Queries, Rows, Run, WeightId},
+    kernels::{ActId, Attention, Gather, Keys, Matmul, MatrixRef, Queries, Rows, Run, WeightId},
     plan::{Kind, Plan},
     quant::{Format, Matrix},
     random::Random,
@@ -125,19 +125,8 @@ fn runs_of_any_size<B: Backend>(device: &B) {
     let one = plan.scratch("one", Rows::PerItem(1), 3);
     plan.output("all", y);
     plan.output("one", one);
-    plan.step(
-        "product",
-        Matmul {
-            x: Operand::Act(x),
-            weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: 3, cols: DIM as u32 },
-            bias: None,
-            y,
-            rows: Rows::PerToken,
-            activation: Activation::None,
-            accumulate: false,
-            positions: None,
-        },
-    );
+    let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: 3, cols: DIM as u32 };
+    plan.step("product", Matmul::new(x, weight, y, Rows::PerToken));
     plan.step("gather", Gather { x: y, index: Some(index), y: one, of: Rows::PerToken, dim: 3 });
     assert_eq!(plan.outputs().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["all", "one"]);
     let most = Run::tokens(3, 20);

@@ -104,15 +104,9 @@ fn constant(module: &naga::Module, name: &str) -> Option<u32> {
 /// The host starts as many workgroups as there are tiles: it has their size from nowhere but `Matmul::workgroups`.
 #[test]
 fn tiles_have_the_size_that_the_host_counts_with() {
-    let matmul = |rows: u32, cols: u32| Matmul {
-        x: Operand::Act(ActId(0)),
-        weight: MatrixRef { id: WeightId(0), format: Format::Q8, rows: cols, cols: 32 },
-        bias: None,
-        y: ActId(1),
-        rows: Rows::Shared(rows),
-        activation: Activation::None,
-        accumulate: false,
-        positions: None,
+    let matmul = |rows: u32, cols: u32| {
+        let weight = MatrixRef { id: WeightId(0), format: Format::Q8, rows: cols, cols: 32 };
+        Matmul::new(ActId(0), weight, ActId(1), Rows::Shared(rows))
     };
     let mut sizes = Vec::new();
     for tier in [Tier::Tiled, Tier::Wide, Tier::Half, Tier::Dot8] {

@@ -47,6 +47,14 @@ params! {
     }
 }
 
+impl Matmul {
+    /// y = x·Wᵀ; everything else is for struct update syntax.
+    pub fn new(x: impl Into<Operand>, weight: MatrixRef, y: ActId, rows: Rows) -> Self {
+        let activation = Activation::None;
+        Self { x: x.into(), weight, bias: None, y, rows, activation, accumulate: false, positions: None }
+    }
+}
+
 impl Kernel for Matmul {
     /// A few rows would leave most of a large tile empty, and some formats have no variant of their own.
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {

@@ -46,7 +46,7 @@ impl Linear {
     /// y = x·Wᵀ + b
     pub fn record(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
         let Self { weight, bias } = *self;
-        Matmul { x: x.into(), weight, bias, y, rows, activation: Activation::None, accumulate: false, positions: None }
+        Matmul { bias, ..Matmul::new(x, weight, y, rows) }
     }
     /// y += x·Wᵀ + b
     pub fn record_residual(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {

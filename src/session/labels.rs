@@ -3,10 +3,9 @@
 use super::{Pending, Session, Source, run::check_finite};
 use crate::{
     backend::{Backend, Executor},
-    config::Activation,
     error::{Error, Result},
     gpu::Gpu,
-    kernels::{ActId, Matmul, MatrixRef, Operand, Rows, Run, WeightId},
+    kernels::{ActId, Matmul, MatrixRef, Rows, Run, WeightId},
     plan::Plan,
     quant::{Format, pack},
     scores::Score,
@@ -77,19 +76,8 @@ impl<B: Backend> Session<B> {
         let images = plan.input("images", pictures, dim);
         let cosines = plan.scratch("cosines", pictures, labels);
         plan.output("cosines", cosines);
-        plan.step(
-            "cosines",
-            Matmul {
-                x: Operand::Act(images),
-                weight: MatrixRef { id: WeightId(0), format: Format::F32, rows: labels as u32, cols: dim as u32 },
-                bias: None,
-                y: cosines,
-                rows: pictures,
-                activation: Activation::None,
-                accumulate: false,
-                positions: None,
-            },
-        );
+        let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: labels as u32, cols: dim as u32 };
+        plan.step("cosines", Matmul::new(images, weight, cosines, pictures));
         let states = &mut B::States::default();
         let plan = self.device.compile(plan, &weights, &self.tuning, Run::items(1), states)?;
         Ok(LabelSet { plan, _weights: weights, images, cosines, labels })
