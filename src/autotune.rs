@@ -91,22 +91,12 @@ pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
         return Ok(Tuned { tuning: Tuning::all(Tier::Plain), rate: 0.0 });
     }
     let slow = is_slow(gpu).await?;
-    let mut races = Vec::new();
-    for size in Size::ALL {
-        // A slow device would take seconds for many rows: there what is best for some is taken.
-        races.push(match size {
-            Size::Many if slow => None,
-            _ => Some(race_judged(gpu, Format::Q8, candidates(gpu).collect(), work(size, slow)).await?),
-        });
-    }
-    let times = |size: Size| {
-        let at = races[size as usize].as_ref().or(races[Size::Some as usize].as_ref());
-        &at.expect("some rows are always raced").times
-    };
-    let tuning =
-        Tuning::new(Size::ALL.map(|size| choose(times(size))), Size::ALL.map(|size| choose_exact(times(size))));
-    let rate = races[Size::Some as usize].as_ref().map_or(0.0, Race::rate);
-    Ok(Tuned { tuning, rate })
+    let race = async |size| race_judged(gpu, Format::Q8, candidates(gpu).collect(), work(size, slow)).await;
+    let (few, some) = (race(Size::Few).await?, race(Size::Some).await?);
+    // A slow device would take seconds for many rows: there what is best for some is taken.
+    let many = if slow { None } else { Some(race(Size::Many).await?) };
+    let times = [&few.times, &some.times, &many.as_ref().unwrap_or(&some).times];
+    Ok(Tuned { tuning: Tuning::new(times.map(choose), times.map(choose_exact)), rate: some.rate() })
 }
 
 /// Billions of operations a second on the CPU, for the same work.

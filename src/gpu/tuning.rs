@@ -28,6 +28,12 @@ impl Size {
     /// Smallest first.
     pub const ALL: [Self; 3] = [Self::Few, Self::Some, Self::Many];
 
+    /// `few`, `some`, `many`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ["few", "some", "many"][self as usize]
+    }
+
     /// The class of so many rows.
     #[must_use]
     pub fn of(rows: u32) -> Self {

@@ -119,6 +119,17 @@ impl Block {
     }
 }
 
+impl Block {
+    /// Records what follows the attention: y += out(mixed), and y += mlp(norm2(y)).
+    fn record_rest(&self, plan: &mut Plan, name: &str, [mixed, y, normed, wide]: [ActId; 4], rows: Rows) {
+        plan.tap(format!("{name}.mixed"), mixed);
+        plan.step(format!("{name}.out"), self.out.record_residual(mixed, y, rows));
+        plan.step(format!("{name}.norm2"), self.norm2.record(y, normed, rows));
+        self.mlp.record(plan, name, [normed, wide, y], rows);
+        plan.tap(name, y);
+    }
+}
+
 /// A stack of blocks over tokens.
 #[derive(Debug)]
 pub struct Blocks {
@@ -182,11 +193,7 @@ impl Blocks {
             let q = Queries { act: s.qkv, len: rows, stride: 3 * hidden, index: None };
             let kv = Keys { act: s.qkv, len: rows, stride: 3 * hidden, k: hidden, v: 2 * hidden, most: None };
             plan.step(format!("{name}.attention"), self.attention(q, kv, s.mixed));
-            plan.tap(format!("{name}.mixed"), s.mixed);
-            plan.step(format!("{name}.out"), block.out.record_residual(s.mixed, s.x, rows));
-            plan.step(format!("{name}.norm2"), block.norm2.record(s.x, s.normed, rows));
-            block.mlp.record(plan, &name, [s.normed, s.wide, s.x], rows);
-            plan.tap(name, s.x);
+            block.record_rest(plan, &name, [s.mixed, s.x, s.normed, s.wide], rows);
         }
     }
 
@@ -198,7 +205,7 @@ impl Blocks {
         let hidden = e.hidden as u32;
         let token = plan.scratch("token", one, e.hidden);
         let gather = Gather { x: s.x, index, y: token, of: self.rows, dim: hidden };
-        let Some((i, Block { norm1, projections: Projections::Split { q, kv }, out, norm2, mlp })) =
+        let Some((i, block @ Block { norm1, projections: Projections::Split { q, kv }, .. })) =
             self.blocks.iter().enumerate().next_back()
         else {
             plan.step(format!("{tower}.token"), gather);
@@ -218,11 +225,7 @@ impl Blocks {
         let queries = Queries { act: query, len: one, stride: hidden, index };
         let keys = Keys { act: s.qkv, len: self.rows, stride: 2 * hidden, k: 0, v: hidden, most: None };
         plan.step(format!("{name}.attention"), self.attention(queries, keys, mixed));
-        plan.tap(format!("{name}.mixed"), mixed);
-        plan.step(format!("{name}.out"), out.record_residual(mixed, token, one));
-        plan.step(format!("{name}.norm2"), norm2.record(token, normed, one));
-        mlp.record(plan, &name, [normed, wide, token], one);
-        plan.tap(name, token);
+        block.record_rest(plan, &name, [mixed, token, normed, wide], one);
         token
     }
 }

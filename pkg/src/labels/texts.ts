@@ -39,9 +39,9 @@ export class LabelTexts {
   }
 
   #known(templates: string[]): KnownLabels {
-    const { modelHash, format, tier, embeddingDim } = this.model.info;
-    // The other tiers differ in the last bits only.
-    const rounding = tier === "half" || tier === "dot8" ? tier : "f32";
+    const { modelHash, format, tier, tierCost, embeddingDim } = this.model.info;
+    // Tiers that cost nothing differ in the last bits only.
+    const rounding = tierCost > 0 ? tier : "f32";
     const key = JSON.stringify([modelHash, format, rounding, templates]);
     const known = this.#sets.get(key) ?? new KnownLabels(key, embeddingDim);
     // The last one used is the last to go.
