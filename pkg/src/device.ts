@@ -117,7 +117,7 @@ async function settle(
   let note: string | undefined;
   if (before?.tier !== undefined && takes(device, before.tier)) {
     if (await sound(device, handle)) return { rate: before.rate };
-    note = wrong(before.tier);
+    note = wrong([...new Set(before.tier.split(" "))].join(" or "));
   }
   try {
     const rate = await withoutGpuErrors(handle, () => device.race());
