@@ -80,7 +80,7 @@ export async function manifest({ page, server, report, fixtures, site, native })
     );
     group.same(
       `${tower}: files that are not there`,
-      server.sent.filter(({ bytes }) => bytes === 0).map(({ path }) => path),
+      own.filter(({ bytes }) => bytes === 0).map(({ path }) => path),
       [],
     );
   }
