@@ -22,7 +22,7 @@ type Test = fn(&str) -> Outcome;
 fn main() {
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
-    let tests: [(&str, Test); 16] = [
+    let tests: [(&str, Test); 17] = [
         ("pixels are Pillow's, bit for bit", right::pixels),
         ("taps are the reference's", right::taps),
         ("naive twins give the reference's taps", reference::taps),
@@ -34,6 +34,7 @@ fn main() {
         ("q4 moves embeddings by a third less than plain rounding", plain::beaten_by_a_third),
         ("every tier", tiers::all),
         ("on the CPU", tiers::cpu),
+        ("texts of every length", right::text_lengths),
         ("batches that overlap", right::batches),
         ("dispatches of a picture", right::dispatches),
         ("scores", right::scores),

@@ -2,11 +2,11 @@
 
 use ocelli::{
     Score,
-    config::Family,
+    config::{Family, Mask},
     preprocess::{Sampling, resize},
     quant::Format,
     scores::{fill, rank},
-    session::LoadOptions,
+    session::{LoadOptions, pool_index},
 };
 
 use crate::{
@@ -109,6 +109,30 @@ pub fn batches(model: &str) -> Outcome {
     let found = pollster::block_on(session.embed_texts(&texts))?;
     let alone = embed_texts(&session, &golden);
     assert!(found.iter().zip(alone.iter().cycle()).all(|(found, alone)| found == alone), "texts in their order");
+    Ok(())
+}
+
+/// Texts of every length, many in one call, are as with all of their tokens: a run leaves out what a causal mask hides from the pooled
+/// token, and not one token more.
+pub fn text_lengths(model: &str) -> Outcome {
+    let session = session(model, None);
+    let texts: Vec<String> = (0..=session.config.text.tokens).map(|words| "a ".repeat(words)).collect();
+    let ids = texts.iter().map(|text| session.tokenize(text)).collect::<ocelli::Result<Vec<_>>>()?;
+    let places: std::collections::BTreeSet<u32> =
+        ids.iter().map(|ids| pool_index(session.config.text.pooling, ids)).collect();
+    let causal = session.config.text.mask == Mask::Causal;
+    assert!(!causal || places.iter().any(|place| *place > 0 && *place % 8 == 0), "no end at an edge: {places:?}");
+    let found = pollster::block_on(session.embed_tokens(&ids))?;
+    let picture = open("rgb-61x37.png");
+    for (words, (ids, found)) in ids.iter().zip(&found).enumerate() {
+        let mut whole = pollster::block_on(session.taps(&picture, ids))?.remove("text.embedding").expect("a tap");
+        let length = whole.iter().map(|x| x * x).sum::<f32>().sqrt();
+        whole.iter_mut().for_each(|x| *x /= length);
+        let off = distance(found, &whole);
+        assert!(off <= F32, "{words} words: expected at most {F32}, found {off}");
+    }
+    let apart = distance(&found[0], &found[3]);
+    assert!(apart > 10.0 * F32, "texts of other lengths are the same, {apart}: this shows nothing");
     Ok(())
 }
 
