@@ -9,7 +9,6 @@ import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
-import { Turns } from "./turns.js";
 import { modules } from "./wasm.js";
 import type {
   Backend,
@@ -32,19 +31,21 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   backend: Backend | "auto";
   powerPreference: string;
   tier: "auto" | Tier;
+  /** What {@link ModelInfo.note} says besides. */
+  note?: string | undefined;
 }
 
 /** What can be asked of a model, wherever it runs. */
 export interface Calls {
   readonly info: ModelInfo;
   imageBatch(): Promise<number>;
-  embedImages(images: ImageInput[]): Promise<Float32Array>;
+  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array>;
   embedTexts(texts: string[]): Promise<Float32Array>;
   addLabels(embeddings: Float32Array): Promise<number>;
   dropLabels(number: number): void;
-  classify(number: number, image: ImageInput): Promise<Float32Array>;
+  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
-  preprocess(image: ImageInput): Promise<Uint8Array>;
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<Uint8Array>;
   verify(): Promise<Verification>;
   dispose(): void;
 }
@@ -60,7 +61,6 @@ export class Core implements Calls {
   #info: ModelInfo;
   #tokenizer: Promise<Tokenizer> | undefined;
   readonly #labels: KeptLabels;
-  readonly #decoding = new Turns();
 
   private constructor(
     first: Running,
@@ -104,10 +104,9 @@ export class Core implements Calls {
   }
 
   /** Embeddings of at most a batch of pictures, one after the other. */
-  embedImages(images: ImageInput[]): Promise<Float32Array> {
-    return this.#run(async (running) => {
-      // One batch of decoded pictures is in memory at a time.
-      const pending = await this.#decoding.take(async () => {
+  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
+    return this.#run((running) => {
+      const prepare = async () => {
         const sources = await this.#decode(images, running);
         try {
           const { engine } = running;
@@ -118,8 +117,8 @@ export class Core implements Calls {
         } finally {
           for (const source of sources) source.release();
         }
-      });
-      return running.engine.read(pending);
+      };
+      return running.pictures.take(prepare, (pending) => running.engine.read(pending), signal);
     });
   }
 
@@ -145,12 +144,17 @@ export class Core implements Calls {
   }
 
   /** The cosine of each label's embedding with the picture's. */
-  classify(number: number, image: ImageInput): Promise<Float32Array> {
+  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const pending = await this.#withPicture(image, running, (pixels) =>
-        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels)),
+      const classified = (pixels: Pixels) =>
+        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels));
+      const pending = await this.#asVideo(image, running, classified);
+      if (pending) return running.engine.read(pending);
+      return running.pictures.take(
+        () => this.#withPicture(image, running, classified),
+        (pending) => running.engine.read(pending),
+        signal,
       );
-      return running.engine.read(pending);
     });
   }
 
@@ -159,8 +163,18 @@ export class Core implements Calls {
   }
 
   /** The RGBA bytes of the square that the picture tower sees. */
-  preprocess(image: ImageInput): Promise<Uint8Array> {
-    return this.#run((running) => this.#withPicture(image, running, (pixels) => running.engine.preprocess(pixels)));
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#run(async (running) => {
+      const preprocessed = async (pixels: Pixels) => running.engine.preprocess(pixels);
+      return (
+        (await this.#asVideo(image, running, preprocessed)) ??
+        running.pictures.take(
+          () => this.#withPicture(image, running, preprocessed),
+          async (square) => square,
+          signal,
+        )
+      );
+    });
   }
 
   verify(): Promise<Verification> {
@@ -255,21 +269,21 @@ export class Core implements Calls {
     });
   }
 
-  /** Hands a picture to `use`, decoded or as the video that it is, and lets go of it. */
-  async #withPicture<T>(
-    image: ImageInput,
-    { part }: Running,
-    use: (pixels: DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
-  ): Promise<T> {
+  /** Hands a video's frame to `use` as it is; undefined for all that has to be decoded. */
+  async #asVideo<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T | undefined> {
     const video = part === "gpu" ? live(image) : undefined;
-    if (video) {
-      try {
-        return await use(video);
-      } catch (error) {
-        // The browser copies no videos, or not this one.
-        if (wrap(error).code !== "bad-image") throw error;
-      }
+    if (!video) return undefined;
+    try {
+      return await use(video);
+    } catch (error) {
+      // The browser copies no videos, or not this one.
+      if (wrap(error).code !== "bad-image") throw error;
+      return undefined;
     }
+  }
+
+  /** Hands a decoded picture to `use`, and lets go of it. */
+  async #withPicture<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T> {
     const source = await open(image, part);
     try {
       return await use(source.pixels);
@@ -278,6 +292,9 @@ export class Core implements Calls {
     }
   }
 }
+
+/** What the engine takes. */
+type Pixels = DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame;
 
 /** What `work` submits without a pause, once the GPU has taken it. */
 async function submit(running: Running, work: () => Pending): Promise<Pending> {

@@ -1,6 +1,8 @@
+import { breath } from "./breath.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors } from "./gpu.js";
 import { Meter } from "./meter.js";
+import { abortable } from "./shared.js";
 import { sideBySide } from "./side-by-side.js";
 import type { Folder } from "./source/folder.js";
 import { openFolder, type PlainSource } from "./source/open.js";
@@ -21,6 +23,7 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
+  note?: string | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
   /** Most pictures or texts in one submission; the engine's own choice if undefined. */
@@ -41,13 +44,13 @@ export interface Loaded {
  */
 export async function load(source: PlainSource, options: LoadParameters): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
-  const first = await likely(options);
+  const first = await likely(options, signal);
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
-  const requested = requestDevice(first, options);
+  const requested = requestDevice(first, options, stop.signal);
   // It may fail while nobody waits for it yet.
   requested.catch(() => {});
   const meter = new Meter(options.onProgress);
@@ -66,7 +69,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       stop.signal,
     );
     // The race of the kernels goes on by itself.
-    const found = await Promise.race([requested, rejection(stop.signal)]);
+    const found = await abortable(stop.signal, requested, "load");
     const { device, handle } = found;
     if (found.part !== part.part) {
       // The CPU won: its own wasm file takes over what is known.
@@ -127,15 +130,6 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       () => {},
     );
   }
-}
-
-/** Fails when the signal says so. */
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = () => reject(signal.reason as Error);
-    if (signal.aborted) fail();
-    signal.addEventListener("abort", fail, { once: true });
-  });
 }
 
 /**
@@ -242,6 +236,7 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
 async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
   for (const { index, start, end, until } of pieces) {
     const bytes = await file.read(start, end, until);
+    // What has arrived already would otherwise be put without a pause.
     await breath();
     signal.throwIfAborted();
     loading.put(index, bytes);
@@ -254,16 +249,4 @@ async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: A
       `${file.name}: expected ${size} bytes, found ${found}: the file is broken or incomplete, fetch it again`,
     );
   }
-}
-
-/** Lets the page go on: what has arrived already would otherwise be put without a pause. */
-function breath(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

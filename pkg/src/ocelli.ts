@@ -1,12 +1,16 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { embedPictures, split } from "./pictures/batches.js";
-import { Core, type CoreOptions } from "./core.js";
+import { Callback } from "./callback.js";
+import { Core, type Calls, type CoreOptions } from "./core.js";
+import { embedTexts } from "./embed-texts.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { LabelSets, type LabelSet } from "./labels/index.js";
 import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
 import { RemoteCore } from "./remote-core.js";
-import { baseUrl } from "./source/address.js";
+import { wholeUrl } from "./source/address.js";
 import { cached, clear, storage } from "./source/inventory.js";
+import { abortable } from "./shared.js";
 import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type {
@@ -21,6 +25,9 @@ import type {
   ModelInfo,
   Verification,
 } from "./types.js";
+
+/** What a load that is stopped may take to free what it has begun. */
+const GRACE_MS = 200;
 
 /**
  * A loaded model.
@@ -52,7 +59,7 @@ export class Ocelli {
    *
    * ```ts
    * const model = await Ocelli.load("hf:google/siglip-base-patch16-224", {
-   *   onProgress: ({ loaded, total, rate }) => (bar.value = loaded / total),
+   *   onProgress: ({ fraction = 0 }) => (bar.value = fraction),
    *   signal: stop.signal,
    * });
    * ```
@@ -72,6 +79,10 @@ export class Ocelli {
       signal,
     } = options;
     const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
+    const stop = new AbortController();
+    const relay = () => stop.abort(signal?.reason);
+    const report = new Callback("onProgress", onProgress, () => stop.abort());
+    signal?.addEventListener("abort", relay);
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
@@ -94,12 +105,26 @@ export class Ocelli {
       const files = plainSource(source);
       let model: Model | undefined;
       const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
-      const calls = worker
-        ? await RemoteCore.load(workerUrl, files, core, onProgress, signal, tell)
-        : await Core.load(files, core, onProgress, signal, tell);
+      const here = (note?: string) => Core.load(files, { ...core, note }, report.call, stop.signal, tell);
+      const there = () => RemoteCore.load(workerUrl, files, core, report.call, stop.signal, tell);
+      const loading = worker ? (worker === "prefer" ? orElse(there, here) : there()) : here();
+      const calls = await abortable(stop.signal, loading, "load", GRACE_MS).catch((error: unknown) => {
+        loading.then(
+          (late) => late.dispose(),
+          () => {},
+        );
+        throw error;
+      });
+      if (report.failed) {
+        calls.dispose();
+        throw report.failed;
+      }
       return new Ocelli((model = new Model(calls)));
     } catch (error) {
-      throw wrap(error);
+      throw report.failed ?? wrap(error);
+    } finally {
+      report.ended = true;
+      signal?.removeEventListener("abort", relay);
     }
   }
 
@@ -203,7 +228,7 @@ export class Ocelli {
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
-    return this.#model.call(options, (core) => core.embedImages([image]));
+    return this.#model.call(options, (core) => core.embedImages([image], options.signal));
   }
 
   /**
@@ -233,7 +258,9 @@ export class Ocelli {
   async embedTexts(texts: string[], options: CallOptions = {}): Promise<Float32Array[]> {
     if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
     texts.forEach(requireString);
-    return this.#model.call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
+    return this.#model.call(options, async (core) =>
+      split(await embedTexts(core, texts, options.signal), this.info.embeddingDim),
+    );
   }
 
   /** The token ids that the text tower is fed, padding included. */
@@ -246,7 +273,7 @@ export class Ocelli {
   async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
     return this.#model.call(options, async (core) => {
       const side = this.info.imageSize;
-      return new ImageData(new Uint8ClampedArray(await core.preprocess(image)), side, side);
+      return new ImageData(new Uint8ClampedArray(await core.preprocess(image, options.signal)), side, side);
     });
   }
 
@@ -270,10 +297,21 @@ export class Ocelli {
   }
 }
 
+/** In a worker; where there can be none, here. */
+async function orElse(there: () => Promise<Calls>, here: (note: string) => Promise<Calls>): Promise<Calls> {
+  try {
+    return await there();
+  } catch (error) {
+    const { code, message } = wrap(error);
+    if (code !== "no-worker") throw error;
+    return here(message);
+  }
+}
+
 /** Of the page's own address, which a worker does not know. */
 function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
   if (wasmUrl === undefined) return undefined;
-  const one = (url: string | URL) => new URL(url, baseUrl()).href;
+  const one = (url: string | URL) => wholeUrl(url).href;
   return typeof wasmUrl === "string" || wasmUrl instanceof URL
     ? one(wasmUrl)
     : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));

@@ -2,6 +2,7 @@ import { OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load, type LoadParameters, type Loaded } from "./load.js";
 import { Loss, type Losable } from "./owner.js";
+import { PictureQueue } from "./pictures/queue.js";
 import type { PlainSource } from "./source/open.js";
 import type { ModelInfo } from "./types.js";
 import { abandon, alive, whenAbandoned } from "./wasm.js";
@@ -17,6 +18,7 @@ export class Running implements Losable {
   readonly part: "gpu" | "cpu";
   /** The `GPUDevice`; none on the CPU. */
   readonly device: GpuDevice | undefined;
+  readonly pictures = new PictureQueue();
   readonly #start: number;
   readonly #engine: Engine;
   readonly #labels = new Map<number, Labels>();
@@ -24,8 +26,9 @@ export class Running implements Losable {
   #unwatch = () => {};
   #freed = false;
 
-  private constructor({ engine, found, folder }: Loaded) {
-    const { part, start, handle, adapter, note } = found;
+  private constructor({ engine, found, folder }: Loaded, besides: string | undefined) {
+    const { part, start, handle, adapter } = found;
+    const note = [besides, found.note].filter(Boolean).join(" ");
     this.#engine = engine;
     this.#start = start;
     this.part = part;
@@ -36,7 +39,7 @@ export class Running implements Losable {
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
       downloadBytes: folder.downloaded,
-      ...(note !== undefined && { note }),
+      ...(note && { note }),
     };
   }
 
@@ -48,6 +51,7 @@ export class Running implements Losable {
         if (wrap(error).code === "gpu") return attempt(1);
         throw error;
       }),
+      parameters.note,
     );
   }
 

@@ -44,7 +44,7 @@ export class Tokenizer {
 
   /** @internal */
   static async from(folder: Folder, options: WasmOptions, signal: AbortSignal): Promise<Tokenizer> {
-    const number = await start("tokenizer", options);
+    const number = await start("tokenizer", options, signal);
     const { ModelFolder, TokenizerEngine } = modules.tokenizer;
     const known = new ModelFolder(folder.label, "text");
     try {

@@ -34,8 +34,10 @@ export interface Progress {
   phase: "files" | "weights" | "ready";
   /** Bytes that have arrived, from the network or the cache; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes that will have arrived; 0 while unknown, in the phase `"files"`. */
-  total: number;
+  /** Bytes that will have arrived; absent while unknown, in the phase `"files"`. */
+  total?: number;
+  /** `loaded / total`, from 0 to 1; absent while that is unknown. */
+  fraction?: number;
   /** Bytes a second, lately; 0 in the first quarter of a second. */
   rate: number;
 }
@@ -55,7 +57,7 @@ export interface WasmOptions {
 
 /** What {@link Ocelli.load} takes. */
 export interface LoadOptions extends WasmOptions, SourceOptions {
-  /** Called often; must be quick. */
+  /** Called often; must be quick. What it throws stops the load, which fails with code `bad-input` and that error as its cause. */
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
   format?: Format;
@@ -68,17 +70,21 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   tokenTable?: "memory" | "server";
   /**
    * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
-   * that the CPU itself is faster. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
+   * that the CPU itself is faster, or where the browser gives no GPU within five seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
    * runs in for a second or so with a model of usual size: load with `worker: true`.
    */
   backend?: "auto" | Backend;
   /**
    * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Pictures that live in the
-   * page, such as elements, are decoded there and handed over.
+   * page, such as elements, are decoded there and handed over. Where the browser refuses the worker, the load fails with code
+   * `no-worker` and the reason; with `"prefer"` it goes on in the page, and {@link ModelInfo.note} has the reason.
    */
-  worker?: boolean;
-  /** Where `worker.js` is, if the bundler does not find it by itself. */
-  workerUrl?: string | URL;
+  worker?: boolean | "prefer";
+  /**
+   * Where `worker.js` is, if the bundler does not find it by itself: an address of the page's own origin. A page that asks for Trusted
+   * Types passes a `TrustedScriptURL`.
+   */
+  workerUrl?: string | URL | Pick<URL, "toJSON" | "toString">;
   /**
    * Which kernels run. `"auto"` (default) races them for a moment on a device that this site has not met yet, and keeps the
    * outcome in `localStorage`. It never takes `"dot8"`, which rounds the inputs of each matrix to 8 bits, and for weights in f32 never
@@ -87,7 +93,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the load, at any time. What arrived stays in the cache. */
+  /** Stops the load, whatever it waits for. What arrived stays in the cache. */
   signal?: AbortSignal;
 }
 
@@ -169,7 +175,7 @@ export interface ClassifyOptions extends LabelOptions, RankOptions {}
 
 /** What {@link Ocelli.embedImages} takes. */
 export interface BatchOptions extends CallOptions {
-  /** Told after each batch how many embeddings are here; must be quick. */
+  /** Told after each batch how many embeddings are here; must be quick. What it throws ends the call, with code `bad-input`. */
   onProgress?: (done: number) => void;
 }
 
@@ -189,7 +195,7 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
-  /** Why the device or the tier is not what one would expect; absent if all is well. */
+  /** Why the device, the tier or the place (page in place of worker) is not what one would expect; absent if all is well. */
   note?: string;
   /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";

@@ -31,6 +31,7 @@ import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
+import { types } from "./groups/types.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
 import { workers } from "./groups/workers.mjs";
@@ -71,6 +72,7 @@ const everyPart = {
   },
   inputs,
   use,
+  types,
   batches,
   labels,
   "at-once": atOnce,

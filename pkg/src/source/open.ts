@@ -1,17 +1,17 @@
 import { OcelliError } from "../error.js";
-import { baseUrl, folderUrl } from "./address.js";
+import { folderUrl, wholeUrl } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type FileSource } from "./folder.js";
 import { hubFolder, isHub } from "./hub.js";
 import { Missing } from "./request.js";
 import { storeOf } from "./stores.js";
-import type { ModelSource, SourceOptions } from "./types.js";
+import type { Bytes, ModelSource, SourceOptions } from "./types.js";
 
 /** A {@link ModelSource} that can be posted to a worker and means the same there. */
 export type PlainSource = string | FileSystemDirectoryHandle | Files;
 
 /** Files by name; a string is an address. */
-type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string>>;
+type Files = Readonly<Record<string, Blob | ArrayBuffer | Bytes | string>>;
 
 /** Makes a source postable. @throws {OcelliError} `bad-input` if it is no source. */
 export function plainSource(source: ModelSource): PlainSource {
@@ -30,7 +30,7 @@ export function plainSource(source: ModelSource): PlainSource {
     return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [name(file), file]));
   }
   const absolute = (file: unknown) =>
-    typeof file === "string" || file instanceof URL ? new URL(file, baseUrl()).href : file;
+    typeof file === "string" || file instanceof URL ? wholeUrl(file).href : file;
   return Object.fromEntries(
     Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : [])),
   ) as Files;
