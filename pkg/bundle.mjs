@@ -1,5 +1,5 @@
 // Bundles src/ into dist/, libraries and the glue of the wasm files included: a page needs no bundler, and a worker no import map.
-import { copyFileSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -20,6 +20,11 @@ await build({
   legalComments: "eof",
   logLevel: "warning",
 });
-// Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in the glue.
+// Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in wasm.ts.
 for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"])
   copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
+
+// `require` gets the same modules. TypeScript takes a declaration for a CommonJS module's by the package.json above it.
+for (const name of readdirSync(here("dist"), { recursive: true }))
+  if (name.endsWith(".d.ts")) cpSync(here(`dist/${name}`), here(`dist/cjs/${name}`));
+writeFileSync(here("dist/cjs/package.json"), '{ "type": "commonjs" }\n');

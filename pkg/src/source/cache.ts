@@ -1,4 +1,4 @@
-import type { CacheAdapter } from "./types.js";
+import type { Bytes, CacheAdapter } from "./types.js";
 
 /** The record of a cached file, or of one that does not exist. */
 export interface FileRecord {
@@ -45,12 +45,12 @@ export class FolderCache {
     return this.#keys.has(key);
   }
 
-  async get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async get(key: string): Promise<Bytes | undefined> {
     return this.has(key) ? this.store?.get(key).catch(() => undefined) : undefined;
   }
 
   /** Writes a value after the writes before it, so that few run at once. */
-  async put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async put(key: string, bytes: Bytes): Promise<void> {
     const before = this.#writing;
     this.#writing = before.then(async () => {
       if (this.#full) return;

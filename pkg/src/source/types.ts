@@ -1,5 +1,8 @@
+/** Bytes in memory that is not shared: since TypeScript 5.7 `Uint8Array<ArrayBuffer>`, which older versions do not know. */
+export type Bytes = ReturnType<Uint8Array["slice"]>;
+
 /** A file's content, or its address. */
-export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | string;
+export type FileContent = Blob | ArrayBuffer | Bytes | URL | string;
 
 /**
  * Where a model's files are:
@@ -47,9 +50,9 @@ export interface SourceOptions {
  */
 export interface CacheAdapter {
   /** Resolves to the value of a key, or undefined. */
-  get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  get(key: string): Promise<Bytes | undefined>;
   /** Stores a value. The store may keep `bytes` and must not change them. */
-  put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  put(key: string, bytes: Bytes): Promise<void>;
   /** Deletes a value; a key without a value is no error. */
   delete(key: string): Promise<void>;
   /** Resolves to the keys of all values, in any order. */
