@@ -8,8 +8,10 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 // Chunks are named by what is in them: those of the last build would stay.
 for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
 
+const entries = ["index", "labels/templates", "worker", "index/index"];
+
 await build({
-  entryPoints: ["index", "labels/templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
+  entryPoints: entries.map((name) => here(`src/${name}.ts`)),
   outdir: here("dist"),
   bundle: true,
   splitting: true,
@@ -24,7 +26,11 @@ await build({
 for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"])
   copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
 
-// `require` gets the same modules. TypeScript takes a declaration for a CommonJS module's by the package.json above it.
+// For `require`, which Node allows of modules: the same ones. TypeScript and Node judge by the package.json above a file.
 for (const name of readdirSync(here("dist"), { recursive: true }))
   if (name.endsWith(".d.ts")) cpSync(here(`dist/${name}`), here(`dist/cjs/${name}`));
+for (const name of entries) {
+  const up = "../".repeat(name.split("/").length);
+  writeFileSync(here(`dist/cjs/${name}.js`), `module.exports = require("${up}${name}.js");\n`);
+}
 writeFileSync(here("dist/cjs/package.json"), '{ "type": "commonjs" }\n');

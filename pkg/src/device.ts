@@ -71,8 +71,13 @@ export async function requestDevice(first: Likely, options: DeviceOptions, signa
       if (alive("gpu", first.start)) late.free();
     });
   } catch (error) {
-    if (options.backend !== "auto" || error instanceof WebAssembly.RuntimeError) throw error;
-    return { ...cpu(await start("cpu", options, signal)), note: wrap(error).message };
+    const { code, message } = wrap(error);
+    if (code !== "no-webgpu") throw error;
+    // wgpu hands on the browser's words with their stack.
+    const said = (message.split("\n")[0] as string).replace("JsValue(", "");
+    const why = error instanceof OcelliError ? error : refused(`gives no device (${said})`, error);
+    if (options.backend !== "auto") throw why;
+    return { ...cpu(await start("cpu", options, signal)), note: why.message };
   }
   const handle = device.handle as GpuDevice;
   const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};

@@ -23,6 +23,7 @@ import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
+import { adapters, callbacks, manyLabels, manyPhotos, refused, stalled } from "./groups/pages.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
@@ -93,6 +94,12 @@ const everyPart = {
   concurrency,
   backends,
   workers,
+  adapters,
+  stalled,
+  refused,
+  callbacks,
+  "many-labels": manyLabels,
+  "many-photos": manyPhotos,
   trap,
   reloads,
   repeats,

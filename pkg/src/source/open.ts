@@ -29,8 +29,7 @@ export function plainSource(source: ModelSource): PlainSource {
     const name = (file: File) => file.webkitRelativePath.split("/").slice(1).join("/") || file.name;
     return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [name(file), file]));
   }
-  const absolute = (file: unknown) =>
-    typeof file === "string" || file instanceof URL ? wholeUrl(file).href : file;
+  const absolute = (file: unknown) => (typeof file === "string" || file instanceof URL ? wholeUrl(file).href : file);
   return Object.fromEntries(
     Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : [])),
   ) as Files;

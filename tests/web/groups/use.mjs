@@ -50,6 +50,14 @@ function inNode({ report, site }) {
     });
   const expected = '{"added":0,"code":"no-webgpu"}\n';
   group.same("output", run(), expected);
+  const required = `const { Ocelli } = require("ocelli"); const { ImageIndex } = require("ocelli/index");
+    console.log(Ocelli.name, ImageIndex.name, require("ocelli/templates").best7.length);`;
+  const told = execFileSync(process.execPath, ["--input-type=commonjs", "-e", required], {
+    cwd: site.folder,
+    encoding: "utf8",
+    stdio: "pipe",
+  });
+  group.holds("required", /^\S+ \S+ 7\n$/.test(told), told);
   group.rejects("a module that talks", run("console.log('hello')"), expected);
 }
 
