@@ -219,7 +219,7 @@ tarball() {
   npm pack --silent --pack-destination "$folder" ./pkg >/dev/null
   "$bin/publint" run "$folder"/*.tgz --strict
   # Wasm files have no types.
-  "$bin/attw" "$folder"/*.tgz --profile esm-only --no-summary --format table-flipped --no-emoji --no-color \
+  "$bin/attw" "$folder"/*.tgz --no-summary --format table-flipped --no-emoji --no-color \
     --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_tokenizer.wasm
 }
 

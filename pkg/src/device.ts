@@ -28,7 +28,8 @@ export interface DeviceOptions extends WasmOptions {
 const KEY = "ocelli.devices";
 
 /** How long the browser may take to answer for a GPU. A time in which this thread stands still does not count. */
-const ANSWER_MS = 5000;
+const ANSWER_MS = 10_000;
+const STEPS = 40;
 
 /** Billions of operations a second that a GPU surely does and one thread of a CPU does not: below, the two are compared. */
 const SURELY_A_GPU = 40;
@@ -197,18 +198,17 @@ function refused(how: string, cause?: unknown): OcelliError {
 
 /** The browser's answer; what comes too late is let go of. */
 async function answered<T>(answer: Promise<T>, drop: (late: T) => void = () => {}): Promise<T> {
-  const late = Symbol();
-  const first = await Promise.race([answer, silence(late)]);
-  if (first !== late) return first as T;
-  answer.then(drop, () => {});
+  let here = false;
+  const arrived = answer.finally(() => (here = true));
+  // In steps: a thread that stood still has not listened.
+  const silence = async () => {
+    for (let step = 0; step < STEPS && !here; step++)
+      await new Promise((resolve) => setTimeout(resolve, ANSWER_MS / STEPS));
+  };
+  await Promise.race([arrived, silence()]);
+  if (here) return arrived;
+  arrived.then(drop, () => {});
   throw refused(`has not answered for ${ANSWER_MS / 1000} seconds when asked for a GPU`);
-}
-
-/** In steps: a thread that stood still has not listened. */
-async function silence<T>(end: T): Promise<T> {
-  const steps = 20;
-  for (let i = 0; i < steps; i++) await new Promise((resolve) => setTimeout(resolve, ANSWER_MS / steps));
-  return end;
 }
 
 /** What is known, in this page or worker. */

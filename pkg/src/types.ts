@@ -70,7 +70,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   tokenTable?: "memory" | "server";
   /**
    * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
-   * that the CPU itself is faster, or where the browser gives no GPU within five seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
+   * that the CPU itself is faster, or where the browser gives no GPU within ten seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
    * runs in for a second or so with a model of usual size: load with `worker: true`.
    */
   backend?: "auto" | Backend;
