@@ -6,6 +6,7 @@ import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
 import { RemoteCore } from "./remote-core.js";
 import { baseUrl } from "./source/address.js";
+import { meant } from "./source/advice.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
@@ -99,7 +100,7 @@ export class Ocelli {
         : await Core.load(files, core, onProgress, signal, tell);
       return new Ocelli((model = new Model(calls)));
     } catch (error) {
-      throw wrap(error);
+      throw meant(source, wrap(error));
     }
   }
 

@@ -4,15 +4,20 @@ import type { ByteStream } from "./stream.js";
 /** One file as this load sees it. */
 export interface RemoteFile {
   name: string;
-  url: string | undefined;
+  /** Its address, or its name, for messages. */
+  shown: string;
+  /** What it is kept under, if it is. */
+  kept: string | undefined;
   /** See `FileRecord`; undefined while unknown. */
   version: string | undefined;
   size: number | undefined;
+  /** Whether a range of it comes with status 200, as if it were the whole; undefined while unknown. */
+  ranges200?: boolean | undefined;
 }
 
 export interface Opened {
   stream: ByteStream;
-  /** Bytes that this stream has, if the server says. */
+  /** Bytes that this stream has, if the server says; of a compressed body it may be the compressed length. */
   length: number | undefined;
   /** The body is the whole file, whatever was asked for. */
   whole: boolean;

@@ -1,3 +1,6 @@
+/** Most bytes for which room is made by what a server says alone. */
+const MOST_AT_ONCE = 1 << 26;
+
 /** Bytes that come chunk by chunk. */
 export interface Body {
   /** The next chunk; undefined at the end. */
@@ -38,9 +41,9 @@ export class ByteStream {
     return passed;
   }
 
-  /** All that is left, straight into place if its length is known: a large file must not be in memory twice. */
+  /** All that is left, straight into place if its length was said and is so: a large file must not be in memory twice. */
   async rest(length: number | undefined): Promise<Uint8Array<ArrayBuffer>> {
-    let all = await this.read(length ?? 1 << 16);
+    let all = await this.read(Math.min(length ?? 1 << 16, MOST_AT_ONCE));
     while (await this.#fill()) {
       const more = await this.read(Math.max(all.byteLength, this.#chunk.byteLength));
       const joined = new Uint8Array(all.byteLength + more.byteLength);

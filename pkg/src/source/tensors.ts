@@ -34,11 +34,11 @@ export class TensorFile {
     lengthOf: (start: Uint8Array, size: number | undefined) => number,
     keep: boolean,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const start = await this.read(0, 8, keep ? undefined : 8);
+    const start = await this.read(0, 8, keep ? undefined : () => 8);
     const length = lengthOf(start, this.size);
     const header = new Uint8Array(length);
     header.set(start);
-    header.set(await this.read(8, length, keep ? undefined : length), 8);
+    header.set(await this.read(8, length, keep ? undefined : () => length), 8);
     if (!keep) this.close();
     return header;
   }
@@ -49,10 +49,10 @@ export class TensorFile {
   }
 
   /**
-   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to `until`;
-   * without `until` for the whole file.
+   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
+   * says; without it for the rest of the file.
    */
-  async read(start: number, end: number, until?: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(start: number, end: number, until = (): number | undefined => undefined): Promise<Uint8Array<ArrayBuffer>> {
     this.signal.throwIfAborted();
     const kept = await this.folder.kept(this.file, start, end);
     if (kept) {
@@ -60,7 +60,7 @@ export class TensorFile {
       if (!this.#noRanges) this.close();
       return kept;
     }
-    const stream = await this.#streamFor(start, until);
+    const stream = await this.#streamFor(start, until());
     await stream.skip(start - this.#origin - stream.position);
     const bytes = await stream.read(end - start);
     if (bytes.byteLength < end - start) {
