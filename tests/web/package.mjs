@@ -24,6 +24,7 @@ import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { servers } from "./groups/servers.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { reloads, repeats, trap } from "./groups/staying.mjs";
@@ -98,6 +99,7 @@ const everyPart = {
   sources,
   cache,
   faults,
+  servers,
   abort,
   snippets,
   facts,

@@ -16,16 +16,21 @@ export function advice(status: number, address: string | undefined, page: string
   if (!refused) return "";
   return address !== undefined && new URL(address).search
     ? "The signature in the address has expired or does not cover this file: sign it anew. Some storage services answer so where a file is missing."
-    : "The server wants to know who asks: pass cookies or a token by the option fetch, such as (url, init) => fetch(url, { ...init, credentials: \"include\" }). Some storage services answer so where a file is missing.";
+    : 'The server wants to know who asks: pass cookies or a token by the option fetch, such as (url, init) => fetch(url, { ...init, credentials: "include" }). Some storage services answer so where a file is missing.';
 }
 
 /** What was thrown when this source was loaded; with a word about `hf:`, if the source may have meant that. */
 export function meant(source: ModelSource, error: OcelliError): OcelliError {
-  const [id] = (typeof source === "string" && /^[\w-][\w.-]*\/[\w.-]+(?=$|[@/])/.exec(source)) || [];
-  if (error.code !== "not-found" || id === undefined || !URL.canParse(id, baseUrl())) return error;
+  if (error.code !== "not-found" || typeof source !== "string" || !/^[\w-][\w.-]*\/[\w.-]+($|[@/])/.test(source))
+    return error;
   // Others are about wasm files and the like.
-  if (!error.message.startsWith(folderUrl(source as string).href)) return error;
-  return new OcelliError("not-found", `${error.message} For a repository on the Hugging Face hub, write "hf:${source as string}".`, {
-    cause: error,
-  });
+  if (!URL.canParse(source, baseUrl()) || !error.message.startsWith(folderUrl(source).href)) return error;
+  const repository = source.replace(/\/(tree|blob|resolve)\/([^/]+)/, "@$2").replace(/\/$/, "");
+  return new OcelliError(
+    "not-found",
+    `${error.message} For a repository on the Hugging Face hub, write "hf:${repository}".`,
+    {
+      cause: error,
+    },
+  );
 }

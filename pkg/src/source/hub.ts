@@ -38,7 +38,7 @@ export function repositoryOf(source: string | URL, endpoint?: string): Repositor
 function written(text: string): Repository {
   const form = /^(?:\/\/)?([\w.-]+(?:\/[\w.-]+)?)(?:@(refs\/(?:pr|convert)\/[^/]+|[^/@]+))?((?:\/[^/?#]+)*)\/?$/;
   const [, id, revision, folder = ""] = form.exec(text) ?? [];
-  if (id === undefined || /(^|\/)\.\.?(\/|$)/.test(id + folder)) {
+  if (id === undefined || (folder && !id.includes("/")) || /(^|\/)\.\.?(\/|$)/.test(id + folder)) {
     throw new OcelliError(
       "bad-input",
       `source: expected "hf:owner/name", "hf:owner/name/folder" or "hf:owner/name@revision/folder", found "${SCHEME}${text}".`,
@@ -56,7 +56,9 @@ function pasted(address: string, endpoint: string | undefined): Repository | und
   const roots = endpoint === undefined ? SITES : [trimmed(endpoint), ...SITES];
   const root = roots.find((root) => address.startsWith(`${root}/`));
   if (root === undefined) return undefined;
-  const [owner = "", name, kind, revision, ...path] = withoutQuery(address.slice(root.length)).split("/").filter(Boolean);
+  const [owner = "", name, kind, revision, ...path] = withoutQuery(address.slice(root.length))
+    .split("/")
+    .filter(Boolean);
   if (name === undefined || NO_OWNERS.includes(owner)) return undefined;
   const id = `${owner}/${name}`;
   const isFile = kind === "blob" || kind === "raw" || (kind === "resolve" && /\.\w+$/.test(path.at(-1) ?? ""));

@@ -52,7 +52,11 @@ export class TensorFile {
    * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
    * says; without it for the rest of the file.
    */
-  async read(start: number, end: number, until = (): number | undefined => undefined): Promise<Uint8Array<ArrayBuffer>> {
+  async read(
+    start: number,
+    end: number,
+    until = (): number | undefined => undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     this.signal.throwIfAborted();
     const kept = await this.folder.kept(this.file, start, end);
     if (kept) {
