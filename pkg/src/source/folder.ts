@@ -5,7 +5,17 @@ import { ByteStream } from "./stream.js";
 import { FolderCache, keys } from "./cache.js";
 import { lock } from "./lock.js";
 import type { Opened, Opener, RemoteFile } from "./remote.js";
-import { BEYOND, heed, mended, Missing, patiently, rangeHeader, type Answered, type Range } from "./request.js";
+import {
+  BEYOND,
+  discard,
+  heed,
+  mended,
+  Missing,
+  patiently,
+  rangeHeader,
+  type Answered,
+  type Range,
+} from "./request.js";
 import { nameOf } from "./stores.js";
 import { TensorFile } from "./tensors.js";
 
@@ -164,13 +174,13 @@ export class Folder implements Opener {
     const response = await patiently(file.shown, () => this.source.request(file.name, init), signal);
     const gone = this.#missing(file.name, response);
     if (gone) {
-      void response.body?.cancel();
+      discard(response.body);
       if (file.kept !== undefined && gone.sure)
         await this.cache.putRecord(file.kept, { version: NOTHING, missing: gone.why, when: Date.now() });
       throw new Missing(gone.why);
     }
     if (response.status === BEYOND) {
-      void response.body?.cancel();
+      discard(response.body);
       return { body: EMPTY(), length: 0, whole: false, start: range?.start ?? 0, beyond: true };
     }
     const length = saidLength(response);
@@ -204,13 +214,14 @@ export class Folder implements Opener {
     if (range && file.ranges200 === undefined) {
       if (range.start > 0 || range.end === undefined) {
         // Only from the first byte on it is known what the answers have to be.
-        void body.cancel();
-        void (await this.#ask(file, { start: 0, end: 1 }, signal)).body.cancel();
+        discard(body);
+        discard((await this.#ask(file, { start: 0, end: 1 }, signal)).body);
+        file.ranges200 ??= false;
         return this.#ask(file, range, signal);
       }
       const [probe, rest] = body.tee();
       body = rest;
-      file.ranges200 = !(await longer(probe, range.end, signal));
+      file.ranges200 = await endsWithin(probe, range.end, signal);
     }
     const whole = !(range && file.ranges200);
     await this.#meet(file, versionOf(response) ?? (whole ? byLength(length) : undefined), undefined);
@@ -256,7 +267,7 @@ export class Folder implements Opener {
       // A server that knows no HEAD, or an address that was signed for GET alone.
       if ([401, 403, 405, 501].includes(response.status)) {
         response = await this.source.request(name, { headers: rangeHeader({ start: 0, end: 1 }), signal });
-        void response.body?.cancel();
+        discard(response.body);
       }
     } catch {
       signal.throwIfAborted();
@@ -294,17 +305,22 @@ const NOTHING = "none";
 
 const EMPTY = () => new Blob([]).stream();
 
-/** Whether a body has more than so many bytes. */
-async function longer(body: Answered["body"], bytes: number, signal: AbortSignal): Promise<boolean> {
+/** Whether a body ends within so many bytes; undefined if it breaks off. */
+async function endsWithin(body: Answered["body"], bytes: number, signal: AbortSignal): Promise<boolean | undefined> {
   const reader = body.getReader();
-  let count = 0;
-  while (count <= bytes) {
-    const { done, value } = await heed(reader.read(), signal);
-    if (done) break;
-    count += value.byteLength;
+  try {
+    for (let count = 0; count <= bytes;) {
+      const { done, value } = await heed(reader.read(), signal);
+      if (done) return true;
+      count += value.byteLength;
+    }
+    return false;
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  } finally {
+    reader.cancel().catch(() => {});
   }
-  void reader.cancel();
-  return count > bytes;
 }
 
 /** Compressed answers have the ETag of the plain ones, marked as weak or with a suffix. */

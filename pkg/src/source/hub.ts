@@ -75,13 +75,13 @@ export function hubRoot({ id }: Repository, endpoint = HUB): string {
   return `${trimmed(endpoint)}/${id}/resolve/`;
 }
 
-/** A folder of one commit. */
-export interface HubFolder {
+/** Where a folder is. */
+export interface Place {
   folder: URL;
   /** Whether it is of a commit, and never changes. */
   immutable: boolean;
-  /** The repository's page. */
-  page: string;
+  /** The repository's page, if it is of one. */
+  page: string | undefined;
   /** What the branch now stands for, to be kept under `key`; and the prefix of addresses that it stood for before. */
   branch: { key: string; commit: string; before: string | undefined } | undefined;
 }
@@ -96,10 +96,10 @@ export async function hubFolder(
   request: typeof fetch,
   store: CacheAdapter | undefined,
   signal: AbortSignal,
-): Promise<HubFolder> {
+): Promise<Place> {
   const revision = repository.revision ?? options.revision ?? "main";
   const root = hubRoot(repository, options.endpoint);
-  const at = (revision: string, immutable: boolean, branch?: HubFolder["branch"]): HubFolder => ({
+  const at = (revision: string, immutable: boolean, branch?: Place["branch"]): Place => ({
     folder: new URL(`${root}${encodeURIComponent(revision)}/${repository.folder}`),
     immutable,
     page: root.slice(0, -"/resolve/".length),

@@ -2,7 +2,7 @@ import { OcelliError } from "../error.js";
 import { baseUrl, fileUrl, folderUrl, keptUrl, withoutQuery } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type FileSource } from "./folder.js";
-import { hubFolder, isHub, repositoryOf, type HubFolder } from "./hub.js";
+import { hubFolder, isHub, repositoryOf, type Place } from "./hub.js";
 import { heed, Missing } from "./request.js";
 import { storeOf } from "./stores.js";
 import type { ModelSource, SourceOptions } from "./types.js";
@@ -40,7 +40,15 @@ export function plainSource(source: ModelSource): PlainSource {
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
   const own = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
-  const request: typeof fetch = (url, init) => heed(own(url, init), init?.signal ?? signal);
+  const request: typeof fetch = async (url, init) => {
+    try {
+      return await heed(own(url, init), init?.signal ?? signal);
+    } catch (error) {
+      init?.signal?.throwIfAborted();
+      // No network is between: an extension, for one, has no other answer for a file that is not there.
+      throw keptUrl(String(url)) === undefined ? new Missing("none") : error;
+    }
+  };
   if (typeof source !== "string") {
     const urls = Object.values(source).filter((file) => typeof file === "string");
     const kept = new Set(urls.flatMap((url) => keptUrl(url) ?? []));
@@ -53,9 +61,9 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
     return new Folder(filesIn(source, request), cache);
   }
   const repository = repositoryOf(source, options.endpoint);
-  const { folder, immutable, page, branch }: Partial<HubFolder> & { folder: URL } = repository
+  const { folder, immutable, page, branch }: Place = repository
     ? await hubFolder(repository, options, request, store, signal)
-    : { folder: new URL(source) };
+    : { folder: new URL(source), immutable: false, page: undefined, branch: undefined };
   const label = withoutQuery(folder.href);
   const url = (name: string) => fileUrl(name, folder);
   const query = (url: string | undefined) => (url === undefined ? "" : new URL(url).search);
@@ -67,10 +75,7 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
       (url.startsWith(label) && query(url) !== kept) || (branch?.before !== undefined && url.startsWith(branch.before)),
   });
   if (branch) await cache.put(branch.key, new TextEncoder().encode(branch.commit));
-  return new Folder(
-    { label, url, immutable: immutable ?? false, page, request: (name, init) => request(url(name), init) },
-    cache,
-  );
+  return new Folder({ label, url, immutable, page, request: (name, init) => request(url(name), init) }, cache);
 }
 
 /** A source of files that are in memory or on disk, or that have an address each. */

@@ -21,6 +21,11 @@ export function heed<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
+/** Lets go of a body that nobody reads. One that failed says so where it is read. */
+export function discard(body: ReadableStream | null): void {
+  body?.cancel().catch(() => {});
+}
+
 /** HTTP status for a range that begins beyond the end of the file. */
 export const BEYOND = 416;
 

@@ -66,6 +66,9 @@ async function ranges({ site, files, load, group, source, same }) {
     files.reset();
     files.fault = ({ name, count }) => (name === WEIGHTS ? { ...fault, ...(count === 1 && { cut: 90_000 }) } : {});
     same(`${what}: cut`, await load(`${what}, cut`, source, OFF));
+    files.reset();
+    files.fault = ({ name, count }) => (name === WEIGHTS ? { ...fault, ...(count === 1 && { cut: 5 }) } : {});
+    same(`${what}: cut in the header`, await load(`${what}, cut in the header`, source, { ...OFF, towers: "text" }));
     // Kept pieces of a file are gone, so that the first range is one in its middle.
     files.reset();
     files.fault = ({ name }) => (name === WEIGHTS ? fault : {});
