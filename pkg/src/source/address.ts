@@ -41,8 +41,8 @@ export function withoutQuery(address: string): string {
 
 /** A query for messages, which end up in reports: without its secrets. */
 export function shownQuery(address: string): string {
-  const { protocol, searchParams } = new URL(address);
-  if (!protocol.startsWith("http") || searchParams.size === 0) return "";
+  const { protocol, search, searchParams } = new URL(address);
+  if (!protocol.startsWith("http") || !search) return "";
   const shown = [...searchParams].map(([name, value]) => {
     if (SIGNING.test(name)) return `${name}=…`;
     return value.length > 12 ? `${name}=${value.slice(0, 4)}…` : `${name}=${value}`;
