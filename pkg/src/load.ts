@@ -4,6 +4,7 @@ import { withoutGpuErrors } from "./gpu.js";
 import { Meter } from "./meter.js";
 import { abortable } from "./shared.js";
 import { sideBySide } from "./side-by-side.js";
+import { shownUrl } from "./source/address.js";
 import type { Folder } from "./source/folder.js";
 import { openFolder, type PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
@@ -58,8 +59,10 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
   let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
   let part = first;
+  let unlock = () => {};
   try {
     const files = (folder = await openFolder(source, options, stop.signal));
+    unlock = await files.lock(stop.signal);
     files.onBytes = () => meter.at(files.loaded);
     known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
     const { tensors, bytes, manifest, answers } = await describe(
@@ -85,7 +88,10 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       () =>
         (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)),
     );
+    files.cache.commit();
     const runs = runsOf(started, tensors);
+    // Nothing is left for others to wait for.
+    if (runs.every(({ file, pieces }) => pieces.every(({ start, end }) => file.has(start, end)))) unlock();
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
     meter.weights(total);
     const held =
@@ -112,11 +118,12 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     // What is broken must not be met again.
     if (code === "bad-checkpoint") await folder?.cache.abandon();
     if (typeof code === "string") throw error;
-    throw new OcelliError(
+    const broken = new OcelliError(
       "not-found",
-      `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`,
+      `${folder?.label ?? (typeof source === "string" ? shownUrl(source) : "files")}: the download broke off: ${error instanceof Missing ? error.why : String(error)}. Try again.`,
       { cause: error },
     );
+    throw folder?.explain(broken) ?? broken;
   } finally {
     signal?.removeEventListener("abort", relay);
     if (alive(part.part, part.start)) {
@@ -124,6 +131,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       loading?.free();
     }
     await folder?.cache.settled();
+    unlock();
     // What was not used ends with it; if there is no device, that was said above.
     requested.then(
       (found) => alive(found.part, found.start) && found.device.free(),
@@ -151,7 +159,7 @@ export async function describe(
   let bytes = 0;
   let manifest: Uint8Array | undefined;
   for (;;) {
-    const all = known.wanted() as { name: string; tensors: boolean }[];
+    const all = wantedOf(known, folder);
     const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
     if (wanted.length === 0) return { tensors, bytes, manifest, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
@@ -180,6 +188,14 @@ export async function describe(
   }
 }
 
+function wantedOf(known: Known, folder: Folder): { name: string; tensors: boolean }[] {
+  try {
+    return known.wanted() as { name: string; tensors: boolean }[];
+  } catch (error) {
+    throw folder.explain(error);
+  }
+}
+
 /** A `ModelFolder` of any of the wasm files. */
 type Known = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
 
@@ -200,42 +216,36 @@ interface Run {
   size: number;
   /** Bytes that will be fetched. */
   bytes: number;
-  pieces: { index: number; start: number; end: number; until: number | undefined }[];
+  pieces: { index: number; start: number; end: number }[];
+  /** Whether it is read to its end, and not by ranges. */
+  toEnd: boolean;
 }
 
 function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] {
   const [names, sizes, flat] = [loading.files(), loading.sizes(), loading.pieces()];
   const runs = names.map((name, at): Run => {
-    return { file: tensors.get(name) as TensorFile, size: sizes[at] as number, bytes: 0, pieces: [] };
+    return { file: tensors.get(name) as TensorFile, size: sizes[at] as number, bytes: 0, pieces: [], toEnd: false };
   });
   for (let at = 0; at < flat.length; at += 3) {
     const [file, start, end] = flat.subarray(at, at + 3) as unknown as [number, number, number];
-    runs[file]?.pieces.push({ index: at / 3, start, end, until: undefined });
+    runs[file]?.pieces.push({ index: at / 3, start, end });
   }
   for (const run of runs) {
     const { file, size, pieces } = run;
     run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
     const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
-    if (!here && run.bytes > size * 0.9) {
-      run.bytes = size - (pieces[0]?.start ?? 0);
-      continue;
-    }
-    // From the back: each piece learns where the run of bytes without a gap ends that it is in.
-    let [next, until] = [NaN, NaN];
-    for (const piece of [...pieces].reverse()) {
-      if (piece.end !== next) until = piece.end;
-      piece.until = until;
-      next = file.has(piece.start, piece.end) ? NaN : piece.start;
-    }
+    run.toEnd = !here && run.bytes > size * 0.9;
+    if (run.toEnd) run.bytes = size - (pieces[0]?.start ?? 0);
   }
   return runs.filter((run) => run.pieces.length > 0);
 }
 
 /** Fetches what is needed of a tensor file and puts it where it belongs. */
-async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
-  for (const { index, start, end, until } of pieces) {
-    const bytes = await file.read(start, end, until);
+async function put(run: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
+  const { file, size, pieces } = run;
+  for (const [at, { index, start, end }] of pieces.entries()) {
+    const bytes = await file.read(start, end, () => (run.toEnd ? undefined : endOf(run, at)));
     // What has arrived already would otherwise be put without a pause.
     await breath();
     signal.throwIfAborted();
@@ -249,4 +259,14 @@ async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: A
       `${file.name}: expected ${size} bytes, found ${found}: the file is broken or incomplete, fetch it again`,
     );
   }
+}
+
+/** Where the run of bytes ends that begins with a piece, has no gap, and is not here. What was here may be gone by the time that it is read. */
+function endOf({ file, pieces }: Run, at: number): number {
+  let end = pieces[at]?.end ?? 0;
+  for (const piece of pieces.slice(at + 1)) {
+    if (piece.start !== end || file.has(piece.start, piece.end)) break;
+    end = piece.end;
+  }
+  return end;
 }

@@ -9,6 +9,7 @@ import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
 import { RemoteCore } from "./remote-core.js";
 import { wholeUrl } from "./source/address.js";
+import { meant } from "./source/advice.js";
 import { cached, clear, storage } from "./source/inventory.js";
 import { abortable } from "./shared.js";
 import { plainSource } from "./source/open.js";
@@ -121,7 +122,7 @@ export class Ocelli {
       }
       return new Ocelli((model = new Model(calls)));
     } catch (error) {
-      throw report.failed ?? wrap(error);
+      throw report.failed ?? meant(source, wrap(error));
     } finally {
       report.ended = true;
       signal?.removeEventListener("abort", relay);

@@ -25,6 +25,7 @@ import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { adapters, callbacks, manyLabels, manyPhotos, refused, stalled } from "./groups/pages.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { servers } from "./groups/servers.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { reloads, repeats, trap } from "./groups/staying.mjs";
@@ -107,6 +108,7 @@ const everyPart = {
   sources,
   cache,
   faults,
+  servers,
   abort,
   snippets,
   facts,

@@ -1,9 +1,9 @@
 import { OcelliError } from "../error.js";
-import { folderUrl, wholeUrl } from "./address.js";
+import { fileUrl, folderUrl, keptUrl, wholeUrl, withoutQuery } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type FileSource } from "./folder.js";
-import { hubFolder, isHub } from "./hub.js";
-import { Missing } from "./request.js";
+import { hubFolder, isHub, repositoryOf, type Place } from "./hub.js";
+import { heed, Missing } from "./request.js";
 import { storeOf } from "./stores.js";
 import type { Bytes, ModelSource, SourceOptions } from "./types.js";
 
@@ -38,17 +38,43 @@ export function plainSource(source: ModelSource): PlainSource {
 /** Opens the folder of a source. */
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
-  const request = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  const own = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  const request: typeof fetch = async (url, init) => {
+    try {
+      return await heed(own(url, init), init?.signal ?? signal);
+    } catch (error) {
+      init?.signal?.throwIfAborted();
+      // No network is between: an extension, for one, has no other answer for a file that is not there.
+      throw keptUrl(String(url)) === undefined ? new Missing("none") : error;
+    }
+  };
   if (typeof source !== "string") {
-    const urls = new Set(Object.values(source).filter((file) => typeof file === "string"));
-    return new Folder(filesIn(source, request), await FolderCache.open(store, (url) => urls.has(url)));
+    const urls = Object.values(source).filter((file) => typeof file === "string");
+    const kept = new Set(urls.flatMap((url) => keptUrl(url) ?? []));
+    const plain = new Set([...kept].map(withoutQuery));
+    const cache = await FolderCache.open(store, {
+      name: kept.size > 0 ? [...kept].join() : undefined,
+      owns: (url) => kept.has(url),
+      replaces: (url) => !kept.has(url) && plain.has(withoutQuery(url)),
+    });
+    return new Folder(filesIn(source, request), cache);
   }
-  const { folder, immutable } = isHub(source)
-    ? await hubFolder(source, options, request, store, signal)
-    : { folder: new URL(source), immutable: false };
-  const url = (name: string) => new URL(name, folder).href;
-  const remote: FileSource = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
-  return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
+  const repository = repositoryOf(source, options.endpoint);
+  const { folder, immutable, page, branch }: Place = repository
+    ? await hubFolder(repository, options, request, store, signal)
+    : { folder: new URL(source), immutable: false, page: undefined, branch: undefined };
+  const label = withoutQuery(folder.href);
+  const url = (name: string) => fileUrl(name, folder);
+  const query = (url: string | undefined) => (url === undefined ? "" : new URL(url).search);
+  const kept = query(keptUrl(folder.href));
+  const cache = await FolderCache.open(store, {
+    name: label + kept,
+    owns: (url) => url.startsWith(label) && query(url) === kept,
+    replaces: (url) =>
+      (url.startsWith(label) && query(url) !== kept) || (branch?.before !== undefined && url.startsWith(branch.before)),
+  });
+  if (branch) await cache.put(branch.key, new TextEncoder().encode(branch.commit));
+  return new Folder({ label, url, immutable, page, request: (name, init) => request(url(name), init) }, cache);
 }
 
 /** A source of files that are in memory or on disk, or that have an address each. */
@@ -57,6 +83,7 @@ function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetc
   return {
     label: "",
     immutable: false,
+    page: undefined,
     url(name) {
       const file = isDirectory(source) ? undefined : source[name];
       return typeof file === "string" ? file : undefined;

@@ -1,6 +1,7 @@
 import { OcelliError } from "../error.js";
 import type { ByteStream } from "./stream.js";
 import type { Opener, RemoteFile } from "./remote.js";
+import type { Bytes } from "./types.js";
 
 /**
  * A safetensors file, read from front to back. Bytes that are not cached come as one stream, or by range
@@ -33,12 +34,12 @@ export class TensorFile {
   async header(
     lengthOf: (start: Uint8Array, size: number | undefined) => number,
     keep: boolean,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const start = await this.read(0, 8, keep ? undefined : 8);
+  ): Promise<Bytes> {
+    const start = await this.read(0, 8, keep ? undefined : () => 8);
     const length = lengthOf(start, this.size);
     const header = new Uint8Array(length);
     header.set(start);
-    header.set(await this.read(8, length, keep ? undefined : length), 8);
+    header.set(await this.read(8, length, keep ? undefined : () => length), 8);
     if (!keep) this.close();
     return header;
   }
@@ -49,10 +50,14 @@ export class TensorFile {
   }
 
   /**
-   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to `until`;
-   * without `until` for the whole file.
+   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
+   * says; without it for the rest of the file.
    */
-  async read(start: number, end: number, until?: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(
+    start: number,
+    end: number,
+    until = (): number | undefined => undefined,
+  ): Promise<Bytes> {
     this.signal.throwIfAborted();
     const kept = await this.folder.kept(this.file, start, end);
     if (kept) {
@@ -60,7 +65,7 @@ export class TensorFile {
       if (!this.#noRanges) this.close();
       return kept;
     }
-    const stream = await this.#streamFor(start, until);
+    const stream = await this.#streamFor(start, until());
     await stream.skip(start - this.#origin - stream.position);
     const bytes = await stream.read(end - start);
     if (bytes.byteLength < end - start) {

@@ -1,3 +1,4 @@
+import { keptUrl } from "./address.js";
 import type { Folder } from "./folder.js";
 import { Missing } from "./request.js";
 
@@ -20,8 +21,12 @@ export async function holdTokenizer(
   signal: AbortSignal,
 ): Promise<void> {
   if (!folder.cache.store) return;
-  const hold = (name: string) =>
-    folder.source.url(name) === undefined ? undefined : folder.hold(name, MOST_BYTES, expected, signal);
+  const hold = (name: string) => {
+    const url = folder.source.url(name);
+    return url === undefined || keptUrl(url) === undefined
+      ? undefined
+      : folder.hold(name, MOST_BYTES, expected, signal);
+  };
   try {
     const listed = manifest && namesIn(manifest);
     if (listed) return void (await Promise.all(listed.map(hold)));

@@ -6,8 +6,9 @@ export type FileContent = Blob | ArrayBuffer | Bytes | URL | string;
 
 /**
  * Where a model's files are:
- * - the address of a folder, relative to the page: `"/models/ocelli-tiny/"`;
- * - a repository of the Hugging Face hub: `"hf:google/siglip-base-patch16-224"`;
+ * - the address of a folder, relative to the page: `"/models/ocelli-tiny/"`; a query goes along with every file;
+ * - a repository of the Hugging Face hub: `"hf:google/siglip-base-patch16-224"`, also as `"hf:owner/name@revision/folder"`, or the
+ *   address of its page;
  * - files by name, `{ "config.json": blob, … }`, whose values may also be addresses;
  * - a folder of the user's own, as `showDirectoryPicker()` and `<input type="file" webkitdirectory>` hand it out.
  */
@@ -16,7 +17,10 @@ export type ModelSource =
 
 /** Options for reading a {@link ModelSource}. */
 export interface SourceOptions {
-  /** Branch, tag or commit of a repository on the hub. Default `"main"`. A load sees one commit only, whatever is pushed meanwhile. */
+  /**
+   * Branch, tag or commit of a repository on the hub, if the source names none. Default `"main"`. A load sees one commit only, whatever
+   * is pushed meanwhile.
+   */
   revision?: string | undefined;
   /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
   endpoint?: string | undefined;
