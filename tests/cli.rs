@@ -274,6 +274,12 @@ fn preprocess_writes_what_the_tower_sees() {
     json(&["preprocess", "--model", &fixture("siglip"), &fixture("images/rgba-40x53.png"), &out]);
     let open = |path: &str| image::open(Path::new(path)).expect("a picture").to_rgb8();
     assert_eq!(open(&out), open(&fixture("siglip/pixels/rgba-40x53.png")));
+    // Transparent pixels on white are others, and opaque ones stay as they are.
+    for (picture, same) in [("rgba-40x53.png", false), ("rgb-61x37.png", true)] {
+        let model = fixture("siglip");
+        json(&["preprocess", "--model", &model, "--alpha", "white", &fixture(&format!("images/{picture}")), &out]);
+        assert_eq!(open(&out) == open(&fixture(&format!("siglip/pixels/{picture}"))), same, "{picture}");
+    }
 }
 
 #[test]
@@ -305,5 +311,6 @@ fn bad_input_is_one_line() {
     assert!(classify(&["no.png"]).contains("no.png"));
     assert!(classify(&[&fixture("clip/config.json")]).contains("expected a PNG"));
     assert!(classify(&["--score", "best", &image]).contains("best"));
+    assert!(!ocelli(&["--alpha", "black", "info"]).status.success());
     assert!(classify(&["--template", "a photo", &image]).contains("{}"));
 }

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ocelli::{Result, quant};
+use ocelli::{Result, config::Alpha, quant};
 
 use crate::{bad_input, text_file};
 
@@ -14,11 +14,21 @@ pub struct Cli {
     /// Print JSON for machines instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub setup: Setup,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How models are loaded, by whichever command.
+#[derive(Args)]
+pub struct Setup {
     /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
-    #[command(subcommand)]
-    pub command: Command,
+    /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
+    #[arg(long, global = true, default_value = "drop", value_parser = Alpha::parse)]
+    pub alpha: Alpha,
 }
 
 #[derive(Subcommand)]

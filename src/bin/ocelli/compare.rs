@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bad_input,
-    cli::CompareArgs,
+    cli::{CompareArgs, Setup},
     embed_images, embed_texts, load,
     metrics::{Share, dot, top},
     output,
@@ -74,7 +74,7 @@ struct Answers {
     labels: Vec<Vec<f32>>,
 }
 
-pub async fn run(json: bool, tier: &str, args: CompareArgs) -> Result<Vec<Unreadable>> {
+pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unreadable>> {
     let labels = args.labels().map_or_else(|| Ok(shipped_labels()), |labels| labels.list())?;
     for (what, count) in [("pictures", args.images.len()), ("labels", labels.len())] {
         if count < 2 {
@@ -92,7 +92,7 @@ pub async fn run(json: bool, tier: &str, args: CompareArgs) -> Result<Vec<Unread
         )));
     }
     let answers = async |format| {
-        let session = load(tier, &args.model, Towers::Both, Some(format), true).await?;
+        let session = load(setup, &args.model, Towers::Both, Some(format), true).await?;
         let (pictures, unreadable) = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
         let answers = Answers { pictures: pictures.into_iter().flatten().collect(), labels };

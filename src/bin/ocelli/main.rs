@@ -22,7 +22,7 @@ use std::{
 };
 
 use clap::Parser;
-use cli::{Cli, Command, Inputs};
+use cli::{Cli, Command, Inputs, Setup};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Result, Score, Session,
@@ -68,11 +68,11 @@ fn complain(message: &str) {
 
 /// Runs a command; gives the pictures that it has left out, if it is one that goes on without them.
 async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
-    let (json, tier) = (cli.json, cli.tier.as_str());
+    let (json, setup) = (cli.json, &cli.setup);
     match cli.command {
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(tier, &model, Towers::Both, format.format(), true).await?;
+            let session = load(setup, &model, Towers::Both, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -93,7 +93,7 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
             let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
-            let session = load(tier, &model, towers, format.format(), true).await?;
+            let session = load(setup, &model, towers, format.format(), true).await?;
             let (names, (embeddings, unreadable)) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -103,15 +103,15 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
             output::embeddings(json, session.config.embedding, &names, &embeddings, &unreadable)?;
             Ok(unreadable)
         }
-        Command::Compare(args) => compare::run(json, tier, args).await,
-        Command::Eval(args) => eval::run(json, tier, args).await,
-        Command::Recall(args) => recall::run(json, tier, args).await,
-        other => run_other(json, tier, other).await.map(|()| Vec::new()),
+        Command::Compare(args) => compare::run(json, setup, args).await,
+        Command::Eval(args) => eval::run(json, setup, args).await,
+        Command::Recall(args) => recall::run(json, setup, args).await,
+        other => run_other(json, setup, other).await.map(|()| Vec::new()),
     }
 }
 
 /// The commands that take no list of pictures.
-async fn run_other(json: bool, tier: &str, command: Command) -> Result<()> {
+async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
     match command {
         Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
@@ -130,14 +130,14 @@ async fn run_other(json: bool, tier: &str, command: Command) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(tier, &model, Towers::Vision, None, true).await?;
+            let session = load(setup, &model, Towers::Vision, None, true).await?;
             let pixels = session.preprocess(&Picture::open(&image)?).await?;
             let side = session.config.vision.image_size as u32;
             picture::save(&out, &pixels, side)?;
             output::preprocessed(json, &out, side)
         }
         Command::Verify { model } => {
-            let session = load(tier, &model, Towers::Both, None, true).await?;
+            let session = load(setup, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
             let report = session.verify(goldens.as_deref(), None).await?;
             output::verified(json, &report)?;
@@ -159,11 +159,11 @@ async fn run_other(json: bool, tier: &str, command: Command) -> Result<()> {
         }
         Command::Info { model } => match model {
             None => {
-                let (gpu, tuning) = tier::gpu(tier).await?;
+                let (gpu, tuning) = tier::gpu(&setup.tier).await?;
                 output::info(json, &gpu, &tuning, None)
             }
             Some(model) => {
-                let session = load(tier, &model, Towers::Both, None, true).await?;
+                let session = load(setup, &model, Towers::Both, None, true).await?;
                 output::info(json, session.device(), &session.tuning, Some(&session))
             }
         },
@@ -173,16 +173,16 @@ async fn run_other(json: bool, tier: &str, command: Command) -> Result<()> {
     }
 }
 
-/// A model on a device in the tier of this name.
-async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
+/// A model on a device, set up as the user said.
+async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
-    let (gpu, tuning) = tier::gpu(tier).await?;
+    let (gpu, tuning) = tier::gpu(&setup.tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let session = Session::load(
         gpu,
         &checkpoint,
-        LoadOptions { towers, format, tuning, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
+        LoadOptions { towers, format, tuning, alpha: setup.alpha, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
     )?;
     bar.finish_and_clear();
     Ok(session)
