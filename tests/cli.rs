@@ -223,7 +223,10 @@ fn one_bad_picture_is_passed_over() {
     let whole = json(&[&embed[..], &[&good[0], &good[1]]].concat());
     let [there, here] = [&whole["embeddings"], &found["embeddings"]];
     assert_eq!(here, &serde_json::json!([there[0], null, there[1]]));
-    assert_eq!((&found["unreadable"][0]["file"], &whole["unreadable"]), (&bad.clone().into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&found["unreadable"][0]["file"], &whole["unreadable"]),
+        (&bad.clone().into(), &serde_json::Value::Null)
+    );
 
     let compare = ["compare", &model, "--formats", "q8", "--labels", "a,b"];
     let found = passed_over(&[&compare[..], &[&good[0], &bad, &good[1]]].concat());

@@ -171,7 +171,10 @@ fn eval_reads_folders_without_a_manifest() {
     assert_eq!((&result["top1"]["right"], &result["manifest"]), (&json!(files.len()), &Value::Null));
     let labels: Vec<&Value> = result["classes"].as_array().expect("classes").iter().map(|c| &c["label"]).collect();
     assert_eq!(labels, ["dog", "octopus"]);
-    assert!(refused(&["eval", "--model", &tiny(), "--images", &at("octopus").display().to_string()]).contains("at least two"));
+    assert!(
+        refused(&["eval", "--model", &tiny(), "--images", &at("octopus").display().to_string()])
+            .contains("at least two")
+    );
     assert!(refused(&["recall", "--model", &tiny(), "--images", &images]).contains("--manifest"));
 }
 

@@ -103,7 +103,9 @@ fn a_jpegs_own_end_counts() {
         assert_eq!(open(&with_thumbnail).expect("a picture").0, right);
         // Cut off behind the thumbnail's end: before the picture's own end, in its scan, and before its first segment.
         for cut in [with_thumbnail.len() - 2, with_thumbnail.len() - 30, 2 + segment.len()] {
-            let Err(error) = open(&with_thumbnail[..cut]) else { panic!("{cut} of {} bytes pass", with_thumbnail.len()) };
+            let Err(error) = open(&with_thumbnail[..cut]) else {
+                panic!("{cut} of {} bytes pass", with_thumbnail.len())
+            };
             assert!(error.to_string().contains("ends too early"), "{cut}: {error}");
         }
     }

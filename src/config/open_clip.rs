@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor, Resize,
-    ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
+    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor,
+    Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
     check::{Names, check},
     section::Section,
     timm::{self, Tower},

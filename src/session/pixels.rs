@@ -133,7 +133,8 @@ impl<B: Backend> Pixels<B> {
         let mut plan = Plan::default();
         let once = Rows::PerItem(1);
         let strip = plan.input("strip", once, room.strip);
-        let tables = [plan.input("first.table", once, room.tables[0]), plan.input("second.table", once, room.tables[1])];
+        let tables =
+            [plan.input("first.table", once, room.tables[0]), plan.input("second.table", once, room.tables[1])];
         let narrow = plan.scratch("narrow", once, room.narrow);
         let out = plan.scratch("square", once, side * side);
         let outputs = side as u32;

@@ -21,7 +21,14 @@ pub fn cases() -> Vec<Case> {
             (5000, 24, 0..24, 2),
         ] {
             for (vertical, alpha) in [(false, Alpha::Drop), (true, Alpha::White)] {
-                cases.push(case(filter, source, &Axis::new(filter, source, full, window.clone()), lines, vertical, alpha));
+                cases.push(case(
+                    filter,
+                    source,
+                    &Axis::new(filter, source, full, window.clone()),
+                    lines,
+                    vertical,
+                    alpha,
+                ));
             }
         }
     }

@@ -167,7 +167,11 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
                 output::info(json, session.device(), &session.tuning, Some(&session))
             }
         },
-        Command::Classify { .. } | Command::Embed { .. } | Command::Compare(_) | Command::Eval(_) | Command::Recall(_) => {
+        Command::Classify { .. }
+        | Command::Embed { .. }
+        | Command::Compare(_)
+        | Command::Eval(_)
+        | Command::Recall(_) => {
             unreachable!("`run` has taken it")
         }
     }
@@ -182,7 +186,14 @@ async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Forma
     let session = Session::load(
         gpu,
         &checkpoint,
-        LoadOptions { towers, format, tuning, alpha: setup.alpha, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
+        LoadOptions {
+            towers,
+            format,
+            tuning,
+            alpha: setup.alpha,
+            progress: Some(&|bytes| bar.inc(bytes)),
+            ..LoadOptions::default()
+        },
     )?;
     bar.finish_and_clear();
     Ok(session)

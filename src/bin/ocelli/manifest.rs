@@ -19,8 +19,7 @@ const SHIPPED: &str = include_str!("../../../data/templates.json");
 /// The default set of templates.
 const DEFAULT: &str = "plain";
 /// Extensions of the files that count as pictures in a class's folder.
-const ENDINGS: [&str; 11] =
-    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "webp", "gif", "bmp"];
+const ENDINGS: [&str; 11] = ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "webp", "gif", "bmp"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +139,8 @@ impl Labelled {
 impl LabelledFile {
     /// One class for each folder, called as the folder is; what begins with a dot, or was left behind by a Mac, is none.
     fn of_folders(images: &Path) -> Result<Self> {
-        let bad = |e: &dyn std::fmt::Display| bad_input(format!("{}: expected folders with pictures: {e}", images.display()));
+        let bad =
+            |e: &dyn std::fmt::Display| bad_input(format!("{}: expected folders with pictures: {e}", images.display()));
         let mut classes = Vec::new();
         for entry in fs::read_dir(images).map_err(|e| bad(&e))? {
             let folder = PathBuf::from(entry.map_err(|e| bad(&e))?.file_name());

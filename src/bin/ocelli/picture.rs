@@ -73,7 +73,8 @@ fn cut_off(jpeg: &[u8]) -> bool {
     let mut at = 2;
     loop {
         // In a scan's data, FF 00 is a byte of FF; FF may be repeated before a marker.
-        let Some(found) = jpeg.get(at..).and_then(|rest| rest.windows(2).position(|pair| pair[0] == 0xff && pair[1] != 0xff))
+        let Some(found) =
+            jpeg.get(at..).and_then(|rest| rest.windows(2).position(|pair| pair[0] == 0xff && pair[1] != 0xff))
         else {
             return true;
         };

@@ -62,7 +62,11 @@ pub async fn embed_files(
     }
     if unreadable.len() == files.len() {
         let (_, reason) = &unreadable[0];
-        let none = if at == 1 { String::new() } else { format!("pictures: expected some that can be read, found none of {at}: ") };
+        let none = if at == 1 {
+            String::new()
+        } else {
+            format!("pictures: expected some that can be read, found none of {at}: ")
+        };
         return Err(bad_input(none + reason));
     }
     unreadable.sort_unstable_by_key(|(at, _)| *at);
