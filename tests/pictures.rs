@@ -112,7 +112,7 @@ fn a_jpegs_own_end_counts() {
 }
 
 /// 4 × 4 pixels with a frame of 2 × 2 at (1, 1), all of it of index 1: written by hand; the colour at (0, 0) is what Pillow 12.3 shows.
-const SMALL_FRAMES: [(&str, &str, [u8; 4]); 9] = [
+const SMALL_FRAMES: [(&str, &str, [u8; 4]); 8] = [
     ("no transparent colour", "R0lGODlhBAAEAIEAAAoUHsgAAADIAAAAyCwBAAEAAgACAAACBAzDMAUAOw==", [10, 20, 30, 255]),
     ("a background of index 2", "R0lGODlhBAAEAIECAAoUHsgAAADIAAAAyCwBAAEAAgACAAACBAzDMAUAOw==", [10, 20, 30, 255]),
     ("transparent: 3", "R0lGODlhBAAEAIEAAAoUHsgAAADIAAAAyCH5BAEAAAMALAEAAQACAAIAAAIEDMMwBQA7", [0, 0, 200, 0]),
@@ -123,7 +123,6 @@ const SMALL_FRAMES: [(&str, &str, [u8; 4]); 9] = [
         "R0lGODlhBAAEAIEAAAoUHsgAAADIAAAAyCH5BAEAAAIALAEAAQACAAIAgQECAwQFBkZQWmRueAIEDMMwBQA7",
         [70, 80, 90, 0],
     ),
-    ("no palette, transparent: 2", "R0lGODlhBAAEAAAAACH5BAEAAAIALAEAAQACAAIAAAIEDMMwBQA7", [2, 2, 2, 0]),
     ("transparent: 200 of 4", "R0lGODlhBAAEAIEAAAoUHsgAAADIAAAAyCH5BAEAAMgALAEAAQACAAIAAAIEDMMwBQA7", [0, 0, 0, 0]),
     ("a canvas of 2 × 2", "R0lGODlhAgACAIEAAAoUHsgAAADIAAAAyCwBAAEAAgACAAACBAzDMAUAOw==", [10, 20, 30, 255]),
 ];
@@ -134,7 +133,6 @@ fn around_a_gifs_first_frame_is_what_pillow_shows() {
         let picture = open(&decode(file).expect("base64")).unwrap_or_else(|e| panic!("{name}: {e}")).0;
         let inside = match name {
             "a palette of the frame's own" | "two palettes, transparent: 2" => [4, 5, 6, 255],
-            "no palette, transparent: 2" => [1, 1, 1, 255],
             _ => [200, 0, 0, 255],
         };
         let side = if name == "a canvas of 2 × 2" { 3 } else { 4 };
@@ -149,7 +147,7 @@ fn around_a_gifs_first_frame_is_what_pillow_shows() {
 /// Of each 16 bits the high byte, as Pillow takes it.
 #[test]
 fn sixteen_bits_give_their_high_byte() {
-    let value = |at: usize| (at as u16 * 2011).wrapping_add(0xf0);
+    let value = |at: usize| (at as u16).wrapping_mul(2011).wrapping_add(0xf0);
     let channels = |count: usize| (0..8 * 4 * count).map(value).collect::<Vec<u16>>();
     let high = |channel: u16| (channel >> 8) as u8;
     let png = |image: image::DynamicImage| {

@@ -98,7 +98,7 @@ const END_OF_IMAGE: u8 = 0xd9;
 const MOST_BYTES: u64 = 512 << 20;
 
 /// A GIF's first frame on its canvas, as Pillow shows it: where the frame does not reach, there is the transparent colour, or that of
-/// index 0, whatever the file says of a background; a frame beyond the canvas widens it; without a palette an index is a grey.
+/// index 0, whatever the file says of a background; a frame beyond the canvas widens it.
 fn first_frame(bytes: &[u8]) -> Decoded<RgbaImage> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -106,13 +106,10 @@ fn first_frame(bytes: &[u8]) -> Decoded<RgbaImage> {
     let mut decoder = options.read_info(bytes).map_err(|e| e.to_string())?;
     let (width, height, global) = (decoder.width(), decoder.height(), decoder.global_palette().map(<[u8]>::to_vec));
     let frame = decoder.read_next_frame().map_err(|e| e.to_string())?.ok_or("it has no picture")?;
-    let palette = frame.palette.as_ref().or(global.as_ref());
+    let palette = frame.palette.as_ref().or(global.as_ref()).ok_or("it has no colours")?;
     let colour = |index: u8| {
         let alpha = if frame.transparent == Some(index) { 0 } else { 255 };
-        let [r, g, b] = match palette {
-            None => [index; 3],
-            Some(palette) => palette.as_chunks::<3>().0.get(usize::from(index)).copied().unwrap_or_default(),
-        };
+        let [r, g, b] = palette.as_chunks::<3>().0.get(usize::from(index)).copied().unwrap_or_default();
         image::Rgba([r, g, b, alpha])
     };
     let [left, top] = [frame.left, frame.top].map(u32::from);

@@ -12,15 +12,20 @@ const NEVER = "/never.png";
 export async function pictures(test) {
   const { page } = test;
   await page.route(`**${NEVER}`, () => {});
-  await page.evaluate((m) => web.load("page", `/fixtures/${m}/`), MODEL);
-  await page.evaluate((m) => web.load("worker", `/fixtures/${m}/`, { worker: true, backend: "cpu" }), MODEL);
+  await load(page);
   await elsewhere(test);
+  await missing(test);
   await stuck(test);
   await drawings(test);
   await named(test);
   await transparent(test);
   await differing(test);
   await page.unroute(`**${NEVER}`);
+}
+
+async function load(page) {
+  await page.evaluate((m) => web.load("page", `/fixtures/${m}/`), MODEL);
+  await page.evaluate((m) => web.load("worker", `/fixtures/${m}/`, { worker: true, backend: "cpu" }), MODEL);
 }
 
 const square = async (page, model, picture) => {
@@ -49,6 +54,13 @@ async function elsewhere({ page, report, fixtures }) {
       group.rejects(`${model}: ${form}, another picture's`, found, other);
     }
   }
+}
+
+/** On a page of its own, whose console the browser writes on. */
+async function missing({ browser, server, report }) {
+  const page = await browser.newPage();
+  await page.goto(server.page);
+  await load(page);
   const codes = report.group("pictures that cannot be fetched");
   for (const model of ["page", "worker"]) {
     for (const [form, address, code] of [
@@ -61,6 +73,7 @@ async function elsewhere({ page, report, fixtures }) {
     }
   }
   codes.rejects("a sound one", (await attempted(page, "page", { url: url(OPAQUE) })).code ?? "none", "not-found");
+  await page.close();
 }
 
 /** Whoever waits for the network waits alone. */
