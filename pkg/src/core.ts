@@ -1,4 +1,5 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
+import { ready, type ReadyPicture } from "./pictures/ready.js";
 import { OcelliError, wrap } from "./error.js";
 import { submitted } from "./gpu.js";
 import { KeptLabels } from "./kept-labels.js";
@@ -27,6 +28,7 @@ import type { Labels, Pending } from "../wasm/ocelli.js";
 export interface CoreOptions extends WasmOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   backend: Backend | "auto";
   powerPreference: string;
@@ -105,9 +107,10 @@ export class Core implements Calls {
 
   /** Embeddings of at most a batch of pictures, one after the other. */
   embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
-    return this.#run((running) => {
+    return this.#run(async (running) => {
+      const here = all(await Promise.allSettled(images.map(ready)));
       const prepare = async () => {
-        const sources = await this.#decode(images, running);
+        const sources = await this.#decode(here, running);
         try {
           const { engine } = running;
           return await submit(running, () => {
@@ -258,15 +261,9 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ImageInput[], { part }: Running): Promise<DecodedPicture[]> {
+  async #decode(images: ReadyPicture[], { part }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
-    const sources = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
-    if (failed < 0) return sources;
-    for (const source of sources) source.release();
-    return numbered(failed, () => {
-      throw (outcomes[failed] as PromiseRejectedResult).reason;
-    });
+    return all(outcomes, (source) => source.release());
   }
 
   /** Hands a video's frame to `use` as it is; undefined for all that has to be decoded. */
@@ -284,7 +281,7 @@ export class Core implements Calls {
 
   /** Hands a decoded picture to `use`, and lets go of it. */
   async #withPicture<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T> {
-    const source = await open(image, part);
+    const source = await open(await ready(image), part);
     try {
       return await use(source.pixels);
     } finally {
@@ -314,6 +311,17 @@ export class PictureError extends OcelliError {
   ) {
     super(code, message, { cause });
   }
+}
+
+/** What all have come to; or the first one's error, and `drop` for the others. */
+function all<T>(outcomes: PromiseSettledResult<T>[], drop: (value: T) => void = () => {}): T[] {
+  const values = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
+  if (failed < 0) return values;
+  values.forEach(drop);
+  return numbered(failed, () => {
+    throw (outcomes[failed] as PromiseRejectedResult).reason;
+  });
 }
 
 function numbered<T>(index: number, work: () => T): T {

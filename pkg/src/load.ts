@@ -23,6 +23,7 @@ const MANIFEST = "manifest.json";
 export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   note?: string | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
@@ -86,7 +87,14 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     const started = await withoutGpuErrors(
       handle,
       () =>
-        (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)),
+        (loading = new ModelLoading(
+          device as Device,
+          model,
+          options.format,
+          tokenTable === "memory",
+          options.alpha,
+          options.batch,
+        )),
     );
     files.cache.commit();
     const runs = runsOf(started, tensors);

@@ -72,6 +72,7 @@ export class Ocelli {
     const {
       onProgress,
       format = "none",
+      alpha = "drop",
       towers = "both",
       tokenTable = "memory",
       backend = "auto",
@@ -92,6 +93,7 @@ export class Ocelli {
       const core: CoreOptions = {
         towers,
         format,
+        alpha,
         tokenTable,
         backend,
         powerPreference,

@@ -18,6 +18,7 @@ import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
+import { pictures } from "./groups/pictures.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
@@ -73,6 +74,7 @@ const everyPart = {
     }
   },
   inputs,
+  pictures,
   use,
   types,
   batches,
