@@ -17,20 +17,20 @@ export function facts(name: string, info: ModelInfo, runs: Runs) {
           info.adapter || "not named by the browser",
           software.test(info.adapter) ? "software, not a GPU: slow" : "",
         ],
-    ["Pictures run", String(runs.count), "each once; labels and scores need no run"],
-    ["Last run", time(runs.last), "a picture"],
-    ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
+    ["Images processed", String(runs.count), "changing labels costs nothing"],
+    ["Last image", time(runs.last), ""],
+    ["First image", time(runs.first), onCpu ? "" : "includes compiling shaders"],
     info.downloadBytes > 0
-      ? ["Downloaded", bytes(info.downloadBytes), "by this visit"]
+      ? ["Downloaded", bytes(info.downloadBytes), "in this visit"]
       : ["Downloaded", "nothing", "the model was here already"],
     [
       "Weights",
       info.format,
       onCpu
-        ? `${millions(info.parameters)} numbers in memory`
-        : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`,
+        ? `${millions(info.parameters)} parameters`
+        : `${millions(info.parameters)} parameters, ${bytes(info.gpuBytes)} on the GPU`,
     ],
-    ["Model", name, `${familyOf(info)}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
+    ["Model", name, `${familyOf(info)} · ${info.imageSize} × ${info.imageSize} px → ${info.embeddingDim}-d embedding`],
   ];
   return html`<dl class="facts">
     ${all.map(

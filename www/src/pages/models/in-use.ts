@@ -16,7 +16,7 @@ class InUse extends Part {
     const { info, choice, loading } = models;
     if (!info || !choice)
       return html`<h2>In use</h2>
-        <p>${loading ? "The first model is on its way." : "None. Choose one below."}</p>`;
+        <p>${loading ? "The first model is loading." : "None. Choose one below."}</p>`;
     return html` <h2>In use: ${choice.name}</h2>
       ${info.note ? html`<p class="note">${info.note}</p>` : nothing}
       <dl class="facts">

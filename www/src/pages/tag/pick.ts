@@ -2,7 +2,7 @@ import { isPicture, picked, type Found } from "../../state/files.ts";
 import { folders, type Difference } from "../../state/library/folders.ts";
 
 /** Name of the folder for single pictures. */
-export const SINGLES = "Single pictures";
+export const SINGLES = "Single images";
 
 /** Lets the user pick a folder; undefined if they think better of it, or if `input` asks instead. */
 export async function pickFolder(input: HTMLInputElement): Promise<Difference | undefined> {
@@ -92,7 +92,7 @@ async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
 async function take(found: Found[], whole: boolean): Promise<Difference> {
   if (found.length === 0)
     throw new Error(
-      "There is no picture among these files. Pick JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that holds some.",
+      "None of these files is an image. Choose JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that has some.",
     );
   return folders.addFiles(found, whole);
 }
