@@ -39,8 +39,6 @@ export async function search({ fresh, open, report, axe, shots }) {
   const context = await fresh();
   const page = await open(context, "search");
   await empty(page, report, axe, shots);
-  await index(page, NAMES);
-  await to(page, "Search");
   await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
   await byWords(page, report, axe, shots);
   await byPicture(page, report, axe, shots);
@@ -57,25 +55,24 @@ export async function search({ fresh, open, report, axe, shots }) {
   }
 }
 
-/** An empty collection leads to where it is filled. */
+/** An empty collection is filled where it is met. */
 async function empty(page, report, axe, shots) {
   const group = report.group("search: an empty collection");
-  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["Nothing to search yet"]);
+  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["Add your photos"]);
   group.rejects("a form is there", [await words(page).count()], [1]);
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search-empty");
-  await page.getByRole("link", { name: "Choose photos" }).click();
-  await page.waitForFunction(() => document.documentElement.dataset.page === "tag");
-}
-
-/** Takes samples on the page Tag, and waits until the model has seen them. */
-async function index(page, names, folder = samples) {
-  await page
-    .locator('input[type="file"][data-kind="files"]')
-    .setInputFiles(names.map((name) => join(folder, `${name}.png`)));
-  // The page also announces it to screen readers, in words that are much alike.
-  await page.locator(".state", { hasText: /images? indexed\./ }).waitFor(LONG);
+  const chosen = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Choose photos" }).click();
+  await (await chosen).setFiles(NAMES.map((name) => join(samples, `${name}.png`)));
+  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
+  const first = page.getByRole("group", { name: "Suggestions" }).getByRole("button", { name: "guitar" });
+  await first.click();
+  await settled(page);
+  group.same("a suggestion is asked", [(await hits(page))[0], await words(page).inputValue()], ["guitar", "guitar"]);
+  group.same("and makes room", [await first.count()], [0]);
+  await words(page).fill("");
 }
 
 async function byWords(page, report, axe, shots) {

@@ -46,7 +46,7 @@ class ClassifyPage extends Part {
             isBuiltIn
               ? html`<p class="aside">
                   The starter model is tiny (9 MB) and knows drawings, emoji and clip art. For photos,
-                  <a href="#/models">get a photo model</a>. It gets the last of the samples wrong.
+                  <a href="#/models">get a photo model</a>. Try the cat: it gets that one wrong.
                 </p>`
               : nothing
           }

@@ -55,7 +55,7 @@ class LivePage extends Part {
     return html` <h1>Live</h1>
       <p>Your camera, labelled live. Nothing is uploaded.</p>
       ${knowledge()}
-      ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"What a camera sees is photos."}></ocelli-model-hint>` : nothing}
+      ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
       <div class="live">
         <section aria-label="Camera picture">
           <div class="stage">

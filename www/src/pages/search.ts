@@ -1,11 +1,11 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { Arrivals, pictureIn } from "../parts/arrivals.ts";
+import "../parts/collection-view.ts";
 import { knowledge } from "../parts/model-hint.ts";
 import { notice } from "../parts/notice.ts";
 import "../parts/picture-grid.ts";
 import { format } from "../parts/scale.ts";
-import { meanings } from "../parts/score-bars.ts";
 import "../parts/thumbnail.ts";
 import { nameOf } from "../state/files.ts";
 import { collection } from "../state/library/collection.ts";
@@ -20,7 +20,8 @@ import { searching } from "./search/searching.ts";
 class SearchPage extends Part {
   readonly #arrivals = new Arrivals(
     this,
-    (data) => this.#take(pictureIn(data)),
+    // Into an empty collection, what is dropped is its first photos.
+    (data) => collection.pictures.size > 0 && this.#take(pictureIn(data)),
     (picture) => this.#take(picture),
   );
   #wrong = "";
@@ -44,15 +45,7 @@ class SearchPage extends Part {
       ${knowledge()}
       ${models.isBuiltIn && collection.hasPhotos ? html`<ocelli-model-hint .says=${"These look like photos."}></ocelli-model-hint>` : nothing}
       <div class="search">
-        ${
-          empty
-            ? html`<section class="sheet empty" aria-label="Collection">
-                <h2>Nothing to search yet</h2>
-                <p>Choose photos on Tag. You can then find them here, also on later visits and offline.</p>
-                <p><a class="button primary" href="#/tag">Choose photos</a></p>
-              </section>`
-            : html`${this.#form()}${this.#answer()}`
-        }
+        ${empty ? html`<ocelli-collection></ocelli-collection>` : html`${this.#form()}${this.#answer()}`}
         <details class="sheet">
           <summary>Export or import the search index</summary>
           <ocelli-index-file></ocelli-index-file>
@@ -147,7 +140,7 @@ class SearchPage extends Part {
     const { hits, more, behind, asks, failed } = searching;
     const items = hits.map(({ id, score }) => ({ path: id, caption: nameOf(id), badge: format("cosine", score) }));
     return html` <section aria-label="Hits" aria-busy=${behind ? "true" : "false"}>
-      ${this.#state()}
+      ${this.#state()} ${asks ? nothing : this.#suggestions()}
       <div role="alert">${failed ? notice(failed, () => searching.again()) : nothing}</div>
       <ocelli-picture-grid
         .items=${items}
@@ -155,8 +148,18 @@ class SearchPage extends Part {
         @pick=${(event: CustomEvent<string>) => void this.querySelector("ocelli-hit-dialog")?.show(event.detail)}
       ></ocelli-picture-grid>
       ${more ? html`<p class="more"><button type="button" @click=${() => searching.showMore()}>Show more</button></p>` : nothing}
-      ${asks && hits.length > 0 ? html`<p class="small legend">Score: cosine. ${meanings.cosine} Compare only within one search.</p>` : nothing}
+      ${asks && hits.length > 0 ? html`<p class="small legend">Similarity from −1 to 1. Compare only within one search.</p>` : nothing}
     </section>`;
+  }
+
+  /** Words to begin with. */
+  #suggestions() {
+    const words = models.isBuiltIn
+      ? ["animal", "food", "guitar"]
+      : ["dog", "beach", "food", "people outdoors", "sunset"];
+    return html`<div class="row" role="group" aria-label="Suggestions">
+      ${words.map((word) => html`<button type="button" @click=${() => this.#ask({ words: word })}>${word}</button>`)}
+    </div>`;
   }
 
   /** What is in the collection, what of it can be found, and what comes now. */

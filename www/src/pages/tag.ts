@@ -1,6 +1,7 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { download } from "../parts/dom.ts";
+import "../parts/collection-view.ts";
 import "../parts/label-editor.ts";
 import { knowledge } from "../parts/model-hint.ts";
 import "../parts/picture-grid.ts";
@@ -13,7 +14,6 @@ import { folders } from "../state/library/folders.ts";
 import { indexer } from "../state/library/indexer.ts";
 import { models } from "../state/models.ts";
 import { remembered } from "../state/store.ts";
-import "./tag/collection.ts";
 import "./tag/duplicates.ts";
 import { csv, json, type Tagged } from "./tag/results.ts";
 import { tagger } from "./tag/tagger.ts";

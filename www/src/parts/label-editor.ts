@@ -136,7 +136,7 @@ class LabelEditor extends Part {
   }
 
   async #keep(): Promise<void> {
-    await (await database()).put("lists", { ...this.list.text, name: this.#name.trim() });
+    await (await database()).put("lists", { ...this.list.kept, name: this.#name.trim() });
     await this.#read();
   }
 

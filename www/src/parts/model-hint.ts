@@ -37,7 +37,7 @@ class ModelHint extends Part {
       >
         ${words} · ${bytes(listed.bytes)} · ${listed.licence}
       </button>`;
-    return html`<section class="hint" aria-label="Photo models">
+    return html`<section class="photo-hint" aria-label="Photo models">
       <p>
         <strong>${this.says}</strong> The starter model only knows drawings. Get a photo model to tag and search photos.
       </p>

@@ -8,7 +8,7 @@ export const meanings: Record<Score, string> = {
   auto: "What the model was trained with: softmax for CLIP, sigmoid for SigLIP.",
   softmax: "The labels compete for 100%: which one fits best, even if none fits.",
   sigmoid: "Each label is judged on its own. SigLIP scores low: 20% can be a clear yes.",
-  cosine: "Similarity from −1 to 1.",
+  cosine: "Similarity of image and label, from −1 to 1.",
   logits: "The raw numbers before softmax or sigmoid, on the model's own scale; often negative.",
 };
 

@@ -17,6 +17,14 @@ export function familyOf({ family }: ModelInfo): string {
   return family === "clip" ? "CLIP" : "SigLIP";
 }
 
+/** Stand-ins for a GPU, by the names that browsers give them. */
+export const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
+
+/** What the package says of where a model runs, for display. */
+export function noteOf({ backend, note = "" }: ModelInfo): string {
+  return backend === "cpu" && software.test(note) ? "No hardware GPU found, so Ocelli runs on the CPU (slower)." : note;
+}
+
 const numbers = new Intl.NumberFormat("en");
 
 /** A whole number, such as "1,000". */

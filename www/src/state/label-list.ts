@@ -88,8 +88,13 @@ export class LabelList extends Store {
   }
 
   get text(): { labels: string; template: string } {
-    const { labels, template = usualPrompt() } = this.#kept.get();
+    const { labels, template = usualPrompt() } = this.kept;
     return { labels, template };
+  }
+
+  /** The text as it is remembered. */
+  get kept(): ListText {
+    return this.#kept.get();
   }
 
   get names(): string[] {
@@ -126,7 +131,7 @@ export class LabelList extends Store {
 
   /** Changes the text; `typing` waits until no key was pressed for a while. */
   write(text: Partial<ListText>, typing = false): void {
-    const { labels, template } = { ...this.#kept.get(), ...text };
+    const { labels, template } = { ...this.kept, ...text };
     // What suits the model in use goes with the model.
     this.#kept.set({ labels, template: template === usualPrompt() ? undefined : template });
     this.changed();

@@ -1,17 +1,14 @@
 import type { ModelInfo } from "ocelli";
 import { html } from "lit";
-import { bytes, familyOf, millions } from "../../parts/words.ts";
+import { bytes, familyOf, millions, noteOf, software } from "../../parts/words.ts";
 import type { Runs } from "./judge.ts";
-
-/** Stand-ins for a GPU, by the names that browsers give them. */
-const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
 /** What ran where, and how long it took. The first run is apart: on a GPU the browser still compiles the shaders during it. */
 export function facts(name: string, info: ModelInfo, runs: Runs) {
   const onCpu = info.backend === "cpu";
   const all: [name: string, value: string, note: string][] = [
     onCpu
-      ? ["Runs on", "CPU", info.note ?? ""]
+      ? ["Runs on", "CPU", noteOf(info)]
       : [
           "GPU",
           info.adapter || "not named by the browser",

@@ -2,11 +2,11 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { Arrivals, pictureIn } from "../../parts/arrivals.ts";
 import { models } from "../../state/models.ts";
+import { missed, sampleFile, samples } from "../../state/samples.ts";
 import "./camera-dialog.ts";
 import { hasScreens, screenStill } from "./capture.ts";
 import { judge } from "./judge.ts";
 import { pictureOf, PictureError, type Origin } from "./picture.ts";
-import { missed, sampleFile, samples } from "./samples.ts";
 
 /** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
 class PictureArea extends Part {
@@ -38,7 +38,6 @@ class PictureArea extends Part {
               type="button"
               title=${name}
               data-sample=${name}
-              class=${name === missed ? "missed" : ""}
               aria-pressed=${String(picture?.sample === name)}
               @click=${() => this.#sample(name)}
             >

@@ -1,15 +1,16 @@
 import { html, nothing } from "lit";
-import { Part } from "../../element.ts";
-import { Arrivals } from "../../parts/arrivals.ts";
-import { notice } from "../../parts/notice.ts";
-import type { FolderRecord } from "../../state/db.ts";
-import { collection } from "../../state/library/collection.ts";
-import { folders, type Difference } from "../../state/library/folders.ts";
-import { indexer } from "../../state/library/indexer.ts";
-import { visit } from "../../state/library/visit.ts";
-import { models } from "../../state/models.ts";
-import { pickFolder, SINGLES, takeDropped, takeInput } from "./pick.ts";
-import { count, duration, number } from "../../parts/words.ts";
+import { Part } from "../element.ts";
+import { Arrivals } from "./arrivals.ts";
+import { notice } from "./notice.ts";
+import type { FolderRecord } from "../state/db.ts";
+import { collection } from "../state/library/collection.ts";
+import { folders, type Difference } from "../state/library/folders.ts";
+import { indexer } from "../state/library/indexer.ts";
+import { pickFolder, SINGLES, takeDropped, takeInput, takeSamples } from "../state/library/pick.ts";
+import { samples } from "../state/samples.ts";
+import { visit } from "../state/library/visit.ts";
+import { models } from "../state/models.ts";
+import { count, duration, number } from "./words.ts";
 
 /** Where pictures come from, how far their indexing has come, and the folders that are known. */
 class Collection extends Part {
@@ -28,19 +29,28 @@ class Collection extends Part {
   protected override render() {
     const { scanning } = folders;
     const failed = this.#failed ?? collection.failed;
-    return html` <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Images">
+    const empty = collection.pictures.size === 0;
+    return html` <section
+      class=${`sheet collection${empty ? " empty" : ""}${this.#arrivals.over ? " dropping" : ""}`}
+      aria-label="Images"
+    >
+      ${empty ? this.#welcome() : nothing}
       <div class="row">
         <button
           type="button"
-          class=${collection.pictures.size === 0 ? "primary" : ""}
+          class=${empty ? "primary" : ""}
           @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}
         >
           Choose a folder
         </button>
         <button type="button" @click=${() => this.#input("files").click()}>Choose photos</button>
-        <span class="small grow"
-          >${collection.pictures.size === 0 ? "Or drop them anywhere on this page." : "Or drop them here."}</span
-        >
+        ${
+          empty
+            ? html`<button type="button" class="quiet" @click=${() => this.#ask(takeSamples)}>
+                Try ${samples.length} sample drawings
+              </button>`
+            : html`<span class="small grow">Or drop them here.</span>`
+        }
         <input
           type="file"
           data-kind="folder"
@@ -67,6 +77,19 @@ class Collection extends Part {
       ${collection.folders.length > 0 ? this.#folders(collection.folders) : nothing}
       <p class="hidden" role="status">${this.#spoken()}</p>
     </section>`;
+  }
+
+  /** What there is to gain, while there is nothing to show. */
+  #welcome() {
+    return html`<h2>Add your photos</h2>
+      <ul>
+        <li>Find photos by what they show, in your own words.</li>
+        <li>Tag thousands at once, and save the tags.</li>
+        <li>Spot near-duplicates.</li>
+      </ul>
+      <p class="small">
+        Choose them, or drop them anywhere on this page. They are read on your device and never uploaded.
+      </p>`;
   }
 
   #state() {

@@ -1,5 +1,6 @@
-import { isPicture, picked, type Found } from "../../state/files.ts";
-import { folders, type Difference } from "../../state/library/folders.ts";
+import { isPicture, picked, type Found } from "../files.ts";
+import { sampleFile, samples } from "../samples.ts";
+import { folders, type Difference } from "./folders.ts";
 
 /** Name of the folder for single pictures. */
 export const SINGLES = "Single images";
@@ -58,6 +59,15 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
   }
   if (singles.length > 0 || taken === 0) add(await take(picked(singles, SINGLES), false));
   return sum;
+}
+
+/** Takes the app's sample drawings, for who wants to see first what comes of it. */
+export async function takeSamples(): Promise<Difference> {
+  const found = samples.map(async (name): Promise<Found> => {
+    const file = new File([await sampleFile(name)], `${name}.png`, { type: "image/png", lastModified: 0 });
+    return { path: `Samples/${file.name}`, file };
+  });
+  return take(await Promise.all(found), true);
 }
 
 /** The handle of a dropped item; undefined where the browser gives none. */
