@@ -4,7 +4,7 @@ import { Part } from "../element.ts";
 import "../parts/label-editor.ts";
 import { knowledge } from "../parts/model-hint.ts";
 import { notice } from "../parts/notice.ts";
-import { format, type Shown } from "../parts/scale.ts";
+import { format, usual, type Shown } from "../parts/scale.ts";
 import "../parts/score-bars.ts";
 import { LabelList } from "../state/label-list.ts";
 import { models } from "../state/models.ts";
@@ -52,18 +52,19 @@ class LivePage extends Part {
     const answer = this.#answer();
     const score: Shown = list.model?.info.defaultScore ?? "softmax";
     const best = answer[0];
+    const sure = best && best.score >= usual(score === "sigmoid" ? score : "softmax", answer.length);
     return html` <h1>Live</h1>
       <p>Your camera, labelled live. Nothing is uploaded.</p>
       ${knowledge()}
-      ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
       <div class="live">
         <section aria-label="Camera picture">
           <div class="stage">
             ${visible ? video : html`<p class="small">${watching.opening ? "Your browser may ask for permission." : "The camera is off."}</p>`}
-            ${visible && best ? html`<p class="best">${best.label} <b>${format(score, best.score)}</b></p>` : nothing}
+            ${visible && best ? html`<p class="best">${sure ? html`${best.label} <b>${format(score, best.score)}</b>` : "Not sure"}</p>` : nothing}
           </div>
           ${this.#controls()}
           <div role="alert">${failed ? this.#trouble(failed) : nothing}</div>
+          ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
         </section>
         <section aria-label="Answer">
           <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names}></ocelli-score-bars>
