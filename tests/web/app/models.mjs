@@ -85,6 +85,10 @@ async function choosing({ fresh, open, report, axe, shots }) {
       (await page.locator("ocelli-model-list ul").count()),
   );
   await page.getByText("Precision in memory:").click();
+  // 166 MB in 16 bits are 83 million numbers, of 9 bits each.
+  const memory = async () => [(await listed.first().innerText()).match(/about (\S+ \S+) of memory/)[1]];
+  group.same("memory of a model in 16 bits", await memory(), ["93.4 MB"]);
+  group.rejects("as if it had 32", await memory(), ["46.7 MB"]);
   const cost = async () => (await listed.first().innerText()).match(/about (\S+ \S+) of memory/)[1];
   await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "4-bit" });
   const small = await cost();

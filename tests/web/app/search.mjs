@@ -215,7 +215,7 @@ async function folders(page, report) {
     }
     await to(page, "Tag");
     await page.locator('input[type="file"][data-kind="folder"]').setInputFiles(folder);
-    await page.getByText(`${NAMES.length + 30} images indexed`).waitFor(LONG);
+    await page.getByText(`${NAMES.length + 30} images indexed.`).waitFor(LONG);
     await to(page, "Search");
     await found(page, "rocket");
     group.same("24 at first", [(await hits(page)).length], [24]);
@@ -239,7 +239,7 @@ async function folders(page, report) {
     await page.locator(".folders summary").click();
     await page.getByRole("button", { name: /^Remove many-/ }).click();
     await page.getByRole("button", { name: /^Remove .* from Ocelli$/ }).click();
-    await page.getByText(`${NAMES.length} images indexed`).waitFor(LONG);
+    await page.getByText(`${NAMES.length} images indexed.`).waitFor(LONG);
     await to(page, "Search");
     group.same("removed from the collection, from the hits", [...(await found(page, "rocket"))].sort(), NAMES);
   } finally {

@@ -25,6 +25,8 @@ export interface Listed {
   accuracy?: { percent: number; said: string; at: string };
   /** The one to try first for its need. */
   recommended?: true;
+  /** Its files have 16 bits a number, and not 32. */
+  half?: true;
   /** Its files are quantised already, so that there is nothing to choose. */
   quantised?: true;
 }
@@ -77,6 +79,7 @@ export const catalog: readonly Listed[] = [
     knows: "photos, with labels in English",
     side: 224,
     bytes: 166e6,
+    half: true,
     licence: "MIT",
     accuracy: { percent: 63.5, ...tinyClip },
     recommended: true,
@@ -89,6 +92,7 @@ export const catalog: readonly Listed[] = [
     knows: "photos, with labels in English",
     side: 224,
     bytes: 168e6,
+    half: true,
     licence: "MIT",
     accuracy: { percent: 59.8, ...tinyClip },
     good: "Looks at each photo in fewer patches: about a third of TinyCLIP's work per photo. For large collections and slow devices.",
@@ -100,6 +104,7 @@ export const catalog: readonly Listed[] = [
     knows: "photos, with labels in English",
     side: 224,
     bytes: 231e6,
+    half: true,
     licence: "MIT",
     accuracy: { percent: 62.4, ...tinyClip },
     good: "Larger than the fast one, and more accurate.",
@@ -225,6 +230,11 @@ export function usualPrompt(): string {
 /** The hub's page of a model; undefined for those of the app. */
 export function pageOf({ source }: Listed): string | undefined {
   return source.startsWith("hf:") ? `https://huggingface.co/${source.slice("hf:".length)}` : undefined;
+}
+
+/** Bytes that a model takes in memory in a format: never more than its files have. */
+export function memoryOf({ bytes, half, quantised }: Listed, { share }: FormatChoice): number {
+  return quantised ? bytes : Math.min(bytes, bytes * (half ? 2 : 1) * share);
 }
 
 /** A format in which weights can be kept in memory, with the share of a file in 32 bits that they then take. */

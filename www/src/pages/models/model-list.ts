@@ -8,6 +8,7 @@ import {
   format,
   formatOf,
   formats,
+  memoryOf,
   needs,
   pageOf,
   type FormatChoice,
@@ -82,9 +83,10 @@ class ModelList extends Part {
     </li>`;
   }
 
-  #cost({ bytes: size, quantised }: Listed): string {
-    if (quantised) return bytes(size);
-    return `${bytes(size)} to download, about ${bytes(size * format.get().share)} of memory`;
+  #cost(listed: Listed): string {
+    const size = bytes(listed.bytes);
+    if (listed.quantised) return size;
+    return `${size} to download, about ${bytes(memoryOf(listed, format.get()))} of memory`;
   }
 
   #keep(choice: FormatChoice): void {
