@@ -130,7 +130,16 @@ async function byWords(page, report, axe, shots) {
   await page.getByText("Prompt:").click();
   await found(page, "rocket");
   const before = await scores(page);
+  const last = await page.locator(".search .badge").allInnerTexts();
   await field.fill("a rusty {} under water");
+  // The hits stay until the new ones are there, and nothing says that they are old: a busy machine takes its time.
+  await page
+    .waitForFunction(
+      (last) => [...document.querySelectorAll(".search .badge")].map((one) => one.innerText).join() !== last,
+      last.join(),
+      LONG,
+    )
+    .catch(() => {});
   await settled(page);
   const changed = await scores(page);
   sentence.rejects("another sentence, other scores", changed, before);
