@@ -13,12 +13,12 @@ export function factsOf(info: ModelInfo): [name: string, value: string][] {
     ["Runs on", deviceOf(info)],
     ["Kernels", info.tier],
     ["Weights", info.format],
-    ["Sees", `${imageSize} × ${imageSize} pixels`],
-    ["Embedding", `${embeddingDim} numbers`],
+    ["Sees", `${imageSize} × ${imageSize} px`],
+    ["Embedding", `${embeddingDim}-d`],
     ["Parameters", millions(info.parameters)],
     ...(backend === "cpu" ? [] : [["GPU memory", bytes(info.gpuBytes)] as [string, string]]),
-    ["Steps", `${info.dispatchesPerImage} a picture, ${info.dispatchesPerText} a text`],
+    ["GPU passes", `${info.dispatchesPerImage} per image, ${info.dispatchesPerText} per text`],
     ["Score", defaultScore],
-    ["Downloaded now", info.downloadBytes > 0 ? bytes(info.downloadBytes) : "nothing, it was kept"],
+    ["Downloaded now", info.downloadBytes > 0 ? bytes(info.downloadBytes) : "nothing, it was here"],
   ];
 }
