@@ -76,7 +76,7 @@ impl Folder {
         }
         let kind = self.whole(CONFIG).map(Kind::parse);
         match &kind {
-            Some(Ok(kind)) if !kind.own_code && !(self.is_missing(TENSORS) && self.is_missing(INDEX)) => {
+            Some(Ok(kind)) if !(kind.own_code || self.is_missing(TENSORS) && self.is_missing(INDEX)) => {
                 return Ok(Known::Layout(Layout::Transformers(self.checked(*kind)?)));
             }
             Some(Err(error)) if !matches!(error, Error::WrongModel(_)) => {}
