@@ -11,6 +11,9 @@ import type { Engine, Labels } from "../wasm/ocelli.js";
 /** How long an error of the GPU may come before the word that the device is lost. */
 const LOSS_FOLLOWS_MS = 250;
 
+/** What the engine knows of the model; a note of its own is on the checkpoint. */
+type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "note"> & { note: string | null };
+
 /** A loaded engine, and what belongs to it. */
 export class Running implements Losable {
   readonly info: ModelInfo;
@@ -28,18 +31,19 @@ export class Running implements Losable {
 
   private constructor({ engine, found, folder }: Loaded, besides: string | undefined) {
     const { part, start, handle, adapter } = found;
-    const note = [besides, found.note].filter(Boolean).join(" ");
     this.#engine = engine;
     this.#start = start;
     this.part = part;
     this.folder = folder;
     this.device = handle;
+    const { note, ...facts } = JSON.parse(engine.info()) as EngineInfo;
+    const notes = [besides, found.note, note].filter(Boolean).join(" ");
     this.info = {
-      ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">),
+      ...facts,
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
       downloadBytes: folder.downloaded,
-      ...(note && { note }),
+      ...(notes && { note: notes }),
     };
   }
 

@@ -18,7 +18,15 @@ impl Checkpoint {
     /// # Errors
     /// As [`Folder::wanted`] and [`Folder::open`].
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = Folder::new(&path.join("").display().to_string(), Towers::Both);
+        Self::open_towers(path, Towers::Both)
+    }
+
+    /// Opens a folder for some of its towers: what only the others need may be missing.
+    ///
+    /// # Errors
+    /// As [`Folder::wanted`] and [`Folder::open`].
+    pub fn open_towers(path: &Path, towers: Towers) -> Result<Self> {
+        let folder = Folder::new(&path.join("").display().to_string(), towers);
         folder.ask(|want| {
             let path = path.join(want.name());
             let answer = match want {

@@ -21,6 +21,7 @@ import { inputs } from "./groups/inputs.mjs";
 import { pictures } from "./groups/pictures.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
+import { layouts } from "./groups/layouts.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
@@ -85,6 +86,7 @@ const everyPart = {
   "label-cache": labelCache,
   shards,
   manifest,
+  layouts,
   towers,
   table,
   tokenizers,

@@ -124,7 +124,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         }
         Command::Bench(args) => bench::run(json, args).await,
         Command::Tokenize { model, text } => {
-            let checkpoint = Checkpoint::open(&model)?;
+            let checkpoint = Checkpoint::open_towers(&model, Towers::Text)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
             let ids: Vec<Vec<u32>> = text.iter().map(|t| encoder.encode(t)).collect::<Result<_>>()?;
             output::ids(json, &text, &ids)
@@ -179,7 +179,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
 
 /// A model on a device, set up as the user said.
 async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
-    let checkpoint = Checkpoint::open(folder)?;
+    let checkpoint = Checkpoint::open_towers(folder, towers)?;
     let (gpu, tuning) = tier::gpu(&setup.tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
@@ -196,6 +196,9 @@ async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Forma
         },
     )?;
     bar.finish_and_clear();
+    if let Some(note) = &session.note {
+        eprintln!("ocelli: note: {note}");
+    }
     Ok(session)
 }
 
