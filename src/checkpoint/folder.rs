@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Bytes, Checkpoint, INDEX,
+    Bytes, Checkpoint, INDEX, PYTORCH_INDEX, is_safetensors,
     manifest::{Hash, KEY, MANIFEST, Manifest},
     shards,
 };
@@ -65,6 +65,12 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const TENSORS: &str = "model.safetensors";
 const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
+
+/// The tensor files of a folder in the order in which they are looked for, with the index that names their shards: safetensors
+/// before PyTorch's own.
+const TENSOR_FILES: [(&str, Option<&str>); 2] = [(TENSORS, Some(INDEX)), ("pytorch_model.bin", Some(PYTORCH_INDEX))];
+/// The same in open_clip's format.
+const OPEN_CLIP_TENSOR_FILES: [(&str, Option<&str>); 2] = [(OPEN_CLIP_TENSORS, None), ("open_clip_pytorch_model.bin", None)];
 
 impl Checkpoint {
     /// Opens a folder that is in memory: files by name.
@@ -169,25 +175,24 @@ impl Folder {
     fn tensor_files(&self) -> Result<Vec<Want>> {
         if let Some(manifest) = &self.manifest {
             let theirs = |tower| tower == Towers::Both || self.towers == Towers::Both || self.towers == tower;
-            let files = manifest.files.iter().filter(|(name, file)| is_tensors(name) && theirs(file.tower));
+            let files = manifest.files.iter().filter(|(name, file)| is_safetensors(name) && theirs(file.tower));
             let names: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
             self.expect_all(&names)?;
             return Ok(names.into_iter().map(|name| Want::Tensors(name.into())).collect());
         }
-        if self.open_clip() {
-            self.expect_all(&[OPEN_CLIP_TENSORS])?;
-            return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
+        let kinds = if self.open_clip() { OPEN_CLIP_TENSOR_FILES } else { TENSOR_FILES };
+        for (whole, index) in kinds {
+            if !self.is_missing(whole) {
+                return Ok(vec![Want::Tensors(whole.into())]);
+            }
+            let Some(index) = index.filter(|index| !self.is_missing(index)) else { continue };
+            let Some(bytes) = self.whole(index) else { return Ok(vec![Want::Whole(index.into())]) };
+            let names = shards(index, bytes)?;
+            self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+            return Ok(names.into_iter().map(Want::Tensors).collect());
         }
-        if !self.is_missing(TENSORS) {
-            return Ok(vec![Want::Tensors(TENSORS.into())]);
-        }
-        if self.is_missing(INDEX) {
-            self.expect_all(&[TENSORS])?;
-        }
-        let Some(index) = self.whole(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
-        let names = shards(index)?;
-        self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok(names.into_iter().map(Want::Tensors).collect())
+        self.expect_all(&[kinds[0].0])?;
+        Ok(Vec::new())
     }
 
     fn unknown(&self, name: &str) -> bool {
@@ -217,8 +222,8 @@ impl Folder {
             Some((name, why)) => Err(Error::NotFound(format!(
                 "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
                  preprocessor_config.json, tokenizer_config.json, a tokenizer (tokenizer.json, or vocab.json and merges.txt, or \
-                 spiece.model or tokenizer.model), and model.safetensors or its shards; or be in open_clip's format, with \
-                 open_clip_config.json and open_clip_model.safetensors.",
+                 spiece.model or tokenizer.model), and model.safetensors or pytorch_model.bin or their shards; or be in open_clip's \
+                 format, with open_clip_config.json and open_clip_model.safetensors or open_clip_pytorch_model.bin.",
                 self.label
             ))),
         }
@@ -294,7 +299,7 @@ impl Folder {
             self.whole(name).into_iter().for_each(|bytes| hash.update(bytes));
         }
         for (at, file) in checkpoint.files.iter().enumerate() {
-            hash.update(&checkpoint.read(at, 0..file.header.data_start)?);
+            hash.update(&checkpoint.read(at, file.header.described.clone())?);
         }
         Ok(hash)
     }
@@ -330,28 +335,7 @@ impl Folder {
     }
 }
 
-fn is_tensors(name: &str) -> bool {
-    name.ends_with(".safetensors")
-}
-
 /// Whether config.json says that there is a manifest. What is no JSON has none; parsing it says the rest.
 fn names_a_manifest(config: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(config).is_ok_and(|config| config[KEY] == MANIFEST)
-}
-
-/// The start of a tensor file, where the rest is handed over piece by piece.
-pub struct Head {
-    /// The first bytes of the file; they hold at least the header.
-    pub bytes: Vec<u8>,
-    /// Length of the whole file, if it is known by now.
-    pub size: Option<u64>,
-}
-
-impl Bytes for Head {
-    fn size(&self) -> Option<u64> {
-        self.size
-    }
-    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
-        self.bytes.read(offset, into)
-    }
 }

@@ -248,7 +248,7 @@ fn index() -> Parser {
             "visual_projection.weight": "model-00001-of-00002.safetensors",
         },
     });
-    let run = |bytes: &[u8]| shards(bytes).map(drop);
+    let run = |bytes: &[u8]| shards(INDEX, bytes).map(drop);
     Parser { name: INDEX, seeds: vec![map.to_string().into_bytes()], part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
