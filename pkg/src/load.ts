@@ -169,11 +169,19 @@ export async function describe(
     };
     const header = async (name: string) => {
       const file = await folder.tensors(name, signal);
-      const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
-      bytes += header.byteLength;
+      const parts: [number, Uint8Array<ArrayBuffer>][] = [];
+      const put = (start: number, part: Uint8Array<ArrayBuffer>) => {
+        known.putHeader(name, start, part);
+        parts.push([start, part]);
+      };
+      await file.header({ range: (size) => known.headerRange(name, size), put }, stream);
       tensors.set(name, file);
       const { size } = file;
-      answer((known) => known.putHeader(name, header, size));
+      bytes += file.held ? (size as number) : parts.reduce((sum, [, part]) => sum + part.byteLength, 0);
+      answers.push((known) => {
+        for (const [start, part] of parts) known.putHeader(name, start, part);
+        known.headerRange(name, size);
+      });
     };
     await Promise.all(
       wanted.map((want) =>
@@ -187,7 +195,7 @@ export async function describe(
 }
 
 /** A `ModelFolder` of any of the wasm files. */
-type Known = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
+type Known = Pick<ModelFolder, "wanted" | "headerRange" | "put" | "putHeader" | "putMissing">;
 
 interface Described {
   tensors: Map<string, TensorFile>;
@@ -220,6 +228,7 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
   }
   for (const run of runs) {
     const { file, size, pieces } = run;
+    if (file.held) continue;
     run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
     const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
@@ -227,10 +236,10 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
       run.bytes = size - (pieces[0]?.start ?? 0);
       continue;
     }
-    // From the back: each piece learns where the run of bytes without a gap ends that it is in.
+    // From the back: each piece learns where the run of bytes without a gap (but for what lies between two tensors) ends that it is in.
     let [next, until] = [NaN, NaN];
     for (const piece of [...pieces].reverse()) {
-      if (piece.end !== next) until = piece.end;
+      if (!(next - piece.end <= file.gap)) until = piece.end;
       piece.until = until;
       next = file.has(piece.start, piece.end) ? NaN : piece.start;
     }

@@ -70,7 +70,8 @@ const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
 /// before PyTorch's own.
 const TENSOR_FILES: [(&str, Option<&str>); 2] = [(TENSORS, Some(INDEX)), ("pytorch_model.bin", Some(PYTORCH_INDEX))];
 /// The same in open_clip's format.
-const OPEN_CLIP_TENSOR_FILES: [(&str, Option<&str>); 2] = [(OPEN_CLIP_TENSORS, None), ("open_clip_pytorch_model.bin", None)];
+const OPEN_CLIP_TENSOR_FILES: [(&str, Option<&str>); 2] =
+    [(OPEN_CLIP_TENSORS, None), ("open_clip_pytorch_model.bin", None)];
 
 impl Checkpoint {
     /// Opens a folder that is in memory: files by name.

@@ -188,7 +188,11 @@ impl Checkpoint {
     fn label(&self) -> String {
         match self.files.as_slice() {
             [one] => one.name.clone(),
-            many => format!("{} and its {} files", if is_safetensors(&many[0].name) { INDEX } else { PYTORCH_INDEX }, many.len()),
+            many => format!(
+                "{} and its {} files",
+                if is_safetensors(&many[0].name) { INDEX } else { PYTORCH_INDEX },
+                many.len()
+            ),
         }
     }
 

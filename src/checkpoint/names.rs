@@ -127,13 +127,17 @@ const TEXT: Scheme = Scheme {
 };
 
 /// Buffers that some versions saved; they are made anew, and no version reads them.
-const BUFFERS: [&str; 4] = [
+const BUFFERS: [&str; 7] = [
     // 0, 1, 2, …: older versions of transformers
     "text_model.embeddings.position_ids",
     "vision_model.embeddings.position_ids",
     // The causal mask: older versions of open_clip
     "attn_mask",
     "text.attn_mask",
+    // Sizes: OpenAI's own files
+    "input_resolution",
+    "context_length",
+    "vocab_size",
 ];
 
 impl Naming {

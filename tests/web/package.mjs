@@ -24,6 +24,7 @@ import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { pytorch } from "./groups/pytorch.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { reloads, repeats, trap } from "./groups/staying.mjs";
@@ -79,6 +80,7 @@ const everyPart = {
   "label-cache": labelCache,
   shards,
   manifest,
+  pytorch,
   towers,
   table,
   tokenizers,

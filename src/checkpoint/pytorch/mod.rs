@@ -22,8 +22,7 @@ const MOST_BYTES: u64 = 32 << 20;
 const FIRST_BYTES: u64 = 1 << 16;
 
 /// What the old format begins with: the pickle of a number.
-const MAGIC: [u8; 15] =
-    [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
+const MAGIC: [u8; 15] = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
 const LEGACY_PROTOCOL: i64 = 1001;
 
 /// Reads the description of the tensors in the file `name`.
@@ -113,7 +112,8 @@ fn legacy_start(bytes: &dyn Bytes, start: &[u8]) -> std::result::Result<Header, 
         return Err(Fault::Wrong("expected numbers whose first byte is the lowest, found others".into()));
     }
     let (tensors, keys) = (next()?, next()?);
-    let keys = keys.texts().ok_or_else(|| Fault::Wrong("expected the names of the storages, found something else".into()))?;
+    let keys =
+        keys.texts().ok_or_else(|| Fault::Wrong("expected the names of the storages, found something else".into()))?;
     let mut places: HashMap<&str, Range<u64>> = HashMap::new();
     let mut end = at as u64;
     for key in keys {
@@ -122,7 +122,8 @@ fn legacy_start(bytes: &dyn Bytes, start: &[u8]) -> std::result::Result<Header, 
         let start = end + 8;
         let length = storage.and_then(|storage| bytes_of(storage.count, storage.dtype));
         let place = length.and_then(|length| Some(start..start.checked_add(length)?));
-        let place = place.ok_or_else(|| Fault::Wrong(format!("storage {key:?}: expected it in the pickle, found none")))?;
+        let place =
+            place.ok_or_else(|| Fault::Wrong(format!("storage {key:?}: expected it in the pickle, found none")))?;
         if bytes.has(end..start) {
             let found = take(bytes, end..start).map_err(Fault::Wrong)?;
             let found = u64::from_le_bytes(found.try_into().expect("eight bytes"));

@@ -157,8 +157,7 @@ fn refused(module: &str, name: &str) -> Fault {
 /// # Errors
 /// [`Fault`].
 pub fn read(bytes: &[u8]) -> Result<Pickle<'_>> {
-    let mut machine =
-        Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), objects: Objects::default() };
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), objects: Objects::default() };
     while machine.step()? {}
     let root = machine.pop()?;
     Ok(Pickle { root, objects: machine.objects, length: machine.at })
@@ -242,7 +241,9 @@ impl<'a> Pickle<'a> {
         found: &mut Vec<(String, &'s Tensor<'a>)>,
     ) -> Result<()> {
         if !met.insert(dict) {
-            return Err(Wrong(format!("{prefix}: expected each dictionary in one place, found one that is in two or in itself")));
+            return Err(Wrong(format!(
+                "{prefix}: expected each dictionary in one place, found one that is in two or in itself"
+            )));
         }
         if depth == MOST_DEPTH {
             return Err(Wrong(format!("expected at most {MOST_DEPTH} dictionaries in one another, found more")));
@@ -532,7 +533,8 @@ impl<'a> Machine<'a> {
             ) => self.objects.tensor(*dtype, [*storage, *offset, *shape, *strides])?,
             _ => {
                 return Err(Wrong(
-                    "calls something with other arguments than torch.save writes: refused, and nothing was executed".into(),
+                    "calls something with other arguments than torch.save writes: refused, and nothing was executed"
+                        .into(),
                 ));
             }
         };

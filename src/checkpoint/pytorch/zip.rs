@@ -69,7 +69,8 @@ impl Zip {
         });
         let end = found.ok_or(NO_TABLE)?;
         let (count, table) = table(bytes, &tail, end, tail_start + end as u64)?;
-        if table.end > size || table.end - table.start > MOST_BYTES || count > (table.end - table.start) / ENTRY as u64 {
+        if table.end > size || table.end - table.start > MOST_BYTES || count > (table.end - table.start) / ENTRY as u64
+        {
             return Err("expected a zip file's table within the file, found it elsewhere".into());
         }
         let entries = take(bytes, table.clone())?;
