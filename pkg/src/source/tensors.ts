@@ -42,7 +42,7 @@ export class TensorFile {
   /** Reads the header. `keep` leaves the stream open for a file that is read to its end afterwards. */
   async header({ range, put }: HeaderReader, keep: boolean): Promise<void> {
     const streamed = keep && !this.#fromItsEnd;
-    for (let next; (next = range(this.size)); ) {
+    for (let next; (next = range(this.size));) {
       const [start, end] = next as unknown as [number, number];
       const bytes = await this.read(start, end, streamed ? undefined : end);
       // The server does not say where the end is.
@@ -68,7 +68,7 @@ export class TensorFile {
 
   async #hold(stream: ByteStream): Promise<void> {
     const parts: Blob[] = [];
-    for (let bytes; (bytes = await stream.read(CHUNK)).byteLength > 0; ) parts.push(new Blob([bytes]));
+    for (let bytes; (bytes = await stream.read(CHUNK)).byteLength > 0;) parts.push(new Blob([bytes]));
     this.close();
     this.#held = new Blob(parts);
   }

@@ -44,9 +44,21 @@ export async function pytorch({ browser, server, report, fixtures, site }) {
       const what = `${file}${mode && `, ${mode.slice(1)}`}`;
       server.sent.length = 0;
       const found = await ask(mode + url);
-      group.same(`${what}: picture`, JSON.stringify(found.value?.image ?? found.message), JSON.stringify(expected.value.image));
-      group.same(`${what}: text`, JSON.stringify(found.value?.words ?? found.message), JSON.stringify(expected.value.words));
-      group.rejects(`${what}: picture for text`, JSON.stringify(found.value?.image), JSON.stringify(expected.value.words));
+      group.same(
+        `${what}: picture`,
+        JSON.stringify(found.value?.image ?? found.message),
+        JSON.stringify(expected.value.image),
+      );
+      group.same(
+        `${what}: text`,
+        JSON.stringify(found.value?.words ?? found.message),
+        JSON.stringify(expected.value.words),
+      );
+      group.rejects(
+        `${what}: picture for text`,
+        JSON.stringify(found.value?.image),
+        JSON.stringify(expected.value.words),
+      );
       group.same(`${what}: progress ends`, String(found.value?.last.loaded), String(found.value?.last.total));
       // Once for the first bytes, and once as a whole.
       if (mode === "/norange") group.holds(`${what}: bytes that were sent`, read() <= 2 * whole, read());
@@ -55,7 +67,11 @@ export async function pytorch({ browser, server, report, fixtures, site }) {
       server.sent.length = 0;
       const { value, message } = await ask(url, { towers });
       const tower = towers === "vision" ? "image" : "words";
-      group.same(`${file}, ${towers}`, JSON.stringify(value?.[tower] ?? message), JSON.stringify(expected.value[tower]));
+      group.same(
+        `${file}, ${towers}`,
+        JSON.stringify(value?.[tower] ?? message),
+        JSON.stringify(expected.value[tower]),
+      );
       const requests = server.sent.filter(({ path }) => path.endsWith(".bin")).length;
       group.holds(`${file}, ${towers}: requests`, requests < 40, requests);
     }
@@ -65,7 +81,11 @@ export async function pytorch({ browser, server, report, fixtures, site }) {
   const first = await ask(cached, { cache: true });
   server.sent.length = 0;
   const second = await ask(cached, { cache: true });
-  group.same("from the cache", JSON.stringify(second.value?.words ?? second.message), JSON.stringify(first.value?.words));
+  group.same(
+    "from the cache",
+    JSON.stringify(second.value?.words ?? second.message),
+    JSON.stringify(first.value?.words),
+  );
   group.same("from the cache: bytes", String(read()), "0");
   await page.evaluate(async () => Promise.all((await caches.keys()).map((name) => caches.delete(name))));
 
