@@ -142,7 +142,7 @@ pub fn quantize(
     }
     clear(to)?;
     let mut files: Vec<(String, Towers)> = Vec::new();
-    for (name, bytes) in small_files(&checkpoint, from)? {
+    for (name, bytes) in small_files(&checkpoint)? {
         fs::write(to.join(&name), bytes).map_err(|e| failed(&to.join(&name), e))?;
         files.push((name, Towers::Both));
     }
@@ -261,22 +261,16 @@ fn save(manifest: &Manifest, to: &Path) -> Result<()> {
 const LARGE_TOKENIZER: usize = 8 << 20;
 
 /// The JSON files and the tokenizer by name: the source's own, or written anew where the source has another format.
-fn small_files(checkpoint: &Checkpoint, from: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+fn small_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
     let [config, preprocessor, tokenizer_config, ..] = FILES;
-    let json = if checkpoint.naming == Naming::Transformers {
-        // Not `fs::copy`, which would pass a read-only source's permissions on.
-        let read = |name: &str| {
-            fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
-        };
-        [read(config)?, read(preprocessor)?, read(tokenizer_config)?]
-    } else {
-        checkpoint.config.to_files().map(String::into_bytes)
+    let mut files = match checkpoint.naming {
+        Naming::Transformers => checkpoint.json.clone(),
+        Naming::OpenClip { .. } => {
+            let names = [config, preprocessor, tokenizer_config].map(String::from).into_iter();
+            names.zip(checkpoint.config.to_files().map(String::into_bytes)).collect()
+        }
     };
-    let [first, ..] = &json;
-    let first = with_manifest(first)?;
-    let mut files: Vec<(String, Vec<u8>)> =
-        [config, preprocessor, tokenizer_config].map(String::from).into_iter().zip(json).collect();
-    files[0].1 = first;
+    files[0].1 = with_manifest(&files[0].1)?;
     let tokenizer = match &checkpoint.tokenizer {
         TokenizerFiles::Json(json) if json.len() > LARGE_TOKENIZER => {
             text::compact(json).map(|bytes| TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes })

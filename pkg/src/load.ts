@@ -76,6 +76,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       for (const answer of answers) answer(known);
     }
     const model = known;
+    const [loaded, inner] = [model.towers(), model.inner()];
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
     const started = await withoutGpuErrors(
       handle,
@@ -86,9 +87,9 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
     meter.weights(total);
     const held =
-      towers === "vision"
+      loaded === "vision"
         ? undefined
-        : holdTokenizer(files, manifest, (more) => meter.weights((total += more)), stop.signal);
+        : holdTokenizer(files, inner, manifest, (more) => meter.weights((total += more)), stop.signal);
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     await held;
     await files.cache.settled();
@@ -164,7 +165,7 @@ export async function describe(
     const small = async (name: string) => {
       const file = await folder.whole(name, signal);
       bytes += file.byteLength;
-      if (name === MANIFEST) manifest = file;
+      if (name === known.inner() + MANIFEST) manifest = file;
       answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
@@ -195,7 +196,7 @@ export async function describe(
 }
 
 /** A `ModelFolder` of any of the wasm files. */
-type Known = Pick<ModelFolder, "wanted" | "headerRange" | "put" | "putHeader" | "putMissing">;
+type Known = Pick<ModelFolder, "wanted" | "inner" | "headerRange" | "put" | "putHeader" | "putMissing">;
 
 interface Described {
   tensors: Map<string, TensorFile>;

@@ -10,6 +10,9 @@ import type { Engine, Labels } from "../wasm/ocelli.js";
 /** How long an error of the GPU may come before the word that the device is lost. */
 const LOSS_FOLLOWS_MS = 250;
 
+/** What the engine knows of the model; a note of its own is on the checkpoint. */
+type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "note"> & { note: string | null };
+
 /** A loaded engine, and what belongs to it. */
 export class Running implements Losable {
   readonly info: ModelInfo;
@@ -31,12 +34,14 @@ export class Running implements Losable {
     this.part = part;
     this.folder = folder;
     this.device = handle;
+    const { note: ofModel, ...facts } = JSON.parse(engine.info()) as EngineInfo;
+    const notes = [note, ofModel].filter((text) => text != null);
     this.info = {
-      ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">),
+      ...facts,
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
       downloadBytes: folder.downloaded,
-      ...(note !== undefined && { note }),
+      ...(notes.length > 0 && { note: notes.join(" ") }),
     };
   }
 

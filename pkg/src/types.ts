@@ -16,7 +16,10 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
-/** Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. */
+/**
+ * Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
+ * the checkpoint has.
+ */
 export type Towers = "both" | "vision" | "text";
 
 /**
@@ -189,11 +192,14 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
-  /** Why the device or the tier is not what one would expect; absent if all is well. */
+  /**
+   * What is not as one would expect: why it is this device or tier, which tensors of the checkpoint were left out. Absent if all is
+   * well.
+   */
   note?: string;
   /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";
-  /** What was loaded of it. */
+  /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
@@ -202,9 +208,9 @@ export interface ModelInfo {
    * manifest.json; without one, of what describes the model and its tensors, and of its logit scale and bias.
    */
   modelHash: string;
-  /** What cosines are multiplied by. */
+  /** What cosines are multiplied by; 1 in a checkpoint of a single tower, which has no cosines. */
   logitScale: number;
-  /** What is added then; 0 for CLIP. */
+  /** What is added then; 0 for CLIP, or for a single tower. */
   logitBias: number;
   /**
    * The kernel tier that most matrix products run in, or the one that rounds if any does; `plain` on the CPU. Small and large
@@ -219,11 +225,11 @@ export interface ModelInfo {
   tierCost: number;
   /** Those that this device can run. */
   tiers: Tier[];
-  /** Side of the square that the model sees, in pixels. */
+  /** Side of the square that the model sees, in pixels; 0 in a checkpoint of the text tower alone. */
   imageSize: number;
   /** Numbers in an embedding. */
   embeddingDim: number;
-  /** Weights in both towers. */
+  /** Weights in the towers that were loaded. */
   parameters: number;
   /** What came over the network; the rest was in the cache, or is the user's own. */
   downloadBytes: number;

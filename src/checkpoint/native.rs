@@ -20,10 +20,18 @@ impl Checkpoint {
     /// # Errors
     /// As [`Folder::wanted`] and [`Folder::open`]; [`Error::WrongModel`] for another file than OpenAI's.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_towers(path, Towers::Both)
+    }
+
+    /// Opens a folder for some of its towers: what only the others need may be missing.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_towers(path: &Path, towers: Towers) -> Result<Self> {
         if path.is_file() {
-            return Self::open_openai(path);
+            return Self::open_openai(path, towers);
         }
-        let folder = Folder::new(&path.join("").display().to_string(), Towers::Both);
+        let folder = Folder::new(&path.join("").display().to_string(), towers);
         folder.ask(|want| {
             let path = path.join(want.name());
             let answer = match want {
@@ -37,7 +45,7 @@ impl Checkpoint {
         })
     }
 
-    fn open_openai(path: &Path) -> Result<Self> {
+    fn open_openai(path: &Path, towers: Towers) -> Result<Self> {
         let name = path.display().to_string();
         let failed = |e: std::io::Error| Error::NotFound(format!("{name}: {e}"));
         let file = File::open(path).map_err(failed)?;
@@ -57,13 +65,16 @@ impl Checkpoint {
             let broken = |e| Error::BadCheckpoint(format!("{BPE}: expected text in the gzip format: {e}"));
             Some(unpacked.map_err(broken).map(|_| TokenizerFiles::of_openai(&text, config.text.vocab)))
         });
-        let tokenizer = tokenizer.unwrap_or_else(|| {
-            Err(Error::NotFound(format!(
+        let tokenizer = tokenizer.unwrap_or_else(|| match towers.text() {
+            false => Ok(TokenizerFiles::None),
+            true => Err(Error::NotFound(format!(
                 "{name}: expected CLIP's tokenizer beside it, found none: put {BPE} there, from OpenAI's repository CLIP, or \
                  tokenizer.json, or vocab.json and merges.txt, from any CLIP of OpenAI's on the Hugging Face hub"
-            )))
+            ))),
         })?;
-        Self::new(config, tokenizer, vec![(name, Box::new(file))], true, None)
+        let mut checkpoint = Self::new(config, tokenizer, vec![(name, Box::new(file), None)], true)?;
+        checkpoint.towers = towers;
+        Ok(checkpoint)
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Names {
 
 pub fn check(config: &Config, names: &Names) -> Result<()> {
     let bad = |what: String| Err(Error::BadCheckpoint(format!("{}: {what}", names.file)));
-    for (i, e) in [&config.vision.encoder, &config.text.encoder].into_iter().enumerate() {
+    let towers = [(config.towers.vision(), &config.vision.encoder), (config.towers.text(), &config.text.encoder)];
+    for (i, (_, e)) in towers.into_iter().enumerate().filter(|(_, (there, _))| *there) {
         let (section, heads) = (names.sections[i], names.heads[i]);
         for (field, n) in [(names.hidden, e.hidden), (heads, e.heads), (names.intermediate, e.intermediate)] {
             // The upper bound keeps every product of two of them far from overflow.

@@ -1,8 +1,8 @@
-//! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
+//! The image processor's settings, in `preprocessor_config.json` or `processor_config.json`: from a picture of any size to the square that the tower sees.
 
 use serde_json::Value;
 
-use super::{CropRounding, Family, own};
+use super::{CropRounding, Family, JsonFiles, own};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -51,40 +51,65 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Reads the file; defaults are those of `CLIPImageProcessor` and `SiglipImageProcessor`.
-    pub(super) fn parse(bytes: &[u8], family: Family) -> Result<Self> {
-        let mut file = Object::parse(NAME, bytes)?;
+    /// Reads whichever file has the settings; none if neither is there.
+    pub(super) fn of(files: &JsonFiles, family: Family) -> Result<Option<Self>> {
+        let nested = match files.processor {
+            Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
+            None => None,
+        };
+        match (nested, files.preprocessor) {
+            (Some(settings), _) => Self::parse(settings, family).map(Some),
+            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, family).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// In the place of settings that nobody needs: no picture is embedded.
+    pub(super) fn none(side: usize) -> Self {
+        Self {
+            resize: Resize::Squash { width: side, height: side },
+            filter: Filter::Bicubic,
+            crop: None,
+            rounding: CropRounding::default(),
+            rescale: 1.0 / 255.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
+    }
+
+    /// Reads the settings; defaults are those of `CLIPImageProcessor` and `SiglipImageProcessor`.
+    fn parse(mut file: Object, family: Family) -> Result<Self> {
         let (mean, std) = match family {
             Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
             Family::Siglip => ([0.5; 3], [0.5; 3]),
         };
         if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
-            return bad("do_resize and do_rescale", "true", "false");
+            return bad(&file, "do_resize and do_rescale", "true", "false");
         }
         let filter = match file.take::<u32>("resample")?.unwrap_or(3) {
             2 => Filter::Bilinear,
             3 => Filter::Bicubic,
-            other => return bad("resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
+            other => return bad(&file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
         };
         let resize = match (file.take::<Value>("size")?, family) {
             (None, Family::Clip) => Resize::ShortestEdge(224),
             (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
-            (Some(value), _) => resize(&value)?,
+            (Some(value), _) => resize(&file, &value)?,
         };
         let crops = file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
         let crop = match file.take::<Value>("crop_size")? {
             _ if !crops => None,
             None => Some((224, 224)),
-            Some(value) => match (side(&value), side(&value["width"]), side(&value["height"])) {
-                (Some(n), _, _) => Some((n, n)),
-                (_, Some(w), Some(h)) => Some((w, h)),
-                _ => return bad("crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
+            Some(value) => match (side(&value), sides(&value)) {
+                (Some(n), _) => Some((n, n)),
+                (_, Some(sides)) => Some(sides),
+                _ => return bad(&file, "crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
             },
         };
         let normalize = file.take("do_normalize")?.unwrap_or(true);
         let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
         if std.iter().any(|&s| s <= 0.0) {
-            return bad("image_std", "positive numbers", &format!("{std:?}"));
+            return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
         }
         let mean = file.take("image_mean")?.unwrap_or(mean);
         let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
@@ -111,9 +136,19 @@ impl Preprocessor {
 }
 
 const NAME: &str = "preprocessor_config.json";
+/// Where transformers 5 keeps what belongs to pictures and what belongs to texts together.
+const PROCESSOR: &str = "processor_config.json";
+/// The pictures' part of it.
+const NESTED: &str = "image_processor";
 
-fn bad<T>(field: &str, expected: &str, found: &str) -> Result<T> {
-    Err(Error::BadCheckpoint(format!("{NAME}: {field}: expected {expected}, found {found}")))
+/// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
+#[must_use]
+pub fn has_image_processor(processor: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
+}
+
+fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
+    Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
 }
 
 /// A side in pixels; the bound keeps tables and products small.
@@ -121,13 +156,23 @@ fn side(value: &Value) -> Option<usize> {
     value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
 }
 
-fn resize(value: &Value) -> Result<Resize> {
+/// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
+/// (`convert_to_size_dict` in transformers).
+fn sides(value: &Value) -> Option<(usize, usize)> {
+    let (width, height) = match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) => (width, height),
+        _ => (&value["width"], &value["height"]),
+    };
+    side(width).zip(side(height))
+}
+
+fn resize(file: &Object, value: &Value) -> Result<Resize> {
     // A bare number means the shortest edge, for SigLIP too (`default_to_square=False`).
     if let Some(n) = side(value).or_else(|| side(&value["shortest_edge"])) {
         return Ok(Resize::ShortestEdge(n));
     }
-    match (side(&value["width"]), side(&value["height"])) {
-        (Some(width), Some(height)) => Ok(Resize::Squash { width, height }),
-        _ => bad("size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
+    match sides(value) {
+        Some((width, height)) => Ok(Resize::Squash { width, height }),
+        None => bad(file, "size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
     }
 }

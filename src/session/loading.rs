@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    run::{BATCH, TextTower, Tower, VisionTower},
+    run::{BATCH, TextTower, Tower, VisionTower, lacks},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -60,6 +60,7 @@ pub struct Loading<B: Backend = Gpu> {
     format: Format,
     tuning: Tuning,
     parameters: u64,
+    note: Option<String>,
     model: Model,
     tokenizer: Option<Box<dyn Tokenize>>,
     vision: Option<B::Executor>,
@@ -90,10 +91,9 @@ impl<B: Backend> Loading<B> {
         let LoadOptions { towers, format, tuning, table, batch, tokenizer, progress: _ } = options;
         let config = checkpoint.config.clone();
         let mut loader = Loader::new(checkpoint, format)?;
+        let towers = checkpoint.towers.and(towers).ok_or_else(|| lacks(checkpoint.towers, towers))?;
         let mut model = model::record(&config, towers, &mut loader)?;
-        if towers == Towers::Both {
-            checkpoint.no_surplus()?;
-        }
+        let note = model::note(checkpoint);
         let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
         let mut weights = B::Weights::default();
@@ -125,6 +125,7 @@ impl<B: Backend> Loading<B> {
             format: named_format(checkpoint, format).unwrap_or_else(|| prevailing_format(&loader.weights)),
             tuning,
             parameters,
+            note,
             host: HostStore::new(&loader.host),
             config,
             model,
@@ -170,7 +171,7 @@ impl<B: Backend> Loading<B> {
     pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session<B>> {
         checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
-        let log_scale = scalar(self.model.logit_scale);
+        let log_scale = self.model.logit_scale.map_or(0.0, scalar);
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
         let mut hash = checkpoint.hash.clone();
         [log_scale, logit_bias].iter().for_each(|number| hash.update(&number.to_le_bytes()));
@@ -197,6 +198,7 @@ impl<B: Backend> Loading<B> {
             format: self.format,
             tuning: self.tuning,
             parameters: self.parameters,
+            note: self.note,
             vision,
             text,
             resizer: RefCell::new(None),

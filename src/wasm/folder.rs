@@ -56,6 +56,16 @@ impl ModelFolder {
         self.folder.wanted().map(|all| all.iter().map(Wanted::from).collect()).map_err(|e| js_error(&e))
     }
 
+    /// The towers that are loaded, once nothing more is wanted.
+    pub fn towers(&self) -> String {
+        self.folder.towers().name().into()
+    }
+
+    /// The folder in this one that holds the model, with its slash; empty for this one itself.
+    pub fn inner(&self) -> String {
+        self.folder.inner().into()
+    }
+
     /// A file that was wanted as a whole.
     pub fn put(&mut self, name: &str, bytes: Vec<u8>) -> std::result::Result<(), JsValue> {
         self.folder.put(name, Answer::Whole(bytes)).map_err(|e| js_error(&e))

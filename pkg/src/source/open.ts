@@ -85,7 +85,11 @@ type Find = (name: string) => Promise<Blob | undefined>;
 function inDirectory(directory: FileSystemDirectoryHandle): Find {
   return async (name) => {
     try {
-      return await (await directory.getFileHandle(name)).getFile();
+      const path = name.split("/");
+      const file = path.pop() as string;
+      let folder = directory;
+      for (const part of path) folder = await folder.getDirectoryHandle(part);
+      return await (await folder.getFileHandle(file)).getFile();
     } catch (error) {
       if ((error as DOMException).name === "NotFoundError") return undefined;
       throw new OcelliError("not-found", `${name}: cannot be read: ${String(error)}: choose the folder again.`, {

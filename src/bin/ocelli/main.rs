@@ -90,7 +90,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::run(json, tier, args).await,
         Command::Recall(args) => recall::run(json, tier, args).await,
         Command::Tokenize { model, text } => {
-            let checkpoint = Checkpoint::open(&model)?;
+            let checkpoint = Checkpoint::open_towers(&model, Towers::Text)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
             let ids: Vec<Vec<u32>> = text.iter().map(|t| encoder.encode(t)).collect::<Result<_>>()?;
             output::ids(json, &text, &ids)
@@ -138,7 +138,7 @@ async fn run(cli: Cli) -> Result<()> {
 
 /// A model on a device in the tier of this name.
 async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
-    let checkpoint = Checkpoint::open(folder)?;
+    let checkpoint = Checkpoint::open_towers(folder, towers)?;
     let (gpu, tuning) = tier::gpu(tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
@@ -148,6 +148,9 @@ async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>,
         LoadOptions { towers, format, tuning, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
     )?;
     bar.finish_and_clear();
+    if let Some(note) = &session.note {
+        eprintln!("ocelli: note: {note}");
+    }
     Ok(session)
 }
 
