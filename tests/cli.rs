@@ -65,7 +65,9 @@ fn pytorch_files_embed_as_the_reference() {
     let golden = std::fs::read(fixture("pytorch/openai.json")).expect("a fixture");
     let golden: serde_json::Value = serde_json::from_slice(&golden).expect("JSON");
     let folder = tempfile::tempdir().expect("a folder");
-    let copy = |from: &str, to: &str| drop(std::fs::copy(fixture(from), folder.path().join(to)).expect("a copy"));
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(fixture(from), folder.path().join(to)).expect("a copy");
+    };
     let numbers = |embedding: &serde_json::Value| -> Vec<f64> {
         embedding.as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number")).collect()
     };

@@ -119,13 +119,14 @@ fn legacy_start(bytes: &dyn Bytes, start: &[u8]) -> std::result::Result<Header, 
     for key in keys {
         let storage = tensors.storage(key);
         let count = storage.map(|storage| storage.count);
-        let start = end + 8;
-        let length = storage.and_then(|storage| bytes_of(storage.count, storage.dtype));
-        let place = length.and_then(|length| Some(start..start.checked_add(length)?));
+        let place = storage.and_then(|storage| {
+            let start = end.checked_add(8)?;
+            Some(start..start.checked_add(bytes_of(storage.count, storage.dtype)?)?)
+        });
         let place =
             place.ok_or_else(|| Fault::Wrong(format!("storage {key:?}: expected it in the pickle, found none")))?;
-        if bytes.has(end..start) {
-            let found = take(bytes, end..start).map_err(Fault::Wrong)?;
+        if bytes.has(end..place.start) {
+            let found = take(bytes, end..place.start).map_err(Fault::Wrong)?;
             let found = u64::from_le_bytes(found.try_into().expect("eight bytes"));
             if Some(found) != count {
                 let expected = count.unwrap_or_default();

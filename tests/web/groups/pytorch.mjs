@@ -30,48 +30,42 @@ export async function pytorch({ browser, server, report, fixtures, site }) {
   };
   const read = () => server.sent.filter(({ path }) => path.endsWith(".bin")).reduce((sum, { bytes }) => sum + bytes, 0);
 
-  for (const [file, model, name] of [
-    ["clip-eos.bin", "clip-eos"],
-    ["clip-eos-legacy.bin", "clip-eos"],
-    ["clip-eos-training.bin", "clip-eos"],
-    ["siglip-bf16-5.bin", "siglip-bf16"],
-    ["open-clip.bin", "open-clip", "open_clip_pytorch_model.bin"],
+  const equal = (what, { value, message }, tower, expected) => {
+    const found = JSON.stringify(value?.[tower] ?? message ?? "nothing");
+    group.same(`${what}: ${tower}`, found, JSON.stringify(expected[tower]));
+    group.rejects(
+      `${what}: ${tower} for the other`,
+      found,
+      JSON.stringify(expected[tower === "image" ? "words" : "image"]),
+    );
+  };
+  for (const [file, model, modes, name] of [
+    ["clip-eos.bin", "clip-eos", ["", "/norange", "/gzip"]],
+    ["clip-eos-legacy.bin", "clip-eos", ["", "/norange"]],
+    ["clip-eos-training.bin", "clip-eos", [""]],
+    ["siglip-bf16-5.bin", "siglip-bf16", [""]],
+    ["open-clip.bin", "open-clip", [""], "open_clip_pytorch_model.bin"],
   ]) {
     const url = folder(file, model, name);
     const whole = readFileSync(join(fixtures.model("pytorch"), file)).length;
-    const expected = await ask(`/fixtures/${model}/`);
-    for (const mode of ["", "/norange", "/gzip"]) {
+    const expected = (await ask(`/fixtures/${model}/`)).value;
+    for (const mode of modes) {
       const what = `${file}${mode && `, ${mode.slice(1)}`}`;
       server.sent.length = 0;
       const found = await ask(mode + url);
-      group.same(
-        `${what}: picture`,
-        JSON.stringify(found.value?.image ?? found.message),
-        JSON.stringify(expected.value.image),
-      );
-      group.same(
-        `${what}: text`,
-        JSON.stringify(found.value?.words ?? found.message),
-        JSON.stringify(expected.value.words),
-      );
-      group.rejects(
-        `${what}: picture for text`,
-        JSON.stringify(found.value?.image),
-        JSON.stringify(expected.value.words),
-      );
+      if (!found.value) console.log("DEBUG", what, found.code, found.message);
+      for (const tower of ["image", "words"]) equal(what, found, tower, expected);
       group.same(`${what}: progress ends`, String(found.value?.last.loaded), String(found.value?.last.total));
       // Once for the first bytes, and once as a whole.
       if (mode === "/norange") group.holds(`${what}: bytes that were sent`, read() <= 2 * whole, read());
     }
-    for (const towers of ["vision", "text"]) {
+    if (modes.length < 2) continue;
+    for (const [towers, tower] of [
+      ["vision", "image"],
+      ["text", "words"],
+    ]) {
       server.sent.length = 0;
-      const { value, message } = await ask(url, { towers });
-      const tower = towers === "vision" ? "image" : "words";
-      group.same(
-        `${file}, ${towers}`,
-        JSON.stringify(value?.[tower] ?? message),
-        JSON.stringify(expected.value[tower]),
-      );
+      equal(`${file}, ${towers}`, await ask(url, { towers }), tower, expected);
       const requests = server.sent.filter(({ path }) => path.endsWith(".bin")).length;
       group.holds(`${file}, ${towers}: requests`, requests < 40, requests);
     }
