@@ -429,3 +429,28 @@ fn numbers_of_64_bits_and_of_several_types() {
     let error = model::entries(&opened(&eight, Towers::Both)).expect_err("refused").to_string();
     assert!(error.contains("visual_projection.weight: expected F64, F32, F16 or BF16, found F8_E4M3"), "{error}");
 }
+
+/// What `quantize` writes of such folders is a usual one: named as transformers names things, and complete.
+#[test]
+fn quantized_they_are_usual_folders() {
+    let (mut inside, expected) = golden("clip");
+    rename(&mut inside, |old| format!("clip.{old}"));
+    let (clip, bare) = (layout("clip-v5"), layout("siglip-vision"));
+    let pooler = layout("clip-vision");
+    for (what, (files, expected)) in
+        [("a prefix", (inside, expected)), ("transformers 5", clip), ("bare names", bare), ("no projection", pooler)]
+    {
+        let (from, to) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        files.iter().for_each(|(name, bytes)| fs::write(from.path().join(name), bytes).expect("a file"));
+        ocelli::quantize::quantize(from.path(), to.path(), ocelli::quant::Format::F16, true, &|_, _| ())
+            .expect("sound");
+        let checkpoint = Checkpoint::open(to.path()).expect("written");
+        let apart = apart(&session(&checkpoint), &expected);
+        assert!(apart > 0.0 && apart < 0.005, "{what}: 11 bits of each weight: {apart:.1e}");
+        let names: Vec<String> =
+            model::entries(&checkpoint).expect("sound").into_iter().map(|entry| entry.name).collect();
+        assert!(names.iter().all(|name| !name.starts_with("clip.") && !name.starts_with("embeddings")), "{what}");
+        // The self-test's numbers are of a picture and a text.
+        assert_eq!(to.path().join("goldens.json").exists(), checkpoint.towers == Towers::Both, "{what}");
+    }
+}

@@ -20,6 +20,7 @@ import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
+import { layouts } from "./groups/layouts.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
@@ -81,6 +82,7 @@ const everyPart = {
   shards,
   manifest,
   pytorch,
+  layouts,
   towers,
   table,
   tokenizers,
