@@ -151,8 +151,11 @@ pub fn quantize(
     let tensors = write(to, outs, SHARD_BYTES, Some(&metadata))?;
     let size = |name: &str| fs::metadata(to.join(name)).map(|m| m.len()).map_err(|e| failed(&to.join(name), e));
     let after = tensors.iter().map(|(name, _)| size(name)).sum::<Result<u64>>()?;
+    // A small single tower is one file, which has no index.
+    if tensors.len() > 1 {
+        files.push((INDEX.into(), Towers::Both));
+    }
     files.extend(tensors);
-    files.push((INDEX.into(), Towers::Both));
     let mut manifest = Manifest::new(format.name());
     for (name, tower) in files {
         list(&mut manifest, to, &name, tower)?;

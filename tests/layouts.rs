@@ -34,7 +34,7 @@ fn read(folder: &str) -> Files {
         fs::read_dir(fixtures().join(folder)).expect("a fixture").map(|entry| entry.expect("an entry").path());
     let files = entries.filter(|path| path.is_file());
     files
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into(), fs::read(&path).expect("a fixture")))
+        .map(|path| (path.file_name().expect("a file").to_string_lossy().into(), fs::read(&path).expect("a fixture")))
         .collect()
 }
 

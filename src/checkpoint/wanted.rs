@@ -83,14 +83,14 @@ impl Folder {
         }
         let kind = self.whole(CONFIG).map(Kind::parse);
         match &kind {
-            Some(Ok(kind)) if !kind.own_code && !self.has_none(TENSOR_FILES[0]) => {
+            Some(Ok(kind)) if !(kind.own_code || self.has_none(TENSOR_FILES[0])) => {
                 return Ok(Known::Layout(Layout::Transformers(self.checked(*kind)?)));
             }
             Some(Err(error)) if !matches!(error, Error::WrongModel(_)) => {}
             _ if self.unknown(OPEN_CLIP_CONFIG) => return Ok(Known::Ask(&[OPEN_CLIP_CONFIG])),
             // PyTorch's own file beside config.json, and nothing of open_clip's but its config.
             Some(Ok(kind))
-                if !kind.own_code && OPEN_CLIP_TENSOR_FILES.into_iter().all(|files| self.has_none(files)) => {}
+                if !(kind.own_code || OPEN_CLIP_TENSOR_FILES.into_iter().any(|files| !self.has_none(files))) => {}
             _ if self.whole(OPEN_CLIP_CONFIG).is_some() => return Ok(Known::Layout(Layout::OpenClip)),
             None if self.inner.is_empty() && (self.unknown(MODULES) || self.unknown(ADAPTER)) => {
                 return Ok(Known::Ask(&[MODULES, ADAPTER]));
