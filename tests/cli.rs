@@ -56,6 +56,57 @@ fn the_default_model_knows_its_samples_but_one() {
 /// The drawing of which the page says that the model gets it wrong.
 const MISSED: &str = "cat";
 
+/// OpenAI's own file as the model: open_clip's numbers, and after `quantize` nearly so. PyTorch's files as safetensors' own.
+#[test]
+fn pytorch_files_embed_as_the_reference() {
+    if !has_gpu() {
+        return;
+    }
+    let golden = std::fs::read(fixture("pytorch/openai.json")).expect("a fixture");
+    let golden: serde_json::Value = serde_json::from_slice(&golden).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(fixture(from), folder.path().join(to)).expect("a copy");
+    };
+    let numbers = |embedding: &serde_json::Value| -> Vec<f64> {
+        embedding.as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number")).collect()
+    };
+    copy("pytorch/openai.pt", "ViT-B-32.pt");
+    copy("pytorch/tokenizer.json", "tokenizer.json");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let image = fixture(&format!("images/{}", golden["image"].as_str().expect("a name")));
+    let texts = ["a photo of a cat", "TWO DOGS IN THE SNOW"];
+    let embed = |model: &str, format: &str| {
+        let common = ["embed", "--model", model, "--format", format];
+        let pictures = json(&[&common[..], &[&image]].concat());
+        let words = json(&[&common[..], &["--text", texts[0], "--text", texts[1]]].concat());
+        (pictures["embeddings"].clone(), words["embeddings"].clone())
+    };
+    let distance = |a: &serde_json::Value, b: &serde_json::Value| -> f64 {
+        numbers(a).iter().zip(numbers(b)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    let (pictures, words) = embed(&path("ViT-B-32.pt"), "none");
+    // What rounding in f32 moves, as everywhere.
+    assert!(distance(&pictures[0], &golden["image_embedding"]) < 1e-4);
+    for (found, expected) in
+        words.as_array().expect("two").iter().zip(golden["text_embeddings"].as_array().expect("two"))
+    {
+        assert!(distance(found, expected) < 1e-4);
+    }
+    assert!(distance(&words[0], &golden["text_embeddings"][1]) > 1e-2, "another text is another embedding");
+
+    json(&["quantize", &path("ViT-B-32.pt"), &path("f16"), "--format", "f16"]);
+    assert_eq!(embed(&path("f16"), "none"), embed(&path("ViT-B-32.pt"), "f16"));
+
+    for file in ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json"] {
+        copy(&format!("clip-eos/{file}"), file);
+    }
+    for file in ["clip-eos.bin", "clip-eos-legacy.bin", "clip-eos-training.bin"] {
+        copy(&format!("pytorch/{file}"), "pytorch_model.bin");
+        assert_eq!(embed(&path(""), "none"), embed(&fixture("clip-eos"), "none"), "{file}");
+    }
+}
+
 #[test]
 fn embed_prints_unit_vectors() {
     if !has_gpu() {

@@ -180,11 +180,19 @@ export async function describe(
     };
     const header = async (name: string) => {
       const file = await folder.tensors(name, signal);
-      const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
-      bytes += header.byteLength;
+      const parts: [number, Uint8Array<ArrayBuffer>][] = [];
+      const put = (start: number, part: Uint8Array<ArrayBuffer>) => {
+        known.putHeader(name, start, part);
+        parts.push([start, part]);
+      };
+      await file.header({ range: (size) => known.headerRange(name, size), put }, stream);
       tensors.set(name, file);
       const { size } = file;
-      answer((known) => known.putHeader(name, header, size));
+      bytes += file.held ? (size as number) : parts.reduce((sum, [, part]) => sum + part.byteLength, 0);
+      answers.push((known) => {
+        for (const [start, part] of parts) known.putHeader(name, start, part);
+        known.headerRange(name, size);
+      });
     };
     await Promise.all(
       wanted.map((want) =>
@@ -206,7 +214,7 @@ function wantedOf(known: Known, folder: Folder): { name: string; tensors: boolea
 }
 
 /** A `ModelFolder` of any of the wasm files. */
-type Known = Pick<ModelFolder, "wanted" | "inner" | "headerLength" | "put" | "putHeader" | "putMissing">;
+type Known = Pick<ModelFolder, "wanted" | "inner" | "headerRange" | "put" | "putHeader" | "putMissing">;
 
 interface Described {
   tensors: Map<string, TensorFile>;
@@ -241,6 +249,7 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
   }
   for (const run of runs) {
     const { file, size, pieces } = run;
+    if (file.held) continue;
     run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
     const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
@@ -270,11 +279,15 @@ async function put(run: Run, loading: ModelLoading, signal: AbortSignal): Promis
   }
 }
 
-/** Where the run of bytes ends that begins with a piece, has no gap, and is not here. What was here may be gone by the time that it is read. */
+/**
+ * Where the run of bytes ends that begins with a piece, has no gap but what lies between two tensors, and is not here. What was here may be
+ * gone by the time that it is read.
+ */
 function endOf({ file, pieces }: Run, at: number): number {
   let end = pieces[at]?.end ?? 0;
   for (const piece of pieces.slice(at + 1)) {
-    if (piece.start !== end || file.has(piece.start, piece.end)) break;
+    const gap = piece.start - end;
+    if (gap < 0 || gap > file.gap || file.has(piece.start, piece.end)) break;
     end = piece.end;
   }
   return end;

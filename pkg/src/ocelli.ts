@@ -55,7 +55,7 @@ export class Ocelli {
 
   /**
    * Loads a model in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a tokenizer, and
-   * model.safetensors or its shards with their index), or in open_clip's own. What came over the network is kept: see
+   * model.safetensors or its shards with their index, or PyTorch's own pytorch_model.bin), or in open_clip's own. What came over the network is kept: see
    * {@link SourceOptions.cache}.
    *
    * ```ts

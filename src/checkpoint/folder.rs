@@ -146,8 +146,8 @@ impl Folder {
         Error::NotFound(format!(
             "{}{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
              preprocessor_config.json or processor_config.json, tokenizer_config.json, a tokenizer (tokenizer.json, or vocab.json and \
-             merges.txt, or spiece.model or tokenizer.model), and model.safetensors or its shards; or be in open_clip's format, \
-             with open_clip_config.json and open_clip_model.safetensors.",
+             merges.txt, or spiece.model or tokenizer.model), and model.safetensors or pytorch_model.bin or their shards; or be in \
+             open_clip's format, with open_clip_config.json and open_clip_model.safetensors or open_clip_pytorch_model.bin.",
             self.label, self.inner
         ))
     }
@@ -233,7 +233,7 @@ impl Folder {
             self.whole(name).into_iter().for_each(|bytes| hash.update(bytes));
         }
         for (at, file) in checkpoint.files.iter().enumerate() {
-            hash.update(&checkpoint.read(at, 0..file.header.data_start)?);
+            hash.update(&checkpoint.read(at, file.header.described.clone())?);
         }
         Ok(hash)
     }
@@ -273,20 +273,3 @@ impl Folder {
 
 /// The files that describe the model.
 const JSON: [&str; 5] = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG];
-
-/// The start of a tensor file, where the rest is handed over piece by piece.
-pub struct Head {
-    /// The first bytes of the file; they hold at least the header.
-    pub bytes: Vec<u8>,
-    /// Length of the whole file, if it is known by now.
-    pub size: Option<u64>,
-}
-
-impl Bytes for Head {
-    fn size(&self) -> Option<u64> {
-        self.size
-    }
-    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
-        self.bytes.read(offset, into)
-    }
-}

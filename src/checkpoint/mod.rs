@@ -1,12 +1,14 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
 mod folder;
+mod head;
 mod header;
 pub mod manifest;
 pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod others;
+mod pytorch;
 mod tensor;
 mod wanted;
 #[cfg(not(target_arch = "wasm32"))]
@@ -14,9 +16,9 @@ pub mod write;
 
 use std::{cell::RefCell, collections::HashSet, ops::Range};
 
-pub use folder::{Answer, FILES, Folder, Head, OPEN_CLIP_CONFIG, Want};
+pub use folder::{Answer, FILES, Folder, OPEN_CLIP_CONFIG, Want};
 use half::{bf16, f16};
-pub use header::length as header_length;
+pub use head::Head;
 use header::{Header, Info};
 use manifest::Hash;
 use names::{Naming, Source};
@@ -32,22 +34,25 @@ use crate::{
 
 /// Where large checkpoints say which files their tensors are in, instead of one `model.safetensors`.
 pub const INDEX: &str = "model.safetensors.index.json";
+/// The same for PyTorch's own files.
+pub const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 
-/// The tensor files that an index names, each once.
+/// The tensor files that the index of this name names, each once.
 ///
 /// # Errors
 /// [`Error::BadCheckpoint`] if it is no index, or names a file outside its folder.
-pub fn shards(index: &[u8]) -> Result<Vec<String>> {
-    let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
-    let mut map = Object::parse(INDEX, index)?.need_object("weight_map")?;
+pub fn shards(name: &str, index: &[u8]) -> Result<Vec<String>> {
+    let bad = |what: String| Error::BadCheckpoint(format!("{name}: {what}"));
+    let kind = if name == INDEX { ".safetensors" } else { ".bin" };
+    let mut map = Object::parse(name, index)?.need_object("weight_map")?;
     let mut names = map.keys().iter().map(|tensor| map.need(tensor)).collect::<Result<Vec<String>>>()?;
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
-    match names.iter().find(|name| !(name.ends_with(".safetensors") && plain(name))) {
-        Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
+    match names.iter().find(|name| !(name.ends_with(kind) && plain(name))) {
+        Some(name) => Err(bad(format!("weight_map: expected plain names that end in {kind}, found {name:?}"))),
         None => Ok(names),
     }
 }
@@ -66,6 +71,22 @@ pub trait Bytes {
     /// # Errors
     /// Why the range cannot be read; [`Checkpoint`] knows the file's name and says it.
     fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String>;
+    /// Whether reading these bytes costs nothing: not where each range is a request.
+    fn has(&self, _range: Range<u64>) -> bool {
+        true
+    }
+}
+
+/// Reads the header of a tensor file, of whichever kind the file is by its name.
+fn read_header(name: &str, bytes: &dyn Bytes) -> Result<Header> {
+    match is_safetensors(name) {
+        true => header::read(name, bytes),
+        false => pytorch::read(name, bytes),
+    }
+}
+
+fn is_safetensors(name: &str) -> bool {
+    name.ends_with(".safetensors")
 }
 
 impl Bytes for Vec<u8> {
@@ -128,7 +149,7 @@ impl Checkpoint {
     ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
         for (name, bytes, expected) in tensors {
-            let header = header::read(&name, bytes.as_ref())?;
+            let header = read_header(&name, bytes.as_ref())?;
             for other in &files {
                 if let Some(twice) = header.names().find(|tensor| other.header.info(tensor).is_some()) {
                     return Err(Error::BadCheckpoint(format!(
@@ -177,7 +198,11 @@ impl Checkpoint {
     fn label(&self) -> String {
         match self.files.as_slice() {
             [one] => one.name.clone(),
-            many => format!("{INDEX} and its {} files", many.len()),
+            many => format!(
+                "{} and its {} files",
+                if is_safetensors(&many[0].name) { INDEX } else { PYTORCH_INDEX },
+                many.len()
+            ),
         }
     }
 
@@ -299,7 +324,7 @@ impl Checkpoint {
 
     /// Looks a part up under the file's own name.
     fn part(&self, source: Source, types: &[Dtype]) -> Result<Part> {
-        let source = Source { name: self.stored(source.name), ..source };
+        let mut source = Source { name: self.stored(source.name), ..source };
         let Source { name, shape, .. } = &source;
         let (at, info) = self.info(name).ok_or_else(|| {
             let (label, hint) = (self.label(), self.longer_name(name));
@@ -326,6 +351,16 @@ impl Checkpoint {
             )));
         }
         self.used.borrow_mut().insert(name.clone());
+        if info.transposed {
+            let all = 0..if source.transposed { shape.iter().skip(1).product() } else { shape[0] };
+            if source.rows != all {
+                return Err(Error::BadCheckpoint(format!(
+                    "{}: {name}: expected a matrix that lies there by rows, found one by columns: save it after contiguous()",
+                    file.name
+                )));
+            }
+            source.transposed ^= true;
+        }
         let (offset, dtype) = (file.header.data_start + info.data_offsets.0, info.dtype);
         Ok(Part { source, dtype, file: at, offset })
     }

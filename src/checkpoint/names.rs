@@ -129,11 +129,15 @@ const TEXT: Scheme = Scheme {
 };
 
 /// Buffers that some versions saved, by the ends of their names; they are made anew, and no version reads them.
-const BUFFERS: [&str; 2] = [
+const BUFFERS: [&str; 5] = [
     // 0, 1, 2, …: older versions of transformers
     "embeddings.position_ids",
     // The causal mask: older versions of open_clip
     "attn_mask",
+    // Sizes: OpenAI's own files
+    "input_resolution",
+    "context_length",
+    "vocab_size",
 ];
 
 /// The names under which transformers finds a tensor in a file, best first: its own; behind `base_model_prefix`, in a model with a

@@ -2,8 +2,9 @@
 //! them is missing, so that a usual folder costs no request in vain.
 
 use super::{
-    Folder, INDEX, OPEN_CLIP_CONFIG, Want,
+    Folder, INDEX, OPEN_CLIP_CONFIG, PYTORCH_INDEX, Want,
     folder::{CONFIG, OPEN_CLIP_TENSORS, PREPROCESSOR, PROCESSOR, TENSORS, TOKENIZER, TOKENIZER_CONFIG},
+    is_safetensors,
     manifest::{KEY, MANIFEST},
     others::{ADAPTER, MODULES, adapter},
     shards,
@@ -15,6 +16,12 @@ use crate::{
 
 /// SigLIP's tokenizer of SentencePiece, which transformers reads without `tokenizer_config.json`.
 const SPIECE: &str = "spiece.model";
+
+/// Names of a tensor file, and of the index of its shards.
+type TensorFiles = [(&'static str, Option<&'static str>); 2];
+/// In the order in which they are looked for: PyTorch's own where there are no safetensors.
+const TENSOR_FILES: TensorFiles = [(TENSORS, Some(INDEX)), ("pytorch_model.bin", Some(PYTORCH_INDEX))];
+const OPEN_CLIP_TENSOR_FILES: TensorFiles = [(OPEN_CLIP_TENSORS, None), ("open_clip_pytorch_model.bin", None)];
 
 /// Whose format the folder is in.
 #[derive(Clone, Copy)]
@@ -76,11 +83,14 @@ impl Folder {
         }
         let kind = self.whole(CONFIG).map(Kind::parse);
         match &kind {
-            Some(Ok(kind)) if !(kind.own_code || self.is_missing(TENSORS) && self.is_missing(INDEX)) => {
+            Some(Ok(kind)) if !(kind.own_code || self.has_none(TENSOR_FILES[0])) => {
                 return Ok(Known::Layout(Layout::Transformers(self.checked(*kind)?)));
             }
             Some(Err(error)) if !matches!(error, Error::WrongModel(_)) => {}
             _ if self.unknown(OPEN_CLIP_CONFIG) => return Ok(Known::Ask(&[OPEN_CLIP_CONFIG])),
+            // PyTorch's own file beside config.json, and nothing of open_clip's but its config.
+            Some(Ok(kind))
+                if !(kind.own_code || OPEN_CLIP_TENSOR_FILES.into_iter().any(|files| !self.has_none(files))) => {}
             _ if self.whole(OPEN_CLIP_CONFIG).is_some() => return Ok(Known::Layout(Layout::OpenClip)),
             None if self.inner.is_empty() && (self.unknown(MODULES) || self.unknown(ADAPTER)) => {
                 return Ok(Known::Ask(&[MODULES, ADAPTER]));
@@ -95,6 +105,11 @@ impl Folder {
                 Err(self.missing(CONFIG, "none"))
             }
         }
+    }
+
+    /// Whether there is neither such a file nor an index of its shards.
+    fn has_none(&self, (whole, index): (&str, Option<&str>)) -> bool {
+        self.is_missing(whole) && index.is_none_or(|index| self.is_missing(index))
     }
 
     /// The kind, if it has a tower that is asked for.
@@ -185,35 +200,35 @@ impl Folder {
     fn tensor_files(&self, layout: Layout, towers: Towers) -> Result<Vec<Want>> {
         if let Some(manifest) = &self.manifest {
             let theirs = |tower: Towers| tower.and(towers).is_some();
-            let files = manifest.files.iter().filter(|(name, file)| is_tensors(name) && theirs(file.tower));
+            let files = manifest.files.iter().filter(|(name, file)| is_safetensors(name) && theirs(file.tower));
             let names: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
             self.expect_all(&names)?;
             return Ok(names.into_iter().map(|name| Want::Tensors(name.into())).collect());
         }
-        if let Layout::OpenClip = layout {
-            self.expect_all(&[OPEN_CLIP_TENSORS])?;
-            return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
+        let files = match layout {
+            Layout::Transformers(_) => TENSOR_FILES,
+            Layout::OpenClip => OPEN_CLIP_TENSOR_FILES,
+        };
+        for (whole, index) in files {
+            if !self.is_missing(whole) {
+                return Ok(vec![Want::Tensors(whole.into())]);
+            }
+            let Some(index) = index.filter(|index| !self.is_missing(index)) else { continue };
+            let Some(bytes) = self.whole(index) else { return Ok(vec![Want::Whole(index.into())]) };
+            let names = shards(index, bytes)?;
+            self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+            return Ok(names.into_iter().map(Want::Tensors).collect());
         }
-        if !self.is_missing(TENSORS) {
-            return Ok(vec![Want::Tensors(TENSORS.into())]);
-        }
-        if self.is_missing(INDEX) {
-            // There are no tensors: what is there in their place?
+        // There are no tensors: what is there in their place?
+        if let Layout::Transformers(_) = layout {
             if self.unknown(ADAPTER) {
                 return Ok(vec![Want::Whole(ADAPTER.into())]);
             }
             self.whole(ADAPTER).map_or(Ok(()), |bytes| Err(adapter(&self.label, bytes)))?;
-            self.expect_all(&[TENSORS])?;
         }
-        let Some(index) = self.whole(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
-        let names = shards(index)?;
-        self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok(names.into_iter().map(Want::Tensors).collect())
+        self.expect_all(&[files[0].0])?;
+        Ok(Vec::new())
     }
-}
-
-fn is_tensors(name: &str) -> bool {
-    name.ends_with(".safetensors")
 }
 
 /// Whether config.json says that there is a manifest. What is no JSON has none; parsing it says the rest.

@@ -5,6 +5,8 @@ mod check;
 mod hf;
 mod kind;
 mod open_clip;
+#[cfg(not(target_arch = "wasm32"))]
+mod openai;
 mod own;
 mod preprocessor;
 mod section;
@@ -331,6 +333,15 @@ impl Config {
     /// for what Ocelli does not run.
     pub fn parse_open_clip(open_clip_config: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
         open_clip::parse(open_clip_config, tokenizer_config)
+    }
+
+    /// Of a file that OpenAI published, by the shapes of its tensors.
+    ///
+    /// # Errors
+    /// [`crate::Error::WrongModel`] if they are not those of a CLIP with a vision transformer.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of_openai<'a>(name: &str, shape: &dyn Fn(&str) -> Option<&'a [usize]>) -> Result<Self> {
+        openai::parse(name, shape)
     }
 
     /// `config.json`, `preprocessor_config.json` and `tokenizer_config.json` from which [`Config::parse`] makes this config

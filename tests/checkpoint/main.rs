@@ -3,6 +3,7 @@
 mod lies;
 mod manifest;
 mod open_clip;
+mod pytorch;
 mod quantized;
 mod shards;
 #[path = "../common/written.rs"]

@@ -42,13 +42,15 @@ pub enum Part {
     Whole,
     /// The JSON after a length of eight bytes, which is set right again; now and then all of it.
     SafetensorsHeader,
+    /// A pickle, or the table of a zip file, in its place; now and then all of it.
+    Pytorch,
 }
 
 pub fn all() -> Vec<Parser> {
     let mut all = vec![config(), preprocessor(), tokenizer_config(), tokenizer()];
     all.extend(vocab_and_merges());
     all.extend(sentencepiece());
-    all.extend([safetensors(), index(), manifest(), goldens(), open_clip(), processor(), modules()]);
+    all.extend([safetensors(), pytorch(), index(), manifest(), goldens(), open_clip(), processor(), modules()]);
     all
 }
 
@@ -58,7 +60,7 @@ pub fn names_a_file(error: &Error) -> bool {
     FILES
         .iter()
         .chain(&TOKENIZER_FILES)
-        .chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG, &PROCESSOR, &MODULES])
+        .chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG, &PROCESSOR, &MODULES, &PYTORCH])
         .any(|name| text.starts_with(name))
 }
 
@@ -239,6 +241,25 @@ fn safetensors() -> Parser {
     Parser { name: FILES[4], seeds, part: Part::SafetensorsHeader, run: Box::new(run), most: (16, 1 << 20) }
 }
 
+/// The only name of PyTorch's own files without shards.
+const PYTORCH: &str = "pytorch_model.bin";
+
+/// A file of `torch.save`, of each format; what passes is read whole.
+fn pytorch() -> Parser {
+    let json = small("clip-eos");
+    let seeds = ["clip-eos.bin", "clip-eos-legacy.bin", "clip-eos-training.bin"];
+    let seeds = seeds.map(|file| fixture("pytorch", file)).to_vec();
+    let tokenizer = fixture("clip-eos", FILES[3]);
+    let run = move |bytes: &[u8]| {
+        let small = FILES.iter().zip(json.iter().chain([&tokenizer]));
+        let files = small.map(|(name, bytes)| (name.to_string(), bytes.clone()));
+        let checkpoint = Checkpoint::from_files(files.chain([(PYTORCH.to_string(), bytes.to_vec())]))?;
+        InMemory::load(&checkpoint, None).map(drop)
+    };
+    // An empty dictionary is one byte of a pickle, two values in a list each here, and is remembered in another.
+    Parser { name: PYTORCH, seeds, part: Part::Pytorch, run: Box::new(run), most: (256, 1 << 20) }
+}
+
 fn index() -> Parser {
     let map = serde_json::json!({
         "metadata": { "total_size": 3_512_000_000u64 },
@@ -248,7 +269,7 @@ fn index() -> Parser {
             "visual_projection.weight": "model-00001-of-00002.safetensors",
         },
     });
-    let run = |bytes: &[u8]| shards(bytes).map(drop);
+    let run = |bytes: &[u8]| shards(INDEX, bytes).map(drop);
     Parser { name: INDEX, seeds: vec![map.to_string().into_bytes()], part: Part::Whole, run: Box::new(run), most: JSON }
 }
 

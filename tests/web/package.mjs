@@ -27,6 +27,7 @@ import { lifecycle } from "./groups/lifecycle.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { adapters, callbacks, manyLabels, manyPhotos, refused, stalled } from "./groups/pages.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { pytorch } from "./groups/pytorch.mjs";
 import { servers } from "./groups/servers.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
@@ -86,6 +87,7 @@ const everyPart = {
   "label-cache": labelCache,
   shards,
   manifest,
+  pytorch,
   layouts,
   towers,
   table,

@@ -35,7 +35,7 @@ pub struct Setup {
 pub enum Command {
     /// Write a smaller copy of a model folder.
     Quantize {
-        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors.
+        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or pytorch_model.bin or their shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors or open_clip_pytorch_model.bin; or OpenAI's ViT-B-32.pt with a tokenizer beside it.
         from: PathBuf,
         /// The folder to write.
         to: PathBuf,
