@@ -23,8 +23,8 @@ pub struct Device;
 
 impl Device {
     /// The CPU, for a model; it has no tiers.
-    pub fn take(&mut self) -> (Cpu, Tuning) {
-        (Cpu, Tuning::all(Tier::Plain))
+    pub fn take(&mut self) -> (Cpu::default(), Tuning) {
+        (Cpu::default(), Tuning::all(Tier::Plain))
     }
 }
 
