@@ -23,7 +23,7 @@ pub struct Device;
 
 impl Device {
     /// The CPU, for a model; it has no tiers.
-    pub fn take(&mut self) -> (Cpu::default(), Tuning) {
+    pub fn take(&mut self) -> (Cpu, Tuning) {
         (Cpu::default(), Tuning::all(Tier::Plain))
     }
 }
