@@ -1,4 +1,5 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
+import { ready, type ReadyPicture } from "./pictures/ready.js";
 import { OcelliError, wrap } from "./error.js";
 import { submitted } from "./gpu.js";
 import { KeptLabels } from "./kept-labels.js";
@@ -28,6 +29,7 @@ import type { Labels, Pending } from "../wasm/ocelli.js";
 export interface CoreOptions extends WasmOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   backend: Backend | "auto";
   powerPreference: string;
@@ -106,9 +108,10 @@ export class Core implements Calls {
   /** Embeddings of at most a batch of pictures, one after the other. */
   embedImages(images: ImageInput[]): Promise<Float32Array> {
     return this.#run(async (running) => {
+      const here = all(await Promise.allSettled(images.map(ready)));
       // One batch of decoded pictures is in memory at a time.
       const pending = await this.#decoding.take(async () => {
-        const sources = await this.#decode(images, running);
+        const sources = await this.#decode(here, running);
         try {
           const { engine } = running;
           return await submit(running, () => {
@@ -244,15 +247,9 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ImageInput[], { part }: Running): Promise<DecodedPicture[]> {
+  async #decode(images: ReadyPicture[], { part }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
-    const sources = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
-    if (failed < 0) return sources;
-    for (const source of sources) source.release();
-    return numbered(failed, () => {
-      throw (outcomes[failed] as PromiseRejectedResult).reason;
-    });
+    return all(outcomes, (source) => source.release());
   }
 
   /** Hands a picture to `use`, decoded or as the video that it is, and lets go of it. */
@@ -270,7 +267,7 @@ export class Core implements Calls {
         if (wrap(error).code !== "bad-image") throw error;
       }
     }
-    const source = await open(image, part);
+    const source = await open(await ready(image), part);
     try {
       return await use(source.pixels);
     } finally {
@@ -297,6 +294,17 @@ export class PictureError extends OcelliError {
   ) {
     super(code, message, { cause });
   }
+}
+
+/** What all have come to; or the first one's error, and `drop` for the others. */
+function all<T>(outcomes: PromiseSettledResult<T>[], drop: (value: T) => void = () => {}): T[] {
+  const values = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
+  if (failed < 0) return values;
+  values.forEach(drop);
+  return numbered(failed, () => {
+    throw (outcomes[failed] as PromiseRejectedResult).reason;
+  });
 }
 
 function numbered<T>(index: number, work: () => T): T {

@@ -20,6 +20,7 @@ const MANIFEST = "manifest.json";
 export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
@@ -80,7 +81,14 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     const started = await withoutGpuErrors(
       handle,
       () =>
-        (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)),
+        (loading = new ModelLoading(
+          device as Device,
+          model,
+          options.format,
+          tokenTable === "memory",
+          options.alpha,
+          options.batch,
+        )),
     );
     const runs = runsOf(started, tensors);
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);

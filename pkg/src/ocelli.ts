@@ -64,6 +64,7 @@ export class Ocelli {
     const {
       onProgress,
       format = "none",
+      alpha = "drop",
       towers = "both",
       tokenTable = "memory",
       backend = "auto",
@@ -80,6 +81,7 @@ export class Ocelli {
       const core: CoreOptions = {
         towers,
         format,
+        alpha,
         tokenTable,
         backend,
         powerPreference,

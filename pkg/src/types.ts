@@ -59,6 +59,12 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
   format?: Format;
+  /**
+   * What becomes of transparent pixels. `"drop"` (default): alpha is dropped, and the colours that were hidden show, as by Pillow's
+   * `convert("RGB")`, open_clip and transformers 4. `"white"`: the picture is put on white, as transformers 5's processors do.
+   * Embeddings of such pictures differ, so an index keeps to one of them.
+   */
+  alpha?: "drop" | "white";
   /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
   towers?: Towers;
   /**
@@ -267,9 +273,17 @@ export interface Check {
   why?: string;
 }
 
-/** A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. */
+/**
+ * A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. A file comes as
+ * a `Blob`, as its bytes, as the `Response` to a request, or as a `URL`, which is fetched; an SVG file needs a page, and a width and a
+ * height. An `<img>` that has not loaded is waited for, and one that is lazy is loaded.
+ */
 export type ImageInput =
   | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | Response
+  | URL
   | HTMLImageElement
   | HTMLCanvasElement
   | OffscreenCanvas

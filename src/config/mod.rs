@@ -17,7 +17,7 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 use hf::TokenizerFile;
-pub use preprocessor::{Filter, Preprocessor, Resize};
+pub use preprocessor::{Alpha, Filter, Preprocessor, Resize};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
 /// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 at fixed resolution belongs to SigLIP's.

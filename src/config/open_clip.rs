@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor, Resize,
+    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor, Resize,
     ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
     check::{Names, check},
     section::Section,
@@ -203,6 +203,7 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
         filter,
         crop: (!squash).then_some((image_size, image_size)),
         rounding: CropRounding::HalfEven,
+        alpha: Alpha::default(),
         rescale: 1.0 / 255.0,
         mean,
         std,

@@ -31,6 +31,30 @@ pub enum Resize {
     ShortestEdge(usize),
 }
 
+/// What becomes of transparent pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alpha {
+    /// Alpha is dropped, and the colours that were hidden show, as by Pillow's `convert("RGB")`.
+    #[default]
+    Drop,
+    /// The picture is put on white, as transformers 5's image processors do (`convert_to_rgb` in `image_transforms.py`).
+    White,
+}
+
+impl Alpha {
+    /// Reads `drop` or `white`.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for any other word.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "drop" => Ok(Self::Drop),
+            "white" => Ok(Self::White),
+            _ => Err(Error::BadInput(format!("alpha: expected drop or white, found {name:?}"))),
+        }
+    }
+}
+
 /// Resize, crop, normalise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessor {
@@ -42,6 +66,8 @@ pub struct Preprocessor {
     pub crop: Option<(usize, usize)>,
     /// How half a pixel of the crop's start is rounded.
     pub rounding: CropRounding,
+    /// The rule for transparency; no file says it.
+    pub alpha: Alpha,
     /// The factor of an 8-bit value, applied first: 1/255.
     pub rescale: f32,
     /// Mean of each channel, after the rescale.
@@ -93,6 +119,7 @@ impl Preprocessor {
             filter,
             crop,
             rounding: own::rounding(file.object(own::KEY)?)?,
+            alpha: Alpha::default(),
             rescale,
             mean: if normalize { mean } else { [0.0; 3] },
             std,

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are: what varies with that is at the head of
-/// the table, and lines are rows of a run.
+/// the table, the strides among it, and lines are rows of a run.
 #[derive(Debug, Clone)]
 pub struct Resize {
     /// Words of RGBA
@@ -21,19 +21,12 @@ pub struct Resize {
     pub outputs: u32,
     /// Lines across the axis.
     pub lines: Rows,
-    /// Words between source neighbours along the axis.
-    pub step: u32,
-    /// Words between output neighbours along the axis, and between lines.
-    pub out_strides: [u32; 2],
 }
 
 params! {
     struct Params {
         outputs: u32,
         lines: u32,
-        step: u32,
-        out_step: u32,
-        out_line: u32,
     }
 }
 
@@ -45,8 +38,7 @@ impl Kernel for Resize {
         Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
-        let [out_step, out_line] = self.out_strides;
-        let params = Params { outputs: self.outputs, lines: self.lines.of(run), step: self.step, out_step, out_line };
+        let params = Params { outputs: self.outputs, lines: self.lines.of(run) };
         bytemuck::bytes_of(&params).to_vec()
     }
     fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
@@ -57,13 +49,11 @@ impl Kernel for Resize {
     }
     fn reference(&self, run: Run, host: &mut Host) {
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let start = table[TABLE_HEAD - 1];
-        let (lines, step) = (self.lines.of(run) as usize, self.step as usize);
-        let pixels = reference::resize(source, table, self.outputs as usize, lines, step);
+        let &[_, _, _, _, step, stride, start] = table.first_chunk::<TABLE_HEAD>().expect("its head");
+        let pixels = reference::resize(source, table, self.outputs as usize, self.lines.of(run) as usize);
         let out = &mut host.acts[self.out.0];
         for (i, pixel) in pixels.into_iter().enumerate() {
             let (line, output) = (i as u32 / self.outputs, i as u32 % self.outputs);
-            let [step, stride] = self.out_strides;
             out[(start + line * stride + output * step) as usize] = pixel;
         }
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
-    config::{Config, Towers},
+    config::{Alpha, Config, Towers},
     error::Result,
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
@@ -31,6 +31,8 @@ pub struct LoadOptions<'a> {
     pub tuning: Tuning,
     /// Where the token table stays.
     pub table: TableIn,
+    /// What becomes of transparent pixels.
+    pub alpha: Alpha,
     /// Most pictures or texts in one submission.
     pub batch: u32,
     /// Without one, texts have to come as token ids; [`Session::load`] takes the checkpoint's own.
@@ -47,6 +49,7 @@ impl Default for LoadOptions<'_> {
             format: None,
             tuning: Tuning::all(Tier::Plain),
             table: TableIn::Memory,
+            alpha: Alpha::default(),
             batch: BATCH,
             tokenizer: None,
             progress: None,
@@ -87,8 +90,9 @@ impl<B: Backend> Loading<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let LoadOptions { towers, format, tuning, table, batch, tokenizer, progress: _ } = options;
-        let config = checkpoint.config.clone();
+        let LoadOptions { towers, format, tuning, table, alpha, batch, tokenizer, progress: _ } = options;
+        let mut config = checkpoint.config.clone();
+        config.preprocessor.alpha = alpha;
         let mut loader = Loader::new(checkpoint, format)?;
         let mut model = model::record(&config, towers, &mut loader)?;
         if towers == Towers::Both {

@@ -3,12 +3,12 @@
 
 use super::case::{Case, Step, poison, rough, words};
 use crate::{
-    config::{Activation, Filter, Mask},
+    config::{Activation, Alpha, Filter, Mask},
     kernels::{
         ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Positions,
         Queries, Resize, Rows, Run, VectorRef, WeightId,
     },
-    preprocess::Axis,
+    preprocess::{Axis, Strides},
     quant::{Format, Matrix},
     random::Random,
     reference,
@@ -37,8 +37,8 @@ pub fn cases() -> Vec<(Case, Step)> {
     all.push(attention(64, [70, 70], Mask::Causal, Asked::All));
     all.push(attention(64, [1, 70], Mask::Causal, Asked::Placed));
     all.extend([layer_norm(), gather(true), gather(false), placed(true), placed(false), patchify(), normalize()]);
-    for filter in [Filter::Bilinear, Filter::Bicubic] {
-        all.push(resize(filter));
+    for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
+        all.push(resize(filter, alpha));
     }
     all
 }
@@ -229,23 +229,22 @@ fn normalize() -> (Case, Step) {
     case(format!("normalize {DIM}"), vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
 }
 
-fn resize(filter: Filter) -> (Case, Step) {
+fn resize(filter: Filter, alpha: Alpha) -> (Case, Step) {
     const LINES: usize = 3;
     // Down, and a crop that reaches beyond the picture.
     let axis = Axis::new(filter, 61, 24, -2..25);
     let mut random = Random::new(10);
     // Black and white beside each other, so that the cubic's overshoot is clipped.
     let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
-    let table = axis.table(0, 61).iter().map(|&v| v as u32).collect();
     let outputs = axis.first.len();
+    let strides = Strides { step: 1, line: 61, out_step: 1, out_line: outputs };
+    let table = axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect();
     let kernel = Resize {
         source: ActId(0),
         table: ActId(1),
         out: ActId(2),
         outputs: outputs as u32,
         lines: Rows::PerItem(LINES as u32),
-        step: 1,
-        out_strides: [1, outputs as u32],
     };
     // Integers.
     case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))

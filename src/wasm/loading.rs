@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Checkpoint, Error,
     checkpoint::Folder,
+    config::Alpha,
     quant::Format,
     session::{BATCH, LoadOptions, Loading, TableIn},
 };
@@ -25,13 +26,14 @@ pub struct ModelLoading {
 #[wasm_bindgen]
 impl ModelLoading {
     /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory; `batch` is the most pictures or texts in one submission.
+    /// into memory; `alpha` is drop or white; `batch` is the most pictures or texts in one submission.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
         folder: &mut ModelFolder,
         format: &str,
         table: bool,
+        alpha: &str,
         batch: Option<u32>,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
@@ -47,7 +49,8 @@ impl ModelLoading {
             let (device, tuning) = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
             let batch = batch.unwrap_or(BATCH);
-            let options = LoadOptions { towers, format, tuning, table, batch, ..LoadOptions::default() };
+            let alpha = Alpha::parse(alpha)?;
+            let options = LoadOptions { towers, format, tuning, table, alpha, batch, ..LoadOptions::default() };
             let loading = Loading::new(device, &checkpoint, options)?;
             Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };

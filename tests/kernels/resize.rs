@@ -1,7 +1,7 @@
 use ocelli::{
-    config::Filter,
+    config::{Alpha, Filter},
     kernels::{ActId, Resize, Rows, Run},
-    preprocess::{Axis, resample},
+    preprocess::{Axis, Strides, resample},
     random::Random,
 };
 
@@ -20,17 +20,17 @@ pub fn cases() -> Vec<Case> {
             (20, 10, -3..14, 4),
             (5000, 24, 0..24, 2),
         ] {
-            for vertical in [false, true] {
-                cases.push(case(filter, source, &Axis::new(filter, source, full, window.clone()), lines, vertical));
+            for (vertical, alpha) in [(false, Alpha::Drop), (true, Alpha::White)] {
+                cases.push(case(filter, source, &Axis::new(filter, source, full, window.clone()), lines, vertical, alpha));
             }
         }
     }
     cases
 }
 
-fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool) -> Case {
+fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool, alpha: Alpha) -> Case {
     let mut random = Random::new((source + lines) as u64);
-    // Black, white and extremes beside each other, so that the cubic's overshoot is clipped; alpha must not matter.
+    // Black, white and extremes beside each other, so that the cubic's overshoot is clipped, with alpha of all kinds.
     let pixels: Vec<u32> = (0..source * lines)
         .map(|_| match random.bits() % 3 {
             0 => 0,
@@ -39,20 +39,25 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         })
         .collect();
     let outputs = axis.first.len();
-    let (strides, out_strides) = if vertical { ([lines, 1], [lines, 1]) } else { ([1, source], [1, outputs]) };
+    let strides = if vertical {
+        Strides { step: lines, line: 1, out_step: lines, out_line: 1 }
+    } else {
+        Strides { step: 1, line: source, out_step: 1, out_line: outputs }
+    };
     let right = Resize {
         source: ActId(0),
         table: ActId(1),
         out: output(2),
         outputs: outputs as u32,
         lines: Rows::PerItem(lines as u32),
-        step: strides[0] as u32,
-        out_strides: out_strides.map(|s| s as u32),
     };
     // The kernel's twin reads the same table; the oracle in `preprocess` does not, so check the twin against it here.
-    let oracle = resample(&pixels, axis, strides[0], strides[1], lines);
-    let table: Vec<u32> = axis.table(0, strides[1]).iter().map(|&v| v as u32).collect();
-    assert_eq!(ocelli::reference::resize(&pixels, &table, outputs, lines, strides[0]), oracle, "twin and oracle");
+    let words = |alpha| -> Vec<u32> { axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect() };
+    let oracle = resample(&pixels, axis, strides.step, strides.line, lines);
+    let twin = |alpha| ocelli::reference::resize(&pixels, &words(alpha), outputs, lines);
+    assert_eq!(twin(Alpha::Drop), oracle, "twin and oracle");
+    assert_ne!(twin(Alpha::White), oracle, "transparent pixels are put on white");
+    let table = words(alpha);
     let build = |change: fn(&mut Resize)| -> Build {
         let mut kernel = right.clone();
         change(&mut kernel);
@@ -60,7 +65,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
     };
     Case {
         name: format!(
-            "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}",
+            "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}, alpha {alpha:?}",
             if vertical { "vertical" } else { "horizontal" }
         ),
         acts: vec![pixels, table, poison(outputs * lines)],

@@ -3,9 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ocelli::{Result, quant};
+use ocelli::{Result, config::Alpha, quant};
 
-use crate::bad_input;
+use crate::{bad_input, text_file};
 
 /// CLIP and SigLIP on your own GPU.
 #[derive(Parser)]
@@ -14,11 +14,21 @@ pub struct Cli {
     /// Print JSON for machines instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub setup: Setup,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How models are loaded, by whichever command.
+#[derive(Args)]
+pub struct Setup {
     /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
-    #[command(subcommand)]
-    pub command: Command,
+    /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
+    #[arg(long, global = true, default_value = "drop", value_parser = Alpha::parse)]
+    pub alpha: Alpha,
 }
 
 #[derive(Subcommand)]
@@ -153,7 +163,7 @@ pub struct CompareArgs {
     /// Formats to compare with f32.
     #[arg(long, value_delimiter = ',', default_value = "f32,f16,q8,q4", value_name = "FORMATS")]
     pub formats: Vec<Compared>,
-    /// Labels, separated by commas; without any, every tenth of ImageNet's thousand names.
+    /// Labels, separated by commas (one with commas of its own in double quotes); without any, every tenth of ImageNet's thousand names.
     #[arg(long, conflicts_with = "labels_file")]
     labels: Option<String>,
     /// A file with one label a line.
@@ -200,9 +210,9 @@ pub struct Over {
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
     /// Which pictures show what: a JSON file as docs/EVALUATION.md describes it.
-    #[arg(long, value_name = "FILE")]
-    pub manifest: PathBuf,
-    /// The pictures' folder, instead of the manifest's.
+    #[arg(long, value_name = "FILE", required_unless_present = "images")]
+    pub manifest: Option<PathBuf>,
+    /// The pictures' folder, instead of the manifest's; for eval without a manifest, a folder of folders, one for each class.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
     /// How to keep the weights on the GPU; none keeps them as the file has them.
@@ -224,7 +234,7 @@ pub struct Over {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Labels {
-    /// Labels, separated by commas.
+    /// Labels, separated by commas; one with commas of its own in double quotes.
     #[arg(long)]
     labels: Option<String>,
     /// A file with one label a line.
@@ -235,14 +245,13 @@ pub struct Labels {
 impl Labels {
     /// The labels without surrounding spaces and without empty ones.
     pub fn list(&self) -> Result<Vec<String>> {
-        let text = match (&self.labels, &self.labels_file) {
-            (Some(text), _) => text.replace(',', "\n"),
-            (None, Some(path)) => {
-                std::fs::read_to_string(path).map_err(|e| bad_input(format!("{}: {e}", path.display())))?
-            }
-            (None, None) => String::new(),
+        let mut labels = match (&self.labels, &self.labels_file) {
+            (Some(text), _) => text_file::comma_separated(text)?,
+            (None, Some(path)) => text_file::lines(&text_file::read(path)?).map(Into::into).collect(),
+            (None, None) => Vec::new(),
         };
-        let labels: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(Into::into).collect();
+        labels.iter_mut().for_each(|label| *label = label.trim().into());
+        labels.retain(|label| !label.is_empty());
         if labels.is_empty() {
             return Err(bad_input("labels: expected at least one, found none"));
         }

@@ -17,12 +17,32 @@ use ocelli::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{bad_input, cli::Over};
+use crate::{bad_input, cli::Over, stream::Unreadable};
 
+/// What came of one picture of `ocelli classify`.
 #[derive(Serialize)]
 pub struct Ranking {
     pub image: String,
-    pub results: Vec<Ranked>,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Results(Vec<Ranked>),
+    /// Why the picture could not be read.
+    Error(String),
+}
+
+impl Ranking {
+    /// The labels, best first; none of a picture that could not be read.
+    fn results(&self) -> &[Ranked] {
+        match &self.outcome {
+            Outcome::Results(results) => results,
+            Outcome::Error(_) => &[],
+        }
+    }
 }
 
 /// Writes all at once; a closed pipe (`ocelli … | head`) is not an error.
@@ -45,24 +65,37 @@ pub fn rankings(json: bool, rankings: &[Ranking]) -> Result<()> {
     if json {
         return print_json(&rankings);
     }
-    let width = rankings.iter().flat_map(|r| &r.results).map(|r| r.label.chars().count()).max().unwrap_or(0);
+    let width = rankings.iter().flat_map(Ranking::results).map(|r| r.label.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for ranking in rankings {
+    // Those that could not be read are named on stderr.
+    for ranking in rankings.iter().filter(|ranking| !ranking.results().is_empty()) {
         text += &format!("{}\n", ranking.image);
-        for r in &ranking.results {
+        for r in ranking.results() {
             text += &format!("  {:width$}  {:>9.5}\n", r.label, r.score);
         }
     }
     print(&text)
 }
 
-pub fn embeddings(json: bool, dim: usize, names: &[String], embeddings: &[Vec<f32>]) -> Result<()> {
+/// Embeddings of pictures or texts in the order asked for; none where a picture is among the `unreadable`.
+pub fn embeddings(
+    json: bool,
+    dim: usize,
+    names: &[String],
+    embeddings: &[Option<Vec<f32>>],
+    unreadable: &[Unreadable],
+) -> Result<()> {
     if json {
-        return print_json(&json!({ "dim": dim, "embeddings": embeddings }));
+        let mut value = json!({ "dim": dim, "embeddings": embeddings });
+        if !unreadable.is_empty() {
+            value["unreadable"] = json!(unreadable);
+        }
+        return print_json(&value);
     }
     let mut text = format!("{dim} dimensions, unit length\n");
     let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     for (name, embedding) in names.iter().zip(embeddings) {
+        let Some(embedding) = embedding else { continue };
         let first: Vec<String> = embedding.iter().take(6).map(|x| format!("{x:8.5}")).collect();
         text += &format!("{name:width$}  {} …\n", first.join(" "));
     }
@@ -176,7 +209,8 @@ pub struct Run {
     /// How the weights lay on the GPU.
     pub format: &'static str,
     pub adapter: String,
-    pub manifest: String,
+    /// None where the folders are the classes.
+    pub manifest: Option<String>,
     pub images: String,
     /// Those that were read.
     pub pictures: usize,
@@ -193,7 +227,7 @@ impl Run {
             family: session.config.family.name(),
             format: session.format.name(),
             adapter: session.device().name().to_string(),
-            manifest: over.manifest.display().to_string(),
+            manifest: over.manifest.as_ref().map(|path| path.display().to_string()),
             images: images.display().to_string(),
             pictures,
             seconds: time.as_secs_f64(),
