@@ -35,6 +35,13 @@ impl Cpu {
         Ok(Self { threads: Threads::new(threads)? })
     }
 
+    /// The vector instructions that this CPU has, of those that there are kernels for.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn instructions() -> &'static str {
+        crate::cpu::instructions()
+    }
+
     /// How many threads share the work.
     #[must_use]
     pub fn threads(&self) -> usize {

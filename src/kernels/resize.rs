@@ -60,17 +60,10 @@ impl Kernel for Resize {
     // The file for the GPU runs no plans on the CPU.
     #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
-        let (outputs, lines, step) = (self.outputs as usize, self.lines.of(run) as usize, self.step as usize);
-        let fast = match self.out_strides {
-            [1, line] if line == self.outputs => crate::cpu::resize_rows,
-            [output, 1] if output as usize == lines && host.acts[self.table.0][1] == 1 => crate::cpu::resize_columns,
-            _ => return self.reference(run, host),
-        };
         let mut out = host.take(self.out);
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let start = table[TABLE_HEAD - 1] as usize;
-        let shape = crate::cpu::Lines { outputs, lines, step };
-        fast(host.threads, source, table, shape, &mut out[start..][..outputs * lines]);
+        let (outputs, lines) = (self.outputs as usize, self.lines.of(run) as usize);
+        crate::cpu::resize(host.threads, source, table, [outputs, lines], &mut out);
         host.acts[self.out.0] = out;
     }
 }
