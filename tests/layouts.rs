@@ -95,7 +95,7 @@ fn refused(files: &Files, towers: Towers) -> (String, String) {
 }
 
 fn session(checkpoint: &Checkpoint) -> Session<Cpu> {
-    Session::load(Cpu, checkpoint, LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+    Session::load(Cpu::default(), checkpoint, LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn vector(value: &Value) -> Vec<f32> {
@@ -416,7 +416,7 @@ fn numbers_of_64_bits_and_of_several_types() {
         _ => vec![(name.into(), dtype, data.to_vec())],
     });
     let error =
-        Session::load(Cpu, &opened(&far, Towers::Both), LoadOptions::default()).err().expect("too large").to_string();
+        Session::load(Cpu::default(), &opened(&far, Towers::Both), LoadOptions::default()).err().expect("too large").to_string();
     assert!(
         error.contains("visual_projection.weight: expected finite numbers within the range of f32, found inf"),
         "{error}"

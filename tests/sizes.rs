@@ -94,7 +94,7 @@ fn a_hundred_sizes_need_no_more_room_than_three() {
 #[test]
 fn sizes_on_the_cpu_change_as_well() {
     for model in ["siglip", "clip"] {
-        compare(&load(Cpu, model), &sizes(20), |_, _| ());
+        compare(&load(Cpu::default(), model), &sizes(20), |_, _| ());
     }
 }
 
@@ -104,7 +104,7 @@ fn larger_pictures_find_room_too() {
     let large =
         [(20, 30), (3000, 2000), (9000, 5), (3, 70_000), (20, 30), (70_000, 2), (9000, 5), (300, 6000), (20, 30)];
     for model in ["siglip", "clip"] {
-        compare(&load(Cpu, model), &large, |_, _| ());
+        compare(&load(Cpu::default(), model), &large, |_, _| ());
     }
     if !common::runs_on_gpu() {
         return;

@@ -57,4 +57,13 @@ impl Kernel for Resize {
             out[(start + line * stride + output * step) as usize] = pixel;
         }
     }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let mut out = host.take(self.out);
+        let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
+        let (outputs, lines) = (self.outputs as usize, self.lines.of(run) as usize);
+        crate::cpu::resize(host.threads, source, table, [outputs, lines], &mut out);
+        host.acts[self.out.0] = out;
+    }
 }

@@ -23,12 +23,30 @@ pub struct Cli {
 /// How models are loaded, by whichever command.
 #[derive(Args)]
 pub struct Setup {
-    /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
+    /// What computes: auto takes the GPU, or the CPU where there is no GPU.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub backend: On,
+    /// Threads of the CPU; without it, OMP_NUM_THREADS, or as many as there are cores.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Which kernels run on a GPU: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
     /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
     #[arg(long, global = true, default_value = "drop", value_parser = Alpha::parse)]
     pub alpha: Alpha,
+}
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum On {
+    /// The GPU, or the CPU where there is no GPU.
+    #[default]
+    Auto,
+    /// The GPU, also one that is emulated.
+    Gpu,
+    /// The CPU.
+    Cpu,
 }
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 use ocelli::{
     Checkpoint, Result,
+    backend::Backend,
     config::Towers,
     quant::Format,
     quantize::{losses, tensor_bytes},
@@ -96,7 +97,7 @@ pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unr
         let (pictures, unreadable) = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
         let answers = Answers { pictures: pictures.into_iter().flatten().collect(), labels };
-        Ok::<_, ocelli::Error>((answers, unreadable, session.device().name().to_string()))
+        Ok::<_, ocelli::Error>((answers, unreadable, session.device().name()))
     };
     let (truth, unreadable, adapter) = answers(Format::F32).await?;
     if let [Unreadable { file, reason, .. }, ..] = &unreadable[..]

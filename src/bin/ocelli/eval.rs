@@ -2,13 +2,15 @@
 
 use std::{collections::HashMap, path::Path, time::Instant};
 
-use ocelli::{Error, Result, Session, config::Towers, scores::fill};
+use ocelli::{Error, Result, config::Towers, scores::fill};
 use serde::Deserialize;
 
 use crate::{
     bad_input,
     cli::{EvalArgs, Setup},
-    count_bar, load,
+    count_bar,
+    device::Session,
+    load,
     manifest::Labelled,
     metrics::{self, Answer, Share},
     output, report,

@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod compare;
+mod device;
 mod eval;
 mod manifest;
 mod metrics;
@@ -14,7 +15,6 @@ mod results;
 mod retrieval;
 mod stream;
 mod text_file;
-mod tier;
 
 use std::{
     path::{Path, PathBuf},
@@ -25,7 +25,7 @@ use clap::Parser;
 use cli::{Cli, Command, Inputs, Setup};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
-    Checkpoint, Error, Result, Score, Session,
+    Checkpoint, Error, Result, Score,
     config::Towers,
     quant::Format,
     quantize::quantize,
@@ -34,6 +34,7 @@ use ocelli::{
     synthetic::{Number, Recipe},
     verify::GOLDENS,
 };
+use device::{Chosen, Session};
 use output::{Outcome, Ranking};
 use picture::Picture;
 use stream::Unreadable;
@@ -159,12 +160,15 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         }
         Command::Info { model } => match model {
             None => {
-                let (gpu, tuning) = tier::gpu(&setup.tier).await?;
-                output::info(json, &gpu, &tuning, None)
+                let Chosen { device, tuning, why } = device::choose(setup).await?;
+                output::info(json, &device, &tuning, &why, None)
             }
             Some(model) => {
-                let session = load(setup, &model, Towers::Both, None, true).await?;
-                output::info(json, session.device(), &session.tuning, Some(&session))
+                let checkpoint = Checkpoint::open(&model)?;
+                let chosen = device::choose(setup).await?;
+                let why = chosen.why.clone();
+                let session = load_on(chosen, setup, &checkpoint, Towers::Both, None, true)?;
+                output::info(json, session.device(), &session.tuning, &why, Some(&session))
             }
         },
         Command::Classify { .. }
@@ -180,21 +184,23 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
 /// A model on a device, set up as the user said.
 async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open_towers(folder, towers)?;
-    let (gpu, tuning) = tier::gpu(&setup.tier).await?;
+    load_on(device::choose(setup).await?, setup, &checkpoint, towers, format, show)
+}
+
+fn load_on(
+    Chosen { device, tuning, .. }: Chosen,
+    setup: &Setup,
+    checkpoint: &Checkpoint,
+    towers: Towers,
+    format: Option<Format>,
+    show: bool,
+) -> Result<Session> {
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
-    let session = Session::load(
-        gpu,
-        &checkpoint,
-        LoadOptions {
-            towers,
-            format,
-            tuning,
-            alpha: setup.alpha,
-            progress: Some(&|bytes| bar.inc(bytes)),
-            ..LoadOptions::default()
-        },
-    )?;
+    let progress = |bytes| bar.inc(bytes);
+    let alpha = setup.alpha;
+    let options = LoadOptions { towers, format, tuning, alpha, progress: Some(&progress), ..LoadOptions::default() };
+    let session = Session::load(device, checkpoint, options)?;
     bar.finish_and_clear();
     if let Some(note) = &session.note {
         eprintln!("ocelli: note: {note}");

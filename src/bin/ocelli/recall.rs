@@ -2,11 +2,13 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use ocelli::{Result, Session, config::Towers};
+use ocelli::{Result, config::Towers};
 
 use crate::{
     cli::{RecallArgs, Setup},
-    count_bar, load,
+    count_bar,
+    device::Session,
+    load,
     manifest::Captioned,
     output, report,
     results::{Caption, CaptionsRow, Recall, Retrieval},

@@ -8,10 +8,10 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use ocelli::{Error, Result, Session, session::Source};
+use ocelli::{Error, Result, backend::Device, session::Source};
 use serde::Serialize;
 
-use crate::{bad_input, picture::Picture};
+use crate::{bad_input, device::Session, picture::Picture};
 
 /// A picture that is left out, and why.
 #[derive(Debug, Clone, Serialize)]
@@ -81,7 +81,7 @@ pub async fn embed_files(
 
 /// Embeds a batch. A picture that the model refuses (too large, no pixels) does not spoil the others.
 async fn embed(session: &Session, pictures: &[(usize, Picture)]) -> Result<Vec<Result<Vec<f32>>>> {
-    let sources: Vec<&dyn Source> = pictures.iter().map(|(_, picture)| picture as &dyn Source).collect();
+    let sources: Vec<&dyn Source<Device>> = pictures.iter().map(|(_, picture)| picture as &dyn Source<Device>).collect();
     match session.embed_images(&sources).await {
         Ok(embeddings) => return Ok(embeddings.into_iter().map(Ok).collect()),
         Err(Error::BadImage(_)) => {}
