@@ -23,6 +23,7 @@ use std::{
 
 use clap::Parser;
 use cli::{Cli, Command, Inputs, Setup};
+use device::{Chosen, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Result, Score,
@@ -34,7 +35,6 @@ use ocelli::{
     synthetic::{Number, Recipe},
     verify::GOLDENS,
 };
-use device::{Chosen, Session};
 use output::{Outcome, Ranking};
 use picture::Picture;
 use stream::Unreadable;
