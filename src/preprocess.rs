@@ -132,7 +132,7 @@ pub struct Sampling {
     pub horizontal: Axis,
     /// The filter along y.
     pub vertical: Axis,
-    /// Whether the pass along y is the first: of pictures more than [`TALL`] times as high as wide that become less high, as in
+    /// Whether the pass along y is the first: of pictures more than 100 times as high as wide that become less high, as in
     /// Pillow 12.3's `Image.resize`.
     pub vertical_first: bool,
     /// What becomes of transparent pixels, before both.

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     #[cfg(not(target_arch = "wasm32"))]
     fn every_part_once_on_any_number_of_threads() {
-        for threads in [Threads::ONE, Threads::new(Some(1)).unwrap(), Threads::new(Some(3)).unwrap()] {
+        for threads in [Threads::ONE, Threads::new(Some(1)).expect("one"), Threads::new(Some(3)).expect("three")] {
             let mut seen = vec![0; 40];
             threads.each(seen.iter_mut().collect(), u64::MAX, |seen| *seen += 1);
             assert_eq!(seen, [1; 40]);

@@ -40,7 +40,7 @@ fn scatter(into: &mut [u8], row: usize, from: &[u8], bytes: usize, count: usize)
 }
 
 /// The reverse of [`scatter`].
-fn gather<'a>(from: &'a [u8], row: usize, bytes: usize, count: usize) -> impl Iterator<Item = &'a [u8]> {
+fn gather(from: &[u8], row: usize, bytes: usize, count: usize) -> impl Iterator<Item = &[u8]> {
     // Where there are no scales there is nothing to begin at.
     let from = from.get(row / PANEL * count * bytes * PANEL + row % PANEL * bytes..).unwrap_or_default();
     (0..count).map(move |at| &from[at * bytes * PANEL..][..bytes])
@@ -177,7 +177,7 @@ mod tests {
         let mut random = Random::new(5);
         for format in Format::ALL {
             for (rows, cols) in [(1, 1), (2, 7), (16, 16), (17, 33), (40, 65)] {
-                let rowwise = Matrix::new(format, &random.floats(rows * cols), cols).unwrap();
+                let rowwise = Matrix::new(format, &random.floats(rows * cols), cols).expect("small weights");
                 let mut panels = Matrix::zeros(format, rows, cols, Order::Panels);
                 // In two parts, as they arrive.
                 let half = rows / 2;
