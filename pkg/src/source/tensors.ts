@@ -102,10 +102,7 @@ export class TensorFile {
    * The bytes of a piece, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
    * says; without it for the rest of the file. They are cached, unless the piece has a packed form.
    */
-  async read(
-    { start, end, packed }: Piece,
-    until = (): number | undefined => undefined,
-  ): Promise<Bytes> {
+  async read({ start, end, packed }: Piece, until = (): number | undefined => undefined): Promise<Bytes> {
     const kept = await this.#kept({ start, end });
     if (kept) return kept;
     const bytes = await this.#fetch(start, end, until);
