@@ -69,7 +69,9 @@ fn packed_pieces_are_written_as_the_files_own() {
                 let key = (piece.slice.file, piece.slice.bytes.start, form.name);
                 assert_eq!(*forms.entry(key).or_insert_with(|| packed.clone()), packed, "{name}");
             }
-            assert!(forms.is_empty() == (name == "siglip-bf16" && format == Format::F16), "{name}, {}", format.name());
+            // Half as many bytes have nothing to gain by it.
+            let halves = ["clip-eos", "siglip-bf16", "siglip2"].contains(&name) && format == Format::F16;
+            assert_eq!(forms.is_empty(), halves, "{name}, {}", format.name());
             assert!(forms.is_empty() || kept < all * 3 / 4, "{name}, {}: {kept} of {all} bytes", format.name());
         }
     }
