@@ -21,6 +21,10 @@ use crate::error::{Error, Result};
 const Q8_BLOCK: usize = 16;
 const Q4_BLOCK: usize = 32;
 
+/// Version of what [`pack`] computes: packed rows are kept, and those of another version are not met again. Raise it whenever
+/// the same weights are packed to other bytes.
+pub const PACKING: u32 = 1;
+
 /// How a matrix is stored, in memory and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {

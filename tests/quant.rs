@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use ocelli::{
     Checkpoint, model,
-    quant::{Format, Loss, Matrix, Order, Packed, pad_scales, pad_values, quantize_row},
+    quant::{Format, Loss, Matrix, Order, PACKING, Packed, pack, pad_scales, pad_values, quantize_row},
     quantize::losses,
 };
 use proptest::prelude::*;
@@ -163,6 +163,20 @@ fn four_bits_are_for_many_weights() {
         assert_eq!(Format::Q4.of_matrix(name), Format::Q8, "{name}");
         assert_eq!(Format::F16.of_matrix(name), Format::F16, "{name}");
     }
+}
+
+/// What browsers keep of a model is met again by the format's name and this version alone.
+#[test]
+fn other_bytes_are_another_version() {
+    let weights: Vec<f32> = (0..210u32).map(|i| i.wrapping_mul(2_654_435_761) as i32 as f32 / 2f32.powi(31)).collect();
+    let found = [Format::F16, Format::Q8, Format::Q4].map(|format| {
+        let Packed { values, scales } = pack(format, &weights, 70).expect("small weights");
+        let bytes = [values, scales].concat();
+        // FNV-1a
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+    });
+    let expected = [0xff8b_f1aa_832e_d75d, 0x6287_abd7_3c23_77ed, 0x558f_ca73_73fe_b5a4];
+    assert_eq!((PACKING, found), (1, expected), "packed bytes have changed: raise quant::PACKING, and write both here");
 }
 
 #[test]

@@ -10,7 +10,8 @@ import { openFolder, type PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import { holdTokenizer } from "./source/tokenizer-files.js";
 import type { TensorFile } from "./source/tensors.js";
-import type { SourceOptions } from "./source/types.js";
+import type { Piece } from "./source/remote.js";
+import type { Bytes, SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { abandon, alive, modules } from "./wasm.js";
@@ -100,7 +101,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     files.cache.commit();
     const runs = runsOf(started, tensors);
     // Nothing is left for others to wait for.
-    if (runs.every(({ file, pieces }) => pieces.every(({ start, end }) => file.has(start, end)))) unlock();
+    if (runs.every(({ file, pieces }) => pieces.every((piece) => file.has(piece)))) unlock();
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
     meter.weights(total);
     const held =
@@ -233,25 +234,26 @@ interface Run {
   size: number;
   /** Bytes that will be fetched. */
   bytes: number;
-  pieces: { index: number; start: number; end: number }[];
+  pieces: (Piece & { index: number })[];
   /** Whether it is read to its end, and not by ranges. */
   toEnd: boolean;
 }
 
 function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] {
-  const [names, sizes, flat] = [loading.files(), loading.sizes(), loading.pieces()];
+  const [names, sizes, flat, forms] = [loading.files(), loading.sizes(), loading.pieces(), loading.packedForms()];
   const runs = names.map((name, at): Run => {
     return { file: tensors.get(name) as TensorFile, size: sizes[at] as number, bytes: 0, pieces: [], toEnd: false };
   });
   for (let at = 0; at < flat.length; at += 3) {
     const [file, start, end] = flat.subarray(at, at + 3) as unknown as [number, number, number];
-    runs[file]?.pieces.push({ index: at / 3, start, end });
+    const [name, bytes] = (forms[at / 3] ?? "").split(" ");
+    runs[file]?.pieces.push({ index: at / 3, start, end, packed: name ? { name, bytes: Number(bytes) } : undefined });
   }
   for (const run of runs) {
     const { file, size, pieces } = run;
     if (file.held) continue;
-    run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
-    const here = pieces.some(({ start, end }) => file.has(start, end));
+    run.bytes = pieces.reduce((sum, piece) => sum + (file.cachedBytes(piece) || piece.end - piece.start), 0);
+    const here = pieces.some((piece) => file.cachedBytes(piece) > 0);
     // Nearly all of it: the rest is the header, and is not worth further requests.
     run.toEnd = !here && run.bytes > size * 0.9;
     if (run.toEnd) run.bytes = size - (pieces[0]?.start ?? 0);
@@ -262,12 +264,18 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
 /** Fetches what is needed of a tensor file and puts it where it belongs. */
 async function put(run: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
   const { file, size, pieces } = run;
-  for (const [at, { index, start, end }] of pieces.entries()) {
-    const bytes = await file.read(start, end, () => (run.toEnd ? undefined : endOf(run, at)));
+  for (const [at, piece] of pieces.entries()) {
+    const kept = await file.packed(piece);
+    const bytes = kept ?? (await file.read(piece, () => (run.toEnd ? undefined : endOf(run, at))));
     // What has arrived already would otherwise be put without a pause.
     await breath();
     signal.throwIfAborted();
-    loading.put(index, bytes);
+    if (kept) {
+      loading.putPacked(piece.index, kept);
+      continue;
+    }
+    const packed = loading.put(piece.index, bytes) as Bytes | undefined;
+    if (packed) await file.keep(piece, packed);
   }
   const found = await file.drain();
   file.close();
@@ -287,7 +295,7 @@ function endOf({ file, pieces }: Run, at: number): number {
   let end = pieces[at]?.end ?? 0;
   for (const piece of pieces.slice(at + 1)) {
     const gap = piece.start - end;
-    if (gap < 0 || gap > file.gap || file.has(piece.start, piece.end)) break;
+    if (gap < 0 || gap > file.gap || file.cachedBytes(piece) > 0) break;
     end = piece.end;
   }
   return end;

@@ -62,7 +62,10 @@ export interface WasmOptions {
 export interface LoadOptions extends WasmOptions, SourceOptions {
   /** Called often; must be quick. What it throws stops the load, which fails with code `bad-input` and that error as its cause. */
   onProgress?: (progress: Progress) => void;
-  /** Default `"none"`. */
+  /**
+   * How weights are kept, on the device and in the cache. Default `"none"`, as the files have them. Other formats are converted to while
+   * the model arrives; a cache keeps what came of that in place of the original, which is fetched again for another format.
+   */
   format?: Format;
   /**
    * What becomes of transparent pixels. `"drop"` (default): alpha is dropped, and the colours that were hidden show, as by Pillow's

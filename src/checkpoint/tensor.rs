@@ -40,9 +40,10 @@ pub struct Slice {
     pub bytes: Range<u64>,
     /// The rows that the bytes hold, counted in the requested tensor.
     pub rows: Range<usize>,
-    /// Index of the part, and the rows counted in the file's tensor.
+    /// Index of the part.
     pub(super) part: usize,
-    pub(super) own: Range<usize>,
+    /// The rows as the file's tensor counts them.
+    pub own: Range<usize>,
 }
 
 impl Tensor {

@@ -16,9 +16,9 @@ use crate::{
     kernels::Run,
     model::{self, Model},
     plan::Plan,
-    quant::Format,
+    quant::{Format, Packed},
     text::Tokenize,
-    weights::{HostStore, Loader, Piece, Store, Weight, pieces, put},
+    weights::{HostStore, Loader, PackedForm, Piece, Store, Weight, pieces, put, put_packed},
 };
 
 /// How a model is loaded.
@@ -150,22 +150,44 @@ impl<B: Backend> Loading<B> {
         self.pieces.iter().map(|(_, piece)| (piece.slice.file, piece.slice.bytes.clone()))
     }
 
-    /// Takes the bytes of a piece, in any order.
+    /// In what form each piece can be kept, if that is not the file's.
+    pub fn packed_forms(&self) -> impl Iterator<Item = Option<PackedForm>> {
+        self.pieces.iter().map(|(_, piece)| self.packed_form(piece))
+    }
+
+    /// Files that the manifest lists are kept as they are: a later load judges them again, by their own bytes.
+    fn packed_form(&self, piece: &Piece) -> Option<PackedForm> {
+        piece.packed_form().filter(|_| self.hashes[piece.slice.file].is_none())
+    }
+
+    /// Takes the bytes of a piece, in any order. Returns its packed form, if it has one.
     ///
     /// # Errors
     /// [`crate::Error::BadCheckpoint`] that names file and tensor.
-    pub fn put(&mut self, checkpoint: &Checkpoint, index: usize, bytes: &[u8]) -> Result<()> {
-        let (place, piece) = &self.pieces[index];
+    pub fn put(&mut self, checkpoint: &Checkpoint, index: usize, bytes: &[u8]) -> Result<Option<Packed>> {
+        let (_, piece) = &self.pieces[index];
+        let form = self.packed_form(piece);
         // A file of which only parts are needed cannot be judged.
         if let Some(hash) = self.hashes[piece.slice.file].as_mut().filter(|hash| hash.length == piece.slice.bytes.start)
         {
             hash.update(bytes);
         }
+        let packed = self.with_store(index, |piece, store| put(checkpoint, piece, bytes, store))?;
+        Ok(packed.filter(|_| form.is_some()))
+    }
+
+    /// Takes a piece in its packed form, in place of its bytes.
+    pub fn put_packed(&mut self, index: usize, bytes: &[u8]) {
+        self.with_store(index, |piece, store| put_packed(piece, bytes, store));
+    }
+
+    fn with_store<R>(&mut self, index: usize, work: impl FnOnce(&Piece, &mut dyn Store) -> R) -> R {
+        let (place, piece) = &self.pieces[index];
         let store: &mut dyn Store = match place {
             Place::Device => &mut *self.device.store(&mut self.weights),
             Place::Host => &mut self.host,
         };
-        put(checkpoint, piece, bytes, store)
+        work(piece, store)
     }
 
     /// The session, once every piece was put.

@@ -81,11 +81,26 @@ impl ModelLoading {
         self.loading().pieces().flat_map(|(file, range)| [file as f64, range.start as f64, range.end as f64]).collect()
     }
 
-    /// Takes the bytes of a piece by its place among the pieces, in any order.
-    pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+    /// In what form each of them can be kept once it was put: empty for the file's own bytes, else a name, a space and a length
+    /// in bytes.
+    #[wasm_bindgen(js_name = packedForms)]
+    pub fn packed_forms(&self) -> Vec<String> {
+        let forms = self.loading().packed_forms();
+        forms.map(|form| form.map_or_else(String::new, |form| format!("{} {}", form.name, form.bytes))).collect()
+    }
+
+    /// Takes the bytes of a piece by its place among the pieces, in any order. Returns its packed form, if it has one.
+    pub fn put(&mut self, index: usize, bytes: &[u8]) -> std::result::Result<Option<Vec<u8>>, JsValue> {
         let checkpoint = self.checkpoint.as_ref().expect("the package finishes last");
         let loading = self.loading.as_mut().expect("the package finishes last");
-        loading.put(checkpoint, index, bytes).map_err(|e| js_error(&e))
+        let packed = loading.put(checkpoint, index, bytes).map_err(|e| js_error(&e))?;
+        Ok(packed.map(|packed| [packed.values, packed.scales].concat()))
+    }
+
+    /// Takes a piece in its packed form.
+    #[wasm_bindgen(js_name = putPacked)]
+    pub fn put_packed(&mut self, index: usize, bytes: &[u8]) {
+        self.loading.as_mut().expect("the package finishes last").put_packed(index, bytes);
     }
 
     /// The model, once every piece was put.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use safetensors::Dtype;
 
-pub use pieces::{Piece, pieces, put, read};
+pub use pieces::{PackedForm, Piece, pieces, put, put_packed, read};
 pub use store::{GpuStore, HostStore, Plane, Store};
 
 use crate::{

@@ -6,7 +6,7 @@ use super::{Part, Plane, Store, Weight};
 use crate::{
     checkpoint::{Checkpoint, Slice, Tensor},
     error::{Error, Result},
-    quant::{Format, pack, pad_scales, pad_values},
+    quant::{Format, PACKING, Packed, pack, pad_scales, pad_values},
 };
 
 /// Most bytes of a tensor that are in memory at once. Smaller is gentler on the browser's memory, where a slice is there as
@@ -38,6 +38,40 @@ enum Content {
     Values,
     /// Their scales, F16.
     Scales,
+}
+
+/// A piece as it is once it was converted: what can be kept in place of the file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedForm {
+    /// Tells it from every other form of the same bytes: the format and [`PACKING`], a slash, and rows of the file's tensor.
+    pub name: String,
+    /// Its length in bytes: values, then scales.
+    pub bytes: usize,
+}
+
+impl Piece {
+    /// What the piece becomes, if it is converted to less than the file has.
+    #[must_use]
+    pub fn packed_form(&self) -> Option<PackedForm> {
+        let rows = &self.slice.own;
+        let bytes = self.slice.rows.len() * (self.format.row_bytes(self.cols) + self.format.scale_bytes(self.cols));
+        let smaller = (bytes as u64) < self.slice.bytes.end - self.slice.bytes.start;
+        (self.content == Content::Floats && smaller).then(|| PackedForm {
+            name: format!("{}.{PACKING}/{}-{}", self.format.name(), rows.start, rows.end),
+            bytes,
+        })
+    }
+
+    /// Writes packed rows to their place; nothing, if the format has no such plane.
+    fn write(&self, plane: Plane, bytes: &[u8], store: &mut dyn Store) {
+        let row = match plane {
+            Plane::Values => self.format.row_bytes(self.cols),
+            Plane::Scales => self.format.scale_bytes(self.cols),
+        };
+        if row > 0 {
+            store.write(self.weight, plane, self.row * row, bytes);
+        }
+    }
 }
 
 /// Cuts weights up, in the order in which their bytes lie in the files.
@@ -97,44 +131,53 @@ fn cut(index: usize, weight: &Weight, part: &Part, into: &mut Vec<Piece>) {
     }
 }
 
-/// Puts the bytes of a piece where they belong.
+/// Puts the bytes of a piece where they belong. Returns what it packed, if it had to.
 ///
 /// # Errors
 /// [`Error::BadCheckpoint`] that names file and tensor, for a number that is not finite or does not fit the format.
 ///
 /// # Panics
 /// If the bytes are not as many as the piece says.
-pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn Store) -> Result<()> {
+pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn Store) -> Result<Option<Packed>> {
     assert_eq!(
         bytes.len() as u64,
         piece.slice.bytes.end - piece.slice.bytes.start,
         "a piece is put as it was asked for"
     );
     let (format, cols) = (piece.format, piece.cols);
-    let mut write = |plane, unit: usize, bytes: &[u8]| store.write(piece.weight, plane, piece.row * unit, bytes);
-    let (row, scales) = (format.row_bytes(cols), format.scale_bytes(cols));
     match piece.content {
         Content::Vector => {
             let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
-            write(Plane::Values, size_of::<f32>(), bytemuck::cast_slice(&floats));
+            store.write(piece.weight, Plane::Values, piece.row * size_of::<f32>(), bytemuck::cast_slice(&floats));
         }
         Content::Floats => {
             let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             let packed = pack(format, &floats, cols).map_err(|e| {
                 Error::BadCheckpoint(format!("{}: {}: {e}", checkpoint.file(&piece.tensor), piece.tensor.stored_name()))
             })?;
-            write(Plane::Values, row, &packed.values);
-            if scales > 0 {
-                write(Plane::Scales, scales, &packed.scales);
-            }
+            piece.write(Plane::Values, &packed.values, store);
+            piece.write(Plane::Scales, &packed.scales, store);
+            return Ok(Some(packed));
         }
-        Content::Values => write(Plane::Values, row, &pad_values(format, bytes, cols)),
+        Content::Values => piece.write(Plane::Values, &pad_values(format, bytes, cols), store),
         Content::Scales => {
             checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
-            write(Plane::Scales, scales, &pad_scales(format, bytes, cols));
+            piece.write(Plane::Scales, &pad_scales(format, bytes, cols), store);
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Puts a piece that was kept in its [`PackedForm`].
+///
+/// # Panics
+/// If the bytes are not as many as the form says.
+pub fn put_packed(piece: &Piece, bytes: &[u8], store: &mut dyn Store) {
+    let form = piece.packed_form().map(|form| form.bytes);
+    assert_eq!(Some(bytes.len()), form, "a piece is put as it was kept");
+    let (values, scales) = bytes.split_at(piece.slice.rows.len() * piece.format.row_bytes(piece.cols));
+    piece.write(Plane::Values, values, store);
+    piece.write(Plane::Scales, scales, store);
 }
 
 /// Reads every piece from where the checkpoint is and puts it into a store.

@@ -3,6 +3,7 @@
 mod lies;
 mod manifest;
 mod open_clip;
+mod packed;
 mod pytorch;
 mod quantized;
 mod shards;

@@ -12,6 +12,7 @@ import { batches } from "./groups/batches.mjs";
 import { cache } from "./groups/cache.mjs";
 import { calls } from "./groups/calls.mjs";
 import { concurrency } from "./groups/concurrency.mjs";
+import { converted } from "./groups/converted.mjs";
 import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
@@ -113,6 +114,7 @@ const everyPart = {
   index,
   sources,
   cache,
+  converted,
   faults,
   servers,
   abort,

@@ -1,3 +1,4 @@
+import type { Piece } from "./remote.js";
 import type { Bytes, CacheAdapter } from "./types.js";
 
 /** The record of a cached file, or of one that does not exist. */
@@ -12,10 +13,26 @@ export interface FileRecord {
   when: number;
 }
 
-/** Keys of a store. A file is cached in the pieces in which a load reads it, so a later load asks for the same bounds. */
+/** How many bytes are kept of a piece. */
+export const lengthOf = ({ start, end, packed }: Piece): number => packed?.bytes ?? end - start;
+
+/**
+ * Keys of a store. A file is cached in the pieces in which a load reads it, so a later load asks for the same bounds. A piece that was
+ * converted has the bounds of what is kept of it, and before the version the end of its bytes in the file, and its form.
+ */
 export const keys = {
   record: (url: string) => `${url}#file`,
-  piece: (url: string, version: string, start: number, end: number) => `${url}#${start}-${end}#${version}`,
+  piece(url: string, version: string, piece: Piece): string {
+    const { start, end, packed } = piece;
+    return `${url}#${start}-${start + lengthOf(piece)}#${packed ? `${end}:${packed.name}#` : ""}${version}`;
+  },
+  /** Whether a key is that of the same bytes in another form. */
+  isOther(key: string, url: string, version: string, { start, end, packed }: Piece): boolean {
+    if (packed && key === keys.piece(url, version, { start, end })) return true;
+    if (!key.startsWith(`${url}#${start}-`) || !key.endsWith(`#${version}`)) return false;
+    const [, found] = key.split(`#${end}:`);
+    return found !== undefined && found.split("/")[0] !== packed?.name.split("/")[0];
+  },
   /** The address of a key, and the number of bytes under it. */
   parse(key: string): { url: string; bytes: number } {
     const [url = "", start, end] = key.split(/#(?:(\d+)-(\d+)#)?/, 3);
@@ -78,15 +95,18 @@ export class FolderCache {
     this.#keys.clear();
   }
 
-  /** Writes a value after the writes before it, so that few run at once. */
-  async put(key: string, bytes: Bytes): Promise<void> {
+  /** Writes a value after the writes before it, so that few run at once. Then what it stands in place of is deleted. */
+  async put(key: string, bytes: Bytes, replaces = (_: string): boolean => false): Promise<void> {
     if (this.#waiting) return void this.#waiting.set(key, bytes);
     const before = this.#writing;
     this.#writing = before.then(async () => {
       if (this.#full) return;
       try {
         await this.store?.put(key, bytes);
+        const others = [...this.#keys].filter(replaces);
         this.#keys.add(key);
+        for (const other of others) this.#keys.delete(other);
+        await this.#delete(others);
       } catch {
         this.#full = true;
       }

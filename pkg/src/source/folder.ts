@@ -2,9 +2,9 @@ import { OcelliError } from "../error.js";
 import { keptUrl, shownQuery, shownUrl } from "./address.js";
 import { advice } from "./advice.js";
 import { ByteStream } from "./stream.js";
-import { FolderCache, keys } from "./cache.js";
+import { FolderCache, keys, lengthOf } from "./cache.js";
 import { lock } from "./lock.js";
-import type { Opened, Opener, RemoteFile } from "./remote.js";
+import type { Opened, Opener, Piece, RemoteFile } from "./remote.js";
 import {
   BEYOND,
   discard,
@@ -77,7 +77,7 @@ export class Folder implements Opener {
   /** Reads a whole file. */
   async whole(name: string, signal: AbortSignal): Promise<Bytes> {
     const file = await this.file(name, signal);
-    const kept = file.size === undefined ? undefined : await this.kept(file, 0, file.size);
+    const kept = file.size === undefined ? undefined : await this.kept(file, { start: 0, end: file.size });
     if (kept) return kept;
     const { stream, length } = await this.open(file, undefined, signal);
     return this.#wholeOf(file, await stream.rest(length));
@@ -86,7 +86,7 @@ export class Folder implements Opener {
   /** Caches a whole file, unless it is cached already or larger than `most` bytes. `expected` gets the bytes that will come. */
   async hold(name: string, most: number, expected: (bytes: number) => void, signal: AbortSignal): Promise<void> {
     const file = await this.file(name, signal);
-    if (file.size !== undefined && (file.size > most || this.has(file, 0, file.size))) return;
+    if (file.size !== undefined && (file.size > most || this.has(file, { start: 0, end: file.size }))) return;
     const { stream, length } = await this.open(file, undefined, signal);
     if (length !== undefined && length > most) return stream.cancel();
     expected(length ?? 0);
@@ -96,13 +96,13 @@ export class Folder implements Opener {
   /** Reads bytes `start` to `end` of a file. The server must support ranges. */
   async part(name: string, start: number, end: number, signal: AbortSignal): Promise<Bytes> {
     const file = await this.file(name, signal);
-    const kept = await this.kept(file, start, end);
+    const kept = await this.kept(file, { start, end });
     if (kept) return kept;
     const { stream, whole } = await this.open(file, { start, end }, signal);
     const bytes = whole ? undefined : await stream.read(end - start);
     stream.cancel();
     if (bytes?.byteLength === end - start) {
-      await this.keep(file, start, bytes);
+      await this.keep(file, { start, end }, bytes);
       return bytes;
     }
     throw new OcelliError(
@@ -127,24 +127,22 @@ export class Folder implements Opener {
     return file;
   }
 
-  has({ kept, version }: RemoteFile, start: number, end: number): boolean {
-    return kept !== undefined && version !== undefined && this.cache.has(keys.piece(kept, version, start, end));
+  has({ kept, version }: RemoteFile, piece: Piece): boolean {
+    return kept !== undefined && version !== undefined && this.cache.has(keys.piece(kept, version, piece));
   }
 
-  /** Bytes `start` to `end` of a file from the cache; undefined if they are not cached. */
-  async kept(file: RemoteFile, start: number, end: number): Promise<Bytes | undefined> {
-    const { kept, version } = file;
+  async kept({ kept, version }: RemoteFile, piece: Piece): Promise<Bytes | undefined> {
     if (kept === undefined || version === undefined) return undefined;
-    const bytes = await this.cache.get(keys.piece(kept, version, start, end));
-    if (bytes && bytes.byteLength !== end - start) this.cache.distrust();
-    if (bytes?.byteLength !== end - start) return undefined;
+    const bytes = await this.cache.get(keys.piece(kept, version, piece));
+    if (bytes && bytes.byteLength !== lengthOf(piece)) this.cache.distrust();
+    if (bytes?.byteLength !== lengthOf(piece)) return undefined;
     this.#count(bytes.byteLength);
     return bytes;
   }
 
-  async keep({ kept, version }: RemoteFile, start: number, bytes: Bytes): Promise<void> {
+  async keep({ kept, version }: RemoteFile, piece: Piece, bytes: Bytes): Promise<void> {
     if (kept === undefined || version === undefined) return;
-    await this.cache.put(keys.piece(kept, version, start, start + bytes.byteLength), bytes);
+    await this.cache.put(keys.piece(kept, version, piece), bytes, (key) => keys.isOther(key, kept, version, piece));
   }
 
   /** Requests a file, or a range of it. */
@@ -166,7 +164,7 @@ export class Folder implements Opener {
       file.size = bytes.byteLength;
       await this.#record(file);
     }
-    await this.keep(file, 0, bytes);
+    await this.keep(file, { start: 0, end: bytes.byteLength }, bytes);
     return bytes;
   }
 

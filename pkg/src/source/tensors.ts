@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
 import type { ByteStream } from "./stream.js";
-import type { Opener, RemoteFile } from "./remote.js";
+import type { Opener, Piece, RemoteFile } from "./remote.js";
 import type { Bytes } from "./types.js";
 
 /** Bytes that are moved at once from a stream into a blob. */
@@ -45,7 +45,7 @@ export class TensorFile {
     const streamed = keep && !this.#fromItsEnd;
     for (let next; (next = range(this.size));) {
       const [start, end] = next as unknown as [number, number];
-      const bytes = await this.read(start, end, streamed ? undefined : () => end);
+      const bytes = await this.read({ start, end }, streamed ? undefined : () => end);
       // The server does not say where the end is.
       if (this.#fromItsEnd && this.size === undefined) await this.#hold(await this.#streamFor(0, undefined));
       put(start, bytes);
@@ -53,9 +53,15 @@ export class TensorFile {
     if (!streamed) this.close();
   }
 
-  /** Whether these bytes are cached. */
-  has(start: number, end: number): boolean {
-    return this.folder.has(this.file, start, end);
+  /** Whether a piece is cached, in its form. */
+  has(piece: Piece): boolean {
+    return this.folder.has(this.file, piece);
+  }
+
+  /** How many bytes of the cache stand for a piece, in its form or in the file's; none, if it takes a request. */
+  cachedBytes({ start, end, packed }: Piece): number {
+    if (packed && this.has({ start, end, packed })) return packed.bytes;
+    return this.has({ start, end }) ? end - start : 0;
   }
 
   /** Most bytes between two tensors that are no tensor's: PyTorch has a header and padding before each. */
@@ -74,18 +80,31 @@ export class TensorFile {
     this.#held = new Blob(parts);
   }
 
-  /**
-   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
-   * says; without it for the rest of the file.
-   */
-  async read(start: number, end: number, until = (): number | undefined => undefined): Promise<Bytes> {
+  /** The packed form of a piece, if that is cached. */
+  async packed(piece: Piece): Promise<Bytes | undefined> {
+    return piece.packed && this.#kept(piece);
+  }
+
+  /** Caches the packed form of a piece, in place of its bytes. */
+  keep(piece: Piece, packed: Bytes): Promise<void> {
+    return this.folder.keep(this.file, piece, packed);
+  }
+
+  async #kept(piece: Piece): Promise<Bytes | undefined> {
     this.signal.throwIfAborted();
-    const kept = await this.folder.kept(this.file, start, end);
-    if (kept) {
-      // What follows is asked for anew, where that can be done.
-      if (!this.#noRanges) this.close();
-      return kept;
-    }
+    const kept = await this.folder.kept(this.file, piece);
+    // What follows is asked for anew, where that can be done.
+    if (kept && !this.#noRanges) this.close();
+    return kept;
+  }
+
+  /**
+   * The bytes of a piece, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
+   * says; without it for the rest of the file. They are cached, unless the piece has a packed form.
+   */
+  async read({ start, end, packed }: Piece, until = (): number | undefined => undefined): Promise<Bytes> {
+    const kept = await this.#kept({ start, end });
+    if (kept) return kept;
     const bytes = await this.#fetch(start, end, until);
     if (bytes.byteLength < end - start) {
       throw new OcelliError(
@@ -93,7 +112,7 @@ export class TensorFile {
         `${this.name}: expected at least ${end} bytes, found ${start + bytes.byteLength}: the file is broken or incomplete, fetch it again`,
       );
     }
-    await this.folder.keep(this.file, start, bytes);
+    if (!packed) await this.folder.keep(this.file, { start, end }, bytes);
     return bytes;
   }
 

@@ -28,11 +28,11 @@ class SwitchDialog extends Part {
     if (!switching.question && dialog?.open) dialog.close();
   }
 
-  #cost({ choice, licence, bytes: size, seconds, saving, photos, indexing }: Question) {
+  #cost({ choice, licence, bytes: size, staying, seconds, saving, photos, indexing }: Question) {
     const time = seconds === undefined ? "" : `About ${duration(seconds)} on this connection. `;
     return html` <h2 id="switch-title">${size > 0 ? `Download ${bytes(size)}?` : `Switch to ${choice.name}?`}</h2>
       <div id="switch-cost">
-        ${size > 0 ? html`<p>${choice.name}${licence ? `, licence: ${licence}` : ""}. ${time}It stays on this device until you remove it.</p>` : nothing}
+        ${size > 0 ? html`<p>${choice.name}${licence ? `, licence: ${licence}` : ""}. ${time}About ${bytes(staying)} stays on this device until you remove it.</p>` : nothing}
         ${saving ? html`<p>Your browser is set to save data.</p>` : nothing}
         ${
           photos > 0

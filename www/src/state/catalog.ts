@@ -232,12 +232,12 @@ export function pageOf({ source }: Listed): string | undefined {
   return source.startsWith("hf:") ? `https://huggingface.co/${source.slice("hf:".length)}` : undefined;
 }
 
-/** Bytes that a model takes in memory in a format: never more than its files have. */
-export function memoryOf({ bytes, half, quantised }: Listed, { share }: FormatChoice): number {
+/** Bytes that a model takes in a format, in memory and on disk: never more than its files have. */
+export function bytesIn({ bytes, half, quantised }: Listed, { share }: FormatChoice): number {
   return quantised ? bytes : Math.min(bytes, bytes * (half ? 2 : 1) * share);
 }
 
-/** A format in which weights can be kept in memory, with the share of a file in 32 bits that they then take. */
+/** A format in which weights can be kept, with the share of a file in 32 bits that they then take. */
 export const formats = [
   { value: "none", words: "Original", share: 1, about: "Nothing is lost. Most models come with 32 bits per number." },
   { value: "f16", words: "16-bit", share: 1 / 2, about: "Half the memory, and answers you can't tell apart." },
@@ -258,7 +258,7 @@ export function formatOf(value: string | undefined): FormatChoice {
 
 const rememberedFormat = remembered<string>("format", "q8");
 
-/** The format in which models of the hub are kept in memory, as the user chose it. */
+/** The format in which models of the hub are kept, as the user chose it. */
 export const format = {
   get: (): FormatChoice => formatOf(rememberedFormat.get()),
   set: ({ value }: FormatChoice): void => rememberedFormat.set(value),

@@ -28,6 +28,9 @@ export interface Loading {
 /** Hashes of the models that have run here, by source: embeddings are kept under them. */
 const hashes = remembered<Record<string, string>>("hashes", {});
 
+/** The formats in which they are kept here, by source, where one was asked for. */
+const formats = remembered<Record<string, Format | undefined>>("formats", {});
+
 const last = remembered<{ source: string; name: string; format?: Format } | null>("model", null);
 
 /** The model in use, for all pages. It runs in a worker, so that none of them ever waits. */
@@ -54,6 +57,11 @@ class Models extends Store {
   /** The hash of a model that has run here before. */
   hashOf(source: ModelSource): string | undefined {
     return typeof source === "string" ? hashes.get()[source] : undefined;
+  }
+
+  /** The format in which a model was loaded here last; undefined if it was not, or as it is stored. */
+  formatOf(source: ModelSource): Format | undefined {
+    return typeof source === "string" ? formats.get()[source] : undefined;
   }
 
   /** Loads the model of the address, else the one that was used last, else the app's own. */
@@ -123,6 +131,7 @@ class Models extends Store {
     if (typeof source === "string") {
       last.set({ source, name, ...(format && { format }) });
       hashes.set({ ...hashes.get(), [source]: model.info.modelHash });
+      formats.set({ ...formats.get(), [source]: format });
     }
     // After the calls that are under way.
     before?.dispose();

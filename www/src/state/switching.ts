@@ -1,4 +1,4 @@
-import { listedAs } from "./catalog.ts";
+import { bytesIn, formatOf, listedAs } from "./catalog.ts";
 import { database } from "./db.ts";
 import { kept } from "./kept.ts";
 import { models, type Choice } from "./models.ts";
@@ -20,6 +20,8 @@ export interface Question {
   licence: string | undefined;
   /** Bytes to download; 0 if there are none, or too few to ask about. */
   bytes: number;
+  /** Bytes of it that stay on the device. */
+  staying: number;
   /** Seconds that the download takes, as the browser judges the connection; undefined where it does not. */
   seconds: number | undefined;
   /** Whether the user has told the browser to save data. */
@@ -43,11 +45,13 @@ class Switching extends Store {
     if (bytes === 0 && photos === 0) return models.load(choice, place);
     const { [choice.source as string]: own, [String(models.choice?.source)]: current } = paces.get();
     const pace = own ?? current;
+    const listed = listedAs(choice.source);
     this.question = {
       choice,
       place,
-      licence: listedAs(choice.source)?.licence,
+      licence: listed?.licence,
       bytes,
+      staying: listed ? bytesIn(listed, formatOf(choice.format)) : 0,
       seconds: downlink && bytes > 0 ? (bytes * 8) / (downlink * 1e6) : undefined,
       saving: saveData && bytes > 0,
       photos,
@@ -71,12 +75,16 @@ class Switching extends Store {
   }
 
   /** Bytes of a model that are not here yet, as far as the catalogue knows. */
-  async #download({ source }: Choice): Promise<number> {
+  async #download({ source, format }: Choice): Promise<number> {
     const listed = listedAs(source);
-    if (!listed || models.choice?.source === source) return 0;
+    if (!listed || (models.choice?.source === source && models.choice.format === format)) return 0;
     await kept.read();
-    const here = kept.of(listed.source)?.bytes ?? 0;
-    return here > NEARLY_ALL * listed.bytes ? 0 : listed.bytes - here;
+    // Of a model that was never loaded to the end there are parts in the format in which it was begun: most likely the one asked for.
+    const found = models.hashOf(source) ? models.formatOf(source) : format;
+    // What was converted is no help with another format.
+    if (found !== undefined && found !== format) return listed.bytes;
+    const share = (kept.of(listed.source)?.bytes ?? 0) / bytesIn(listed, formatOf(found));
+    return share > NEARLY_ALL ? 0 : listed.bytes * (1 - share);
   }
 
   /** Photos that the model in use has indexed, and the other has not. */

@@ -3,12 +3,12 @@ import { Part } from "../../element.ts";
 import { loadAt } from "../../parts/model-load.ts";
 import { bytes } from "../../parts/words.ts";
 import {
+  bytesIn,
   catalog,
   choiceOf,
   format,
   formatOf,
   formats,
-  memoryOf,
   needs,
   pageOf,
   type FormatChoice,
@@ -69,7 +69,7 @@ class ModelList extends Part {
           ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
         </p>
         ${caution ? html`<p class="small">${caution}</p>` : nothing}
-        ${here || kept.fits(listed.bytes) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
+        ${here || kept.fits(bytesIn(listed, format.get())) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
         ${loadAt(place)}
       </div>
       <button
@@ -86,7 +86,7 @@ class ModelList extends Part {
   #cost(listed: Listed): string {
     const size = bytes(listed.bytes);
     if (listed.quantised) return size;
-    return `${size} to download, about ${bytes(memoryOf(listed, format.get()))} of memory`;
+    return `${size} to download, about ${bytes(bytesIn(listed, format.get()))} of memory and storage`;
   }
 
   #keep(choice: FormatChoice): void {
