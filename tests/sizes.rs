@@ -54,7 +54,7 @@ fn compare<B: Backend>(session: &Session<B>, sizes: &[(usize, usize)], mut made:
     let mut random = Random::new(3);
     for (at, &size) in sizes.iter().enumerate() {
         let picture = Picture::new(&mut random, size);
-        let found = pollster::block_on(session.preprocess(&picture)).unwrap_or_else(|e| panic!("{size:?}: {e}"));
+        let (found, _) = pollster::block_on(session.preprocess(&picture)).unwrap_or_else(|e| panic!("{size:?}: {e}"));
         let sampling = Sampling::new(&session.config.preprocessor, size.0, size.1).expect("within bounds");
         assert!(found == resize(&picture.pixels, size.0, size.1, &sampling), "{size:?}, after {:?}", &sizes[..at]);
         made(at, session);

@@ -29,6 +29,7 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
+  maxNumPatches: number | undefined;
   backend: Backend | "auto";
   powerPreference: string;
   tier: "auto" | Tier;
@@ -44,7 +45,7 @@ export interface Calls {
   dropLabels(number: number): void;
   classify(number: number, image: ImageInput): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
-  preprocess(image: ImageInput): Promise<Uint8Array>;
+  preprocess(image: ImageInput): Promise<ImageData>;
   verify(): Promise<Verification>;
   dispose(): void;
 }
@@ -158,8 +159,8 @@ export class Core implements Calls {
     return this.#run((running) => this.#tokens([text], running));
   }
 
-  /** The RGBA bytes of the square that the picture tower sees. */
-  preprocess(image: ImageInput): Promise<Uint8Array> {
+  /** What the picture tower sees. */
+  preprocess(image: ImageInput): Promise<ImageData> {
     return this.#run((running) => this.#withPicture(image, running, (pixels) => running.engine.preprocess(pixels)));
   }
 

@@ -21,6 +21,8 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
   tokenTable: "memory" | "server";
+  /** Of a NaFlex model; its own if undefined. */
+  maxNumPatches: number | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
   /** Most pictures or texts in one submission; the engine's own choice if undefined. */
@@ -80,7 +82,14 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     const started = await withoutGpuErrors(
       handle,
       () =>
-        (loading = new ModelLoading(device as Device, model, options.format, tokenTable === "memory", options.batch)),
+        (loading = new ModelLoading(
+          device as Device,
+          model,
+          options.format,
+          tokenTable === "memory",
+          options.batch,
+          options.maxNumPatches,
+        )),
     );
     const runs = runsOf(started, tensors);
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);

@@ -93,7 +93,7 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.tokenize(text));
   }
 
-  preprocess(image: ImageInput): Promise<Uint8Array> {
+  preprocess(image: ImageInput): Promise<ImageData> {
     return this.#owner.use(async ({ core }) => core.preprocess(await postable(image)));
   }
 

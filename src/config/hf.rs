@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, Mask, Padding, Preprocessor, ScoreRule, Text, TextPooling, TextRule,
-    Vision, VisionPooling,
+    Activation, Cleaning, Config, Encoder, Family, Mask, Padding, Patches, Preprocessor, ScoreRule, Text, TextPooling,
+    TextRule, Vision, VisionPooling,
     check::{Names, check},
     own,
 };
@@ -38,19 +38,14 @@ struct Defaults {
 pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
     let mut root = Object::parse("config.json", config)?;
     let tokenizer = TokenizerFile::parse(tokenizer_config)?;
-    let family = match root.take::<String>("model_type")?.as_deref() {
-        Some("clip") => Family::Clip,
-        Some("siglip") => Family::Siglip,
-        Some("siglip2") => {
-            return Err(Error::WrongModel(
-                "config.json: expected model_type \"siglip\", found \"siglip2\": of SigLIP 2, Ocelli runs the checkpoints of fixed \
-                 resolution, such as siglip2-base-patch16-224, and not NaFlex"
-                    .into(),
-            ));
-        }
+    let (family, patches) = match root.take::<String>("model_type")?.as_deref() {
+        Some("clip") => (Family::Clip, Patches::Square),
+        // SigLIP 2 at fixed resolution, too.
+        Some("siglip") => (Family::Siglip, Patches::Square),
+        Some("siglip2") => (Family::Siglip, Patches::Naflex),
         other => {
             return Err(Error::WrongModel(format!(
-                "config.json: expected model_type \"clip\" or \"siglip\", found {}: Ocelli runs these two families",
+                "config.json: expected model_type \"clip\", \"siglip\" or \"siglip2\", found {}: Ocelli runs these families",
                 other.map_or("none".into(), |name| format!("{name:?}"))
             )));
         }
@@ -59,7 +54,7 @@ pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Res
     let mut text = section(&mut root, "text_config", "text_config_dict")?;
     let mut built = match family {
         Family::Clip => clip(&mut vision, &mut text, root.take("projection_dim")?, preprocessor, tokenizer)?,
-        Family::Siglip => siglip(&mut vision, &mut text, preprocessor, tokenizer)?,
+        Family::Siglip => siglip(&mut vision, &mut text, patches, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = root.object(own::KEY)? {
         built.text.mask = own.need("text_mask")?;
@@ -133,6 +128,7 @@ fn clip(
             encoder: encoder(vision, &base)?,
             image_size: vision.take("image_size")?.unwrap_or(224),
             patch_size: vision.take("patch_size")?.unwrap_or(32),
+            patches: Patches::Square,
             pooling: VisionPooling::ClassToken,
         },
         text: Text {
@@ -147,7 +143,7 @@ fn clip(
         },
         embedding: projection.unwrap_or(512),
         score: ScoreRule::Softmax,
-        preprocessor: Preprocessor::parse(preprocessor, Family::Clip)?,
+        preprocessor: Preprocessor::parse(preprocessor, Family::Clip, Patches::Square)?,
         text_rule: tokenizer.own.unwrap_or_else(|| TextRule {
             cleaning: Cleaning::AsIs,
             byte_fallback: false,
@@ -156,8 +152,15 @@ fn clip(
     })
 }
 
-/// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`.
-fn siglip(vision: &mut Object, text: &mut Object, preprocessor: &[u8], tokenizer: TokenizerFile) -> Result<Config> {
+/// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`, and those of
+/// `configuration_siglip2.py`.
+fn siglip(
+    vision: &mut Object,
+    text: &mut Object,
+    patches: Patches,
+    preprocessor: &[u8],
+    tokenizer: TokenizerFile,
+) -> Result<Config> {
     if vision.take("vision_use_head")? == Some(false) {
         return Err(Error::WrongModel(
             "config.json: vision_use_head: expected true, found false: without the pooling head there is no embedding"
@@ -166,10 +169,15 @@ fn siglip(vision: &mut Object, text: &mut Object, preprocessor: &[u8], tokenizer
     }
     let base =
         Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "gelu_pytorch_tanh", eps: 1e-6 };
+    let patch_size = vision.take("patch_size")?.unwrap_or(16);
     let vision = Vision {
         encoder: encoder(vision, &base)?,
-        image_size: vision.take("image_size")?.unwrap_or(224),
-        patch_size: vision.take("patch_size")?.unwrap_or(16),
+        image_size: match patches {
+            Patches::Square => vision.take("image_size")?.unwrap_or(224),
+            Patches::Naflex => square_side(vision.take("num_patches")?.unwrap_or(256))?.saturating_mul(patch_size),
+        },
+        patch_size,
+        patches,
         pooling: VisionPooling::AttentionHead,
     };
     let text_encoder = encoder(text, &base)?;
@@ -192,15 +200,27 @@ fn siglip(vision: &mut Object, text: &mut Object, preprocessor: &[u8], tokenizer
         },
         embedding,
         score: ScoreRule::Sigmoid,
-        preprocessor: Preprocessor::parse(preprocessor, Family::Siglip)?,
-        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer)),
+        preprocessor: Preprocessor::parse(preprocessor, Family::Siglip, patches)?,
+        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer, patches)),
     })
 }
 
-/// SigLIP 2 differs from SigLIP in its tokenizer, and nothing but the tokenizer's class tells them apart: `config.json` says
-/// "siglip" for both.
-fn siglip_text(tokenizer: TokenizerFile) -> TextRule {
-    let second = tokenizer.class.starts_with("Gemma") || tokenizer.class.starts_with("Siglip2");
+/// How many positions a side: the reference reshapes them to a square.
+fn square_side(positions: usize) -> Result<usize> {
+    let side = positions.isqrt();
+    match side * side == positions {
+        true => Ok(side),
+        false => Err(Error::BadCheckpoint(format!(
+            "config.json: vision_config: num_patches: expected a square number, found {positions}"
+        ))),
+    }
+}
+
+/// SigLIP 2 differs from SigLIP in its tokenizer. Of the checkpoints at fixed resolution nothing but the tokenizer's class tells them
+/// apart: `config.json` says "siglip" for both.
+fn siglip_text(tokenizer: TokenizerFile, patches: Patches) -> TextRule {
+    let second =
+        patches == Patches::Naflex || tokenizer.class.starts_with("Gemma") || tokenizer.class.starts_with("Siglip2");
     let cleaning = match tokenizer.do_lower_case {
         // Gemma's own setting does not count: SigLIP 2 was trained on lower case.
         _ if second => Cleaning::Lowercase,

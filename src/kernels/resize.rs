@@ -7,8 +7,8 @@ use crate::{
     reference,
 };
 
-/// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are: what varies with that is at the head of
-/// the table, and lines are rows of a run.
+/// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are, before or after: what varies with that
+/// is at the head of the table, and lines are rows of a run.
 #[derive(Debug, Clone)]
 pub struct Resize {
     /// Words of RGBA
@@ -17,23 +17,15 @@ pub struct Resize {
     pub table: ActId,
     /// Words of RGBA
     pub out: ActId,
-    /// Output pixels along the axis.
-    pub outputs: u32,
+    /// Output pixels along the axis as a rule. Where the table has more, an invocation computes several.
+    pub usual: u32,
     /// Lines across the axis.
     pub lines: Rows,
-    /// Words between source neighbours along the axis.
-    pub step: u32,
-    /// Words between output neighbours along the axis, and between lines.
-    pub out_strides: [u32; 2],
 }
 
 params! {
     struct Params {
-        outputs: u32,
         lines: u32,
-        step: u32,
-        out_step: u32,
-        out_line: u32,
     }
 }
 
@@ -45,25 +37,21 @@ impl Kernel for Resize {
         Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
-        let [out_step, out_line] = self.out_strides;
-        let params = Params { outputs: self.outputs, lines: self.lines.of(run), step: self.step, out_step, out_line };
-        bytemuck::bytes_of(&params).to_vec()
+        bytemuck::bytes_of(&Params { lines: self.lines.of(run) }).to_vec()
     }
     fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
-        [self.outputs.div_ceil(8), self.lines.of(run).div_ceil(8), 1]
+        [self.usual.div_ceil(8), self.lines.of(run).div_ceil(8), 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.source), Operand::Act(self.table), Operand::Act(self.out)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let start = table[TABLE_HEAD - 1];
-        let (lines, step) = (self.lines.of(run) as usize, self.step as usize);
-        let pixels = reference::resize(source, table, self.outputs as usize, lines, step);
+        let [_, outputs, _, _, step, stride, start] = table[..TABLE_HEAD] else { unreachable!("a table has a head") };
+        let pixels = reference::resize(source, table, self.lines.of(run) as usize);
         let out = &mut host.acts[self.out.0];
         for (i, pixel) in pixels.into_iter().enumerate() {
-            let (line, output) = (i as u32 / self.outputs, i as u32 % self.outputs);
-            let [step, stride] = self.out_strides;
+            let (line, output) = (i as u32 / outputs, i as u32 % outputs);
             out[(start + line * stride + output * step) as usize] = pixel;
         }
     }

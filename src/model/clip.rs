@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{Matmul, Normalize, Patchify, Positions, Rows},
+    kernels::{Matmul, Normalize, Patchify, Pictures, Positions, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -54,8 +54,8 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let embedding = plan.scratch("embedding", ONE, config.embedding);
     plan.output("embedding", embedding);
 
-    let sides = [size as u32, patch as u32, 1];
-    plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
+    let squares = Pictures::Squares { size: size as u32, lead: 1 };
+    plan.step("patchify", Patchify::new([pixels, cut], rows, squares, patch as u32, &config.preprocessor));
     let positions = Some(Positions { class_token: Some(class_token), table: positions });
     plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.normed, rows) });
     plan.tap("vision.embed", s.normed);
@@ -67,5 +67,5 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("projection", projection.record(normed, projected, ONE));
     plan.tap("vision.embedding", projected);
     plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
-    Ok(VisionTower { plan, pixels, embedding })
+    Ok(VisionTower { plan, pixels, naflex: None, embedding })
 }

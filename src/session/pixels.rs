@@ -1,4 +1,4 @@
-//! A picture on its way to the tower: strips of rows go up, two passes of the resize kernel bring it to its square.
+//! A picture on its way to the tower: strips of rows go up, two passes of the resize kernel bring it to the size that the tower sees.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::{
     gpu::{Gpu, Tier, Tuning},
     kernels::{ActId, Resize, Rows, Run},
     plan::Plan,
-    preprocess::{Axis, Sampling, TABLE_HEAD},
+    preprocess::{Axis, Sampling, Strides, TABLE_HEAD},
 };
 
 /// A picture whose rows can be brought to the device: decoded bytes natively, the browser's own bitmap there.
@@ -93,8 +93,8 @@ struct Layout {
     /// Rows of the picture that are needed, strip by strip.
     strips: Vec<Range<usize>>,
     pitch: usize,
-    /// Width of the square.
-    width: usize,
+    /// Width and height of what the tower sees.
+    seen: (usize, usize),
 }
 
 /// The resize of pictures of any size, with buffers that are made once and grow for large pictures.
@@ -115,27 +115,25 @@ impl<B: Backend> Pixels<B> {
     /// # Errors
     /// [`Error::Gpu`] if this device has no room for them.
     pub fn new(device: &B, rule: &Preprocessor) -> Result<Self> {
-        let usual = Sampling::new(rule, SIDE, SIDE)?;
-        Self::with_room(device, usual.size(), Room::of(&usual))
+        Self::with_room(device, rule, Room::of(&Sampling::new(rule, SIDE, SIDE)?))
     }
 
-    fn with_room(device: &B, (width, height): (usize, usize), room: Room) -> Result<Self> {
+    fn with_room(device: &B, rule: &Preprocessor, room: Room) -> Result<Self> {
+        let (width, height) = Sampling::new(rule, SIDE, SIDE)?.size();
+        let most = rule.most_pixels().expect("checked with the config");
         let mut plan = Plan::default();
         let once = Rows::PerItem(1);
         let strip = plan.input("strip", once, STRIP);
         let across = plan.input("across.table", once, room.across);
         let down = plan.input("down.table", once, room.down);
         let narrow = plan.scratch("narrow", once, room.narrow);
-        let out = plan.scratch("square", once, width * height);
-        let out_strides = [1, width as u32];
-        // A row of the strip is a token of its run: their number varies.
-        let (outputs, lines) = (width as u32, Rows::PerToken);
-        let pass = Resize { source: strip, table: across, out: narrow, outputs, lines, step: 1, out_strides };
+        let out = plan.scratch("seen", once, most);
+        // A line, which is a row of the strip and then a column, is a token of its run: their number varies.
+        let lines = Rows::PerToken;
+        let pass = Resize { source: strip, table: across, out: narrow, usual: width as u32, lines };
         plan.step("resize.across", pass);
-        let (outputs, lines) = (height as u32, Rows::PerItem(width as u32));
-        let (step, out_strides) = (width as u32, [width as u32, 1]);
-        plan.step("resize.down", Resize { source: narrow, table: down, out, outputs, lines, step, out_strides });
-        let most = Run::tokens(1, (STRIP / PITCH) as u32);
+        plan.step("resize.down", Resize { source: narrow, table: down, out, usual: height as u32, lines });
+        let most = Run::tokens(1, (STRIP / PITCH).max(most) as u32);
         let (tuning, weights) = (Tuning::all(Tier::Plain), B::Weights::default());
         let plan = device.compile(plan, &weights, &tuning, most, &mut B::States::default())?;
         Ok(Self { plan, strip, tables: [across, down], out, room, layout: None })
@@ -152,44 +150,55 @@ impl<B: Backend> Pixels<B> {
         let sampling = Sampling::new(rule, size.0, size.1)?;
         let room = self.room.grown(Room::of(&sampling));
         if room != self.room {
-            *self = Self::with_room(device, sampling.size(), room)
+            *self = Self::with_room(device, rule, room)
                 .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
         }
         let (width, rows, pitch) = (sampling.size().0, sampling.vertical.source(), size.0.next_multiple_of(PITCH));
-        let tables = [sampling.horizontal.table(0, pitch), sampling.vertical.table(rows.start, 1)];
+        let (row, column) = (|line| Strides { step: 1, line }, Strides { step: width, line: 1 });
+        let tables =
+            [sampling.horizontal.table(0, row(pitch), row(width)), sampling.vertical.table(rows.start, column, column)];
         for (act, table) in self.tables.into_iter().zip(tables) {
             self.plan.write(device, act, 0, bytemuck::cast_slice(&table));
         }
         let most = STRIP / pitch;
         let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end)).collect();
-        self.layout = Some(Layout { size, strips, pitch, width });
+        self.layout = Some(Layout { size, strips, pitch, seen: sampling.size() });
         Ok(())
     }
 
-    /// Brings a picture of the size that was made ready for to its square.
+    fn layout(&self) -> &Layout {
+        self.layout.as_ref().expect("made ready for a size")
+    }
+
+    /// Width and height of what the tower sees of a picture of the size that was made ready for.
+    pub fn seen(&self) -> (usize, usize) {
+        self.layout().seen
+    }
+
+    /// Brings a picture of the size that was made ready for to what the tower sees.
     ///
     /// # Errors
     /// As [`Source::upload`].
     pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
-        let layout = self.layout.as_ref().expect("made ready for a size");
+        let layout = self.layout();
         let mut place = 0u32;
         for rows in &layout.strips {
             let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: layout.pitch };
             image.upload(rows.clone(), &strip)?;
             self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &place.to_le_bytes());
             self.plan.run(device, Run::tokens(1, rows.len() as u32), 0..1);
-            place += (rows.len() * layout.width) as u32;
+            place += (rows.len() * layout.seen.0) as u32;
         }
-        self.plan.run(device, Run::items(1), 1..2);
+        self.plan.run(device, Run::tokens(1, layout.seen.0 as u32), 1..2);
         Ok(())
     }
 
-    /// Copies the square into item `item` of the tower's input.
+    /// Copies what the tower sees into item `item` of its input.
     pub fn hand_over(&self, device: &B, into: (&B::Executor, ActId), item: u32) {
         self.plan.hand_over(device, self.out, into, item);
     }
 
-    /// Reads the square back.
+    /// Reads what the tower sees back; of pictures with a shape of their own more than that.
     #[must_use]
     pub fn read(&self, device: &B) -> B::Readback {
         self.plan.read(device, self.out)

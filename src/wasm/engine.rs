@@ -1,8 +1,9 @@
 //! A loaded model, on the GPU or on the CPU.
 
-use js_sys::{Float32Array, Uint8Array};
+use js_sys::Float32Array;
 use serde_json::Value;
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::{Clamped, prelude::*};
+use web_sys::ImageData;
 
 #[cfg(feature = "wasm-cpu")]
 pub use super::cpu::{Backend, Device};
@@ -52,6 +53,7 @@ impl Engine {
             "logitScale": s.logit_scale,
             "logitBias": s.logit_bias,
             "imageSize": s.config.vision.image_size,
+            "maxNumPatches": s.config.preprocessor.max_patches(),
             "embeddingDim": s.config.embedding,
             "parameters": s.parameters,
             "tierCost": s.tier().cost(),
@@ -167,11 +169,12 @@ impl Engine {
         Ok(serde_json::to_string(&report).expect("a report is plain data"))
     }
 
-    /// The RGBA bytes of the square that the picture tower sees.
-    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
+    /// What the picture tower sees.
+    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<ImageData, JsValue> {
         let run = async { self.session.preprocess(&Picture::new(image, &self.texture)?).await };
-        let pixels = run.await.map_err(|e| js_error(&e))?;
-        Ok(bytemuck::cast_slice(&pixels).into())
+        let (pixels, width) = run.await.map_err(|e| js_error(&e))?;
+        let height = pixels.len() / width;
+        ImageData::new_with_u8_clamped_array_and_sh(Clamped(bytemuck::cast_slice(&pixels)), width as u32, height as u32)
     }
 }
 

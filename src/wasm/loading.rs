@@ -25,7 +25,7 @@ pub struct ModelLoading {
 #[wasm_bindgen]
 impl ModelLoading {
     /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory; `batch` is the most pictures or texts in one submission.
+    /// into memory; `batch` is the most pictures or texts in one submission, `max_patches` the most patches of a NaFlex picture.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
@@ -33,6 +33,7 @@ impl ModelLoading {
         format: &str,
         table: bool,
         batch: Option<u32>,
+        max_patches: Option<f64>,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
             let format =
@@ -47,7 +48,8 @@ impl ModelLoading {
             let (device, tuning) = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
             let batch = batch.unwrap_or(BATCH);
-            let options = LoadOptions { towers, format, tuning, table, batch, ..LoadOptions::default() };
+            let max_patches = max_patches.map(|n| n as usize);
+            let options = LoadOptions { towers, format, tuning, table, batch, max_patches, ..LoadOptions::default() };
             let loading = Loading::new(device, &checkpoint, options)?;
             Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };

@@ -22,6 +22,7 @@ import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
+import { naflex } from "./groups/naflex.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
 import { snippets } from "./groups/snippets.mjs";
@@ -69,6 +70,7 @@ const everyPart = {
       if (page !== test.page) await page.close();
     }
   },
+  naflex,
   inputs,
   use,
   batches,

@@ -14,11 +14,21 @@ pub struct Cli {
     /// Print JSON for machines instead of text for people.
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub on: On,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How models run.
+#[derive(Args)]
+pub struct On {
     /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
-    #[command(subcommand)]
-    pub command: Command,
+    /// Most patches of a picture, for NaFlex models, whose pictures keep their shape; their own number if left out.
+    #[arg(long, global = true)]
+    pub max_num_patches: Option<usize>,
 }
 
 #[derive(Subcommand)]

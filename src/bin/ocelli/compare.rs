@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bad_input,
-    cli::CompareArgs,
+    cli::{CompareArgs, On},
     embed_images, embed_texts, load,
     metrics::{Share, dot, top},
     output,
@@ -71,7 +71,7 @@ struct Answers {
     labels: Vec<Vec<f32>>,
 }
 
-pub async fn run(json: bool, tier: &str, args: CompareArgs) -> Result<()> {
+pub async fn run(json: bool, on: &On, args: CompareArgs) -> Result<()> {
     let labels = args.labels().map_or_else(|| Ok(shipped_labels()), |labels| labels.list())?;
     for (what, count) in [("pictures", args.images.len()), ("labels", labels.len())] {
         if count < 2 {
@@ -89,7 +89,7 @@ pub async fn run(json: bool, tier: &str, args: CompareArgs) -> Result<()> {
         )));
     }
     let answers = async |format| {
-        let session = load(tier, &args.model, Towers::Both, Some(format), true).await?;
+        let session = load(on, &args.model, Towers::Both, Some(format), true).await?;
         let pictures = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
         Ok::<_, ocelli::Error>((Answers { pictures, labels }, session.device().name().to_string()))

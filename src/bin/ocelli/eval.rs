@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     bad_input,
-    cli::EvalArgs,
+    cli::{EvalArgs, On},
     count_bar, load,
     manifest::Labelled,
     metrics::{self, Answer, Share},
@@ -26,7 +26,7 @@ struct Earlier {
     results: Vec<PictureRow>,
 }
 
-pub async fn run(json: bool, tier: &str, args: EvalArgs) -> Result<()> {
+pub async fn run(json: bool, on: &On, args: EvalArgs) -> Result<()> {
     let EvalArgs { over, templates, same_as } = args;
     // Everything that can be wrong is looked at before the GPU works for an hour.
     output::check_out(json, over.out.as_deref())?;
@@ -37,7 +37,7 @@ pub async fn run(json: bool, tier: &str, args: EvalArgs) -> Result<()> {
     let earlier = same_as.as_ref().map(|path| Earlier::read(path, &labelled)).transpose()?;
 
     let show = !over.no_progress;
-    let session = load(tier, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load(on, &over.model, Towers::Both, over.format.format(), show).await?;
     let classes = class_embeddings(&session, &labelled, show).await?;
     let bar = count_bar("pictures", labelled.files.len(), show);
     let (mut rows, mut answers, mut ranks) = (Vec::new(), Vec::new(), Vec::new());

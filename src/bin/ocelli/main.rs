@@ -18,7 +18,7 @@ mod tier;
 use std::{path::Path, process::ExitCode};
 
 use clap::Parser;
-use cli::{Cli, Command, Inputs};
+use cli::{Cli, Command, Inputs, On};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Result, Score, Session,
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let (json, tier) = (cli.json, cli.tier.as_str());
+    let (json, on) = (cli.json, &cli.on);
     match cli.command {
         Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
@@ -61,7 +61,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(tier, &model, Towers::Both, format.format(), true).await?;
+            let session = load(on, &model, Towers::Both, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -76,7 +76,7 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Embed { model, format, inputs: Inputs { images, text } } => {
             let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
-            let session = load(tier, &model, towers, format.format(), true).await?;
+            let session = load(on, &model, towers, format.format(), true).await?;
             let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
                 (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
             } else {
@@ -86,9 +86,9 @@ async fn run(cli: Cli) -> Result<()> {
             output::embeddings(json, session.config.embedding, &names, &embeddings)
         }
         Command::Bench(args) => bench::run(json, args).await,
-        Command::Compare(args) => compare::run(json, tier, args).await,
-        Command::Eval(args) => eval::run(json, tier, args).await,
-        Command::Recall(args) => recall::run(json, tier, args).await,
+        Command::Compare(args) => compare::run(json, on, args).await,
+        Command::Eval(args) => eval::run(json, on, args).await,
+        Command::Recall(args) => recall::run(json, on, args).await,
         Command::Tokenize { model, text } => {
             let checkpoint = Checkpoint::open(&model)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
@@ -96,14 +96,14 @@ async fn run(cli: Cli) -> Result<()> {
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(tier, &model, Towers::Vision, None, true).await?;
-            let pixels = session.preprocess(&Picture::open(&image)?).await?;
-            let side = session.config.vision.image_size as u32;
-            picture::save(&out, &pixels, side)?;
-            output::preprocessed(json, &out, side)
+            let session = load(on, &model, Towers::Vision, None, true).await?;
+            let (pixels, width) = session.preprocess(&Picture::open(&image)?).await?;
+            let size = [width, pixels.len() / width].map(|side| side as u32);
+            picture::save(&out, &pixels, size)?;
+            output::preprocessed(json, &out, size)
         }
         Command::Verify { model } => {
-            let session = load(tier, &model, Towers::Both, None, true).await?;
+            let session = load(on, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
             let report = session.verify(goldens.as_deref(), None).await?;
             output::verified(json, &report)?;
@@ -125,27 +125,34 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Info { model } => match model {
             None => {
-                let (gpu, tuning) = tier::gpu(tier).await?;
+                let (gpu, tuning) = tier::gpu(&on.tier).await?;
                 output::info(json, &gpu, &tuning, None)
             }
             Some(model) => {
-                let session = load(tier, &model, Towers::Both, None, true).await?;
+                let session = load(on, &model, Towers::Both, None, true).await?;
                 output::info(json, session.device(), &session.tuning, Some(&session))
             }
         },
     }
 }
 
-/// A model on a device in the tier of this name.
-async fn load(tier: &str, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
+/// A model on a device.
+async fn load(on: &On, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open(folder)?;
-    let (gpu, tuning) = tier::gpu(tier).await?;
+    let (gpu, tuning) = tier::gpu(&on.tier).await?;
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let session = Session::load(
         gpu,
         &checkpoint,
-        LoadOptions { towers, format, tuning, progress: Some(&|bytes| bar.inc(bytes)), ..LoadOptions::default() },
+        LoadOptions {
+            towers,
+            format,
+            tuning,
+            max_patches: on.max_num_patches,
+            progress: Some(&|bytes| bar.inc(bytes)),
+            ..LoadOptions::default()
+        },
     )?;
     bar.finish_and_clear();
     Ok(session)

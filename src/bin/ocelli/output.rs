@@ -77,11 +77,11 @@ pub fn ids(json: bool, texts: &[String], ids: &[Vec<u32>]) -> Result<()> {
     print(&texts.iter().zip(ids).map(|(t, i)| format!("{t}\n  {}\n", line(i))).collect::<String>())
 }
 
-pub fn preprocessed(json: bool, path: &Path, side: u32) -> Result<()> {
+pub fn preprocessed(json: bool, path: &Path, [width, height]: [u32; 2]) -> Result<()> {
     if json {
-        return print_json(&json!({ "path": path, "width": side, "height": side }));
+        return print_json(&json!({ "path": path, "width": width, "height": height }));
     }
-    print(&format!("{}: {side} × {side} pixels\n", path.display()))
+    print(&format!("{}: {width} × {height} pixels\n", path.display()))
 }
 
 pub fn quantized(json: bool, folder: &Path, sizes: Sizes) -> Result<()> {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Instant};
 use ocelli::{Result, Session, config::Towers};
 
 use crate::{
-    cli::RecallArgs,
+    cli::{On, RecallArgs},
     count_bar, load,
     manifest::Captioned,
     output, report,
@@ -14,14 +14,14 @@ use crate::{
     stream,
 };
 
-pub async fn run(json: bool, tier: &str, RecallArgs { over }: RecallArgs) -> Result<()> {
+pub async fn run(json: bool, on: &On, RecallArgs { over }: RecallArgs) -> Result<()> {
     output::check_out(json, over.out.as_deref())?;
     let mut asked = Captioned::read(&over.manifest, over.images.as_deref())?;
     if let Some(limit) = over.limit {
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let session = load(tier, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load(on, &over.model, Towers::Both, over.format.format(), show).await?;
     let bar = count_bar("pictures", asked.files.len(), show);
     let (mut pictures, mut places) = (Vec::new(), Vec::new());
     let start = Instant::now();
