@@ -123,8 +123,8 @@ def wrong_variants(reference, inputs):
 
 
 def rows_first(interpolate):
-    """PyTorch's antialiasing kernel for the CPU gives every row the weights of the first one where the result has one column; its
-    kernel for CUDA does not, nor does JAX, in which the model was trained. Along the rows alone both are right."""
+    """PyTorch's antialiasing kernel for the CPU gives every row the weights of the first one where the result has one column, and only
+    there. Resampled down first and then across, such a result is right."""
     def right(x, size, **options):
         if size[1] == 1 and options.get("antialias"):
             x = interpolate(x, size=(size[0], x.shape[-1]), **options).contiguous()

@@ -128,6 +128,7 @@ pub fn info(json: bool, gpu: &Gpu, tuning: &Tuning, session: Option<&Session>) -
             "tier": s.tier().name(),
             "parameters": s.parameters,
             "image_size": s.config.vision.image_size,
+            "max_num_patches": s.config.preprocessor.max_patches(),
             "embedding": s.config.embedding,
             "gpu_bytes": gpu.bytes(),
             "cpu_bytes": s.table_bytes(),
@@ -155,7 +156,10 @@ fn info_text(gpu: &Gpu, value: &Value) -> String {
     let word = |key: &str| model[key].as_str().unwrap_or("").to_string();
     text += &format!("model       {}, {}, tier {}\n", word("family"), word("format"), word("tier"));
     text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
-    text += &format!("picture     {0} × {0} pixels\n", number("image_size"));
+    text += &match model["max_num_patches"].as_u64() {
+        Some(most) => format!("picture     its own shape, at most {most} patches\n"),
+        None => format!("picture     {0} × {0} pixels\n", number("image_size")),
+    };
     text += &format!("embedding   {} numbers\n", number("embedding"));
     text += &format!("GPU memory  {}\n", mega(number("gpu_bytes")));
     text += &format!("CPU memory  {} (token table)\n", mega(number("cpu_bytes")));

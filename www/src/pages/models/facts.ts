@@ -7,13 +7,18 @@ export function deviceOf({ backend, adapter }: ModelInfo): string {
 
 /** The properties of a loaded model, as names and values. */
 export function factsOf(info: ModelInfo): [name: string, value: string][] {
-  const { backend, imageSize, embeddingDim, defaultScore } = info;
+  const { backend, imageSize, maxNumPatches, embeddingDim, defaultScore } = info;
   return [
     ["Kind", familyOf(info)],
     ["Runs on", deviceOf(info)],
     ["Kernels", info.tier],
     ["Weights", info.format],
-    ["Sees", `${imageSize} × ${imageSize} pixels`],
+    [
+      "Sees",
+      maxNumPatches === null
+        ? `${imageSize} × ${imageSize} pixels`
+        : `up to ${maxNumPatches} patches of a picture in its own shape`,
+    ],
     ["Embedding", `${embeddingDim} numbers`],
     ["Parameters", millions(info.parameters)],
     ...(backend === "cpu" ? [] : [["GPU memory", bytes(info.gpuBytes)] as [string, string]]),
