@@ -140,7 +140,7 @@ wasm_part() {
   [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "$file" ] || return 0
   # After a trap the package starts the file anew: hence the function that resets the glue.
   "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --experimental-reset-state-function --out-dir pkg/wasm --out-name "$name" "$built"
+    --experimental-reset-state-function --omit-default-module-path --out-dir pkg/wasm --out-name "$name" "$built"
   # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
   # No inlining: rustc has done its own, and copies of a function compress worse than calls of it.
   node pkg/node_modules/binaryen/bin/wasm-opt -Os \
@@ -219,7 +219,7 @@ tarball() {
   npm pack --silent --pack-destination "$folder" ./pkg >/dev/null
   "$bin/publint" run "$folder"/*.tgz --strict
   # Wasm files have no types.
-  "$bin/attw" "$folder"/*.tgz --profile esm-only --no-summary --format table-flipped --no-emoji --no-color \
+  "$bin/attw" "$folder"/*.tgz --no-summary --format table-flipped --no-emoji --no-color \
     --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_tokenizer.wasm
 }
 

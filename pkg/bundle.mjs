@@ -1,5 +1,5 @@
 // Bundles src/ into dist/, libraries and the glue of the wasm files included: a page needs no bundler, and a worker no import map.
-import { copyFileSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -8,8 +8,10 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 // Chunks are named by what is in them: those of the last build would stay.
 for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
 
+const entries = ["index", "labels/templates", "worker", "index/index"];
+
 await build({
-  entryPoints: ["index", "labels/templates", "worker", "index/index"].map((name) => here(`src/${name}.ts`)),
+  entryPoints: entries.map((name) => here(`src/${name}.ts`)),
   outdir: here("dist"),
   bundle: true,
   splitting: true,
@@ -20,6 +22,15 @@ await build({
   legalComments: "eof",
   logLevel: "warning",
 });
-// Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in the glue.
+// Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in wasm.ts.
 for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"])
   copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
+
+// For `require`, which Node allows of modules: the same ones. TypeScript and Node judge by the package.json above a file.
+for (const name of readdirSync(here("dist"), { recursive: true }))
+  if (name.endsWith(".d.ts")) cpSync(here(`dist/${name}`), here(`dist/cjs/${name}`));
+for (const name of entries) {
+  const up = "../".repeat(name.split("/").length);
+  writeFileSync(here(`dist/cjs/${name}.js`), `module.exports = require("${up}${name}.js");\n`);
+}
+writeFileSync(here("dist/cjs/package.json"), '{ "type": "commonjs" }\n');

@@ -104,13 +104,14 @@ pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
 /// # Errors
 /// None that is known: as [`race`].
 pub fn cpu_rate() -> Result<f64> {
-    let plan = Work::new(&Cpu, Format::Q8, PICTURE)?.plan(&Cpu, Tier::Plain)?;
+    let cpu = Cpu::default();
+    let plan = Work::new(&cpu, Format::Q8, PICTURE)?.plan(&cpu, Tier::Plain)?;
     let run = Run::items(1);
-    plan.run_all(&Cpu, run);
+    plan.run_all(&cpu, run);
     let mut least = f64::INFINITY;
     for _ in 0..ROUNDS {
         let start = milliseconds();
-        plan.run_all(&Cpu, run);
+        plan.run_all(&cpu, run);
         least = least.min(milliseconds() - start);
     }
     Ok(plan.plan().flops(run) as f64 / least.max(1e-3) / 1e6)

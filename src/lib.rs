@@ -41,6 +41,7 @@ pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod synthetic;
 pub mod text;
+pub mod threads;
 pub mod verify;
 #[cfg(all(target_arch = "wasm32", any(feature = "wasm-gpu", feature = "wasm-cpu", feature = "wasm-tokenizer")))]
 mod wasm;

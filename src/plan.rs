@@ -6,6 +6,7 @@ use crate::{
     gpu::Tier,
     kernels::{ActId, Host, Kernel, Rows, Run},
     quant::Matrix,
+    threads::Threads,
 };
 
 /// What an activation is for.
@@ -209,7 +210,8 @@ impl Plan {
     /// Runs the naive twins. `inputs` fill activations before the first step; the result is all activations and taps.
     #[must_use]
     pub fn run_reference(&self, weights: &[Matrix], inputs: &[(ActId, &[u32])], run: Run) -> HostRun {
-        let mut host = Host { acts: self.acts.iter().map(|act| vec![0; act.size(run)]).collect(), weights };
+        let acts = self.acts.iter().map(|act| vec![0; act.size(run)]).collect();
+        let mut host = Host { acts, weights, threads: &Threads::ONE };
         for (act, words) in inputs {
             host.acts[act.0][..words.len()].copy_from_slice(words);
         }

@@ -1,13 +1,14 @@
 //! From a picture of any size to the 8-bit one that the tower sees, as Pillow 12 and transformers make it.
 //!
 //! Resizing is Pillow's antialiased resampling in its own fixed-point arithmetic (`src/libImaging/Resample.c`):
-//! coefficients in f64, rounded to 22 bits; horizontal pass first; 8 bits between the passes. Here are the coefficients,
-//! computed for the cropped window only, and the CPU oracle; the GPU applies them (`shaders/resize.wgsl`).
+//! coefficients in f64, rounded to 22 bits; horizontal pass first, but for very tall pictures; 8 bits between the passes.
+//! Here are the coefficients, computed for the cropped window only, and the CPU oracle; the GPU applies them
+//! (`shaders/resize.wgsl`).
 
 use std::ops::Range;
 
 use crate::{
-    config::{CropRounding, Filter, Preprocessor, Resize},
+    config::{Alpha, CropRounding, Filter, Preprocessor, Resize},
     error::{Error, Result},
 };
 
@@ -15,16 +16,7 @@ use crate::{
 pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// Words before the first entry of [`Axis::table`]; the last of them is the place of the first line in the output.
-pub const TABLE_HEAD: usize = 7;
-
-/// Where neighbours along an axis are, and where the next line is, in pixels.
-#[derive(Debug, Clone, Copy)]
-pub struct Strides {
-    /// From neighbour to neighbour.
-    pub step: usize,
-    /// From line to line.
-    pub line: usize,
-}
+pub const TABLE_HEAD: usize = 8;
 
 /// One axis: for every output pixel, the first source pixel and the weights from there on. No weights make a black pixel,
 /// which is what a crop larger than the picture is padded with.
@@ -74,15 +66,15 @@ impl Axis {
         self.weights.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// The table for the GPU, with what varies from picture to picture at its head: taps, outputs, the strides of source and output, and
-    /// the place of the first line in the output, which is 0. Then, for each output, `first - origin`, count, and the weights, padded
-    /// to `2 + taps`.
+    /// The table for the GPU, with what varies from picture to picture at its head: taps, outputs, whether transparent pixels are
+    /// put on white, the strides, and the place of the first line in the output, which is 0. Then, for each output,
+    /// `first - origin`, count, and the weights, padded to `2 + taps`.
     #[must_use]
-    pub fn table(&self, origin: usize, source: Strides, out: Strides) -> Vec<i32> {
-        let taps = self.taps();
-        let mut table = Vec::with_capacity(TABLE_HEAD + self.first.len() * (taps + 2));
-        let head = [taps, self.first.len(), source.step, source.line, out.step, out.line, 0];
-        table.extend(head.map(|n| n as i32));
+    pub fn table(&self, origin: usize, Strides { step, line, out_step, out_line }: Strides, alpha: Alpha) -> Vec<i32> {
+        let (taps, outputs) = (self.taps(), self.first.len());
+        let mut table = Vec::with_capacity(TABLE_HEAD + outputs * (taps + 2));
+        let white = (alpha == Alpha::White).into();
+        table.extend([taps, outputs, white, step, line, out_step, out_line, 0].map(|word| word as i32));
         for (first, weights) in self.first.iter().zip(&self.weights) {
             table.extend([first.saturating_sub(origin) as i32, weights.len() as i32]);
             table.extend(weights);
@@ -90,6 +82,19 @@ impl Axis {
         }
         table
     }
+}
+
+/// How a pass goes over its source, and where its pixels go, in words.
+#[derive(Debug, Clone, Copy)]
+pub struct Strides {
+    /// Between source neighbours along the axis.
+    pub step: usize,
+    /// Between lines of the source.
+    pub line: usize,
+    /// Between output neighbours along the axis.
+    pub out_step: usize,
+    /// Between lines of the output.
+    pub out_line: usize,
 }
 
 impl Filter {
@@ -137,7 +142,15 @@ pub struct Sampling {
     pub horizontal: Axis,
     /// The filter along y.
     pub vertical: Axis,
+    /// Whether the pass along y is the first: of pictures more than [`TALL`] times as high as wide that become less high, as in
+    /// Pillow 12.3's `Image.resize`.
+    pub vertical_first: bool,
+    /// What becomes of transparent pixels, before both.
+    pub alpha: Alpha,
 }
+
+/// From this height on, as a multiple of the width, pictures are tall.
+const TALL: usize = 100;
 
 /// Longest side of a picture, in pixels.
 pub const MAX_SIDE: usize = 1 << 20;
@@ -169,7 +182,15 @@ impl Sampling {
         Ok(Self {
             horizontal: Axis::new(rule.filter, width, w, crop(w, crop_w, rule.rounding)),
             vertical: Axis::new(rule.filter, height, h, crop(h, crop_h, rule.rounding)),
+            vertical_first: height > width * TALL && h < height,
+            alpha: rule.alpha,
         })
+    }
+
+    /// The axes in the order of their passes.
+    #[must_use]
+    pub fn passes(&self) -> [&Axis; 2] {
+        if self.vertical_first { [&self.vertical, &self.horizontal] } else { [&self.horizontal, &self.vertical] }
     }
 
     /// Width and height of the resized and cropped picture, in pixels.
@@ -263,9 +284,29 @@ pub fn resample(source: &[u32], axis: &Axis, step: usize, line: usize, lines: us
     out
 }
 
+/// A pixel on white: each channel is the nearest whole number, as Pillow's `alpha_composite` has it.
+fn on_white(pixel: u32) -> u32 {
+    let alpha = pixel >> 24;
+    let channel = |shift: u32| (((pixel >> shift & 255) * alpha + 255 * (255 - alpha) + 127) / 255) << shift;
+    channel(0) | channel(8) | channel(16) | 255 << 24
+}
+
 /// The reference: both passes over a whole picture, on the CPU.
 #[must_use]
 pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) -> Vec<u32> {
+    let opaque: Vec<u32>;
+    let pixels = match sampling.alpha {
+        Alpha::Drop => pixels,
+        Alpha::White => {
+            opaque = pixels.iter().copied().map(on_white).collect();
+            &opaque
+        }
+    };
+    if sampling.vertical_first {
+        let columns = resample(pixels, &sampling.vertical, width, 1, width);
+        let h = sampling.size().1;
+        return resample(&columns, &sampling.horizontal, h, 1, h);
+    }
     let across = resample(pixels, &sampling.horizontal, 1, width, height);
     let (w, h) = sampling.size();
     let columns = resample(&across, &sampling.vertical, w, 1, w);

@@ -1,7 +1,7 @@
 //! Weight formats. Quantisation starts and stops here: a model file never mentions it.
 //!
-//! A [`Matrix`] is row-major, `[rows, cols]`; y = W·x contracts over `cols`, which papers call K. Packed rows are padded
-//! with zeros so that a shader can read four weights at a time for any K.
+//! A [`Matrix`] is `[rows, cols]`; y = W·x contracts over `cols`, which papers call K. Packed rows are padded with zeros so that a
+//! shader can read four weights at a time for any K. For the CPU, rows lie in panels.
 //!
 //! q8 and q4 work alike: a block of weights along K shares an f16 scale, w ≈ scale · q, and the scale is searched for the
 //! least squared error of its block. In q4 the scale has a sign, so that the outermost of the sixteen steps, -8, serves
@@ -9,7 +9,11 @@
 //!
 //! `docs/decisions/weights-and-quantisation.md` has the measurements behind the block sizes and behind q4.
 
+mod panels;
+
 use half::f16;
+
+pub use panels::{PANEL, Panel};
 
 use crate::error::{Error, Result};
 
@@ -255,7 +259,17 @@ fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
     (steps + 0.5f32.next_down().copysign(steps)).trunc().max(low).min(high)
 }
 
-/// A matrix in memory, for the token table and the naive reference.
+/// How the rows of a [`Matrix`] lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// One after the other, as the GPU and the naive reference read them.
+    #[default]
+    Rows,
+    /// In panels of [`PANEL`] rows, as the CPU's matrix product reads them.
+    Panels,
+}
+
+/// A matrix in memory, for the CPU and the naive reference.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     /// The format of `packed`.
@@ -264,6 +278,8 @@ pub struct Matrix {
     pub rows: usize,
     /// Weights in a row, without padding.
     pub cols: usize,
+    /// How the rows lie in `packed`.
+    pub order: Order,
     /// The weights of all rows.
     pub packed: Packed,
 }
@@ -274,7 +290,44 @@ impl Matrix {
     /// # Errors
     /// As [`pack`].
     pub fn new(format: Format, data: &[f32], cols: usize) -> Result<Self> {
-        Ok(Self { format, rows: data.len() / cols, cols, packed: pack(format, data, cols)? })
+        Ok(Self { format, rows: data.len() / cols, cols, order: Order::Rows, packed: pack(format, data, cols)? })
+    }
+
+    /// Room for a matrix. A vector lies in a single row, whatever the order.
+    #[must_use]
+    pub fn zeros(format: Format, rows: usize, cols: usize, order: Order) -> Self {
+        let (order, packed) = match order {
+            Order::Panels if rows > 1 => (order, panels::zeros(format, rows, cols)),
+            _ => {
+                let (values, scales) = (rows * format.row_bytes(cols), rows * format.scale_bytes(cols));
+                (Order::Rows, Packed { values: vec![0; values], scales: vec![0; scales] })
+            }
+        };
+        Self { format, rows, cols, order, packed }
+    }
+
+    /// Puts packed values, which begin `offset` bytes into a matrix in rows. In panels they are whole rows.
+    pub fn put_values(&mut self, offset: usize, bytes: &[u8]) {
+        let row_bytes = self.format.row_bytes(self.cols);
+        match self.order {
+            Order::Rows => self.packed.values[offset..][..bytes.len()].copy_from_slice(bytes),
+            Order::Panels => {
+                let rows = bytes.chunks_exact(row_bytes).enumerate();
+                rows.for_each(|(at, row)| self.scatter_values(offset / row_bytes + at, row));
+            }
+        }
+    }
+
+    /// Puts packed scales, likewise.
+    pub fn put_scales(&mut self, offset: usize, bytes: &[u8]) {
+        let row_bytes = self.format.scale_bytes(self.cols);
+        match self.order {
+            Order::Rows => self.packed.scales[offset..][..bytes.len()].copy_from_slice(bytes),
+            Order::Panels => {
+                let rows = bytes.chunks_exact(row_bytes).enumerate();
+                rows.for_each(|(at, row)| self.scatter_scales(offset / row_bytes + at, row));
+            }
+        }
     }
 
     /// Row `row` in f32, `cols` numbers.
@@ -287,8 +340,17 @@ impl Matrix {
 
     /// One row, dequantised into `out`, which has [`Matrix::cols`] numbers.
     pub fn row_into(&self, row: usize, out: &mut [f32]) {
-        let values = chunk(&self.packed.values, row, self.format.row_bytes(self.cols));
-        let scales = chunk(&self.packed.scales, row, self.format.scale_bytes(self.cols));
+        let gathered;
+        let (values, scales) = match self.order {
+            Order::Rows => (
+                chunk(&self.packed.values, row, self.format.row_bytes(self.cols)),
+                chunk(&self.packed.scales, row, self.format.scale_bytes(self.cols)),
+            ),
+            Order::Panels => {
+                gathered = self.gather_row(row);
+                (gathered.values.as_slice(), gathered.scales.as_slice())
+            }
+        };
         let half = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32();
         let scales = scales.chunks_exact(2).map(half);
         match self.format {

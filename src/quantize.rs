@@ -104,7 +104,7 @@ pub struct Sizes {
 }
 
 /// Reads the folder `from`, writes the folder `to`; with `goldens` also what [`crate::verify`] compares a device with, which
-/// takes a while for a large model. `progress` is told done and total bytes.
+/// takes a while for a large model, and is left out for a single tower. `progress` is told done and total bytes.
 ///
 /// # Errors
 /// Whatever is wrong with the source; [`Error::BadInput`] if it is quantised already or `to` is `from`.
@@ -142,7 +142,7 @@ pub fn quantize(
     }
     clear(to)?;
     let mut files: Vec<(String, Towers)> = Vec::new();
-    for (name, bytes) in small_files(&checkpoint, from)? {
+    for (name, bytes) in small_files(&checkpoint)? {
         fs::write(to.join(&name), bytes).map_err(|e| failed(&to.join(&name), e))?;
         files.push((name, Towers::Both));
     }
@@ -151,14 +151,17 @@ pub fn quantize(
     let tensors = write(to, outs, SHARD_BYTES, Some(&metadata))?;
     let size = |name: &str| fs::metadata(to.join(name)).map(|m| m.len()).map_err(|e| failed(&to.join(name), e));
     let after = tensors.iter().map(|(name, _)| size(name)).sum::<Result<u64>>()?;
+    // A small single tower is one file, which has no index.
+    if tensors.len() > 1 {
+        files.push((INDEX.into(), Towers::Both));
+    }
     files.extend(tensors);
-    files.push((INDEX.into(), Towers::Both));
     let mut manifest = Manifest::new(format.name());
     for (name, tower) in files {
         list(&mut manifest, to, &name, tower)?;
     }
     save(&manifest, to)?;
-    if goldens {
+    if goldens && checkpoint.config.towers == Towers::Both {
         // They are those of the folder as it is, which opens only with its manifest.
         Goldens::write(to)?;
         list(&mut manifest, to, GOLDENS, Towers::Both)?;
@@ -261,22 +264,16 @@ fn save(manifest: &Manifest, to: &Path) -> Result<()> {
 const LARGE_TOKENIZER: usize = 8 << 20;
 
 /// The JSON files and the tokenizer by name: the source's own, or written anew where the source has another format.
-fn small_files(checkpoint: &Checkpoint, from: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+fn small_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
     let [config, preprocessor, tokenizer_config, ..] = FILES;
-    let json = if checkpoint.naming == Naming::Transformers {
-        // Not `fs::copy`, which would pass a read-only source's permissions on.
-        let read = |name: &str| {
-            fs::read(from.join(name)).map_err(|e| Error::BadInput(format!("{}: {e}", from.join(name).display())))
-        };
-        [read(config)?, read(preprocessor)?, read(tokenizer_config)?]
-    } else {
-        checkpoint.config.to_files().map(String::into_bytes)
+    let mut files = match checkpoint.naming {
+        Naming::Transformers => checkpoint.json.clone(),
+        Naming::OpenClip { .. } => {
+            let names = [config, preprocessor, tokenizer_config].map(String::from).into_iter();
+            names.zip(checkpoint.config.to_files().map(String::into_bytes)).collect()
+        }
     };
-    let [first, ..] = &json;
-    let first = with_manifest(first)?;
-    let mut files: Vec<(String, Vec<u8>)> =
-        [config, preprocessor, tokenizer_config].map(String::from).into_iter().zip(json).collect();
-    files[0].1 = first;
+    files[0].1 = with_manifest(&files[0].1)?;
     let tokenizer = match &checkpoint.tokenizer {
         TokenizerFiles::Json(json) if json.len() > LARGE_TOKENIZER => {
             text::compact(json).map(|bytes| TokenizerFiles::SentencePiece { name: "tokenizer.model".into(), bytes })

@@ -231,9 +231,9 @@ pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
 /// `shaders/resize.wgsl`; `[lines, outputs]`
 #[must_use]
 pub fn resize(source: &[u32], table: &[u32], lines: usize) -> Vec<u32> {
-    let (head, rows) = table.split_at(TABLE_HEAD);
-    let [taps, outputs, step, stride, ..] = head else { unreachable!("a table has a head") };
-    let [entry, outputs, step, stride] = [*taps + 2, *outputs, *step, *stride].map(|n| n as usize);
+    let (head, rows) = table.split_first_chunk::<TABLE_HEAD>().expect("its head");
+    let [taps, outputs, white, step, stride, ..] = head.map(|word| word as usize);
+    let (entry, white) = (taps + 2, white != 0);
     let mut out = Vec::new();
     for line in 0..lines {
         for row in rows.chunks(entry).take(outputs) {
@@ -242,7 +242,11 @@ pub fn resize(source: &[u32], table: &[u32], lines: usize) -> Vec<u32> {
                 let sum: i64 = (0..row[1] as usize)
                     .map(|i| {
                         let pixel = source[start + i * step];
-                        i64::from((pixel >> shift) & 255) * i64::from(row[2 + i] as i32)
+                        let (mut channel, alpha) = (f64::from(pixel >> shift & 255), f64::from(pixel >> 24) / 255.0);
+                        if white {
+                            channel = (channel * alpha + 255.0 * (1.0 - alpha)).round();
+                        }
+                        channel as i64 * i64::from(row[2 + i] as i32)
                     })
                     .sum();
                 (((sum + (1 << (PRECISION_BITS - 1))) >> PRECISION_BITS).clamp(0, 255) as u32) << shift

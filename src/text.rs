@@ -97,7 +97,8 @@ pub fn cleaned(text: &str, rule: Cleaning) -> String {
     match rule {
         Cleaning::AsIs => text.into(),
         Cleaning::Canonical => canonical(text),
-        Cleaning::Lowercase => text.to_lowercase(),
+        // Letter by letter, as the tokenizers library does it: a Σ is a σ at the end of a word, too.
+        Cleaning::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
         Cleaning::OpenClip(rule) => clean::open_clip(text, rule),
     }
 }

@@ -68,10 +68,13 @@ fn eval_counts_right_and_wrong() {
     let manifest_wrong = write(folder.path(), "wrong.json", &wrong);
     let out = folder.path().join("wrong-result.json").display().to_string();
     let output = ocelli(&["eval", "--model", &model, "--manifest", &manifest_wrong, "--json", &out]);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    for line in ["87.50 %", "52.91 – 97.76 %", "7 of 8", "1  cat → dog", "0.00 %  cat", "left out: 2", "no.png: "] {
+    assert_eq!(output.status.code(), Some(3), "some could not be read");
+    let [text, left_out] = [&output.stdout, &output.stderr].map(|out| String::from_utf8_lossy(out).into_owned());
+    for line in ["87.50 %", "52.91 – 97.76 %", "7 of 8", "1  cat → dog", "0.00 %  cat"] {
         assert!(text.contains(line), "{line:?} in {text}");
+    }
+    for line in ["README.md: expected a PNG", "no.png: ", "left out: 2"] {
+        assert!(left_out.contains(line), "{line:?} in {left_out}");
     }
     let result: Value = serde_json::from_slice(&fs::read(&out).expect("a result")).expect("JSON");
     assert_eq!(result["confusions"], json!([{ "truth": "cat", "predicted": "dog", "count": 1 }]));
@@ -120,6 +123,59 @@ fn eval_reads_folders_and_template_sets() {
         json!([{ "truth": "octopus (n2)", "predicted": "octopus (n1)", "count": 1 }]),
         "{result}"
     );
+}
+
+/// Folders as they are: one for each class, with what Macs, cameras and older systems leave in them.
+#[test]
+fn eval_reads_folders_without_a_manifest() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = |name: &str, to: &std::path::PathBuf| {
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        fs::copy(root().join(format!("www/samples/{name}.png")), to).expect("a copy");
+    };
+    let at = |path: &str| folder.path().join(path);
+    for to in ["dog/a.PNG", "dog/b.jfif", "dog/c.jpe", "dog/deep/er/d.png", "dog/dir.jpg/e.png"] {
+        copy("dog", &at(to));
+    }
+    copy("octopus", &at("octopus/a b.png"));
+    copy("octopus", &at("octopus/é.png"));
+    let mut expected: Vec<std::path::PathBuf> =
+        ["dog/a.PNG", "dog/b.jfif", "dog/c.jpe", "dog/deep/er/d.png", "dog/dir.jpg/e.png", "octopus/a b.png"]
+            .map(Into::into)
+            .into();
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::{ffi::OsStrExt, fs::symlink};
+        let name = std::ffi::OsStr::from_bytes(b"octopus/caf\xe9.png");
+        copy("octopus", &folder.path().join(name));
+        expected.push(name.into());
+        symlink(at("dog"), at("dog/deep/circle")).expect("a link");
+    }
+    expected.push("octopus/é.png".into());
+    for other in ["dog/._a.PNG", "dog/.DS_Store", "dog/notes.txt", "octopus/Thumbs.db"] {
+        fs::write(at(other), "no picture").expect("a file");
+    }
+    for hidden in [".git", "__MACOSX"] {
+        fs::create_dir(at(hidden)).expect("a folder");
+    }
+    let images = folder.path().display().to_string();
+    let result = json(&["eval", "--model", &tiny(), "--images", &images]);
+    let files: Vec<&str> =
+        result["results"].as_array().expect("results").iter().filter_map(|r| r["file"].as_str()).collect();
+    let shown: Vec<String> = expected.iter().map(|file| file.display().to_string()).collect();
+    assert_eq!(files, shown);
+    assert_eq!((&result["passed_over"], &result["unreadable"]), (&json!(4), &json!([])));
+    assert_eq!((&result["top1"]["right"], &result["manifest"]), (&json!(files.len()), &Value::Null));
+    let labels: Vec<&Value> = result["classes"].as_array().expect("classes").iter().map(|c| &c["label"]).collect();
+    assert_eq!(labels, ["dog", "octopus"]);
+    assert!(
+        refused(&["eval", "--model", &tiny(), "--images", &at("octopus").display().to_string()])
+            .contains("at least two")
+    );
+    assert!(refused(&["recall", "--model", &tiny(), "--images", &images]).contains("--manifest"));
 }
 
 #[test]

@@ -157,8 +157,8 @@ fn runs_of_any_size<B: Backend>(device: &B) {
 
 #[test]
 fn on_the_cpu() {
-    steps_over_a_state(&Cpu);
-    runs_of_any_size(&Cpu);
+    steps_over_a_state(&Cpu::default());
+    runs_of_any_size(&Cpu::default());
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn on_the_gpu() {
 fn a_run_beyond_the_largest_is_refused() {
     let (plan, acts) = over_a_state();
     let most = Run::tokens(1, 4);
-    let executor = compile(&Cpu, plan, &Default::default(), most, &mut Default::default());
-    let _ = executor.submit(&Cpu, Run::tokens(1, 5), &[acts[2]]);
+    let executor = compile(&Cpu::default(), plan, &Default::default(), most, &mut Default::default());
+    let _ = executor.submit(&Cpu::default(), Run::tokens(1, 5), &[acts[2]]);
 }
 
 #[test]

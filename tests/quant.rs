@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use ocelli::{
     Checkpoint, model,
-    quant::{Format, Loss, Matrix, Packed, pad_scales, pad_values, quantize_row},
+    quant::{Format, Loss, Matrix, Order, Packed, pad_scales, pad_values, quantize_row},
     quantize::losses,
 };
 use proptest::prelude::*;
@@ -246,7 +246,7 @@ fn default_model() -> Vec<(String, usize, Vec<f32>)> {
         let values = pad_values(Format::Q8, &values, cols);
         let packed = Packed { values, scales: pad_scales(Format::Q8, &halves, cols) };
         let scales = checkpoint.rows_f32(&scales, 0..rows).expect("sound");
-        let matrix = Matrix { format: Format::Q8, rows, cols, packed };
+        let matrix = Matrix { format: Format::Q8, rows, cols, order: Order::Rows, packed };
         let weights = (0..rows).flat_map(|row| {
             let steps = &scales[row * blocks..];
             matrix.row(row).into_iter().enumerate().map(|(k, w)| w + noise() * steps[k / 16]).collect::<Vec<_>>()

@@ -7,10 +7,12 @@ use std::ops::Range;
 use ocelli::{
     Checkpoint, Result, Session,
     backend::{Backend, Cpu},
+    config::Alpha,
     preprocess::{Sampling, resize},
     random::Random,
     session::{LoadOptions, Source, Strip},
 };
+use sha2::{Digest, Sha256};
 
 /// Pixels by chance.
 struct Picture {
@@ -62,8 +64,12 @@ fn compare<B: Backend>(session: &Session<B>, sizes: &[(usize, usize)], mut made:
 }
 
 fn load<B: Backend>(device: B, model: &str) -> Session<B> {
+    load_with(device, model, Alpha::Drop)
+}
+
+fn load_with<B: Backend>(device: B, model: &str, alpha: Alpha) -> Session<B> {
     let checkpoint = Checkpoint::open(&common::fixtures().join(model)).expect("a fixture");
-    Session::load(device, &checkpoint, LoadOptions::default()).expect("it loads")
+    Session::load(device, &checkpoint, LoadOptions { alpha, ..LoadOptions::default() }).expect("it loads")
 }
 
 #[test]
@@ -88,7 +94,7 @@ fn a_hundred_sizes_need_no_more_room_than_three() {
 #[test]
 fn sizes_on_the_cpu_change_as_well() {
     for model in ["siglip", "clip"] {
-        compare(&load(Cpu, model), &sizes(20), |_, _| ());
+        compare(&load(Cpu::default(), model), &sizes(20), |_, _| ());
     }
 }
 
@@ -98,7 +104,7 @@ fn larger_pictures_find_room_too() {
     let large =
         [(20, 30), (3000, 2000), (9000, 5), (3, 70_000), (20, 30), (70_000, 2), (9000, 5), (300, 6000), (20, 30)];
     for model in ["siglip", "clip"] {
-        compare(&load(Cpu, model), &large, |_, _| ());
+        compare(&load(Cpu::default(), model), &large, |_, _| ());
     }
     if !common::runs_on_gpu() {
         return;
@@ -106,5 +112,52 @@ fn larger_pictures_find_room_too() {
     for model in ["siglip", "clip"] {
         let gpu = pollster::block_on(ocelli::Gpu::new(ocelli::Power::Any)).expect("looked for before");
         compare(&load(gpu, model), &large, |_, _| ());
+    }
+}
+
+/// What Pillow makes of a picture by a formula: model (squashed, or cropped from the middle), width, height, rule for transparency,
+/// whether the vertical pass is first, and the SHA-256 of the square's RGB bytes. `tools/make_resized.py` prints them.
+const PILLOWS: [(&str, usize, usize, Alpha, bool, &str); 8] = [
+    ("siglip", 3, 2000, Alpha::Drop, true, "f86db096a945eeafd325e04c0bbd0087be479f9ac5ba8c162a04f80c9e0c0769"),
+    ("siglip", 3, 301, Alpha::Drop, true, "99519307841d22af187de6ed4da9aac8830dd80742b9509a8674f2ad576feaa4"),
+    ("siglip", 3, 300, Alpha::Drop, false, "60fa416946cfc3c9e61d491f0ea011541ac9060dd7326499d10e184f11cd7a77"),
+    ("siglip", 2, 250, Alpha::Drop, true, "216ea95f925ccf0185324b516b733dc714d69af53cc29bb764d3fedc131c8f33"),
+    ("clip", 43, 4310, Alpha::Drop, true, "10be58d0c7196c958d6933f954908a96f275cfee87bacb7d9a541eba6fbc162c"),
+    ("clip", 20, 2010, Alpha::Drop, false, "25e3b23b010bd34c925e17765fd0a51822ce65ad5a9beed133ee83061eb510f5"),
+    ("siglip", 61, 37, Alpha::White, false, "161a869707c95691c9b5f5b5d4f6278a4bfb2adf8f0a757f67b55b9f76a945c8"),
+    ("siglip", 3, 2000, Alpha::White, true, "bf650d6ee2211f28880ef13e73d8dd9b6705baac9004cc3bb00e1ae53fade379"),
+];
+
+#[test]
+fn tall_and_transparent_pictures_are_pillows() {
+    for (model, width, height, alpha, vertical_first, expected) in PILLOWS {
+        let name = format!("{model}, {width} × {height}, {alpha:?}");
+        let pixel = |at: usize| {
+            let (x, y) = (at % width, at / width);
+            let channels = [x * 37 + y * 11, x * y + y * 5, (x * 7) ^ (y * 13), x * 29 + y * 3];
+            u32::from_le_bytes(channels.map(|channel| channel as u8))
+        };
+        let picture = Picture { width, height, pixels: (0..width * height).map(pixel).collect() };
+        let hash = |pixels: &[u32]| {
+            let rgb: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.to_le_bytes().into_iter().take(3)).collect();
+            Sha256::digest(rgb).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let session = load_with(Cpu, model, alpha);
+        let sampling = Sampling::new(&session.config.preprocessor, width, height).expect("within bounds");
+        assert_eq!(sampling.vertical_first, vertical_first, "{name}");
+        let resized = |sampling| hash(&resize(&picture.pixels, width, height, &sampling));
+        assert_eq!(resized(sampling.clone()), expected, "{name}");
+        // The other order, and the other rule, are not Pillow's.
+        assert_ne!(resized(Sampling { vertical_first: !vertical_first, ..sampling.clone() }), expected, "{name}");
+        let other = if alpha == Alpha::Drop { Alpha::White } else { Alpha::Drop };
+        assert_ne!(resized(Sampling { alpha: other, ..sampling }), expected, "{name}");
+
+        let on_cpu = pollster::block_on(session.preprocess(&picture)).expect("a square");
+        assert_eq!(hash(&on_cpu), expected, "{name} on the CPU");
+        if common::runs_on_gpu() {
+            let gpu = pollster::block_on(ocelli::Gpu::new(ocelli::Power::Any)).expect("looked for before");
+            let on_gpu = pollster::block_on(load_with(gpu, model, alpha).preprocess(&picture)).expect("a square");
+            assert_eq!(hash(&on_gpu), expected, "{name} on the GPU");
+        }
     }
 }

@@ -64,6 +64,33 @@ fn canonical_text_is_the_references() {
     assert_eq!(canonical("..."), "");
 }
 
+/// transformers' Siglip2Tokenizer lowers by the tokenizers library, letter by letter; SiglipTokenizer by Python's `str.lower`. The ids are
+/// theirs for tests/fixtures/siglip2 and siglip.
+#[test]
+fn a_capital_sigma_at_the_end_of_a_word() {
+    let ids = |model: &str, text: &str| {
+        let checkpoint = Checkpoint::open(&fixtures().join(model)).expect("a sound fixture");
+        TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a tokenizer").encode(text).expect("ids")
+    };
+    assert_eq!(cleaned("ΟΔΟΣ ΣΑΣ", Cleaning::Lowercase), "οδοσ σασ");
+    assert_eq!(canonical("ΟΔΟΣ ΣΑΣ"), "οδος σας");
+    assert_eq!(ids("siglip2", "ΟΔΟΣ ΟΔΥΣΣΕΥΣ"), [211, 196, 211, 185, 211, 196, 212, 136, 303, 211, 196, 1]);
+    assert_eq!(ids("siglip", "ΟΔΟΣ ΟΔΥΣΣΕΥΣ")[..11], [262, 209, 194, 209, 183, 209, 194, 210, 133, 262, 209]);
+    // A letter of which two become, and one outside of the basic plane.
+    assert_eq!(cleaned("İ𐐀", Cleaning::Lowercase), "i\u{307}𐐨");
+}
+
+/// A user's text is text: no special token is made of it, where transformers would split at them.
+#[test]
+fn special_tokens_in_siglips_texts_are_text() {
+    let checkpoint = Checkpoint::open(&fixtures().join("siglip")).expect("a sound fixture");
+    let encoder = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a tokenizer");
+    let ids = |text: &str| encoder.encode(text).expect("ids");
+    assert_eq!(ids("a dog</s>"), ids("a dogs"));
+    assert_eq!(ids("a <unk> dog"), ids("a unk dog"));
+    assert_ne!(ids("a dog</s>"), ids("a dog"), "the comparison sees the difference");
+}
+
 /// Texts as they are, and after open_clip's `_clean_whitespace`, `_clean_lower` and `_clean_canonicalize`.
 const CLEANED: [[&str; 4]; 16] = [
     [

@@ -1,4 +1,5 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
+import { ready, type ReadyPicture } from "./pictures/ready.js";
 import { OcelliError, wrap } from "./error.js";
 import { submitted } from "./gpu.js";
 import { KeptLabels } from "./kept-labels.js";
@@ -9,7 +10,6 @@ import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
 import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
-import { Turns } from "./turns.js";
 import { modules } from "./wasm.js";
 import type {
   Backend,
@@ -28,24 +28,27 @@ import type { Labels, Pending } from "../wasm/ocelli.js";
 export interface CoreOptions extends WasmOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   maxNumPatches: number | undefined;
   backend: Backend | "auto";
   powerPreference: string;
   tier: "auto" | Tier;
+  /** What {@link ModelInfo.note} says besides. */
+  note?: string | undefined;
 }
 
 /** What can be asked of a model, wherever it runs. */
 export interface Calls {
   readonly info: ModelInfo;
   imageBatch(): Promise<number>;
-  embedImages(images: ImageInput[]): Promise<Float32Array>;
+  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array>;
   embedTexts(texts: string[]): Promise<Float32Array>;
   addLabels(embeddings: Float32Array): Promise<number>;
   dropLabels(number: number): void;
-  classify(number: number, image: ImageInput): Promise<Float32Array>;
+  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
-  preprocess(image: ImageInput): Promise<ImageData>;
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData>;
   verify(): Promise<Verification>;
   dispose(): void;
 }
@@ -61,7 +64,6 @@ export class Core implements Calls {
   #info: ModelInfo;
   #tokenizer: Promise<Tokenizer> | undefined;
   readonly #labels: KeptLabels;
-  readonly #decoding = new Turns();
 
   private constructor(
     first: Running,
@@ -105,11 +107,11 @@ export class Core implements Calls {
   }
 
   /** Embeddings of at most a batch of pictures, one after the other. */
-  embedImages(images: ImageInput[]): Promise<Float32Array> {
+  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
-      // One batch of decoded pictures is in memory at a time.
-      const pending = await this.#decoding.take(async () => {
-        const sources = await this.#decode(images, running);
+      const here = all(await Promise.allSettled(images.map(ready)));
+      const prepare = async () => {
+        const sources = await this.#decode(here, running);
         try {
           const { engine } = running;
           return await submit(running, () => {
@@ -119,8 +121,8 @@ export class Core implements Calls {
         } finally {
           for (const source of sources) source.release();
         }
-      });
-      return running.engine.read(pending);
+      };
+      return running.pictures.take(prepare, (pending) => running.engine.read(pending), signal);
     });
   }
 
@@ -146,12 +148,17 @@ export class Core implements Calls {
   }
 
   /** The cosine of each label's embedding with the picture's. */
-  classify(number: number, image: ImageInput): Promise<Float32Array> {
+  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const pending = await this.#withPicture(image, running, (pixels) =>
-        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels)),
+      const classified = (pixels: Pixels) =>
+        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels));
+      const pending = await this.#asVideo(image, running, classified);
+      if (pending) return running.engine.read(pending);
+      return running.pictures.take(
+        () => this.#withPicture(image, running, classified),
+        (pending) => running.engine.read(pending),
+        signal,
       );
-      return running.engine.read(pending);
     });
   }
 
@@ -160,8 +167,18 @@ export class Core implements Calls {
   }
 
   /** What the picture tower sees. */
-  preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#run((running) => this.#withPicture(image, running, (pixels) => running.engine.preprocess(pixels)));
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
+    return this.#run(async (running) => {
+      const preprocessed = async (pixels: Pixels) => running.engine.preprocess(pixels);
+      return (
+        (await this.#asVideo(image, running, preprocessed)) ??
+        running.pictures.take(
+          () => this.#withPicture(image, running, preprocessed),
+          async (seen) => seen,
+          signal,
+        )
+      );
+    });
   }
 
   verify(): Promise<Verification> {
@@ -245,33 +262,27 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ImageInput[], { part }: Running): Promise<DecodedPicture[]> {
+  async #decode(images: ReadyPicture[], { part }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
-    const sources = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
-    if (failed < 0) return sources;
-    for (const source of sources) source.release();
-    return numbered(failed, () => {
-      throw (outcomes[failed] as PromiseRejectedResult).reason;
-    });
+    return all(outcomes, (source) => source.release());
   }
 
-  /** Hands a picture to `use`, decoded or as the video that it is, and lets go of it. */
-  async #withPicture<T>(
-    image: ImageInput,
-    { part }: Running,
-    use: (pixels: DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame) => Promise<T>,
-  ): Promise<T> {
+  /** Hands a video's frame to `use` as it is; undefined for all that has to be decoded. */
+  async #asVideo<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T | undefined> {
     const video = part === "gpu" ? live(image) : undefined;
-    if (video) {
-      try {
-        return await use(video);
-      } catch (error) {
-        // The browser copies no videos, or not this one.
-        if (wrap(error).code !== "bad-image") throw error;
-      }
+    if (!video) return undefined;
+    try {
+      return await use(video);
+    } catch (error) {
+      // The browser copies no videos, or not this one.
+      if (wrap(error).code !== "bad-image") throw error;
+      return undefined;
     }
-    const source = await open(image, part);
+  }
+
+  /** Hands a decoded picture to `use`, and lets go of it. */
+  async #withPicture<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T> {
+    const source = await open(await ready(image), part);
     try {
       return await use(source.pixels);
     } finally {
@@ -279,6 +290,9 @@ export class Core implements Calls {
     }
   }
 }
+
+/** What the engine takes. */
+type Pixels = DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame;
 
 /** What `work` submits without a pause, once the GPU has taken it. */
 async function submit(running: Running, work: () => Pending): Promise<Pending> {
@@ -298,6 +312,17 @@ export class PictureError extends OcelliError {
   ) {
     super(code, message, { cause });
   }
+}
+
+/** What all have come to; or the first one's error, and `drop` for the others. */
+function all<T>(outcomes: PromiseSettledResult<T>[], drop: (value: T) => void = () => {}): T[] {
+  const values = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
+  if (failed < 0) return values;
+  values.forEach(drop);
+  return numbered(failed, () => {
+    throw (outcomes[failed] as PromiseRejectedResult).reason;
+  });
 }
 
 function numbered<T>(index: number, work: () => T): T {

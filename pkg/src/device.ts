@@ -1,4 +1,4 @@
-import { OcelliError } from "./error.js";
+import { OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
 import { alive, modules, start, type Part } from "./wasm.js";
 import type { Backend, Tier, WasmOptions } from "./types.js";
@@ -27,6 +27,10 @@ export interface DeviceOptions extends WasmOptions {
 /** Where the outcome of the races is kept from visit to visit. Pages have such a place; a worker hands it to its page. */
 const KEY = "ocelli.devices";
 
+/** How long the browser may take to answer for a GPU. A time in which this thread stands still does not count. */
+const ANSWER_MS = 10_000;
+const STEPS = 40;
+
 /** Billions of operations a second that a GPU surely does and one thread of a CPU does not: below, the two are compared. */
 const SURELY_A_GPU = 40;
 
@@ -42,7 +46,7 @@ type Known = Record<string, Outcome>;
 interface Likely extends Pick<Found, "part" | "start" | "note"> {}
 
 /** Where a model will run, unless a race says otherwise; its wasm file is started. */
-export async function likely(options: DeviceOptions): Promise<Likely> {
+export async function likely(options: DeviceOptions, signal: AbortSignal | undefined): Promise<Likely> {
   if (!["auto", "webgpu", "cpu"].includes(options.backend)) {
     throw new OcelliError(
       "bad-input",
@@ -52,7 +56,7 @@ export async function likely(options: DeviceOptions): Promise<Likely> {
   const trouble = options.backend === "cpu" ? undefined : await noWebGpu();
   if (trouble && options.backend === "webgpu") throw trouble;
   const part = trouble || options.backend === "cpu" ? "cpu" : "gpu";
-  return { part, start: await start(part, options), note: trouble?.message };
+  return { part, start: await start(part, options, signal), note: trouble?.message };
 }
 
 /**
@@ -60,9 +64,22 @@ export async function likely(options: DeviceOptions): Promise<Likely> {
  * now. It goes on while the model's first files are fetched. A GPU that is none, but an emulation on the CPU, loses to the CPU
  * itself: found by racing them, too.
  */
-export async function requestDevice(first: Likely, options: DeviceOptions): Promise<Found> {
+export async function requestDevice(first: Likely, options: DeviceOptions, signal: AbortSignal): Promise<Found> {
   if (first.part === "cpu") return { ...cpu(first.start), note: first.note };
-  const device = await modules.gpu.Device.request(options.powerPreference);
+  let device: GpuPart;
+  try {
+    device = await answered(modules.gpu.Device.request(options.powerPreference), (late) => {
+      if (alive("gpu", first.start)) late.free();
+    });
+  } catch (error) {
+    const { code, message } = wrap(error);
+    if (code !== "no-webgpu") throw error;
+    // wgpu hands on the browser's words with their stack.
+    const said = (message.split("\n")[0] as string).replace("JsValue(", "");
+    const why = error instanceof OcelliError ? error : refused(`gives no device (${said})`, error);
+    if (options.backend !== "auto") throw why;
+    return { ...cpu(await start("cpu", options, signal)), note: why.message };
+  }
   const handle = device.handle as GpuDevice;
   const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};
   // What won may be another with the next version.
@@ -70,7 +87,7 @@ export async function requestDevice(first: Likely, options: DeviceOptions): Prom
   const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
   const found: Found = { part: "gpu", start: first.start, device, handle, adapter };
   try {
-    return await settled(found, name, options);
+    return await settled(found, name, options, signal);
   } catch (error) {
     // Nobody else knows of it.
     if (alive("gpu", first.start)) device.free();
@@ -79,7 +96,7 @@ export async function requestDevice(first: Likely, options: DeviceOptions): Prom
 }
 
 /** With its kernels chosen; or the CPU in its place. */
-async function settled(found: Found, name: string, options: DeviceOptions): Promise<Found> {
+async function settled(found: Found, name: string, options: DeviceOptions, signal: AbortSignal): Promise<Found> {
   const { adapter } = found;
   const [device, handle] = [found.device as GpuPart, found.handle as GpuDevice];
   if (options.tier !== "auto") {
@@ -91,7 +108,7 @@ async function settled(found: Found, name: string, options: DeviceOptions): Prom
   found.note = note;
   if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
   try {
-    const own = cpu(await start("cpu", options));
+    const own = cpu(await start("cpu", options, signal));
     if (rateOf(own.device as CpuPart) > rate) {
       device.free();
       return { ...own, note: note ?? `This GPU is slower than the CPU: ${adapter}.` };
@@ -163,11 +180,35 @@ async function noWebGpu(): Promise<OcelliError | undefined> {
     return new OcelliError("no-webgpu", "This browser has no WebGPU: use a current Chrome, Edge, Safari or Firefox.");
   }
   // Asked here first, because wgpu's own words for an absent adapter help nobody.
-  if (await gpu.requestAdapter()) return undefined;
+  try {
+    if (await answered((async () => gpu.requestAdapter())())) return undefined;
+  } catch (cause) {
+    return cause instanceof OcelliError ? cause : refused(`refuses a GPU for it (${String(cause)})`, cause);
+  }
+  return refused("gives no GPU for it");
+}
+
+function refused(how: string, cause?: unknown): OcelliError {
   return new OcelliError(
     "no-webgpu",
-    "This browser has WebGPU, but gives no GPU for it: turn graphics acceleration on in its settings, or update the graphics driver.",
+    `This browser has WebGPU, but ${how}: turn graphics acceleration on in its settings, or update the graphics driver.`,
+    { cause },
   );
+}
+
+/** The browser's answer; what comes too late is let go of. */
+async function answered<T>(answer: Promise<T>, drop: (late: T) => void = () => {}): Promise<T> {
+  let here = false;
+  const arrived = answer.finally(() => (here = true));
+  // In steps: a thread that stood still has not listened.
+  const silence = async () => {
+    for (let step = 0; step < STEPS && !here; step++)
+      await new Promise((resolve) => setTimeout(resolve, ANSWER_MS / STEPS));
+  };
+  await Promise.race([arrived, silence()]);
+  if (here) return arrived;
+  arrived.then(drop, () => {});
+  throw refused(`has not answered for ${ANSWER_MS / 1000} seconds when asked for a GPU`);
 }
 
 /** What is known, in this page or worker. */

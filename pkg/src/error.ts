@@ -8,6 +8,7 @@
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.
+ * - `no-worker`: the browser starts no worker here, or cannot load worker.js.
  * - `device-lost`: the GPU went away, and again while the call was made once more.
  * - `worker-lost`: the worker that the model ran in ended, mostly because its memory was full. The next call has a new one.
  * - `gpu`: the GPU refused, mostly because its memory is full.
@@ -25,6 +26,7 @@ export type ErrorCode =
   | "bad-image"
   | "bad-input"
   | "aborted"
+  | "no-worker"
   | "device-lost"
   | "worker-lost"
   | "gpu"
@@ -70,4 +72,9 @@ export function labelsDisposed(): OcelliError {
 
 export function aborted(cause: unknown, what = "load"): OcelliError {
   return new OcelliError("aborted", `The ${what} was aborted.`, { cause });
+}
+
+/** What the caller's own code threw: no bug of ours. */
+export function callersError(what: string, cause: unknown): OcelliError {
+  return cause instanceof OcelliError ? cause : new OcelliError("bad-input", `${what}: ${String(cause)}`, { cause });
 }

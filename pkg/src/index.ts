@@ -7,6 +7,7 @@ export { OcelliError, type ErrorCode } from "./error.js";
 export type {
   CacheAdapter,
   CachedModel,
+  Bytes,
   FileContent,
   ModelSource,
   SourceOptions,

@@ -1,7 +1,10 @@
+import { breath } from "./breath.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors } from "./gpu.js";
 import { Meter } from "./meter.js";
+import { abortable } from "./shared.js";
 import { sideBySide } from "./side-by-side.js";
+import { shownUrl } from "./source/address.js";
 import type { Folder } from "./source/folder.js";
 import { openFolder, type PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
@@ -20,9 +23,11 @@ const MANIFEST = "manifest.json";
 export interface LoadParameters extends DeviceOptions, SourceOptions {
   towers: Towers;
   format: Format;
+  alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   /** Of a NaFlex model; its own if undefined. */
   maxNumPatches: number | undefined;
+  note?: string | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
   /** Most pictures or texts in one submission; the engine's own choice if undefined. */
@@ -43,13 +48,13 @@ export interface Loaded {
  */
 export async function load(source: PlainSource, options: LoadParameters): Promise<Loaded> {
   const { signal, towers, tokenTable } = options;
-  const first = await likely(options);
+  const first = await likely(options, signal);
   // One failure stops the others.
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
   signal?.addEventListener("abort", relay);
   if (signal?.aborted) relay();
-  const requested = requestDevice(first, options);
+  const requested = requestDevice(first, options, stop.signal);
   // It may fail while nobody waits for it yet.
   requested.catch(() => {});
   const meter = new Meter(options.onProgress);
@@ -57,8 +62,10 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
   let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
   let part = first;
+  let unlock = () => {};
   try {
     const files = (folder = await openFolder(source, options, stop.signal));
+    unlock = await files.lock(stop.signal);
     files.onBytes = () => meter.at(files.loaded);
     known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
     const { tensors, bytes, manifest, answers } = await describe(
@@ -68,7 +75,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       stop.signal,
     );
     // The race of the kernels goes on by itself.
-    const found = await Promise.race([requested, rejection(stop.signal)]);
+    const found = await abortable(stop.signal, requested, "load");
     const { device, handle } = found;
     if (found.part !== part.part) {
       // The CPU won: its own wasm file takes over what is known.
@@ -78,6 +85,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       for (const answer of answers) answer(known);
     }
     const model = known;
+    const [loaded, inner] = [model.towers(), model.inner()];
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
     const started = await withoutGpuErrors(
       handle,
@@ -87,17 +95,21 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
           model,
           options.format,
           tokenTable === "memory",
+          options.alpha,
           options.batch,
           options.maxNumPatches,
         )),
     );
+    files.cache.commit();
     const runs = runsOf(started, tensors);
+    // Nothing is left for others to wait for.
+    if (runs.every(({ file, pieces }) => pieces.every(({ start, end }) => file.has(start, end)))) unlock();
     let total = runs.reduce((sum, run) => sum + run.bytes, bytes);
     meter.weights(total);
     const held =
-      towers === "vision"
+      loaded === "vision"
         ? undefined
-        : holdTokenizer(files, manifest, (more) => meter.weights((total += more)), stop.signal);
+        : holdTokenizer(files, inner, manifest, (more) => meter.weights((total += more)), stop.signal);
     await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
     await held;
     await files.cache.settled();
@@ -118,11 +130,12 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     // What is broken must not be met again.
     if (code === "bad-checkpoint") await folder?.cache.abandon();
     if (typeof code === "string") throw error;
-    throw new OcelliError(
+    const broken = new OcelliError(
       "not-found",
-      `${folder?.label ?? String(source)}: the download broke off: ${String(error)}. Try again.`,
+      `${folder?.label ?? (typeof source === "string" ? shownUrl(source) : "files")}: the download broke off: ${error instanceof Missing ? error.why : String(error)}. Try again.`,
       { cause: error },
     );
+    throw folder?.explain(broken) ?? broken;
   } finally {
     signal?.removeEventListener("abort", relay);
     if (alive(part.part, part.start)) {
@@ -130,21 +143,13 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       loading?.free();
     }
     await folder?.cache.settled();
+    unlock();
     // What was not used ends with it; if there is no device, that was said above.
     requested.then(
       (found) => alive(found.part, found.start) && found.device.free(),
       () => {},
     );
   }
-}
-
-/** Fails when the signal says so. */
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = () => reject(signal.reason as Error);
-    if (signal.aborted) fail();
-    signal.addEventListener("abort", fail, { once: true });
-  });
 }
 
 /**
@@ -166,23 +171,31 @@ export async function describe(
   let bytes = 0;
   let manifest: Uint8Array | undefined;
   for (;;) {
-    const all = known.wanted() as { name: string; tensors: boolean }[];
+    const all = wantedOf(known, folder);
     const wanted = tensorFiles === "small files" ? all.filter((want) => !want.tensors) : all;
     if (wanted.length === 0) return { tensors, bytes, manifest, answers };
     const stream = tensorFiles === "one stream" && wanted.filter((want) => want.tensors).length === 1;
     const small = async (name: string) => {
       const file = await folder.whole(name, signal);
       bytes += file.byteLength;
-      if (name === MANIFEST) manifest = file;
+      if (name === known.inner() + MANIFEST) manifest = file;
       answer((known) => known.put(name, file));
     };
     const header = async (name: string) => {
       const file = await folder.tensors(name, signal);
-      const header = await file.header((start, size) => known.headerLength(name, start, size), stream);
-      bytes += header.byteLength;
+      const parts: [number, Uint8Array<ArrayBuffer>][] = [];
+      const put = (start: number, part: Uint8Array<ArrayBuffer>) => {
+        known.putHeader(name, start, part);
+        parts.push([start, part]);
+      };
+      await file.header({ range: (size) => known.headerRange(name, size), put }, stream);
       tensors.set(name, file);
       const { size } = file;
-      answer((known) => known.putHeader(name, header, size));
+      bytes += file.held ? (size as number) : parts.reduce((sum, [, part]) => sum + part.byteLength, 0);
+      answers.push((known) => {
+        for (const [start, part] of parts) known.putHeader(name, start, part);
+        known.headerRange(name, size);
+      });
     };
     await Promise.all(
       wanted.map((want) =>
@@ -195,8 +208,16 @@ export async function describe(
   }
 }
 
+function wantedOf(known: Known, folder: Folder): { name: string; tensors: boolean }[] {
+  try {
+    return known.wanted() as { name: string; tensors: boolean }[];
+  } catch (error) {
+    throw folder.explain(error);
+  }
+}
+
 /** A `ModelFolder` of any of the wasm files. */
-type Known = Pick<ModelFolder, "wanted" | "headerLength" | "put" | "putHeader" | "putMissing">;
+type Known = Pick<ModelFolder, "wanted" | "inner" | "headerRange" | "put" | "putHeader" | "putMissing">;
 
 interface Described {
   tensors: Map<string, TensorFile>;
@@ -215,42 +236,38 @@ interface Run {
   size: number;
   /** Bytes that will be fetched. */
   bytes: number;
-  pieces: { index: number; start: number; end: number; until: number | undefined }[];
+  pieces: { index: number; start: number; end: number }[];
+  /** Whether it is read to its end, and not by ranges. */
+  toEnd: boolean;
 }
 
 function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] {
   const [names, sizes, flat] = [loading.files(), loading.sizes(), loading.pieces()];
   const runs = names.map((name, at): Run => {
-    return { file: tensors.get(name) as TensorFile, size: sizes[at] as number, bytes: 0, pieces: [] };
+    return { file: tensors.get(name) as TensorFile, size: sizes[at] as number, bytes: 0, pieces: [], toEnd: false };
   });
   for (let at = 0; at < flat.length; at += 3) {
     const [file, start, end] = flat.subarray(at, at + 3) as unknown as [number, number, number];
-    runs[file]?.pieces.push({ index: at / 3, start, end, until: undefined });
+    runs[file]?.pieces.push({ index: at / 3, start, end });
   }
   for (const run of runs) {
     const { file, size, pieces } = run;
+    if (file.held) continue;
     run.bytes = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
     const here = pieces.some(({ start, end }) => file.has(start, end));
     // Nearly all of it: the rest is the header, and is not worth further requests.
-    if (!here && run.bytes > size * 0.9) {
-      run.bytes = size - (pieces[0]?.start ?? 0);
-      continue;
-    }
-    // From the back: each piece learns where the run of bytes without a gap ends that it is in.
-    let [next, until] = [NaN, NaN];
-    for (const piece of [...pieces].reverse()) {
-      if (piece.end !== next) until = piece.end;
-      piece.until = until;
-      next = file.has(piece.start, piece.end) ? NaN : piece.start;
-    }
+    run.toEnd = !here && run.bytes > size * 0.9;
+    if (run.toEnd) run.bytes = size - (pieces[0]?.start ?? 0);
   }
   return runs.filter((run) => run.pieces.length > 0);
 }
 
 /** Fetches what is needed of a tensor file and puts it where it belongs. */
-async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
-  for (const { index, start, end, until } of pieces) {
-    const bytes = await file.read(start, end, until);
+async function put(run: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
+  const { file, size, pieces } = run;
+  for (const [at, { index, start, end }] of pieces.entries()) {
+    const bytes = await file.read(start, end, () => (run.toEnd ? undefined : endOf(run, at)));
+    // What has arrived already would otherwise be put without a pause.
     await breath();
     signal.throwIfAborted();
     loading.put(index, bytes);
@@ -265,14 +282,16 @@ async function put({ file, size, pieces }: Run, loading: ModelLoading, signal: A
   }
 }
 
-/** Lets the page go on: what has arrived already would otherwise be put without a pause. */
-function breath(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
+/**
+ * Where the run of bytes ends that begins with a piece, has no gap but what lies between two tensors, and is not here. What was here may be
+ * gone by the time that it is read.
+ */
+function endOf({ file, pieces }: Run, at: number): number {
+  let end = pieces[at]?.end ?? 0;
+  for (const piece of pieces.slice(at + 1)) {
+    const gap = piece.start - end;
+    if (gap < 0 || gap > file.gap || file.has(piece.start, piece.end)) break;
+    end = piece.end;
+  }
+  return end;
 }

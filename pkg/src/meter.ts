@@ -6,7 +6,7 @@ const WEIGHT = 0.3;
 
 /** Turns bytes that arrive into a {@link Progress} that only ever goes forward. */
 export class Meter {
-  #state: Progress = { phase: "files", loaded: 0, total: 0, rate: 0 };
+  #state: Progress = { phase: "files", loaded: 0, rate: 0 };
   #since = performance.now();
   #before = 0;
 
@@ -14,30 +14,35 @@ export class Meter {
 
   /** The total is known, and the weights are under way. */
   weights(total: number): void {
-    this.#tell({ phase: "weights", total: Math.max(total, this.#state.loaded) });
+    this.#tell({ phase: "weights", total });
   }
 
   at(loaded: number): void {
     const now = performance.now();
-    let { total, rate } = this.#state;
+    let { rate } = this.#state;
     if (now - this.#since >= PERIOD_MS) {
       const last = ((loaded - this.#before) * 1000) / (now - this.#since);
       rate = rate === 0 ? last : rate + WEIGHT * (last - rate);
       this.#since = now;
       this.#before = loaded;
     }
-    if (total > 0) total = Math.max(total, loaded);
-    this.#tell({ loaded, total, rate });
+    this.#tell({ loaded, rate });
   }
 
   ready(): void {
-    const { loaded, total } = this.#state;
+    const { loaded, total = 0 } = this.#state;
     const all = Math.max(loaded, total);
     this.#tell({ phase: "ready", loaded: all, total: all });
   }
 
   #tell(change: Partial<Progress>): void {
     this.#state = { ...this.#state, ...change };
+    const { loaded, total } = this.#state;
+    if (total !== undefined) {
+      // More may arrive than was announced.
+      this.#state.total = Math.max(total, loaded, 1);
+      this.#state.fraction = loaded / this.#state.total;
+    }
     this.report?.(this.#state);
   }
 }

@@ -4,13 +4,15 @@ import { keep, memory } from "./device.js";
 import { aborted, OcelliError } from "./error.js";
 import { Loss, type Happening, type Losable } from "./owner.js";
 import { requester } from "./page-fetch.js";
-import type { ModelInfo, Progress } from "./types.js";
+import type { LoadOptions, ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
+import { PictureQueue } from "./pictures/queue.js";
+import { startWorker } from "./worker-refusal.js";
 import type { Entry } from "./worker.js";
 
 /** What a worker is started with. */
 export interface WorkerOptions {
-  workerUrl: string | URL | undefined;
+  workerUrl: LoadOptions["workerUrl"];
   source: PlainSource;
   options: CoreOptions;
   onProgress: ((progress: Progress) => void) | undefined;
@@ -23,6 +25,7 @@ export interface WorkerOptions {
 export class ModelWorker implements Losable {
   /** The numbers in there of label sets, by their numbers here. */
   readonly #labels = new Map<number, Promise<number>>();
+  readonly pictures = new PictureQueue();
   #ended = false;
 
   private constructor(
@@ -33,28 +36,33 @@ export class ModelWorker implements Losable {
     readonly info: ModelInfo,
   ) {}
 
+  /** @throws {OcelliError} With code `no-worker` if the browser does not start it. */
   static async load(given: WorkerOptions): Promise<ModelWorker> {
     const { workerUrl, signal } = given;
-    // Bundlers look for exactly this expression.
-    const worker = workerUrl
-      ? new Worker(workerUrl, { type: "module" })
-      : new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    const { worker, refusal } = startWorker(workerUrl);
+    let started = false;
+    worker.addEventListener("message", () => (started = true), { once: true });
     const entry = connect<Entry>(worker);
-    const stop = () => void entry.abort();
+    let stop = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => {
+        // One whose file has not come hears nothing.
+        if (!started) reject(aborted(signal?.reason, "load"));
+        else void entry.abort();
+      };
+    });
     signal?.addEventListener("abort", stop);
     const death = deathOf(worker, entry);
-    const broken = death.then((why) => {
-      throw new OcelliError(
-        "not-found",
-        `The worker cannot be started (${why || "its file is missing"}): serve worker.js beside the package's code, or pass workerUrl.`,
-      );
+    const broken = death.then(async (why) => {
+      throw started ? new OcelliError("worker-lost", ended(why)) : await refusal(why);
     });
-    broken.catch(() => {});
+    for (const end of [stopped, broken]) end.catch(() => {});
+    const alive = <T>(answer: Promise<T>) => Promise.race([answer, broken, stopped]);
     try {
-      const core = await Promise.race([start(entry, given), broken]);
-      if (signal?.aborted) throw aborted(signal.reason);
-      keep(await Promise.race([entry.known(), broken]));
-      return new ModelWorker(worker, entry, death, core, await Promise.race([core.info, broken]));
+      const core = await alive(start(entry, given));
+      if (signal?.aborted) throw aborted(signal.reason, "load");
+      keep(await alive(entry.known()));
+      return new ModelWorker(worker, entry, death, core, await alive(core.info));
     } catch (error) {
       worker.terminate();
       throw error;
@@ -84,12 +92,7 @@ export class ModelWorker implements Losable {
       if (this.#ended) return;
       // It may live on after an error that nobody caught, but what it holds is not to be relied on.
       this.free();
-      lost(
-        new Loss(
-          "worker-lost",
-          `The model's worker ended (${why || "no reason given"}): the model has to be loaded again.`,
-        ),
-      );
+      lost(new Loss("worker-lost", ended(why)));
     });
   }
 
@@ -100,6 +103,9 @@ export class ModelWorker implements Losable {
     this.worker.terminate();
   }
 }
+
+const ended = (why: string) =>
+  `The model's worker ended (${why || "no reason given"}): the model has to be loaded again.`;
 
 async function start(
   entry: Remote<Entry>,

@@ -1,6 +1,7 @@
 import type { Calls } from "./core.js";
 import { aborted, disposed, wrap } from "./error.js";
 import type { Happening } from "./owner.js";
+import { abortable } from "./shared.js";
 import type { CallOptions, ModelInfo } from "./types.js";
 
 /**
@@ -26,16 +27,8 @@ export class Model {
   /** Does `work` as one call. If the signal fires, the call fails at once; what `work` has begun it ends by itself. */
   async call<T>({ signal }: CallOptions, work: (core: Calls) => Promise<T>): Promise<T> {
     try {
-      if (!signal) return await this.#counted(work);
-      if (signal.aborted) throw aborted(signal.reason, "call");
-      let stop = () => {};
-      const stopped = new Promise<never>((_, reject) => {
-        stop = () => reject(aborted(signal.reason, "call"));
-        signal.addEventListener("abort", stop);
-      });
-      return await Promise.race([this.#counted(work), stopped]).finally(() =>
-        signal.removeEventListener("abort", stop),
-      );
+      if (signal?.aborted) throw aborted(signal.reason, "call");
+      return await abortable(signal, this.#counted(work), "call");
     } catch (error) {
       throw wrap(error);
     }
@@ -51,7 +44,16 @@ export class Model {
   /** Something happened to the core; `info` says what it is now, if its own does not. */
   tell(event: Happening, info: ModelInfo | undefined): void {
     this.#info = info ?? this.core.info;
-    for (const listener of this.#listeners.get(event) ?? []) listener(this.#info);
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener(this.#info);
+      } catch (error) {
+        // The listener's own: it is told as any uncaught error is, and ends nothing here.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   /** Ends the core, after the calls that are under way. */

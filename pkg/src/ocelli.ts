@@ -1,12 +1,17 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { embedPictures, split } from "./pictures/batches.js";
-import { Core, type CoreOptions } from "./core.js";
+import { Callback } from "./callback.js";
+import { Core, type Calls, type CoreOptions } from "./core.js";
+import { embedTexts } from "./embed-texts.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { LabelSets, type LabelSet } from "./labels/index.js";
 import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
 import { RemoteCore } from "./remote-core.js";
-import { baseUrl } from "./source/address.js";
+import { wholeUrl } from "./source/address.js";
+import { meant } from "./source/advice.js";
 import { cached, clear, storage } from "./source/inventory.js";
+import { abortable } from "./shared.js";
 import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type {
@@ -21,6 +26,9 @@ import type {
   ModelInfo,
   Verification,
 } from "./types.js";
+
+/** What a load that is stopped may take to free what it has begun. */
+const GRACE_MS = 200;
 
 /**
  * A loaded model.
@@ -47,12 +55,12 @@ export class Ocelli {
 
   /**
    * Loads a model in the layout of Hugging Face (config.json, preprocessor_config.json, tokenizer_config.json, a tokenizer, and
-   * model.safetensors or its shards with their index), or in open_clip's own. What came over the network is kept: see
+   * model.safetensors or its shards with their index, or PyTorch's own pytorch_model.bin), or in open_clip's own. What came over the network is kept: see
    * {@link SourceOptions.cache}.
    *
    * ```ts
    * const model = await Ocelli.load("hf:google/siglip-base-patch16-224", {
-   *   onProgress: ({ loaded, total, rate }) => (bar.value = loaded / total),
+   *   onProgress: ({ fraction = 0 }) => (bar.value = fraction),
    *   signal: stop.signal,
    * });
    * ```
@@ -64,6 +72,7 @@ export class Ocelli {
     const {
       onProgress,
       format = "none",
+      alpha = "drop",
       towers = "both",
       tokenTable = "memory",
       maxNumPatches,
@@ -73,6 +82,10 @@ export class Ocelli {
       signal,
     } = options;
     const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
+    const stop = new AbortController();
+    const relay = () => stop.abort(signal?.reason);
+    const report = new Callback("onProgress", onProgress, () => stop.abort());
+    signal?.addEventListener("abort", relay);
     try {
       if (signal?.aborted) throw aborted(signal.reason);
       if (tokenTable !== "memory" && tokenTable !== "server") {
@@ -84,6 +97,7 @@ export class Ocelli {
       const core: CoreOptions = {
         towers,
         format,
+        alpha,
         tokenTable,
         maxNumPatches,
         backend,
@@ -99,12 +113,26 @@ export class Ocelli {
       const files = plainSource(source);
       let model: Model | undefined;
       const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
-      const calls = worker
-        ? await RemoteCore.load(workerUrl, files, core, onProgress, signal, tell)
-        : await Core.load(files, core, onProgress, signal, tell);
+      const here = (note?: string) => Core.load(files, { ...core, note }, report.call, stop.signal, tell);
+      const there = () => RemoteCore.load(workerUrl, files, core, report.call, stop.signal, tell);
+      const loading = worker ? (worker === "prefer" ? orElse(there, here) : there()) : here();
+      const calls = await abortable(stop.signal, loading, "load", GRACE_MS).catch((error: unknown) => {
+        loading.then(
+          (late) => late.dispose(),
+          () => {},
+        );
+        throw error;
+      });
+      if (report.failed) {
+        calls.dispose();
+        throw report.failed;
+      }
       return new Ocelli((model = new Model(calls)));
     } catch (error) {
-      throw wrap(error);
+      throw report.failed ?? meant(source, wrap(error));
+    } finally {
+      report.ended = true;
+      signal?.removeEventListener("abort", relay);
     }
   }
 
@@ -208,7 +236,7 @@ export class Ocelli {
 
   /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
-    return this.#model.call(options, (core) => core.embedImages([image]));
+    return this.#model.call(options, (core) => core.embedImages([image], options.signal));
   }
 
   /**
@@ -238,7 +266,9 @@ export class Ocelli {
   async embedTexts(texts: string[], options: CallOptions = {}): Promise<Float32Array[]> {
     if (!Array.isArray(texts)) throw new OcelliError("bad-input", "texts: expected an array of strings.");
     texts.forEach(requireString);
-    return this.#model.call(options, async (core) => split(await core.embedTexts(texts), this.info.embeddingDim));
+    return this.#model.call(options, async (core) =>
+      split(await embedTexts(core, texts, options.signal), this.info.embeddingDim),
+    );
   }
 
   /** The token ids that the text tower is fed, padding included. */
@@ -249,7 +279,7 @@ export class Ocelli {
 
   /** What the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
-    return this.#model.call(options, (core) => core.preprocess(image));
+    return this.#model.call(options, (core) => core.preprocess(image, options.signal));
   }
 
   /**
@@ -272,10 +302,21 @@ export class Ocelli {
   }
 }
 
+/** In a worker; where there can be none, here. */
+async function orElse(there: () => Promise<Calls>, here: (note: string) => Promise<Calls>): Promise<Calls> {
+  try {
+    return await there();
+  } catch (error) {
+    const { code, message } = wrap(error);
+    if (code !== "no-worker") throw error;
+    return here(message);
+  }
+}
+
 /** Of the page's own address, which a worker does not know. */
 function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
   if (wasmUrl === undefined) return undefined;
-  const one = (url: string | URL) => new URL(url, baseUrl()).href;
+  const one = (url: string | URL) => wholeUrl(url).href;
   return typeof wasmUrl === "string" || wasmUrl instanceof URL
     ? one(wasmUrl)
     : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));

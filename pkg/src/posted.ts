@@ -1,5 +1,6 @@
 import { transfer, transferHandlers, type TransferHandler } from "comlink";
 import { decoded } from "./pictures/image.js";
+import { ready, type ReadyPicture } from "./pictures/ready.js";
 import type { ImageInput } from "./types.js";
 
 /** Errors keep their code, and which picture they are about, on their way from a worker. */
@@ -19,8 +20,10 @@ export function keepErrors(): void {
 /** A picture in a form that a worker can take: what lives in a page becomes a bitmap, which is handed over and not copied. */
 export async function postable(image: ImageInput): Promise<ImageInput> {
   // What is no picture at all is refused by the one who would decode it.
-  if (typeof image !== "object" || image === null || !inPage(image)) return image;
-  const { pixels } = await decoded(image);
+  if (typeof image !== "object" || image === null) return image;
+  const here = await ready(image);
+  if (!inPage(here)) return here;
+  const { pixels } = await decoded(here);
   return pixels instanceof ImageBitmap ? transfer(pixels, [pixels]) : pixels;
 }
 
@@ -38,7 +41,7 @@ export async function allPostable(images: ImageInput[]): Promise<ImageInput[]> {
 }
 
 /** Elements cannot be posted, and a canvas only for good. */
-function inPage(image: ImageInput): boolean {
+function inPage(image: ReadyPicture): boolean {
   const isA = (name: "Blob" | "ImageData" | "ImageBitmap" | "VideoFrame") =>
     name in globalThis && image instanceof globalThis[name];
   return !(isA("Blob") || isA("ImageData") || isA("ImageBitmap") || isA("VideoFrame"));

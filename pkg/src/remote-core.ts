@@ -4,7 +4,7 @@ import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
 import { allPostable, keepErrors, postable } from "./posted.js";
 import type { PlainSource } from "./source/open.js";
-import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
+import type { ImageInput, LoadOptions, ModelInfo, Progress, Verification } from "./types.js";
 
 let kept = false;
 
@@ -33,7 +33,7 @@ export class RemoteCore implements Calls {
   }
 
   static async load(
-    workerUrl: string | URL | undefined,
+    workerUrl: LoadOptions["workerUrl"],
     source: PlainSource,
     options: CoreOptions,
     onProgress: ((progress: Progress) => void) | undefined,
@@ -66,8 +66,14 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.imageBatch());
   }
 
-  embedImages(images: ImageInput[]): Promise<Float32Array> {
-    return this.#owner.use(async ({ core }) => core.embedImages(await allPostable(images)));
+  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
+    return this.#owner.use(({ core, pictures }) =>
+      pictures.take(
+        () => allPostable(images),
+        (ready) => core.embedImages(ready),
+        signal,
+      ),
+    );
   }
 
   embedTexts(texts: string[]): Promise<Float32Array> {
@@ -82,10 +88,14 @@ export class RemoteCore implements Calls {
     this.#labels.drop(number);
   }
 
-  classify(number: number, image: ImageInput): Promise<Float32Array> {
+  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#owner.use(async (worker) => {
       const there = await worker.labels(number, this.#labels.embeddings(number));
-      return worker.core.classify(there, await postable(image));
+      return worker.pictures.take(
+        () => postable(image),
+        (ready) => worker.core.classify(there, ready),
+        signal,
+      );
     });
   }
 
@@ -93,8 +103,14 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.tokenize(text));
   }
 
-  preprocess(image: ImageInput): Promise<ImageData> {
-    return this.#owner.use(async ({ core }) => core.preprocess(await postable(image)));
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
+    return this.#owner.use(({ core, pictures }) =>
+      pictures.take(
+        () => postable(image),
+        (ready) => core.preprocess(ready),
+        signal,
+      ),
+    );
   }
 
   verify(): Promise<Verification> {

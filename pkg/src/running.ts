@@ -2,6 +2,7 @@ import { OcelliError, wrap } from "./error.js";
 import type { GpuDevice } from "./gpu.js";
 import { load, type LoadParameters, type Loaded } from "./load.js";
 import { Loss, type Losable } from "./owner.js";
+import { PictureQueue } from "./pictures/queue.js";
 import type { PlainSource } from "./source/open.js";
 import type { ModelInfo } from "./types.js";
 import { abandon, alive, whenAbandoned } from "./wasm.js";
@@ -10,6 +11,9 @@ import type { Engine, Labels } from "../wasm/ocelli.js";
 /** How long an error of the GPU may come before the word that the device is lost. */
 const LOSS_FOLLOWS_MS = 250;
 
+/** What the engine knows of the model; a note of its own is on the checkpoint. */
+type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "note"> & { note: string | null };
+
 /** A loaded engine, and what belongs to it. */
 export class Running implements Losable {
   readonly info: ModelInfo;
@@ -17,6 +21,7 @@ export class Running implements Losable {
   readonly part: "gpu" | "cpu";
   /** The `GPUDevice`; none on the CPU. */
   readonly device: GpuDevice | undefined;
+  readonly pictures = new PictureQueue();
   readonly #start: number;
   readonly #engine: Engine;
   readonly #labels = new Map<number, Labels>();
@@ -24,19 +29,21 @@ export class Running implements Losable {
   #unwatch = () => {};
   #freed = false;
 
-  private constructor({ engine, found, folder }: Loaded) {
-    const { part, start, handle, adapter, note } = found;
+  private constructor({ engine, found, folder }: Loaded, besides: string | undefined) {
+    const { part, start, handle, adapter } = found;
     this.#engine = engine;
     this.#start = start;
     this.part = part;
     this.folder = folder;
     this.device = handle;
+    const { note, ...facts } = JSON.parse(engine.info()) as EngineInfo;
+    const notes = [besides, found.note, note].filter(Boolean).join(" ");
     this.info = {
-      ...(JSON.parse(engine.info()) as Omit<ModelInfo, "adapter" | "downloadBytes" | "backend">),
+      ...facts,
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
       downloadBytes: folder.downloaded,
-      ...(note !== undefined && { note }),
+      ...(notes && { note: notes }),
     };
   }
 
@@ -48,6 +55,7 @@ export class Running implements Losable {
         if (wrap(error).code === "gpu") return attempt(1);
         throw error;
       }),
+      parameters.note,
     );
   }
 

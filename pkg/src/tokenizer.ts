@@ -1,5 +1,6 @@
 import { OcelliError, wrap } from "./error.js";
 import { describe } from "./load.js";
+import { meant } from "./source/advice.js";
 import type { Folder } from "./source/folder.js";
 import { openFolder, plainSource } from "./source/open.js";
 import type { ModelSource, SourceOptions } from "./source/types.js";
@@ -38,18 +39,20 @@ export class Tokenizer {
     try {
       return await Tokenizer.from(await openFolder(plainSource(source), options, signal), options, signal);
     } catch (error) {
-      throw wrap(error);
+      throw meant(source, wrap(error));
     }
   }
 
   /** @internal */
   static async from(folder: Folder, options: WasmOptions, signal: AbortSignal): Promise<Tokenizer> {
-    const number = await start("tokenizer", options);
+    const number = await start("tokenizer", options, signal);
     const { ModelFolder, TokenizerEngine } = modules.tokenizer;
     const known = new ModelFolder(folder.label, "text");
     try {
       await describe(folder, known, "small files", signal);
-      return new Tokenizer(new TokenizerEngine(known), number);
+      const tokenizer = new Tokenizer(new TokenizerEngine(known), number);
+      folder.cache.commit();
+      return tokenizer;
     } catch (error) {
       const { code } = wrap(error);
       if (code === "internal") abandon("tokenizer", number);

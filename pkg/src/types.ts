@@ -16,7 +16,10 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
-/** Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. */
+/**
+ * Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
+ * the checkpoint has.
+ */
 export type Towers = "both" | "vision" | "text";
 
 /**
@@ -34,8 +37,10 @@ export interface Progress {
   phase: "files" | "weights" | "ready";
   /** Bytes that have arrived, from the network or the cache; they go to the GPU as they come. */
   loaded: number;
-  /** Bytes that will have arrived; 0 while unknown, in the phase `"files"`. */
-  total: number;
+  /** Bytes that will have arrived; absent while unknown, in the phase `"files"`. */
+  total?: number;
+  /** `loaded / total`, from 0 to 1; absent while that is unknown. */
+  fraction?: number;
   /** Bytes a second, lately; 0 in the first quarter of a second. */
   rate: number;
 }
@@ -55,10 +60,16 @@ export interface WasmOptions {
 
 /** What {@link Ocelli.load} takes. */
 export interface LoadOptions extends WasmOptions, SourceOptions {
-  /** Called often; must be quick. */
+  /** Called often; must be quick. What it throws stops the load, which fails with code `bad-input` and that error as its cause. */
   onProgress?: (progress: Progress) => void;
   /** Default `"none"`. */
   format?: Format;
+  /**
+   * What becomes of transparent pixels. `"drop"` (default): alpha is dropped, and the colours that were hidden show, as by Pillow's
+   * `convert("RGB")`, open_clip and transformers 4. `"white"`: the picture is put on white, as transformers 5's processors do.
+   * Embeddings of such pictures differ, so an index keeps to one of them.
+   */
+  alpha?: "drop" | "white";
   /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
   towers?: Towers;
   /**
@@ -73,17 +84,21 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   maxNumPatches?: number;
   /**
    * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
-   * that the CPU itself is faster. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
+   * that the CPU itself is faster, or where the browser gives no GPU within ten seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
    * runs in for a second or so with a model of usual size: load with `worker: true`.
    */
   backend?: "auto" | Backend;
   /**
    * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Pictures that live in the
-   * page, such as elements, are decoded there and handed over.
+   * page, such as elements, are decoded there and handed over. Where the browser refuses the worker, the load fails with code
+   * `no-worker` and the reason; with `"prefer"` it goes on in the page, and {@link ModelInfo.note} has the reason.
    */
-  worker?: boolean;
-  /** Where `worker.js` is, if the bundler does not find it by itself. */
-  workerUrl?: string | URL;
+  worker?: boolean | "prefer";
+  /**
+   * Where `worker.js` is, if the bundler does not find it by itself: an address of the page's own origin. A page that asks for Trusted
+   * Types passes a `TrustedScriptURL`.
+   */
+  workerUrl?: string | URL | Pick<URL, "toJSON" | "toString">;
   /**
    * Which kernels run. `"auto"` (default) races them for a moment on a device that this site has not met yet, and keeps the
    * outcome in `localStorage`. It never takes `"dot8"`, which rounds the inputs of each matrix to 8 bits, and for weights in f32 never
@@ -92,7 +107,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
   powerPreference?: "low-power" | "high-performance";
-  /** Stops the load, at any time. What arrived stays in the cache. */
+  /** Stops the load, whatever it waits for. What arrived stays in the cache. */
   signal?: AbortSignal;
 }
 
@@ -174,7 +189,7 @@ export interface ClassifyOptions extends LabelOptions, RankOptions {}
 
 /** What {@link Ocelli.embedImages} takes. */
 export interface BatchOptions extends CallOptions {
-  /** Told after each batch how many embeddings are here; must be quick. */
+  /** Told after each batch how many embeddings are here; must be quick. What it throws ends the call, with code `bad-input`. */
   onProgress?: (done: number) => void;
 }
 
@@ -194,11 +209,14 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
-  /** Why the device or the tier is not what one would expect; absent if all is well. */
+  /**
+   * What is not as one would expect: why it is this device, tier or place (the page where a worker was asked for), which tensors of the
+   * checkpoint were left out. Absent if all is well.
+   */
   note?: string;
   /** Which of the two kinds of model it is. */
   family: "clip" | "siglip";
-  /** What was loaded of it. */
+  /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */
   format: string;
@@ -207,9 +225,9 @@ export interface ModelInfo {
    * manifest.json; without one, of what describes the model and its tensors, and of its logit scale and bias.
    */
   modelHash: string;
-  /** What cosines are multiplied by. */
+  /** What cosines are multiplied by; 1 in a checkpoint of a single tower, which has no cosines. */
   logitScale: number;
-  /** What is added then; 0 for CLIP. */
+  /** What is added then; 0 for CLIP, or for a single tower. */
   logitBias: number;
   /**
    * The kernel tier that most matrix products run in, or the one that rounds if any does; `plain` on the CPU. Small and large
@@ -224,13 +242,16 @@ export interface ModelInfo {
   tierCost: number;
   /** Those that this device can run. */
   tiers: Tier[];
-  /** Side of the square that the model sees, in pixels; of a NaFlex model, whose pictures keep their shape, the usual one. */
+  /**
+   * Side of the square that the model sees, in pixels; of a NaFlex model, whose pictures keep their shape, the usual one; 0 in a
+   * checkpoint of the text tower alone.
+   */
   imageSize: number;
   /** Most patches of a picture, for a NaFlex model; null for others, whose pictures all become the same square. */
   maxNumPatches: number | null;
   /** Numbers in an embedding. */
   embeddingDim: number;
-  /** Weights in both towers. */
+  /** Weights in the towers that were loaded. */
   parameters: number;
   /** What came over the network; the rest was in the cache, or is the user's own. */
   downloadBytes: number;
@@ -274,9 +295,17 @@ export interface Check {
   why?: string;
 }
 
-/** A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. */
+/**
+ * A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. A file comes as
+ * a `Blob`, as its bytes, as the `Response` to a request, or as a `URL`, which is fetched; an SVG file needs a page, and a width and a
+ * height. An `<img>` that has not loaded is waited for, and one that is lazy is loaded.
+ */
 export type ImageInput =
   | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | Response
+  | URL
   | HTMLImageElement
   | HTMLCanvasElement
   | OffscreenCanvas

@@ -1,4 +1,5 @@
 import { OcelliError } from "./error.js";
+import { Shared } from "./shared.js";
 import type { WasmOptions } from "./types.js";
 import * as cpu from "../wasm/ocelli_cpu.js";
 import * as gpu from "../wasm/ocelli.js";
@@ -8,30 +9,52 @@ import * as tokenizer from "../wasm/ocelli_tokenizer.js";
 export const modules = { gpu, cpu, tokenizer };
 export type Part = keyof typeof modules;
 
-/** A file is started once for all models; a failed start is forgotten, so that the next load tries again. */
-const started: Partial<Record<Part, Promise<unknown>>> = {};
+/** Where they are. Bundlers look for exactly these expressions. */
+const places: Record<Part, () => URL> = {
+  gpu: () => new URL("./ocelli_bg.wasm", import.meta.url),
+  cpu: () => new URL("./ocelli_cpu_bg.wasm", import.meta.url),
+  tokenizer: () => new URL("./ocelli_tokenizer_bg.wasm", import.meta.url),
+};
+
+/** A file is started once for all models. A start that failed, or that nobody waits for any more, is forgotten: the next load tries again. */
+const started: Partial<Record<Part, Shared<void>>> = {};
 /** How often a file was started: what was made by an earlier start is gone. */
 const starts: Record<Part, number> = { gpu: 0, cpu: 0, tokenizer: 0 };
 
-export async function start<P extends Part>(part: P, { wasmUrl, wasmModule }: WasmOptions): Promise<number> {
+/** Starts a file, if it is not; returns which start it is. */
+export async function start(part: Part, options: WasmOptions, signal: AbortSignal | undefined): Promise<number> {
+  let begun = started[part];
+  if (!begun || begun.stopped) {
+    const before = begun?.result.catch(() => {});
+    begun = started[part] = new Shared(async (stop) => {
+      // Two starts at once would share one instance.
+      await before;
+      await initialise(part, options, stop);
+    });
+    const own = begun;
+    own.result.catch(() => {
+      if (started[part] === own) delete started[part];
+    });
+  }
+  await begun.wait(signal, "load");
+  return starts[part];
+}
+
+async function initialise(part: Part, { wasmUrl, wasmModule }: WasmOptions, signal: AbortSignal): Promise<void> {
   // The first file is the one that most are after.
   const url =
     typeof wasmUrl === "string" || wasmUrl instanceof URL ? (part === "gpu" ? wasmUrl : undefined) : wasmUrl?.[part];
   const module =
     wasmModule instanceof WebAssembly.Module ? (part === "gpu" ? wasmModule : undefined) : wasmModule?.[part];
-  const given = module ?? url;
-  started[part] ??= modules[part]
-    .default(given === undefined ? undefined : { module_or_path: given })
-    .catch((cause: unknown) => {
-      delete started[part];
-      throw new OcelliError(
-        "not-found",
-        `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
-        { cause },
-      );
-    });
-  await started[part];
-  return starts[part];
+  try {
+    await modules[part].default({ module_or_path: module ?? fetch(url ?? places[part](), { signal }) });
+  } catch (cause) {
+    throw new OcelliError(
+      "not-found",
+      `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+      { cause },
+    );
+  }
 }
 
 /** Whether what the start of this number made is still there. */

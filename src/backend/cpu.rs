@@ -14,16 +14,61 @@ use crate::{
     gpu::Tuning,
     kernels::{ActId, Host, Run},
     plan::{Kind, Plan},
-    quant::Format,
+    quant::{Format, Order},
+    threads::Threads,
     weights::{HostStore, Plane, Store},
 };
 
 /// This machine's CPU.
-#[derive(Debug, Default)]
-pub struct Cpu;
+#[derive(Debug)]
+pub struct Cpu {
+    threads: Threads,
+}
+
+impl Cpu {
+    /// So many threads; without a number, as many as `OMP_NUM_THREADS` says, or as there are cores.
+    ///
+    /// # Errors
+    /// [`crate::Error::BadInput`] for 0 threads, and if the system starts none.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new(threads: Option<usize>) -> Result<Self> {
+        Ok(Self { threads: Threads::new(threads)? })
+    }
+
+    /// The vector instructions that this CPU has, of those that there are kernels for.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn instructions() -> &'static str {
+        crate::cpu::instructions()
+    }
+
+    /// How many threads share the work.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.count()
+    }
+}
+
+/// All cores; in browsers, the thread that this runs on.
+impl Default for Cpu {
+    fn default() -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        let threads = Threads::new(None).unwrap_or_default();
+        #[cfg(target_arch = "wasm32")]
+        let threads = Threads::ONE;
+        Self { threads }
+    }
+}
 
 /// Weights in memory, shared by the plans that use them.
-pub type CpuWeights = Rc<RefCell<HostStore>>;
+#[derive(Clone)]
+pub struct CpuWeights(Rc<RefCell<HostStore>>);
+
+impl Default for CpuWeights {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(HostStore { order: Order::Panels, ..HostStore::default() })))
+    }
+}
 
 /// Words of an activation that plans share.
 type Words = Rc<RefCell<Vec<u32>>>;
@@ -32,10 +77,10 @@ struct Shared<'a>(&'a CpuWeights);
 
 impl Store for Shared<'_> {
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        self.0.borrow_mut().make_room(label, format, rows, cols)
+        self.0.0.borrow_mut().make_room(label, format, rows, cols)
     }
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
-        self.0.borrow_mut().write(index, plane, offset, bytes);
+        self.0.0.borrow_mut().write(index, plane, offset, bytes);
     }
 }
 
@@ -94,15 +139,15 @@ pub struct CpuPlan {
 
 impl CpuPlan {
     /// Runs steps; before each, and after the last, `at` sees the activations.
-    fn each(&self, run: Run, steps: Range<usize>, mut at: impl FnMut(usize, &[Vec<u32>])) {
+    fn each(&self, cpu: &Cpu, run: Run, steps: Range<usize>, mut at: impl FnMut(usize, &[Vec<u32>])) {
         let most = self.most;
         assert!(
             (1..=most.batch).contains(&run.batch) && (1..=most.tokens).contains(&run.tokens),
             "run: expected at most {most:?}, found {run:?}"
         );
-        let store = self.weights.borrow();
+        let store = self.weights.0.borrow();
         let acts = self.acts.iter().map(|act| mem::take(&mut *act.borrow_mut())).collect();
-        let mut host = Host { acts, weights: &store.weights };
+        let mut host = Host { acts, weights: &store.weights, threads: &cpu.threads };
         let last = steps.end;
         for step in steps {
             at(step, &host.acts);
@@ -135,8 +180,8 @@ impl Executor<Cpu> for CpuPlan {
         let mut words = self.acts[act.0].borrow_mut();
         bytemuck::cast_slice_mut::<u32, u8>(&mut words)[at * 4..][..bytes.len()].copy_from_slice(bytes);
     }
-    fn run(&self, _: &Cpu, run: Run, steps: Range<usize>) {
-        self.each(run, steps, |_, _| {});
+    fn run(&self, cpu: &Cpu, run: Run, steps: Range<usize>) {
+        self.each(cpu, run, steps, |_, _| {});
     }
     fn run_all(&self, cpu: &Cpu, run: Run) {
         self.run(cpu, run, 0..self.plan.len());
@@ -152,9 +197,9 @@ impl Executor<Cpu> for CpuPlan {
         let item_words = self.plan.acts()[act.0].item(self.most);
         into.write(cpu, to, item as usize * item_words, &self.bytes(act, item_words));
     }
-    async fn taps(&self, _: &Cpu, run: Run) -> Result<HashMap<String, Vec<f32>>> {
+    async fn taps(&self, cpu: &Cpu, run: Run) -> Result<HashMap<String, Vec<f32>>> {
         let mut taps = HashMap::new();
-        self.each(run, 0..self.plan.len(), |at, acts| {
+        self.each(cpu, run, 0..self.plan.len(), |at, acts| {
             for (name, act) in self.plan.taps_at(at) {
                 let words = self.plan.acts()[act.0].size(run);
                 taps.insert(name.to_string(), bytemuck::cast_slice(&acts[act.0][..words]).to_vec());

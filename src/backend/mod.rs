@@ -1,11 +1,15 @@
 //! What plans run on: a GPU, or the CPU where there is none. A session is written once for both.
 
 mod cpu;
+#[cfg(not(target_arch = "wasm32"))]
+mod device;
 mod gpu;
 
 use std::{collections::HashMap, ops::Range};
 
 pub use cpu::{Cpu, CpuPlan};
+#[cfg(not(target_arch = "wasm32"))]
+pub use device::{Device, DeviceStates, DeviceWeights, Of};
 pub use gpu::{GpuPlan, GpuWeights};
 
 use crate::{

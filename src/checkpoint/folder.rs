@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Bytes, Checkpoint, INDEX,
-    manifest::{Hash, KEY, MANIFEST, Manifest},
-    shards,
+    Bytes, Checkpoint,
+    manifest::{Hash, MANIFEST, Manifest},
+    others::{MODULES, model_folder},
 };
 use crate::{
-    config::{Config, TOKENIZER_FILES, TokenizerFiles, Towers},
+    config::{Config, JsonFiles, TokenizerFiles, Towers},
     error::{Error, Result},
 };
 
@@ -42,15 +42,18 @@ pub enum Answer {
     Missing(String),
 }
 
-/// A folder as far as it has been read: which files are known, and which are wanted next.
+/// A folder as far as it has been read: which files are known, and which are wanted next (`wanted.rs`).
 pub struct Folder {
-    label: String,
-    towers: Towers,
+    pub(super) label: String,
+    /// The towers that the caller asks for.
+    pub(super) asked: Towers,
     /// Whether the caller encodes texts and so needs the tokenizer's files.
-    tokenizer: bool,
+    pub(super) tokenizer: bool,
+    /// The folder in this one that holds the model, with its slash; empty for this one itself.
+    pub(super) inner: String,
     /// The answer for each file that was wanted, by name.
-    answers: BTreeMap<String, Answer>,
-    manifest: Option<Manifest>,
+    pub(super) answers: BTreeMap<String, Answer>,
+    pub(super) manifest: Option<Manifest>,
 }
 
 /// The usual files of a folder; the tensor file is last.
@@ -59,12 +62,13 @@ pub const FILES: [&str; 5] = [CONFIG, PREPROCESSOR, TOKENIZER_CONFIG, TOKENIZER,
 /// What a folder in open_clip's own format has in place of config.json and preprocessor_config.json.
 pub const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
 
-const CONFIG: &str = "config.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const TENSORS: &str = "model.safetensors";
-const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
+pub(super) const PROCESSOR: &str = "processor_config.json";
+pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const TENSORS: &str = "model.safetensors";
+pub(super) const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
 
 impl Checkpoint {
     /// Opens a folder that is in memory: files by name.
@@ -88,13 +92,14 @@ impl Folder {
     /// Nothing is known yet. `label` stands before file names in messages: a path or an address, with its last slash.
     #[must_use]
     pub fn new(label: &str, towers: Towers) -> Self {
-        Self { label: label.into(), towers, tokenizer: towers.text(), answers: BTreeMap::new(), manifest: None }
-    }
-
-    /// The towers that are loaded.
-    #[must_use]
-    pub fn towers(&self) -> Towers {
-        self.towers
+        Self {
+            label: label.into(),
+            asked: towers,
+            tokenizer: towers.text(),
+            inner: String::new(),
+            answers: BTreeMap::new(),
+            manifest: None,
+        }
     }
 
     /// For who gets token ids from elsewhere: the tokenizer's files are not wanted.
@@ -103,144 +108,69 @@ impl Folder {
         Self { tokenizer: false, ..self }
     }
 
-    /// The files to fetch next, side by side; none when all are here.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if a file is missing that the folder must have; [`Error::BadCheckpoint`] if what is here does not
-    /// say what else is needed.
-    pub fn wanted(&self) -> Result<Vec<Want>> {
-        if self.unknown(CONFIG) {
-            return Ok(vec![Want::Whole(CONFIG.into())]);
-        }
-        if self.open_clip() {
-            if self.unknown(OPEN_CLIP_CONFIG) {
-                return Ok(vec![Want::Whole(OPEN_CLIP_CONFIG.into())]);
-            }
-            if self.is_missing(OPEN_CLIP_CONFIG) {
-                self.expect_all(&[CONFIG])?;
-            }
-        }
-        if let Some(config) = self.whole(CONFIG)
-            && self.manifest.is_none()
-            && names_a_manifest(config)
-        {
-            self.expect_all(&[MANIFEST])?;
-            return Ok(vec![Want::Whole(MANIFEST.into())]);
-        }
-        let mut names = vec![if self.open_clip() { OPEN_CLIP_CONFIG } else { PREPROCESSOR }, TOKENIZER_CONFIG];
-        if self.tokenizer {
-            names.extend(self.tokenizer_files()?);
-        }
-        // Without tokenizer_config.json nothing is different from what open_clip assumes.
-        let optional = |name: &&str| self.open_clip() && *name == TOKENIZER_CONFIG;
-        self.expect_all(&names.iter().copied().filter(|name| !optional(name)).collect::<Vec<_>>())?;
-        let mut wants: Vec<Want> = names.into_iter().map(|name| Want::Whole(name.into())).collect();
-        wants.extend(self.tensor_files()?);
-        wants.retain(|want| self.unknown(want.name()));
-        Ok(wants)
+    /// The folder in this one that holds the model, with its slash; empty for this one itself.
+    #[must_use]
+    pub fn inner(&self) -> &str {
+        &self.inner
     }
 
-    /// The tokenizer's files: those that the manifest lists; else tokenizer.json, and where there is none all the others, of
-    /// which one tokenizer must be complete.
-    fn tokenizer_files(&self) -> Result<Vec<&'static str>> {
-        if let Some(manifest) = &self.manifest {
-            let listed = |name: &&str| manifest.files.contains_key(*name);
-            return Ok(TOKENIZER_FILES.into_iter().filter(listed).collect());
-        }
-        if !self.is_missing(TOKENIZER) {
-            return Ok(vec![TOKENIZER]);
-        }
-        let known = TOKENIZER_FILES.iter().all(|name| !self.unknown(name));
-        let there = |name: &str| self.whole(name).map(|_| Vec::new());
-        if known && TokenizerFiles::choose(there).is_none() {
-            self.expect_all(&[TOKENIZER])?;
-        }
-        let there = |name: &&str| !self.is_missing(name);
-        Ok(TOKENIZER_FILES.into_iter().filter(there).collect())
+    fn answer(&self, name: &str) -> Option<&Answer> {
+        self.answers.get(&format!("{}{name}", self.inner))
     }
 
-    /// Whether the folder is in open_clip's own format: it has no config.json.
-    fn open_clip(&self) -> bool {
-        self.is_missing(CONFIG)
+    pub(super) fn unknown(&self, name: &str) -> bool {
+        self.answer(name).is_none()
     }
 
-    /// The tensor files as far as they are known, or the index that names them. The whole file wins if both are there, as in
-    /// transformers; if neither is, the whole file is what is missing, for that is what people know.
-    fn tensor_files(&self) -> Result<Vec<Want>> {
-        if let Some(manifest) = &self.manifest {
-            let theirs = |tower| tower == Towers::Both || self.towers == Towers::Both || self.towers == tower;
-            let files = manifest.files.iter().filter(|(name, file)| is_tensors(name) && theirs(file.tower));
-            let names: Vec<&str> = files.map(|(name, _)| name.as_str()).collect();
-            self.expect_all(&names)?;
-            return Ok(names.into_iter().map(|name| Want::Tensors(name.into())).collect());
-        }
-        if self.open_clip() {
-            self.expect_all(&[OPEN_CLIP_TENSORS])?;
-            return Ok(vec![Want::Tensors(OPEN_CLIP_TENSORS.into())]);
-        }
-        if !self.is_missing(TENSORS) {
-            return Ok(vec![Want::Tensors(TENSORS.into())]);
-        }
-        if self.is_missing(INDEX) {
-            self.expect_all(&[TENSORS])?;
-        }
-        let Some(index) = self.whole(INDEX) else { return Ok(vec![Want::Whole(INDEX.into())]) };
-        let names = shards(index)?;
-        self.expect_all(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok(names.into_iter().map(Want::Tensors).collect())
-    }
-
-    fn unknown(&self, name: &str) -> bool {
-        !self.answers.contains_key(name)
-    }
-
-    fn is_missing(&self, name: &str) -> bool {
-        matches!(self.answers.get(name), Some(Answer::Missing(_)))
+    pub(super) fn is_missing(&self, name: &str) -> bool {
+        matches!(self.answer(name), Some(Answer::Missing(_)))
     }
 
     /// The content of a whole file, if it has been delivered.
-    fn whole(&self, name: &str) -> Option<&[u8]> {
-        match self.answers.get(name) {
+    pub(super) fn whole(&self, name: &str) -> Option<&[u8]> {
+        match self.answer(name) {
             Some(Answer::Whole(bytes)) => Some(bytes),
             _ => None,
         }
     }
 
     /// Checks that none of these files is known to be missing.
-    fn expect_all(&self, names: &[&str]) -> Result<()> {
-        let missing = names.iter().find_map(|name| match self.answers.get(*name) {
-            Some(Answer::Missing(why)) => Some((name, why)),
-            _ => None,
-        });
-        match missing {
-            None => Ok(()),
-            Some((name, why)) => Err(Error::NotFound(format!(
-                "{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
-                 preprocessor_config.json, tokenizer_config.json, a tokenizer (tokenizer.json, or vocab.json and merges.txt, or \
-                 spiece.model or tokenizer.model), and model.safetensors or its shards; or be in open_clip's format, with \
-                 open_clip_config.json and open_clip_model.safetensors.",
-                self.label
-            ))),
-        }
+    pub(super) fn expect_all(&self, names: &[&str]) -> Result<()> {
+        names.iter().try_for_each(|name| match self.answer(name) {
+            Some(Answer::Missing(why)) => Err(self.missing(name, why)),
+            _ => Ok(()),
+        })
+    }
+
+    pub(super) fn missing(&self, name: &str, why: &str) -> Error {
+        Error::NotFound(format!(
+            "{}{}{name}: expected a file of a model folder, found {why}. The folder must hold config.json, \
+             preprocessor_config.json or processor_config.json, tokenizer_config.json, a tokenizer (tokenizer.json, or vocab.json and \
+             merges.txt, or spiece.model or tokenizer.model), and model.safetensors or pytorch_model.bin or their shards; or be in \
+             open_clip's format, with open_clip_config.json and open_clip_model.safetensors or open_clip_pytorch_model.bin.",
+            self.label, self.inner
+        ))
     }
 
     /// The answer to one of [`Folder::wanted`].
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if the manifest has it otherwise, or is none itself.
+    /// [`Error::BadCheckpoint`] if the manifest has it otherwise, or is none itself, nor names a folder.
     pub fn put(&mut self, name: &str, answer: Answer) -> Result<()> {
         if let Answer::Whole(bytes) = &answer {
+            let plain = name.strip_prefix(&self.inner).unwrap_or(name);
             match &self.manifest {
-                Some(manifest) => manifest.check(name, bytes)?,
-                None if name == MANIFEST => {
+                Some(manifest) => manifest.check(plain, bytes)?,
+                None if plain == MANIFEST => {
                     let manifest = Manifest::parse(bytes)?;
                     for (name, answer) in &self.answers {
-                        if let Answer::Whole(bytes) = answer {
+                        if let (Some(name), Answer::Whole(bytes)) = (name.strip_prefix(&self.inner), answer) {
                             manifest.check(name, bytes)?;
                         }
                     }
                     self.manifest = Some(manifest);
                 }
+                None if name == MODULES => self.inner = model_folder(bytes)?,
                 None => {}
             }
         }
@@ -271,14 +201,23 @@ impl Folder {
     /// [`Error::BadCheckpoint`] or [`Error::WrongModel`], with the file's name and what was found there.
     pub fn open(mut self) -> Result<Checkpoint> {
         let (config, tokenizer) = self.described()?;
-        let open_clip = self.open_clip();
-        let taken = |(name, answer): (&String, &mut Answer)| match answer {
-            Answer::Tensors(bytes) => Some((name.clone(), std::mem::replace(bytes, Box::new(Vec::new())))),
-            _ => None,
+        let (open_clip, towers) = (self.open_clip(), self.towers());
+        let listed = |name: &str| {
+            let name = name.strip_prefix(&self.inner).unwrap_or(name);
+            self.manifest.as_ref().and_then(|manifest| manifest.files.get(name)).cloned()
         };
-        let tensors = self.answers.iter_mut().filter_map(taken).collect();
-        let mut checkpoint = Checkpoint::new(config, tokenizer, tensors, open_clip, self.manifest.as_ref())?;
+        let mut tensors = Vec::new();
+        for (name, answer) in &mut self.answers {
+            if let Answer::Tensors(bytes) = answer {
+                let bytes: Box<dyn Bytes> = std::mem::replace(bytes, Box::new(Vec::new()));
+                tensors.push((name.clone(), bytes, listed(name)));
+            }
+        }
+        let mut checkpoint = Checkpoint::new(config, tokenizer, tensors, open_clip)?;
+        checkpoint.towers = towers;
         checkpoint.hash = self.hash(&checkpoint)?;
+        let json = JSON.iter().filter_map(|name| Some((name.to_string(), self.whole(name)?.to_vec())));
+        checkpoint.json = json.collect();
         Ok(checkpoint)
     }
 
@@ -290,11 +229,11 @@ impl Folder {
             hash.update(manifest);
             return Ok(hash);
         }
-        for name in [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, TOKENIZER_CONFIG] {
+        for name in JSON {
             self.whole(name).into_iter().for_each(|bytes| hash.update(bytes));
         }
         for (at, file) in checkpoint.files.iter().enumerate() {
-            hash.update(&checkpoint.read(at, 0..file.header.data_start)?);
+            hash.update(&checkpoint.read(at, file.header.described.clone())?);
         }
         Ok(hash)
     }
@@ -308,50 +247,29 @@ impl Folder {
             let tokenizer_config = self.whole(TOKENIZER_CONFIG).unwrap_or(b"{}");
             Config::parse_open_clip(self.file(OPEN_CLIP_CONFIG)?, tokenizer_config)?
         } else {
-            Config::parse(self.file(CONFIG)?, self.file(PREPROCESSOR)?, self.file(TOKENIZER_CONFIG)?)?
+            Config::from_files(&JsonFiles {
+                config: self.file(CONFIG)?,
+                preprocessor: self.whole(PREPROCESSOR),
+                processor: self.whole(PROCESSOR),
+                tokenizer_config: self.whole(TOKENIZER_CONFIG),
+            })?
         };
-        let tokenizer = match self.tokenizer {
-            true => TokenizerFiles::choose(|name| match self.answers.remove(name) {
+        let inner = self.inner.clone();
+        let tokenizer = match self.tokenizer && self.towers().text() {
+            true => TokenizerFiles::choose(|name| match self.answers.remove(&format!("{inner}{name}")) {
                 Some(Answer::Whole(bytes)) => Some(bytes),
                 _ => None,
             })
-            .ok_or_else(|| self.none(TOKENIZER))?,
+            .ok_or_else(|| self.missing(TOKENIZER, "none"))?,
             false => TokenizerFiles::None,
         };
         Ok((config, tokenizer))
     }
 
     fn file(&self, name: &str) -> Result<&[u8]> {
-        self.whole(name).ok_or_else(|| self.none(name))
-    }
-
-    fn none(&self, name: &str) -> Error {
-        Error::NotFound(format!("{}{name}: expected a file of a model folder, found none", self.label))
+        self.whole(name).ok_or_else(|| self.missing(name, "none"))
     }
 }
 
-fn is_tensors(name: &str) -> bool {
-    name.ends_with(".safetensors")
-}
-
-/// Whether config.json says that there is a manifest. What is no JSON has none; parsing it says the rest.
-fn names_a_manifest(config: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(config).is_ok_and(|config| config[KEY] == MANIFEST)
-}
-
-/// The start of a tensor file, where the rest is handed over piece by piece.
-pub struct Head {
-    /// The first bytes of the file; they hold at least the header.
-    pub bytes: Vec<u8>,
-    /// Length of the whole file, if it is known by now.
-    pub size: Option<u64>,
-}
-
-impl Bytes for Head {
-    fn size(&self) -> Option<u64> {
-        self.size
-    }
-    fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String> {
-        self.bytes.read(offset, into)
-    }
-}
+/// The files that describe the model.
+const JSON: [&str; 5] = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG];

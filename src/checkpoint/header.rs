@@ -1,9 +1,9 @@
-//! The header of a safetensors file: which tensor lies where.
+//! The header of a safetensors file: which tensor lies where. What describes the tensors of other files is brought into the same form.
 //!
 //! Judged here and not by the `safetensors` crate, which counts bytes and bits in `usize`: on wasm32 a tensor of half a gigabyte, such as
 //! SigLIP 2's token table, and a file of 4 GiB overflow that. The rules are the crate's (`Metadata::validate`).
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, ops::Range};
 
 use safetensors::Dtype;
 use serde::{
@@ -16,12 +16,16 @@ use crate::error::Result;
 
 /// What a file holds.
 pub struct Header {
-    /// Where the tensors' bytes begin.
+    /// The bytes that describe the tensors.
+    pub described: Range<u64>,
+    /// Where the tensors' bytes begin, which is where their offsets count from.
     pub data_start: u64,
     /// Length of the whole file.
     pub size: u64,
     /// How Ocelli has stored the weights, if it wrote the file: the metadata's `ocelli.format`.
     pub format: Option<String>,
+    /// Whether it is a program of TorchScript, as OpenAI published its models.
+    pub torchscript: bool,
     /// By name.
     tensors: Vec<(String, Info)>,
 }
@@ -36,9 +40,29 @@ pub struct Info {
     pub shape: Vec<usize>,
     /// First byte and the byte after the last, from `data_start` on.
     pub data_offsets: (u64, u64),
+    /// Whether a matrix of this shape lies there by columns: PyTorch's files have such, safetensors none.
+    #[serde(skip)]
+    pub transposed: bool,
 }
 
 impl Header {
+    /// Tensors in any order.
+    ///
+    /// # Errors
+    /// Which name there is twice.
+    pub fn sorted(
+        described: Range<u64>,
+        data_start: u64,
+        size: u64,
+        mut tensors: Vec<(String, Info)>,
+    ) -> std::result::Result<Self, String> {
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        match tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(format!("header: expected each tensor once, found {} twice", pair[0].0)),
+            None => Ok(Self { described, data_start, size, format: None, torchscript: false, tensors }),
+        }
+    }
+
     /// A tensor by its name.
     pub fn info(&self, name: &str) -> Option<&Info> {
         let at = self.tensors.binary_search_by(|(tensor, _)| tensor.as_str().cmp(name)).ok()?;
@@ -54,21 +78,26 @@ impl Header {
 /// Longest header that is believed; real ones are under 1 MB.
 const MAX_HEADER: u64 = 32 << 20;
 
+/// What servers send in a tensor file's place, and what a clone without Git LFS has there.
+pub fn placeholder(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [b'<', ..] => Some("a web page"),
+        b"version " => Some("what looks like a Git LFS pointer"),
+        _ => None,
+    }
+}
+
 /// How many bytes of the file `name` belong to its header, by its first eight; `size` is the file's length if it is known.
 ///
 /// # Errors
 /// [`crate::Error::BadCheckpoint`] if this cannot be the start of a safetensors file.
-pub fn length(name: &str, start: &[u8], size: Option<u64>) -> Result<u64> {
+fn length(name: &str, start: &[u8], size: Option<u64>) -> Result<u64> {
     let broken = |what: &str| broken(name, what);
     let Ok(eight) = <[u8; 8]>::try_from(start) else {
         return Err(broken(&format!("expected a header, found {} bytes", start.len())));
     };
-    // What servers send in a file's place, and what a clone without Git LFS has there.
-    if eight.starts_with(b"<") {
-        return Err(broken("expected a safetensors header, found a web page"));
-    }
-    if &eight == b"version " {
-        return Err(broken("expected a safetensors header, found what looks like a Git LFS pointer"));
+    if let Some(found) = placeholder(&eight) {
+        return Err(broken(&format!("expected a safetensors header, found {found}")));
     }
     let length = u64::from_le_bytes(eight);
     let most = size.map_or(MAX_HEADER, |size| MAX_HEADER.min(size.saturating_sub(8)));
@@ -90,13 +119,10 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     let mut header = vec![0; data_start as usize - 8];
     bytes.read(8, &mut header).map_err(|e| broken(&e))?;
     let entries = serde_json::from_slice(&header).map_err(|e| broken(&format!("header: {e}")))?;
-    let Entries { metadata, mut tensors } = entries;
+    let Entries { metadata, tensors } = entries;
     let format = metadata.and_then(|mut metadata| metadata.remove("ocelli.format"));
-    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
-    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(broken(&format!("header: expected each tensor once, found {} twice", pair[0].0)));
-    }
-    let mut in_order: Vec<&(String, Info)> = tensors.iter().collect();
+    let header = Header::sorted(0..data_start, data_start, 0, tensors).map_err(|e| broken(&e))?;
+    let mut in_order: Vec<&(String, Info)> = header.tensors.iter().collect();
     in_order.sort_by_key(|(_, info)| info.data_offsets);
     let mut end = 0;
     for (tensor, info) in in_order {
@@ -125,7 +151,7 @@ pub fn read(name: &str, bytes: &dyn Bytes) -> Result<Header> {
     if let Some(found) = bytes.size().filter(|&found| found != size) {
         return Err(broken(&format!("expected {size} bytes, found {found}")));
     }
-    Ok(Header { data_start, size, format, tensors })
+    Ok(Header { size, format, ..header })
 }
 
 /// None if they do not fit into 64 bits or do not end with a byte.

@@ -1,51 +1,58 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
 mod folder;
+mod head;
 mod header;
 pub mod manifest;
 pub mod names;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod others;
+mod pytorch;
 mod tensor;
+mod wanted;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod write;
 
 use std::{cell::RefCell, collections::HashSet, ops::Range};
 
-pub use folder::{Answer, FILES, Folder, Head, OPEN_CLIP_CONFIG, Want};
+pub use folder::{Answer, FILES, Folder, OPEN_CLIP_CONFIG, Want};
 use half::{bf16, f16};
-pub use header::length as header_length;
+pub use head::Head;
 use header::{Header, Info};
-use manifest::{Hash, Manifest};
+use manifest::Hash;
 use names::{Naming, Source};
 use safetensors::Dtype;
 use tensor::Part;
 pub use tensor::{Slice, Tensor};
 
 use crate::{
-    config::{Config, TokenizerFiles, VisionPooling},
+    config::{Config, TokenizerFiles, Towers, VisionPooling},
     error::{Error, Result},
     json::Object,
 };
 
 /// Where large checkpoints say which files their tensors are in, instead of one `model.safetensors`.
 pub const INDEX: &str = "model.safetensors.index.json";
+/// The same for PyTorch's own files.
+pub const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 
-/// The tensor files that an index names, each once.
+/// The tensor files that the index of this name names, each once.
 ///
 /// # Errors
 /// [`Error::BadCheckpoint`] if it is no index, or names a file outside its folder.
-pub fn shards(index: &[u8]) -> Result<Vec<String>> {
-    let bad = |what: String| Error::BadCheckpoint(format!("{INDEX}: {what}"));
-    let mut map = Object::parse(INDEX, index)?.need_object("weight_map")?;
+pub fn shards(name: &str, index: &[u8]) -> Result<Vec<String>> {
+    let bad = |what: String| Error::BadCheckpoint(format!("{name}: {what}"));
+    let kind = if name == INDEX { ".safetensors" } else { ".bin" };
+    let mut map = Object::parse(name, index)?.need_object("weight_map")?;
     let mut names = map.keys().iter().map(|tensor| map.need(tensor)).collect::<Result<Vec<String>>>()?;
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
         return Err(bad("weight_map: expected at least one tensor, found none".into()));
     }
-    match names.iter().find(|name| !(name.ends_with(".safetensors") && plain(name))) {
-        Some(name) => Err(bad(format!("weight_map: expected plain names that end in .safetensors, found {name:?}"))),
+    match names.iter().find(|name| !(name.ends_with(kind) && plain(name))) {
+        Some(name) => Err(bad(format!("weight_map: expected plain names that end in {kind}, found {name:?}"))),
         None => Ok(names),
     }
 }
@@ -64,6 +71,22 @@ pub trait Bytes {
     /// # Errors
     /// Why the range cannot be read; [`Checkpoint`] knows the file's name and says it.
     fn read(&self, offset: u64, into: &mut [u8]) -> std::result::Result<(), String>;
+    /// Whether reading these bytes costs nothing: not where each range is a request.
+    fn has(&self, _range: Range<u64>) -> bool {
+        true
+    }
+}
+
+/// Reads the header of a tensor file, of whichever kind the file is by its name.
+fn read_header(name: &str, bytes: &dyn Bytes) -> Result<Header> {
+    match is_safetensors(name) {
+        true => header::read(name, bytes),
+        false => pytorch::read(name, bytes),
+    }
+}
+
+fn is_safetensors(name: &str) -> bool {
+    name.ends_with(".safetensors")
 }
 
 impl Bytes for Vec<u8> {
@@ -77,6 +100,9 @@ impl Bytes for Vec<u8> {
         Ok(())
     }
 }
+
+/// Types of numbers that become f32. Types of 8 bits would need a scale that the file does not name.
+const FLOATS: [Dtype; 4] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16];
 
 struct File {
     name: String,
@@ -92,6 +118,10 @@ pub struct Checkpoint {
     pub config: Config,
     /// The tokenizer's files, unparsed.
     pub tokenizer: TokenizerFiles,
+    /// The JSON files that describe the model, by name, as they were read.
+    pub json: Vec<(String, Vec<u8>)>,
+    /// The towers of which all files are here.
+    pub towers: Towers,
     /// How the weights are stored if Ocelli wrote them ("f16", "q8", "q4"); none in a folder from elsewhere.
     pub quantized: Option<String>,
     /// The naming scheme of the tensors in the files.
@@ -109,18 +139,17 @@ fn broken(file: &str, what: &str) -> Error {
 }
 
 impl Checkpoint {
-    /// From what the JSON files say and the tensor files by name, of which the headers are read. `open_clip` says whose format
-    /// it is.
+    /// From what the JSON files say and the tensor files by name, of which the headers are read, with what a manifest says of them.
+    /// `open_clip` says whose format it is.
     fn new(
         config: Config,
         tokenizer: TokenizerFiles,
-        tensors: Vec<(String, Box<dyn Bytes>)>,
+        tensors: Vec<(String, Box<dyn Bytes>, Option<manifest::File>)>,
         open_clip: bool,
-        manifest: Option<&Manifest>,
     ) -> Result<Self> {
         let mut files: Vec<File> = Vec::new();
-        for (name, bytes) in tensors {
-            let header = header::read(&name, bytes.as_ref())?;
+        for (name, bytes, expected) in tensors {
+            let header = read_header(&name, bytes.as_ref())?;
             for other in &files {
                 if let Some(twice) = header.names().find(|tensor| other.header.info(tensor).is_some()) {
                     return Err(Error::BadCheckpoint(format!(
@@ -129,7 +158,6 @@ impl Checkpoint {
                     )));
                 }
             }
-            let expected = manifest.and_then(|manifest| manifest.files.get(&name)).cloned();
             if let Some(file) = expected.as_ref().filter(|file| file.size != header.size) {
                 return Err(broken(&name, &format!("expected {} bytes, found {}", file.size, header.size)));
             }
@@ -143,8 +171,9 @@ impl Checkpoint {
         } else {
             Naming::Transformers
         };
+        let (json, towers) = (Vec::new(), config.towers);
         let (hash, used) = (Hash::default(), RefCell::default());
-        Ok(Self { config, tokenizer, quantized, naming, hash, files, used, blank: false })
+        Ok(Self { config, tokenizer, json, towers, quantized, naming, hash, files, used, blank: false })
     }
 
     /// No files, and every tensor that is asked for: to list what a model of this config needs. None can be read.
@@ -152,8 +181,10 @@ impl Checkpoint {
     #[must_use]
     pub fn blank(config: Config) -> Self {
         Self {
+            towers: config.towers,
             config,
             tokenizer: TokenizerFiles::None,
+            json: Vec::new(),
             quantized: None,
             naming: Naming::Transformers,
             hash: Hash::default(),
@@ -167,7 +198,11 @@ impl Checkpoint {
     fn label(&self) -> String {
         match self.files.as_slice() {
             [one] => one.name.clone(),
-            many => format!("{INDEX} and its {} files", many.len()),
+            many => format!(
+                "{} and its {} files",
+                if is_safetensors(&many[0].name) { INDEX } else { PYTORCH_INDEX },
+                many.len()
+            ),
         }
     }
 
@@ -236,12 +271,21 @@ impl Checkpoint {
         self.files.iter().enumerate().find_map(|(at, file)| Some((at, file.header.info(name)?)))
     }
 
+    /// The name that the files have for a tensor.
+    fn stored(&self, name: String) -> String {
+        if self.naming != Naming::Transformers {
+            return name;
+        }
+        let names = names::alternatives(&name, self.config.family, self.config.towers);
+        names.into_iter().find(|name| self.info(name).is_some()).unwrap_or(name)
+    }
+
     /// Looks a tensor of floats up and checks its shape.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if it is missing, has another shape or a type that is not a float.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        self.look_up(name, shape, &[Dtype::F32, Dtype::F16, Dtype::BF16])
+        self.look_up(name, shape, &FLOATS)
     }
 
     /// Looks a matrix up, whose type may also be one that Ocelli writes: I8, or U8 of shape `[rows, ⌈cols / 2⌉]`.
@@ -249,13 +293,12 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::tensor`].
     pub fn matrix(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let types = [Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::I8, Dtype::U8];
-        let known = match self.quantized.as_deref() {
-            None => 3,
-            Some("q4") => 5,
-            Some(_) => 4,
+        let quantized: &[Dtype] = match self.quantized.as_deref() {
+            None => &[],
+            Some("q4") => &[Dtype::I8, Dtype::U8],
+            Some(_) => &[Dtype::I8],
         };
-        self.look_up(name, shape, &types[..known])
+        self.look_up(name, shape, &[&FLOATS, quantized].concat())
     }
 
     /// Looks the scales of a quantised matrix up: `[rows, blocks]`.
@@ -270,27 +313,22 @@ impl Checkpoint {
         let (rows, cols) = (shape.first().copied().unwrap_or(1), shape.iter().skip(1).product::<usize>());
         let sources = self.naming.sources(name, shape).into_iter();
         if self.blank {
-            let parts = sources.map(|source| Part { source, file: 0, offset: 0 }).collect();
+            let parts = sources.map(|source| Part { source, dtype: Dtype::F32, file: 0, offset: 0 }).collect();
             return Ok(Tensor { name: name.into(), dtype: Dtype::F32, rows, cols, parts });
         }
-        let found: Vec<(Part, Dtype)> = sources.map(|source| self.part(source, types)).collect::<Result<_>>()?;
-        let dtype = found[0].1;
-        if let Some((part, other)) = found.iter().find(|(_, other)| *other != dtype) {
-            return Err(Error::BadCheckpoint(format!(
-                "{}: {}: expected the type of {}, {dtype:?}, found {other:?}",
-                self.files[part.file].name, part.source.name, found[0].0.source.name
-            )));
-        }
-        let parts = found.into_iter().map(|(part, _)| part).collect();
+        let parts: Vec<Part> = sources.map(|source| self.part(source, types)).collect::<Result<_>>()?;
+        let first = parts[0].dtype;
+        let dtype = if parts.iter().all(|part| part.dtype == first) { first } else { Dtype::F32 };
         Ok(Tensor { name: name.into(), dtype, rows, cols, parts })
     }
 
     /// Looks a part up under the file's own name.
-    fn part(&self, source: Source, types: &[Dtype]) -> Result<(Part, Dtype)> {
+    fn part(&self, source: Source, types: &[Dtype]) -> Result<Part> {
+        let mut source = Source { name: self.stored(source.name), ..source };
         let Source { name, shape, .. } = &source;
         let (at, info) = self.info(name).ok_or_else(|| {
-            let label = self.label();
-            Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none"))
+            let (label, hint) = (self.label(), self.longer_name(name));
+            Error::BadCheckpoint(format!("{label}: {name}: expected a tensor of shape {shape:?}, found none{hint}"))
         })?;
         let file = &self.files[at];
         if !types.contains(&info.dtype) {
@@ -313,14 +351,34 @@ impl Checkpoint {
             )));
         }
         self.used.borrow_mut().insert(name.clone());
+        if info.transposed {
+            let all = 0..if source.transposed { shape.iter().skip(1).product() } else { shape[0] };
+            if source.rows != all {
+                return Err(Error::BadCheckpoint(format!(
+                    "{}: {name}: expected a matrix that lies there by rows, found one by columns: save it after contiguous()",
+                    file.name
+                )));
+            }
+            source.transposed ^= true;
+        }
         let (offset, dtype) = (file.header.data_start + info.data_offsets.0, info.dtype);
-        Ok((Part { source, file: at, offset }, dtype))
+        Ok(Part { source, dtype, file: at, offset })
+    }
+
+    /// Where a tensor is missing: whether there is one whose name ends with its name. transformers takes only `clip.` and `siglip.` off;
+    /// with other names in a model's place it goes on with random numbers.
+    fn longer_name(&self, name: &str) -> String {
+        let names = self.files.iter().flat_map(|file| file.header.names());
+        let prefix = names.filter_map(|other| other.strip_suffix(name)).find(|prefix| prefix.ends_with('.'));
+        prefix.map_or_else(String::new, |prefix| {
+            format!(", but {prefix}{name}: take {prefix:?} off the names and save the weights again")
+        })
     }
 
     /// The shape that the file gives, for the few tensors that are written in two ways.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.info(name).map(|(_, info)| info.shape.as_slice())
+        self.info(&self.stored(name.into())).map(|(_, info)| info.shape.as_slice())
     }
 
     /// Rows of a float tensor as f32.
@@ -338,19 +396,22 @@ impl Checkpoint {
     /// The rows of a slice of a float tensor as f32, from its bytes.
     ///
     /// # Errors
-    /// [`Error::BadCheckpoint`] if a number is not finite.
+    /// [`Error::BadCheckpoint`] if a number is not finite, or is one of 64 bits beyond the range of f32.
     pub fn floats(&self, tensor: &Tensor, slice: &Slice, bytes: &[u8]) -> Result<Vec<f32>> {
-        let floats: Vec<f32> = match tensor.dtype {
+        let Part { source, dtype, .. } = &tensor.parts[slice.part];
+        let floats: Vec<f32> = match dtype {
+            Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
         };
-        let Source { name, rows, transposed, .. } = &tensor.parts[slice.part].source;
+        let Source { name, rows, transposed, .. } = source;
         if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
             let before = if *transposed { 0 } else { slice.own.start * tensor.cols };
             return Err(Error::BadCheckpoint(format!(
-                "{}: {name}: expected finite numbers, found {} at element {}",
+                "{}: {name}: expected finite numbers{}, found {} at element {}",
                 self.files[slice.file].name,
+                if *dtype == Dtype::F64 { " within the range of f32" } else { "" },
                 floats[at],
                 before + at
             )));
@@ -362,27 +423,18 @@ impl Checkpoint {
         Ok(slice.own.clone().flat_map(column).map(|at| floats[at]).collect())
     }
 
-    /// Every tensor must have been asked for: what is left over means that the model is not what its config says.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] that names one of the surplus tensors.
-    pub fn no_surplus(&self) -> Result<()> {
+    /// What to say of tensors that nobody has asked for by now; none if there are none.
+    #[must_use]
+    pub fn surplus(&self) -> Option<String> {
         let used = self.used.borrow();
-        let left: Vec<&str> = self
-            .files
-            .iter()
-            .flat_map(|file| file.header.names())
-            .filter(|name| !used.contains(*name) && !Naming::ignores(name))
-            .collect();
-        match left.first() {
-            None => Ok(()),
-            Some(name) => Err(Error::BadCheckpoint(format!(
-                "{}: {name} (shape {:?}) and {} more: expected no tensor beyond those that {} implies",
-                self.label(),
-                self.shape(name).unwrap_or_default(),
-                left.len() - 1,
-                if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_CONFIG }
-            ))),
-        }
+        let names = self.files.iter().flat_map(|file| file.header.names());
+        let left: Vec<&str> = names.filter(|name| !used.contains(*name) && !Naming::ignores(name)).collect();
+        let first = left.first()?;
+        let shape = self.info(first).map(|(_, info)| info.shape.as_slice()).unwrap_or_default();
+        let (label, others) = (self.label(), left.len() - 1);
+        let config = if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_CONFIG };
+        Some(format!(
+            "{label}: {first} (shape {shape:?}) and {others} more were left out: they belong to no part of the model that {config} describes"
+        ))
     }
 }

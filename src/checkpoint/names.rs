@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::config::{Family, Towers};
+
 /// The naming scheme of a folder's tensor files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
@@ -126,15 +128,29 @@ const TEXT: Scheme = Scheme {
     ],
 };
 
-/// Buffers that some versions saved; they are made anew, and no version reads them.
-const BUFFERS: [&str; 4] = [
+/// Buffers that some versions saved, by the ends of their names; they are made anew, and no version reads them.
+const BUFFERS: [&str; 5] = [
     // 0, 1, 2, …: older versions of transformers
-    "text_model.embeddings.position_ids",
-    "vision_model.embeddings.position_ids",
+    "embeddings.position_ids",
     // The causal mask: older versions of open_clip
     "attn_mask",
-    "text.attn_mask",
+    // Sizes: OpenAI's own files
+    "input_resolution",
+    "context_length",
+    "vocab_size",
 ];
+
+/// The names under which transformers finds a tensor in a file, best first: its own; behind `base_model_prefix`, in a model with a
+/// CLIP inside; of a single tower also without the tower's name, as `SiglipVisionModel` saves it.
+pub fn alternatives(name: &str, family: Family, towers: Towers) -> Vec<String> {
+    let inside = format!("{}.{name}", family.name());
+    let single = match towers {
+        Towers::Both => None,
+        Towers::Vision => name.strip_prefix("vision_model."),
+        Towers::Text => name.strip_prefix("text_model."),
+    };
+    [name.into(), inside].into_iter().chain(single.map(String::from)).collect()
+}
 
 impl Naming {
     /// open_clip's names, as far as they hang on the file: `names` are its tensors'.
@@ -158,7 +174,9 @@ impl Naming {
     /// Whether a tensor that nobody asked for is known to be of no use.
     #[must_use]
     pub fn ignores(name: &str) -> bool {
-        BUFFERS.contains(&name)
+        BUFFERS
+            .iter()
+            .any(|buffer| name.strip_suffix(buffer).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
     }
 }
 

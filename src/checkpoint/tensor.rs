@@ -11,7 +11,7 @@ use super::names::Source;
 pub struct Tensor {
     /// transformers' name, by which the tensor was requested.
     pub name: String,
-    /// F32, F16, BF16; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
+    /// F64, F32, F16, BF16, or F32 where parts differ; with `NAME.scales` beside it I8, or U8, which holds two weights a byte.
     pub dtype: Dtype,
     /// Size of the first dimension; 1 for a scalar.
     pub rows: usize,
@@ -25,6 +25,7 @@ pub struct Tensor {
 #[derive(Debug, Clone)]
 pub struct Part {
     pub source: Source,
+    pub dtype: Dtype,
     pub file: usize,
     /// Byte offset of the whole tensor in the file.
     pub offset: u64,
@@ -65,7 +66,7 @@ impl Tensor {
                 let own = |row: usize| row - here.start + part.source.rows.start;
                 let own = own(rows.start)..own(rows.end);
                 let read = if part.source.transposed { 0..part.source.rows.len() } else { own.clone() };
-                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes() as u64;
+                let at_row = |row: usize| part.offset + row as u64 * self.row_bytes(part.dtype) as u64;
                 let bytes = at_row(read.start)..at_row(read.end);
                 all.push(Slice { file: part.file, bytes, rows, part: at, own });
             }
@@ -73,8 +74,9 @@ impl Tensor {
         all
     }
 
-    fn row_bytes(&self) -> usize {
-        match self.dtype {
+    fn row_bytes(&self, dtype: Dtype) -> usize {
+        match dtype {
+            Dtype::F64 => self.cols * 8,
             Dtype::U8 => self.cols.div_ceil(2),
             Dtype::I8 => self.cols,
             Dtype::F32 => self.cols * 4,

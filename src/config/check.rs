@@ -1,6 +1,6 @@
 //! What must hold for every config, whichever files it was read from.
 
-use super::{Config, MAX_PATCHES, Resize, preprocessor::patches_fit};
+use super::{Config, Resize, preprocessor::most_patches};
 use crate::error::{Error, Result};
 
 /// The widest head that the attention kernel keeps in registers.
@@ -22,7 +22,8 @@ pub struct Names {
 
 pub fn check(config: &Config, names: &Names) -> Result<()> {
     let bad = |what: String| Err(Error::BadCheckpoint(format!("{}: {what}", names.file)));
-    for (i, e) in [&config.vision.encoder, &config.text.encoder].into_iter().enumerate() {
+    let towers = [(config.towers.vision(), &config.vision.encoder), (config.towers.text(), &config.text.encoder)];
+    for (i, (_, e)) in towers.into_iter().enumerate().filter(|(_, (there, _))| *there) {
         let (section, heads) = (names.sections[i], names.heads[i]);
         for (field, n) in [(names.hidden, e.hidden), (heads, e.heads), (names.intermediate, e.intermediate)] {
             // The upper bound keeps every product of two of them far from overflow.
@@ -57,11 +58,14 @@ pub fn check(config: &Config, names: &Names) -> Result<()> {
     }
     if let Resize::MaxPatches { patch: cut, most } = config.preprocessor.resize {
         let bad = |what: String| Err(Error::BadCheckpoint(format!("preprocessor_config.json: {what}")));
-        return match (cut == patch, patches_fit(cut, most)) {
-            (false, _) => bad(format!("patch_size: expected {patch}, as config.json has it, found {cut}")),
-            (_, false) => bad(format!("max_num_patches: expected 1 to {MAX_PATCHES}, found {most}")),
-            _ => Ok(()),
-        };
+        let bound = most_patches(cut);
+        if cut != patch {
+            return bad(format!("patch_size: expected {patch}, as config.json has it, found {cut}"));
+        }
+        if !(1..=bound).contains(&most) {
+            return bad(format!("max_num_patches: expected 1 to {bound}, found {most}"));
+        }
+        return Ok(());
     }
     match config.preprocessor.side() {
         Some(side) if side == (image, image) => Ok(()),

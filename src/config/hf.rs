@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, Mask, Padding, Patches, Preprocessor, ScoreRule, Text, TextPooling,
-    TextRule, Vision, VisionPooling,
+    Activation, Cleaning, Config, Encoder, Family, JsonFiles, Kind, Mask, Padding, Patches, Preprocessor, ScoreRule,
+    Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
     check::{Names, check},
     own,
 };
@@ -35,40 +35,47 @@ struct Defaults {
     eps: f32,
 }
 
-pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
-    let mut root = Object::parse("config.json", config)?;
-    let tokenizer = TokenizerFile::parse(tokenizer_config)?;
-    let (family, patches) = match root.take::<String>("model_type")?.as_deref() {
-        Some("clip") => (Family::Clip, Patches::Square),
-        // SigLIP 2 at fixed resolution, too.
-        Some("siglip") => (Family::Siglip, Patches::Square),
-        Some("siglip2") => (Family::Siglip, Patches::Naflex),
-        other => {
-            return Err(Error::WrongModel(format!(
-                "config.json: expected model_type \"clip\", \"siglip\" or \"siglip2\", found {}: Ocelli runs these families",
-                other.map_or("none".into(), |name| format!("{name:?}"))
-            )));
-        }
+pub fn parse(files: &JsonFiles) -> Result<Config> {
+    let mut root = Object::parse("config.json", files.config)?;
+    let kind = Kind::of(&mut root)?;
+    let tokenizer = TokenizerFile::parse(files.tokenizer_config.unwrap_or(b"{}"))?;
+    let preprocessor = Preprocessor::of(files, kind)?;
+    let own = root.object(own::KEY)?;
+    let (mut vision, mut text, projection) = sections(root, kind)?;
+    let mut built = match kind.family {
+        Family::Clip => clip(kind, &mut vision, &mut text, projection, preprocessor, tokenizer)?,
+        Family::Siglip => siglip(kind, &mut vision, &mut text, preprocessor, tokenizer)?,
     };
-    let mut vision = section(&mut root, "vision_config", "vision_config_dict")?;
-    let mut text = section(&mut root, "text_config", "text_config_dict")?;
-    let mut built = match family {
-        Family::Clip => clip(&mut vision, &mut text, root.take("projection_dim")?, preprocessor, tokenizer)?,
-        Family::Siglip => siglip(&mut vision, &mut text, patches, preprocessor, tokenizer)?,
-    };
-    if let Some(mut own) = root.object(own::KEY)? {
+    if let Some(mut own) = own {
         built.text.mask = own.need("text_mask")?;
         built.text.pooling = own.need("text_pooling")?;
         built.score = own.need("score")?;
     }
     let channels = vision.take::<usize>("num_channels")?.unwrap_or(3);
     if channels != 3 {
-        return Err(Error::BadCheckpoint(format!(
-            "config.json: vision_config: num_channels: expected 3, found {channels}"
-        )));
+        return Err(Error::BadCheckpoint(format!("{}: expected 3, found {channels}", vision.label("num_channels"))));
     }
     check(&built, &NAMES)?;
     Ok(built)
+}
+
+/// The settings of the picture tower and of the text tower, and the length of CLIP's embeddings: a single tower's own.
+fn sections(mut root: Object, kind: Kind) -> Result<(Object, Object, Option<usize>)> {
+    let (mut vision, mut text) = match (kind.flat, kind.towers) {
+        (true, Towers::Text) => (Object::default(), root),
+        (true, _) => (root, Object::default()),
+        (false, towers) => {
+            let vision = section(&mut root, "vision_config", "vision_config_dict")?;
+            let text = section(&mut root, "text_config", "text_config_dict")?;
+            if towers == Towers::Both {
+                let projection = root.take("projection_dim")?;
+                return Ok((vision, text, projection));
+            }
+            (vision, text)
+        }
+    };
+    let projection = if kind.towers.vision() { &mut vision } else { &mut text }.take("projection_dim")?;
+    Ok((vision, text, projection))
 }
 
 const NAMES: Names = Names {
@@ -115,35 +122,41 @@ fn encoder(tower: &mut Object, d: &Defaults) -> Result<Encoder> {
 
 /// Defaults: `CLIPTextConfig` and `CLIPVisionConfig` in transformers' `configuration_clip.py`.
 fn clip(
+    kind: Kind,
     vision: &mut Object,
     text: &mut Object,
     projection: Option<usize>,
-    preprocessor: &[u8],
+    preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
     let base = Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
+    let vision = Vision {
+        encoder: encoder(vision, &base)?,
+        image_size: vision.take("image_size")?.unwrap_or(224),
+        patch_size: vision.take("patch_size")?.unwrap_or(32),
+        patches: kind.patches,
+        pooling: VisionPooling::ClassToken,
+    };
+    let text = Text {
+        encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..base })?,
+        vocab: text.take("vocab_size")?.unwrap_or(49408),
+        tokens: text.take("max_position_embeddings")?.unwrap_or(77),
+        mask: Mask::Causal,
+        pooling: match text.take("eos_token_id")?.unwrap_or(49407) {
+            2 => TextPooling::HighestId,
+            id => TextPooling::FirstOf(id),
+        },
+    };
+    let pooled = if kind.towers.vision() { &vision.encoder } else { &text.encoder };
     Ok(Config {
         family: Family::Clip,
-        vision: Vision {
-            encoder: encoder(vision, &base)?,
-            image_size: vision.take("image_size")?.unwrap_or(224),
-            patch_size: vision.take("patch_size")?.unwrap_or(32),
-            patches: Patches::Square,
-            pooling: VisionPooling::ClassToken,
-        },
-        text: Text {
-            encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..base })?,
-            vocab: text.take("vocab_size")?.unwrap_or(49408),
-            tokens: text.take("max_position_embeddings")?.unwrap_or(77),
-            mask: Mask::Causal,
-            pooling: match text.take("eos_token_id")?.unwrap_or(49407) {
-                2 => TextPooling::HighestId,
-                id => TextPooling::FirstOf(id),
-            },
-        },
-        embedding: projection.unwrap_or(512),
+        towers: kind.towers,
+        embedding: if kind.projection { projection.unwrap_or(512) } else { pooled.hidden },
+        projection: kind.projection,
+        preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
+        vision,
+        text,
         score: ScoreRule::Softmax,
-        preprocessor: Preprocessor::parse(preprocessor, Family::Clip, Patches::Square)?,
         text_rule: tokenizer.own.unwrap_or_else(|| TextRule {
             cleaning: Cleaning::AsIs,
             byte_fallback: false,
@@ -155,10 +168,10 @@ fn clip(
 /// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`, and those of
 /// `configuration_siglip2.py`.
 fn siglip(
+    kind: Kind,
     vision: &mut Object,
     text: &mut Object,
-    patches: Patches,
-    preprocessor: &[u8],
+    preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
     if vision.take("vision_use_head")? == Some(false) {
@@ -172,17 +185,18 @@ fn siglip(
     let patch_size = vision.take("patch_size")?.unwrap_or(16);
     let vision = Vision {
         encoder: encoder(vision, &base)?,
-        image_size: match patches {
+        image_size: match kind.patches {
             Patches::Square => vision.take("image_size")?.unwrap_or(224),
             Patches::Naflex => square_side(vision.take("num_patches")?.unwrap_or(256))?.saturating_mul(patch_size),
         },
         patch_size,
-        patches,
+        patches: kind.patches,
         pooling: VisionPooling::AttentionHead,
     };
     let text_encoder = encoder(text, &base)?;
-    let embedding = text.take("projection_size")?.unwrap_or(text_encoder.hidden);
-    if embedding != vision.encoder.hidden {
+    let projected = text.take("projection_size")?.unwrap_or(text_encoder.hidden);
+    let embedding = if kind.towers.text() { projected } else { vision.encoder.hidden };
+    if kind.towers == Towers::Both && embedding != vision.encoder.hidden {
         return Err(Error::BadCheckpoint(format!(
             "config.json: the text tower projects to {embedding}, the vision tower to {}: expected the same",
             vision.encoder.hidden
@@ -190,6 +204,8 @@ fn siglip(
     }
     Ok(Config {
         family: Family::Siglip,
+        towers: kind.towers,
+        preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
         vision,
         text: Text {
             encoder: text_encoder,
@@ -199,9 +215,9 @@ fn siglip(
             pooling: TextPooling::Last,
         },
         embedding,
+        projection: true,
         score: ScoreRule::Sigmoid,
-        preprocessor: Preprocessor::parse(preprocessor, Family::Siglip, patches)?,
-        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer, patches)),
+        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer, kind.patches)),
     })
 }
 
@@ -233,6 +249,14 @@ fn siglip_text(tokenizer: TokenizerFile, patches: Patches) -> TextRule {
         byte_fallback: true,
         padding: Padding::Token(tokenizer.pad_token.unwrap_or_else(|| default.into())),
     }
+}
+
+/// Whether transformers 5 saved this `tokenizer_config.json` as part of a processor, and so a `processor_config.json` beside it.
+#[must_use]
+pub fn names_a_processor(tokenizer_config: &[u8]) -> bool {
+    let file = serde_json::from_slice::<Value>(tokenizer_config).unwrap_or_default();
+    // Version 4 wrote no backend, and the image processor into preprocessor_config.json.
+    file["processor_class"].is_string() && file["backend"].is_string()
 }
 
 impl TokenizerFile {

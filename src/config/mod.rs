@@ -3,7 +3,10 @@
 
 mod check;
 mod hf;
+mod kind;
 mod open_clip;
+#[cfg(not(target_arch = "wasm32"))]
+mod openai;
 mod own;
 mod preprocessor;
 mod section;
@@ -17,7 +20,9 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 use hf::TokenizerFile;
-pub use preprocessor::{Filter, MAX_PATCHES, MAX_PIXELS, Preprocessor, Resize};
+pub use hf::names_a_processor;
+pub use kind::Kind;
+pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize, has_image_processor};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
 /// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 belongs to SigLIP's.
@@ -71,6 +76,16 @@ impl Towers {
             Self::Both => "both",
             Self::Vision => "vision",
             Self::Text => "text",
+        }
+    }
+    /// Those that both have; none if there are none.
+    #[must_use]
+    pub fn and(self, other: Self) -> Option<Self> {
+        match (self.vision() && other.vision(), self.text() && other.text()) {
+            (true, true) => Some(Self::Both),
+            (true, false) => Some(Self::Vision),
+            (false, true) => Some(Self::Text),
+            (false, false) => None,
         }
     }
     /// The reverse of [`Towers::name`].
@@ -270,12 +285,17 @@ pub struct TextRule {
 pub struct Config {
     /// For display; see [`Family`].
     pub family: Family,
+    /// The towers that the checkpoint has. What is said below of a tower that is not there means nothing.
+    pub towers: Towers,
     /// The picture tower.
     pub vision: Vision,
     /// The text tower.
     pub text: Text,
     /// Length of both embeddings.
     pub embedding: usize,
+    /// Whether a projection makes embeddings of CLIP's pooled tokens. `CLIPVisionModel` and `CLIPTextModel` have none: their
+    /// embedding is transformers' `pooler_output`.
+    pub projection: bool,
     /// The family's default score.
     pub score: ScoreRule,
     /// How pixels become the square that the tower sees.
@@ -284,14 +304,37 @@ pub struct Config {
     pub text_rule: TextRule,
 }
 
+/// What the JSON files of a folder in transformers' format hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JsonFiles<'a> {
+    /// `config.json`.
+    pub config: &'a [u8],
+    /// `preprocessor_config.json`, which a text tower alone does not need.
+    pub preprocessor: Option<&'a [u8]>,
+    /// `processor_config.json`, in which transformers 5 keeps the same, under `image_processor`.
+    pub processor: Option<&'a [u8]>,
+    /// `tokenizer_config.json`, which some folders do without.
+    pub tokenizer_config: Option<&'a [u8]>,
+}
+
 impl Config {
     /// Reads `config.json`, `preprocessor_config.json` and `tokenizer_config.json`; what they leave out has the
     /// reference's default (`configuration_clip.py`, `configuration_siglip.py`, `image_processing_*.py`).
     ///
     /// # Errors
-    /// [`crate::Error::BadCheckpoint`] where a file cannot be understood, [`crate::Error::WrongModel`] for another architecture.
+    /// As [`Config::from_files`].
     pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
-        hf::parse(config, preprocessor, tokenizer_config)
+        let (preprocessor, tokenizer_config) = (Some(preprocessor), Some(tokenizer_config));
+        Self::from_files(&JsonFiles { config, preprocessor, processor: None, tokenizer_config })
+    }
+
+    /// Reads whichever files a folder has. Where settings of the image processor are in both files, those of
+    /// `processor_config.json` count, as in transformers 5 (`get_image_processor_dict`).
+    ///
+    /// # Errors
+    /// [`crate::Error::BadCheckpoint`] where a file cannot be understood, [`crate::Error::WrongModel`] for another architecture.
+    pub fn from_files(files: &JsonFiles) -> Result<Self> {
+        hf::parse(files)
     }
 
     /// Reads `open_clip_config.json`, and `tokenizer_config.json` where the tokenizer is Hugging Face's; what they leave out
@@ -302,6 +345,15 @@ impl Config {
     /// for what Ocelli does not run.
     pub fn parse_open_clip(open_clip_config: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
         open_clip::parse(open_clip_config, tokenizer_config)
+    }
+
+    /// Of a file that OpenAI published, by the shapes of its tensors.
+    ///
+    /// # Errors
+    /// [`crate::Error::WrongModel`] if they are not those of a CLIP with a vision transformer.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of_openai<'a>(name: &str, shape: &dyn Fn(&str) -> Option<&'a [usize]>) -> Result<Self> {
+        openai::parse(name, shape)
     }
 
     /// `config.json`, `preprocessor_config.json` and `tokenizer_config.json` from which [`Config::parse`] makes this config

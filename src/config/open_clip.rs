@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Patches, Preprocessor,
-    Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Vision, VisionPooling,
+    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Patches,
+    Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
     check::{Names, check},
     section::Section,
     timm::{self, Tower},
@@ -41,10 +41,12 @@ pub fn parse(config: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
     }
     let built = Config {
         family,
+        towers: Towers::Both,
         preprocessor: preprocessor(preprocess, tower.image_size)?,
         vision: tower,
         text,
         embedding,
+        projection: true,
         score: if logit_bias { ScoreRule::Sigmoid } else { ScoreRule::Softmax },
         text_rule,
     };
@@ -209,6 +211,7 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
         filter,
         crop: (!squash).then_some((image_size, image_size)),
         rounding: CropRounding::HalfEven,
+        alpha: Alpha::default(),
         rescale: 1.0 / 255.0,
         mean,
         std,

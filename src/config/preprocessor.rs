@@ -1,8 +1,8 @@
-//! `preprocessor_config.json`: from a picture of any size to the square that the tower sees.
+//! The image processor's settings, in `preprocessor_config.json` or `processor_config.json`: from a picture of any size to the square that the tower sees.
 
 use serde_json::Value;
 
-use super::{CropRounding, Family, Patches, own};
+use super::{CropRounding, Family, JsonFiles, Kind, Patches, own};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -39,6 +39,30 @@ pub enum Resize {
     },
 }
 
+/// What becomes of transparent pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alpha {
+    /// Alpha is dropped, and the colours that were hidden show, as by Pillow's `convert("RGB")`.
+    #[default]
+    Drop,
+    /// The picture is put on white, as transformers 5's image processors do (`convert_to_rgb` in `image_transforms.py`).
+    White,
+}
+
+impl Alpha {
+    /// Reads `drop` or `white`.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for any other word.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "drop" => Ok(Self::Drop),
+            "white" => Ok(Self::White),
+            _ => Err(Error::BadInput(format!("alpha: expected drop or white, found {name:?}"))),
+        }
+    }
+}
+
 /// Resize, crop, normalise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessor {
@@ -50,6 +74,8 @@ pub struct Preprocessor {
     pub crop: Option<(usize, usize)>,
     /// How half a pixel of the crop's start is rounded.
     pub rounding: CropRounding,
+    /// The rule for transparency; no file says it.
+    pub alpha: Alpha,
     /// The factor of an 8-bit value, applied first: 1/255.
     pub rescale: f32,
     /// Mean of each channel, after the rescale.
@@ -59,21 +85,47 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Reads the file; defaults are those of `CLIPImageProcessor`, `SiglipImageProcessor` and `Siglip2ImageProcessor`.
-    pub(super) fn parse(bytes: &[u8], family: Family, patches: Patches) -> Result<Self> {
-        let mut file = Object::parse(NAME, bytes)?;
+    /// Reads whichever file has the settings; none if neither is there.
+    pub(super) fn of(files: &JsonFiles, kind: Kind) -> Result<Option<Self>> {
+        let nested = match files.processor {
+            Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
+            None => None,
+        };
+        match (nested, files.preprocessor) {
+            (Some(settings), _) => Self::parse(settings, kind).map(Some),
+            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, kind).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// In the place of settings that nobody needs: no picture is embedded.
+    pub(super) fn none(side: usize) -> Self {
+        Self {
+            resize: Resize::Squash { width: side, height: side },
+            filter: Filter::Bicubic,
+            crop: None,
+            rounding: CropRounding::default(),
+            alpha: Alpha::default(),
+            rescale: 1.0 / 255.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
+    }
+
+    /// Reads the settings; defaults are those of `CLIPImageProcessor`, `SiglipImageProcessor` and `Siglip2ImageProcessor`.
+    fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
         let (mean, std) = match family {
             Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
             Family::Siglip => ([0.5; 3], [0.5; 3]),
         };
         if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
-            return bad("do_resize and do_rescale", "true", "false");
+            return bad(&file, "do_resize and do_rescale", "true", "false");
         }
         let usual = if patches == Patches::Naflex { 2 } else { 3 };
         let filter = match file.take::<u32>("resample")?.unwrap_or(usual) {
             2 => Filter::Bilinear,
             3 => Filter::Bicubic,
-            other => return bad("resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
+            other => return bad(&file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
         };
         let resize = match (file.take::<Value>("size")?, family) {
             _ if patches == Patches::Naflex => Resize::MaxPatches {
@@ -82,23 +134,23 @@ impl Preprocessor {
             },
             (None, Family::Clip) => Resize::ShortestEdge(224),
             (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
-            (Some(value), _) => resize(&value)?,
+            (Some(value), _) => resize(&file, &value)?,
         };
         // NaFlex's image processor has no crop, whatever the file says.
         let crops = patches == Patches::Square && file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
         let crop = match file.take::<Value>("crop_size")? {
             _ if !crops => None,
             None => Some((224, 224)),
-            Some(value) => match (side(&value), side(&value["width"]), side(&value["height"])) {
-                (Some(n), _, _) => Some((n, n)),
-                (_, Some(w), Some(h)) => Some((w, h)),
-                _ => return bad("crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
+            Some(value) => match (side(&value), sides(&value)) {
+                (Some(n), _) => Some((n, n)),
+                (_, Some(sides)) => Some(sides),
+                _ => return bad(&file, "crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
             },
         };
         let normalize = file.take("do_normalize")?.unwrap_or(true);
         let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
         if std.iter().any(|&s| s <= 0.0) {
-            return bad("image_std", "positive numbers", &format!("{std:?}"));
+            return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
         }
         let mean = file.take("image_mean")?.unwrap_or(mean);
         let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
@@ -107,6 +159,7 @@ impl Preprocessor {
             filter,
             crop,
             rounding: own::rounding(file.object(own::KEY)?)?,
+            alpha: Alpha::default(),
             rescale,
             mean: if normalize { mean } else { [0.0; 3] },
             std,
@@ -125,7 +178,7 @@ impl Preprocessor {
     /// The same rule with another number of patches.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a rule that has none, or beyond [`MAX_PATCHES`] and [`MAX_PIXELS`].
+    /// [`Error::BadInput`] for a rule that has none, or beyond what patches of its side allow, at most [`MAX_PATCHES`].
     pub fn with_max_patches(self, most: usize) -> Result<Self> {
         let Resize::MaxPatches { patch, .. } = self.resize else {
             return Err(Error::BadInput(
@@ -133,8 +186,9 @@ impl Preprocessor {
                     .into(),
             ));
         };
-        if !patches_fit(patch, most) {
-            return Err(Error::BadInput(format!("max_num_patches: expected 1 to {MAX_PATCHES}, found {most}")));
+        let bound = most_patches(patch);
+        if !(1..=bound).contains(&most) {
+            return Err(Error::BadInput(format!("max_num_patches: expected 1 to {bound}, found {most}")));
         }
         Ok(Self { resize: Resize::MaxPatches { patch, most }, ..self })
     }
@@ -160,20 +214,30 @@ impl Preprocessor {
 }
 
 const NAME: &str = "preprocessor_config.json";
+/// Where transformers 5 keeps what belongs to pictures and what belongs to texts together.
+const PROCESSOR: &str = "processor_config.json";
+/// The pictures' part of it.
+const NESTED: &str = "image_processor";
 
 /// Most patches of a NaFlex picture: attention takes the square of them.
 pub const MAX_PATCHES: usize = 1 << 14;
 
-/// Most pixels that a tower sees of a picture.
-pub const MAX_PIXELS: usize = 8192 * 8192;
+/// Most pixels of a NaFlex picture: so its rows and columns are lines of one dispatch.
+const MAX_PIXELS: usize = 1 << 23;
 
-/// Whether so many patches of this side are within bounds.
-pub(super) fn patches_fit(patch: usize, most: usize) -> bool {
-    (1..=8192).contains(&patch) && (1..=MAX_PATCHES).contains(&most) && most * patch * patch <= MAX_PIXELS
+/// Most patches that a picture may have, if they are of this side; none if there can be no patches of this side.
+pub(super) fn most_patches(patch: usize) -> usize {
+    MAX_PIXELS.checked_div(patch.saturating_mul(patch)).unwrap_or(0).min(MAX_PATCHES)
 }
 
-fn bad<T>(field: &str, expected: &str, found: &str) -> Result<T> {
-    Err(Error::BadCheckpoint(format!("{NAME}: {field}: expected {expected}, found {found}")))
+/// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
+#[must_use]
+pub fn has_image_processor(processor: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
+}
+
+fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
+    Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
 }
 
 /// A side in pixels; the bound keeps tables and products small.
@@ -181,13 +245,23 @@ fn side(value: &Value) -> Option<usize> {
     value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
 }
 
-fn resize(value: &Value) -> Result<Resize> {
+/// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
+/// (`convert_to_size_dict` in transformers).
+fn sides(value: &Value) -> Option<(usize, usize)> {
+    let (width, height) = match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) => (width, height),
+        _ => (&value["width"], &value["height"]),
+    };
+    side(width).zip(side(height))
+}
+
+fn resize(file: &Object, value: &Value) -> Result<Resize> {
     // A bare number means the shortest edge, for SigLIP too (`default_to_square=False`).
     if let Some(n) = side(value).or_else(|| side(&value["shortest_edge"])) {
         return Ok(Resize::ShortestEdge(n));
     }
-    match (side(&value["width"]), side(&value["height"])) {
-        (Some(width), Some(height)) => Ok(Resize::Squash { width, height }),
-        _ => bad("size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
+    match sides(value) {
+        Some((width, height)) => Ok(Resize::Squash { width, height }),
+        None => bad(file, "size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
     }
 }

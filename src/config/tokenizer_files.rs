@@ -40,6 +40,23 @@ impl TokenizerFiles {
         [spiece, model].into_iter().find_map(|name| Some(Self::SentencePiece { name: name.into(), bytes: file(name)? }))
     }
 
+    /// The tokenizer in OpenAI's `bpe_simple_vocab_16e6.txt`, of so many tokens: merges alone, from which the vocabulary follows
+    /// (`SimpleTokenizer` in `clip/simple_tokenizer.py`).
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn of_openai(text: &str, tokens: usize) -> Self {
+        let printable = (b'!'..=b'~').chain(0xa1..=0xac).chain(0xae..=0xff).map(char::from);
+        let letters: Vec<String> = printable.chain('\u{100}'..'\u{144}').map(String::from).collect();
+        let merges: Vec<&str> = text.lines().skip(1).take(tokens.saturating_sub(2 * letters.len() + 2)).collect();
+        let last = letters.iter().map(|letter| format!("{letter}</w>"));
+        let merged = merges.iter().map(|merge| merge.replace(' ', ""));
+        let special = ["<|startoftext|>", "<|endoftext|>"].map(String::from);
+        let all = letters.iter().cloned().chain(last).chain(merged).chain(special);
+        let vocab: serde_json::Value = all.zip(0..).map(|(token, id)| (token, serde_json::Value::from(id))).collect();
+        let merges = format!("#version: 0.2\n{}\n", merges.join("\n"));
+        Self::VocabMerges { vocab: vocab.to_string().into_bytes(), merges: merges.into_bytes() }
+    }
+
     /// The files with their names.
     #[must_use]
     pub fn files(self) -> Vec<(String, Vec<u8>)> {

@@ -1,55 +1,83 @@
 //! Attention as two matrix products a head, with the softmax between them.
 
+use pulp::{Simd, WithSimd};
+
 use super::{
+    columns::columns,
+    dispatch,
     math::softmax,
-    threads::{in_parallel, threads},
-    tile::{Rows, WIDTH, column, product},
+    tile::{Rows, product},
 };
-use crate::reference::Heads;
+use crate::{
+    quant::{PANEL, Panel},
+    reference::Heads,
+    threads::Threads,
+};
+
+/// Queries whose scores are in memory at a time.
+const QUERIES: usize = 96;
 
 /// y = softmax(q·kᵀ / √size)·v for each head; shapes are those of [`Heads`].
-pub fn attention(shape: &Heads, q: &[f32], kv: &[f32], y: &mut [f32]) {
+pub fn attention(threads: &Threads, shape: &Heads, q: &[f32], kv: &[f32], y: &mut [f32]) {
     let width = shape.heads * shape.size;
-    let flops = 4 * (shape.q_len * shape.kv_len * width) as u64;
-    let share = shape.q_len.div_ceil(threads(flops));
+    let flops = 4 * (shape.batch * shape.q_len * shape.kv_len * width) as u64;
+    let mut parts = Vec::new();
     for (item, y) in y.chunks_exact_mut(shape.q_len * width).enumerate() {
         let (q, kv) = (&q[item * shape.q_item..], &kv[item * shape.kv_item..]);
-        let parts = y.chunks_mut(share * width).enumerate();
-        in_parallel(parts, |(part, y)| queries(shape, item, part * share, y, q, kv));
+        let heads = columns(y, width, shape.size).into_iter().enumerate();
+        parts.extend(heads.map(|(head, y)| Head { shape, item, head, q, kv, y }));
     }
+    threads.each(parts, flops, dispatch);
 }
 
-/// Some queries of an item, from number `first` on.
-fn queries(shape: &Heads, item: usize, first: usize, y: &mut [f32], q: &[f32], kv: &[f32]) {
-    let (size, kv_len, width) = (shape.size, shape.kv_len, shape.heads * shape.size);
-    let count = y.len() / width;
-    let scale = 1.0 / (size as f32).sqrt();
-    let mut scores = vec![0.0; count * kv_len];
-    let mut keys = vec![[0.0; WIDTH]; size];
-    let mut values = vec![[0.0; WIDTH]; kv_len];
-    for head in 0..shape.heads {
-        let token = |j: usize, offset: usize| &kv[j * shape.kv_stride + offset + head * size..][..size];
-        let queries = Rows { data: &q[first * shape.q_stride + head * size..], count, stride: shape.q_stride };
-        for start in (0..kv_len).step_by(WIDTH) {
-            let some = WIDTH.min(kv_len - start);
-            (0..some).for_each(|at| column(&mut keys, at, token(start + at, shape.k)));
-            product(queries, &keys, |row, sums| {
-                scores[row * kv_len + start..][..some].copy_from_slice(&sums.map(|sum| sum * scale)[..some]);
-            });
-        }
-        for (row, scores) in scores.chunks_exact_mut(kv_len).enumerate() {
-            let (seen, unseen) = scores.split_at_mut(shape.keys_seen(item, first + row));
-            softmax(seen);
-            unseen.fill(0.0);
-        }
-        let shares = Rows { data: &scores, count, stride: kv_len };
-        for start in (0..size).step_by(WIDTH) {
-            let some = WIDTH.min(size - start);
-            for (j, panel) in values.iter_mut().enumerate() {
-                panel[..some].copy_from_slice(&token(j, shape.v)[start..start + some]);
+/// One head of an item.
+struct Head<'a> {
+    shape: &'a Heads,
+    item: usize,
+    head: usize,
+    q: &'a [f32],
+    kv: &'a [f32],
+    /// For each query, the outputs of this head.
+    y: Vec<&'a mut [f32]>,
+}
+
+impl WithSimd for Head<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Heads { size, kv_len, q_len, .. } = *self.shape;
+        let scale = 1.0 / (size as f32).sqrt();
+        let token = |j: usize, offset: usize| {
+            &self.kv[j * self.shape.kv_stride + offset + self.head * size..][..size]
+        };
+        let mut keys = vec![[0.0; PANEL]; kv_len.div_ceil(PANEL) * size];
+        let mut values = vec![[0.0; PANEL]; size.div_ceil(PANEL) * kv_len];
+        for j in 0..kv_len {
+            let panel = &mut keys[j / PANEL * size..][..size];
+            panel.iter_mut().zip(token(j, self.shape.k)).for_each(|(row, key)| row[j % PANEL] = *key);
+            for (panel, part) in token(j, self.shape.v).chunks(PANEL).enumerate() {
+                values[panel * kv_len + j][..part.len()].copy_from_slice(part);
             }
-            product(shares, &values, |row, sums| {
-                y[row * width + head * size + start..][..some].copy_from_slice(&sums[..some]);
+        }
+        let keys: Vec<&Panel> = keys.chunks_exact(size).collect();
+        let values: Vec<&Panel> = values.chunks_exact(kv_len).collect();
+        let mut scores = vec![0.0; QUERIES.min(q_len) * kv_len];
+        let q = Rows { data: &self.q[self.head * size..], count: q_len, stride: self.shape.q_stride };
+        for first in (0..q_len).step_by(QUERIES) {
+            let count = QUERIES.min(q_len - first);
+            product(simd, q.part(first, count), &keys, |row, panel, sums| {
+                let scores = &mut scores[row * kv_len + panel * PANEL..(row + 1) * kv_len];
+                scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = sum * scale);
+            });
+            for (row, scores) in scores.chunks_exact_mut(kv_len).take(count).enumerate() {
+                let (seen, unseen) = scores.split_at_mut(self.shape.keys_seen(self.item, first + row));
+                softmax(seen);
+                unseen.fill(0.0);
+            }
+            product(simd, Rows { data: &scores, count, stride: kv_len }, &values, |row, panel, sums| {
+                let y = &mut self.y[first + row][panel * PANEL..];
+                y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
             });
         }
     }

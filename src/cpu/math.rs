@@ -1,9 +1,10 @@
-//! Functions that compilers turn into vector instructions, which calls into the standard library are not.
+//! Functions that compilers turn into vector instructions, which calls into the standard library are not. Each is inlined where it is
+//! called: only there is it known which instructions the CPU has.
 
 use crate::config::Activation;
 
 /// e^x to about two units in the last place (Cephes' `expf`); 0 below -87, and at most e^88.
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -22,6 +23,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// As `shaders/lib/activation.wgsl`.
+#[inline(always)]
 pub fn activate(activation: Activation, row: &mut [f32]) {
     match activation {
         Activation::None => {}
@@ -38,7 +40,7 @@ pub fn activate(activation: Activation, row: &mut [f32]) {
 }
 
 /// The error function, Abramowitz and Stegun 7.1.26: off by at most 1.5e-7.
-#[inline]
+#[inline(always)]
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
     let mut p = 1.061_405_4;
@@ -49,12 +51,30 @@ fn erf(x: f32) -> f32 {
 }
 
 /// exp(x) / Σ exp(x), in place.
+#[inline(always)]
 pub fn softmax(row: &mut [f32]) {
-    let peak = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let peak = fold(row, f32::NEG_INFINITY, |x| x, f32::max);
     row.iter_mut().for_each(|x| *x = exp(*x - peak));
-    // In parts, which is faster and rounds less than one long sum.
-    let total: f32 = row.chunks(16).map(|part| part.iter().sum::<f32>()).sum();
-    row.iter_mut().for_each(|x| *x /= total);
+    let scale = 1.0 / sum(row, |x| x);
+    row.iter_mut().for_each(|x| *x *= scale);
+}
+
+/// Σ of(x), in sixteen sums at once, which is faster and rounds less than one long sum.
+#[inline(always)]
+pub fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    fold(row, 0.0, of, |a, b| a + b)
+}
+
+/// Folds of(x), sixteen numbers at once.
+#[inline(always)]
+fn fold(row: &[f32], start: f32, of: impl Fn(f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut all = [start; 16];
+    let (parts, rest) = row.as_chunks::<16>();
+    for part in parts {
+        all.iter_mut().zip(part).for_each(|(a, x)| *a = join(*a, of(*x)));
+    }
+    all.iter_mut().zip(rest).for_each(|(a, x)| *a = join(*a, of(*x)));
+    all.into_iter().fold(start, join)
 }
 
 #[cfg(test)]

@@ -1,11 +1,34 @@
-//! Matrix products and attention on the CPU, fast: what [`crate::reference`] computes naively. They know shapes and numbers, and
-//! no plan.
+//! Matrix products, attention and the like on the CPU, fast: what [`crate::reference`] computes naively. They know shapes and numbers,
+//! and no plan. Each runs in the widest vector instructions of the CPU at hand.
 
 mod attention;
+mod columns;
+mod layer_norm;
 mod math;
 mod product;
-mod threads;
+mod resize;
 mod tile;
 
 pub use attention::attention;
+pub use layer_norm::layer_norm;
 pub use product::Product;
+pub use resize::resize;
+
+/// The vector instructions that operations run in here.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn instructions() -> &'static str {
+    match pulp::Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V4(_) => "AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V3(_) => "AVX2",
+        #[cfg(target_arch = "aarch64")]
+        pulp::Arch::Neon(_) => "NEON",
+        _ => "what the compiler was told",
+    }
+}
+
+/// Runs an operation in the widest vector instructions that this CPU has.
+fn dispatch<T: pulp::WithSimd>(operation: T) -> T::Output {
+    pulp::Arch::new().dispatch(operation)
+}

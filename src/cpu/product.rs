@@ -1,18 +1,33 @@
-//! Matrix products: weights are brought to f32 eight rows at a time, so that they stay quantised in memory.
+//! Matrix products. Quantised weights stay so in memory: a few panels at a time are brought to f32, once for many rows.
+
+use pulp::{Simd, WithSimd};
 
 use super::{
+    columns::columns,
+    dispatch,
     math::activate,
-    threads::{in_parallel, threads},
-    tile::{Rows, WIDTH, column, product},
+    tile::{Rows, product},
 };
-use crate::{config::Activation, quant::Matrix};
+use crate::{
+    config::Activation,
+    quant::{Matrix, PANEL, Panel},
+    threads::Threads,
+};
+
+/// Panels that a thread works on at a time.
+const PANELS: usize = 4;
+/// Rows that a thread works on at a time.
+const ROWS: usize = 512;
+/// Bytes of rows that stay in a core's cache while panels go by.
+const CACHE: usize = 1 << 19;
 
 /// y = activation(x·Wᵀ + bias), added to what y holds if `accumulate`.
+#[derive(Clone, Copy)]
 pub struct Product<'a> {
     /// `[outputs, inputs]`
     pub weight: &'a Matrix,
     /// `[outputs]`
-    pub bias: &'a [f32],
+    pub bias: Option<&'a [f32]>,
     /// Applied after the bias.
     pub activation: Activation,
     /// y += instead of y =.
@@ -20,37 +35,64 @@ pub struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// From x `[rows, inputs]` to y `[rows, outputs]`. Many rows are shared among threads, few rows' outputs are.
-    pub fn run(&self, x: &[f32], y: &mut [f32]) {
+    /// From x `[rows, inputs]` to y `[rows, outputs]`.
+    pub fn run(&self, threads: &Threads, x: &[f32], y: &mut [f32]) {
         let (outputs, inputs) = (self.weight.rows, self.weight.cols);
-        let rows = x.len() / inputs;
-        let workers = threads(2 * (rows * outputs * inputs) as u64);
-        let share = rows.div_ceil(workers);
-        let parts = y.chunks_mut(share * outputs).zip(x.chunks(share * inputs));
-        in_parallel(parts, |(y, x)| self.part(x, y));
-    }
-
-    /// Some rows of the product.
-    fn part(&self, x: &[f32], y: &mut [f32]) {
-        let (outputs, inputs) = (self.weight.rows, self.weight.cols);
-        let rows = Rows { data: x, count: x.len() / inputs, stride: inputs };
-        let mut panel = vec![[0.0; WIDTH]; inputs];
-        let mut row = vec![0.0; inputs];
-        for start in (0..outputs).step_by(WIDTH) {
-            let width = WIDTH.min(outputs - start);
-            for at in 0..width {
-                self.weight.row_into(start + at, &mut row);
-                column(&mut panel, at, &row);
+        let mut parts = Vec::new();
+        for (x, y) in x.chunks(ROWS * inputs).zip(y.chunks_mut(ROWS * outputs)) {
+            let rows = Rows { data: x, count: x.len() / inputs, stride: inputs };
+            for (at, y) in columns(y, outputs, PANELS * PANEL).into_iter().enumerate() {
+                parts.push(Part { product: *self, rows, first: at * PANELS, y });
             }
-            let bias = &self.bias[start..start + width];
-            product(rows, &panel, |row, mut sums| {
-                sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
-                activate(self.activation, &mut sums);
-                let y = &mut y[row * outputs + start..][..width];
-                if self.accumulate {
+        }
+        threads.each(parts, 2 * (x.len() * outputs) as u64, dispatch);
+    }
+}
+
+/// Some rows by some panels.
+struct Part<'a> {
+    product: Product<'a>,
+    rows: Rows<'a>,
+    /// Number of the first panel.
+    first: usize,
+    /// For each row, the outputs of these panels.
+    y: Vec<&'a mut [f32]>,
+}
+
+impl WithSimd for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Product { weight, bias, activation, accumulate } = self.product;
+        let width = self.y[0].len();
+        let numbers = self.first..self.first + width.div_ceil(PANEL);
+        let mut in_f32 = Vec::new();
+        if weight.panel(self.first).is_none() {
+            in_f32.resize(numbers.len() * weight.cols, [0.0; PANEL]);
+            for (number, panel) in numbers.clone().zip(in_f32.chunks_exact_mut(weight.cols)) {
+                weight.panel_into(number, panel);
+            }
+        }
+        let panels: Vec<&Panel> = match in_f32.is_empty() {
+            true => numbers.filter_map(|number| weight.panel(number)).collect(),
+            false => in_f32.chunks_exact(weight.cols).collect(),
+        };
+        let bias = bias.map(|bias| &bias[self.first * PANEL..][..width]);
+        let block = (CACHE / (4 * weight.cols)).clamp(PANEL, ROWS);
+        for first in (0..self.rows.count).step_by(block) {
+            let rows = self.rows.part(first, block.min(self.rows.count - first));
+            product(simd, rows, &panels, |row, panel, mut sums| {
+                let start = panel * PANEL;
+                if let Some(bias) = bias {
+                    sums.iter_mut().zip(&bias[start..]).for_each(|(sum, b)| *sum += b);
+                }
+                activate(activation, &mut sums);
+                let y = &mut self.y[first + row][start..];
+                if accumulate {
                     y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
                 } else {
-                    y.copy_from_slice(&sums[..width]);
+                    y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
                 }
             });
         }

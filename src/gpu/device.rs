@@ -36,6 +36,7 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     pub(super) used: Rc<Cell<u64>>,
     name: String,
+    software: bool,
     max_binding: u64,
     f16: bool,
     part_flops: Cell<u64>,
@@ -92,6 +93,7 @@ impl Gpu {
             f16,
             part_flops: Cell::new(FIRST_PART),
             name: format!("{} ({:?})", info.name, info.backend),
+            software: info.device_type == wgpu::DeviceType::Cpu,
             device,
             queue,
             used,
@@ -106,6 +108,12 @@ impl Gpu {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether this is no GPU, but a program that emulates one on the CPU.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.software
     }
 
     /// The tiers that this device can run.

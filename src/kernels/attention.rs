@@ -189,7 +189,7 @@ impl Kernel for Attention {
         let shape = self.heads(run, host);
         let mut act = host.take(self.y);
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..shape.outputs()];
-        crate::cpu::attention(&shape, host.floats(self.q.act), host.floats(self.kv.act), y);
+        crate::cpu::attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y);
         host.acts[self.y.0] = act;
     }
 }

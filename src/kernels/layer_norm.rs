@@ -65,4 +65,14 @@ impl Kernel for LayerNorm {
         let y = reference::layer_norm(x, &host.vector(self.weight), &host.vector(self.bias), self.eps);
         host.store(self.y, &y);
     }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let numbers = (self.rows.of(run) * self.weight.len) as usize;
+        let mut act = host.take(self.y);
+        let y = &mut bytemuck::cast_slice_mut(&mut act)[..numbers];
+        let x = &host.floats(self.x)[..numbers];
+        crate::cpu::layer_norm(host.threads, x, &host.vector(self.weight), &host.vector(self.bias), self.eps, y);
+        host.acts[self.y.0] = act;
+    }
 }

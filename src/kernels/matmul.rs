@@ -172,13 +172,14 @@ impl Kernel for Matmul {
         let mut act = host.take(self.y);
         let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
         let x = host.operand(self.x);
+        let bias = self.bias.map(|bias| host.vector(bias));
         let product = crate::cpu::Product {
             weight: &host.weights[self.weight.id.0],
-            bias: &self.bias.map_or_else(|| vec![0.0; cols], |bias| host.vector(bias)),
+            bias: bias.as_deref(),
             activation: self.activation,
             accumulate: self.accumulate,
         };
-        product.run(&x[..rows * inner], y);
+        product.run(host.threads, &x[..rows * inner], y);
         if let Some(positions) = self.positions {
             let class = positions.class_token.map(|c| host.vector(c));
             reference::add_positions(y, class.as_deref(), &host.vector(positions.table));

@@ -26,6 +26,7 @@ pub use resize::Resize;
 use crate::{
     gpu::{Shader, Tier, Tuning},
     quant::{Format, Matrix},
+    threads::Threads,
 };
 
 /// An activation buffer of a plan.
@@ -175,6 +176,8 @@ pub struct Host<'a> {
     pub acts: Vec<Vec<u32>>,
     /// By [`WeightId`].
     pub weights: &'a [Matrix],
+    /// What fast steps share their work among.
+    pub threads: &'a Threads,
 }
 
 impl Host<'_> {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are, before or after: what varies with that
-/// is at the head of the table, and lines are rows of a run.
+/// is at the head of the table, the strides among it, and lines are rows of a run.
 #[derive(Debug, Clone)]
 pub struct Resize {
     /// Words of RGBA
@@ -47,12 +47,20 @@ impl Kernel for Resize {
     }
     fn reference(&self, run: Run, host: &mut Host) {
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let [_, outputs, _, _, step, stride, start] = table[..TABLE_HEAD] else { unreachable!("a table has a head") };
+        let &[_, outputs, _, _, _, step, stride, start] = table.first_chunk::<TABLE_HEAD>().expect("its head");
         let pixels = reference::resize(source, table, self.lines.of(run) as usize);
         let out = &mut host.acts[self.out.0];
         for (i, pixel) in pixels.into_iter().enumerate() {
             let (line, output) = (i as u32 / outputs, i as u32 % outputs);
             out[(start + line * stride + output * step) as usize] = pixel;
         }
+    }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let mut out = host.take(self.out);
+        let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
+        crate::cpu::resize(host.threads, source, table, self.lines.of(run) as usize, &mut out);
+        host.acts[self.out.0] = out;
     }
 }

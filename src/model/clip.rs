@@ -3,12 +3,12 @@
 use super::{
     block::{Blocks, Linear, Norm},
     text,
-    tower::{Model, TextTower, VisionTower},
+    tower::{Model, TextTower, VisionTower, record_embedding},
 };
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{Matmul, Normalize, Patchify, Pictures, Positions, Rows},
+    kernels::{Matmul, Patchify, Pictures, Positions, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -16,17 +16,24 @@ use crate::{
 const ONE: Rows = Rows::PerItem(1);
 
 pub fn record(config: &Config, towers: Towers, l: &mut Loader) -> Result<Model> {
+    let pair = config.towers == Towers::Both;
     Ok(Model {
         vision: towers.vision().then(|| vision(config, l)).transpose()?,
         text: towers.text().then(|| text(config, l)).transpose()?,
-        logit_scale: l.scalar("logit_scale")?,
+        logit_scale: pair.then(|| l.scalar("logit_scale")).transpose()?,
         logit_bias: None,
     })
 }
 
 fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
-    let weight = l.matrix("text_projection.weight", &[config.embedding, config.text.encoder.hidden])?;
-    text::record(config, l, &Linear { weight, bias: None })
+    let projection = projection(config, l, "text_projection.weight", config.text.encoder.hidden)?;
+    text::record(config, l, projection.as_ref())
+}
+
+/// The matrix that makes an embedding of a pooled token, where there is one.
+fn projection(config: &Config, l: &mut Loader, name: &str, hidden: usize) -> Result<Option<Linear>> {
+    let weight = config.projection.then(|| l.matrix(name, &[config.embedding, hidden])).transpose()?;
+    Ok(weight.map(|weight| Linear { weight, bias: None }))
 }
 
 fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
@@ -42,7 +49,7 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let rows = Rows::PerItem(tokens as u32);
     let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, rows, Mask::None, true)?;
     let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
-    let projection = Linear { weight: l.matrix("visual_projection.weight", &[config.embedding, dim])?, bias: None };
+    let projection = projection(config, l, "visual_projection.weight", dim)?;
 
     let mut plan = Plan::default();
     let pixels = plan.input("pixels", ONE, size * size);
@@ -50,9 +57,6 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let x = plan.scratch("x", rows, dim);
     let s = blocks.stream(&mut plan, x);
     let normed = plan.scratch("pooled.normed", ONE, dim);
-    let projected = plan.scratch("projected", ONE, config.embedding);
-    let embedding = plan.scratch("embedding", ONE, config.embedding);
-    plan.output("embedding", embedding);
 
     let squares = Pictures::Squares { size: size as u32, lead: 1 };
     plan.step("patchify", Patchify::new([pixels, cut], rows, squares, patch as u32, &config.preprocessor));
@@ -64,8 +68,6 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let class = blocks.record_pooled(&mut plan, s, "vision", None);
     plan.step("post_norm", post_norm.record(class, normed, ONE));
     plan.tap("vision.pooled", normed);
-    plan.step("projection", projection.record(normed, projected, ONE));
-    plan.tap("vision.embedding", projected);
-    plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
+    let embedding = record_embedding(&mut plan, "vision", normed, projection.as_ref(), config.embedding);
     Ok(VisionTower { plan, pixels, naflex: None, embedding })
 }

@@ -30,12 +30,28 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
 /// Every tensor of the whole model, checked against the files' headers.
 ///
 /// # Errors
-/// As [`Checkpoint::tensor`], and for tensors that nobody asked for.
+/// As [`Checkpoint::tensor`].
 pub fn entries(checkpoint: &Checkpoint) -> Result<Vec<Entry>> {
     let mut loader = Loader::new(checkpoint, None)?;
-    record(&checkpoint.config, Towers::Both, &mut loader)?;
-    checkpoint.no_surplus()?;
+    record(&checkpoint.config, checkpoint.config.towers, &mut loader)?;
     Ok(loader.entries)
+}
+
+/// A word about the checkpoint that its user should know; none if all is as usual.
+///
+/// Tensors that no part of the model asks for are left out, as in transformers, and it says so: they may be another model's head, or
+/// mean that the config is not theirs. What is missing is an error, of the tower that needs it.
+#[must_use]
+pub fn note(checkpoint: &Checkpoint) -> Option<String> {
+    let pooler = (!checkpoint.config.projection).then(|| {
+        "config.json: this class of transformers has no projection: an embedding is its pooler_output, of unit length, which is not \
+         comparable with embeddings of the whole model"
+            .to_string()
+    });
+    // What the other tower lacks is no matter of this one.
+    let surplus = entries(checkpoint).ok().and_then(|_| checkpoint.surplus());
+    let notes: Vec<String> = [pooler, surplus].into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join(". "))
 }
 
 /// A model with its weights in memory, for the naive reference.
@@ -55,8 +71,7 @@ impl InMemory {
     /// Whatever is wrong with the checkpoint.
     pub fn load(checkpoint: &Checkpoint, format: Option<Format>) -> Result<Self> {
         let mut loader = Loader::new(checkpoint, format)?;
-        let model = record(&checkpoint.config, Towers::Both, &mut loader)?;
-        checkpoint.no_surplus()?;
+        let model = record(&checkpoint.config, checkpoint.towers, &mut loader)?;
         let read = |weights: &[Weight]| {
             let mut store = HostStore::new(weights);
             weights::read(checkpoint, weights, &mut store).map(|()| store.weights)

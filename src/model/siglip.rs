@@ -3,14 +3,12 @@
 use super::{
     block::{Blocks, Linear, Mlp, Norm},
     text,
-    tower::{Model, Naflex, TextTower, VisionTower},
+    tower::{Model, Naflex, TextTower, VisionTower, record_embedding},
 };
 use crate::{
     config::{Config, Encoder, Mask, Patches, Towers},
     error::Result,
-    kernels::{
-        ActId, Attention, Keys, Matmul, Normalize, Operand, Patchify, Pictures, Positions, Queries, Rows, VectorRef,
-    },
+    kernels::{ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Positions, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -18,17 +16,18 @@ use crate::{
 const ONE: Rows = Rows::PerItem(1);
 
 pub fn record(config: &Config, towers: Towers, l: &mut Loader) -> Result<Model> {
+    let pair = config.towers == Towers::Both;
     Ok(Model {
         vision: towers.vision().then(|| vision(config, l)).transpose()?,
         text: towers.text().then(|| text(config, l)).transpose()?,
-        logit_scale: l.scalar("logit_scale")?,
-        logit_bias: Some(l.scalar("logit_bias")?),
+        logit_scale: pair.then(|| l.scalar("logit_scale")).transpose()?,
+        logit_bias: pair.then(|| l.scalar("logit_bias")).transpose()?,
     })
 }
 
 fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
     let projection = Linear::load(l, "text_model.head", config.embedding, config.text.encoder.hidden)?;
-    text::record(config, l, &projection)
+    text::record(config, l, Some(&projection))
 }
 
 /// A learned probe attends to all tokens, then an MLP with a residual (`SiglipMultiheadAttentionPoolingHead`).
@@ -125,8 +124,6 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     });
     let mut s = blocks.stream(&mut plan, x);
     s.lengths = naflex.map(|n| n.lengths);
-    let embedding = plan.scratch("embedding", ONE, dim);
-    plan.output("embedding", embedding);
 
     let pictures = match naflex {
         None => Pictures::Squares { size: size as u32, lead: 0 },
@@ -146,7 +143,6 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
     let pooled = head.record(&mut plan, &v.encoder, (s.normed, s.lengths), rows);
     plan.tap("vision.pooled", pooled);
-    plan.tap("vision.embedding", pooled);
-    plan.step("normalize", Normalize { x: pooled, y: embedding, dim: dim as u32 });
+    let embedding = record_embedding(&mut plan, "vision", pooled, None, dim);
     Ok(VisionTower { plan, pixels, naflex, embedding })
 }

@@ -2,18 +2,12 @@
 
 use super::{
     block::{Blocks, Linear, Norm},
-    tower::TextTower,
+    tower::{TextTower, record_embedding},
 };
-use crate::{
-    config::Config,
-    error::Result,
-    kernels::{Normalize, Rows},
-    plan::Plan,
-    weights::Loader,
-};
+use crate::{config::Config, error::Result, kernels::Rows, plan::Plan, weights::Loader};
 
 /// `CLIPTextTransformer` and `SiglipTextTransformer`; mask and pooling come from the config.
-pub fn record(config: &Config, l: &mut Loader, projection: &Linear) -> Result<TextTower> {
+pub fn record(config: &Config, l: &mut Loader, projection: Option<&Linear>) -> Result<TextTower> {
     let t = &config.text;
     let dim = t.encoder.hidden;
     let table = l.table("text_model.embeddings.token_embedding.weight", &[t.vocab, dim])?;
@@ -27,17 +21,12 @@ pub fn record(config: &Config, l: &mut Loader, projection: &Linear) -> Result<Te
     let index = plan.input("index", one, 1);
     let s = blocks.stream(&mut plan, x);
     let normed = plan.scratch("pooled.normed", one, dim);
-    let projected = plan.scratch("projected", one, config.embedding);
-    let embedding = plan.scratch("embedding", one, config.embedding);
-    plan.output("embedding", embedding);
 
     plan.tap("text.embed", x);
     let token = blocks.record_pooled(&mut plan, s, "text", Some(index));
     // The reference normalises all tokens and then takes one; taking one first gives the same numbers.
     plan.step("final_norm", final_norm.record(token, normed, one));
     plan.tap("text.pooled", normed);
-    plan.step("projection", projection.record(normed, projected, one));
-    plan.tap("text.embedding", projected);
-    plan.step("normalize", Normalize { x: projected, y: embedding, dim: config.embedding as u32 });
+    let embedding = record_embedding(&mut plan, "text", normed, projection, config.embedding);
     Ok(TextTower { plan, tokens: x, index, embedding, table, positions })
 }

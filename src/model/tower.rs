@@ -1,6 +1,11 @@
 //! What a recorded model looks like from outside.
 
-use crate::{kernels::ActId, plan::Plan, weights::HostId};
+use super::block::Linear;
+use crate::{
+    kernels::{ActId, Normalize, Rows},
+    plan::Plan,
+    weights::HostId,
+};
 
 /// Pixels in, unit embedding out.
 pub struct VisionTower {
@@ -49,8 +54,30 @@ pub struct Model {
     pub vision: Option<VisionTower>,
     /// The text tower.
     pub text: Option<TextTower>,
-    /// Its exponential multiplies cosines.
-    pub logit_scale: HostId,
-    /// None for CLIP: 0.
+    /// Its exponential multiplies cosines. None in a checkpoint of a single tower, which has no cosines.
+    pub logit_scale: Option<HostId>,
+    /// None for CLIP, or for a single tower: 0.
     pub logit_bias: Option<HostId>,
+}
+
+/// Records how a pooled token `[batch, hidden]` becomes the output, the unit embedding `[batch, dim]`, which is returned.
+/// Without a projection the two have the same length.
+pub(super) fn record_embedding(
+    plan: &mut Plan,
+    tower: &str,
+    pooled: ActId,
+    projection: Option<&Linear>,
+    dim: usize,
+) -> ActId {
+    let one = Rows::PerItem(1);
+    let mut last = pooled;
+    if let Some(projection) = projection {
+        last = plan.scratch("projected", one, dim);
+        plan.step("projection", projection.record(pooled, last, one));
+    }
+    plan.tap(format!("{tower}.embedding"), last);
+    let embedding = plan.scratch("embedding", one, dim);
+    plan.step("normalize", Normalize { x: last, y: embedding, dim: dim as u32 });
+    plan.output("embedding", embedding);
+    embedding
 }

@@ -4,13 +4,13 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    run::{BATCH, Naflex, TextTower, Tower, VisionTower, pictures},
+    run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
     table::{Rows, Table, TableIn},
 };
 use crate::{
     backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
-    config::{Config, Towers},
+    config::{Alpha, Config, Towers},
     error::Result,
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
@@ -31,6 +31,8 @@ pub struct LoadOptions<'a> {
     pub tuning: Tuning,
     /// Where the token table stays.
     pub table: TableIn,
+    /// What becomes of transparent pixels.
+    pub alpha: Alpha,
     /// Most pictures or texts in one submission.
     pub batch: u32,
     /// Most patches of a NaFlex picture; none takes the checkpoint's own number.
@@ -49,6 +51,7 @@ impl Default for LoadOptions<'_> {
             format: None,
             tuning: Tuning::all(Tier::Plain),
             table: TableIn::Memory,
+            alpha: Alpha::default(),
             batch: BATCH,
             max_patches: None,
             tokenizer: None,
@@ -63,6 +66,7 @@ pub struct Loading<B: Backend = Gpu> {
     format: Format,
     tuning: Tuning,
     parameters: u64,
+    note: Option<String>,
     model: Model,
     tokenizer: Option<Box<dyn Tokenize>>,
     vision: Option<B::Executor>,
@@ -90,16 +94,16 @@ impl<B: Backend> Loading<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let LoadOptions { towers, format, tuning, table, batch, max_patches, tokenizer, progress: _ } = options;
+        let LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, tokenizer, progress: _ } = options;
         let mut config = checkpoint.config.clone();
+        config.preprocessor.alpha = alpha;
         if let Some(most) = max_patches {
             config.preprocessor = config.preprocessor.with_max_patches(most)?;
         }
         let mut loader = Loader::new(checkpoint, format)?;
+        let towers = checkpoint.towers.and(towers).ok_or_else(|| lacks(checkpoint.towers, towers))?;
         let mut model = model::record(&config, towers, &mut loader)?;
-        if towers == Towers::Both {
-            checkpoint.no_surplus()?;
-        }
+        let note = model::note(checkpoint);
         let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
         let mut weights = B::Weights::default();
@@ -131,6 +135,7 @@ impl<B: Backend> Loading<B> {
             format: named_format(checkpoint, format).unwrap_or_else(|| prevailing_format(&loader.weights)),
             tuning,
             parameters,
+            note,
             host: HostStore::new(&loader.host),
             config,
             model,
@@ -176,7 +181,7 @@ impl<B: Backend> Loading<B> {
     pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session<B>> {
         checkpoint.check_hashes(&self.hashes)?;
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
-        let log_scale = scalar(self.model.logit_scale);
+        let log_scale = self.model.logit_scale.map_or(0.0, scalar);
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
         let mut hash = checkpoint.hash.clone();
         [log_scale, logit_bias].iter().for_each(|number| hash.update(&number.to_le_bytes()));
@@ -209,6 +214,7 @@ impl<B: Backend> Loading<B> {
             format: self.format,
             tuning: self.tuning,
             parameters: self.parameters,
+            note: self.note,
             vision,
             text,
             resizer: RefCell::new(None),

@@ -34,9 +34,9 @@ use crate::{
 pub struct Session<B: Backend = Gpu> {
     /// What the JSON files say.
     pub config: Config,
-    /// exp(logit_scale)
+    /// exp(logit_scale); 1 in a checkpoint of a single tower, which has no cosines.
     pub logit_scale: f32,
-    /// 0 for CLIP.
+    /// 0 for CLIP, or for a single tower.
     pub logit_bias: f32,
     /// SHA-256 in hexadecimal, over the manifest; without one, over the JSON files, the headers of the tensor files, the logit
     /// scale and the logit bias. So trainings of one model that keep its scale are told apart by a manifest alone.
@@ -47,6 +47,8 @@ pub struct Session<B: Backend = Gpu> {
     pub tuning: Tuning,
     /// Number of weights in the towers that are here.
     pub parameters: u64,
+    /// What its user should know of the checkpoint ([`crate::model::note`]); none if all is as usual.
+    pub note: Option<String>,
     vision: Option<VisionTower<B>>,
     text: Option<TextTower<B>>,
     resizer: RefCell<Option<Pixels<B>>>,
@@ -62,7 +64,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn load(device: B, checkpoint: &Checkpoint, mut options: LoadOptions) -> Result<Self> {
-        if options.towers.text() && options.tokenizer.is_none() {
+        if options.towers.text() && checkpoint.towers.text() && options.tokenizer.is_none() {
             let tokenizer = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
             options.tokenizer = Some(Box::new(tokenizer) as Box<dyn Tokenize>);
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     backend::{Backend, Executor},
-    config::Preprocessor,
+    config::{Alpha, Preprocessor},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::{ActId, Resize, Rows, Run},
@@ -49,7 +49,7 @@ impl<B: Backend> Strip<'_, B> {
 /// Steps for a picture that fits into one strip.
 pub const DISPATCHES: usize = 2;
 
-/// Pixels that are on the device at once: 16 MiB.
+/// Pixels that are on the device at once: 16 MiB. The columns of tall pictures are there whole.
 const STRIP: usize = 4 << 20;
 
 /// Rows start at multiples of so many pixels, which are 256 bytes, as copies from textures want it.
@@ -61,27 +61,34 @@ const SIDE: usize = 4096;
 /// Room for a picture, in words.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Room {
-    /// The table along x.
-    across: usize,
-    /// The table along y.
-    down: usize,
-    /// The picture between the two passes.
+    /// Rows of the picture.
+    strip: usize,
+    /// The tables of the two passes.
+    tables: [usize; 2],
+    /// The picture between them.
     narrow: usize,
 }
 
 impl Room {
-    fn of(sampling: &Sampling) -> Self {
+    /// For a picture of this width.
+    fn of(sampling: &Sampling, width: usize) -> Self {
         let table = |axis: &Axis| TABLE_HEAD + axis.first.len() * (axis.taps() + 2);
+        let tables = sampling.passes().map(table);
         let rows = sampling.vertical.source().len().max(1);
-        Self { across: table(&sampling.horizontal), down: table(&sampling.vertical), narrow: sampling.size().0 * rows }
+        if !sampling.vertical_first {
+            return Self { strip: STRIP, tables, narrow: sampling.size().0 * rows };
+        }
+        // Each column is needed whole.
+        let strip = width.next_multiple_of(PITCH).saturating_mul(rows).max(STRIP);
+        Self { strip, tables, narrow: sampling.size().1 * width }
     }
 
     /// Room for both, and more where there was too little: so that it seldom grows.
     fn grown(self, to: Self) -> Self {
         let grown = |has: usize, needs: usize| if needs > has { needs.next_power_of_two() } else { has };
         Self {
-            across: grown(self.across, to.across),
-            down: grown(self.down, to.down),
+            strip: self.strip.max(to.strip),
+            tables: [0, 1].map(|pass| grown(self.tables[pass], to.tables[pass])),
             narrow: grown(self.narrow, to.narrow),
         }
     }
@@ -90,18 +97,23 @@ impl Room {
 /// What depends on a picture's size, beside the tables on the device.
 struct Layout {
     size: (usize, usize),
-    /// Rows of the picture that are needed, strip by strip.
-    strips: Vec<Range<usize>>,
+    /// Rows of the picture that are needed, strip by strip, and the lines of the first pass in each: its rows, or its columns.
+    strips: Vec<(Range<usize>, usize)>,
     pitch: usize,
+    /// Lines of the second pass: columns of what comes out, or its rows.
+    lines: usize,
     /// Width and height of what the tower sees.
     seen: (usize, usize),
 }
+
+/// Most words of a strip, 1 GiB: no device has larger bindings.
+const MOST: usize = 1 << 28;
 
 /// The resize of pictures of any size, with buffers that are made once and grow for large pictures.
 pub struct Pixels<B: Backend> {
     plan: B::Executor,
     strip: ActId,
-    /// Along x and along y.
+    /// Of the first pass and of the second one.
     tables: [ActId; 2],
     out: ActId,
     room: Room,
@@ -115,28 +127,27 @@ impl<B: Backend> Pixels<B> {
     /// # Errors
     /// [`Error::Gpu`] if this device has no room for them.
     pub fn new(device: &B, rule: &Preprocessor) -> Result<Self> {
-        Self::with_room(device, rule, Room::of(&Sampling::new(rule, SIDE, SIDE)?))
+        Self::with_room(device, rule, Room::of(&Sampling::new(rule, SIDE, SIDE)?, SIDE))
     }
 
     fn with_room(device: &B, rule: &Preprocessor, room: Room) -> Result<Self> {
-        let (width, height) = Sampling::new(rule, SIDE, SIDE)?.size();
+        let usual = Sampling::new(rule, SIDE, SIDE)?.size().0 as u32;
         let most = rule.most_pixels().expect("checked with the config");
         let mut plan = Plan::default();
         let once = Rows::PerItem(1);
-        let strip = plan.input("strip", once, STRIP);
-        let across = plan.input("across.table", once, room.across);
-        let down = plan.input("down.table", once, room.down);
+        let strip = plan.input("strip", once, room.strip);
+        let tables =
+            [plan.input("first.table", once, room.tables[0]), plan.input("second.table", once, room.tables[1])];
         let narrow = plan.scratch("narrow", once, room.narrow);
         let out = plan.scratch("seen", once, most);
-        // A line, which is a row of the strip and then a column, is a token of its run: their number varies.
+        // A line is a token of its run: their number varies.
         let lines = Rows::PerToken;
-        let pass = Resize { source: strip, table: across, out: narrow, usual: width as u32, lines };
-        plan.step("resize.across", pass);
-        plan.step("resize.down", Resize { source: narrow, table: down, out, usual: height as u32, lines });
+        plan.step("resize.first", Resize { source: strip, table: tables[0], out: narrow, usual, lines });
+        plan.step("resize.second", Resize { source: narrow, table: tables[1], out, usual, lines });
         let most = Run::tokens(1, (STRIP / PITCH).max(most) as u32);
         let (tuning, weights) = (Tuning::all(Tier::Plain), B::Weights::default());
         let plan = device.compile(plan, &weights, &tuning, most, &mut B::States::default())?;
-        Ok(Self { plan, strip, tables: [across, down], out, room, layout: None })
+        Ok(Self { plan, strip, tables, out, room, layout: None })
     }
 
     /// Makes ready for pictures of `size` pixels.
@@ -148,21 +159,40 @@ impl<B: Backend> Pixels<B> {
             return Ok(());
         }
         let sampling = Sampling::new(rule, size.0, size.1)?;
-        let room = self.room.grown(Room::of(&sampling));
+        let room = self.room.grown(Room::of(&sampling, size.0));
+        let ((width, height), rows) = (sampling.size(), sampling.vertical.source());
+        let pitch = size.0.next_multiple_of(PITCH);
         if room != self.room {
-            *self = Self::with_room(device, rule, room)
-                .map_err(|e| Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1)))?;
+            let bad = |e: &dyn std::fmt::Display| {
+                Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1))
+            };
+            if room.strip > MOST {
+                return Err(bad(&"expected fewer rows, of which the columns of so tall a picture need all at once"));
+            }
+            *self = Self::with_room(device, rule, room).map_err(|e| bad(&e))?;
         }
-        let (width, rows, pitch) = (sampling.size().0, sampling.vertical.source(), size.0.next_multiple_of(PITCH));
-        let (row, column) = (|line| Strides { step: 1, line }, Strides { step: width, line: 1 });
-        let tables =
-            [sampling.horizontal.table(0, row(pitch), row(width)), sampling.vertical.table(rows.start, column, column)];
+        // A strip's lines are its rows, or its columns; what the first pass makes of a line lies together.
+        let [across, down] = [&sampling.horizontal, &sampling.vertical];
+        let tables = if sampling.vertical_first {
+            let first = Strides { step: pitch, line: 1, out_step: 1, out_line: height };
+            let second = Strides { step: height, line: 1, out_step: 1, out_line: width };
+            [down.table(rows.start, first, sampling.alpha), across.table(0, second, Alpha::Drop)]
+        } else {
+            let first = Strides { step: 1, line: pitch, out_step: 1, out_line: width };
+            let second = Strides { step: width, line: 1, out_step: width, out_line: 1 };
+            [across.table(0, first, sampling.alpha), down.table(rows.start, second, Alpha::Drop)]
+        };
         for (act, table) in self.tables.into_iter().zip(tables) {
             self.plan.write(device, act, 0, bytemuck::cast_slice(&table));
         }
-        let most = STRIP / pitch;
-        let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end)).collect();
-        self.layout = Some(Layout { size, strips, pitch, seen: sampling.size() });
+        let (strips, lines) = if sampling.vertical_first {
+            (vec![(rows, size.0)], height)
+        } else {
+            let most = STRIP / pitch;
+            let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end));
+            (strips.map(|rows| (rows.clone(), rows.len())).collect(), width)
+        };
+        self.layout = Some(Layout { size, strips, pitch, lines, seen: (width, height) });
         Ok(())
     }
 
@@ -182,14 +212,14 @@ impl<B: Backend> Pixels<B> {
     pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
         let layout = self.layout();
         let mut place = 0u32;
-        for rows in &layout.strips {
+        for (rows, lines) in &layout.strips {
             let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: layout.pitch };
             image.upload(rows.clone(), &strip)?;
             self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &place.to_le_bytes());
-            self.plan.run(device, Run::tokens(1, rows.len() as u32), 0..1);
-            place += (rows.len() * layout.seen.0) as u32;
+            self.plan.run(device, Run::tokens(1, *lines as u32), 0..1);
+            place += (lines * layout.seen.0) as u32;
         }
-        self.plan.run(device, Run::tokens(1, layout.seen.0 as u32), 1..2);
+        self.plan.run(device, Run::tokens(1, layout.lines as u32), 1..2);
         Ok(())
     }
 

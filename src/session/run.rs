@@ -3,7 +3,7 @@
 use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
-    config::{Config, Mask, TextPooling},
+    config::{Config, Mask, TextPooling, Towers},
     error::{Error, Result},
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
@@ -229,11 +229,11 @@ impl<B: Backend> Session<B> {
     }
 
     pub(super) fn vision(&self) -> Result<&VisionTower<B>> {
-        self.vision.as_ref().ok_or_else(|| not_loaded("vision"))
+        self.vision.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Vision))
     }
 
     pub(super) fn text(&self) -> Result<&TextTower<B>> {
-        self.text.as_ref().ok_or_else(|| not_loaded("text"))
+        self.text.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Text))
     }
 }
 
@@ -269,8 +269,14 @@ pub(super) fn check_finite(numbers: &[f32], dim: usize, what: &str) -> Result<()
     Ok(())
 }
 
-fn not_loaded(tower: &str) -> Error {
-    Error::BadInput(format!(
-        "towers: this model was loaded without its {tower} tower: load it with \"both\" or \"{tower}\""
-    ))
+/// The error of a call that needs a tower which is not loaded; `has` are those of the checkpoint.
+pub(super) fn lacks(has: Towers, tower: Towers) -> Error {
+    let (has, name) = (has.and(tower).map_or(has.name(), |_| ""), tower.name());
+    Error::BadInput(match has {
+        "" => format!("towers: this model was loaded without its {name} tower: load it with \"both\" or \"{name}\""),
+        "vision" => {
+            "towers: this checkpoint has the vision tower alone: it embeds pictures, and no texts or labels".into()
+        }
+        _ => "towers: this checkpoint has the text tower alone: it embeds texts, and no pictures".into(),
+    })
 }

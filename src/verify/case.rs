@@ -7,6 +7,7 @@ use crate::{
     kernels::{ActId, Host, Kernel, Rows, Run},
     plan::Plan,
     quant::Matrix,
+    threads::Threads,
     weights::Plane,
 };
 
@@ -85,7 +86,7 @@ impl Case {
     /// If there are no activations.
     #[must_use]
     pub fn expected(&self, step: &Step) -> Vec<u32> {
-        let mut host = Host { acts: self.guarded(), weights: &step.weights };
+        let mut host = Host { acts: self.guarded(), weights: &step.weights, threads: &Threads::ONE };
         step.kernel.reference(self.run, &mut host);
         host.acts.pop().expect("an output")
     }

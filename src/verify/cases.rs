@@ -3,7 +3,7 @@
 
 use super::case::{Case, Step, poison, rough, words};
 use crate::{
-    config::{Activation, Filter, Mask},
+    config::{Activation, Alpha, Filter, Mask},
     kernels::{
         ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pictures,
         Positions, Queries, Resize, Rows, Run, VectorRef, WeightId,
@@ -48,8 +48,8 @@ pub fn cases() -> Vec<(Case, Step)> {
         naflex(),
         normalize(),
     ]);
-    for filter in [Filter::Bilinear, Filter::Bicubic] {
-        all.push(resize(filter));
+    for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
+        all.push(resize(filter, alpha));
     }
     all
 }
@@ -264,7 +264,7 @@ fn normalize() -> (Case, Step) {
     case(format!("normalize {DIM}"), vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
 }
 
-fn resize(filter: Filter) -> (Case, Step) {
+fn resize(filter: Filter, alpha: Alpha) -> (Case, Step) {
     const LINES: usize = 3;
     // Down, and a crop that reaches beyond the picture.
     let axis = Axis::new(filter, 61, 24, -2..25);
@@ -272,8 +272,8 @@ fn resize(filter: Filter) -> (Case, Step) {
     // Black and white beside each other, so that the cubic's overshoot is clipped.
     let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
     let outputs = axis.first.len();
-    let row = |line| Strides { step: 1, line };
-    let table = axis.table(0, row(61), row(outputs)).iter().map(|&v| v as u32).collect();
+    let strides = Strides { step: 1, line: 61, out_step: 1, out_line: outputs };
+    let table = axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect();
     let lines = Rows::PerItem(LINES as u32);
     // Fewer than there are: some invocations compute two.
     let kernel = Resize { source: ActId(0), table: ActId(1), out: ActId(2), usual: 9, lines };

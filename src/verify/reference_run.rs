@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     checkpoint::Checkpoint,
-    error::Result,
+    error::{Error, Result},
     kernels::Run,
     model::{InMemory, TextTower, VisionTower},
     plan::HostRun,
@@ -29,10 +29,7 @@ impl ReferenceRun {
     /// none keeps the weights as the files have them.
     ///
     /// # Errors
-    /// Whatever is wrong with the checkpoint, the picture or the text.
-    ///
-    /// # Panics
-    /// Never: both towers are loaded.
+    /// Whatever is wrong with the checkpoint, the picture or the text; [`Error::BadInput`] for a single tower.
     pub fn of(
         checkpoint: &Checkpoint,
         format: Option<Format>,
@@ -40,7 +37,12 @@ impl ReferenceRun {
         text: &str,
     ) -> Result<Self> {
         let InMemory { model, weights, host } = InMemory::load(checkpoint, format)?;
-        let (vision, tower) = (model.vision.expect("both towers"), model.text.expect("both towers"));
+        let (Some(vision), Some(tower)) = (model.vision, model.text) else {
+            let found = checkpoint.towers.name();
+            return Err(Error::BadInput(format!(
+                "towers: expected a checkpoint with both towers, found the {found} tower alone"
+            )));
+        };
         let config = &checkpoint.config;
         let sampling = Sampling::new(&config.preprocessor, width, height)?;
         let (seen, (width, height)) = (resize(pixels, width, height, &sampling), sampling.size());

@@ -24,7 +24,7 @@ pub struct Device;
 impl Device {
     /// The CPU, for a model; it has no tiers.
     pub fn take(&mut self) -> (Cpu, Tuning) {
-        (Cpu, Tuning::all(Tier::Plain))
+        (Cpu::default(), Tuning::all(Tier::Plain))
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Checkpoint, Error,
     checkpoint::Folder,
+    config::Alpha,
     quant::Format,
     session::{BATCH, LoadOptions, Loading, TableIn},
 };
@@ -25,13 +26,15 @@ pub struct ModelLoading {
 #[wasm_bindgen]
 impl ModelLoading {
     /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory; `batch` is the most pictures or texts in one submission, `max_patches` the most patches of a NaFlex picture.
+    /// into memory; `alpha` is drop or white; `batch` is the most pictures or texts in one submission, `max_patches` the most patches
+    /// of a NaFlex picture.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
         folder: &mut ModelFolder,
         format: &str,
         table: bool,
+        alpha: &str,
         batch: Option<u32>,
         max_patches: Option<f64>,
     ) -> std::result::Result<ModelLoading, JsValue> {
@@ -48,8 +51,9 @@ impl ModelLoading {
             let (device, tuning) = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
             let batch = batch.unwrap_or(BATCH);
-            let max_patches = max_patches.map(|n| n as usize);
-            let options = LoadOptions { towers, format, tuning, table, batch, max_patches, ..LoadOptions::default() };
+            let (alpha, max_patches) = (Alpha::parse(alpha)?, max_patches.map(|n| n as usize));
+            let options =
+                LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, ..LoadOptions::default() };
             let loading = Loading::new(device, &checkpoint, options)?;
             Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };

@@ -210,18 +210,26 @@ impl<'a> Loader<'a> {
 
     fn stack(&self, tensors: Vec<(Tensor, Range<usize>)>) -> Result<Weight> {
         let (label, first) = (tensors[0].0.name.clone(), tensors[0].0.dtype);
-        let format = stored_format(&tensors[0].0, self.format);
-        let (mut parts, mut at) = (Vec::new(), 0);
-        let cols = tensors[0].0.cols;
-        for (tensor, rows) in tensors {
-            if stored_format(&tensor, self.format) != format {
+        let formats: Vec<Format> = tensors.iter().map(|(tensor, _)| stored_format(tensor, self.format)).collect();
+        let other = formats.iter().position(|format| *format != formats[0]);
+        let quantized = |(tensor, _): &(Tensor, _)| matches!(tensor.dtype, Dtype::I8 | Dtype::U8);
+        let format = match other {
+            None => formats[0],
+            Some(at) if tensors.iter().any(quantized) => {
+                let tensor = &tensors[at].0;
                 return Err(Error::BadCheckpoint(format!(
                     "{}: {}: expected the type of {label}, {first:?}, found {:?}",
-                    self.checkpoint.file(&tensor),
+                    self.checkpoint.file(tensor),
                     tensor.stored_name(),
                     tensor.dtype
                 )));
             }
+            // Floats of several types have this one in common.
+            Some(_) => Format::F32,
+        };
+        let (mut parts, mut at) = (Vec::new(), 0);
+        let cols = tensors[0].0.cols;
+        for (tensor, rows) in tensors {
             let scales = match tensor.dtype {
                 Dtype::I8 | Dtype::U8 => Some(self.checkpoint.scales(&tensor, format.scales(cols))?),
                 _ => None,

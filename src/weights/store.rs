@@ -4,7 +4,7 @@ use super::Weight;
 use crate::{
     error::Result,
     gpu::{Buffer, Gpu},
-    quant::{Format, Matrix, Packed},
+    quant::{Format, Matrix, Order},
 };
 
 /// The two things that are stored of a weight.
@@ -32,6 +32,8 @@ pub trait Store {
 pub struct HostStore {
     /// In the order in which room was made.
     pub weights: Vec<Matrix>,
+    /// How matrices lie there.
+    pub order: Order,
 }
 
 impl HostStore {
@@ -48,15 +50,15 @@ impl HostStore {
 
 impl Store for HostStore {
     fn make_room(&mut self, _: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        let values = vec![0; rows * format.row_bytes(cols)];
-        let scales = vec![0; rows * format.scale_bytes(cols)];
-        self.weights.push(Matrix { format, rows, cols, packed: Packed { values, scales } });
+        self.weights.push(Matrix::zeros(format, rows, cols, self.order));
         Ok(())
     }
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
-        let packed = &mut self.weights[index].packed;
-        let into = if plane == Plane::Values { &mut packed.values } else { &mut packed.scales };
-        into[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let matrix = &mut self.weights[index];
+        match plane {
+            Plane::Values => matrix.put_values(offset, bytes),
+            Plane::Scales => matrix.put_scales(offset, bytes),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use graph::{Graph, circle, excuse};
 /// Lowest first; modules in one row do not know each other.
 const ROWS: [&[&str]; 15] = [
     &["error", "random"],
-    &["json"],
+    &["json", "threads"],
     &["config"],
     &["checkpoint", "quant", "preprocess", "text", "scores"],
     &["gpu"],

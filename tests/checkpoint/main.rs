@@ -3,6 +3,7 @@
 mod lies;
 mod manifest;
 mod open_clip;
+mod pytorch;
 mod quantized;
 mod shards;
 #[path = "../common/written.rs"]
@@ -82,7 +83,7 @@ fn wrong_shapes_name_both() {
 }
 
 #[test]
-fn missing_and_surplus_tensors_are_named() {
+fn missing_tensors_are_named_and_surplus_ones_are_noted() {
     let name = "text_model.final_layer_norm.bias";
     let (code, message) = refused("siglip", |_, weights| {
         with_header(weights, |h| {
@@ -92,9 +93,12 @@ fn missing_and_surplus_tensors_are_named() {
     });
     assert_eq!(code, "bad-checkpoint");
     assert!(message.contains(name) && message.contains("found none"), "{message}");
-    let (_, message) =
-        refused("clip", |json, _| edit(&mut json[0], |c| c["vision_config"]["num_hidden_layers"] = 2.into()));
-    assert!(message.contains("vision_model.encoder.layers.2") && message.contains("expected no tensor"), "{message}");
+    // As in transformers, which warns: a head of somebody's own, or a config of another model.
+    let (mut json, weights) = files("clip");
+    assert_eq!(model::note(&checkpoint(json.clone(), weights.clone()).expect("sound")), None);
+    edit(&mut json[0], |c| c["vision_config"]["num_hidden_layers"] = 2.into());
+    let note = model::note(&checkpoint(json, weights).expect("a shorter model")).expect("a note");
+    assert!(note.contains("vision_model.encoder.layers.2") && note.contains("were left out"), "{note}");
 }
 
 #[test]

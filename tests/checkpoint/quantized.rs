@@ -73,7 +73,7 @@ fn half_bytes_have_a_shape_of_their_own() {
         assert!(message.contains("U8") && message.contains("or I8"), "{message}");
     }
     let message = refusal(&Q4, |h| drop(h.remove("__metadata__")));
-    assert!(message.contains("expected F32, F16 or BF16, found"), "{message}");
+    assert!(message.contains("expected F64, F32, F16 or BF16, found"), "{message}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn only_matrices_are_quantised() {
             h[BIAS]["dtype"] = dtype.into();
             h[BIAS]["shape"] = json!([length]);
         });
-        assert!(message.contains(&format!("{BIAS}: expected F32, F16 or BF16, found {dtype}")), "{message}");
+        assert!(message.contains(&format!("{BIAS}: expected F64, F32, F16 or BF16, found {dtype}")), "{message}");
     }
 }
 

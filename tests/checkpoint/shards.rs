@@ -56,7 +56,7 @@ fn shards_are_the_whole() {
     for name in ["clip", "siglip2"] {
         let (json, whole) = files(name);
         let expected = weights(&checkpoint(json, whole).expect("sound"));
-        assert_eq!(shards(&split(name).2).expect("an index"), NAMES);
+        assert_eq!(shards(INDEX, &split(name).2).expect("an index"), NAMES);
         assert_eq!(weights(&open(split(name)).expect("sound")), expected);
 
         // As a folder; and quantised from it, which gives the same as from the whole, file by file.
@@ -113,9 +113,9 @@ fn an_index_stays_in_its_folder() {
         json!({ "weight_map": { "a": "model.bin" } }),
     ];
     for case in cases {
-        let error = shards(case.to_string().as_bytes()).expect_err("expected this to be refused");
+        let error = shards(INDEX, case.to_string().as_bytes()).expect_err("expected this to be refused");
         assert!(error.code() == "bad-checkpoint" && error.to_string().starts_with(INDEX), "{case}: {error}");
     }
     let fine = json!({ "weight_map": { "b": "y.safetensors", "a": "x.safetensors", "c": "x.safetensors" } });
-    assert_eq!(shards(fine.to_string().as_bytes()).expect("an index"), ["x.safetensors", "y.safetensors"]);
+    assert_eq!(shards(INDEX, fine.to_string().as_bytes()).expect("an index"), ["x.safetensors", "y.safetensors"]);
 }

@@ -150,9 +150,28 @@ fn input(random: &mut Random, parser: &Parser) -> Vec<u8> {
         return damage(random, &parser.seeds);
     }
     let seed = &parser.seeds[random.below(parser.seeds.len())];
+    if parser.part == Part::Pytorch {
+        return pytorch_input(random, seed);
+    }
     let data = 8 + u64::from_le_bytes(seed[..8].try_into().expect("eight bytes")) as usize;
     let header = damage(random, &[seed[8..data].to_vec()]);
     [&(header.len() as u64).to_le_bytes()[..], &header, &seed[data..]].concat()
+}
+
+/// A file of PyTorch with damage where it is read first. In a zip file all else stays in its place.
+fn pytorch_input(random: &mut Random, seed: &[u8]) -> Vec<u8> {
+    let find = |what: &[u8]| seed.windows(what.len()).position(|bytes| bytes == what);
+    let range = match (find(b"PK\x07\x08"), find(b"PK\x01\x02")) {
+        (Some(end), Some(_)) if random.below(3) > 0 => 64..end,
+        (Some(_), Some(table)) => table..seed.len(),
+        // In the old format the description comes first.
+        _ => 0..10_000,
+    };
+    let mut part = damage(random, &[seed[range.clone()].to_vec()]);
+    if seed.starts_with(b"PK") {
+        part.resize(range.len(), 0);
+    }
+    [&seed[..range.start], &part, &seed[range.end..]].concat()
 }
 
 fn keep(parser: &Parser, seed: u64, run: u64, bytes: &[u8]) -> PathBuf {

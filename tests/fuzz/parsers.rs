@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use ocelli::{
     Checkpoint, Error,
     checkpoint::{
-        FILES, INDEX, OPEN_CLIP_CONFIG,
+        Answer, FILES, Folder, INDEX, OPEN_CLIP_CONFIG,
         manifest::{MANIFEST, Manifest},
         shards,
     },
-    config::{Config, TOKENIZER_FILES, TokenizerFiles},
+    config::{Config, JsonFiles, TOKENIZER_FILES, TokenizerFiles, Towers},
     model::{self, InMemory},
     preprocess::Sampling,
     quant::Format,
@@ -42,13 +42,15 @@ pub enum Part {
     Whole,
     /// The JSON after a length of eight bytes, which is set right again; now and then all of it.
     SafetensorsHeader,
+    /// A pickle, or the table of a zip file, in its place; now and then all of it.
+    Pytorch,
 }
 
 pub fn all() -> Vec<Parser> {
     let mut all = vec![config(), preprocessor(), tokenizer_config(), tokenizer()];
     all.extend(vocab_and_merges());
     all.extend(sentencepiece());
-    all.extend([safetensors(), index(), manifest(), goldens(), open_clip()]);
+    all.extend([safetensors(), pytorch(), index(), manifest(), goldens(), open_clip(), processor(), modules()]);
     all
 }
 
@@ -58,7 +60,7 @@ pub fn names_a_file(error: &Error) -> bool {
     FILES
         .iter()
         .chain(&TOKENIZER_FILES)
-        .chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG])
+        .chain([&INDEX, &GOLDENS, &MANIFEST, &OPEN_CLIP_CONFIG, &PROCESSOR, &MODULES, &PYTORCH])
         .any(|name| text.starts_with(name))
 }
 
@@ -239,6 +241,25 @@ fn safetensors() -> Parser {
     Parser { name: FILES[4], seeds, part: Part::SafetensorsHeader, run: Box::new(run), most: (16, 1 << 20) }
 }
 
+/// The only name of PyTorch's own files without shards.
+const PYTORCH: &str = "pytorch_model.bin";
+
+/// A file of `torch.save`, of each format; what passes is read whole.
+fn pytorch() -> Parser {
+    let json = small("clip-eos");
+    let seeds = ["clip-eos.bin", "clip-eos-legacy.bin", "clip-eos-training.bin"];
+    let seeds = seeds.map(|file| fixture("pytorch", file)).to_vec();
+    let tokenizer = fixture("clip-eos", FILES[3]);
+    let run = move |bytes: &[u8]| {
+        let small = FILES.iter().zip(json.iter().chain([&tokenizer]));
+        let files = small.map(|(name, bytes)| (name.to_string(), bytes.clone()));
+        let checkpoint = Checkpoint::from_files(files.chain([(PYTORCH.to_string(), bytes.to_vec())]))?;
+        InMemory::load(&checkpoint, None).map(drop)
+    };
+    // An empty dictionary is one byte of a pickle, two values in a list each here, and is remembered in another.
+    Parser { name: PYTORCH, seeds, part: Part::Pytorch, run: Box::new(run), most: (256, 1 << 20) }
+}
+
 fn index() -> Parser {
     let map = serde_json::json!({
         "metadata": { "total_size": 3_512_000_000u64 },
@@ -248,7 +269,7 @@ fn index() -> Parser {
             "visual_projection.weight": "model-00001-of-00002.safetensors",
         },
     });
-    let run = |bytes: &[u8]| shards(bytes).map(drop);
+    let run = |bytes: &[u8]| shards(INDEX, bytes).map(drop);
     Parser { name: INDEX, seeds: vec![map.to_string().into_bytes()], part: Part::Whole, run: Box::new(run), most: JSON }
 }
 
@@ -272,6 +293,50 @@ fn open_clip() -> Parser {
         })
     };
     Parser { name: OPEN_CLIP_CONFIG, seeds, part: Part::Whole, run: Box::new(run), most: JSON }
+}
+
+/// Where transformers 5 keeps the image processor's settings, beside a config.json.
+const PROCESSOR: &str = "processor_config.json";
+/// Where sentence-transformers says in which folder the model is.
+const MODULES: &str = "modules.json";
+
+fn processor() -> Parser {
+    let models = ["layouts/clip-v5", "layouts/siglip-v5"];
+    let seeds = models.map(|model| fixture(model, PROCESSOR)).to_vec();
+    let configs = models.map(|model| fixture(model, FILES[0]));
+    let run = move |bytes: &[u8]| {
+        configs.iter().try_for_each(|config| {
+            let files = JsonFiles { config, processor: Some(bytes), ..JsonFiles::default() };
+            let config = Config::from_files(&files)?;
+            Sampling::new(&config.preprocessor, 61, 47).map(drop)
+        })
+    };
+    Parser { name: PROCESSOR, seeds, part: Part::Whole, run: Box::new(run), most: JSON }
+}
+
+fn modules() -> Parser {
+    let list = serde_json::json!([
+        { "idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel" },
+        { "idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize" },
+    ]);
+    let run = |bytes: &[u8]| {
+        let mut folder = Folder::new("", Towers::Both);
+        folder.put(MODULES, Answer::Whole(bytes.to_vec()))?;
+        // Nothing outside of the folder is asked for.
+        assert!(
+            !folder.inner().split('/').any(|part| part.starts_with('.') || part.contains(':')),
+            "{}",
+            folder.inner()
+        );
+        Ok(())
+    };
+    Parser {
+        name: MODULES,
+        seeds: vec![list.to_string().into_bytes()],
+        part: Part::Whole,
+        run: Box::new(run),
+        most: JSON,
+    }
 }
 
 fn goldens() -> Parser {

@@ -84,7 +84,7 @@ fn trials_of(
 
 /// What a GPU reads beyond an activation's end is caught as another number, and here as a panic.
 fn on_the_cpu(case: &Case, step: &Build) -> Result<(), String> {
-    let check = AssertUnwindSafe(|| case.check_on(&Cpu, Tier::Plain, step));
+    let check = AssertUnwindSafe(|| case.check_on(&Cpu::default(), Tier::Plain, step));
     catch_unwind(check).unwrap_or_else(|_| Err("expected an output, found a panic".into()))
 }
 

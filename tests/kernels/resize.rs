@@ -1,5 +1,5 @@
 use ocelli::{
-    config::Filter,
+    config::{Alpha, Filter},
     kernels::{ActId, Resize, Rows, Run},
     preprocess::{Axis, Strides, resample},
     random::Random,
@@ -20,17 +20,24 @@ pub fn cases() -> Vec<Case> {
             (20, 10, -3..14, 4),
             (5000, 24, 0..24, 2),
         ] {
-            for vertical in [false, true] {
-                cases.push(case(filter, source, &Axis::new(filter, source, full, window.clone()), lines, vertical));
+            for (vertical, alpha) in [(false, Alpha::Drop), (true, Alpha::White)] {
+                cases.push(case(
+                    filter,
+                    source,
+                    &Axis::new(filter, source, full, window.clone()),
+                    lines,
+                    vertical,
+                    alpha,
+                ));
             }
         }
     }
     cases
 }
 
-fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool) -> Case {
+fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool, alpha: Alpha) -> Case {
     let mut random = Random::new((source + lines) as u64);
-    // Black, white and extremes beside each other, so that the cubic's overshoot is clipped; alpha must not matter.
+    // Black, white and extremes beside each other, so that the cubic's overshoot is clipped, with alpha of all kinds.
     let pixels: Vec<u32> = (0..source * lines)
         .map(|_| match random.bits() % 3 {
             0 => 0,
@@ -39,9 +46,10 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         })
         .collect();
     let outputs = axis.first.len();
-    let (from, to) = match vertical {
-        true => (Strides { step: lines, line: 1 }, Strides { step: lines, line: 1 }),
-        false => (Strides { step: 1, line: source }, Strides { step: 1, line: outputs }),
+    let strides = if vertical {
+        Strides { step: lines, line: 1, out_step: lines, out_line: 1 }
+    } else {
+        Strides { step: 1, line: source, out_step: 1, out_line: outputs }
     };
     // As many outputs as a rule, or fewer: an invocation then computes several.
     let usual = if lines % 2 == 0 { outputs } else { 5 };
@@ -49,9 +57,12 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
     let right =
         Resize { source: ActId(0), table: ActId(1), out: output(3), usual: usual as u32, lines: lines_of(lines) };
     // The kernel's twin reads the same table; the oracle in `preprocess` does not, so check the twin against it here.
-    let oracle = resample(&pixels, axis, from.step, from.line, lines);
-    let table: Vec<u32> = axis.table(0, from, to).iter().map(|&v| v as u32).collect();
-    assert_eq!(ocelli::reference::resize(&pixels, &table, lines), oracle, "twin and oracle");
+    let words = |alpha| -> Vec<u32> { axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect() };
+    let oracle = resample(&pixels, axis, strides.step, strides.line, lines);
+    let twin = |alpha| ocelli::reference::resize(&pixels, &words(alpha), lines);
+    assert_eq!(twin(Alpha::Drop), oracle, "twin and oracle");
+    assert_ne!(twin(Alpha::White), oracle, "transparent pixels are put on white");
+    let table = words(alpha);
     let mut shorter = table.clone();
     shorter[1] -= 1;
     let build = |change: fn(&mut Resize)| -> Build {
@@ -61,7 +72,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
     };
     Case {
         name: format!(
-            "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}",
+            "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}, alpha {alpha:?}",
             if vertical { "vertical" } else { "horizontal" }
         ),
         acts: vec![pixels, table, shorter, poison(outputs * lines)],

@@ -49,7 +49,7 @@ pub fn on_gpu() -> Outcome {
 }
 
 pub fn on_cpu() -> Outcome {
-    budgets(|| Cpu)
+    budgets(Cpu::default)
 }
 
 fn budgets<B: Backend>(device: impl Fn() -> B) -> Outcome {
@@ -84,7 +84,7 @@ fn budgets<B: Backend>(device: impl Fn() -> B) -> Outcome {
 pub fn errors() -> Outcome {
     let load = |model: &str, max_patches| {
         let options = LoadOptions { max_patches: Some(max_patches), ..LoadOptions::default() };
-        Session::load(Cpu, &Checkpoint::open(&folder(model)).expect("a sound fixture"), options).err()
+        Session::load(Cpu::default(), &Checkpoint::open(&folder(model)).expect("a sound fixture"), options).err()
     };
     for (model, most, expected) in [
         (MODEL, 0, "max_num_patches: expected 1 to 16384, found 0"),

@@ -11,6 +11,7 @@ import { Fixtures } from "./lib/fixtures.mjs";
 import { add, pack } from "./lib/install.mjs";
 import { different, largest, Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
+import { intoShards } from "./lib/shards.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
@@ -127,12 +128,47 @@ async function extension(report) {
   const folder = join(projects, "extension", "dist");
   for (const path of [MODEL, join("images", PICTURE)])
     cpSync(join(fixtures.folder, path), join(folder, "fixtures", path), { recursive: true });
+  intoShards(join(fixtures.folder, MODEL), join(folder, "fixtures", "shards"));
   const { context, url } = await startExtension(folder);
   try {
     await judge(await context.newPage(), url + consumers.extension.page, report, "extension");
+    await itsFiles(await context.newPage(), url + consumers.extension.page, report);
   } finally {
     await context.close();
   }
+}
+
+/** An extension's own address answers ranges with status 200: what reads parts of files has the reference's numbers as well. */
+async function itsFiles(page, address, report) {
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.ask, null, { timeout: 30_000 });
+  const status = await page.evaluate(async (file) => {
+    const response = await fetch(file, { headers: { range: "bytes=0-7" } });
+    return [response.status, (await response.arrayBuffer()).byteLength];
+  }, `/fixtures/${MODEL}/model.safetensors`);
+  report.note("extension: a range of 8 bytes", `status ${status[0]}, ${status[1]} bytes`);
+  const numbers = report.group("extension: shards, one tower, rows", largest, CLOSE);
+  const { embedding } = golden.images[PICTURE];
+  for (const folder of [`/fixtures/${MODEL}/`, "/fixtures/shards/"]) {
+    for (const [expected, way] of [
+      [embedding, { towers: "vision" }],
+      [embedding, { towers: "both", worker: true }],
+      [texts[0].embedding, { towers: "text" }],
+      [texts[0].embedding, { towers: "text", tokenTable: "server" }],
+    ]) {
+      const how = { backend: "cpu", ...way };
+      const question = [folder, `/fixtures/images/${PICTURE}`, labels, how];
+      const found = await page.evaluate((question) => globalThis.askTower(...question), question);
+      numbers.same(`${folder} ${JSON.stringify(way)}`, found, expected);
+      numbers.rejects(`${folder} ${JSON.stringify(way)}: another picture's`, found, golden.images[ANOTHER].embedding);
+    }
+  }
+  const quiet = report.group("extension: its own files are not kept twice", different);
+  const kept = () => page.evaluate(async () => (await (await caches.open("ocelli")).keys()).map(({ url }) => url));
+  quiet.same("what is kept", await kept(), []);
+  await page.evaluate(async () => (await caches.open("ocelli")).put("https://a.invalid/", new Response("x")));
+  quiet.rejects("something that is kept", await kept(), []);
+  await page.close();
 }
 
 /** The page at `address` gives the reference's numbers in every way, and nobody complains. */

@@ -18,13 +18,18 @@ import { abort, faults } from "./groups/faults.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
+import { pictures } from "./groups/pictures.mjs";
 import { labelCache } from "./groups/label-cache.mjs";
 import { labels } from "./groups/labels.mjs";
+import { layouts } from "./groups/layouts.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
 import { naflex } from "./groups/naflex.mjs";
 import { numbers } from "./groups/numbers.mjs";
+import { adapters, callbacks, manyLabels, manyPhotos, refused, stalled } from "./groups/pages.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
+import { pytorch } from "./groups/pytorch.mjs";
+import { servers } from "./groups/servers.mjs";
 import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { reloads, repeats, trap } from "./groups/staying.mjs";
@@ -32,6 +37,7 @@ import { templates } from "./groups/templates.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
+import { types } from "./groups/types.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
 import { workers } from "./groups/workers.mjs";
@@ -72,7 +78,9 @@ const everyPart = {
   },
   naflex,
   inputs,
+  pictures,
   use,
+  types,
   batches,
   labels,
   "at-once": atOnce,
@@ -81,6 +89,8 @@ const everyPart = {
   "label-cache": labelCache,
   shards,
   manifest,
+  pytorch,
+  layouts,
   towers,
   table,
   tokenizers,
@@ -93,6 +103,12 @@ const everyPart = {
   concurrency,
   backends,
   workers,
+  adapters,
+  stalled,
+  refused,
+  callbacks,
+  "many-labels": manyLabels,
+  "many-photos": manyPhotos,
   trap,
   reloads,
   repeats,
@@ -100,6 +116,7 @@ const everyPart = {
   sources,
   cache,
   faults,
+  servers,
   abort,
   snippets,
   facts,

@@ -1,6 +1,7 @@
 import { byId } from "./parts/dom.ts";
 import { notice } from "./parts/notice.ts";
 import "./parts/model-status.ts";
+import "./parts/switch-dialog.ts";
 import { route } from "./router.ts";
 import { examples } from "./state/examples.ts";
 import { models } from "./state/models.ts";

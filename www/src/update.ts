@@ -10,12 +10,12 @@ export function offerUpdates(place: HTMLElement): void {
   registerSW({
     onRegisteredSW: (_, found) => (registration = found),
     onNeedRefresh() {
-      const button = make("button", { type: "button" }, "Use it now");
+      const button = make("button", { type: "button" }, "Update now");
       button.addEventListener("click", () => {
         button.disabled = true;
         take(registration?.waiting);
       });
-      place.replaceChildren("A new version of this app is here. ", button);
+      place.replaceChildren("A new version of Ocelli is ready. ", button);
     },
   });
   // An app that stays open for days would never ask.

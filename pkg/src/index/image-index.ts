@@ -6,6 +6,7 @@ import { Rows, unit } from "./rows.js";
 import { passWords, Scan } from "./scan.js";
 import { above, passesRow, pauses, topK } from "./select.js";
 import { load, remove, save, type Saved } from "./store.js";
+import type { Bytes } from "../source/types.js";
 import type {
   AddOptions,
   CreateOptions,
@@ -116,7 +117,7 @@ export class ImageIndex<M = unknown> {
    * @throws {OcelliError} With code `bad-checkpoint` if the file is broken, or `wrong-model` if it is of another model.
    */
   static async import<M = unknown>(
-    file: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>,
+    file: Blob | ArrayBuffer | Bytes,
     options: ImportOptions<M> = {},
   ): Promise<ImageIndex<M>> {
     const parsed = parse(new Uint8Array(await new Blob([file]).arrayBuffer()));
@@ -186,7 +187,7 @@ export class ImageIndex<M = unknown> {
    * const [best] = set.score(index.vector("a.jpg")!);
    * ```
    */
-  vector(id: string): Float32Array<ArrayBuffer> | undefined {
+  vector(id: string): Float32Array | undefined {
     const row = this.#places.get(id);
     return row === undefined ? undefined : Float32Array.from(this.#rows.unit(row));
   }

@@ -39,5 +39,9 @@ export async function writeLabels(key: string, labels: Map<string, Float32Array>
 
 /** Forgets the labels of all models. */
 export async function clearLabels(): Promise<void> {
-  await globalThis.caches?.delete(CACHE).catch(() => {});
+  try {
+    await globalThis.caches?.delete(CACHE);
+  } catch {
+    // Forbidden: there are none.
+  }
 }

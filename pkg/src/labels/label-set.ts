@@ -58,7 +58,7 @@ export class LabelSet {
   async ranked(image: ImageInput, options: RankOptions): Promise<Classification[]> {
     const how = this.#judging(options);
     const content = this.#content;
-    return this.#rank(content, await this.#here().cosines(image), how);
+    return this.#rank(content, await this.#here().cosines(image, options.signal), how);
   }
 
   /**
@@ -79,7 +79,7 @@ export class LabelSet {
     // A call for each batch: the caller may leave off in between, and nothing must wait for that.
     const embedder: Embedder = {
       imageBatch: () => model.call(options, (core) => core.imageBatch()),
-      embedImages: (batch) => model.call(options, (core) => core.embedImages(batch)),
+      embedImages: (batch, signal) => model.call(options, (core) => core.embedImages(batch, signal)),
     };
     for await (const batch of embeddedBatches(embedder, images, model.info.embeddingDim, options.signal)) {
       for (const embedding of batch) yield this.#score(embedding, how);

@@ -1,5 +1,6 @@
-import { OcelliError } from "../error.js";
+import { aborted, OcelliError } from "../error.js";
 import type { Model } from "../model.js";
+import { Shared } from "../shared.js";
 import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
 import { learned, type Content } from "./content.js";
 import { readLabelFile } from "./file.js";
@@ -15,7 +16,7 @@ const KEPT = 8;
 export class LabelSets {
   readonly #texts: LabelTexts;
   /** By labels and templates. Calls that come while a set is made wait for the same one. */
-  readonly #kept = new Map<string, Promise<LabelSet>>();
+  readonly #kept = new Map<string, Shared<LabelSet>>();
 
   constructor(private readonly model: Model) {
     this.#texts = new LabelTexts(model);
@@ -33,9 +34,9 @@ export class LabelSets {
     const { templates, template, neutral, score, ...how } = rest;
     judging(options, "auto", this.model.info);
     const key = JSON.stringify([templates, template, neutral, names]);
-    const set = await this.#keep(key, () => this.make(names, { ...rest, score: "auto" }));
-    signal?.throwIfAborted();
-    return set.ranked(image, score ? { ...how, score } : how);
+    const making = this.#keep(key, (stop) => this.make(names, { ...rest, score: "auto", signal: stop }));
+    const set = await making.wait(signal, "call");
+    return set.ranked(image, { ...how, ...(score && { score }), ...(signal && { signal }) });
   }
 
   /** A set of labels that are pictures, and no texts. */
@@ -63,13 +64,14 @@ export class LabelSets {
     for (const key of [...this.#kept.keys()]) this.#letGo(key);
   }
 
-  /** The set under a key, which `make` makes if there is none. One that could not be made is forgotten. */
-  #keep(key: string, make: () => Promise<LabelSet>): Promise<LabelSet> {
-    const set = this.#kept.get(key) ?? make();
+  /** The set under a key, which `make` makes if there is none. One that could not be made, or that nobody waited for, is forgotten. */
+  #keep(key: string, make: (signal: AbortSignal) => Promise<LabelSet>): Shared<LabelSet> {
+    const kept = this.#kept.get(key);
+    const set = kept && !kept.stopped ? kept : new Shared(make);
     // The last one used is the last to go.
     this.#kept.delete(key);
     this.#kept.set(key, set);
-    set.then(
+    set.result.then(
       () => this.#trim(),
       () => this.#kept.get(key) === set && this.#kept.delete(key),
     );
@@ -87,7 +89,8 @@ export class LabelSets {
   #letGo(key: string): void {
     const set = this.#kept.get(key);
     this.#kept.delete(key);
-    set?.then(
+    // After as many steps as theirs.
+    set?.wait(undefined, "call").then(
       (made) => made.dispose(),
       () => {},
     );
@@ -95,8 +98,9 @@ export class LabelSets {
 
   async #made(content: Content, { signal }: LabelOptions): Promise<LabelSet> {
     const set = await LabelSet.make(this.model, content);
-    if (signal?.aborted) set.dispose();
-    return set;
+    if (!signal?.aborted) return set;
+    set.dispose();
+    throw aborted(signal.reason, "call");
   }
 
   async #content(names: string[], options: LabelOptions): Promise<Content> {
@@ -107,7 +111,7 @@ export class LabelSets {
     requireNames([neutral]);
     requireRoom(names.length, embeddingDim);
     const texts = defaultScore === "softmax" ? [...names, neutral] : names;
-    const rows = await this.#texts.embed(texts, templates, cache);
+    const rows = await this.#texts.embed(texts, templates, cache, options.signal);
     const labels = names.map((name, i) => ({ name, text: rows[i], examples: undefined, threshold: undefined }));
     return { labels, neutral: rows[names.length], nothing: undefined, templates, score };
   }

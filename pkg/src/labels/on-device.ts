@@ -31,11 +31,11 @@ export class OnDevice {
   }
 
   /** The cosine of each row with a picture's embedding. */
-  async cosines(image: ImageInput): Promise<Float32Array> {
+  async cosines(image: ImageInput, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { core, number } = this.matrix;
     this.#calls += 1;
     try {
-      return await core.classify(number, image);
+      return await core.classify(number, image, signal);
     } finally {
       this.#calls -= 1;
       this.#free();

@@ -1,5 +1,7 @@
+import { embedTexts } from "../embed-texts.js";
 import { OcelliError } from "../error.js";
 import type { Model } from "../model.js";
+import { abortable, Shared } from "../shared.js";
 import { Turns } from "../turns.js";
 import type { LabelOptions } from "../types.js";
 import { rowsOf, unitSum } from "../vectors.js";
@@ -25,17 +27,28 @@ export class LabelTexts {
    * Each label's embedding: the mean over the templates of its text's unit embeddings, of unit length again (Radford et al.,
    * Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4).
    */
-  async embed(labels: string[], templates: string[], cache: boolean): Promise<Float32Array[]> {
+  async embed(
+    labels: string[],
+    templates: string[],
+    cache: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]> {
     const known = this.#known(templates);
-    if (cache) await known.read();
+    if (cache) await abortable(signal, known.read(), "call");
     const missing = [...new Set(labels)].filter((label) => !known.has(label));
-    this.#ask(missing, templates).forEach((embedding, i) => known.add(missing[i] as string, embedding));
+    if (missing.length > 0) this.#ask(missing, templates, known);
     // Taken before others let them go.
-    const embeddings = labels.map((label) => known.get(label));
+    const entries = labels.map((label) => known.get(label));
     known.trim(Math.max(MOST_LABELS, labels.length));
-    const rows = await Promise.all(embeddings);
-    if (cache && missing.length > 0) await known.write();
-    return rows;
+    // All that is being made for this call, by it or by others, goes on for as long as this call waits.
+    const leave = [...new Set(entries.map(({ work }) => work))].map((work) => work?.join());
+    try {
+      const rows = await abortable(signal, Promise.all(entries.map(({ embedding }) => embedding)), "call");
+      if (cache && missing.length > 0) await known.write();
+      return rows;
+    } finally {
+      for (const end of leave) end?.();
+    }
   }
 
   #known(templates: string[]): KnownLabels {
@@ -54,23 +67,35 @@ export class LabelTexts {
     return known;
   }
 
-  /** Embeddings that the text tower makes, some labels after the other. If it fails, so do those that would come later. */
-  #ask(labels: string[], templates: string[]): Promise<Float32Array>[] {
+  /** Has the text tower make embeddings, some labels after the other. If it fails, so do those that would come later. */
+  #ask(labels: string[], templates: string[], known: KnownLabels): void {
     const step = Math.max(1, Math.floor(AT_ONCE / templates.length));
-    let before: Promise<unknown> = Promise.resolve();
-    return Array.from({ length: Math.ceil(labels.length / step) }, (_, i) => {
-      const some = labels.slice(i * step, (i + 1) * step);
-      const rows = before.then(() => this.#means(some, templates));
-      before = rows;
-      return some.map(async (_, i) => (await rows)[i] as Float32Array);
-    }).flat();
+    const parts = Array.from({ length: Math.ceil(labels.length / step) }, (_, i) =>
+      labels.slice(i * step, (i + 1) * step),
+    );
+    let rows: Promise<Float32Array[]>[] = [];
+    const work = new Shared(async (signal) => {
+      let before: Promise<unknown> = Promise.resolve();
+      rows = parts.map((some) => {
+        const own = before.then(() => this.#means(some, templates, signal));
+        before = own;
+        return own;
+      });
+      await before;
+    });
+    parts.forEach((some, part) => {
+      some.forEach((label, i) => {
+        const embedding = (rows[part] as Promise<Float32Array[]>).then((made) => made[i] as Float32Array);
+        known.add(label, { embedding, work });
+      });
+    });
   }
 
-  async #means(labels: string[], templates: string[]): Promise<Float32Array[]> {
+  async #means(labels: string[], templates: string[], signal: AbortSignal): Promise<Float32Array[]> {
     const { towers, embeddingDim } = this.model.info;
     if (towers === "vision") throw withoutTower(labels);
     const texts = labels.flatMap((label) => templates.map((template) => fill(template, label)));
-    const rows = rowsOf(await this.model.core.embedTexts(texts), embeddingDim);
+    const rows = rowsOf(await embedTexts(this.model.core, texts, signal), embeddingDim);
     return labels.map((_, i) => {
       const own = rows.slice(i * templates.length, (i + 1) * templates.length);
       return own.length === 1 ? (own[0] as Float32Array).slice() : unitSum(own.map((row) => [1, row]));
@@ -78,9 +103,15 @@ export class LabelTexts {
   }
 }
 
+/** A label's embedding, and the work that makes it if one does. */
+interface Entry {
+  embedding: Promise<Float32Array>;
+  work: Shared<void> | undefined;
+}
+
 /** Labels' embeddings of one model in one set of templates: those that are here, and those that are being made. */
 class KnownLabels {
-  readonly #embeddings = new Map<string, Promise<Float32Array>>();
+  readonly #embeddings = new Map<string, Entry>();
   /** Those that are here. */
   readonly #rows = new Map<string, Float32Array>();
   #reading: Promise<void> | undefined;
@@ -94,19 +125,20 @@ class KnownLabels {
   ) {}
 
   has(label: string): boolean {
-    return this.#embeddings.has(label);
+    const entry = this.#embeddings.get(label);
+    return entry !== undefined && (this.#rows.has(label) || !entry.work?.stopped);
   }
 
   /** The embedding of a label that is known. */
-  get(label: string): Promise<Float32Array> {
-    return this.#embeddings.get(label) as Promise<Float32Array>;
+  get(label: string): Entry {
+    return this.#embeddings.get(label) as Entry;
   }
 
   /** Whoever asks for the label from now on gets this embedding. If it cannot be made, the next one to ask tries again. */
-  add(label: string, embedding: Promise<Float32Array>): void {
-    this.#embeddings.set(label, embedding);
-    const current = () => this.#embeddings.get(label) === embedding;
-    embedding.then(
+  add(label: string, entry: Entry): void {
+    this.#embeddings.set(label, entry);
+    const current = () => this.#embeddings.get(label) === entry;
+    entry.embedding.then(
       (row) => current() && this.#rows.set(label, row),
       () => current() && this.#embeddings.delete(label),
     );
@@ -124,7 +156,8 @@ class KnownLabels {
   /** Takes over what the browser's cache has, once. */
   read(): Promise<void> {
     return (this.#reading ??= readLabels(this.key, this.dim).then((rows) => {
-      for (const [label, row] of rows) if (!this.has(label)) this.add(label, Promise.resolve(row));
+      for (const [label, row] of rows)
+        if (!this.has(label)) this.add(label, { embedding: Promise.resolve(row), work: undefined });
     }));
   }
 

@@ -1,5 +1,5 @@
 import type { Calls } from "../core.js";
-import { aborted, OcelliError, wrap } from "../error.js";
+import { aborted, callersError, OcelliError, wrap } from "../error.js";
 import type { BatchOptions, ImageInput } from "../types.js";
 import { rowsOf } from "../vectors.js";
 
@@ -32,7 +32,7 @@ export async function* embeddedBatches(
       const before = running;
       running =
         batch &&
-        embedder.embedImages(batch).catch((error: unknown) => {
+        embedder.embedImages(batch, signal).catch((error: unknown) => {
           throw numbered(error, start);
         });
       // It is waited for in its turn; until then its error is no unhandled one.
@@ -99,11 +99,11 @@ function hasIndex(error: unknown): error is { index: number } {
   return typeof (error as { index?: unknown } | null | undefined)?.index === "number";
 }
 
-/** The caller's own code: what it throws is no bug of ours. */
+/** Runs the caller's own code. */
 async function yours<T>(what: string, call: () => T | Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {
-    throw cause instanceof OcelliError ? cause : new OcelliError("bad-input", `${what}: ${String(cause)}`, { cause });
+    throw callersError(what, cause);
   }
 }

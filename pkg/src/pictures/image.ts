@@ -1,5 +1,7 @@
 import { OcelliError } from "../error.js";
 import type { ImageInput } from "../types.js";
+import { formatOf } from "./formats.js";
+import { bad, headOf, type ReadyPicture } from "./ready.js";
 import { browserTurns, turned, webpOrientation } from "./webp.js";
 
 /** Options that keep the file's own pixels: turned as EXIF says, colours untouched, alpha not multiplied in. */
@@ -44,7 +46,7 @@ function small<T>(image: T, width: number, height: number): T | undefined {
 }
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */
-export async function open(image: ImageInput, part: "gpu" | "cpu"): Promise<DecodedPicture> {
+export async function open(image: ReadyPicture, part: "gpu" | "cpu"): Promise<DecodedPicture> {
   const source = await decoded(image);
   if (part === "gpu" || source.pixels instanceof ImageData) return source;
   try {
@@ -91,7 +93,7 @@ function readUnmultiplied(bitmap: ImageBitmap, into: Uint8ClampedArray): void {
 }
 
 /** As {@link open} for the GPU. */
-export async function decoded(image: ImageInput): Promise<DecodedPicture> {
+export async function decoded(image: ReadyPicture): Promise<DecodedPicture> {
   if (typeof ImageData !== "undefined" && image instanceof ImageData) {
     if (image.data.length === 0) throw bad("the pixels of the ImageData were transferred to somewhere else");
     return { pixels: image, release() {} };
@@ -104,14 +106,8 @@ export async function decoded(image: ImageInput): Promise<DecodedPicture> {
   if (typeof image !== "object" || image === null) {
     throw new OcelliError(
       "bad-input",
-      `image: expected a Blob, an image, canvas or video element, found ${typeof image}.`,
+      `image: expected a Blob, a Response, a URL, a file's bytes, or an image, canvas or video element, found ${typeof image}.`,
     );
-  }
-  if (typeof HTMLImageElement !== "undefined" && image instanceof HTMLImageElement) {
-    // Rejects for a broken picture, and waits for one that is still loading.
-    await image.decode().catch((cause: unknown) => {
-      throw bad("the image element has no picture", cause);
-    });
   }
   try {
     const orientation = image instanceof Blob ? await webpOrientation(image) : 1;
@@ -120,10 +116,8 @@ export async function decoded(image: ImageInput): Promise<DecodedPicture> {
     const pixels = upright ? bitmap : turned(bitmap, orientation);
     return { pixels, release: () => pixels.close() };
   } catch (cause) {
+    const format = image instanceof Blob ? formatOf(await headOf(image)) : undefined;
+    if (format) throw bad(`this browser cannot decode ${format}: convert it to JPEG or PNG`, cause);
     throw bad(cause instanceof Error ? cause.message : String(cause), cause);
   }
-}
-
-function bad(why: string, cause?: unknown): OcelliError {
-  return new OcelliError("bad-image", `The picture cannot be read: ${why}`, { cause });
 }

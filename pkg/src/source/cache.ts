@@ -1,4 +1,4 @@
-import type { CacheAdapter } from "./types.js";
+import type { Bytes, CacheAdapter } from "./types.js";
 
 /** The record of a cached file, or of one that does not exist. */
 export interface FileRecord {
@@ -23,34 +23,64 @@ export const keys = {
   },
 };
 
-/** The part of a store that belongs to one folder. A store that fails ends storing; that is no error. */
+/** Which addresses in a store are a folder's. */
+export interface Owned {
+  /** What loads have in common that read the same files; undefined if none of them has an address. */
+  name: string | undefined;
+  owns(url: string): boolean;
+  /** Whether it is an earlier address of one of these files, which nobody will ask for again: another query, another commit. */
+  replaces(url: string): boolean;
+}
+
+/**
+ * The part of a store that belongs to one folder. Nothing is written before {@link FolderCache.commit}: what turns out to be no model
+ * leaves nothing. A store that fails ends storing; that is no error.
+ */
 export class FolderCache {
   #keys = new Set<string>();
+  #replaced: string[] = [];
+  /** What is to be written once this is known to be a model; undefined from then on. */
+  #waiting: Map<string, Bytes> | undefined = new Map();
   #writing: Promise<void> = Promise.resolve();
   #full = false;
 
   private constructor(
     readonly store: CacheAdapter | undefined,
-    readonly owns: (url: string) => boolean,
+    readonly owned: Owned,
   ) {}
 
-  static async open(store: CacheAdapter | undefined, owns: (url: string) => boolean): Promise<FolderCache> {
-    const cache = new FolderCache(store, owns);
-    const all = (await store?.keys().catch(() => undefined)) ?? [];
-    cache.#keys = new Set(all.filter((key) => owns(keys.parse(key).url)));
+  static async open(store: CacheAdapter | undefined, owned: Owned): Promise<FolderCache> {
+    const cache = new FolderCache(store, owned);
+    await cache.look();
     return cache;
+  }
+
+  /** Looks what is in the store now. */
+  async look(): Promise<void> {
+    const all = (await quietly(() => this.store?.keys())) ?? [];
+    this.#keys = new Set(all.filter((key) => this.owned.owns(keys.parse(key).url)));
+    this.#replaced = all.filter((key) => this.owned.replaces(keys.parse(key).url));
   }
 
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
-  async get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.has(key) ? this.store?.get(key).catch(() => undefined) : undefined;
+  async get(key: string): Promise<Bytes | undefined> {
+    if (!this.has(key)) return undefined;
+    const bytes = await quietly(() => this.store?.get(key));
+    if (!bytes) this.distrust();
+    return bytes;
+  }
+
+  /** Something is not there that should be, or is broken; another tab may have cleared it. Nothing that was there is asked for any more. */
+  distrust(): void {
+    this.#keys.clear();
   }
 
   /** Writes a value after the writes before it, so that few run at once. */
-  async put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async put(key: string, bytes: Bytes): Promise<void> {
+    if (this.#waiting) return void this.#waiting.set(key, bytes);
     const before = this.#writing;
     this.#writing = before.then(async () => {
       if (this.#full) return;
@@ -64,13 +94,17 @@ export class FolderCache {
     await before;
   }
 
+  /** This is a model: it is kept from now on, in place of what it replaces. */
+  commit(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    const replaced = this.#replaced.splice(0);
+    this.#writing = this.#writing.then(() => this.#delete(replaced));
+    for (const [key, bytes] of waiting) void this.put(key, bytes);
+  }
+
   async record(url: string): Promise<FileRecord | undefined> {
-    const bytes = await this.get(keys.record(url));
-    try {
-      return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as FileRecord);
-    } catch {
-      return undefined;
-    }
+    return readRecord(await this.get(keys.record(url)));
   }
 
   putRecord(url: string, record: FileRecord): Promise<void> {
@@ -91,8 +125,31 @@ export class FolderCache {
   /** Deletes the folder. */
   async drop(): Promise<void> {
     await this.#writing;
+    await this.look();
     const all = [...this.#keys];
     this.#keys.clear();
-    await Promise.all(all.map((key) => this.store?.delete(key).catch(() => {})));
+    await this.#delete(all);
+  }
+
+  async #delete(all: string[]): Promise<void> {
+    await Promise.all(all.map((key) => quietly(() => this.store?.delete(key))));
+  }
+}
+
+/** The record in a store's value, if it is one. */
+export function readRecord(bytes: Bytes | undefined): FileRecord | undefined {
+  try {
+    return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as FileRecord);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A store's answer; undefined if it fails. */
+async function quietly<T>(ask: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch {
+    return undefined;
   }
 }

@@ -1,18 +1,35 @@
 import { OcelliError } from "../error.js";
+import { keptUrl, shownQuery, shownUrl } from "./address.js";
+import { advice } from "./advice.js";
 import { ByteStream } from "./stream.js";
 import { FolderCache, keys } from "./cache.js";
+import { lock } from "./lock.js";
 import type { Opened, Opener, RemoteFile } from "./remote.js";
-import { BEYOND, mended, Missing, patiently, rangeHeader, type Range } from "./request.js";
+import {
+  BEYOND,
+  discard,
+  heed,
+  mended,
+  Missing,
+  patiently,
+  rangeHeader,
+  type Answered,
+  type Range,
+} from "./request.js";
+import { nameOf } from "./stores.js";
 import { TensorFile } from "./tensors.js";
+import type { Bytes } from "./types.js";
 
 /** A place of files. It answers requests as a server does. */
 export interface FileSource {
   /** Prefix of file names in messages: an address with its last slash. */
   label: string;
-  /** The file's address, under which it may be cached; undefined for files that are not on a server. */
+  /** The file's address; undefined for files that have none. */
   url(name: string): string | undefined;
   /** Whether files at these addresses never change. */
   immutable: boolean;
+  /** The page of the repository that this is a folder of. */
+  page: string | undefined;
   /** @throws {@link Missing} If there is no such file. */
   request(name: string, init: RequestInit): Promise<Response>;
 }
@@ -26,6 +43,8 @@ export class Folder implements Opener {
   /** Is called after each change of {@link loaded} and {@link downloaded}. */
   onBytes: () => void = () => {};
   readonly #files = new Map<string, Promise<RemoteFile>>();
+  /** What to do about the last file that was not there. */
+  #advice = "";
   /** Whether a cached file was used without asking the server, because the network was down. */
   #unchecked = false;
 
@@ -38,8 +57,25 @@ export class Folder implements Opener {
     return this.source.label;
   }
 
+  /** Waits for another load of these files, so that this one finds them in the cache. Returns what lets the next one go on. */
+  async lock(signal: AbortSignal): Promise<() => void> {
+    const { store, owned } = this.cache;
+    if (!store || owned.name === undefined) return () => {};
+    const progress = async () => (await store.keys().catch(() => [])).length;
+    const { waited, release } = await lock(`ocelli.load ${nameOf(store)} ${owned.name}`, progress, signal);
+    if (waited) await this.cache.look();
+    return release;
+  }
+
+  /** An error of a load, with a word on what to do about files that were not there. */
+  explain(error: unknown): unknown {
+    const { code, message } = error as { code?: unknown; message: string };
+    if (code !== "not-found" || !this.#advice) return error;
+    return new OcelliError("not-found", `${message} ${this.#advice}`, { cause: error });
+  }
+
   /** Reads a whole file. */
-  async whole(name: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async whole(name: string, signal: AbortSignal): Promise<Bytes> {
     const file = await this.file(name, signal);
     const kept = file.size === undefined ? undefined : await this.kept(file, 0, file.size);
     if (kept) return kept;
@@ -58,7 +94,7 @@ export class Folder implements Opener {
   }
 
   /** Reads bytes `start` to `end` of a file. The server must support ranges. */
-  async part(name: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async part(name: string, start: number, end: number, signal: AbortSignal): Promise<Bytes> {
     const file = await this.file(name, signal);
     const kept = await this.kept(file, start, end);
     if (kept) return kept;
@@ -71,7 +107,7 @@ export class Folder implements Opener {
     }
     throw new OcelliError(
       "not-found",
-      `${file.url ?? name}: expected bytes ${start} to ${end}, found ${bytes ? `${bytes.byteLength} bytes` : "the whole file"}: ` +
+      `${file.shown}: expected bytes ${start} to ${end}, found ${bytes ? `${bytes.byteLength} bytes` : "the whole file"}: ` +
         `this server knows no Range requests, load the model with tokenTable "memory".`,
     );
   }
@@ -91,23 +127,24 @@ export class Folder implements Opener {
     return file;
   }
 
-  has({ url, version }: RemoteFile, start: number, end: number): boolean {
-    return url !== undefined && version !== undefined && this.cache.has(keys.piece(url, version, start, end));
+  has({ kept, version }: RemoteFile, start: number, end: number): boolean {
+    return kept !== undefined && version !== undefined && this.cache.has(keys.piece(kept, version, start, end));
   }
 
   /** Bytes `start` to `end` of a file from the cache; undefined if they are not cached. */
-  async kept(file: RemoteFile, start: number, end: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { url, version } = file;
-    if (url === undefined || version === undefined) return undefined;
-    const bytes = await this.cache.get(keys.piece(url, version, start, end));
+  async kept(file: RemoteFile, start: number, end: number): Promise<Bytes | undefined> {
+    const { kept, version } = file;
+    if (kept === undefined || version === undefined) return undefined;
+    const bytes = await this.cache.get(keys.piece(kept, version, start, end));
+    if (bytes && bytes.byteLength !== end - start) this.cache.distrust();
     if (bytes?.byteLength !== end - start) return undefined;
     this.#count(bytes.byteLength);
     return bytes;
   }
 
-  async keep({ url, version }: RemoteFile, start: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (url === undefined || version === undefined) return;
-    await this.cache.put(keys.piece(url, version, start, start + bytes.byteLength), bytes);
+  async keep({ kept, version }: RemoteFile, start: number, bytes: Bytes): Promise<void> {
+    if (kept === undefined || version === undefined) return;
+    await this.cache.put(keys.piece(kept, version, start, start + bytes.byteLength), bytes);
   }
 
   /** Requests a file, or a range of it. */
@@ -116,18 +153,15 @@ export class Folder implements Opener {
     const end = first.length === undefined ? undefined : first.start + first.length;
     const again = (from: number) =>
       this.#ask(file, { start: from, end: range && !first.whole ? range.end : undefined }, signal);
-    const stream = new ByteStream(
-      mended(file.url ?? file.name, first.response, first.start, end, again, signal),
-      (count) => {
-        this.downloaded += count;
-        this.#count(count);
-      },
-    );
+    const stream = new ByteStream(mended(file.shown, first, end, again, signal), (count) => {
+      this.downloaded += count;
+      this.#count(count);
+    });
     return { stream, length: first.length, whole: first.whole };
   }
 
   /** Caches a file that has arrived as a whole, and records its length. */
-  async #wholeOf(file: RemoteFile, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  async #wholeOf(file: RemoteFile, bytes: Bytes): Promise<Bytes> {
     if (file.size !== bytes.byteLength) {
       file.size = bytes.byteLength;
       await this.#record(file);
@@ -137,59 +171,93 @@ export class Folder implements Opener {
   }
 
   async #ask(file: RemoteFile, range: Range | undefined, signal: AbortSignal): Promise<Answer> {
-    const { name, url } = file;
     const init: RequestInit = { signal, ...(range && { headers: rangeHeader(range) }) };
-    const response = await patiently(url ?? name, () => this.source.request(name, init), signal);
-    const gone = missing(response);
+    const response = await patiently(file.shown, () => this.source.request(file.name, init), signal);
+    const gone = this.#missing(file.name, response);
     if (gone) {
-      void response.body?.cancel();
-      if (url !== undefined && gone.sure)
-        await this.cache.putRecord(url, { version: NOTHING, missing: gone.why, when: Date.now() });
+      discard(response.body);
+      if (file.kept !== undefined && gone.sure)
+        await this.cache.putRecord(file.kept, { version: NOTHING, missing: gone.why, when: Date.now() });
       throw new Missing(gone.why);
     }
-    if (response.status === BEYOND) return { response, length: 0, whole: false, start: range?.start ?? 0 };
-    const partial = response.status === 206;
-    const length = plainLength(response);
+    if (response.status === BEYOND) {
+      discard(response.body);
+      return { body: EMPTY(), length: 0, whole: false, start: range?.start ?? 0, beyond: true };
+    }
+    const length = saidLength(response);
+    if (response.status !== 206) return this.#whole(file, range, response, length, signal);
     const [, from, total] = /^bytes (\d+)-\d+\/(\d*)/.exec(response.headers.get("content-range") ?? "") ?? [];
-    const size = partial ? (total ? Number(total) : undefined) : length;
-    const start = partial ? Number(from ?? range?.start) : 0;
-    if (partial && start !== range?.start) {
+    const size = total ? Number(total) : undefined;
+    const start = Number(from ?? range?.start);
+    if (start !== range?.start) {
       throw new OcelliError(
         "not-found",
-        `${url ?? name}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`,
+        `${file.shown}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`,
       );
     }
-    await this.#meet(file, versionOf(response, size), size);
-    return { response, length, whole: !partial, start };
+    const version = versionOf(response) ?? (file.version === undefined ? byLength(size) : undefined);
+    await this.#meet(file, version, size);
+    return { body: response.body ?? EMPTY(), length, whole: false, start, beyond: false };
+  }
+
+  /**
+   * An answer with status 200. To a request for a range it is the whole file; but extensions, and apps that answer for themselves, send
+   * the range's bytes with this status. No header is to be relied on, so the body tells: whether it goes on after the range, or ends.
+   */
+  async #whole(
+    file: RemoteFile,
+    range: Range | undefined,
+    response: Response,
+    length: number | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    let body = response.body ?? EMPTY();
+    if (range && file.ranges200 === undefined) {
+      if (range.start > 0 || range.end === undefined) {
+        // Only from the first byte on it is known what the answers have to be.
+        discard(body);
+        discard((await this.#ask(file, { start: 0, end: 1 }, signal)).body);
+        file.ranges200 ??= false;
+        return this.#ask(file, range, signal);
+      }
+      const [probe, rest] = body.tee();
+      body = rest;
+      file.ranges200 = await endsWithin(probe, range.end, signal);
+    }
+    const whole = !(range && file.ranges200);
+    await this.#meet(file, versionOf(response) ?? (whole ? byLength(length) : undefined), undefined);
+    return { body, length: whole ? length : undefined, whole, start: whole ? 0 : range.start, beyond: false };
   }
 
   /** Compares version and size in an answer with those that are known. */
   async #meet(file: RemoteFile, version: string | undefined, size: number | undefined): Promise<void> {
     const differs = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
-    if (differs(version, file.version) || differs(size, file.size)) throw changed(file.url ?? file.name);
+    if (differs(version, file.version) || differs(size, file.size)) throw changed(file.shown);
     const more = file.version !== (file.version ??= version);
     if (file.size !== (file.size ??= size) || more) await this.#record(file);
   }
 
-  async #record({ url, version, size }: RemoteFile): Promise<void> {
-    if (url !== undefined && version !== undefined)
-      await this.cache.putRecord(url, { version, size, when: Date.now() });
+  async #record({ kept, version, size }: RemoteFile): Promise<void> {
+    if (kept !== undefined && version !== undefined)
+      await this.cache.putRecord(kept, { version, size, when: Date.now() });
   }
 
   async #check(name: string, signal: AbortSignal): Promise<RemoteFile> {
     signal.throwIfAborted();
     const url = this.source.url(name);
-    const unknown = { name, url, version: undefined, size: undefined };
-    const record = url === undefined ? undefined : await this.cache.record(url);
+    const shown = url === undefined ? name : shownUrl(url);
+    const kept = url === undefined ? undefined : keptUrl(url);
+    const unknown = { name, shown, kept, version: undefined, size: undefined };
+    const record = kept === undefined ? undefined : await this.cache.record(kept);
     if (!record) return unknown;
     if (!this.source.immutable && !(await this.#same(name, record.version, signal))) {
       // Nothing of the old version may be met again.
       await this.cache.drop();
-      if (this.#unchecked) throw changed(url ?? name);
+      if (this.#unchecked) throw changed(shown);
       return unknown;
     }
     if (record.missing !== undefined) throw new Missing(record.missing);
-    return { name, url, version: record.version, size: record.size };
+    return { ...unknown, version: record.version, size: record.size };
   }
 
   /** Whether a file has this version on its server; true if the server cannot be reached. */
@@ -197,16 +265,32 @@ export class Folder implements Opener {
     let response: Response;
     try {
       response = await this.source.request(name, { method: "HEAD", signal });
+      // A server that knows no HEAD, or an address that was signed for GET alone.
+      if ([401, 403, 405, 501].includes(response.status)) {
+        response = await this.source.request(name, { headers: rangeHeader({ start: 0, end: 1 }), signal });
+        discard(response.body);
+      }
     } catch {
       signal.throwIfAborted();
       return (this.#unchecked = true);
     }
-    // A server that knows no HEAD.
-    if (response.status === 405 || response.status === 501) return false;
     if (response.status >= 500) return (this.#unchecked = true);
-    const gone = missing(response);
+    const gone = this.#missing(name, response);
     if (gone && !gone.sure) throw new Missing(gone.why);
-    return version === (gone ? NOTHING : versionOf(response, plainLength(response)));
+    if (gone) return version === NOTHING;
+    const [, total] = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+    return version === (versionOf(response) ?? byLength(total ? Number(total) : saidLength(response)));
+  }
+
+  /** Why an answer means that there is no such file, if it does. Servers of single-page apps answer with their page. */
+  #missing(name: string, { ok, status, headers }: Response): { why: string; sure: boolean } | undefined {
+    const page = headers.get("content-type")?.startsWith("text/html");
+    if ((ok || status === BEYOND) && !page) return undefined;
+    const url = this.source.url(name);
+    this.#advice = advice(status, url, this.source.page);
+    if (ok) return { why: "a web page", sure: true };
+    const query = url === undefined ? "" : shownQuery(url);
+    return { why: `HTTP ${status}${query && ` (asked with ${query})`}`, sure: status === 404 || status === 410 };
   }
 
   #count(bytes: number): void {
@@ -215,32 +299,50 @@ export class Folder implements Opener {
   }
 }
 
-interface Answer extends Omit<Opened, "stream"> {
-  response: Response;
-  /** Byte of the file at which the answer begins. */
-  start: number;
-}
+interface Answer extends Omit<Opened, "stream">, Answered {}
 
 /** The version of a file that does not exist. */
 const NOTHING = "none";
 
-/** Why an answer means that there is no such file, if it does. Servers of single-page apps answer with their page. */
-function missing({ ok, status, headers }: Response): { why: string; sure: boolean } | undefined {
-  if (!ok && status !== BEYOND) return { why: `HTTP ${status}`, sure: status === 404 || status === 410 };
-  return headers.get("content-type")?.startsWith("text/html") ? { why: "a web page", sure: true } : undefined;
+const EMPTY = () => new Blob([]).stream();
+
+/** Whether a body ends within so many bytes; undefined if it breaks off. */
+async function endsWithin(body: Answered["body"], bytes: number, signal: AbortSignal): Promise<boolean | undefined> {
+  const reader = body.getReader();
+  try {
+    for (let count = 0; count <= bytes;) {
+      const { done, value } = await heed(reader.read(), signal);
+      if (done) return true;
+      count += value.byteLength;
+    }
+    return false;
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  } finally {
+    reader.cancel().catch(() => {});
+  }
 }
 
 /** Compressed answers have the ETag of the plain ones, marked as weak or with a suffix. */
-function versionOf(response: Response, size: number | undefined): string | undefined {
-  const etag = response.headers
+function versionOf({ headers }: Response): string | undefined {
+  const etag = headers
     .get("etag")
     ?.replace(/^W\//, "")
     .replace(/-(gzip|br|zstd)(?="$)/, "");
-  return etag ?? response.headers.get("last-modified") ?? (size === undefined ? undefined : `${size} bytes`);
+  return etag ?? headers.get("last-modified") ?? undefined;
 }
 
-/** Length of the body in bytes, if it is not compressed on its way. */
-function plainLength({ headers }: Response): number | undefined {
+/** The version of a file of which nothing but its length is known. */
+function byLength(length: number | undefined): string | undefined {
+  return length === undefined ? undefined : `${length} bytes`;
+}
+
+/**
+ * The length of a body as its server says. From another origin a page does not see whether the body is compressed, and this is the
+ * compressed length then: so it is a hint, and where the body ends decides.
+ */
+function saidLength({ headers }: Response): number | undefined {
   const length = Number(headers.get("content-length") ?? NaN);
   return headers.has("content-encoding") || Number.isNaN(length) ? undefined : length;
 }

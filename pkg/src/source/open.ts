@@ -1,17 +1,17 @@
 import { OcelliError } from "../error.js";
-import { baseUrl, folderUrl } from "./address.js";
+import { fileUrl, folderUrl, keptUrl, wholeUrl, withoutQuery } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type FileSource } from "./folder.js";
-import { hubFolder, isHub } from "./hub.js";
-import { Missing } from "./request.js";
+import { hubFolder, isHub, repositoryOf, type Place } from "./hub.js";
+import { heed, Missing } from "./request.js";
 import { storeOf } from "./stores.js";
-import type { ModelSource, SourceOptions } from "./types.js";
+import type { Bytes, ModelSource, SourceOptions } from "./types.js";
 
 /** A {@link ModelSource} that can be posted to a worker and means the same there. */
 export type PlainSource = string | FileSystemDirectoryHandle | Files;
 
 /** Files by name; a string is an address. */
-type Files = Readonly<Record<string, Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string>>;
+type Files = Readonly<Record<string, Blob | ArrayBuffer | Bytes | string>>;
 
 /** Makes a source postable. @throws {OcelliError} `bad-input` if it is no source. */
 export function plainSource(source: ModelSource): PlainSource {
@@ -29,8 +29,7 @@ export function plainSource(source: ModelSource): PlainSource {
     const name = (file: File) => file.webkitRelativePath.split("/").slice(1).join("/") || file.name;
     return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [name(file), file]));
   }
-  const absolute = (file: unknown) =>
-    typeof file === "string" || file instanceof URL ? new URL(file, baseUrl()).href : file;
+  const absolute = (file: unknown) => (typeof file === "string" || file instanceof URL ? wholeUrl(file).href : file);
   return Object.fromEntries(
     Object.entries(source).flatMap(([name, file]) => (file ? [[name, absolute(file)]] : [])),
   ) as Files;
@@ -39,17 +38,43 @@ export function plainSource(source: ModelSource): PlainSource {
 /** Opens the folder of a source. */
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
-  const request = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  const own = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  const request: typeof fetch = async (url, init) => {
+    try {
+      return await heed(own(url, init), init?.signal ?? signal);
+    } catch (error) {
+      init?.signal?.throwIfAborted();
+      // No network is between: an extension, for one, has no other answer for a file that is not there.
+      throw keptUrl(String(url)) === undefined ? new Missing("none") : error;
+    }
+  };
   if (typeof source !== "string") {
-    const urls = new Set(Object.values(source).filter((file) => typeof file === "string"));
-    return new Folder(filesIn(source, request), await FolderCache.open(store, (url) => urls.has(url)));
+    const urls = Object.values(source).filter((file) => typeof file === "string");
+    const kept = new Set(urls.flatMap((url) => keptUrl(url) ?? []));
+    const plain = new Set([...kept].map(withoutQuery));
+    const cache = await FolderCache.open(store, {
+      name: kept.size > 0 ? [...kept].join() : undefined,
+      owns: (url) => kept.has(url),
+      replaces: (url) => !kept.has(url) && plain.has(withoutQuery(url)),
+    });
+    return new Folder(filesIn(source, request), cache);
   }
-  const { folder, immutable } = isHub(source)
-    ? await hubFolder(source, options, request, store, signal)
-    : { folder: new URL(source), immutable: false };
-  const url = (name: string) => new URL(name, folder).href;
-  const remote: FileSource = { label: folder.href, url, immutable, request: (name, init) => request(url(name), init) };
-  return new Folder(remote, await FolderCache.open(store, (url) => url.startsWith(folder.href)));
+  const repository = repositoryOf(source, options.endpoint);
+  const { folder, immutable, page, branch }: Place = repository
+    ? await hubFolder(repository, options, request, store, signal)
+    : { folder: new URL(source), immutable: false, page: undefined, branch: undefined };
+  const label = withoutQuery(folder.href);
+  const url = (name: string) => fileUrl(name, folder);
+  const query = (url: string | undefined) => (url === undefined ? "" : new URL(url).search);
+  const kept = query(keptUrl(folder.href));
+  const cache = await FolderCache.open(store, {
+    name: label + kept,
+    owns: (url) => url.startsWith(label) && query(url) === kept,
+    replaces: (url) =>
+      (url.startsWith(label) && query(url) !== kept) || (branch?.before !== undefined && url.startsWith(branch.before)),
+  });
+  if (branch) await cache.put(branch.key, new TextEncoder().encode(branch.commit));
+  return new Folder({ label, url, immutable, page, request: (name, init) => request(url(name), init) }, cache);
 }
 
 /** A source of files that are in memory or on disk, or that have an address each. */
@@ -58,6 +83,7 @@ function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetc
   return {
     label: "",
     immutable: false,
+    page: undefined,
     url(name) {
       const file = isDirectory(source) ? undefined : source[name];
       return typeof file === "string" ? file : undefined;
@@ -85,7 +111,11 @@ type Find = (name: string) => Promise<Blob | undefined>;
 function inDirectory(directory: FileSystemDirectoryHandle): Find {
   return async (name) => {
     try {
-      return await (await directory.getFileHandle(name)).getFile();
+      const path = name.split("/");
+      const file = path.pop() as string;
+      let folder = directory;
+      for (const part of path) folder = await folder.getDirectoryHandle(part);
+      return await (await folder.getFileHandle(file)).getFile();
     } catch (error) {
       if ((error as DOMException).name === "NotFoundError") return undefined;
       throw new OcelliError("not-found", `${name}: cannot be read: ${String(error)}: choose the folder again.`, {

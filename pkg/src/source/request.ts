@@ -1,14 +1,30 @@
 import { OcelliError } from "../error.js";
+import type { Bytes } from "./types.js";
 
 /** Attempts at a request, or at continuing a broken body, that may fail in a row. */
 const TRIES = 4;
 const FIRST_PAUSE_MS = 150;
 
-/** The server has no such file; `why` says how it answered. */
+/** The server has no such file, or not for us; `why` says how it answered. */
 export class Missing extends Error {
   constructor(readonly why: string) {
     super(why);
   }
+}
+
+/** What a promise comes to, or the signal's reason at once: a `fetch` of the user's own need not listen to the signal. */
+export function heed<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+/** Lets go of a body that nobody reads. One that failed says so where it is read. */
+export function discard(body: ReadableStream | null): void {
+  body?.cancel().catch(() => {});
 }
 
 /** HTTP status for a range that begins beyond the end of the file. */
@@ -50,29 +66,44 @@ export async function patiently(url: string, request: () => Promise<Response>, s
   }
 }
 
+/** A body, and the byte of the file at which it begins. */
+export interface Answered {
+  body: ReadableStream<Bytes>;
+  start: number;
+  /** The file ends before the bytes that were asked for. */
+  beyond: boolean;
+}
+
 /**
- * The body of `first`, which begins at byte `start`, chunk by chunk. Where it breaks off before byte `end`, it is mended: `again` asks
- * for the bytes from there on, and says where its answer begins.
+ * The body of `first`, chunk by chunk. Where it breaks off, or ends before byte `end`, it is mended: `again` asks for the bytes from
+ * there on. `end` is what the server said, and may be the length of a compressed body: where the file has been seen to end, it ends.
  */
 export function mended(
   url: string,
-  first: Response,
-  start: number,
+  first: Answered,
   end: number | undefined,
-  again: (from: number) => Promise<{ response: Response; start: number }>,
+  again: (from: number) => Promise<Answered>,
   signal: AbortSignal,
-): { pull: () => Promise<Uint8Array<ArrayBuffer> | undefined>; cancel: () => void } {
-  let reader = readerOf(first);
-  let position = start;
+): { pull: () => Promise<Bytes | undefined>; cancel: () => void } {
+  let answer = first;
+  let reader = first.body.getReader();
+  let position = first.start;
   /** Bytes to skip, because the answer begins before the byte that was requested. */
   let repeated = 0;
   let failures = 0;
+  /** Where a body ended before `end`. */
+  let ended = 0;
   const pull = async () => {
     for (;;) {
       try {
-        const { done, value } = await reader.read();
+        const { done, value } = await heed(reader.read(), signal);
         if (done && (end === undefined || position >= end)) return undefined;
-        if (done) throw new Error("the body ended too early");
+        // The whole file came twice, and ended at the same byte.
+        if (done && ended > 0 && position === ended && answer !== first && answer.start === 0) return undefined;
+        if (done) {
+          ended = position;
+          throw new Error("the body ended too early");
+        }
         const fresh = value.subarray(repeated);
         repeated = Math.max(0, repeated - value.byteLength);
         if (fresh.byteLength === 0) continue;
@@ -89,20 +120,15 @@ export function mended(
           );
         }
         await pause(failures, signal);
-        const next = await again(position);
-        reader = readerOf(next.response);
-        repeated = position - next.start;
-        // Nothing lies beyond: the length that was said was that of a compressed body.
-        if (next.response.status === BEYOND) end = position;
+        answer = await again(position);
+        reader = answer.body.getReader();
+        repeated = position - answer.start;
+        if (answer.beyond) end = position;
       }
     }
   };
   // A body that failed says so where it is read.
   return { pull, cancel: () => void reader.cancel().catch(() => {}) };
-}
-
-function readerOf(response: Response): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
-  return (response.status === BEYOND ? new Blob([]).stream() : (response.body ?? new Blob([]).stream())).getReader();
 }
 
 /** Waits before another attempt, twice as long each time. */

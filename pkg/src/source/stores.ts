@@ -6,12 +6,31 @@ const NAME = "ocelli";
 /** The store that the option names; undefined if nothing is to be cached or the browser has no such store. */
 export function storeOf(cache: SourceOptions["cache"] = true): CacheAdapter | undefined {
   if (cache === false) return undefined;
-  if (cache === true) return globalThis.caches && cacheApi;
+  if (cache === true) return cachesHere() ? cacheApi : undefined;
   if (cache === "opfs")
     return (globalThis.navigator?.storage as Partial<StorageManager> | undefined)?.getDirectory && privateFiles;
   // In a worker it is a stand-in for the page's, which is a function.
   if (cache instanceof Object) return cache;
   throw new OcelliError("bad-input", `cache: expected true, false, "opfs" or an adapter, found ${String(cache)}.`);
+}
+
+/** Whether there is a Cache API. In a sandboxed frame even a look at it throws. */
+function cachesHere(): boolean {
+  try {
+    return Boolean(globalThis.caches);
+  } catch {
+    return false;
+  }
+}
+
+const numbers = new WeakMap<CacheAdapter, number>();
+
+/** Names a store, for locks: an adapter of the user's own is known where it is used alone. */
+export function nameOf(store: CacheAdapter): string {
+  if (store === cacheApi) return "cache";
+  if (store === privateFiles) return "opfs";
+  if (!numbers.has(store)) numbers.set(store, Math.random());
+  return String(numbers.get(store));
 }
 
 const entry = (key: string) => `https://ocelli.invalid/${encodeURIComponent(key)}`;
@@ -63,7 +82,11 @@ const privateFiles: CacheAdapter = {
     }
   },
   async delete(key) {
-    await (await folderOf(key, false)).removeEntry(path(key).name);
+    try {
+      await (await folderOf(key, false)).removeEntry(path(key).name);
+    } catch (error) {
+      if ((error as DOMException).name !== "NotFoundError") throw error;
+    }
   },
   async keys() {
     const found: string[] = [];

@@ -1,7 +1,11 @@
+import type { Bytes } from "./types.js";
+/** Most bytes for which room is made by what a server says alone. */
+const MOST_AT_ONCE = 1 << 26;
+
 /** Bytes that come chunk by chunk. */
 export interface Body {
   /** The next chunk; undefined at the end. */
-  pull(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  pull(): Promise<Bytes | undefined>;
   cancel(): void;
 }
 
@@ -20,7 +24,7 @@ export class ByteStream {
   }
 
   /** The next `length` bytes; fewer where the body ends. */
-  async read(length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(length: number): Promise<Bytes> {
     const target = new Uint8Array(length);
     let filled = 0;
     while (filled < length && (await this.#fill())) {
@@ -38,9 +42,9 @@ export class ByteStream {
     return passed;
   }
 
-  /** All that is left, straight into place if its length is known: a large file must not be in memory twice. */
-  async rest(length: number | undefined): Promise<Uint8Array<ArrayBuffer>> {
-    let all = await this.read(length ?? 1 << 16);
+  /** All that is left, straight into place if its length was said and is so: a large file must not be in memory twice. */
+  async rest(length: number | undefined): Promise<Bytes> {
+    let all = await this.read(Math.min(length ?? 1 << 16, MOST_AT_ONCE));
     while (await this.#fill()) {
       const more = await this.read(Math.max(all.byteLength, this.#chunk.byteLength));
       const joined = new Uint8Array(all.byteLength + more.byteLength);
@@ -67,7 +71,7 @@ export class ByteStream {
     return true;
   }
 
-  #take(most: number): Uint8Array<ArrayBuffer> {
+  #take(most: number): Bytes {
     const part = this.#chunk.subarray(0, most);
     this.#chunk = this.#chunk.subarray(part.byteLength);
     this.position += part.byteLength;

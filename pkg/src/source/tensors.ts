@@ -1,10 +1,15 @@
 import { OcelliError } from "../error.js";
 import type { ByteStream } from "./stream.js";
 import type { Opener, RemoteFile } from "./remote.js";
+import type { Bytes } from "./types.js";
+
+/** Bytes that are moved at once from a stream into a blob. */
+const CHUNK = 4 << 20;
 
 /**
- * A safetensors file, read from front to back. Bytes that are not cached come as one stream, or by range
- * requests if only parts are needed. A server without ranges sends the whole file, and the rest of it is skipped.
+ * A tensor file, read from front to back. Bytes that are not cached come as one stream, or by range
+ * requests if only parts are needed. A server without ranges sends the whole file, and the rest of it is skipped; but one of
+ * PyTorch's, whose table is at its end, is then held as a blob, which the browser keeps outside of the page's memory.
  */
 export class TensorFile {
   #stream: ByteStream | undefined;
@@ -13,6 +18,7 @@ export class TensorFile {
   #end = Infinity;
   /** Whether the server sends whole files only. */
   #noRanges = false;
+  #held: Blob | undefined;
 
   constructor(
     readonly file: RemoteFile,
@@ -26,21 +32,25 @@ export class TensorFile {
 
   /** Length of the file in bytes, if it is known. */
   get size(): number | undefined {
-    return this.file.size;
+    return this.#held?.size ?? this.file.size;
+  }
+
+  /** Whether all of it is here. */
+  get held(): boolean {
+    return this.#held !== undefined;
   }
 
   /** Reads the header. `keep` leaves the stream open for a file that is read to its end afterwards. */
-  async header(
-    lengthOf: (start: Uint8Array, size: number | undefined) => number,
-    keep: boolean,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const start = await this.read(0, 8, keep ? undefined : 8);
-    const length = lengthOf(start, this.size);
-    const header = new Uint8Array(length);
-    header.set(start);
-    header.set(await this.read(8, length, keep ? undefined : length), 8);
-    if (!keep) this.close();
-    return header;
+  async header({ range, put }: HeaderReader, keep: boolean): Promise<void> {
+    const streamed = keep && !this.#fromItsEnd;
+    for (let next; (next = range(this.size));) {
+      const [start, end] = next as unknown as [number, number];
+      const bytes = await this.read(start, end, streamed ? undefined : () => end);
+      // The server does not say where the end is.
+      if (this.#fromItsEnd && this.size === undefined) await this.#hold(await this.#streamFor(0, undefined));
+      put(start, bytes);
+    }
+    if (!streamed) this.close();
   }
 
   /** Whether these bytes are cached. */
@@ -48,11 +58,31 @@ export class TensorFile {
     return this.folder.has(this.file, start, end);
   }
 
+  /** Most bytes between two tensors that are no tensor's: PyTorch has a header and padding before each. */
+  get gap(): number {
+    return this.#fromItsEnd ? 512 : 0;
+  }
+
+  get #fromItsEnd(): boolean {
+    return !this.name.endsWith(".safetensors");
+  }
+
+  async #hold(stream: ByteStream): Promise<void> {
+    const parts: Blob[] = [];
+    for (let bytes; (bytes = await stream.read(CHUNK)).byteLength > 0;) parts.push(new Blob([bytes]));
+    this.close();
+    this.#held = new Blob(parts);
+  }
+
   /**
-   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to `until`;
-   * without `until` for the whole file.
+   * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
+   * says; without it for the rest of the file.
    */
-  async read(start: number, end: number, until?: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(
+    start: number,
+    end: number,
+    until = (): number | undefined => undefined,
+  ): Promise<Bytes> {
     this.signal.throwIfAborted();
     const kept = await this.folder.kept(this.file, start, end);
     if (kept) {
@@ -60,9 +90,7 @@ export class TensorFile {
       if (!this.#noRanges) this.close();
       return kept;
     }
-    const stream = await this.#streamFor(start, until);
-    await stream.skip(start - this.#origin - stream.position);
-    const bytes = await stream.read(end - start);
+    const bytes = await this.#fetch(start, end, until);
     if (bytes.byteLength < end - start) {
       throw new OcelliError(
         "bad-checkpoint",
@@ -71,6 +99,18 @@ export class TensorFile {
     }
     await this.folder.keep(this.file, start, bytes);
     return bytes;
+  }
+
+  async #fetch(start: number, end: number, until: () => number | undefined): Promise<Bytes> {
+    if (!this.#held) {
+      const stream = await this.#streamFor(start, until());
+      if (!(this.#fromItsEnd && this.#noRanges)) {
+        await stream.skip(start - this.#origin - stream.position);
+        return stream.read(end - start);
+      }
+      await this.#hold(stream);
+    }
+    return new Uint8Array(await (this.#held as unknown as Blob).slice(start, end).arrayBuffer());
   }
 
   /** Reads a file whose end is being sent to that end, and returns its length; undefined if only parts were asked for. */
@@ -96,4 +136,11 @@ export class TensorFile {
     this.#end = whole || until === undefined ? Infinity : until;
     return stream;
   }
+}
+
+/** Who understands a tensor file's header, which may be in several places. */
+export interface HeaderReader {
+  /** First byte and the byte after the last of what is needed next; undefined once all of it was put. */
+  range: (size: number | undefined) => Float64Array | undefined;
+  put: (start: number, bytes: Bytes) => void;
 }

@@ -1,10 +1,14 @@
+/** Bytes in memory that is not shared: since TypeScript 5.7 `Uint8Array<ArrayBuffer>`, which older versions do not know. */
+export type Bytes = ReturnType<Uint8Array["slice"]>;
+
 /** A file's content, or its address. */
-export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | URL | string;
+export type FileContent = Blob | ArrayBuffer | Bytes | URL | string;
 
 /**
  * Where a model's files are:
- * - the address of a folder, relative to the page: `"/models/ocelli-tiny/"`;
- * - a repository of the Hugging Face hub: `"hf:google/siglip-base-patch16-224"`;
+ * - the address of a folder, relative to the page: `"/models/ocelli-tiny/"`; a query goes along with every file;
+ * - a repository of the Hugging Face hub: `"hf:google/siglip-base-patch16-224"`, also as `"hf:owner/name@revision/folder"`, or the
+ *   address of its page;
  * - files by name, `{ "config.json": blob, … }`, whose values may also be addresses;
  * - a folder of the user's own, as `showDirectoryPicker()` and `<input type="file" webkitdirectory>` hand it out.
  */
@@ -13,7 +17,10 @@ export type ModelSource =
 
 /** Options for reading a {@link ModelSource}. */
 export interface SourceOptions {
-  /** Branch, tag or commit of a repository on the hub. Default `"main"`. A load sees one commit only, whatever is pushed meanwhile. */
+  /**
+   * Branch, tag or commit of a repository on the hub, if the source names none. Default `"main"`. A load sees one commit only, whatever
+   * is pushed meanwhile.
+   */
   revision?: string | undefined;
   /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
   endpoint?: string | undefined;
@@ -47,9 +54,9 @@ export interface SourceOptions {
  */
 export interface CacheAdapter {
   /** Resolves to the value of a key, or undefined. */
-  get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  get(key: string): Promise<Bytes | undefined>;
   /** Stores a value. The store may keep `bytes` and must not change them. */
-  put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  put(key: string, bytes: Bytes): Promise<void>;
   /** Deletes a value; a key without a value is no error. */
   delete(key: string): Promise<void>;
   /** Resolves to the keys of all values, in any order. */

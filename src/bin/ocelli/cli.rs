@@ -3,9 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ocelli::{Result, quant};
+use ocelli::{Result, config::Alpha, quant};
 
-use crate::bad_input;
+use crate::{bad_input, text_file};
 
 /// CLIP and SigLIP on your own GPU.
 #[derive(Parser)]
@@ -15,27 +15,48 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub json: bool,
     #[command(flatten)]
-    pub on: On,
+    pub setup: Setup,
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How models run.
+/// How models are loaded, by whichever command.
 #[derive(Args)]
-pub struct On {
-    /// Which kernels run: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
+pub struct Setup {
+    /// What computes: auto takes the GPU, or the CPU where there is no GPU.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub backend: On,
+    /// Threads of the CPU; without it, OMP_NUM_THREADS, or as many as there are cores.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Which kernels run on a GPU: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
+    /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
+    #[arg(long, global = true, default_value = "drop", value_parser = Alpha::parse)]
+    pub alpha: Alpha,
     /// Most patches of a picture, for NaFlex models, whose pictures keep their shape; their own number if left out.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "N")]
     pub max_num_patches: Option<usize>,
+}
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum On {
+    /// The GPU, or the CPU where there is no GPU.
+    #[default]
+    Auto,
+    /// The GPU, also one that is emulated.
+    Gpu,
+    /// The CPU.
+    Cpu,
 }
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Write a smaller copy of a model folder.
     Quantize {
-        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or its shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors.
+        /// A Hugging Face folder: config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, model.safetensors or pytorch_model.bin or their shards; or open_clip's: open_clip_config.json, tokenizer.json, open_clip_model.safetensors or open_clip_pytorch_model.bin; or OpenAI's ViT-B-32.pt with a tokenizer beside it.
         from: PathBuf,
         /// The folder to write.
         to: PathBuf,
@@ -163,7 +184,7 @@ pub struct CompareArgs {
     /// Formats to compare with f32.
     #[arg(long, value_delimiter = ',', default_value = "f32,f16,q8,q4", value_name = "FORMATS")]
     pub formats: Vec<Compared>,
-    /// Labels, separated by commas; without any, every tenth of ImageNet's thousand names.
+    /// Labels, separated by commas (one with commas of its own in double quotes); without any, every tenth of ImageNet's thousand names.
     #[arg(long, conflicts_with = "labels_file")]
     labels: Option<String>,
     /// A file with one label a line.
@@ -210,9 +231,9 @@ pub struct Over {
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
     /// Which pictures show what: a JSON file as docs/EVALUATION.md describes it.
-    #[arg(long, value_name = "FILE")]
-    pub manifest: PathBuf,
-    /// The pictures' folder, instead of the manifest's.
+    #[arg(long, value_name = "FILE", required_unless_present = "images")]
+    pub manifest: Option<PathBuf>,
+    /// The pictures' folder, instead of the manifest's; for eval without a manifest, a folder of folders, one for each class.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
     /// How to keep the weights on the GPU; none keeps them as the file has them.
@@ -234,7 +255,7 @@ pub struct Over {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Labels {
-    /// Labels, separated by commas.
+    /// Labels, separated by commas; one with commas of its own in double quotes.
     #[arg(long)]
     labels: Option<String>,
     /// A file with one label a line.
@@ -245,14 +266,13 @@ pub struct Labels {
 impl Labels {
     /// The labels without surrounding spaces and without empty ones.
     pub fn list(&self) -> Result<Vec<String>> {
-        let text = match (&self.labels, &self.labels_file) {
-            (Some(text), _) => text.replace(',', "\n"),
-            (None, Some(path)) => {
-                std::fs::read_to_string(path).map_err(|e| bad_input(format!("{}: {e}", path.display())))?
-            }
-            (None, None) => String::new(),
+        let mut labels = match (&self.labels, &self.labels_file) {
+            (Some(text), _) => text_file::comma_separated(text)?,
+            (None, Some(path)) => text_file::lines(&text_file::read(path)?).map(Into::into).collect(),
+            (None, None) => Vec::new(),
         };
-        let labels: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(Into::into).collect();
+        labels.iter_mut().for_each(|label| *label = label.trim().into());
+        labels.retain(|label| !label.is_empty());
         if labels.is_empty() {
             return Err(bad_input("labels: expected at least one, found none"));
         }

@@ -2,6 +2,7 @@
 
 use ocelli::{
     Checkpoint, Result,
+    backend::Backend,
     config::Towers,
     quant::Format,
     quantize::{losses, tensor_bytes},
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bad_input,
-    cli::{CompareArgs, On},
+    cli::{CompareArgs, Setup},
     embed_images, embed_texts, load,
     metrics::{Share, dot, top},
     output,
+    stream::Unreadable,
 };
 
 /// ImageNet's names, of which every tenth is asked for if nobody names labels.
@@ -34,6 +36,8 @@ struct Report {
     /// What distances are shares of: the mean distance between two pictures and between two labels, in f32.
     between: Between,
     formats: Vec<Row>,
+    /// Pictures that could not be read, and are left out.
+    unreadable: Vec<Unreadable>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +75,7 @@ struct Answers {
     labels: Vec<Vec<f32>>,
 }
 
-pub async fn run(json: bool, on: &On, args: CompareArgs) -> Result<()> {
+pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unreadable>> {
     let labels = args.labels().map_or_else(|| Ok(shipped_labels()), |labels| labels.list())?;
     for (what, count) in [("pictures", args.images.len()), ("labels", labels.len())] {
         if count < 2 {
@@ -89,19 +93,27 @@ pub async fn run(json: bool, on: &On, args: CompareArgs) -> Result<()> {
         )));
     }
     let answers = async |format| {
-        let session = load(on, &args.model, Towers::Both, Some(format), true).await?;
-        let pictures = embed_images(&session, &args.images).await?;
+        let session = load(setup, &args.model, Towers::Both, Some(format), true).await?;
+        let (pictures, unreadable) = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
-        Ok::<_, ocelli::Error>((Answers { pictures, labels }, session.device().name().to_string()))
+        let answers = Answers { pictures: pictures.into_iter().flatten().collect(), labels };
+        Ok::<_, ocelli::Error>((answers, unreadable, session.device().name()))
     };
-    let (truth, adapter) = answers(Format::F32).await?;
+    let (truth, unreadable, adapter) = answers(Format::F32).await?;
+    if let [Unreadable { file, reason, .. }, ..] = &unreadable[..]
+        && truth.pictures.len() < 2
+    {
+        return Err(bad_input(format!("pictures: expected at least two that can be read: {file}: {reason}")));
+    }
     let between =
         Between { pictures: between("pictures", &truth.pictures)?, labels: between("labels", &truth.labels)? };
-    let files: Vec<String> = args.images.iter().map(|path| path.display().to_string()).collect();
+    let read = |at: &usize| unreadable.iter().all(|picture| picture.at != *at);
+    let files: Vec<String> =
+        (0..args.images.len()).filter(read).map(|at| args.images[at].display().to_string()).collect();
     let mut formats = Vec::new();
     for format in args.formats.iter().map(|format| format.format()) {
         // Computed again for f32 too: it must come out as nothing.
-        let (found, _) = answers(format).await?;
+        let (found, ..) = answers(format).await?;
         let matrices = losses(&checkpoint, format)?.into_iter().map(|(name, loss)| (name, loss.relative_rms()));
         formats.push(Row {
             format: format.name(),
@@ -114,8 +126,10 @@ pub async fn run(json: bool, on: &On, args: CompareArgs) -> Result<()> {
     }
     let (version, family) = (env!("CARGO_PKG_VERSION"), checkpoint.config.family.name());
     let (pictures, labels) = (files.len(), labels.len());
-    let report = Report { command: "compare", version, model, family, adapter, pictures, labels, between, formats };
-    output::result(json, None, &report, || table(&report))
+    let command = "compare";
+    let report = Report { command, version, model, family, adapter, pictures, labels, between, formats, unreadable };
+    output::result(json, None, &report, || table(&report))?;
+    Ok(report.unreadable)
 }
 
 fn shipped_labels() -> Vec<String> {

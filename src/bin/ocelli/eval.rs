@@ -1,19 +1,22 @@
 //! `ocelli eval`: zero-shot accuracy over labelled pictures.
 
-use std::{collections::HashMap, fs, path::Path, time::Instant};
+use std::{collections::HashMap, path::Path, time::Instant};
 
-use ocelli::{Error, Result, Session, config::Towers, scores::fill};
+use ocelli::{Error, Result, config::Towers, scores::fill};
 use serde::Deserialize;
 
 use crate::{
     bad_input,
-    cli::{EvalArgs, On},
-    count_bar, load,
+    cli::{EvalArgs, Setup},
+    count_bar,
+    device::Session,
+    load,
     manifest::Labelled,
     metrics::{self, Answer, Share},
     output, report,
     results::{ClassRow, Confused, Evaluation, PictureRow, SameAs, Scored},
-    stream,
+    stream::{self, Unreadable},
+    text_file,
 };
 
 /// Classes kept for each picture.
@@ -26,18 +29,18 @@ struct Earlier {
     results: Vec<PictureRow>,
 }
 
-pub async fn run(json: bool, on: &On, args: EvalArgs) -> Result<()> {
+pub async fn run(json: bool, setup: &Setup, args: EvalArgs) -> Result<Vec<Unreadable>> {
     let EvalArgs { over, templates, same_as } = args;
     // Everything that can be wrong is looked at before the GPU works for an hour.
     output::check_out(json, over.out.as_deref())?;
-    let mut labelled = Labelled::read(&over.manifest, over.images.as_deref(), templates.as_deref())?;
+    let mut labelled = Labelled::read(over.manifest.as_deref(), over.images.as_deref(), templates.as_deref())?;
     if let Some(limit) = over.limit {
         labelled.limit(limit.get());
     }
     let earlier = same_as.as_ref().map(|path| Earlier::read(path, &labelled)).transpose()?;
 
     let show = !over.no_progress;
-    let session = load(on, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load(setup, &over.model, Towers::Both, over.format.format(), show).await?;
     let classes = class_embeddings(&session, &labelled, show).await?;
     let bar = count_bar("pictures", labelled.files.len(), show);
     let (mut rows, mut answers, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
@@ -50,7 +53,7 @@ pub async fn run(json: bool, on: &On, args: EvalArgs) -> Result<()> {
         ranks.push(rank);
         let label = |class: usize| labelled.labels[class].clone();
         let top = top.iter().map(|&c| Scored { class: label(c), cosine: cosines[c] }).collect();
-        rows.push(PictureRow { file: labelled.files[at].clone(), class: label(truth), rank, top });
+        rows.push(PictureRow { file: labelled.files[at].display().to_string(), class: label(truth), rank, top });
     };
     let unreadable =
         stream::embed_files(&session, &labelled.images, &labelled.files, over.batch.get(), &bar, each).await?;
@@ -78,7 +81,8 @@ pub async fn run(json: bool, on: &On, args: EvalArgs) -> Result<()> {
         passed_over: labelled.passed_over,
         results: rows,
     };
-    output::result(json, over.out.as_deref(), &result, || report::eval(&result, &metrics::worst(&counts)))
+    output::result(json, over.out.as_deref(), &result, || report::eval(&result, &metrics::worst(&counts)))?;
+    Ok(result.unreadable)
 }
 
 /// One embedding a class: the mean of the unit embeddings of all its names in all templates, brought back to unit length.
@@ -113,8 +117,7 @@ impl Earlier {
     /// Reads an earlier result, which must be about the same classes.
     fn read(path: &Path, now: &Labelled) -> Result<Self> {
         let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
-        let text = fs::read(path).map_err(|e| bad(e.to_string()))?;
-        let earlier: Self = serde_json::from_slice(&text)
+        let earlier: Self = serde_json::from_str(&text_file::read(path)?)
             .map_err(|e| bad(format!("expected what an earlier `ocelli eval --json` wrote, found: {e}")))?;
         if !earlier.classes.iter().map(|c| &c.label).eq(&now.labels) {
             return Err(bad(format!(

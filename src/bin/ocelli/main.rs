@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod compare;
+mod device;
 mod eval;
 mod manifest;
 mod metrics;
@@ -13,43 +14,106 @@ mod report;
 mod results;
 mod retrieval;
 mod stream;
-mod tier;
+mod text_file;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser;
-use cli::{Cli, Command, Inputs, On};
+use cli::{Cli, Command, Inputs, Setup};
+use device::{Chosen, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
-    Checkpoint, Error, Result, Score, Session,
+    Checkpoint, Error, Result, Score,
     config::Towers,
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
-    session::{LoadOptions, Source},
+    session::LoadOptions,
     synthetic::{Number, Recipe},
     verify::GOLDENS,
 };
-use output::Ranking;
+use output::{Outcome, Ranking};
 use picture::Picture;
+use stream::Unreadable;
 
 /// Pictures decoded at a time, and so in memory; texts between two ticks of the bar.
 const CHUNK: usize = 8;
 
 fn main() -> ExitCode {
     match pollster::block_on(run(Cli::parse())) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(unreadable) if unreadable.is_empty() => ExitCode::SUCCESS,
+        Ok(unreadable) => {
+            for Unreadable { file, reason, .. } in &unreadable {
+                complain(&format!("{file}: {reason}"));
+            }
+            complain(&format!("left out: {} that could not be read", unreadable.len()));
+            ExitCode::from(SOME_UNREADABLE)
+        }
         Err(error) => {
-            // One line, whatever the message holds.
-            eprintln!("ocelli: {}", error.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli) -> Result<()> {
-    let (json, on) = (cli.json, &cli.on);
+/// The exit code of a command that has left pictures out, and done the rest.
+const SOME_UNREADABLE: u8 = 3;
+
+/// One line on stderr, whatever the message holds.
+fn complain(message: &str) {
+    eprintln!("ocelli: {}", message.split_whitespace().collect::<Vec<_>>().join(" "));
+}
+
+/// Runs a command; gives the pictures that it has left out, if it is one that goes on without them.
+async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
+    let (json, setup) = (cli.json, &cli.setup);
     match cli.command {
+        Command::Classify { model, labels, template, score, images, format } => {
+            let labels = labels.list()?;
+            let session = load(setup, &model, Towers::Both, format.format(), true).await?;
+            let score = Score::parse(&score, session.config.score)?;
+            let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
+            let texts = embed_texts(&session, &prompts).await?;
+            let (embeddings, unreadable) = embed_images(&session, &images).await?;
+            let readable: Vec<Vec<f32>> = embeddings.into_iter().flatten().collect();
+            let mut scores = session.scores(&readable, &texts, score).await?.into_iter();
+            let mut left_out = unreadable.iter().peekable();
+            let ranking = |(at, image): (usize, &PathBuf)| {
+                let outcome = match left_out.next_if(|picture| picture.at == at) {
+                    Some(picture) => Outcome::Error(picture.reason.clone()),
+                    None => Outcome::Results(rank(&labels, &scores.next().expect("one for each that was read"))),
+                };
+                Ranking { image: image.display().to_string(), outcome }
+            };
+            let rankings: Vec<Ranking> = images.iter().enumerate().map(ranking).collect();
+            output::rankings(json, &rankings)?;
+            Ok(unreadable)
+        }
+        Command::Embed { model, format, inputs: Inputs { images, text } } => {
+            let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
+            let session = load(setup, &model, towers, format.format(), true).await?;
+            let (names, (embeddings, unreadable)) = if text.is_empty() {
+                (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
+            } else {
+                let embeddings = embed_texts(&session, &text).await?;
+                (text, (embeddings.into_iter().map(Some).collect(), Vec::new()))
+            };
+            output::embeddings(json, session.config.embedding, &names, &embeddings, &unreadable)?;
+            Ok(unreadable)
+        }
+        Command::Compare(args) => compare::run(json, setup, args).await,
+        Command::Eval(args) => eval::run(json, setup, args).await,
+        Command::Recall(args) => recall::run(json, setup, args).await,
+        other => run_other(json, setup, other).await.map(|()| Vec::new()),
+    }
+}
+
+/// The commands that take no list of pictures.
+async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
+    match command {
         Command::Quantize { from, to, format, no_goldens } => {
             let bar = bytes_bar("quantising", true);
             let sizes = quantize(&from, &to, format.format(), !no_goldens, &|done, total| {
@@ -59,51 +123,22 @@ async fn run(cli: Cli) -> Result<()> {
             bar.finish_and_clear();
             output::quantized(json, &to, sizes)
         }
-        Command::Classify { model, labels, template, score, images, format } => {
-            let labels = labels.list()?;
-            let session = load(on, &model, Towers::Both, format.format(), true).await?;
-            let score = Score::parse(&score, session.config.score)?;
-            let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
-            let texts = embed_texts(&session, &prompts).await?;
-            let embeddings = embed_images(&session, &images).await?;
-            let scores = session.scores(&embeddings, &texts, score).await?;
-            let rankings: Vec<Ranking> = images
-                .iter()
-                .zip(scores)
-                .map(|(image, scores)| Ranking { image: image.display().to_string(), results: rank(&labels, &scores) })
-                .collect();
-            output::rankings(json, &rankings)
-        }
-        Command::Embed { model, format, inputs: Inputs { images, text } } => {
-            let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
-            let session = load(on, &model, towers, format.format(), true).await?;
-            let (names, embeddings): (Vec<String>, _) = if text.is_empty() {
-                (images.iter().map(|p| p.display().to_string()).collect(), embed_images(&session, &images).await?)
-            } else {
-                let embeddings = embed_texts(&session, &text).await?;
-                (text, embeddings)
-            };
-            output::embeddings(json, session.config.embedding, &names, &embeddings)
-        }
         Command::Bench(args) => bench::run(json, args).await,
-        Command::Compare(args) => compare::run(json, on, args).await,
-        Command::Eval(args) => eval::run(json, on, args).await,
-        Command::Recall(args) => recall::run(json, on, args).await,
         Command::Tokenize { model, text } => {
-            let checkpoint = Checkpoint::open(&model)?;
+            let checkpoint = Checkpoint::open_towers(&model, Towers::Text)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
             let ids: Vec<Vec<u32>> = text.iter().map(|t| encoder.encode(t)).collect::<Result<_>>()?;
             output::ids(json, &text, &ids)
         }
         Command::Preprocess { model, image, out } => {
-            let session = load(on, &model, Towers::Vision, None, true).await?;
+            let session = load(setup, &model, Towers::Vision, None, true).await?;
             let (pixels, width) = session.preprocess(&Picture::open(&image)?).await?;
             let size = [width, pixels.len() / width].map(|side| side as u32);
             picture::save(&out, &pixels, size)?;
             output::preprocessed(json, &out, size)
         }
         Command::Verify { model } => {
-            let session = load(on, &model, Towers::Both, None, true).await?;
+            let session = load(setup, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
             let report = session.verify(goldens.as_deref(), None).await?;
             output::verified(json, &report)?;
@@ -125,50 +160,63 @@ async fn run(cli: Cli) -> Result<()> {
         }
         Command::Info { model } => match model {
             None => {
-                let (gpu, tuning) = tier::gpu(&on.tier).await?;
-                output::info(json, &gpu, &tuning, None)
+                let Chosen { device, tuning, why } = device::choose(setup).await?;
+                output::info(json, &device, &tuning, &why, None)
             }
             Some(model) => {
-                let session = load(on, &model, Towers::Both, None, true).await?;
-                output::info(json, session.device(), &session.tuning, Some(&session))
+                let checkpoint = Checkpoint::open(&model)?;
+                let chosen = device::choose(setup).await?;
+                let why = chosen.why.clone();
+                let session = load_on(chosen, setup, &checkpoint, Towers::Both, None, true)?;
+                output::info(json, session.device(), &session.tuning, &why, Some(&session))
             }
         },
+        Command::Classify { .. }
+        | Command::Embed { .. }
+        | Command::Compare(_)
+        | Command::Eval(_)
+        | Command::Recall(_) => {
+            unreachable!("`run` has taken it")
+        }
     }
 }
 
-/// A model on a device.
-async fn load(on: &On, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
-    let checkpoint = Checkpoint::open(folder)?;
-    let (gpu, tuning) = tier::gpu(&on.tier).await?;
+/// A model on a device, set up as the user said.
+async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
+    let checkpoint = Checkpoint::open_towers(folder, towers)?;
+    load_on(device::choose(setup).await?, setup, &checkpoint, towers, format, show)
+}
+
+fn load_on(
+    Chosen { device, tuning, .. }: Chosen,
+    setup: &Setup,
+    checkpoint: &Checkpoint,
+    towers: Towers,
+    format: Option<Format>,
+    show: bool,
+) -> Result<Session> {
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
-    let session = Session::load(
-        gpu,
-        &checkpoint,
-        LoadOptions {
-            towers,
-            format,
-            tuning,
-            max_patches: on.max_num_patches,
-            progress: Some(&|bytes| bar.inc(bytes)),
-            ..LoadOptions::default()
-        },
-    )?;
+    let progress = |bytes| bar.inc(bytes);
+    let (alpha, max_patches) = (setup.alpha, setup.max_num_patches);
+    let options =
+        LoadOptions { towers, format, tuning, alpha, max_patches, progress: Some(&progress), ..LoadOptions::default() };
+    let session = Session::load(device, checkpoint, options)?;
     bar.finish_and_clear();
+    if let Some(note) = &session.note {
+        eprintln!("ocelli: note: {note}");
+    }
     Ok(session)
 }
 
-async fn embed_images(session: &Session, images: &[std::path::PathBuf]) -> Result<Vec<Vec<f32>>> {
+/// The embedding of each picture, and those that have none because they could not be read.
+async fn embed_images(session: &Session, images: &[PathBuf]) -> Result<(Vec<Option<Vec<f32>>>, Vec<Unreadable>)> {
     let bar = count_bar("pictures", images.len(), true);
-    let mut embeddings = Vec::with_capacity(images.len());
-    for chunk in images.chunks(CHUNK) {
-        let pictures: Vec<Picture> = chunk.iter().map(|path| Picture::open(path)).collect::<Result<_>>()?;
-        let sources: Vec<&dyn Source> = pictures.iter().map(|p| p as &dyn Source).collect();
-        embeddings.extend(session.embed_images(&sources).await?);
-        bar.inc(chunk.len() as u64);
-    }
+    let mut embeddings = vec![None; images.len()];
+    let each = |at: usize, embedding| embeddings[at] = Some(embedding);
+    let unreadable = stream::embed_files(session, Path::new(""), images, CHUNK, &bar, each).await?;
     bar.finish_and_clear();
-    Ok(embeddings)
+    Ok((embeddings, unreadable))
 }
 
 async fn embed_texts(session: &Session, texts: &[String]) -> Result<Vec<Vec<f32>>> {

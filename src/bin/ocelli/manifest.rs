@@ -9,7 +9,7 @@ use std::{
 use ocelli::Result;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::bad_input;
+use crate::{bad_input, text_file};
 
 /// A result whose error does not name the manifest yet.
 type Checked<T> = std::result::Result<T, String>;
@@ -19,7 +19,7 @@ const SHIPPED: &str = include_str!("../../../data/templates.json");
 /// The default set of templates.
 const DEFAULT: &str = "plain";
 /// Extensions of the files that count as pictures in a class's folder.
-const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
+const ENDINGS: [&str; 11] = ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "webp", "gif", "bmp"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +43,7 @@ enum Templates {
 #[serde(deny_unknown_fields)]
 struct Class {
     name: String,
-    folder: Option<String>,
+    folder: Option<PathBuf>,
     #[serde(default)]
     names: Vec<String>,
 }
@@ -51,7 +51,7 @@ struct Class {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LabelledPicture {
-    file: String,
+    file: PathBuf,
     class: String,
 }
 
@@ -71,7 +71,7 @@ pub struct Labelled {
     /// Names of each class for prompts; one or more.
     pub names: Vec<Vec<String>>,
     /// Files as written, relative to `images`.
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// The class of each file, by index.
     pub classes: Vec<usize>,
     /// Files in the classes' folders that are not pictures by their endings.
@@ -81,15 +81,20 @@ pub struct Labelled {
 /// The manifest of `ocelli recall`: pictures with captions.
 pub struct Captioned {
     pub images: PathBuf,
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// Captions of each file; one or more.
     pub captions: Vec<Vec<String>>,
 }
 
 impl Labelled {
-    /// Reads a manifest; `images` and `templates` (a shipped set or a file) go before its own.
-    pub fn read(path: &Path, images: Option<&Path>, templates: Option<&str>) -> Result<Self> {
-        let file: LabelledFile = parse(path, "a manifest with `classes`")?;
+    /// Reads a manifest; `images` and `templates` (a shipped set or a file) go before its own. Without a manifest, each folder in
+    /// `images` is a class.
+    pub fn read(path: Option<&Path>, images: Option<&Path>, templates: Option<&str>) -> Result<Self> {
+        let (path, file) = match (path, images) {
+            (Some(path), _) => (path, parse(path, "a manifest with `classes`")?),
+            (None, Some(images)) => (images, LabelledFile::of_folders(images)?),
+            (None, None) => return Err(bad_input("expected --manifest, or --images with a folder for each class")),
+        };
         let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
         let images = folder(path, images, file.images.as_deref())?;
         let templates = match (templates, &file.templates) {
@@ -131,6 +136,24 @@ impl Labelled {
     }
 }
 
+impl LabelledFile {
+    /// One class for each folder, called as the folder is; what begins with a dot, or was left behind by a Mac, is none.
+    fn of_folders(images: &Path) -> Result<Self> {
+        let bad =
+            |e: &dyn std::fmt::Display| bad_input(format!("{}: expected folders with pictures: {e}", images.display()));
+        let mut classes = Vec::new();
+        for entry in fs::read_dir(images).map_err(|e| bad(&e))? {
+            let folder = PathBuf::from(entry.map_err(|e| bad(&e))?.file_name());
+            let name = folder.to_string_lossy().into_owned();
+            if images.join(&folder).is_dir() && !name.starts_with('.') && name != "__MACOSX" {
+                classes.push(Class { name, folder: Some(folder), names: Vec::new() });
+            }
+        }
+        classes.sort_by(|a, b| a.folder.cmp(&b.folder));
+        Ok(Self { _about: String::new(), images: None, templates: None, classes, pictures: None })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaptionedFile {
@@ -143,13 +166,14 @@ struct CaptionedFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaptionedPicture {
-    file: String,
+    file: PathBuf,
     captions: Vec<String>,
 }
 
 impl Captioned {
     /// Reads a manifest; `images` goes before its own.
-    pub fn read(path: &Path, images: Option<&Path>) -> Result<Self> {
+    pub fn read(path: Option<&Path>, images: Option<&Path>) -> Result<Self> {
+        let path = path.ok_or_else(|| bad_input("expected --manifest with the pictures' captions, found none"))?;
         let file: CaptionedFile = parse(path, "a manifest with `pictures` and their `captions`")?;
         let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
         let images = folder(path, images, file.images.as_deref())?;
@@ -207,8 +231,7 @@ fn checked(name: &str, texts: &[String]) -> Result<TemplateSet> {
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(|e| bad_input(format!("{}: {e}", path.display())))?;
-    serde_json::from_str(&text).map_err(|e| {
+    serde_json::from_str(&text_file::read(path)?).map_err(|e| {
         bad_input(format!("{}: expected {expected}, found: {e}; docs/EVALUATION.md has an example", path.display()))
     })
 }
@@ -235,7 +258,7 @@ fn labels(classes: &[Class]) -> Checked<Vec<String>> {
     let mut count = HashMap::new();
     classes.iter().for_each(|c| *count.entry(c.name.as_str()).or_insert(0) += 1);
     let label = |class: &Class| match (&class.folder, count[class.name.as_str()]) {
-        (Some(folder), 2..) => format!("{} ({folder})", class.name),
+        (Some(folder), 2..) => format!("{} ({})", class.name, folder.display()),
         _ => class.name.clone(),
     };
     let labels: Vec<String> = classes.iter().map(label).collect();
@@ -253,21 +276,21 @@ fn labels(classes: &[Class]) -> Checked<Vec<String>> {
 
 /// Finds a class by its folder, or by a name that no other class has.
 fn finder(classes: &[Class]) -> impl Fn(&str) -> Checked<usize> {
-    let (mut by_folder, mut by_name) = (HashMap::new(), HashMap::<&str, Vec<usize>>::new());
+    let (mut by_folder, mut by_name) = (HashMap::<&Path, usize>::new(), HashMap::<&str, Vec<usize>>::new());
     for (at, class) in classes.iter().enumerate() {
         by_name.entry(&class.name).or_default().push(at);
         by_folder.extend(class.folder.as_deref().map(|folder| (folder, at)));
     }
     let of = classes.len();
-    move |word| match (by_folder.get(word), by_name.get(word).map(Vec::as_slice)) {
+    move |word| match (by_folder.get(Path::new(word)), by_name.get(word).map(Vec::as_slice)) {
         (Some(&at), _) | (None, Some(&[at])) => Ok(at),
         (None, Some(several)) => Err(format!("{} classes are called {word:?}: write the folder", several.len())),
         (None, None) => Err(format!("expected one of the {of} classes, found {word:?}")),
     }
 }
 
-/// The pictures of a class, sorted, and how many other files lie there.
-fn list(images: &Path, folder: &str) -> Result<(Vec<String>, usize)> {
+/// The pictures of a class in its folder and the folders in there, sorted, and how many other files there are.
+fn list(images: &Path, folder: &Path) -> Result<(Vec<PathBuf>, usize)> {
     let path = images.join(folder);
     let bad = |e: &dyn std::fmt::Display| {
         bad_input(format!(
@@ -277,14 +300,22 @@ fn list(images: &Path, folder: &str) -> Result<(Vec<String>, usize)> {
         ))
     };
     let (mut found, mut others) = (Vec::new(), 0);
-    for entry in fs::read_dir(&path).map_err(|e| bad(&e))? {
-        let entry = entry.map_err(|e| bad(&e))?.path();
-        let ending = entry.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) {
-            let name = entry.file_name().expect("it has an ending").to_string_lossy();
-            found.push(format!("{folder}/{name}"));
-        } else {
-            others += 1;
+    let (mut folders, mut seen) = (vec![folder.to_path_buf()], HashSet::new());
+    while let Some(folder) = folders.pop() {
+        let path = images.join(&folder);
+        // Links may lead in a circle.
+        if !seen.insert(path.canonicalize().map_err(|e| bad(&e))?) {
+            continue;
+        }
+        for entry in fs::read_dir(&path).map_err(|e| bad(&e))? {
+            let file = folder.join(entry.map_err(|e| bad(&e))?.file_name());
+            if images.join(&file).is_dir() {
+                folders.push(file);
+            } else if is_picture(&file) {
+                found.push(file);
+            } else {
+                others += 1;
+            }
         }
     }
     if found.is_empty() {
@@ -294,7 +325,14 @@ fn list(images: &Path, folder: &str) -> Result<(Vec<String>, usize)> {
     Ok((found, others))
 }
 
-fn once(files: &[String]) -> Checked<()> {
+/// By its name: the ending counts, and what Macs put beside a file on foreign disks (`._NAME`) is no picture.
+fn is_picture(file: &Path) -> bool {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let companion = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"));
+    !companion && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+fn once(files: &[PathBuf]) -> Checked<()> {
     if files.is_empty() {
         return Err("pictures: expected at least one, found none".into());
     }

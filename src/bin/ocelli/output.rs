@@ -8,7 +8,8 @@ use std::{
 };
 
 use ocelli::{
-    Gpu, Result, Session,
+    Result,
+    backend::{Backend, Cpu, Device},
     gpu::{Tier, Tuning},
     quantize::Sizes,
     scores::Ranked,
@@ -17,12 +18,32 @@ use ocelli::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{bad_input, cli::Over};
+use crate::{bad_input, cli::Over, device::Session, stream::Unreadable};
 
+/// What came of one picture of `ocelli classify`.
 #[derive(Serialize)]
 pub struct Ranking {
     pub image: String,
-    pub results: Vec<Ranked>,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Results(Vec<Ranked>),
+    /// Why the picture could not be read.
+    Error(String),
+}
+
+impl Ranking {
+    /// The labels, best first; none of a picture that could not be read.
+    fn results(&self) -> &[Ranked] {
+        match &self.outcome {
+            Outcome::Results(results) => results,
+            Outcome::Error(_) => &[],
+        }
+    }
 }
 
 /// Writes all at once; a closed pipe (`ocelli … | head`) is not an error.
@@ -45,24 +66,37 @@ pub fn rankings(json: bool, rankings: &[Ranking]) -> Result<()> {
     if json {
         return print_json(&rankings);
     }
-    let width = rankings.iter().flat_map(|r| &r.results).map(|r| r.label.chars().count()).max().unwrap_or(0);
+    let width = rankings.iter().flat_map(Ranking::results).map(|r| r.label.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for ranking in rankings {
+    // Those that could not be read are named on stderr.
+    for ranking in rankings.iter().filter(|ranking| !ranking.results().is_empty()) {
         text += &format!("{}\n", ranking.image);
-        for r in &ranking.results {
+        for r in ranking.results() {
             text += &format!("  {:width$}  {:>9.5}\n", r.label, r.score);
         }
     }
     print(&text)
 }
 
-pub fn embeddings(json: bool, dim: usize, names: &[String], embeddings: &[Vec<f32>]) -> Result<()> {
+/// Embeddings of pictures or texts in the order asked for; none where a picture is among the `unreadable`.
+pub fn embeddings(
+    json: bool,
+    dim: usize,
+    names: &[String],
+    embeddings: &[Option<Vec<f32>>],
+    unreadable: &[Unreadable],
+) -> Result<()> {
     if json {
-        return print_json(&json!({ "dim": dim, "embeddings": embeddings }));
+        let mut value = json!({ "dim": dim, "embeddings": embeddings });
+        if !unreadable.is_empty() {
+            value["unreadable"] = json!(unreadable);
+        }
+        return print_json(&value);
     }
     let mut text = format!("{dim} dimensions, unit length\n");
     let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     for (name, embedding) in names.iter().zip(embeddings) {
+        let Some(embedding) = embedding else { continue };
         let first: Vec<String> = embedding.iter().take(6).map(|x| format!("{x:8.5}")).collect();
         text += &format!("{name:width$}  {} …\n", first.join(" "));
     }
@@ -112,56 +146,74 @@ pub fn verified(json: bool, report: &Report) -> Result<()> {
     print(&text)
 }
 
-pub fn info(json: bool, gpu: &Gpu, tuning: &Tuning, session: Option<&Session>) -> Result<()> {
-    let tiers: Vec<&str> = gpu.tiers().map(Tier::name).collect();
-    let mut value = json!({
-        "adapter": gpu.name(),
-        "tuning": tuning.name(),
-        "tiers": tiers,
-        "max_binding_bytes": gpu.max_binding(),
-    });
+pub fn info(json: bool, device: &Device, tuning: &Tuning, why: &str, session: Option<&Session>) -> Result<()> {
+    let mut value = json!({ "adapter": device.name(), "chosen_because": why });
+    match device {
+        Device::Gpu(gpu) => {
+            value["backend"] = "gpu".into();
+            value["tuning"] = tuning.name().into();
+            value["tiers"] = gpu.tiers().map(Tier::name).collect();
+            value["max_binding_bytes"] = gpu.max_binding().into();
+        }
+        Device::Cpu(cpu) => {
+            value["backend"] = "cpu".into();
+            value["threads"] = cpu.threads().into();
+            value["instructions"] = Cpu::instructions().into();
+        }
+    }
     if let Some(s) = session {
         let [vision, text] = s.plans();
-        let model = json!({
+        let mut model = json!({
             "family": s.config.family.name(),
             "format": s.format.name(),
-            "tier": s.tier().name(),
             "parameters": s.parameters,
             "image_size": s.config.vision.image_size,
             "max_num_patches": s.config.preprocessor.max_patches(),
             "embedding": s.config.embedding,
-            "gpu_bytes": gpu.bytes(),
             "cpu_bytes": s.table_bytes(),
-            "kernels": gpu.pipelines(),
             "dispatches_per_image": s.dispatches_per_image(),
             "dispatches_per_text": s.dispatches_per_text(),
             "vision_plan": vision.map(|plan| plan.to_string()),
             "text_plan": text.map(|plan| plan.to_string()),
         });
+        if let Device::Gpu(gpu) = device {
+            model["tier"] = s.tier().name().into();
+            model["gpu_bytes"] = gpu.bytes().into();
+            model["kernels"] = gpu.pipelines().into();
+        }
         value["model"] = model;
     }
     if json {
         return print_json(&value);
     }
-    print(&info_text(gpu, &value))
+    print(&info_text(&value))
 }
 
-fn info_text(gpu: &Gpu, value: &Value) -> String {
-    let tiers: Vec<&str> = gpu.tiers().map(Tier::name).collect();
-    let mut text = format!("adapter     {}\n", gpu.name());
-    text += &format!("tuning      {} (of {})\n", value["tuning"].as_str().unwrap_or(""), tiers.join(", "));
-    text += &format!("binding     {} at most\n", mega(gpu.max_binding()));
+fn info_text(value: &Value) -> String {
+    let say = |key: &str| value[key].as_str().unwrap_or("").to_string();
+    let mut text = format!("adapter     {}\nbackend     {}: {}\n", say("adapter"), say("backend"), say("chosen_because"));
+    if let Some(tiers) = value["tiers"].as_array() {
+        let tiers: Vec<&str> = tiers.iter().filter_map(Value::as_str).collect();
+        text += &format!("tuning      {} (of {})\n", say("tuning"), tiers.join(", "));
+        text += &format!("binding     {} at most\n", mega(value["max_binding_bytes"].as_u64().unwrap_or(0)));
+    }
+    if let Some(threads) = value["threads"].as_u64() {
+        text += &format!("threads     {threads}, {}\n", say("instructions"));
+    }
     let Some(model) = value.get("model") else { return text };
     let number = |key: &str| model[key].as_u64().unwrap_or(0);
     let word = |key: &str| model[key].as_str().unwrap_or("").to_string();
-    text += &format!("model       {}, {}, tier {}\n", word("family"), word("format"), word("tier"));
+    let tier = if model["tier"].is_null() { String::new() } else { format!(", tier {}", word("tier")) };
+    text += &format!("model       {}, {}{tier}\n", word("family"), word("format"));
     text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
     text += &match model["max_num_patches"].as_u64() {
         Some(most) => format!("picture     its own shape, at most {most} patches\n"),
         None => format!("picture     {0} × {0} pixels\n", number("image_size")),
     };
     text += &format!("embedding   {} numbers\n", number("embedding"));
-    text += &format!("GPU memory  {}\n", mega(number("gpu_bytes")));
+    if let Some(bytes) = model["gpu_bytes"].as_u64() {
+        text += &format!("GPU memory  {}\n", mega(bytes));
+    }
     text += &format!("CPU memory  {} (token table)\n", mega(number("cpu_bytes")));
     let (images, texts) = (number("dispatches_per_image"), number("dispatches_per_text"));
     text += &format!("dispatches  {images} a picture, {texts} a text\n");
@@ -180,7 +232,8 @@ pub struct Run {
     /// How the weights lay on the GPU.
     pub format: &'static str,
     pub adapter: String,
-    pub manifest: String,
+    /// None where the folders are the classes.
+    pub manifest: Option<String>,
     pub images: String,
     /// Those that were read.
     pub pictures: usize,
@@ -196,8 +249,8 @@ impl Run {
             model: over.model.display().to_string(),
             family: session.config.family.name(),
             format: session.format.name(),
-            adapter: session.device().name().to_string(),
-            manifest: over.manifest.display().to_string(),
+            adapter: session.device().name(),
+            manifest: over.manifest.as_ref().map(|path| path.display().to_string()),
             images: images.display().to_string(),
             pictures,
             seconds: time.as_secs_f64(),

@@ -2,26 +2,28 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use ocelli::{Result, Session, config::Towers};
+use ocelli::{Result, config::Towers};
 
 use crate::{
-    cli::{On, RecallArgs},
-    count_bar, load,
+    cli::{RecallArgs, Setup},
+    count_bar,
+    device::Session,
+    load,
     manifest::Captioned,
     output, report,
     results::{Caption, CaptionsRow, Recall, Retrieval},
     retrieval::{self, Text},
-    stream,
+    stream::{self, Unreadable},
 };
 
-pub async fn run(json: bool, on: &On, RecallArgs { over }: RecallArgs) -> Result<()> {
+pub async fn run(json: bool, setup: &Setup, RecallArgs { over }: RecallArgs) -> Result<Vec<Unreadable>> {
     output::check_out(json, over.out.as_deref())?;
-    let mut asked = Captioned::read(&over.manifest, over.images.as_deref())?;
+    let mut asked = Captioned::read(over.manifest.as_deref(), over.images.as_deref())?;
     if let Some(limit) = over.limit {
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let session = load(on, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load(setup, &over.model, Towers::Both, over.format.format(), show).await?;
     let bar = count_bar("pictures", asked.files.len(), show);
     let (mut pictures, mut places) = (Vec::new(), Vec::new());
     let start = Instant::now();
@@ -39,7 +41,7 @@ pub async fn run(json: bool, on: &On, RecallArgs { over }: RecallArgs) -> Result
     let ranks = retrieval::ranks(&pictures, &texts, stream::threads());
     let caption = |text: &String| Caption { text: text.clone(), rank: ranks.texts[index[text.as_str()]] };
     let row = |(picture, &at): (usize, &usize)| CaptionsRow {
-        file: asked.files[at].clone(),
+        file: asked.files[at].display().to_string(),
         rank: ranks.pictures[picture],
         captions: captions[picture].iter().map(caption).collect(),
     };
@@ -55,7 +57,8 @@ pub async fn run(json: bool, on: &On, RecallArgs { over }: RecallArgs) -> Result
         unreadable,
         results,
     };
-    output::result(json, over.out.as_deref(), &result, || report::recall(&result))
+    output::result(json, over.out.as_deref(), &result, || report::recall(&result))?;
+    Ok(result.unreadable)
 }
 
 /// Each different caption once, with the pictures that have it; and where it stands.

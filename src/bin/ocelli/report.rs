@@ -4,7 +4,6 @@ use crate::{
     metrics::Share,
     output::Run,
     results::{Evaluation, Retrieval},
-    stream::Unreadable,
 };
 
 /// Maximum number of lines of each table; `--json` has everything.
@@ -42,7 +41,7 @@ pub fn eval(result: &Evaluation, worst: &[usize]) -> String {
     if result.passed_over > 0 {
         text += &format!("\npassed over: {} other files in the classes' folders\n", result.passed_over);
     }
-    text + &left_out(&result.unreadable)
+    text
 }
 
 pub fn recall(result: &Retrieval) -> String {
@@ -58,7 +57,7 @@ pub fn recall(result: &Retrieval) -> String {
         text += &line(name, shares.map(|s| percent(s.share)));
         text += &line("  95 %", shares.map(interval));
     }
-    text + &left_out(&result.unreadable)
+    text
 }
 
 fn head(run: &Run, pictures: &str) -> String {
@@ -85,9 +84,4 @@ fn table(heading: &str, of: usize, lines: impl Iterator<Item = String>) -> Strin
     let more =
         if of > LINES { format!("       … and {} more: --json has them\n", of - LINES) } else { String::new() };
     format!("\n{heading}\n{}{more}", lines.take(LINES).collect::<String>())
-}
-
-fn left_out(unreadable: &[Unreadable]) -> String {
-    let heading = format!("left out: {} that could not be read", unreadable.len());
-    table(&heading, unreadable.len(), unreadable.iter().map(|u| format!("  {}: {}\n", u.file, u.reason)))
 }

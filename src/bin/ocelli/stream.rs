@@ -8,14 +8,17 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use ocelli::{Error, Result, Session, session::Source};
+use ocelli::{Error, Result, backend::Device, session::Source};
 use serde::Serialize;
 
-use crate::{bad_input, picture::Picture};
+use crate::{bad_input, device::Session, picture::Picture};
 
 /// A picture that is left out, and why.
 #[derive(Debug, Clone, Serialize)]
 pub struct Unreadable {
+    /// Its place among those asked for.
+    #[serde(skip)]
+    pub at: usize,
     pub file: String,
     pub reason: String,
 }
@@ -30,7 +33,7 @@ pub fn threads() -> usize {
 pub async fn embed_files(
     session: &Session,
     folder: &Path,
-    files: &[String],
+    files: &[PathBuf],
     batch: usize,
     bar: &ProgressBar,
     mut each: impl FnMut(usize, Vec<f32>),
@@ -55,25 +58,30 @@ pub async fn embed_files(
         bar.set_position(at as u64);
     }
     if at < files.len() {
-        return Err(Error::BadImage(format!("{}: the decoder stopped here or just behind", files[at])));
+        return Err(Error::BadImage(format!("{}: the decoder stopped here or just behind", files[at].display())));
     }
     if unreadable.len() == files.len() {
         let (_, reason) = &unreadable[0];
-        return Err(bad_input(format!("pictures: expected some that can be read, found none of {at}: {reason}")));
+        let none = if at == 1 {
+            String::new()
+        } else {
+            format!("pictures: expected some that can be read, found none of {at}: ")
+        };
+        return Err(bad_input(none + reason));
     }
     unreadable.sort_unstable_by_key(|(at, _)| *at);
     // The reason names the file too.
     let named = unreadable.into_iter().map(|(at, reason)| {
         let path = format!("{}: ", folder.join(&files[at]).display());
         let reason = reason.strip_prefix(&path).map_or_else(|| reason.clone(), Into::into);
-        Unreadable { file: files[at].clone(), reason }
+        Unreadable { at, file: files[at].display().to_string(), reason }
     });
     Ok(named.collect())
 }
 
 /// Embeds a batch. A picture that the model refuses (too large, no pixels) does not spoil the others.
 async fn embed(session: &Session, pictures: &[(usize, Picture)]) -> Result<Vec<Result<Vec<f32>>>> {
-    let sources: Vec<&dyn Source> = pictures.iter().map(|(_, picture)| picture as &dyn Source).collect();
+    let sources: Vec<&dyn Source<Device>> = pictures.iter().map(|(_, picture)| picture as &dyn Source<Device>).collect();
     match session.embed_images(&sources).await {
         Ok(embeddings) => return Ok(embeddings.into_iter().map(Ok).collect()),
         Err(Error::BadImage(_)) => {}

@@ -5,7 +5,7 @@ export async function settled(page) {
   await page.locator('section[aria-label="Answer"][aria-busy="false"]').waitFor({ timeout: 120_000 });
 }
 
-export const alt = (page) => page.getByRole("region", { name: "Picture" }).locator(".stage img").getAttribute("alt");
+export const alt = (page) => page.getByRole("region", { name: "Image" }).locator(".stage img").getAttribute("alt");
 
 /** Until the page shows this picture and its answer. */
 async function shown(page, name) {
@@ -31,14 +31,14 @@ const winner = (page) =>
 export async function sources(page, { report, sampleBytes, sampleFile, nothing }) {
   const group = report.group("classify: pick, drop, paste, camera, screen");
   const trouble = page.locator("ocelli-picture-area [role=alert]");
-  const picker = page.getByLabel("Choose a picture");
+  const picker = page.getByLabel("Choose an image");
 
   await picker.setInputFiles(sampleFile("rocket"));
-  await shown(page, "Your picture, rocket.png");
+  await shown(page, "Your image, rocket.png");
   group.same("picked", [await winner(page)], ["rocket"]);
 
   await drop(page, sampleFile("pizza"));
-  await shown(page, "Your picture, pizza.png");
+  await shown(page, "Your image, pizza.png");
   group.same("dropped", [await winner(page)], ["pizza"]);
   group.rejects("dropped: the one before", [await winner(page)], ["rocket"]);
 
@@ -52,13 +52,13 @@ export async function sources(page, { report, sampleBytes, sampleFile, nothing }
   );
   await page.locator("h1").click();
   await page.keyboard.press("Control+V");
-  await shown(page, "Your picture, image.png");
+  await shown(page, "Your image, image.png");
   group.same("pasted", [await winner(page)], ["bicycle"]);
 
   // Without a size of its own, and with a sample in it, so that the right answer is known.
   const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 432"><image width="480" height="432" href="data:image/png;base64,${sampleBytes("cactus").toString("base64")}"/></svg>`;
   await picker.setInputFiles({ name: "cactus.svg", mimeType: "image/svg+xml", buffer: Buffer.from(drawing) });
-  await shown(page, "Your picture, cactus.svg");
+  await shown(page, "Your image, cactus.svg");
   group.same("SVG", [await winner(page), await trouble.innerText()], ["cactus", ""]);
 
   await broken(page, { group, picker, trouble, sampleFile });
@@ -71,7 +71,7 @@ async function broken(page, { group, picker, trouble, sampleFile }) {
   await choose(page, "octopus");
   await picker.setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture at all") });
   await trouble
-    .filter({ hasText: "broken.png: the browser cannot read this as a picture. The old one stays." })
+    .filter({ hasText: "broken.png: This browser can't read the file as an image. The previous image stays." })
     .waitFor();
   await settled(page);
   group.same(
@@ -80,7 +80,7 @@ async function broken(page, { group, picker, trouble, sampleFile }) {
     ["Sample drawing: octopus", "octopus"],
   );
   await drop(page, sampleFile("cat").replace("cat.png", "README.md"));
-  await trouble.filter({ hasText: "What was dropped is not a picture file." }).waitFor();
+  await trouble.filter({ hasText: "That is not an image file." }).waitFor();
   group.same("a text: the old one stays", [await alt(page)], ["Sample drawing: octopus"]);
   await choose(page, "dog");
   group.same("the next one works", [await winner(page), await trouble.innerText()], ["dog", ""]);
@@ -92,8 +92,8 @@ async function camera(page, { group, trouble, nothing }) {
   await dialog.waitFor();
   await page.waitForFunction(() => document.querySelector("dialog video").videoWidth > 0);
   await nothing("camera");
-  await dialog.getByRole("button", { name: "Take the picture" }).click();
-  await shown(page, "Your picture from the camera");
+  await dialog.getByRole("button", { name: "Take photo" }).click();
+  await shown(page, "Your photo from the camera");
   const size = () =>
     page.locator(".stage img").evaluate((image) => [image.naturalWidth > 100, image.naturalHeight > 100]);
   const off = () => page.locator("dialog video").evaluate((video) => video.srcObject === null);
@@ -112,7 +112,7 @@ async function camera(page, { group, trouble, nothing }) {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
   });
   await page.getByRole("button", { name: "Camera" }).click();
-  await trouble.filter({ hasText: "The camera is not allowed for this page." }).waitFor();
+  await trouble.filter({ hasText: "The camera is blocked for this page." }).waitFor();
   group.same("camera: not allowed", [await alt(page), await dialog.isVisible()], ["Sample drawing: dog", false]);
 }
 

@@ -22,10 +22,10 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   await choose(page, "cat");
   const before = await winner(page);
   group.rejects("the cat is missed at first", [before], ["cat"]);
-  await page.getByRole("button", { name: "Add this picture" }).click();
-  await page.getByText("Write one label first").waitFor();
+  await page.getByRole("button", { name: "Add this image" }).click();
+  await page.getByText("Enter one label first").waitFor();
   await label.fill("cat");
-  await page.getByRole("button", { name: "Add this picture" }).click();
+  await page.getByRole("button", { name: "Add this image" }).click();
   group.same("the cat, once taught", [await wins("cat"), await previews("cat")], ["cat", 1]);
 
   group.same("nothing is said of an error", [await page.getByText("gets it wrong.").isVisible()], [false]);
@@ -51,7 +51,7 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   await page
     .getByLabel("Add files")
     .setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture at all") });
-  await page.getByText("broken.png: the browser cannot read this as a picture. Nothing was taught.").waitFor();
+  await page.getByText("broken.png: This browser can't read the file as an image. Nothing was taught.").waitFor();
   group.same("a broken one teaches nothing", [await taught("nothing").count(), (await bars(page)).length], [0, 17]);
 
   await page.reload();
@@ -63,7 +63,7 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
   group.same("one removed", [await previews("space ship")], [1]);
   await page.getByRole("button", { name: "Forget cat" }).click();
   group.same("the cat, forgotten", [await wins(before), await taught("cat").count()], [before, 0]);
-  await page.getByRole("button", { name: "Forget all that was taught" }).click();
+  await page.getByRole("button", { name: "Forget everything taught" }).click();
   await page.getByRole("list", { name: "Taught labels" }).waitFor({ state: "detached" });
   await page.reload();
   await settled(page);

@@ -52,7 +52,7 @@ function countRuns() {
 /** What was asked of the worker, and what the page says. */
 const runs = async (page) => [
   await page.evaluate(() => globalThis.runs),
-  Number(/\d+/.exec(await page.locator('[data-fact="pictures run"] dd').innerText())),
+  Number(/\d+/.exec(await page.locator('[data-fact="images processed"] dd').innerText())),
 ];
 
 /** Labels and scores as the bars have them, best first. */
@@ -80,7 +80,7 @@ async function write(page, labels) {
 async function samples(page, report) {
   const group = report.group("classify: samples");
   const names = await page
-    .getByRole("group", { name: "Sample pictures" })
+    .getByRole("group", { name: "Sample images" })
     .getByRole("button")
     .evaluateAll((all) => all.map((button) => button.dataset.sample));
   let said = 0;
@@ -88,7 +88,7 @@ async function samples(page, report) {
     const before = await runs(page);
     const again = await choose(page, name);
     const [[best, most], [second, next]] = await bars(page);
-    const missed = await page.getByText("and the built-in model gets it wrong.").isVisible();
+    const missed = await page.getByText("the starter model gets it wrong.").isVisible();
     if (missed) said++;
     group.same(`${name}: on top`, [best === name && most > next, await winner(page)], [!missed, best]);
     group.rejects(`${name}: the second one`, [best], [second]);
@@ -140,16 +140,16 @@ async function typing(page, report) {
   );
   group.rejects("runs: the picture's", await runs(page), before);
   await labelsField(page).fill(" , ");
-  await page.getByText("Write at least one label.").waitFor();
+  await page.getByText("Enter at least one label.").waitFor();
   await write(page, "rocket, guitar");
   group.same("after no label at all", [await winner(page)], ["rocket"]);
 
-  await page.getByRole("textbox", { name: /^Sentence, with/ }).fill("a picture");
+  await page.getByRole("textbox", { name: /^Custom prompt/ }).fill("a picture");
   await page.getByText("Put {} where the label belongs.").waitFor();
-  await page.getByRole("textbox", { name: /^Sentence, with/ }).fill("a drawing of a {}");
+  await page.getByRole("textbox", { name: /^Custom prompt/ }).fill("a drawing of a {}");
   await settled(page);
   group.same("another sentence", [await page.getByText("“a drawing of a rocket”").count()], [1]);
-  await page.getByRole("textbox", { name: /^Sentence, with/ }).fill("a picture of a {}");
+  await page.getByRole("textbox", { name: /^Custom prompt/ }).fill("a picture of a {}");
   await page.getByRole("combobox", { name: "Lists" }).selectOption({ label: "Things" });
   await settled(page);
 }
@@ -207,7 +207,7 @@ async function scores(page, report) {
     await page.getByRole("radio", { name: score }).check({ force: true });
     await page.getByText(`Score: ${score}.`).waitFor();
     return (await page.getByRole("list", { name: "Labels, best first" }).getByRole("listitem").allInnerTexts()).map(
-      (text) => Number(/([−\d.]+)( %)?$/.exec(text)[1].replace("−", "-")),
+      (text) => Number(/([−\d.]+)%?$/.exec(text)[1].replace("−", "-")),
     );
   };
   const rounded = (score, factor) => numbers(score).map((value) => Math.round(value * factor) / factor);
@@ -229,7 +229,7 @@ async function threshold(page, report) {
   for (let step = 0; step < 5; step++) await page.keyboard.press("ArrowRight");
   const rows = await bars(page);
   const above = rows.filter(([, score]) => score >= 0.05).length;
-  const expected = [rows.length - above, "5 %", `${above} of 16 labels ${above < 2 ? "is" : "are"} above.`];
+  const expected = [rows.length - above, "5%", `${above} of 16 labels ${above < 2 ? "is" : "are"} above.`];
   const state = async () => [
     await pale(),
     await slider.getAttribute("aria-valuetext"),
@@ -245,7 +245,7 @@ async function threshold(page, report) {
   group.same("back again", await state(), expected);
   await slider.focus();
   await page.keyboard.press("End");
-  group.same("nothing is above 100 %", await state(), [16, "100 %", "None of 16 labels is above."]);
+  group.same("nothing is above 100%", await state(), [16, "100%", "None of 16 labels is above."]);
   await page.keyboard.press("Home");
   group.same("none", [await pale(), await slider.getAttribute("aria-valuetext")], [0, "none"]);
 }
@@ -260,7 +260,7 @@ async function lists(page, report) {
   };
   await write(page, "castle, pear, spoon");
   await page.getByRole("textbox", { name: "Name for this list" }).fill("Mine");
-  await page.getByRole("button", { name: "Keep" }).click();
+  await page.getByRole("button", { name: "Save list" }).click();
   await page.getByRole("option", { name: "Mine" }).waitFor({ state: "attached" });
   await page.reload();
   await settled(page);
@@ -324,7 +324,7 @@ async function start({ fresh, open, report }) {
   await settled(other);
   group.same(
     "another model",
-    [...(await facts(other)), await other.getByText("The built-in model is tiny").count()],
+    [...(await facts(other)), await other.getByText("The starter model is tiny").count()],
     ["q4", "ocelli-tiny-q4", 0],
   );
   group.rejects("the built-in one", await facts(other), ["q8", "Ocelli tiny"]);

@@ -13,16 +13,17 @@ const OPEN = {
 
 /**
  * Every repository of the hub has the files of `folder`, for all pages of a context. `asked` are the paths so far; with `gone` set the
- * hub is not to be reached.
+ * hub is not to be reached, and weights wait for `held`.
  */
 export async function imitateHub(context, folder) {
-  const hub = { asked: [], gone: false, folder };
+  const hub = { asked: [], gone: false, held: undefined, folder };
   await context.route(`${HUB}**`, async (route) => {
     const request = route.request();
     const path = new URL(request.url()).pathname;
     if (hub.gone) return route.abort("internetdisconnected");
     hub.asked.push(path);
     const [, name] = /^\/[^/]+\/[^/]+\/resolve\/[^/]+\/([^/]+)$/.exec(path) ?? [];
+    if (request.method() === "GET" && name?.endsWith(".safetensors")) await hub.held;
     let file;
     try {
       file = readFileSync(join(hub.folder, name));

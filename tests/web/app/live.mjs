@@ -1,10 +1,10 @@
 // Live: a camera that shows a known drawing, its label on top; answers smoothed by time; the camera off when nobody sees the page;
 // words where there is none.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { moduleOf } from "../lib/app-module.mjs";
 import { start } from "../lib/browser.mjs";
 import { largest } from "../lib/report.mjs";
 
@@ -160,12 +160,12 @@ async function watched(browser, { open, report, axe, shots }) {
   const gone = report.group("live: the camera is taken away");
   // The event that a browser sends when it is unplugged.
   await page.evaluate(() => window.tracks.at(-1).dispatchEvent(new Event("ended")));
-  await page.getByRole("alert").getByText("The camera was taken away").waitFor();
+  await page.getByRole("alert").getByText("The camera was disconnected").waitFor();
   gone.same("all tracks are stopped", [...new Set(await tracks(page))], ["ended"]);
   await button(page, "Start the camera").click();
   await more(page);
   gone.rejects("it starts again", await tracks(page).then((all) => [...new Set(all)]), ["ended"]);
-  gone.holds("without a complaint", !(await page.getByText("The camera was taken away").isVisible()));
+  gone.holds("without a complaint", !(await page.getByText("The camera was disconnected").isVisible()));
   await page.close();
   await context.close();
 }
@@ -179,7 +179,7 @@ async function pauses(page, report) {
   await page.waitForTimeout(1000);
   group.same("paused: no frame is judged", [await frames(page)], [before]);
   group.same("and the last answer stays", [await best(page)], ["guitar"]);
-  await button(page, "Go on").click();
+  await button(page, "Continue").click();
   await more(page);
   group.rejects("going on: frames are judged", [await frames(page)], [before]);
   await button(page, "Stop").click();
@@ -214,7 +214,7 @@ async function hides(page, report) {
   await page.evaluate(() => window.hide(false));
   group.same("paused, hidden and shown: still off", await last(), ["ended"]);
   group.same("with its last answer", [await best(page)], ["guitar"]);
-  await button(page, "Go on").click();
+  await button(page, "Continue").click();
   await more(page);
   group.same("going on: on", await last(), ["live"]);
 }
@@ -271,17 +271,14 @@ async function refused({ fresh, open, report, axe }) {
     await heading.waitFor();
     return heading.innerText();
   };
-  group.same("forbidden", [await heard("NotAllowedError")], ["This page may not use the camera"]);
-  group.holds(
-    "with a way out",
-    await page.getByText("Allow it where the browser shows this page's address").isVisible(),
-  );
+  group.same("forbidden", [await heard("NotAllowedError")], ["The camera is blocked"]);
+  group.holds("with a way out", await page.getByText("Allow it next to the page's address").isVisible());
   const found = await axe(page);
   group.holds("axe", found.length === 0, found.join(" | "));
   const none = await heard("NotFoundError");
-  group.same("none", [none], ["There is no camera"]);
-  group.rejects("words for another trouble", [none], ["This page may not use the camera"]);
-  group.same("in use", [await heard("NotReadableError")], ["The camera does not answer"]);
+  group.same("none", [none], ["No camera found"]);
+  group.rejects("words for another trouble", [none], ["The camera is blocked"]);
+  group.same("in use", [await heard("NotReadableError")], ["The camera isn't responding"]);
   await page.evaluate(() => (window.refusal = undefined));
   await button(page, "Start the camera").click();
   await more(page);
@@ -370,13 +367,4 @@ async function smoothing(report) {
   const meter = new Meter();
   for (let i = 0; i <= 100; i++) meter.add(i * 50, i < 20 ? 500 : 10);
   group.same("meter: the last two seconds", [meter.rate, meter.milliseconds], [20, 10]);
-}
-
-/** A module of the app that needs no browser. */
-async function moduleOf(path) {
-  const { transformWithOxc } = await import(
-    createRequire(join(www, "package.json")).resolve("vite").replace("index.cjs", "index.js")
-  );
-  const { code } = await transformWithOxc(readFileSync(join(www, path), "utf8"), path);
-  return import(`data:text/javascript;base64,${Buffer.from(code).toString("base64")}`);
 }

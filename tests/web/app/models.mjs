@@ -25,7 +25,7 @@ const facts = (page) =>
     Object.fromEntries(all.map((one) => [one.children[0].textContent, one.children[1].textContent])),
   );
 const keptNames = async (page) =>
-  (await page.getByRole("list", { name: "Kept models" }).locator("b").allInnerTexts()).sort();
+  (await page.getByRole("list", { name: "Saved models" }).locator("b").allInnerTexts()).sort();
 const kept = (page, names) =>
   page.waitForFunction(
     (names) =>
@@ -41,42 +41,58 @@ async function choosing({ fresh, open, report, axe, shots }) {
   const group = report.group("models: the app's own");
   const page = await open(await fresh(), "models");
   await inUse(page, "Ocelli tiny");
-  group.rejects("another is in use", await headings(page), ["In use: Ocelli tiny, 4 bits"]);
+  group.rejects("another is in use", await headings(page), ["In use: Ocelli tiny, 4-bit"]);
   const known = await facts(page);
   group.same(
     "facts",
     [known.Kind, known.Sees, known.Embedding, known.Weights],
-    ["SigLIP", "64 × 64 pixels", "256 numbers", "q8"],
+    ["SigLIP", "64 × 64 px", "256-d", "q8"],
   );
   group.holds("what it runs on", /CPU|GPU/.test(known["Runs on"]), known["Runs on"]);
   await kept(page, ["Ocelli tiny"]);
-  await page.getByRole("button", { name: "Use Ocelli tiny, 4 bits" }).click();
-  await inUse(page, "Ocelli tiny, 4 bits");
+  await page.getByRole("button", { name: "Use Ocelli tiny, 4-bit" }).click();
+  await inUse(page, "Ocelli tiny, 4-bit");
   group.same("weights of the other", [(await facts(page)).Weights], ["q4"]);
-  await kept(page, ["Ocelli tiny", "Ocelli tiny, 4 bits"]);
-  const sizes = await page.getByRole("list", { name: "Kept models" }).innerText();
+  await kept(page, ["Ocelli tiny", "Ocelli tiny, 4-bit"]);
+  const sizes = await page.getByRole("list", { name: "Saved models" }).innerText();
   group.holds("sizes", (sizes.match(/\d\.\d MB/g) ?? []).length === 2, sizes);
   const found = await axe(page);
   group.holds("axe", found.length === 0, found.join(" | "));
   await shots(page, "models");
   await page.reload();
-  await inUse(page, "Ocelli tiny, 4 bits");
+  await inUse(page, "Ocelli tiny, 4-bit");
   group.same(
     "after a reload nothing is fetched again",
     [(await facts(page))["Downloaded now"]],
-    ["nothing, it was kept"],
+    ["nothing, it was here"],
   );
-  const listed = page.getByRole("list", { name: "Models from Hugging Face" }).getByRole("listitem");
+  const listed = page.locator("ocelli-model-list li").filter({ hasText: "to download" });
   const incomplete = (words) =>
-    words.filter((text) => !/\d (MB|GB) to download/.test(text) || !/licence: \S/.test(text) || !/sees \d+/.test(text));
+    words.filter(
+      (text) => !/\d (MB|GB) to download/.test(text) || !/licence: \S/.test(text) || !/\d+ × \d+ px/.test(text),
+    );
   const words = await listed.allInnerTexts();
   group.same("each of the hub's with size, licence and what it sees", incomplete(words), []);
-  group.rejects("one without a licence", incomplete([...words, "A model, 5 MB to download, sees 224"]), []);
-  group.holds("several", words.length >= 5, words.length);
+  group.rejects("one without a licence", incomplete([...words, "A model, 5 MB to download, 224 × 224 px"]), []);
+  group.holds("several", words.length >= 10, words.length);
+  group.holds(
+    "accuracies name who says so",
+    words.every((text) => !/accuracy/.test(text) || /accuracy [\d.]+% \([^)]+\)/.test(text)),
+  );
+  group.holds(
+    "each need has one to begin with",
+    (await page.locator("ocelli-model-list ul").filter({ hasText: "recommended" }).count()) ===
+      (await page.locator("ocelli-model-list ul").count()),
+  );
+  await page.getByText("Precision in memory:").click();
+  // 166 MB in 16 bits are 83 million numbers, of 9 bits each.
+  const memory = async () => [(await listed.first().innerText()).match(/about (\S+ \S+) of memory/)[1]];
+  group.same("memory of a model in 16 bits", await memory(), ["93.4 MB"]);
+  group.rejects("as if it had 32", await memory(), ["46.7 MB"]);
   const cost = async () => (await listed.first().innerText()).match(/about (\S+ \S+) of memory/)[1];
-  await page.getByLabel("Weights in memory").first().selectOption({ label: "4 bits" });
+  await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "4-bit" });
   const small = await cost();
-  await page.getByLabel("Weights in memory").first().selectOption({ label: "16 bits" });
+  await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "16-bit" });
   group.holds("the format changes what it costs", small !== (await cost()), small);
   await page.close();
 }
@@ -90,8 +106,13 @@ async function elsewhere({ fresh, open, report, server }) {
   const page = await open(context, "models", "", (what) => what.startsWith(HUB) || what.includes("404"));
   await inUse(page, "Ocelli tiny");
   group.same("asked before a choice", hub.asked, []);
-  await page.getByLabel("Weights in memory").first().selectOption({ label: "As the files have it" });
+  await page.getByText("Precision in memory:").click();
+  await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "Original" });
   await page.getByRole("button", { name: "Use FashionCLIP" }).click();
+  const dialog = page.getByRole("dialog", { name: "Download 608 MB?" });
+  await dialog.waitFor();
+  group.same("asked of anyone before the answer", hub.asked, []);
+  await dialog.getByRole("button", { name: "Download" }).click();
   await inUse(page, "FashionCLIP");
   group.same("its kind", [(await facts(page)).Kind, (await facts(page)).Weights], ["CLIP", "f32"]);
   group.same(
@@ -102,8 +123,8 @@ async function elsewhere({ fresh, open, report, server }) {
   group.rejects("asked of the hub", hub.asked, []);
   await kept(page, ["FashionCLIP", "Ocelli tiny"]);
   const before = hub.asked.length;
-  await page.getByLabel("Weights in memory").first().selectOption({ label: "8 bits" });
-  await page.getByRole("button", { name: "Load again FashionCLIP" }).click();
+  await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "8-bit" });
+  await page.getByRole("button", { name: "Reload FashionCLIP" }).click();
   await page.waitForFunction(
     () => [...document.querySelectorAll(".facts dd")].some(({ textContent }) => textContent === "q8"),
     null,
@@ -121,7 +142,7 @@ async function elsewhere({ fresh, open, report, server }) {
   group.same(
     "no address",
     [await page.getByRole("alert").filter({ hasText: "address" }).innerText()],
-    ["Write the address of a model folder first."],
+    ["Enter the address of a model first."],
   );
   group.same(
     "it is where one writes",
@@ -130,19 +151,45 @@ async function elsewhere({ fresh, open, report, server }) {
   );
   await address.fill(`${server.url}images/`);
   await load.click();
-  await page.getByRole("heading", { name: "The model's files are not there" }).waitFor({ timeout: LONG });
+  await page.getByRole("heading", { name: "The model couldn't be downloaded" }).waitFor({ timeout: LONG });
   group.same("the last one stays", await headings(page), ["In use: FashionCLIP"]);
+  group.same(
+    "where the click was, and nowhere else",
+    [
+      await page.locator("ocelli-other-model .notice").isVisible(),
+      await page.locator("ocelli-model-status .notice").isVisible(),
+    ].map(String),
+    ["true", "false"],
+  );
+  group.holds("in one sentence", !/HTTP|expected/.test(await page.locator("ocelli-other-model .notice").innerText()));
+  await page.locator("ocelli-other-model .notice summary").click();
+  group.holds("with details below", /images/.test(await page.locator("ocelli-other-model .notice").innerText()));
   await address.fill("https://huggingface.co/some/other");
   await address.press("Enter");
   await inUse(page, "some/other");
-  group.same("the trouble is gone", [await page.locator("ocelli-model-status .notice").count()].map(String), ["0"]);
-  await address.fill(`${server.url}demo/models/ocelli-tiny-q4`);
-  await page.getByLabel("Weights in memory").last().selectOption({ label: "8 bits" });
+  group.same("the trouble is gone", [await page.locator("main .notice").count()].map(String), ["0"]);
+  const asked = hub.asked.length;
+  for (const junk of ["foo bar", "foo", "a/b/c", "javascript:alert(1)", "C:\\models"]) {
+    await address.fill(junk);
+    await load.click();
+    await page
+      .getByRole("alert")
+      .filter({ hasText: `“${junk}” is not an address.` })
+      .waitFor();
+  }
+  group.same("junk: nothing is asked", [hub.asked.length], [asked]);
+  await address.fill("some/third");
   await load.click();
-  await page.locator("ocelli-model-status .notice").waitFor({ timeout: LONG });
-  const words = await page.locator("ocelli-model-status .notice").innerText();
+  await inUse(page, "some/third");
+  group.rejects("owner/name: something is asked", [hub.asked.length], [asked]);
+  await address.fill(`${server.url}demo/models/ocelli-tiny-q4`);
+  await page.getByLabel("Precision", { exact: true }).last().selectOption({ label: "8-bit" });
+  await load.click();
+  const refused = page.locator("ocelli-other-model .load-here .notice");
+  await refused.waitFor({ timeout: LONG });
+  const words = await refused.innerText();
   group.holds("quantised already: says so", /q4/.test(words) && /q8/.test(words), words);
-  await page.getByLabel("Weights in memory").last().selectOption({ label: "As the files have it" });
+  await page.getByLabel("Precision", { exact: true }).last().selectOption({ label: "Original" });
   await load.click();
   await inUse(page, "ocelli-tiny-q4");
   await page.close();
@@ -189,16 +236,16 @@ async function folders({ fresh, open, report }) {
   const picking = await open(other, "models");
   await inUse(picking, "Ocelli tiny");
   await picking.evaluate(() => (window.refuse = "closed"));
-  await picking.getByRole("button", { name: "Choose a folder …" }).click();
+  await picking.getByRole("button", { name: "Choose a folder…" }).click();
   group.same("a window closed", await headings(picking), ["In use: Ocelli tiny"]);
   group.same("is no error", [await picking.getByRole("alert").filter({ hasText: "folder" }).count()].map(String), [
     "0",
   ]);
   await picking.evaluate(() => (window.refuse = "too much"));
-  await picking.getByRole("button", { name: "Choose a folder …" }).click();
-  await picking.getByText("The browser does not hand out this folder (too much)").waitFor();
+  await picking.getByRole("button", { name: "Choose a folder…" }).click();
+  await picking.getByText("The browser won't share this folder (too much)").waitFor();
   await picking.evaluate(() => (window.refuse = undefined));
-  await picking.getByRole("button", { name: "Choose a folder …" }).click();
+  await picking.getByRole("button", { name: "Choose a folder…" }).click();
   await inUse(picking, "my-model");
   group.same("its weights", [(await facts(picking)).Weights], ["q4"]);
   await picking.close();
@@ -210,12 +257,12 @@ async function trials({ fresh, open, report, axe, shots }) {
   const page = await open(context, "models");
   await inUse(page, "Ocelli tiny");
   const tested = async (page) => {
-    await page.getByRole("button", { name: "Run the self-test" }).click();
+    await page.getByRole("button", { name: "Run the check" }).click();
     const answer = page.locator("ocelli-self-test [role=status] > p").first();
     await answer.waitFor({ timeout: LONG });
     return answer.innerText();
   };
-  const right = (words) => [/^All is right: \d+ checks/.test(words)].map(String);
+  const right = (words) => [/^All \d+ checks passed/.test(words)].map(String);
   group.same("the self-test", right(await tested(page)), ["true"]);
   await page.getByText("The checks", { exact: true }).click();
   const rows = await page.getByRole("region", { name: "The checks" }).getByRole("row").count();
@@ -239,8 +286,8 @@ async function trials({ fresh, open, report, axe, shots }) {
       "Model: Ocelli tiny (SigLIP, q8",
       "On: ",
       "Browser: Mozilla",
-      "One picture at a time: ",
-      "Eight pictures at a time: ",
+      "One image at a time: ",
+      "Eight images at a time: ",
       "A text: ",
     ].filter((part) => !text.includes(part));
   group.same("what the report lacks", lacking(text), []);
@@ -275,50 +322,50 @@ async function keeping({ fresh, open, report }) {
   });
   const page = await open(context, "models");
   await inUse(page, "Ocelli tiny");
-  await page.getByRole("button", { name: "Use Ocelli tiny, 4 bits" }).click();
-  await inUse(page, "Ocelli tiny, 4 bits");
-  await kept(page, ["Ocelli tiny", "Ocelli tiny, 4 bits"]);
+  await page.getByRole("button", { name: "Use Ocelli tiny, 4-bit" }).click();
+  await inUse(page, "Ocelli tiny, 4-bit");
+  await kept(page, ["Ocelli tiny", "Ocelli tiny, 4-bit"]);
   await page.getByRole("button", { name: "Remove Ocelli tiny", exact: true }).click();
-  await kept(page, ["Ocelli tiny, 4 bits"]);
-  group.same("one removed", await keptNames(page), ["Ocelli tiny, 4 bits"]);
-  group.rejects("none removed", await keptNames(page), ["Ocelli tiny", "Ocelli tiny, 4 bits"]);
+  await kept(page, ["Ocelli tiny, 4-bit"]);
+  group.same("one removed", await keptNames(page), ["Ocelli tiny, 4-bit"]);
+  group.rejects("none removed", await keptNames(page), ["Ocelli tiny", "Ocelli tiny, 4-bit"]);
   const said = page.locator("ocelli-kept-models [role=status]");
   group.same("says so", [await said.innerText()], ["Ocelli tiny was removed."]);
-  await page.getByRole("button", { name: "Remove Ocelli tiny, 4 bits" }).click();
-  await page.getByText("Nothing is kept at the moment.").waitFor();
+  await page.getByRole("button", { name: "Remove Ocelli tiny, 4-bit" }).click();
+  await page.getByText("Nothing is saved yet.").waitFor();
   group.holds(
     "the one in use: says what follows",
     /downloads it again/.test(await said.innerText()),
     await said.innerText(),
   );
   await page.reload();
-  await inUse(page, "Ocelli tiny, 4 bits");
+  await inUse(page, "Ocelli tiny, 4-bit");
   group.holds(
     "it is fetched again",
     /MB/.test((await facts(page))["Downloaded now"]),
     (await facts(page))["Downloaded now"],
   );
-  await kept(page, ["Ocelli tiny, 4 bits"]);
+  await kept(page, ["Ocelli tiny, 4-bit"]);
   page.once("dialog", (dialog) => dialog.dismiss());
   await page.getByRole("button", { name: "Remove all" }).click();
-  group.same("all, and thought better of it", await keptNames(page), ["Ocelli tiny, 4 bits"]);
+  group.same("all, and thought better of it", await keptNames(page), ["Ocelli tiny, 4-bit"]);
   page.once("dialog", (dialog) => dialog.accept());
   await page.getByRole("button", { name: "Remove all" }).click();
-  await page.getByText("Nothing is kept at the moment.").waitFor();
+  await page.getByText("Nothing is saved yet.").waitFor();
   group.holds(
     "how much room there is",
-    /This site uses .* of the .*B that the browser allows/.test(await page.locator(".storage").innerText()),
+    /This site uses .* of the .*B that your browser allows/.test(await page.locator(".storage").innerText()),
   );
   const tooLarge = () => page.getByText("Too large for this browser to keep").count();
   group.same("room for every model, or none said", [await tooLarge()].map(String), ["0"]);
   await page.evaluate(() => (window.room = 1e9));
-  const ask = page.getByRole("button", { name: "Ask it to keep all this" });
+  const ask = page.getByRole("button", { name: "Protect from automatic clean-up" });
   await ask.click();
-  await page.getByText("The browser did not agree.").waitFor();
+  await page.getByText("Your browser said no.").waitFor();
   group.holds("a gigabyte: the large ones are too large", (await tooLarge()) >= 3, await tooLarge());
   await page.evaluate(() => (window.agrees = true));
   await ask.click();
-  await page.getByText("The browser keeps it from now on.").waitFor();
+  await page.getByText("Protected from now on.").waitFor();
   group.same("then it is no question any more", [await ask.count()].map(String), ["0"]);
   await page.close();
 }
@@ -333,12 +380,12 @@ async function wayOut({ fresh, open, report }) {
   await inUse(page, "some/model");
   page.once("dialog", (dialog) => dialog.accept());
   await page.getByRole("button", { name: "Remove all" }).click();
-  await page.getByText("Nothing is kept at the moment.").waitFor();
+  await page.getByText("Nothing is saved yet.").waitFor();
   await page.close();
   hub.gone = true;
   const next = await open(context, "models", "", may);
-  await next.getByRole("heading", { name: "The model's files are not there" }).waitFor({ timeout: LONG });
-  await next.getByRole("button", { name: "Use the model of this app" }).click();
+  await next.getByRole("heading", { name: "The model couldn't be downloaded" }).waitFor({ timeout: LONG });
+  await next.getByRole("button", { name: "Use the built-in model" }).click();
   await inUse(next, "Ocelli tiny");
   group.same("the app's own", await headings(next), ["In use: Ocelli tiny"]);
   group.rejects("the lost one", await headings(next), ["In use: some/model"]);

@@ -266,7 +266,7 @@ async function update(test, folder) {
   await stands(page, "models");
   const description = () => page.evaluate(() => [document.querySelector("meta[name=description]").content]);
   const before = await description();
-  const offer = page.getByRole("status").filter({ hasText: "A new version of this app is here" });
+  const offer = page.getByRole("status").filter({ hasText: "A new version of Ocelli is ready" });
   group.same("the same version again", [await offer.count()].map(String), ["0"]);
   const edit = (name, from, to) => {
     const text = readFileSync(join(folder, name), "utf8");
@@ -281,7 +281,7 @@ async function update(test, folder) {
   group.same("until then the old one", await description(), before);
   await offer.waitFor({ timeout: LONG });
   const again = page.waitForEvent("load", { timeout: LONG });
-  await page.getByRole("button", { name: "Use it now" }).click();
+  await page.getByRole("button", { name: "Update now" }).click();
   await again;
   await stands(page, "models");
   group.same("then the new one", await description(), ["The next version."]);

@@ -39,9 +39,7 @@ export async function search({ fresh, open, report, axe, shots }) {
   const context = await fresh();
   const page = await open(context, "search");
   await empty(page, report, axe, shots);
-  await index(page, NAMES);
-  await to(page, "Search");
-  await page.getByText(`${NAMES.length} pictures can be searched.`).waitFor(LONG);
+  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
   await byWords(page, report, axe, shots);
   await byPicture(page, report, axe, shots);
   await folders(page, report);
@@ -57,29 +55,24 @@ export async function search({ fresh, open, report, axe, shots }) {
   }
 }
 
-/** An empty collection leads to where it is filled. */
+/** An empty collection is filled where it is met. */
 async function empty(page, report, axe, shots) {
   const group = report.group("search: an empty collection");
-  group.same(
-    "says so",
-    [await page.getByRole("heading", { level: 2 }).first().innerText()],
-    ["There are no pictures here yet"],
-  );
+  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["Add your photos"]);
   group.rejects("a form is there", [await words(page).count()], [1]);
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search-empty");
-  await page.getByRole("link", { name: "Pick a folder" }).click();
-  await page.waitForFunction(() => document.documentElement.dataset.page === "tag");
-}
-
-/** Takes samples on the page Tag, and waits until the model has seen them. */
-async function index(page, names, folder = samples) {
-  await page
-    .locator('input[type="file"][data-kind="files"]')
-    .setInputFiles(names.map((name) => join(folder, `${name}.png`)));
-  // The page also announces it to screen readers, in words that are much alike.
-  await page.locator(".state", { hasText: /pictures? (are|is) done/ }).waitFor(LONG);
+  const chosen = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Choose photos" }).click();
+  await (await chosen).setFiles(NAMES.map((name) => join(samples, `${name}.png`)));
+  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
+  const first = page.getByRole("group", { name: "Suggestions" }).getByRole("button", { name: "guitar" });
+  await first.click();
+  await settled(page);
+  group.same("a suggestion is asked", [(await hits(page))[0], await words(page).inputValue()], ["guitar", "guitar"]);
+  group.same("and makes room", [await first.count()], [0]);
+  await words(page).fill("");
 }
 
 async function byWords(page, report, axe, shots) {
@@ -126,18 +119,27 @@ async function byWords(page, report, axe, shots) {
   await found(page, "dog -dog");
   minus.same(
     "nothing is left",
-    [await all(), await page.getByText("Nothing is left of these words").isVisible()],
+    [await all(), await page.getByText("No matches. Try other words.").isVisible()],
     [0, true],
   );
   await words(page).fill("-dog");
-  await page.getByText("Write also what you are looking for").waitFor(LONG);
+  await page.getByText("Add something to look for, too.").waitFor(LONG);
 
   const sentence = report.group("search: the sentence around the words");
-  const field = page.getByLabel("Sentence around the words");
-  await page.getByText("Sentence around the words:").click();
+  const field = page.getByLabel("Prompt");
+  await page.getByText("Prompt:").click();
   await found(page, "rocket");
   const before = await scores(page);
+  const last = await page.locator(".search .badge").allInnerTexts();
   await field.fill("a rusty {} under water");
+  // The hits stay until the new ones are there, and nothing says that they are old: a busy machine takes its time.
+  await page
+    .waitForFunction(
+      (last) => [...document.querySelectorAll(".search .badge")].map((one) => one.innerText).join() !== last,
+      last.join(),
+      LONG,
+    )
+    .catch(() => {});
   await settled(page);
   const changed = await scores(page);
   sentence.rejects("another sentence, other scores", changed, before);
@@ -172,7 +174,7 @@ async function byPicture(page, report, axe, shots) {
   await settled(page);
   group.same("chosen", [(await hits(page))[0]], ["octopus"]);
   group.rejects("another one", [(await hits(page))[0]], ["pizza"]);
-  group.holds("which is said", await page.getByText("Pictures like my octopus.png").isVisible());
+  group.holds("which is said", await page.getByText("Images like my octopus.png").isVisible());
 
   await arrive(page, "drop", await changed(page, "castle"));
   await settled(page);
@@ -182,12 +184,12 @@ async function byPicture(page, report, axe, shots) {
   group.same("pasted", [(await hits(page))[0]], ["pizza"]);
   const before = await hits(page);
   await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
-  await page.getByText("This is no picture file.").waitFor();
+  await page.getByText("That is not an image file.").waitFor();
   group.same("what is none leaves the hits", await hits(page), before);
   await page
     .locator("#search-picture")
     .setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
-  await page.getByText("This picture cannot be read").waitFor(LONG);
+  await page.getByText("This image can't be read").waitFor(LONG);
   await page.getByRole("button", { name: "Back to words" }).click();
   group.same("then words work again", [(await found(page, "guitar"))[0]], ["guitar"]);
 
@@ -222,7 +224,7 @@ async function folders(page, report) {
     }
     await to(page, "Tag");
     await page.locator('input[type="file"][data-kind="folder"]').setInputFiles(folder);
-    await page.getByText(`All ${NAMES.length + 30} pictures are done`).waitFor(LONG);
+    await page.getByText(`${NAMES.length + 30} images indexed.`).waitFor(LONG);
     await to(page, "Search");
     await found(page, "rocket");
     group.same("24 at first", [(await hits(page)).length], [24]);
@@ -245,8 +247,8 @@ async function folders(page, report) {
     await to(page, "Tag");
     await page.locator(".folders summary").click();
     await page.getByRole("button", { name: /^Remove many-/ }).click();
-    await page.getByRole("button", { name: /^Remove .* from the app$/ }).click();
-    await page.getByText(`All ${NAMES.length} pictures are done`).waitFor(LONG);
+    await page.getByRole("button", { name: /^Remove .* from Ocelli$/ }).click();
+    await page.getByText(`${NAMES.length} images indexed.`).waitFor(LONG);
     await to(page, "Search");
     group.same("removed from the collection, from the hits", [...(await found(page, "rocket"))].sort(), NAMES);
   } finally {
@@ -258,16 +260,16 @@ async function folders(page, report) {
 async function files(page, folder, report, axe, shots) {
   const group = report.group("search: the index as a file");
   const saved = async (kind) => {
-    await page.getByLabel("Kind of file").selectOption(kind);
+    await page.getByLabel("File type").selectOption(kind);
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      page.getByRole("button", { name: "Save the index" }).click(),
+      page.getByRole("button", { name: "Export" }).click(),
     ]);
     const path = join(folder, download.suggestedFilename());
     await download.saveAs(path);
     return path;
   };
-  await page.getByText("The index as a file").click();
+  await page.getByText("Export or import the search index").click();
   const lines = readFileSync(await saved("jsonl"), "utf8")
     .trim()
     .split("\n")
@@ -332,7 +334,7 @@ async function files(page, folder, report, axe, shots) {
   group.same("none of them changed anything", [...(await found(page, "castle"))].sort(), NAMES);
   group.rejects("the check meets another collection", NAMES.slice(1), NAMES);
   await take(path);
-  await page.getByText("0 pictures were taken.").waitFor(LONG);
+  await page.getByText("0 images imported.").waitFor(LONG);
   group.holds(
     "what is here already is not taken twice",
     (await page.locator("ocelli-index-file .notice").count()) === 0,
@@ -342,7 +344,7 @@ async function files(page, folder, report, axe, shots) {
 /** A reload: the collection is there, before any file was picked again. */
 async function kept(page, report) {
   const group = report.group("search: on the next visit");
-  await page.getByText(`${NAMES.length} pictures can be searched.`).waitFor(LONG);
+  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
   group.same("found as before", [(await found(page, "pizza"))[0]], ["pizza"]);
   group.rejects("and nothing else", [(await hits(page))[0]], ["dog"]);
   await page.waitForFunction(
@@ -367,7 +369,7 @@ async function answers(page) {
 /** Another browser, which has nothing but the file. */
 async function elsewhere(page, folder, report, before) {
   const group = report.group("search: an index from a file");
-  await page.getByText("The index as a file").click();
+  await page.getByText("Export or import the search index").click();
   await page.waitForFunction(
     () => document.querySelector("ocelli-model-status [role=status]").textContent.includes("ready"),
     null,
@@ -375,7 +377,7 @@ async function elsewhere(page, folder, report, before) {
   );
   group.same("nothing is here", [await page.locator(".search .pictures").count()], [0]);
   await page.locator("#index-file").setInputFiles(join(folder, "ocelli-index.safetensors"));
-  await page.getByText(`${NAMES.length} pictures were taken.`).waitFor(LONG);
+  await page.getByText(`${NAMES.length} images imported.`).waitFor(LONG);
   const now = await answers(page);
   group.same("the same hits", now, before);
   group.rejects("in another order", now, [...before].reverse());

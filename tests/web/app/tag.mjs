@@ -19,6 +19,7 @@ const PATIENCE = 180_000;
 
 export async function tag(tools) {
   const pictures = drawn(COUNT);
+  await empty(tools);
   await results(tools, pictures);
   await visits(tools, pictures);
   await steering(tools);
@@ -29,10 +30,10 @@ export async function tag(tools) {
 }
 
 const done = (page, count, more = "") =>
-  page.getByText(`All ${count} pictures are done.${more}`, { exact: true }).waitFor({ timeout: PATIENCE });
+  page.getByText(`${count} images indexed.${more}`, { exact: true }).waitFor({ timeout: PATIENCE });
 const tagged = (page) =>
   page.waitForFunction(
-    () => !/updated/.test(document.querySelector(".order [role=status]")?.textContent ?? "updated"),
+    () => !/updating/.test(document.querySelector(".order [role=status]")?.textContent ?? "updating"),
     null,
     { timeout: PATIENCE },
   );
@@ -67,6 +68,24 @@ function readCsv(text) {
   return rows;
 }
 
+/** Before there is any image: samples to try it with. */
+async function empty({ fresh, open, report, axe, shots }) {
+  const group = report.group("tag: empty, and samples to try");
+  const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
+  const page = await open(context, "tag");
+  const found = await axe(page);
+  group.holds("axe", found.length === 0, found.join(" | "));
+  await shots(page, "tag-empty");
+  await page.getByRole("button", { name: "Try 9 sample drawings" }).click();
+  await done(page, 9, "");
+  await tagged(page);
+  const { "Samples/guitar.png": guitar = [] } = await tiles(page);
+  group.same("a guitar's first tag", guitar.slice(0, 1), ["guitar"]);
+  group.rejects("another tag", guitar.slice(0, 1), ["castle"]);
+  await page.close();
+}
+
 async function results({ fresh, open, report, axe, shots }, pictures) {
   const odd = ["=1+1.png", 'a "quoted", name.png', "🐙 emoji.png", "same.png"];
   const files = [
@@ -84,11 +103,10 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   await context.addInitScript(withoutPicker);
   await context.addInitScript(countEmbeddings);
   const page = await open(context, "tag");
-  await shots(page, "tag-empty");
   const chosen = page.waitForEvent("filechooser");
-  await page.getByRole("button", { name: "Pick a folder" }).click();
+  await page.getByRole("button", { name: "Choose a folder" }).click();
   await (await chosen).setFiles(folder);
-  await done(page, whole, " 2 files cannot be read.");
+  await done(page, whole, " 2 files can't be read.");
   await tagged(page);
 
   const tags = report.group("tag: pictures of a folder and their tags");
@@ -115,7 +133,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   tags.rejects("a cactus as a bicycle", [shown["photos/0001-cactus.png"].includes("bicycle")], [true]);
 
   // A tag's chip shows its pictures, and as many as it says.
-  const chip = page.getByRole("group", { name: "Show pictures with" }).getByRole("button", { name: /^bicycle/ });
+  const chip = page.getByRole("group", { name: "Show images with" }).getByRole("button", { name: /^bicycle/ });
   const says = Number((await chip.innerText()).replace(/\D/g, ""));
   await chip.click();
   const only = await tiles(page);
@@ -125,8 +143,8 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     Object.values(only).map((labels) => labels.includes("bicycle")),
     Object.values(only).map(() => true),
   );
-  await page.getByRole("group", { name: "Show pictures with" }).getByRole("button", { name: /^All/ }).click();
-  await page.getByLabel("Order").selectOption("Surest first");
+  await page.getByRole("group", { name: "Show images with" }).getByRole("button", { name: /^All/ }).click();
+  await page.getByLabel("Order").selectOption("Highest score first");
   const best = await page.$$eval(
     ".results .pictures .tag:first-of-type b, .results .pictures button .name + .tag b",
     (all) => all.map((one) => parseFloat(one.textContent.replace(/[^\d.]/g, ""))),
@@ -184,7 +202,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     .locator(".chips")
     .getByRole("button", { name: /^bicycle/ })
     .waitFor({ state: "detached", timeout: PATIENCE });
-  await page.getByLabel("The best one").check({ force: true });
+  await page.getByLabel("Best match").check({ force: true });
   await tagged(page);
   const others = await tiles(page);
   const labels = new Set(Object.values(others).flat());
@@ -199,7 +217,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     Object.values(others).map(() => 1),
   );
   judging.same("no picture ran again", [(await page.evaluate(() => embedded)).length], [before]);
-  await page.getByLabel("From a score of").fill("1");
+  await page.getByLabel("Minimum score").fill("1");
   await page.getByRole("button", { name: /^Untagged/ }).click();
   await tagged(page);
   judging.holds(
@@ -211,7 +229,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     Object.values(others).map(({ length }) => length),
     Object.values(again).map(() => 2),
   );
-  await page.getByLabel("From a score of").fill("0");
+  await page.getByLabel("Minimum score").fill("0");
   await tagged(page);
   const formula = readCsv(await saved(page, "Save as CSV"))
     .flat()
@@ -219,11 +237,11 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   judging.holds("no cell is a formula", formula.length === 0, formula.join());
 
   const broken = report.group("tag: files that are no pictures");
-  await page.getByText("Not readable (2)").click();
+  await page.getByText("Unreadable (2)").click();
   const list = await page.$$eval(".broken li", (all) => all.map((one) => one.innerText.replace(/\s+/g, " ")));
   broken.same(
     "which, and why",
-    list.map((line) => /broken\.png The browser cannot decode|empty\.jpg The file is empty/.test(line)),
+    list.map((line) => /broken\.png The browser can't decode|empty\.jpg The file is empty/.test(line)),
     [true, true],
   );
   broken.rejects(
@@ -248,7 +266,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     [groups.some((group) => group.includes("photos/0000-bicycle.png") && group.includes("photos/0001-cactus.png"))],
     [true],
   );
-  await page.getByLabel(/How much alike/).fill("0.9");
+  await page.getByLabel(/Similarity/).fill("0.9");
   await page.waitForTimeout(1500);
   const most = await page.$$eval(".group button", (all) => all.length);
   alike.holds("further left, more of them", most >= groups.flat().length, most);
@@ -256,8 +274,8 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   alike.holds("axe", found.length === 0, found.join(" | "));
   await shots(page, "tag-duplicates");
 
-  await page.getByText("Pictures", { exact: true }).click();
-  await page.getByLabel("All that fit").check({ force: true });
+  await page.getByText("Images", { exact: true }).click();
+  await page.getByLabel("All matches").check({ force: true });
   await page
     .getByLabel("Labels to choose from")
     .fill("bicycle, cactus, castle, cat, dog, guitar, octopus, pizza, rocket");
@@ -266,7 +284,7 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
     .getByRole("button", { name: /^bicycle/ })
     .waitFor({ timeout: PATIENCE });
   await tagged(page);
-  await page.getByRole("group", { name: "Show pictures with" }).getByRole("button", { name: /^All/ }).click();
+  await page.getByRole("group", { name: "Show images with" }).getByRole("button", { name: /^All/ }).click();
   await viewer({ report, axe, shots }, page);
   await shots(page, "tag");
   await page.close();
@@ -323,7 +341,7 @@ async function visits({ fresh, open, report }, pictures) {
   const first = await open(context, "tag");
   const pick = async (page, folder, words) => {
     await page.evaluate((folder) => (globalThis.folderToPick = folder), folder);
-    await page.getByRole("button", { name: "Pick a folder" }).click();
+    await page.getByRole("button", { name: "Choose a folder" }).click();
     await page.locator(".found").getByText(words).waitFor({ timeout: PATIENCE });
   };
   const some = pictures.slice(0, 10);
@@ -377,27 +395,27 @@ async function visits({ fresh, open, report }, pictures) {
   await page.getByRole("button", { name: "Look for changes in photos (2)" }).click();
   await page.locator(".found").getByText("Nothing has changed.").waitFor({ timeout: PATIENCE });
   await page.getByRole("button", { name: "Remove photos (2)" }).click();
-  await page.getByRole("button", { name: "Remove 3 pictures from the app" }).click();
+  await page.getByRole("button", { name: "Remove 3 images from Ocelli" }).click();
   await done(page, 10);
   group.same("a removed folder is forgotten", await kept(), now);
 
   await inOrigin(page, "empty/nothing", []).catch(() => {});
   await page.evaluate(() => (globalThis.folderToPick = "empty/nothing"));
-  await page.getByRole("button", { name: "Pick a folder" }).click();
-  await page.getByRole("alert").getByText("There is no picture in “nothing”").waitFor();
+  await page.getByRole("button", { name: "Choose a folder" }).click();
+  await page.getByRole("alert").getByText("There are no images in “nothing”").waitFor();
   await page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry("one", { recursive: true }));
   await page.getByRole("button", { name: "Look for changes in photos" }).click();
-  await page.getByRole("alert").getByText("cannot be read").waitFor({ timeout: PATIENCE });
+  await page.getByRole("alert").getByText("can't be read").waitFor({ timeout: PATIENCE });
   group.same("a folder that has vanished loses nothing", await kept(), now);
   await page.getByRole("button", { name: "Dismiss" }).click();
   await page.close();
 
   // Another model sees all of them anew; this one's are kept beside.
   const third = await open(context, "tag", "?model=models/ocelli-tiny-q4/");
-  await third.getByText(/of 10 are done/).waitFor({ timeout: PATIENCE });
+  await third.getByText(/of 10 indexed/).waitFor({ timeout: PATIENCE });
   group.same(
     "another model has seen none",
-    [/^0 of 10/.test(await third.locator(".state").first().innerText())],
+    [/(^|: )0 of 10 /.test(await third.locator(".state").first().innerText())],
     [true],
   );
   await third.close();
@@ -426,17 +444,17 @@ async function steering({ fresh, open, report, axe }) {
   await page.getByRole("button", { name: "Resume" }).click();
   await page.waitForFunction((at) => embedded.length > at, at, { timeout: PATIENCE });
   await page.getByRole("button", { name: "Cancel" }).click();
-  await page.getByRole("button", { name: "Go on" }).waitFor({ timeout: PATIENCE });
+  await page.getByRole("button", { name: "Continue" }).waitFor({ timeout: PATIENCE });
   const cancelled = await count();
   group.same("cancelled: some are done", [cancelled > at, cancelled < 48], [true, true]);
-  group.same("and said", [await page.locator(".state").innerText()], [`${cancelled} of 48 are done.`]);
+  group.same("and said", [await page.locator(".state").innerText()], [`${cancelled} of 48 indexed.`]);
   await page.reload();
-  const pick = page.getByRole("button", { name: "Pick “many”" });
+  const pick = page.getByRole("button", { name: "Choose “many”" });
   await pick.waitFor({ timeout: PATIENCE });
   group.same(
     "said at the next visit",
     [await page.locator(".state").innerText()],
-    [`${cancelled} of 48 are done. Pick “many” again to go on.`],
+    [`${cancelled} of 48 indexed. Choose “many” again to continue.`],
   );
   const chosen = page.waitForEvent("filechooser");
   await pick.click();
@@ -455,21 +473,21 @@ async function singles({ fresh, open, report }, pictures) {
   const group = report.group("tag: single pictures, picked and dropped");
   const file = ({ name, bytes }) => ({ name, mimeType: "image/png", buffer: Buffer.from(bytes) });
   const chosen = page.waitForEvent("filechooser");
-  await page.getByRole("button", { name: "Pick pictures" }).click();
+  await page.getByRole("button", { name: "Choose photos" }).click();
   await (await chosen).setFiles(pictures.slice(0, 2).map(file));
   await done(page, 2);
   await arrive(page, "drop", file({ name: pictures[0].name, bytes: pictures[5].bytes }));
   await done(page, 3);
   const paths = async () => Object.keys(await tiles(page)).sort();
   const expected = [pictures[0].name, pictures[0].name.replace(".png", " (2).png"), pictures[1].name]
-    .map((name) => `Single pictures/${name}`)
+    .map((name) => `Single images/${name}`)
     .sort();
   group.same("a namesake is another picture", await paths(), expected);
   group.rejects("one is missing", await paths(), expected.slice(1));
   await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) });
-  await page.getByRole("alert").getByText("There is no picture among these files").waitFor();
+  await page.getByRole("alert").getByText("None of these files is an image").waitFor();
   await arrive(page, "drop", file({ name: "new.png", bytes: pictures[6].bytes }));
   await done(page, 4);
-  group.same("the next drop works", [await page.getByRole("alert").getByText("There is no picture").count()], [0]);
+  group.same("the next drop works", [await page.getByRole("alert").getByText("None of these files").count()], [0]);
   await page.close();
 }

@@ -4,6 +4,16 @@ import { ImageIndex } from "ocelli/index";
 
 /** Lets the test ask; `options` are what the bundler makes necessary. */
 export function app(options = {}) {
+  // One tower alone: the embedding of the picture, or of the first label.
+  globalThis.askTower = async (folder, picture, labels, how) => {
+    const model = await Ocelli.load(folder, { ...options, ...how });
+    try {
+      if (how.towers === "text") return [...(await model.embedText(labels[0]))];
+      return [...(await model.embedImage(await (await fetch(picture)).blob()))];
+    } finally {
+      model.dispose();
+    }
+  };
   globalThis.ask = async (folder, picture, labels, how) => {
     const model = await Ocelli.load(folder, { ...options, ...how });
     try {

@@ -161,6 +161,7 @@ async function withoutGpu({ report, root, site }) {
   await shared(group, start);
   await failing(group, start);
   await stopped(group, start);
+  await leftOff(group, start);
   await cached(group, start);
 }
 
@@ -231,7 +232,47 @@ async function stopped(group, start) {
   late.abort();
   group.same("a set for its caller alone", [await set], ["aborted"]);
   for (let i = 0; i < 10; i++) await pause();
-  group.same("is made and freed", [alone.core.made, alone.core.sets.size], [1, 0]);
+  group.same("is not made", [alone.core.made, alone.core.sets.size], [0, 0]);
+  const later = new AbortController();
+  const { addLabels } = alone.core;
+  alone.core.addLabels = (rows) => (later.abort(), addLabels(rows));
+  group.same("stopped while it is made", [await alone.labels(fresh(16), { signal: later.signal })], ["aborted"]);
+  for (let i = 0; i < 10; i++) await pause();
+  group.same("is freed", [alone.core.made, alone.core.sets.size], [1, 0]);
+}
+
+/** What nobody waits for any more is not worked on, part by part where the CPU works; and whoever comes then begins anew. */
+async function leftOff(group, start) {
+  const many = 3 * AT_ONCE;
+  for (const backend of ["webgpu", "cpu"]) {
+    const { core, classify, labels, codes } = start();
+    core.info.backend = backend;
+    const parts = [];
+    const { embedTexts } = core;
+    core.embedTexts = (texts) => (parts.push(texts.length), embedTexts(texts));
+    const names = fresh(many);
+    const [one, two] = [new AbortController(), new AbortController()];
+    const first = classify(names, { signal: one.signal });
+    const second = labels(names, { signal: two.signal });
+    await pause();
+    one.abort();
+    group.same(`${backend}: one of two is stopped`, codes([await first]), ["aborted"]);
+    const soFar = core.texts;
+    while (core.texts === soFar) await pause();
+    group.holds(`${backend}: the other's work goes on`, core.texts < many, core.texts);
+    two.abort();
+    group.same(`${backend}: both are`, codes([await second]), ["aborted"]);
+    // One part may be under way.
+    await pause();
+    const left = core.texts;
+    const anew = classify(names.slice(-16));
+    group.same(`${backend}: one that comes then`, codes([await anew]), ["answer"]);
+    await pause();
+    group.same(`${backend}: texts since`, [core.texts - left], [16]);
+    group.rejects(`${backend}: all of them`, [many], [core.texts]);
+    if (backend === "cpu")
+      group.holds("parts are small at first", parts[0] === 1 && Math.max(...parts) < AT_ONCE, String(parts));
+  }
 }
 
 /** Calls that end at once write all that is known, whichever of them ends last. */

@@ -1,10 +1,10 @@
 // A checkpoint in several files gives the numbers of the one in one.
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { intoShards, NAMES } from "../lib/shards.mjs";
 
 const MODEL = "siglip2";
 const PICTURE = "/fixtures/images/rgb-61x37.png";
-const NAMES = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
 export async function shards({ browser, server, report, fixtures, site }) {
   const group = report.group("a model in shards");
@@ -88,42 +88,7 @@ export async function manifest({ page, server, report, fixtures, site, native })
 
 function folder({ site, fixtures }, name) {
   const path = site.path(`shards-${name}`);
-  cpSync(fixtures.model(MODEL), path, { recursive: true });
-  const file = readFileSync(join(path, "model.safetensors"));
-  rmSync(join(path, "model.safetensors"));
-  const length = Number(file.readBigUInt64LE(0));
-  const header = Object.entries(JSON.parse(file.subarray(8, 8 + length))).filter(
-    ([tensor]) => tensor !== "__metadata__",
-  );
-  const parts = NAMES.map((_, part) => header.filter((_, at) => at % 2 === part));
-  parts.forEach((tensors, part) =>
-    writeFileSync(join(path, NAMES[part]), safetensors(tensors, file.subarray(8 + length))),
-  );
-  const places = parts.flatMap((tensors, part) =>
-    tensors.map(([tensor]) => [tensor, name === "elsewhere" ? `../${NAMES[part]}` : NAMES[part]]),
-  );
-  writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify({ weight_map: Object.fromEntries(places) }));
+  intoShards(fixtures.model(MODEL), path, (shard) => (name === "elsewhere" ? `../${shard}` : shard));
   if (name === "missing") rmSync(join(path, NAMES[1]));
   return site.url(`shards-${name}/`);
-}
-
-/** A safetensors file of these tensors of another. */
-function safetensors(tensors, data) {
-  let end = 0;
-  const pieces = tensors.map(
-    ([
-      ,
-      {
-        data_offsets: [from, to],
-      },
-    ]) => data.subarray(from, to),
-  );
-  const moved = tensors.map(([tensor, info], at) => [
-    tensor,
-    { ...info, data_offsets: [end, (end += pieces[at].length)] },
-  ]);
-  const header = Buffer.from(JSON.stringify(Object.fromEntries(moved)));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  return Buffer.concat([length, header, ...pieces]);
 }

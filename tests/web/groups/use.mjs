@@ -2,12 +2,10 @@
 import { execFileSync } from "node:child_process";
 import { different, largest } from "../lib/report.mjs";
 import { lossless } from "../lib/fixtures.mjs";
-import { complaints } from "../lib/types.mjs";
 
-export async function use({ page, report, fixtures, site, files, root }) {
+export async function use({ page, report, fixtures, site, files }) {
   contents({ report, files });
   inNode({ report, site });
-  types({ report, site, root });
   await progress({ page, report });
   await together({ page, report, fixtures });
 }
@@ -52,48 +50,15 @@ function inNode({ report, site }) {
     });
   const expected = '{"added":0,"code":"no-webgpu"}\n';
   group.same("output", run(), expected);
+  const required = `const { Ocelli } = require("ocelli"); const { ImageIndex } = require("ocelli/index");
+    console.log(Ocelli.name, ImageIndex.name, require("ocelli/templates").best7.length);`;
+  const told = execFileSync(process.execPath, ["--input-type=commonjs", "-e", required], {
+    cwd: site.folder,
+    encoding: "utf8",
+    stdio: "pipe",
+  });
+  group.holds("required", /^\S+ \S+ 7\n$/.test(told), told);
   group.rejects("a module that talks", run("console.log('hello')"), expected);
-}
-
-const CONSUMER = `import { Ocelli, OcelliError, type Classification, type ImageInput, type LabelSet } from "ocelli";
-import { ImageIndex, type Hit } from "ocelli/index";
-import { best7 } from "ocelli/templates";
-export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
-  const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total }) => console.log(loaded / total), signal, towers: "both" });
-  const v: Float32Array = await model.embedImage(image);
-  const t: Float32Array = await model.embedText("a cat");
-  const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
-  const later: Float32Array[] = await model.embedImages((async function* () { yield image; })());
-  const words: Float32Array[] = await model.embedTexts(["a cat"]);
-  const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
-  const best: Classification | undefined = (await set.classify(image, { topK: 1, multiLabel: true, threshold: 0.5, signal }))[0];
-  const taught: LabelSet = await model.loadLabels((await model.learn({ cup: [image] }, { templates: best7 })).save());
-  await taught.learn("cup", [image]);
-  for await (const [first] of taught.classifyAll([image])) console.log(first?.label, taught.score(v), await taught.calibrate([{ image, labels: ["cup"] }]));
-  console.log(v.length === t.length, model.info.adapter, all.length + later.length === words.length, best?.label, set.names[0]);
-  try {
-    return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
-  } catch (error) {
-    if (error instanceof OcelliError && error.code === "bad-image") return undefined;
-    throw error;
-  } finally {
-    model.dispose();
-  }
-}
-export async function find(model: Ocelli, image: ImageInput): Promise<Hit<number>[]> {
-  const index = await ImageIndex.create<number>({ model, format: "int8" });
-  await index.add([{ id: "a", meta: 1 }], [image]);
-  return index.search("a cat", { k: 1, filter: ({ meta }) => meta === 1, minScore: 0.1 });
-}
-`;
-
-/** The shipped types, as a strict TypeScript project meets them. */
-function types({ report, site, root }) {
-  const group = report.group("types of the package");
-  const judge = (source) => complaints({ site, root }, source);
-  group.same("a program that uses it", judge(CONSUMER), "");
-  group.rejects("a program that misuses it", judge(CONSUMER.replace('"softmax"', '"softest"')), "");
-  group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
 }
 
 /** Problems of a list of steps: order, growth, and the end. */
@@ -101,9 +66,15 @@ function faults(steps) {
   const found = [];
   const last = steps.at(-1);
   if (!last || last.loaded !== last.total || last.total <= 0) found.push(`ends at ${last?.loaded} of ${last?.total}`);
+  if (last?.fraction !== 1) found.push(`ends at a fraction of ${last?.fraction}`);
+  for (const { loaded, total, fraction } of steps) {
+    if (total === 0) found.push("a total of 0");
+    if (fraction !== (total === undefined ? undefined : loaded / total))
+      found.push(`${fraction} of ${loaded} and ${total}`);
+  }
   if (steps.some((step, i) => i > 0 && step.loaded < steps[i - 1].loaded)) found.push("goes back");
   if (steps.some((step) => step.total > 0 && step.loaded > step.total)) found.push("exceeds its total");
-  if (steps.some((step, i) => i > 0 && steps[i - 1].total > 0 && step.total === 0)) found.push("forgets its total");
+  if (steps.some((step, i) => i > 0 && steps[i - 1].total && !step.total)) found.push("forgets its total");
   return found;
 }
 
@@ -115,6 +86,8 @@ async function progress({ page, report }) {
     group.holds(`${folder}: info.downloadBytes`, info.downloadBytes === progress.at(-1).loaded, info.downloadBytes);
     group.rejects(`${folder}: reversed`, faults([...progress].reverse()), []);
     group.rejects(`${folder}: cut`, faults(progress.slice(0, 1)), []);
+    group.holds(`${folder}: begins without a total`, !("total" in progress[0] || "fraction" in progress[0]));
+    group.rejects(`${folder}: totals of 0`, faults([{ ...progress[0], total: 0, fraction: NaN }, ...progress]), []);
   }
   await page.evaluate(() => web.dispose("progress"));
 }

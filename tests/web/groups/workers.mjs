@@ -168,7 +168,7 @@ async function workerErrors({ browser, server, report }) {
   const load = (folder, options) =>
     page.evaluate(([f, o]) => web.attempt(() => web.load("w", f, { worker: true, ...o })), [folder, options]);
   group.same("no such folder", (await load("/fixtures/nothing/")).code, "not-found");
-  group.same("no worker", (await load("/fixtures/clip/", { workerUrl: "/fixtures/nothing.js" })).code, "not-found");
+  group.same("no worker", (await load("/fixtures/clip/", { workerUrl: "/fixtures/nothing.js" })).code, "no-worker");
   group.same(
     "an aborted load",
     (await page.evaluate(() => web.attempt(() => web.loadAborted("/fixtures/clip/", "first", { worker: true })))).code,

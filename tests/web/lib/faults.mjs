@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { createHash } from "node:crypto";
 import { join, normalize } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 
 /** Of every answer: another origin may read it, and what it says of the file. */
 const OPEN = {
@@ -18,7 +19,9 @@ const OPEN = {
  * replaced at any time: { status } answers that, { html } with a page, { cut } ends the connection after so many bytes of the body,
  * `until` is waited for before that;
  * { flip } changes the byte at that place of the file, { slow } sends a little at a time, that many ms apart, { drop } ends the
- * connection at once. `request` is { name, method, start, count }, count from 1 for each file. `sent` lists the requests,
+ * connection at once, { stall } never answers. { whole } knows no ranges; { bare } answers ranges as an extension does, with status 200
+ * and no header about them; { silent } leaves out Content-Length; { gzip } compresses at that level, which another origin does not see.
+ * `request` is { name, method, search, start, count }, count from 1 for each file. `sent` lists the requests,
  * `unfinished` counts the answers under way. `etag: false` serves no ETag.
  */
 export async function serveFaults(folder, { etag = true, hub } = {}) {
@@ -44,13 +47,15 @@ export async function serveFaults(folder, { etag = true, hub } = {}) {
 }
 
 async function answer(state, request, response) {
-  const path = decodeURIComponent(new URL(request.url, state.url).pathname);
+  const { pathname, search } = new URL(request.url, state.url);
+  const path = decodeURIComponent(pathname);
   const name = normalize(path.split("/").at(-1));
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
   const count = (state.counts.get(name) ?? 0) + 1;
   state.counts.set(name, count);
   const asked = {
     path,
+    search,
     name,
     method: request.method,
     start: Number(from ?? 0),
@@ -64,6 +69,7 @@ async function answer(state, request, response) {
   const allow = request.method === "OPTIONS" ? { "access-control-allow-headers": "authorization" } : {};
   if (request.method === "OPTIONS") return response.writeHead(204, { ...OPEN, ...allow }).end();
   if (fault.drop) return response.destroy();
+  if (fault.stall) return;
   if (fault.html) return response.writeHead(200, { ...OPEN, "content-type": "text/html" }).end("<!doctype html>");
   if (fault.status) return response.writeHead(fault.status, OPEN).end("trouble");
   const hub = state.hub?.(path) ?? {};
@@ -71,18 +77,24 @@ async function answer(state, request, response) {
   const file = await readFile(join(fault.folder ?? state.folder, name)).catch(() => undefined);
   if (!file) return response.writeHead(404, { ...OPEN, ...hub.headers }).end("not here");
   if (fault.flip !== undefined) file[fault.flip] ^= 1;
-  const end = to ? Math.min(Number(to) + 1, file.length) : file.length;
-  if (asked.start >= file.length) return response.writeHead(416, OPEN).end();
-  const body = file.subarray(asked.start, end);
+  const ranged = from !== undefined && !fault.whole;
+  const start = ranged ? asked.start : 0;
+  const end = ranged && to ? Math.min(Number(to) + 1, file.length) : file.length;
+  if (start >= file.length) return response.writeHead(416, OPEN).end();
+  const plain = file.subarray(start, end);
+  // A browser that asks for a range wants it as it is.
+  const packed = fault.gzip !== undefined && /gzip/.test(request.headers["accept-encoding"] ?? "");
+  const body = packed ? gzipSync(plain, { level: fault.gzip }) : plain;
   const tag = state.etag && { etag: `"${createHash("sha256").update(file).digest("hex")}"` };
-  const part = from !== undefined && { "content-range": `bytes ${asked.start}-${end - 1}/${file.length}` };
+  const part = ranged && !fault.bare && { "content-range": `bytes ${start}-${end - 1}/${file.length}` };
   response.writeHead(part ? 206 : 200, {
     ...OPEN,
     ...hub.headers,
     ...tag,
     ...part,
     "content-type": "application/octet-stream",
-    "content-length": body.length,
+    ...(packed && { "content-encoding": "gzip" }),
+    ...(!fault.silent && { "content-length": body.length }),
   });
   if (request.method === "HEAD") return response.end();
   await send(response, body, fault, asked);
@@ -109,14 +121,14 @@ async function send(response, body, { cut, slow, until }, asked) {
 /**
  * The paths of the hub, as far as a load meets them: /OWNER/NAME/resolve/REVISION/FILE. Small files are answered at once, with the
  * commit and their ETag; tensor files are elsewhere, at the CDN's address, and the hub says their real ETag and size in headers
- * that a browser does not see, because it follows. `commits` maps revisions to commits, and may change.
+ * that a browser does not see, because it follows; without `cdn` they are answered here. `commits` maps revisions to commits, and may change.
  */
 export function hubPaths(cdn, commits) {
   return (path) => {
-    const [, revision, file] = /^\/[^/]+\/[^/]+\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
+    const [, revision, file] = /^\/[^/]+\/[^/]+\/resolve\/((?:refs\/pr\/)?[^/]+)\/(.+)$/.exec(path) ?? [];
     if (!revision) return {};
     const headers = { "x-repo-commit": commits[revision] ?? revision };
-    if (!file.endsWith(".safetensors")) return { headers };
+    if (!file.endsWith(".safetensors") || !cdn) return { headers };
     return {
       headers: { ...headers, "x-linked-etag": `"${"0".repeat(64)}"`, "x-linked-size": "1" },
       location: `${cdn()}repos/${headers["x-repo-commit"]}/${file}`,

@@ -36,12 +36,12 @@ export class Native {
   }
 
   /** The square that the tower sees; `picture` is a path or the bytes of a file. */
-  preprocess(model, picture) {
+  preprocess(model, picture, ...more) {
     const folder = mkdtempSync(join(tmpdir(), "ocelli-"));
     try {
       const file = typeof picture === "string" ? picture : join(folder, "picture");
       if (file !== picture) writeFileSync(file, picture);
-      this.run("preprocess", "--model", model, file, join(folder, "square.png"));
+      this.run("preprocess", ...more, "--model", model, file, join(folder, "square.png"));
       return readPng(join(folder, "square.png"));
     } finally {
       rmSync(folder, { recursive: true });

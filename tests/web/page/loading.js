@@ -24,7 +24,7 @@ const liveBytes = () => [...live.values()].flatMap((buffers) => [...buffers.valu
 
 const full = () => new DOMException("no room", "QuotaExceededError");
 
-/** Stores of the user's own by name; they are full after so many bytes. */
+/** Stores of the user's own by name; they are full after so many bytes, or cleared by another after so many answers. */
 const stores = new Map();
 function store(name, most = Infinity) {
   if (!stores.has(name)) {
@@ -32,7 +32,11 @@ function store(name, most = Infinity) {
     const bytes = () => [...map.values()].reduce((sum, value) => sum + value.byteLength, 0);
     stores.set(name, {
       map,
-      get: async (key) => map.get(key),
+      vanish: Infinity,
+      async get(key) {
+        if (this.vanish-- <= 0) map.clear();
+        return map.get(key);
+      },
       async put(key, value) {
         if (bytes() + value.byteLength > most) throw full();
         map.set(key, value);
@@ -59,6 +63,13 @@ const NAMES = [
 ];
 const named = async (folder, make) =>
   Object.fromEntries(await Promise.all(NAMES.map(async (name) => [name, await make(await file(folder, name), name)])));
+
+const dataUrl = (file) =>
+  new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(file);
+  });
 
 /** One folder of a server in each form that the package takes. */
 const forms = {
@@ -93,12 +104,15 @@ const forms = {
     }
     return handle;
   },
+  "signed": (folder, query) => Object.fromEntries(NAMES.map((name) => [name, `${folder}${name}?${query}`])),
+  "blob addresses": (folder) => named(folder, (file) => URL.createObjectURL(file)),
+  "data addresses": (folder) => named(folder, dataUrl),
   "without weights": async (folder) => ({ ...(await forms.Blobs(folder)), "model.safetensors": undefined }),
   "a number": () => 7,
   "nothing": () => null,
 };
 
-const sourceOf = ({ form, folder }) => forms[form](folder);
+const sourceOf = ({ form, folder, query }) => forms[form](folder, query);
 
 /** What can be said in JSON, as options. */
 function optionsOf({ cache, most, authorization, ...options } = {}, signal) {
@@ -167,6 +181,23 @@ globalThis.loading = {
     GPUQueue.prototype.submit = submit;
     return { ...result, progress, reports: progress.length };
   },
+  /** Loads at once, each with options of its own; those with `stop` are stopped after so many ms. Says how long each took. */
+  together: (source, all) =>
+    Promise.all(
+      all.map(async ({ stop, ...options }) => {
+        const start = performance.now();
+        const result = await outcome(async () => {
+          const signal = stop === undefined ? undefined : AbortSignal.timeout(stop);
+          const model = await Ocelli.load(await sourceOf(source), optionsOf(options, signal));
+          try {
+            return JSON.stringify(Array.from(await model.embedText(TEXTS[0])));
+          } finally {
+            model.dispose();
+          }
+        });
+        return { ...result, ms: performance.now() - start };
+      }),
+    ),
   /** Loads, asks nothing, and disposes. */
   loadOnly: (source, options) =>
     outcome(async () => {
@@ -183,6 +214,29 @@ globalThis.loading = {
   cached: async (options) =>
     (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
   clear: (source, options) => Ocelli.clear(source, optionsOf(options)),
+  /** What cached(), clear() and storage() say, also where all is forbidden or a store fails. */
+  inventory: async (options) => {
+    const ask = (work) => outcome(async () => (await work()) ?? "done");
+    return {
+      cached: await ask(() => Ocelli.cached(optionsOf(options))),
+      clear: await ask(() => Ocelli.clear(undefined, optionsOf(options))),
+      storage: await ask(() => Ocelli.storage()),
+    };
+  },
+  /** A store that fails whatever it is asked. */
+  breakStore(name) {
+    const fail = async () => {
+      throw new SyntaxError("the disk is gone");
+    };
+    Object.assign(store(name), { get: fail, put: fail, delete: fail, keys: fail });
+  },
+  /** The store loses everything after so many answers more. */
+  vanish: (name, after) => void (store(name).vanish = after),
+  /** Cuts a byte off every value. */
+  truncate(name) {
+    for (const [key, value] of store(name).map) store(name).map.set(key, value.slice(0, -1));
+  },
+  keys: (name) => [...store(name).map.keys()],
   storage: () => Ocelli.storage(),
   /** As told when the browser agrees, and when it does not. */
   async persist() {

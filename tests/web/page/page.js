@@ -46,7 +46,25 @@ const forms = {
   // The size of its box on the page is not that of its frames.
   "narrow HTMLVideoElement": async (url) => Object.assign(await forms.HTMLVideoElement(url), { width: 10, height: 7 }),
   "HTMLVideoElement": async (url) => video(await drawn(document.createElement("canvas"), await blob(url))),
+  "Response": (url) => fetch(url),
+  "URL": (url) => new URL(url, location.href),
+  "ArrayBuffer": async (url) => (await fetch(url)).arrayBuffer(),
+  "Uint8Array": async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer()),
+  // Far below, and not shown at all: the browser does not load them by itself.
+  "lazy HTMLImageElement": (url) => lazy(document.createElement("img"), url, { top: "20000px", position: "absolute" }),
+  "hidden HTMLImageElement": (url) => lazy(document.createElement("img"), url, { display: "none" }),
+  "lazy HTMLImageElement in a picture": (url) => {
+    const image = document.createElement("img");
+    const picture = document.createElement("picture");
+    picture.append(Object.assign(document.createElement("source"), { srcset: url }), image);
+    return lazy(image, "/nothing.png", { display: "none" });
+  },
   // Pictures that cannot be read.
+  "read Response": async (url) => {
+    const response = await fetch(url);
+    await response.text();
+    return response;
+  },
   "broken Blob": () => new Blob([new Uint8Array([137, 80, 78, 71, 1, 2, 3])], { type: "image/png" }),
   "text Blob": () => new Blob(["no picture"]),
   "closed ImageBitmap": async (url) => {
@@ -94,6 +112,15 @@ const forms = {
   "a string": (url) => url,
   "nothing": () => null,
 };
+
+/** An image element in the page, or the `picture` around it, that waits until somebody looks at it. */
+function lazy(image, url, style) {
+  image.loading = "lazy";
+  Object.assign(image.style, style);
+  document.body.append(image.parentElement ?? image);
+  image.src = url;
+  return image;
+}
 
 /** Runs `work`; an error comes back as its code and message. */
 async function attempt(work) {
@@ -168,6 +195,17 @@ globalThis.web = {
     model.dispose();
   },
   preprocess: (name, picture) => ask(name, "preprocess", picture),
+  /** A picture that never arrives, stopped after another call has ended: the first one's code, and what the other gave. */
+  async besideStuck(name, method, stuck, picture) {
+    const stop = new AbortController();
+    const call = async (image, options) =>
+      models.get(name)[method](method === "embedImages" ? [image] : image, options);
+    const first = attempt(async () => call(await made(stuck), { signal: stop.signal }));
+    const second = await attempt(async () => call(await made(picture)));
+    stop.abort();
+    const { code } = await first;
+    return { code, value: second.value && Array.from([second.value].flat()[0]) };
+  },
   embedImage: (name, picture) => ask(name, "embedImage", picture),
   /** All at once. */
   embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),

@@ -2,8 +2,9 @@ import type { Classification } from "ocelli";
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import "../parts/label-editor.ts";
+import { knowledge } from "../parts/model-hint.ts";
 import { notice } from "../parts/notice.ts";
-import { format, type Shown } from "../parts/scale.ts";
+import { format, usual, type Shown } from "../parts/scale.ts";
 import "../parts/score-bars.ts";
 import { LabelList } from "../state/label-list.ts";
 import { models } from "../state/models.ts";
@@ -13,12 +14,11 @@ import { watching } from "./live/watching.ts";
 const list = new LabelList("live", {
   labels:
     "person, hand, dog, cat, cup, book, phone, keyboard, plant, banana, bicycle, guitar, umbrella, key, pizza, rocket",
-  template: "a picture of a {}",
 });
 
 /** Choices for the smoothing: a name, and seconds. */
 const calm: [name: string, seconds: number][] = [
-  ["Not at all", 0],
+  ["Off", 0],
   ["A little", 0.5],
   ["A lot", 2],
 ];
@@ -52,24 +52,19 @@ class LivePage extends Part {
     const answer = this.#answer();
     const score: Shown = list.model?.info.defaultScore ?? "softmax";
     const best = answer[0];
+    const sure = best && best.score >= usual(score === "sigmoid" ? score : "softmax", answer.length);
     return html` <h1>Live</h1>
-      <p>What does your camera see, as it sees it? No picture leaves this device.</p>
+      <p>Your camera, labelled live. Nothing is uploaded.</p>
+      ${knowledge()}
       <div class="live">
-        <section aria-label="Picture">
+        <section aria-label="Camera picture">
           <div class="stage">
-            ${visible ? video : html`<p class="small">${watching.opening ? "The browser may ask whether this page may use it." : "The camera is off."}</p>`}
-            ${visible && best ? html`<p class="best">${best.label} <b>${format(score, best.score)}</b></p>` : nothing}
+            ${visible ? video : html`<p class="small">${watching.opening ? "Your browser may ask for permission." : "The camera is off."}</p>`}
+            ${visible && best ? html`<p class="best">${sure ? html`${best.label} <b>${format(score, best.score)}</b>` : "Not sure"}</p>` : nothing}
           </div>
           ${this.#controls()}
           <div role="alert">${failed ? this.#trouble(failed) : nothing}</div>
-          ${
-            models.isBuiltIn
-              ? html`<p class="small">
-                  The built-in model knows drawings, not what cameras see: hold a drawing up to it, or
-                  <a href="#/models">choose another model</a>.
-                </p>`
-              : nothing
-          }
+          ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
         </section>
         <section aria-label="Answer">
           <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names}></ocelli-score-bars>
@@ -92,7 +87,7 @@ class LivePage extends Part {
     return html` <div class="row">
       ${wanted === "off" ? html`<button type="button" class="primary" @click=${() => watching.start("camera")}>Start the camera</button>` : nothing}
       ${wanted === "on" ? html`<button type="button" class="primary" @click=${() => watching.pause()}>Pause</button>` : nothing}
-      ${wanted === "paused" ? html`<button type="button" class="primary" @click=${() => watching.resume()}>Go on</button>` : nothing}
+      ${wanted === "paused" ? html`<button type="button" class="primary" @click=${() => watching.resume()}>Continue</button>` : nothing}
       ${on ? html`<button type="button" @click=${() => watching.stop()}>Stop</button>` : nothing}
       ${screens && !on ? html`<button type="button" @click=${() => watching.start("screen")}>Watch a screen</button>` : nothing}
       ${
@@ -114,13 +109,13 @@ class LivePage extends Part {
     const { milliseconds, rate } = watching.meter;
     return html` <dl class="facts">
         <div>
-          <dt>A frame takes</dt>
+          <dt>Time per frame</dt>
           <dd data-fact="milliseconds">
             ${milliseconds > 0 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : "–"}
           </dd>
         </div>
         <div>
-          <dt>Frames a second</dt>
+          <dt>Frames per second</dt>
           <dd data-fact="rate">${rate > 0 ? rate.toFixed(rate < 10 ? 1 : 0) : "–"}</dd>
         </div>
         <div>
@@ -129,7 +124,7 @@ class LivePage extends Part {
         </div>
       </dl>
       <fieldset class="calm">
-        <legend>Smooth the answer</legend>
+        <legend>Smoothing</legend>
         <div class="choices">
           ${calm.map(
             ([name, seconds]) =>

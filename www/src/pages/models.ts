@@ -9,7 +9,7 @@ import "./models/other-model.ts";
 class ModelsPage extends Part {
   protected override render() {
     return html` <h1>Models</h1>
-      <p>The model that looks at your pictures. Every model runs on this device.</p>
+      <p>Choose the model that looks at your images. Every model runs on your device.</p>
       <ocelli-model-in-use class="sheet"></ocelli-model-in-use>
       <ocelli-model-list class="sheet"></ocelli-model-list>
       <ocelli-other-model class="sheet"></ocelli-other-model>

@@ -1,10 +1,11 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { Arrivals, pictureIn } from "../parts/arrivals.ts";
+import "../parts/collection-view.ts";
+import { knowledge } from "../parts/model-hint.ts";
 import { notice } from "../parts/notice.ts";
 import "../parts/picture-grid.ts";
 import { format } from "../parts/scale.ts";
-import { meanings } from "../parts/score-bars.ts";
 import "../parts/thumbnail.ts";
 import { nameOf } from "../state/files.ts";
 import { collection } from "../state/library/collection.ts";
@@ -19,7 +20,8 @@ import { searching } from "./search/searching.ts";
 class SearchPage extends Part {
   readonly #arrivals = new Arrivals(
     this,
-    (data) => this.#take(pictureIn(data)),
+    // Into an empty collection, what is dropped is its first photos.
+    (data) => collection.pictures.size > 0 && this.#take(pictureIn(data)),
     (picture) => this.#take(picture),
   );
   #wrong = "";
@@ -39,22 +41,13 @@ class SearchPage extends Part {
   protected override render() {
     const empty = collection.pictures.size === 0;
     return html` <h1>Search</h1>
-      <p>Find pictures of your collection by words, or by a picture.</p>
+      <p>Search your photos with words or an image.</p>
+      ${knowledge()}
+      ${models.isBuiltIn && collection.hasPhotos ? html`<ocelli-model-hint .says=${"These look like photos."}></ocelli-model-hint>` : nothing}
       <div class="search">
-        ${
-          empty
-            ? html`<section class="sheet empty" aria-label="Collection">
-                <h2>There are no pictures here yet</h2>
-                <p>
-                  Pick a folder on the page Tag. Its pictures can then be found here, also on later visits and without a
-                  network.
-                </p>
-                <p><a class="button primary" href="#/tag">Pick a folder</a></p>
-              </section>`
-            : html`${this.#form()}${this.#answer()}`
-        }
+        ${empty ? html`<ocelli-collection></ocelli-collection>` : html`${this.#form()}${this.#answer()}`}
         <details class="sheet">
-          <summary>The index as a file</summary>
+          <summary>Export or import the search index</summary>
           <ocelli-index-file></ocelli-index-file>
         </details>
       </div>
@@ -90,12 +83,10 @@ class SearchPage extends Part {
             class="hidden"
             @change=${(event: Event) => this.#chosen(event.target as HTMLInputElement)}
           />
-          <label for="search-picture" class="button">By a picture</label></span
+          <label for="search-picture" class="button">Search by image</label></span
         >
       </div>
-      <p id="search-help" class="small">
-        A minus before a word takes pictures of it away: “animal -dog”. A picture can also be dropped here, or pasted.
-      </p>
+      <p id="search-help" class="small">Exclude with a minus: animal -dog. You can also drop or paste an image.</p>
       ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
       ${"words" in query ? nothing : this.#likeness(query)}
       ${
@@ -115,20 +106,20 @@ class SearchPage extends Part {
           : nothing
       }
       <details>
-        <summary class="small">Sentence around the words${wrong ? "" : `: ${sentence || "none"}`}</summary>
+        <summary class="small">Prompt${wrong ? "" : `: ${sentence || "none"}`}</summary>
         <input
           type="text"
           autocomplete="off"
           spellcheck="false"
-          placeholder="none: the words as typed"
-          aria-label="Sentence around the words"
+          placeholder="none: your words as typed"
+          aria-label="Prompt"
           aria-describedby="search-sentence"
           .value=${sentence}
           aria-invalid=${wrong ? "true" : nothing}
           @input=${(event: InputEvent) => (searching.sentence = (event.target as HTMLInputElement).value)}
         />
         <p id="search-sentence" class=${wrong ? "wrong" : "small"}>
-          ${wrong ?? "The words take the place of {}. Some models find more by “a photo of a {}”."}
+          ${wrong ?? "{} is replaced by your words. Some models find more with “a photo of a {}”."}
         </p>
       </details>
     </form>`;
@@ -140,7 +131,7 @@ class SearchPage extends Part {
     const name = inside ? nameOf(query.like) : query.name;
     return html`<div class="row likeness">
       ${inside ? html`<ocelli-thumbnail .path=${query.like} .alt=${name}></ocelli-thumbnail>` : html`<img src=${this.#urlOf(query.picture)} alt=${name} />`}
-      <p class="grow">Pictures like <strong>${name}</strong></p>
+      <p class="grow">Images like <strong>${name}</strong></p>
       <button type="button" @click=${() => this.#ask({ words: "" })}>Back to words</button>
     </div>`;
   }
@@ -149,16 +140,26 @@ class SearchPage extends Part {
     const { hits, more, behind, asks, failed } = searching;
     const items = hits.map(({ id, score }) => ({ path: id, caption: nameOf(id), badge: format("cosine", score) }));
     return html` <section aria-label="Hits" aria-busy=${behind ? "true" : "false"}>
-      ${this.#state()}
+      ${this.#state()} ${asks ? nothing : this.#suggestions()}
       <div role="alert">${failed ? notice(failed, () => searching.again()) : nothing}</div>
       <ocelli-picture-grid
         .items=${items}
-        .label=${"Pictures found, best first"}
+        .label=${"Images found, best first"}
         @pick=${(event: CustomEvent<string>) => void this.querySelector("ocelli-hit-dialog")?.show(event.detail)}
       ></ocelli-picture-grid>
       ${more ? html`<p class="more"><button type="button" @click=${() => searching.showMore()}>Show more</button></p>` : nothing}
-      ${asks && hits.length > 0 ? html`<p class="small legend">Score: cosine. ${meanings.cosine} Only pictures of one search can be compared.</p>` : nothing}
+      ${asks && hits.length > 0 ? html`<p class="small legend">Similarity from −1 to 1. Compare only within one search.</p>` : nothing}
     </section>`;
+  }
+
+  /** Words to begin with. */
+  #suggestions() {
+    const words = models.isBuiltIn
+      ? ["animal", "food", "guitar"]
+      : ["dog", "beach", "food", "people outdoors", "sunset"];
+    return html`<div class="row" role="group" aria-label="Suggestions">
+      ${words.map((word) => html`<button type="button" @click=${() => this.#ask({ words: word })}>${word}</button>`)}
+    </div>`;
   }
 
   /** What is in the collection, what of it can be found, and what comes now. */
@@ -169,8 +170,8 @@ class SearchPage extends Part {
       ${
         waiting > 0
           ? html`<p class="small">
-              ${waiting === 1 ? "1 picture is" : `${waiting} pictures are`} still to be indexed
-              ${progress && !progress.paused ? "and will be found as they come." : html`and cannot be found yet: <a href="#/tag">go on on the page Tag</a>.`}
+              ${waiting === 1 ? "1 image is" : `${waiting} images are`} not indexed yet
+              ${progress && !progress.paused ? "and will appear as they are." : html`and can't be found: <a href="#/tag">continue on Tag</a>.`}
             </p>`
           : nothing
       }`;
@@ -178,17 +179,20 @@ class SearchPage extends Part {
 
   #spoken(size: number): string {
     const { query, hits, more, asks, behind, answered } = searching;
-    if (!collection.index) return "The model is on its way.";
-    const all = size === 1 ? "1 picture" : `${size.toLocaleString("en")} pictures`;
-    if (!asks || (behind && !answered)) return `${all} can be searched.`;
-    if ("words" in query && !parse(query.words).wanted)
-      return "Write also what you are looking for, not only what you are not.";
-    if (behind && hits.length === 0) return "Looking …";
+    if (!collection.index) return "The model is loading.";
+    const all = size === 1 ? "1 image" : `${size.toLocaleString("en")} images`;
+    if (!asks || (behind && !answered)) return `${all} ready to search.`;
+    if ("words" in query && !parse(query.words).wanted) return "Add something to look for, too.";
+    if (behind && hits.length === 0) return "Searching…";
     if (hits.length === 0)
-      return "words" in query ? "Nothing is left of these words. Write others." : "There is no other picture here.";
+      return size === 0
+        ? "No images are indexed yet."
+        : "words" in query
+          ? "No matches. Try other words."
+          : "There are no other images here.";
     return more
-      ? `The best ${hits.length} of ${all}.`
-      : `All pictures${searching.folder ? " of this folder" : ""}, best first.`;
+      ? `Best ${hits.length} of ${all}.`
+      : `All images${searching.folder ? " in this folder" : ""}, best first.`;
   }
 
   #ask(query: Query, typing = false): void {
@@ -205,8 +209,8 @@ class SearchPage extends Part {
   }
 
   #take(file: File | undefined): void {
-    if (file) return this.#ask({ picture: file, name: file.name || "pasted picture" });
-    this.#wrong = "This is no picture file. What was found before stays.";
+    if (file) return this.#ask({ picture: file, name: file.name || "pasted image" });
+    this.#wrong = "That is not an image file. Your last results stay.";
     this.requestUpdate();
   }
 

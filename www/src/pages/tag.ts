@@ -1,28 +1,29 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { download } from "../parts/dom.ts";
+import "../parts/collection-view.ts";
 import "../parts/label-editor.ts";
+import { knowledge } from "../parts/model-hint.ts";
 import "../parts/picture-grid.ts";
 import type { PictureItem } from "../parts/picture-grid.ts";
 import { format } from "../parts/scale.ts";
+import { count, number } from "../parts/words.ts";
 import { nameOf } from "../state/files.ts";
 import { collection } from "../state/library/collection.ts";
 import { folders } from "../state/library/folders.ts";
 import { indexer } from "../state/library/indexer.ts";
 import { models } from "../state/models.ts";
 import { remembered } from "../state/store.ts";
-import "./tag/collection.ts";
 import "./tag/duplicates.ts";
 import { csv, json, type Tagged } from "./tag/results.ts";
 import { tagger } from "./tag/tagger.ts";
 import "./tag/viewer.ts";
-import { count, number } from "./tag/words.ts";
 
 /** Orders of the grid. Pictures that are equal are ordered by name. */
 const orders: Record<string, ((a: Row, b: Row) => number) | undefined> = {
   "Name": undefined,
-  "Surest first": (a, b) => b.best - a.best,
-  "Least sure first": (a, b) => a.best - b.best,
+  "Highest score first": (a, b) => b.best - a.best,
+  "Lowest score first": (a, b) => a.best - b.best,
   "Newest first": (a, b) => b.modified - a.modified,
 };
 
@@ -48,7 +49,7 @@ class TagPage extends Part {
 
   constructor() {
     super();
-    this.watch(collection, tagger, tagger.labels);
+    this.watch(collection, models, tagger, tagger.labels);
   }
 
   override connectedCallback(): void {
@@ -58,9 +59,9 @@ class TagPage extends Part {
 
   protected override render() {
     return html` <h1>Tag</h1>
-      <p>
-        Labels for all your pictures at once. What is found stays on this device, and is here again at the next visit.
-      </p>
+      <p>Tag whole folders at once. Results stay on this device, ready for next time.</p>
+      ${knowledge()}
+      ${models.isBuiltIn && collection.hasPhotos ? html`<ocelli-model-hint .says=${"These look like photos."}></ocelli-model-hint>` : nothing}
       <ocelli-collection></ocelli-collection>
       ${collection.pictures.size > 0 ? html`${this.#rule()}${this.#results()}` : nothing}
       <ocelli-viewer></ocelli-viewer>`;
@@ -89,11 +90,11 @@ class TagPage extends Part {
       <ocelli-label-editor .list=${tagger.labels}></ocelli-label-editor>
       <div class="how">
         <fieldset>
-          <legend>Tags of a picture</legend>
-          <div class="choices">${choice(true, "All that fit")}${choice(false, "The best one")}</div>
+          <legend>Tags per image</legend>
+          <div class="choices">${choice(true, "All matches")}${choice(false, "Best match")}</div>
         </fieldset>
         <div class="slider">
-          <label for="threshold">From a score of <output>${format("sigmoid", threshold)}</output></label>
+          <label for="threshold">Minimum score: <output>${format("sigmoid", threshold)}</output></label>
           <input
             id="threshold"
             type="range"
@@ -115,19 +116,19 @@ class TagPage extends Part {
     const sigmoid = models.info?.defaultScore === "sigmoid";
     if (several)
       return sigmoid
-        ? "Each label is asked on its own. This model's numbers are small by nature: 10 % can be a yes."
-        : "Each label is asked on its own: at 50 % it fits as well as anything.";
+        ? "Each label is judged on its own. This model scores low: 10% can already be a match."
+        : "Each label is judged on its own: at 50% it fits as well as anything.";
     return sigmoid
-      ? "The best label's own score. This model's numbers are small by nature."
-      : "The labels compete for 100 %. A low best score says that none fits well.";
+      ? "The best label's own score. This model scores low: 10% can already be a match."
+      : "The labels compete for 100%. A low best score means that none fits well.";
   }
 
   #results() {
     const { broken } = collection;
     const views: [View, string][] = [
-      ["pictures", "Pictures"],
+      ["pictures", "Images"],
       ["duplicates", "Near-duplicates"],
-      ...(broken.length > 0 ? [["broken", `Not readable (${number(broken.length)})`] as [View, string]] : []),
+      ...(broken.length > 0 ? [["broken", `Unreadable (${number(broken.length)})`] as [View, string]] : []),
     ];
     const view = views.some(([name]) => name === this.#view) ? this.#view : "pictures";
     return html`<section class="results" aria-label="Results">
@@ -161,15 +162,13 @@ class TagPage extends Part {
         ${words} <span class="small">${number(many)}</span>
       </button>`;
     const byCount = [...counts].sort(([a, x], [b, y]) => y - x || a.localeCompare(b));
-    return html` <div class="chips" role="group" aria-label="Show pictures with">
+    return html` <div class="chips" role="group" aria-label="Show images with">
         ${chip("All", all.length, undefined, filter === undefined)}
         ${byCount.map(([label, many]) => chip(label, many, { label }, typeof filter === "object" && filter.label === label))}
         ${untagged > 0 ? chip("Untagged", untagged, "untagged", filter === "untagged") : nothing}
       </div>
       <div class="row order">
-        <p class="small grow" role="status">
-          ${count(rows.length, "picture")}${tagger.behind ? ", tags are being updated" : ""}
-        </p>
+        <p class="small grow" role="status">${count(rows.length, "image")}${tagger.behind ? ", updating tags" : ""}</p>
         <label for="order">Order</label>
         <select id="order" @change=${(event: Event) => this.#sort((event.target as HTMLSelectElement).value)}>
           ${Object.keys(orders).map((name) => html`<option ?selected=${name === this.#order}>${name}</option>`)}
@@ -187,7 +186,7 @@ class TagPage extends Part {
 
   #item({ path, tags }: Row): PictureItem {
     const known = tagger.tags(path);
-    const words = !collection.index?.has(path) ? "waits" : known && tags.length === 0 ? "no tag" : undefined;
+    const words = !collection.index?.has(path) ? "waiting" : known && tags.length === 0 ? "no tag" : undefined;
     const scale = tagger.rule.several ? "sigmoid" : (models.info?.defaultScore ?? "softmax");
     return {
       path,
@@ -197,11 +196,11 @@ class TagPage extends Part {
   }
 
   #broken() {
-    return html` <p class="small">These files are left out. The others are not touched by that.</p>
+    return html` <p class="small">These files are skipped. All others are fine.</p>
       <ul class="broken">
         ${collection.broken.slice(0, 500).map(({ path, broken }) => html`<li><b>${path}</b> <span class="wrong">${broken}</span></li>`)}
       </ul>
-      <button type="button" @click=${() => void indexer.retry()}>Try them again</button>`;
+      <button type="button" @click=${() => void indexer.retry()}>Try again</button>`;
   }
 
   /** The rows of all readable pictures, by name. */

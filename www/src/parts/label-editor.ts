@@ -5,9 +5,9 @@ import { examples } from "../state/examples.ts";
 import { suggestions, templateSets, type LabelList } from "../state/label-list.ts";
 import { notice } from "./notice.ts";
 
-const own = "own sentence";
+const own = "Custom";
 
-/** The form for a list of labels: the labels, the sentence around them, lists by name. */
+/** The form for a list of labels: the labels, their prompt, lists by name. */
 class LabelEditor extends Part {
   static override properties = { list: { attribute: false } };
   declare list: LabelList;
@@ -50,11 +50,11 @@ class LabelEditor extends Part {
           data-field="labels"
           @input=${(event: InputEvent) => this.list.write({ labels: (event.target as HTMLTextAreaElement).value }, true)}
         ></textarea>
-        <p id=${id("help")} class="small">One per line, or with commas between.</p>
+        <p id=${id("help")} class="small">One per line, or separated by commas.</p>
         ${wrong.labels ? html`<p class="wrong" role="alert">${wrong.labels}</p>` : nothing}
       </div>
       <div class="template">
-        <label for=${id("set")}>Sentence for each label</label>
+        <label for=${id("set")}>Prompt</label>
         <select
           id=${id("set")}
           .value=${set}
@@ -66,7 +66,7 @@ class LabelEditor extends Part {
           set === own
             ? html`<input
                 type="text"
-                aria-label="Sentence, with {} where the label belongs"
+                aria-label="Custom prompt, with {} where the label belongs"
                 spellcheck="false"
                 autocomplete="off"
                 .value=${text.template}
@@ -77,7 +77,7 @@ class LabelEditor extends Part {
             : nothing
         }
         <p class="small">
-          ${set === own ? "The label takes the place of {}." : "The mean of several sentences, as in CLIP's paper: steadier for photos."}
+          ${set === own ? "{} is replaced by each label." : "Averages several prompts, as in CLIP's paper: steadier for photos."}
         </p>
         ${wrong.template ? html`<p class="wrong" role="alert">${wrong.template}</p>` : nothing}
       </div>
@@ -89,7 +89,7 @@ class LabelEditor extends Part {
             .value=${""}
             @change=${(event: Event) => this.#take(event.target as HTMLSelectElement)}
           >
-            <option value="" selected>Take a list …</option>
+            <option value="" selected>Load a list…</option>
             <optgroup label="Suggestions">
               ${suggestions.map(({ name }) => html`<option value=${`0${name}`}>${name}</option>`)}
             </optgroup>
@@ -103,7 +103,7 @@ class LabelEditor extends Part {
             @input=${(event: InputEvent) => this.#named((event.target as HTMLInputElement).value)}
           />
           <button type="button" ?disabled=${!this.#name.trim() || names.length === 0} @click=${() => void this.#keep()}>
-            Keep
+            Save list
           </button>
           ${
             this.#saved.some(({ name }) => name === this.#name.trim())
@@ -117,7 +117,7 @@ class LabelEditor extends Part {
   }
 
   #sentence(set: string): void {
-    this.list.write({ template: set === own ? "a picture of a {}" : set });
+    this.list.write({ template: set === own ? undefined : set });
   }
 
   #named(name: string): void {
@@ -136,7 +136,7 @@ class LabelEditor extends Part {
   }
 
   async #keep(): Promise<void> {
-    await (await database()).put("lists", { ...this.list.text, name: this.#name.trim() });
+    await (await database()).put("lists", { ...this.list.kept, name: this.#name.trim() });
     await this.#read();
   }
 

@@ -3,18 +3,18 @@ import { AddressError } from "../state/models.ts";
 import { make } from "./dom.ts";
 
 const titles: Record<string, string> = {
-  "no-webgpu": "This browser does not reach your GPU",
+  "no-webgpu": "This browser can't reach your GPU",
   "insecure-context": "This page needs https",
   "bad-address": "This is not an address",
-  "not-found": "The model's files are not there",
-  "bad-checkpoint": "These files are not a model that Ocelli can read",
-  "wrong-model": "This model is neither a CLIP nor a SigLIP",
-  "bad-image": "This picture cannot be read",
-  "bad-input": "This does not go together",
-  "device-lost": "The GPU was taken away",
-  "worker-lost": "The model's worker ended",
-  "gpu": "The GPU refused",
-  "not-finite": "The model gave no numbers",
+  "not-found": "The model couldn't be downloaded",
+  "bad-checkpoint": "Ocelli can't read this model",
+  "wrong-model": "This model is neither CLIP nor SigLIP",
+  "bad-image": "This image can't be read",
+  "bad-input": "These choices don't go together",
+  "device-lost": "The GPU was reset",
+  "worker-lost": "The model stopped unexpectedly",
+  "gpu": "The GPU ran into an error",
+  "not-finite": "The model gave no usable result",
 };
 
 /** Trying again changes nothing: another browser, address or picture does. */
@@ -38,17 +38,33 @@ const browsers: [where: string, what: string][] = [
   ],
 ];
 
-/** An error in plain words: what happened, what the package says about it, and a way out. */
+/** One sentence on the errors whose messages are for who has to mend the cause; those are folded below it. */
+const sentences: Record<string, string> = {
+  "not-found": "Some of its files couldn't be reached. Check the address and your connection, then try again.",
+  "bad-checkpoint": "Its files are damaged, incomplete, or of a kind that Ocelli doesn't read. Try another model.",
+  "wrong-model": "Ocelli reads CLIP and SigLIP models. Choose one of those.",
+  "device-lost": "A driver update, a sleeping laptop or too little memory can do that. Try again.",
+  "worker-lost": "Mostly its memory ran out. Close other tabs, or choose a smaller model or 8-bit weights.",
+  "gpu": "Mostly its memory is full. Close other tabs, or choose a smaller model or 8-bit weights.",
+  "not-finite": "Another browser or a newer graphics driver may help.",
+};
+
+/** An error in plain words: what happened, in one sentence, a way out, and what the package says about it. */
 export function notice(error: unknown, retry?: () => void): HTMLElement {
   const code = error instanceof OcelliError || error instanceof AddressError ? error.code : "internal";
   const message = error instanceof Error ? error.message : String(error);
+  const offline = code === "not-found" && !navigator.onLine;
   const box = make(
     "div",
     { "class": "notice", "data-code": code },
-    make("h3", {}, titles[code] ?? "Something went wrong"),
+    make("h3", {}, offline ? "You're offline" : (titles[code] ?? "Something went wrong")),
   );
+  const sentence = offline
+    ? "This model isn't on your device yet. Connect to the internet, then try again."
+    : sentences[code];
   // Why there is no adapter is a driver's prose: it helps to report, and the list of browsers helps to get on.
   if (code === "no-webgpu") box.append(...wayOut(code), make("p", { class: "small" }, message));
+  else if (sentence) box.append(make("p", {}, sentence), details(message, wayOut(code)));
   else box.append(make("p", {}, message), ...wayOut(code));
   if (retry && !hopeless.has(code)) {
     const button = make("button", { type: "button" }, "Try again");
@@ -56,6 +72,10 @@ export function notice(error: unknown, retry?: () => void): HTMLElement {
     box.append(button);
   }
   return box;
+}
+
+function details(message: string, more: Node[]): HTMLElement {
+  return make("details", {}, make("summary", {}, "Details"), make("p", {}, message), ...more);
 }
 
 function wayOut(code: string): Node[] {
@@ -81,12 +101,8 @@ function wayOut(code: string): Node[] {
     ];
   }
   if (code === "not-found") {
-    return [make("p", {}, "If the folder is on another site, that server must let other sites read it (CORS).")];
+    return [make("p", {}, "If the files are on another site, its server must allow other sites to read them (CORS).")];
   }
-  if (code === "gpu")
-    return [make("p", {}, "Mostly its memory is full: close other tabs, or load the model with 8-bit weights.")];
-  if (code === "device-lost")
-    return [make("p", {}, "A driver update, a sleeping laptop or too little memory can do that.")];
   return [];
 }
 

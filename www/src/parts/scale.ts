@@ -11,6 +11,21 @@ export interface Scale {
 }
 
 /**
+ * The least score of a model's own rule at which the best label counts as an answer; below it, the page says "Not sure".
+ *
+ * Sigmoid (SigLIP): 0.5 %. Each label is judged alone, and scores are low: of the app's nine samples, the built-in model gives eight
+ * their own label 0.9 % to 90 %, and the best of the others 0.01 % to 0.6 %.
+ * Softmax (CLIP): a third, or ten times the even share where there are so many labels that a third is too much to ask. With up to
+ * three labels one of them always has a third: softmax cannot say that none fits.
+ */
+export function usual(rule: "softmax" | "sigmoid", labels: number): number {
+  return rule === "sigmoid" ? 0.005 : Math.min(1 / 3, 10 / labels);
+}
+
+/** A full bar of sigmoids is never less than this: the bar of a label that does not fit stays short. */
+const LEAST_FULL = 0.1;
+
+/**
  * Shares and probabilities start at zero. Cosines and logits may all be negative, and a zero line would then give the best
  * label the shortest bar: those run from the lowest label to the highest.
  */
@@ -19,14 +34,14 @@ export function scaleOf(shown: Shown, scores: number[]): Scale {
   const low = Math.min(...scores);
   if (shown === "softmax") {
     const all =
-      scores.length === 1 ? "With one label that is always 100 %." : `The ${scores.length} labels share 100 %.`;
+      scores.length === 1 ? "With one label, that is always 100%." : `The ${scores.length} labels share 100%.`;
     return { part: (score) => score, caption: all };
   }
   if (shown === "sigmoid") {
-    const full = roundUp(high);
+    const full = Math.max(LEAST_FULL, roundUp(high));
     return {
       part: (score) => score / full,
-      caption: `Each label is judged alone. A full bar is ${format(shown, full)}.`,
+      caption: `Each label is judged on its own. A full bar is ${format(shown, full)}.`,
     };
   }
   if (high === low) return { part: () => 1, caption: "All labels score the same." };
@@ -52,12 +67,12 @@ export function format(shown: Shown, score: number): string {
   if (shown === "logits") return minus(score.toFixed(2));
   if (shown === "cosine") return minus(score.toFixed(3));
   const percent = score * 100;
-  if (percent > 99.95 && percent < 100) return "> 99.9 %";
+  if (percent > 99.95 && percent < 100) return "> 99.9%";
   if (percent === 0 || (percent > 0.5 && Math.abs(percent - Math.round(percent)) < 1e-9))
-    return `${Math.round(percent)} %`;
-  if (percent >= 0.995) return `${percent.toFixed(1)} %`;
-  if (percent >= 0.005) return `${percent.toFixed(2)} %`;
-  return "< 0.01 %";
+    return `${Math.round(percent)}%`;
+  if (percent >= 0.995) return `${percent.toFixed(1)}%`;
+  if (percent >= 0.005) return `${percent.toFixed(2)}%`;
+  return "< 0.01%";
 }
 
 const minus = (text: string): string => text.replace("-", "−");

@@ -6,15 +6,15 @@ import { format, scaleOf, type Shown } from "./scale.ts";
 /** One sentence on each score. */
 export const meanings: Record<Score, string> = {
   auto: "What the model was trained with: softmax for CLIP, sigmoid for SigLIP.",
-  softmax: "The labels compete for 100 %: which one fits best, even where none fits.",
-  sigmoid: "Each label is asked on its own. SigLIP's numbers are small by nature: 20 % can be a clear yes.",
-  cosine: "How far picture and sentence point the same way: 1 is the same direction, 0 is unrelated.",
+  softmax: "The labels compete for 100%: which one fits best, even if none fits.",
+  sigmoid: "Each label is judged on its own. SigLIP scores low: 20% can be a clear yes.",
+  cosine: "Similarity of image and label, from −1 to 1.",
   logits: "The raw numbers before softmax or sigmoid, on the model's own scale; often negative.",
 };
 
 /**
  * Labels with their scores as bars, best first. Rows are kept from answer to answer, so that a bar moves to its new length. Below
- * `threshold`, in the score's own unit, rows are pale.
+ * `threshold`, in the score's own unit, rows are dimmed.
  */
 class ScoreBars extends Part {
   static override properties = {

@@ -23,7 +23,8 @@ export interface PictureRecord {
 export interface ListRecord {
   name: string;
   labels: string;
-  template: string;
+  /** Undefined for the one that suits the model in use. */
+  template?: string | undefined;
 }
 
 /** A picture by which a label is taught. */

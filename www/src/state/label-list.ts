@@ -1,22 +1,26 @@
 import type { LabelSet, Ocelli } from "ocelli";
 import { best7, imagenet80 } from "ocelli/templates";
 import type { ListRecord } from "./db.ts";
+import { usualPrompt } from "./catalog.ts";
 import { examples } from "./examples.ts";
 import { models } from "./models.ts";
 import { remembered, Store } from "./store.ts";
 
-/** Named sets of sentences that labels are put into. A list has the name of a set, or a sentence of the user's own with {}. */
-export const templateSets: Record<string, readonly string[]> = { "7 sentences": best7, "80 sentences": imagenet80 };
+/** Named sets of prompts. A list has the name of a set, or a prompt of the user's own with {} where the label belongs. */
+export const templateSets: Record<string, readonly string[]> = {
+  "Average of 7 prompts": best7,
+  "Average of 80 prompts": imagenet80,
+};
 
 /** A list of labels as the user typed it. */
 export interface ListText {
   /** One per line or with commas between, as typed. */
   labels: string;
-  template: string;
+  /** Undefined for the one that suits the model in use: {@link usualPrompt}. */
+  template?: string | undefined;
 }
 
 const startsWith: ListText = {
-  template: "a picture of a {}",
   labels:
     "dog, cat, elephant, banana, pizza, castle, airplane, umbrella, guitar, key, bicycle, octopus, rocket, cactus, violin, tractor",
 };
@@ -26,19 +30,16 @@ export const suggestions: readonly ListRecord[] = [
   { name: "Things", ...startsWith },
   {
     name: "Food",
-    template: "a picture of a {}",
     labels:
       "pizza, hamburger, salad, banana, apple, cake, ice cream, bread, cheese, coffee, soup, sushi, egg, grapes, strawberry",
   },
   {
     name: "Animals",
-    template: "a picture of a {}",
     labels:
       "dog, cat, horse, cow, elephant, lion, penguin, owl, fish, octopus, bee, butterfly, snake, frog, rabbit, sheep",
   },
   {
     name: "Photos",
-    template: "a photo of a {}",
     labels:
       "person, group of people, dog, cat, landscape, beach, mountain, city street, building, food, car, flower, document, screenshot, sunset, snow",
   },
@@ -86,7 +87,13 @@ export class LabelList extends Store {
     queueMicrotask(() => this.#compile());
   }
 
-  get text(): ListText {
+  get text(): { labels: string; template: string } {
+    const { labels, template = usualPrompt() } = this.kept;
+    return { labels, template };
+  }
+
+  /** The text as it is remembered. */
+  get kept(): ListText {
     return this.#kept.get();
   }
 
@@ -117,14 +124,16 @@ export class LabelList extends Store {
   /** A sentence for each field whose text cannot be used. */
   get wrong(): { labels?: string; template?: string } {
     return {
-      ...(this.names.length === 0 && { labels: "Write at least one label." }),
+      ...(this.names.length === 0 && { labels: "Enter at least one label." }),
       ...(!this.#templates().every((one) => one.includes("{}")) && { template: "Put {} where the label belongs." }),
     };
   }
 
   /** Changes the text; `typing` waits until no key was pressed for a while. */
   write(text: Partial<ListText>, typing = false): void {
-    this.#kept.set({ ...this.text, ...text });
+    const { labels, template } = { ...this.kept, ...text };
+    // What suits the model in use goes with the model.
+    this.#kept.set({ labels, template: template === usualPrompt() ? undefined : template });
     this.changed();
     clearTimeout(this.#waiting);
     this.#waiting = window.setTimeout(() => this.#compile(), typing ? 250 : 0);

@@ -21,7 +21,12 @@ export const builtIn: Choice = { source: new URL("models/ocelli-tiny/", document
 export interface Loading {
   choice: Choice;
   progress: Progress | undefined;
+  /** Where on a page it was asked for, and where its progress and its failure are shown; undefined for the top of all pages. */
+  place: string | undefined;
 }
+
+/** Hashes of the models that have run here, by source: embeddings are kept under them. */
+const hashes = remembered<Record<string, string>>("hashes", {});
 
 const last = remembered<{ source: string; name: string; format?: Format } | null>("model", null);
 
@@ -32,7 +37,7 @@ class Models extends Store {
   choice: Choice | undefined;
   loading: Loading | undefined;
   /** Why the last load failed. */
-  failed: { choice: Choice; error: unknown } | undefined;
+  failed: { choice: Choice; error: unknown; place: string | undefined } | undefined;
   /** Whether the GPU was lost. The next call loads the model again. */
   lost = false;
   #stop: AbortController | undefined;
@@ -46,6 +51,11 @@ class Models extends Store {
     return this.choice?.source === builtIn.source;
   }
 
+  /** The hash of a model that has run here before. */
+  hashOf(source: ModelSource): string | undefined {
+    return typeof source === "string" ? hashes.get()[source] : undefined;
+  }
+
   /** Loads the model of the address, else the one that was used last, else the app's own. */
   start(): void {
     const asked = new URLSearchParams(location.search);
@@ -53,21 +63,21 @@ class Models extends Store {
     try {
       void this.load(typed ? chosen(typed, asked.get("format")) : (last.get() ?? builtIn));
     } catch (error) {
-      this.failed = { choice: builtIn, error };
+      this.failed = { choice: builtIn, error, place: undefined };
       this.changed();
     }
   }
 
   /** Loads a model beside the one in use, which is disposed of when the new one is ready. A newer load ends this one. */
-  async load(choice: Choice): Promise<void> {
+  async load(choice: Choice, place?: string): Promise<void> {
     this.#stop?.abort();
     const mine = (this.#stop = new AbortController());
-    this.loading = { choice, progress: undefined };
+    this.loading = { choice, progress: undefined, place };
     this.failed = undefined;
     this.changed();
     const onProgress = (progress: Progress) => {
       if (this.#stop !== mine) return;
-      this.loading = { choice, progress };
+      this.loading = { choice, progress, place };
       this.changed();
     };
     try {
@@ -82,7 +92,7 @@ class Models extends Store {
       this.#take(model, choice);
     } catch (error) {
       if (this.#stop !== mine) return; // another load has taken over, or the user has had enough
-      this.failed = { choice, error };
+      this.failed = { choice, error, place };
     }
     this.#stop = undefined;
     this.loading = undefined;
@@ -110,7 +120,10 @@ class Models extends Store {
     this.choice = choice;
     this.lost = false;
     const { source, name, format } = choice;
-    if (typeof source === "string") last.set({ source, name, ...(format && { format }) });
+    if (typeof source === "string") {
+      last.set({ source, name, ...(format && { format }) });
+      hashes.set({ ...hashes.get(), [source]: model.info.modelHash });
+    }
     // After the calls that are under way.
     before?.dispose();
   }
@@ -119,7 +132,8 @@ class Models extends Store {
 export const models = new Models();
 
 /**
- * The model that was typed: `hf:owner/name`, a model's page on huggingface.co, or a folder's address, made absolute.
+ * The model that was typed: `owner/name` or `hf:owner/name`, a model's page on huggingface.co, or a folder's address, made absolute. An
+ * address without a scheme counts as one if it begins with a dot or a slash, or ends with a slash.
  *
  * @throws {AddressError} If it is none of these.
  */
@@ -132,9 +146,13 @@ export function chosen(typed: string, format: string | null): Choice {
 }
 
 function sourceOf(typed: string): string {
-  if (!typed) throw new AddressError("Write the address of a model folder first.");
+  if (!typed) throw new AddressError("Enter the address of a model first.");
   if (typed.startsWith("hf:")) return typed;
-  if (!URL.canParse(typed, document.baseURI)) throw new AddressError(`“${typed}” cannot be read as one.`);
+  if (/^\w[\w.-]*\/[\w.-]+$/.test(typed)) return `hf:${typed}`;
+  if (!/^(https?:\/\/|\.{0,2}\/|[^\s:]+\/$)/i.test(typed) || !URL.canParse(typed, document.baseURI))
+    throw new AddressError(
+      `“${typed}” is not an address. Enter owner/name of a model on Hugging Face, or an address that starts with https://.`,
+    );
   const url = new URL(typed, document.baseURI);
   if (url.hostname === "huggingface.co") {
     const [owner, name, kind, revision, ...rest] = url.pathname.split("/").filter(Boolean);

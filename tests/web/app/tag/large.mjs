@@ -50,13 +50,13 @@ export async function large({ report, url }) {
   const memory = [];
   complaints.push(
     ...(await visit(async (page, context) => {
-      await page.getByRole("button", { name: "Pick “thousand”" }).waitFor({ timeout: PATIENCE });
+      await page.getByRole("button", { name: "Choose “thousand”" }).waitFor({ timeout: PATIENCE });
       before = (await keptEmbeddings(page)).length;
       group.holds("what was shown as done is kept", before >= shown, `${before} of ${shown}`);
       group.same(
         "said",
         [await page.locator(".state").innerText()],
-        [`${before} of 1,000 are done. Pick “thousand” again to go on.`],
+        [`${before} of 1,000 indexed. Choose “thousand” again to continue.`],
       );
       const session = await context.newCDPSession(page);
       const measure = async () => {
@@ -70,7 +70,7 @@ export async function large({ report, url }) {
         await reached(page, Math.floor(rest * part));
         await measure();
       }
-      await page.getByText("All 1,000 pictures are done.").waitFor({ timeout: PATIENCE });
+      await page.getByText("1,000 images indexed.").waitFor({ timeout: PATIENCE });
       const made = await page.evaluate(() => embedded);
       const kept = await keptEmbeddings(page);
       group.same(
@@ -82,7 +82,7 @@ export async function large({ report, url }) {
 
       // What words find is what was drawn.
       await page.getByRole("navigation").getByRole("link", { name: "Search" }).click();
-      await page.getByText("1,000 pictures can be searched.").waitFor({ timeout: PATIENCE });
+      await page.getByText("1,000 images ready to search.").waitFor({ timeout: PATIENCE });
       const best = async (words) => {
         await page.getByLabel("What are you looking for?").fill(words);
         await page.waitForTimeout(1000);

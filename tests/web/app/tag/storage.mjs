@@ -7,8 +7,8 @@ export async function storage({ fresh, open, report }, pictures) {
   const folder = onDisk("photos", pictures);
   const group = report.group("tag: a database full or forbidden");
   const troubles = [
-    ["full", fullAfter, "The browser's storage is full."],
-    ["forbidden", forbidden, "The browser does not let this app keep anything"],
+    ["full", fullAfter, "Your browser's storage is full."],
+    ["forbidden", forbidden, "Your browser won't let this app save anything"],
   ];
   for (const [name, script, words] of troubles) {
     const context = await fresh();
@@ -17,7 +17,7 @@ export async function storage({ fresh, open, report }, pictures) {
     await context.addInitScript(script);
     const page = await open(context, "tag");
     await page.locator('input[data-kind="folder"]').setInputFiles(folder);
-    await page.getByText(`All ${pictures.length} pictures are done.`).waitFor({ timeout: PATIENCE });
+    await page.getByText(`${pictures.length} images indexed.`).waitFor({ timeout: PATIENCE });
     const said = await page.locator(".unkept").innerText();
     group.same(`${name}: said`, [said.includes(words)], [true]);
     group.rejects(`${name}: another reason`, [said.includes(troubles.find(([other]) => other !== name)[2])], [true]);
@@ -39,8 +39,7 @@ export async function storage({ fresh, open, report }, pictures) {
     await page.bringToFront(); // a tab in the background takes no files
     await page.locator('input[data-kind="folder"]').setInputFiles(folder);
   }
-  for (const page of pages)
-    await page.getByText(`All ${pictures.length} pictures are done.`).waitFor({ timeout: PATIENCE });
+  for (const page of pages) await page.getByText(`${pictures.length} images indexed.`).waitFor({ timeout: PATIENCE });
   const made = await Promise.all(pages.map((page) => page.evaluate(() => embedded)));
   tabs.same("each picture once", made.flat().sort(), pictures.map(({ name }) => `photos/${name}`).sort());
   tabs.rejects(
@@ -51,7 +50,7 @@ export async function storage({ fresh, open, report }, pictures) {
   await pages[0].bringToFront();
   await pages[0].getByText("1 folder").click();
   await pages[0].getByRole("button", { name: "Remove photos" }).click();
-  await pages[0].getByRole("button", { name: /^Remove 24 pictures/ }).click();
+  await pages[0].getByRole("button", { name: /^Remove 24 images/ }).click();
   await pages[1].locator(".results").waitFor({ state: "detached", timeout: PATIENCE });
   tabs.same("removed in one, gone in the other", await keptEmbeddings(pages[1]), []);
   for (const page of pages) await page.close();

@@ -33,7 +33,7 @@ class CameraDialog extends Part {
       <video muted playsinline autoplay aria-label="What the camera sees" .srcObject=${this.#stream ?? null}></video>
       ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
       <div class="row">
-        <button type="button" class="primary" @click=${() => void this.#take()}>Take the picture</button>
+        <button type="button" class="primary" @click=${() => void this.#take()}>Take photo</button>
         <button type="button" @click=${() => this.querySelector("dialog")?.close()}>Close</button>
       </div>
     </dialog>`;

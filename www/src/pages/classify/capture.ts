@@ -7,7 +7,7 @@ const FIRST_FRAME = 1000;
 /** @throws {PictureError} If there is no camera to be had. */
 export async function camera(): Promise<MediaStream> {
   if (!navigator.mediaDevices?.getUserMedia)
-    throw new PictureError("This browser lends no camera to this page. Pages over https get one; or choose a file.");
+    throw new PictureError("This page can't use a camera: browsers allow that over https only. Choose a file instead.");
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
   } catch (cause) {
@@ -18,12 +18,12 @@ export async function camera(): Promise<MediaStream> {
 function cameraTrouble(error: unknown): string {
   const name = error instanceof Error ? error.name : "";
   if (name === "NotAllowedError")
-    return "The camera is not allowed for this page. Allow it in the browser's settings for this page, or choose a file.";
+    return "The camera is blocked for this page. Allow it in the browser's settings, or choose a file.";
   if (name === "NotFoundError" || name === "OverconstrainedError")
     return "No camera was found. Plug one in, or choose a file.";
   if (name === "NotReadableError")
-    return "The camera cannot be used, mostly because another program has it. Close that one, and try again.";
-  return `The camera did not start: ${error instanceof Error ? error.message : String(error)}`;
+    return "The camera can't be used. Another program may have it: close that one and try again.";
+  return `The camera didn't start: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 export const hasScreens = (): boolean => typeof navigator.mediaDevices?.getDisplayMedia === "function";
@@ -40,9 +40,7 @@ export async function screenStill(): Promise<Blob> {
   } catch (cause) {
     const refused = cause instanceof Error && cause.name === "NotAllowedError";
     throw new PictureError(
-      refused
-        ? "No screen was chosen, or it is not allowed. The old picture stays."
-        : `The screen cannot be captured: ${String(cause)}`,
+      refused ? "No screen was chosen. The previous image stays." : `The screen can't be captured: ${String(cause)}`,
       { cause },
     );
   }
@@ -61,7 +59,7 @@ export async function screenStill(): Promise<Blob> {
 
 /** What a video shows now. */
 export async function stillOf(video: HTMLVideoElement): Promise<Blob> {
-  if (video.videoWidth === 0) throw new PictureError("No picture has come yet. Try again.");
+  if (video.videoWidth === 0) throw new PictureError("The camera isn't ready yet. Try again.");
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;

@@ -1,36 +1,33 @@
 import type { ModelInfo } from "ocelli";
 import { html } from "lit";
-import { bytes, familyOf, millions } from "../../parts/words.ts";
+import { bytes, familyOf, millions, noteOf, software } from "../../parts/words.ts";
 import type { Runs } from "./judge.ts";
-
-/** Stand-ins for a GPU, by the names that browsers give them. */
-const software = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
 /** What ran where, and how long it took. The first run is apart: on a GPU the browser still compiles the shaders during it. */
 export function facts(name: string, info: ModelInfo, runs: Runs) {
   const onCpu = info.backend === "cpu";
   const all: [name: string, value: string, note: string][] = [
     onCpu
-      ? ["Runs on", "CPU", info.note ?? ""]
+      ? ["Runs on", "CPU", noteOf(info)]
       : [
           "GPU",
           info.adapter || "not named by the browser",
           software.test(info.adapter) ? "software, not a GPU: slow" : "",
         ],
-    ["Pictures run", String(runs.count), "each once; labels and scores need no run"],
-    ["Last run", time(runs.last), "a picture"],
-    ["First run", time(runs.first), onCpu ? "a picture" : "a picture, and shaders compiled"],
+    ["Images processed", String(runs.count), "changing labels costs nothing"],
+    ["Last image", time(runs.last), ""],
+    ["First image", time(runs.first), onCpu ? "" : "includes compiling shaders"],
     info.downloadBytes > 0
-      ? ["Downloaded", bytes(info.downloadBytes), "by this visit"]
+      ? ["Downloaded", bytes(info.downloadBytes), "in this visit"]
       : ["Downloaded", "nothing", "the model was here already"],
     [
       "Weights",
       info.format,
       onCpu
-        ? `${millions(info.parameters)} numbers in memory`
-        : `${millions(info.parameters)} numbers, ${bytes(info.gpuBytes)} on the GPU`,
+        ? `${millions(info.parameters)} parameters`
+        : `${millions(info.parameters)} parameters, ${bytes(info.gpuBytes)} on the GPU`,
     ],
-    ["Model", name, `${familyOf(info)}, ${info.imageSize} pixels to ${info.embeddingDim} numbers`],
+    ["Model", name, `${familyOf(info)} · ${info.imageSize} × ${info.imageSize} px → ${info.embeddingDim}-d embedding`],
   ];
   return html`<dl class="facts">
     ${all.map(

@@ -1,5 +1,5 @@
 import type { Classification, Ocelli } from "ocelli";
-import type { Shown } from "../../parts/scale.ts";
+import { usual, type Shown } from "../../parts/scale.ts";
 import { LabelList } from "../../state/label-list.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
@@ -9,8 +9,10 @@ import type { Picture } from "./picture.ts";
 export interface Answer {
   rows: readonly Classification[];
   score: Shown;
-  /** The sentence or the name of the set that the labels were put into. */
+  /** The prompt, or the name of the set of prompts, that the labels were put into. */
   template: string;
+  /** Whether the best label reaches its usual score by the model's own rule, whatever score is shown. */
+  sure: boolean;
 }
 
 /** Times of the model in use, in milliseconds, over the pictures that it was given. */
@@ -105,7 +107,7 @@ class Judge extends Store {
     this.#rank();
   }
 
-  /** Labels that score less are pale; undefined if none is. */
+  /** Labels that score less are dimmed; undefined if none is. */
   get threshold(): number | undefined {
     return this.#settings.get().thresholds[this.score];
   }
@@ -157,7 +159,11 @@ class Judge extends Store {
     if (set && this.#seen && this.#isSeen() && this.#seen.model === model) {
       const { score } = this;
       const template = behind && this.#answer ? this.#answer.template : text.template;
-      this.#answer = { rows: set.score(this.#seen.embedding, { score }), score, template };
+      const { embedding } = this.#seen;
+      const rule = model?.info.defaultScore === "sigmoid" ? "sigmoid" : "softmax";
+      const [best] = set.score(embedding, { score: rule, topK: 1 });
+      const sure = best !== undefined && best.score >= usual(rule, this.list.names.length);
+      this.#answer = { rows: set.score(embedding, { score }), score, template, sure };
     }
     this.changed();
   }

@@ -2,11 +2,11 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { Arrivals, pictureIn } from "../../parts/arrivals.ts";
 import { models } from "../../state/models.ts";
+import { missed, sampleFile, samples } from "../../state/samples.ts";
 import "./camera-dialog.ts";
 import { hasScreens, screenStill } from "./capture.ts";
 import { judge } from "./judge.ts";
-import { pictureOf, PictureError } from "./picture.ts";
-import { missed, sampleFile, samples } from "./samples.ts";
+import { pictureOf, PictureError, type Origin } from "./picture.ts";
 
 /** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
 class PictureArea extends Part {
@@ -31,14 +31,13 @@ class PictureArea extends Part {
     return html` <div class="stage ${this.#arrivals.over ? "over" : ""}">
         ${picture ? html`<img src=${picture.address} alt=${picture.name} />` : nothing}
       </div>
-      <div class="samples" role="group" aria-label="Sample pictures">
+      <div class="samples" role="group" aria-label="Sample images">
         ${samples.map(
           (name) =>
             html`<button
               type="button"
               title=${name}
               data-sample=${name}
-              class=${name === missed ? "missed" : ""}
               aria-pressed=${String(picture?.sample === name)}
               @click=${() => this.#sample(name)}
             >
@@ -54,15 +53,15 @@ class PictureArea extends Part {
           class="hidden"
           @change=${(event: Event) => this.#picked(event.target as HTMLInputElement)}
         />
-        <label for="picture-file" class="button primary">Choose a picture</label>
+        <label for="picture-file" class="button primary">Choose an image</label>
         <button type="button" @click=${() => this.#camera()}>Camera</button>
-        ${hasScreens() ? html`<button type="button" @click=${() => this.#take(screenStill(), "Your screen")}>Screen</button>` : nothing}
-        <p class="small hint">Or drop one anywhere on this page, or paste it.</p>
+        ${hasScreens() ? html`<button type="button" @click=${() => this.#take(screenStill(), "Your screen", "screen")}>Screen</button>` : nothing}
+        <p class="small hint">Or drop or paste one anywhere on this page.</p>
       </div>
       <p class="wrong" role="alert">${this.#trouble}</p>
-      ${isMissed ? html`<p class="wrong">This is a ${missed}, and the built-in model gets it wrong.</p>` : nothing}
+      ${isMissed ? html`<p class="wrong">This is a ${missed}: the starter model gets it wrong.</p>` : nothing}
       <ocelli-camera-dialog
-        .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your picture from the camera")}
+        .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your photo from the camera", "camera")}
       ></ocelli-camera-dialog>`;
   }
 
@@ -71,7 +70,7 @@ class PictureArea extends Part {
       this.#newest++; // whatever else is on its way
       return this.#say("");
     }
-    void this.#take(sampleFile(name), `Sample drawing: ${name}`, name);
+    void this.#take(sampleFile(name), `Sample drawing: ${name}`, { sample: name });
   }
 
   #picked(input: HTMLInputElement): void {
@@ -81,20 +80,20 @@ class PictureArea extends Part {
   }
 
   #file(file: File): void {
-    void this.#take(Promise.resolve(file), `Your picture, ${file.name || "pasted"}`);
+    void this.#take(Promise.resolve(file), `Your image, ${file.name || "pasted"}`);
   }
 
-  async #take(source: Promise<Blob>, name: string, sample?: string): Promise<void> {
+  async #take(source: Promise<Blob>, name: string, origin?: Origin): Promise<void> {
     const turn = ++this.#newest;
     try {
-      const picture = await pictureOf(await source, name, sample);
+      const picture = await pictureOf(await source, name, origin);
       if (turn !== this.#newest) return URL.revokeObjectURL(picture.address);
       judge.take(picture);
       this.#say("");
     } catch (error) {
       if (turn === this.#newest)
         this.#say(
-          error instanceof PictureError ? error.message : `${name}: it cannot be fetched. The old picture stays.`,
+          error instanceof PictureError ? error.message : `${name} can't be fetched. The previous image stays.`,
         );
     }
   }
@@ -113,7 +112,7 @@ class PictureArea extends Part {
   #dropped(data: DataTransfer): void {
     const file = pictureIn(data);
     if (file) this.#file(file);
-    else this.#say("What was dropped is not a picture file. The old picture stays.");
+    else this.#say("That is not an image file. The previous image stays.");
   }
 }
 

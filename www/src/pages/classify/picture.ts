@@ -1,3 +1,5 @@
+import { looksLikePhoto } from "../../state/photo.ts";
+
 /** A picture that the browser can draw. */
 export interface Picture {
   /** As it came, since then its pixels reach the model untouched; a drawing (SVG) as pixels. */
@@ -8,26 +10,47 @@ export interface Picture {
   name: string;
   /** The name of the sample, if the picture is one. */
   sample?: string | undefined;
+  /** Whether it looks like a photo, which the built-in model does not know. */
+  photo: boolean;
 }
 
 /** A drawing has any size: this is enough for every model. */
 const DRAWN = 1024;
 
+/** Where a picture comes from: what a camera sees is a photo, and a drawing of the app or a screen is none, however large. */
+export type Origin = "file" | "camera" | "screen" | { sample: string };
+
 /** Why there is no new picture, in words for the user. */
 export class PictureError extends Error {}
 
 /** @throws {PictureError} If the browser cannot draw it. */
-export async function pictureOf(blob: Blob, name: string, sample?: string): Promise<Picture> {
+export async function pictureOf(blob: Blob, name: string, origin: Origin = "file"): Promise<Picture> {
   const address = URL.createObjectURL(blob);
   try {
     const image = new Image();
     image.src = address;
     await image.decode();
-    return { blob: blob.type === "image/svg+xml" ? await drawn(image) : blob, address, name, sample };
+    const drawing = blob.type === "image/svg+xml";
+    const pixels = drawing ? 0 : image.naturalWidth * image.naturalHeight;
+    return {
+      blob: drawing ? await drawn(image) : blob,
+      address,
+      name,
+      sample: typeof origin === "object" ? origin.sample : undefined,
+      photo: origin === "camera" || (origin === "file" && (await looksLikePhoto(blob, pixels))),
+    };
   } catch (cause) {
     URL.revokeObjectURL(address);
-    throw new PictureError(`${name}: the browser cannot read this as a picture. The old one stays.`, { cause });
+    throw new PictureError(`${name}: ${unreadable(blob)} The previous image stays.`, { cause });
   }
+}
+
+/** Why the browser cannot show a file, and what to do about it. */
+export function unreadable(file: Blob): string {
+  const kind = /\b(hei[cf]|tiff?|avif|jxl)$/i.exec(file instanceof File ? file.name : file.type)?.[1];
+  return kind
+    ? `This browser can't open ${kind.toUpperCase()}. Export it as JPEG, or use a browser that opens it, such as Safari.`
+    : "This browser can't read the file as an image.";
 }
 
 /** What only the browser's image element can draw, on white, as the page shows it. */

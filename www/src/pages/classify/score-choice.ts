@@ -74,7 +74,8 @@ class ScoreChoice extends Part {
 
   #above(): string {
     const { answer, threshold } = judge;
-    if (threshold === undefined || !answer || answer.score !== judge.score) return "Labels below it become pale.";
+    if (threshold === undefined || !answer || answer.score !== judge.score)
+      return "Labels below the threshold are dimmed.";
     const above = answer.rows.filter((row) => row.score >= threshold).length;
     return `${above === 0 ? "None" : above} of ${answer.rows.length} labels ${above < 2 ? "is" : "are"} above.`;
   }

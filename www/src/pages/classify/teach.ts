@@ -3,7 +3,7 @@ import { Part } from "../../element.ts";
 import { parseLabels } from "../../state/label-list.ts";
 import { examples } from "../../state/examples.ts";
 import { judge } from "./judge.ts";
-import { pictureOf, PictureError } from "./picture.ts";
+import { pictureOf, PictureError, unreadable } from "./picture.ts";
 
 /** The form that teaches a label by pictures, and what was taught before. */
 class Teach extends Part {
@@ -24,9 +24,8 @@ class Teach extends Part {
     this.#letGo();
     return html` <h2 id="teach-title">Teach it</h2>
       <p class="small">
-        Show it one to five pictures of a thing, and it knows that thing by them, with any model. They stay on this
-        device. A taught label tends to win against labels that were not taught: teach all that matter, or set a
-        threshold.
+        Add 1–5 images of something (your cup, your dog) and Ocelli will recognise it, with any model. They stay on this
+        device. Taught labels tend to outscore others. Teach every label you care about, or set a threshold.
       </p>
       <form @submit=${(event: Event) => event.preventDefault()}>
         <label for="teach-label">Label to teach</label>
@@ -37,7 +36,7 @@ class Teach extends Part {
               type="text"
               list="teach-labels"
               autocomplete="off"
-              placeholder="One of the list, or a new one"
+              placeholder="From the list, or new"
               .value=${this.#label}
               aria-invalid=${this.#trouble ? "true" : nothing}
               aria-describedby="teach-wrong"
@@ -50,7 +49,7 @@ class Teach extends Part {
             ?disabled=${!judge.picture || this.#busy}
             @click=${() => this.#teach(judge.picture ? [judge.picture.blob] : [])}
           >
-            Add this picture
+            Add this image
           </button>
           <input
             id="teach-files"
@@ -70,7 +69,7 @@ class Teach extends Part {
                 ${taught.map((label) => this.#row(label, names.includes(label)))}
               </ul>
               <button type="button" class="quiet" @click=${() => this.#try(() => this.#forgetAll())}>
-                Forget all that was taught
+                Forget everything taught
               </button>`
           : nothing
       }`;
@@ -80,7 +79,7 @@ class Teach extends Part {
     return html`<li data-taught=${label}>
       <div class="row">
         <h3>${label}</h3>
-        ${listed ? nothing : html`<span class="small">not in the list</span><button type="button" class="quiet" @click=${() => this.#list(label)}>Put it in</button>`}
+        ${listed ? nothing : html`<span class="small">not in the list</span><button type="button" class="quiet" @click=${() => this.#list(label)}>Add to list</button>`}
         <button
           type="button"
           class="quiet"
@@ -122,7 +121,7 @@ class Teach extends Part {
 
   #teach(pictures: readonly Blob[]): void {
     const [label, ...more] = parseLabels(this.#label);
-    if (label === undefined || more.length > 0) return this.#say("Write one label first, without commas.");
+    if (label === undefined || more.length > 0) return this.#say("Enter one label first, without commas.");
     this.#try(async () => {
       await examples.teach(label, await Promise.all(pictures.map(readable)));
       this.#list(label);
@@ -181,13 +180,13 @@ class Teach extends Part {
 
 /** @throws {PictureError} If it is no picture. */
 async function readable(file: Blob): Promise<Blob> {
-  const name = file instanceof File ? file.name : "This picture";
+  const name = file instanceof File ? file.name : "This image";
   try {
     const { blob, address } = await pictureOf(file, name);
     URL.revokeObjectURL(address);
     return blob;
   } catch (cause) {
-    throw new PictureError(`${name}: the browser cannot read this as a picture. Nothing was taught.`, { cause });
+    throw new PictureError(`${name}: ${unreadable(file)} Nothing was taught.`, { cause });
   }
 }
 

@@ -23,8 +23,8 @@ export async function open(kind: Kind, camera: string): Promise<MediaStream> {
   const devices = navigator.mediaDevices as MediaDevices | undefined;
   if (!devices)
     throw new SourceError(
-      "This page may not use cameras",
-      "Browsers lend cameras to pages over https and to this machine's own pages only.",
+      "This page can't use a camera",
+      "Browsers allow that over https only, and on this machine's own pages.",
     );
   try {
     if (kind === "screen") return await devices.getDisplayMedia({ video: true, audio: false });
@@ -47,32 +47,32 @@ function inWords(kind: Kind, { name, message }: DOMException): SourceError {
         "No screen was chosen",
         "Press “Watch a screen” again to choose a screen, a window or a tab.",
       );
-    return new SourceError("The screen cannot be watched", message);
+    return new SourceError("The screen can't be watched", message);
   }
   if (name === "NotAllowedError") {
     return new SourceError(
-      "This page may not use the camera",
-      "Allow it where the browser shows this page's address, or in the browser's settings, and start again.",
+      "The camera is blocked",
+      "Allow it next to the page's address or in the browser's settings, then start again.",
     );
   }
   if (name === "NotFoundError")
     return new SourceError(
-      "There is no camera",
-      `Plug one in, and start again.${screens ? " A screen or a tab can be watched without one." : ""}`,
+      "No camera found",
+      `Plug one in, then start again.${screens ? " Or watch a screen or a tab." : ""}`,
     );
   if (name === "NotReadableError" || name === "AbortError")
     return new SourceError(
-      "The camera does not answer",
-      "Another program may be using it. Close that one, and start again.",
+      "The camera isn't responding",
+      "Another program may be using it. Close that one, then start again.",
     );
-  return new SourceError("The camera cannot be used", message);
+  return new SourceError("The camera can't be used", message);
 }
 
 /** The error for a source that ends by itself. */
 export function ended(kind: Kind): SourceError {
   if (kind === "screen")
     return new SourceError("The screen is no longer shared", "Press “Watch a screen” to choose another one.");
-  return new SourceError("The camera was taken away", "Plug it in again, or choose another one, and start again.");
+  return new SourceError("The camera was disconnected", "Plug it in again or choose another one, then start again.");
 }
 
 /** The cameras of this device. Their names are known once one of them was allowed. */

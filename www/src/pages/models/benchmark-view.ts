@@ -32,9 +32,7 @@ class BenchmarkView extends Part {
   protected override render() {
     const current = this.#measured === models.model;
     return html` <h3>How fast is it here?</h3>
-      <p class="small">
-        A short benchmark: medians of a few runs, from a JPEG of ${SIDE} pixels or a text to the embedding.
-      </p>
+      <p class="small">A short benchmark: medians of a few runs, from a ${SIDE} px JPEG or a text to the embedding.</p>
       ${
         this.#stop
           ? html`<div class="measuring">
@@ -108,7 +106,7 @@ class BenchmarkView extends Part {
   }
 }
 
-const byHand = "The browser does not let this page copy. Here it is:";
+const byHand = "The browser won't let this page copy. Here it is:";
 
 function time(ms: number): string {
   return `${ms < 9.95 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
@@ -119,11 +117,11 @@ function reportOf(name: string, info: ModelInfo, figures: readonly Figure[]): st
   const { tier, format, imageSize, parameters, note } = info;
   return [
     `Ocelli, benchmark of ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
-    `Model: ${name} (${familyOf(info)}, ${format}, ${imageSize} pixels, ${millions(parameters)} parameters)`,
+    `Model: ${name} (${familyOf(info)}, ${format}, ${imageSize} px, ${millions(parameters)} parameters)`,
     `On: ${deviceOf(info)}, kernels ${tier}${note ? ` (${note})` : ""}`,
     `Browser: ${navigator.userAgent}`,
     ...figures.map(({ name, ms, runs }) => `${name}: ${time(ms)} each (median of ${runs})`),
-    `From a JPEG of ${SIDE} pixels or a text to the embedding, decoding included.`,
+    `From a ${SIDE} px JPEG or a text to the embedding, decoding included.`,
   ].join("\n");
 }
 

@@ -31,9 +31,9 @@ export const SIDE = "640 × 480";
 export async function measure(model: Ocelli, progress: (done: number) => void, signal: AbortSignal): Promise<Figure[]> {
   const [picture] = (await drawPictures(1)) as [Blob];
   const trials: Trial[] = [
-    { name: "One picture at a time", each: 1, most: 9, work: () => model.embedImage(picture, { signal }) },
+    { name: "One image at a time", each: 1, most: 9, work: () => model.embedImage(picture, { signal }) },
     {
-      name: "Eight pictures at a time",
+      name: "Eight images at a time",
       each: 8,
       most: 5,
       work: () =>

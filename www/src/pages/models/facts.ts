@@ -16,14 +16,14 @@ export function factsOf(info: ModelInfo): [name: string, value: string][] {
     [
       "Sees",
       maxNumPatches === null
-        ? `${imageSize} × ${imageSize} pixels`
-        : `up to ${maxNumPatches} patches of a picture in its own shape`,
+        ? `${imageSize} × ${imageSize} px`
+        : `its own shape, up to ${maxNumPatches} patches`,
     ],
-    ["Embedding", `${embeddingDim} numbers`],
+    ["Embedding", `${embeddingDim}-d`],
     ["Parameters", millions(info.parameters)],
     ...(backend === "cpu" ? [] : [["GPU memory", bytes(info.gpuBytes)] as [string, string]]),
-    ["Steps", `${info.dispatchesPerImage} a picture, ${info.dispatchesPerText} a text`],
+    ["GPU passes", `${info.dispatchesPerImage} per image, ${info.dispatchesPerText} per text`],
     ["Score", defaultScore],
-    ["Downloaded now", info.downloadBytes > 0 ? bytes(info.downloadBytes) : "nothing, it was kept"],
+    ["Downloaded now", info.downloadBytes > 0 ? bytes(info.downloadBytes) : "nothing, it was here"],
   ];
 }

@@ -1,5 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { noteOf } from "../../parts/words.ts";
 import { models } from "../../state/models.ts";
 import "./benchmark-view.ts";
 import { factsOf } from "./facts.ts";
@@ -16,9 +17,9 @@ class InUse extends Part {
     const { info, choice, loading } = models;
     if (!info || !choice)
       return html`<h2>In use</h2>
-        <p>${loading ? "The first model is on its way." : "None. Choose one below."}</p>`;
+        <p>${loading ? "The first model is loading." : "None. Choose one below."}</p>`;
     return html` <h2>In use: ${choice.name}</h2>
-      ${info.note ? html`<p class="note">${info.note}</p>` : nothing}
+      ${noteOf(info) ? html`<p class="note">${noteOf(info)}</p>` : nothing}
       <dl class="facts">
         ${factsOf(info).map(
           ([name, value]) =>

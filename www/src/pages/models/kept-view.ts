@@ -3,7 +3,7 @@ import { Part } from "../../element.ts";
 import { bytes } from "../../parts/words.ts";
 import { notice } from "../../parts/notice.ts";
 import { models } from "../../state/models.ts";
-import { kept, type KeptModel } from "./kept.ts";
+import { kept, type KeptModel } from "../../state/kept.ts";
 
 /** The models that are stored in this browser, with buttons that delete them. */
 class KeptView extends Part {
@@ -22,18 +22,18 @@ class KeptView extends Part {
 
   protected override render() {
     const all = kept.models;
-    return html` <h2>Kept on this device</h2>
-      <p class="small">What was downloaded stays in this browser, so that the next visit needs no network for it.</p>
+    return html` <h2>Saved on this device</h2>
+      <p class="small">Saved in this browser, so they work offline.</p>
       ${
         all.length > 0
-          ? html`<ul class="kept" aria-label="Kept models">
+          ? html`<ul class="kept" aria-label="Saved models">
                 ${all.map((one) => this.#row(one))}
               </ul>
               <p class="row">
-                <span class="grow">${bytes(all.reduce((sum, one) => sum + one.bytes, 0))} in all</span>
+                <span class="grow">${bytes(all.reduce((sum, one) => sum + one.bytes, 0))} in total</span>
                 <button type="button" @click=${() => void this.#removeAll()}>Remove all</button>
               </p>`
-          : html`<p>Nothing is kept at the moment.</p>`
+          : html`<p>Nothing is saved yet.</p>`
       }
       ${this.#storage()}
       <p class="small" role="status">${this.#said}</p>
@@ -44,7 +44,7 @@ class KeptView extends Part {
     return html`<li>
       <span class="grow"
         ><b>${one.name}</b>${this.#inUse(one) ? html` <span class="badge">in use</span>` : nothing}
-        <span class="small">${bytes(one.bytes)}, since ${one.when.toLocaleDateString()}</span></span
+        <span class="small">${bytes(one.bytes)}, saved ${one.when.toLocaleDateString()}</span></span
       >
       <button type="button" aria-label="Remove ${one.name}" @click=${() => void this.#remove(one)}>Remove</button>
     </li>`;
@@ -55,10 +55,10 @@ class KeptView extends Part {
     if (quota === undefined) return nothing;
     return html`<p class="row storage">
       <span class="grow"
-        >This site uses ${bytes(usage ?? 0)} of the ${bytes(quota)} that the browser allows.
-        ${persisted ? "The browser has promised to keep it." : "The browser may clear it when space runs short."}</span
+        >This site uses ${bytes(usage ?? 0)} of the ${bytes(quota)} that your browser allows.
+        ${persisted ? "Protected from automatic clean-up." : "Your browser may clear it when space runs short."}</span
       >
-      ${persisted ? nothing : html`<button type="button" @click=${() => void this.#persist()}>Ask it to keep all this</button>`}
+      ${persisted ? nothing : html`<button type="button" @click=${() => void this.#persist()}>Protect from automatic clean-up</button>`}
     </p>`;
   }
 
@@ -72,17 +72,17 @@ class KeptView extends Part {
   }
 
   async #removeAll(): Promise<void> {
-    if (!confirm("Remove the files of all models? What you want to use again is downloaded again.")) return;
+    if (!confirm("Remove the files of all models? You would have to download them again.")) return;
     await kept.remove();
-    this.#say(kept.failed ? "" : `All were removed. ${again}`);
+    this.#say(kept.failed ? "" : `All models were removed. ${again}`);
   }
 
   async #persist(): Promise<void> {
     await kept.persist();
     this.#say(
       kept.storage?.persisted
-        ? "The browser keeps it from now on."
-        : "The browser did not agree. It may after some visits, or once this app is installed.",
+        ? "Protected from now on."
+        : "Your browser said no. It may agree after some visits, or once this app is installed.",
     );
   }
 
@@ -92,6 +92,6 @@ class KeptView extends Part {
   }
 }
 
-const again = "The model in use goes on until you leave; the next visit downloads it again.";
+const again = "You can keep using the current model until you leave. The next visit downloads it again.";
 
 customElements.define("ocelli-kept-models", KeptView);

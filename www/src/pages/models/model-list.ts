@@ -1,86 +1,104 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { loadAt } from "../../parts/model-load.ts";
 import { bytes } from "../../parts/words.ts";
+import {
+  catalog,
+  choiceOf,
+  format,
+  formatOf,
+  formats,
+  memoryOf,
+  needs,
+  pageOf,
+  type FormatChoice,
+  type Listed,
+} from "../../state/catalog.ts";
+import { kept } from "../../state/kept.ts";
 import { models } from "../../state/models.ts";
-import { remembered } from "../../state/store.ts";
-import { catalog, choiceOf, formatOf, formats, pageOf, type FormatChoice, type Listed } from "./catalog.ts";
-import { kept } from "./kept.ts";
+import { switching } from "../../state/switching.ts";
 
-const remember = remembered<string>("format", "q8");
-
-/** Models to choose from, with what each is good at and what it costs. */
+/** Models to choose from by need, with what each is good at and what it costs. */
 class ModelList extends Part {
-  #format: FormatChoice = formatOf(remember.get());
-
   constructor() {
     super();
     this.watch(models, kept);
   }
 
   protected override render() {
-    const [own, hub] = [true, false].map((quantised) =>
-      catalog.filter((listed) => Boolean(listed.quantised) === quantised),
-    );
     return html` <h2>Choose a model</h2>
-      <p class="small">The last choice is remembered. The model before it stays in use until the new one stands.</p>
-      <h3>With this app</h3>
-      <ul class="model-list" aria-label="Models of this app">
-        ${own?.map((listed) => this.#row(listed))}
-      </ul>
-      <h3>From Hugging Face</h3>
       <p class="small">
-        They are downloaded from huggingface.co on your connection when you choose them, and only then.
+        Your choice is remembered. The current model stays active until the new one is ready. Downloaded from
+        huggingface.co only when you choose one.
       </p>
-      ${formatSelect("hub-format", this.#format, (format) => this.#keep(format))}
-      <ul class="model-list" aria-label="Models from Hugging Face">
-        ${hub?.map((listed) => this.#row(listed))}
-      </ul>`;
+      ${needs.map(
+        (need) =>
+          html`<h3>${need}</h3>
+            <ul class="model-list" aria-label="Models for ${need.toLowerCase()}">
+              ${catalog.filter((listed) => listed.need === need).map((listed) => this.#row(listed))}
+            </ul>`,
+      )}
+      <details class="precision">
+        <summary>Precision in memory: ${format.get().words}</summary>
+        ${formatSelect("hub-format", format.get(), (choice) => this.#keep(choice))}
+      </details>
+      <p class="small">
+        Accuracy: how often the first of ImageNet's 1,000 labels is right, without training on them, as published for
+        the original weights.
+      </p>`;
   }
 
   #row(listed: Listed) {
-    const { name, good, licence, side, source } = listed;
+    const { name, good, licence, caution, side, source, accuracy, recommended } = listed;
     const page = pageOf(listed);
     const inUse = models.choice?.source === source && models.model;
     const coming = models.loading?.choice.source === source;
-    const words = coming ? "Loading …" : inUse ? "Load again" : "Use";
+    const words = coming ? "Loading…" : inUse ? "Reload" : "Use";
     const here = kept.of(source);
+    const place = `list ${source}`;
     return html`<li>
       <div>
-        <h4>${name} ${inUse ? html`<span class="badge">in use</span>` : nothing}</h4>
+        <h4>
+          ${name} ${recommended ? html`<span class="badge recommended">recommended</span>` : nothing}
+          ${inUse ? html`<span class="badge">in use</span>` : nothing}
+        </h4>
         <p>${good}</p>
         <p class="small">
-          ${this.#cost(listed)} · sees ${side} × ${side} pixels · licence:
-          ${licence}${here ? html` · ${bytes(here.bytes)} kept here` : nothing}
+          ${this.#cost(listed)} · ${side} × ${side} px · licence:
+          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracy.percent}% (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
           ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
         </p>
+        ${caution ? html`<p class="small">${caution}</p>` : nothing}
         ${here || kept.fits(listed.bytes) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
+        ${loadAt(place)}
       </div>
       <button
         type="button"
         aria-label="${words} ${name}"
         ?disabled=${coming}
-        @click=${() => void models.load(choiceOf(listed, this.#format))}
+        @click=${() => void switching.choose(choiceOf(listed, format.get()), place)}
       >
         ${words}
       </button>
     </li>`;
   }
 
-  #cost({ bytes: size, quantised }: Listed): string {
-    return quantised ? bytes(size) : `${bytes(size)} to download, about ${bytes(size * this.#format.share)} of memory`;
+  #cost(listed: Listed): string {
+    const size = bytes(listed.bytes);
+    if (listed.quantised) return size;
+    return `${size} to download, about ${bytes(memoryOf(listed, format.get()))} of memory`;
   }
 
-  #keep(format: FormatChoice): void {
-    this.#format = format;
-    remember.set(format.value);
+  #keep(choice: FormatChoice): void {
+    format.set(choice);
     this.requestUpdate();
   }
 }
 
-/** How weights are kept in memory, to choose from, with what that means. */
+/** The precision in which weights are kept in memory, to choose from, with what that means. */
 export function formatSelect(id: string, chosen: FormatChoice, choose: (format: FormatChoice) => void) {
   return html`<div class="format">
-    <label for=${id}>Weights in memory</label>
+    <label for=${id}>Precision</label>
     <select
       id=${id}
       aria-describedby="${id}-about"

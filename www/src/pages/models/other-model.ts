@@ -1,8 +1,12 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
+import { loadAt } from "../../parts/model-load.ts";
 import { AddressError, chosen, models } from "../../state/models.ts";
-import { formatOf, type FormatChoice } from "./catalog.ts";
+import { switching } from "../../state/switching.ts";
+import { formatOf, type FormatChoice } from "../../state/catalog.ts";
 import { formatSelect } from "./model-list.ts";
+
+const PLACE = "other";
 
 /** The window with a folder picker, which some browsers lack, and TypeScript's DOM types too. */
 const picker = window as { showDirectoryPicker?: () => Promise<FileSystemDirectoryHandle> };
@@ -14,6 +18,11 @@ class OtherModel extends Part {
   /** Why the folder that was picked could not be read. */
   #refused = "";
   #format: FormatChoice = formatOf("none");
+
+  constructor() {
+    super();
+    this.watch(models);
+  }
 
   protected override render() {
     return html` <h2>Another model</h2>
@@ -28,7 +37,7 @@ class OtherModel extends Part {
             spellcheck="false"
             autocomplete="off"
             autocapitalize="off"
-            placeholder="hf:owner/name"
+            placeholder="owner/name"
             aria-describedby="model-address-help"
             aria-invalid=${this.#wrong ? "true" : nothing}
             .value=${this.#typed}
@@ -37,17 +46,16 @@ class OtherModel extends Part {
           <button class="primary">Load</button>
         </div>
         <p id="model-address-help" class="small">
-          A repository as <code>hf:owner/name</code>, a model's page on huggingface.co, or the address of a folder with
-          a CLIP or SigLIP.
+          A CLIP or SigLIP model: <code>owner/name</code> or its page on huggingface.co, or the address of a folder.
         </p>
         ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
         ${formatSelect("other-format", this.#format, (format) => this.#choose(format))}
       </form>
       <div class="own-folder">
-        <p>Or a model's folder on this device. Its files are read here, and go nowhere.</p>
+        <p>Or use a model's folder on this device. Files are read locally and never uploaded.</p>
         ${
           picker.showDirectoryPicker
-            ? html`<button type="button" @click=${() => void this.#pick()}>Choose a folder …</button>`
+            ? html`<button type="button" @click=${() => void this.#pick()}>Choose a folder…</button>`
             : html`<input
                   id="model-folder"
                   class="hidden"
@@ -55,16 +63,17 @@ class OtherModel extends Part {
                   webkitdirectory
                   @change=${(event: Event) => this.#files(event.target as HTMLInputElement)}
                 />
-                <label class="button" for="model-folder">Choose a folder …</label>`
+                <label class="button" for="model-folder">Choose a folder…</label>`
         }
         ${this.#refused ? html`<p class="wrong" role="alert">${this.#refused}</p>` : nothing}
-      </div>`;
+      </div>
+      ${loadAt(PLACE)}`;
   }
 
   #submit(event: Event): void {
     event.preventDefault();
     try {
-      void models.load(chosen(this.#typed, this.#format.value));
+      void switching.choose(chosen(this.#typed, this.#format.value), PLACE);
       this.#wrong = "";
     } catch (error) {
       if (!(error instanceof AddressError)) throw error;
@@ -94,7 +103,7 @@ class OtherModel extends Part {
     } catch (error) {
       // The user has closed the browser's window.
       if ((error as DOMException).name === "AbortError") return;
-      this.#refused = `The browser does not hand out this folder (${(error as DOMException).message}). Choose another one.`;
+      this.#refused = `The browser won't share this folder (${(error as DOMException).message}). Choose another one.`;
       this.requestUpdate();
     }
   }
@@ -107,7 +116,7 @@ class OtherModel extends Part {
 
   #load(source: FileSystemDirectoryHandle | File[], name: string): void {
     const { value } = this.#format;
-    void models.load({ source, name, format: value === "none" ? undefined : value });
+    void switching.choose({ source, name, format: value === "none" ? undefined : value }, PLACE);
   }
 }
 

@@ -19,10 +19,10 @@ class SelfTest extends Part {
 
   protected override render() {
     const current = this.#tested === models.model;
-    return html` <h3>Does it compute rightly?</h3>
-      <p class="small">Every kernel is compared with a slow and simple computation. Takes a few seconds.</p>
+    return html` <h3>Check this device</h3>
+      <p class="small">Compares every computation with a slow and simple one. Takes a few seconds.</p>
       <button type="button" ?disabled=${this.#running || !models.model} @click=${() => void this.#run()}>
-        ${this.#running ? "Testing …" : "Run the self-test"}
+        ${this.#running ? "Checking…" : "Run the check"}
       </button>
       <div role="status">${this.#found && current ? this.#answer(this.#found) : nothing}</div>
       ${this.#failed && current ? notice(this.#failed, () => void this.#run()) : nothing}`;
@@ -31,13 +31,13 @@ class SelfTest extends Part {
   #answer({ ok, off, goldens, checks, adapter }: Verification) {
     return html` ${
         ok
-          ? html`<p class="right">All is right: ${checks.length} checks on ${adapter || "this device"} agree.</p>`
+          ? html`<p class="right">All ${checks.length} checks passed (${adapter || "this device"}).</p>`
           : html`<p class="wrong">
-              Something is off: ${off ?? "a check failed"}. Do not trust this model's answers here. Another browser or a
-              newer graphics driver may help.
+              A check failed${off ? `: ${off}` : ""}. Don't trust this model's answers on this device. Another browser
+              or a newer graphics driver may help.
             </p>`
       }
-      ${goldens ? nothing : html`<p class="small">Only the kernels were checked: this model's folder has no reference numbers.</p>`}
+      ${goldens ? nothing : html`<p class="small">Only the computations were checked: this model comes without reference values.</p>`}
       <details>
         <summary>The checks</summary>
         <div class="scroll" tabindex="0" role="region" aria-label="The checks">
@@ -46,7 +46,7 @@ class SelfTest extends Part {
               <tr>
                 <th scope="col">Check</th>
                 <th scope="col">Runs</th>
-                <th scope="col">Of the allowed error</th>
+                <th scope="col">Share of the allowed error</th>
               </tr>
             </thead>
             <tbody>
@@ -82,7 +82,7 @@ class SelfTest extends Part {
 }
 
 function percent(share: number): string {
-  return share === 0 ? "none" : share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
+  return share === 0 ? "none" : share < 0.001 ? "under 0.1%" : `${(100 * share).toFixed(1)}%`;
 }
 
 customElements.define("ocelli-self-test", SelfTest);

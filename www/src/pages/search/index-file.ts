@@ -10,12 +10,12 @@ import { models } from "../../state/models.ts";
 const kinds: Record<IndexFile, { name: string; what: string }> = {
   safetensors: {
     name: "safetensors",
-    what: "Vectors with the pictures' paths: for this app in another browser, and for Python.",
+    what: "Vectors with the paths of their images: for Ocelli in another browser, and for Python.",
   },
-  jsonl: { name: "JSON lines", what: "A line for each picture, with its path and its vector: for any language." },
+  jsonl: { name: "JSON lines", what: "One line per image, with its path and vector: for any language." },
   npy: {
     name: "NumPy (.npy)",
-    what: "The vectors alone, in the order of the other two files. It cannot be read back here.",
+    what: "The vectors alone, in the order of the other two files. Ocelli can't import it.",
   },
 };
 
@@ -34,7 +34,7 @@ class IndexFilePart extends Part {
     const size = collection.index?.size ?? 0;
     return html` <div class="row">
         <div class="grow">
-          <label for="index-kind">Kind of file</label>
+          <label for="index-kind">File type</label>
           <select
             id="index-kind"
             aria-describedby="index-what"
@@ -43,7 +43,7 @@ class IndexFilePart extends Part {
             ${Object.entries(kinds).map(([kind, { name }]) => html`<option value=${kind} ?selected=${kind === this.#kind}>${name}</option>`)}
           </select>
         </div>
-        <button type="button" ?disabled=${size === 0} @click=${() => this.#save()}>Save the index</button>
+        <button type="button" ?disabled=${size === 0} @click=${() => this.#save()}>Export</button>
         <span
           ><input
             id="index-file"
@@ -52,7 +52,7 @@ class IndexFilePart extends Part {
             accept=".safetensors,.jsonl"
             @change=${(event: Event) => void this.#open(event.target as HTMLInputElement)}
           />
-          <label for="index-file" class="button">Take an index from a file</label></span
+          <label for="index-file" class="button">Import…</label></span
         >
       </div>
       <p id="index-what" class="small">${kinds[this.#kind].what}</p>
@@ -61,7 +61,7 @@ class IndexFilePart extends Part {
         ${
           this.#failed
             ? html`<div class="notice">
-                <h3>This index was not taken</h3>
+                <h3>This index can't be imported</h3>
                 <p>${inWords(this.#failed)}</p>
               </div>`
             : nothing
@@ -82,11 +82,11 @@ class IndexFilePart extends Part {
     const file = input.files?.[0];
     input.value = ""; // the same file again is a change again
     if (!file) return;
-    [this.#said, this.#failed] = ["Reading …", undefined];
+    [this.#said, this.#failed] = ["Reading…", undefined];
     this.requestUpdate();
     try {
       const count = await importIndex(file);
-      this.#said = `${count === 1 ? "1 picture was taken." : `${count} pictures were taken.`} ${count > 0 ? "They can be seen once their folder is picked on the page Tag." : ""}`;
+      this.#said = `${count === 1 ? "1 image imported." : `${count} images imported.`} ${count > 0 ? "Choose their folder on Tag to see them." : ""}`;
     } catch (error) {
       [this.#said, this.#failed] = ["", error];
     }
@@ -99,11 +99,10 @@ customElements.define("ocelli-index-file", IndexFilePart);
 function inWords(error: unknown): string {
   const code = error instanceof OcelliError ? error.code : "";
   if (code === "wrong-model") {
-    return `It was made by another model than ${models.choice?.name ?? "the one in use"}, and vectors of two models cannot be compared. Load that model on the page Models first, or index the pictures again with this one.`;
+    return `It was made by another model than ${models.choice?.name ?? "the current one"}, and vectors of two models can't be compared. Load that model on Models first, or index the images again with this one.`;
   }
-  if (code === "bad-checkpoint")
-    return `Expected a file that “Save the index” has written. ${(error as Error).message}`;
+  if (code === "bad-checkpoint") return `Expected a file that “Export” has written. ${(error as Error).message}`;
   if (code === "bad-input")
-    return "It has vectors alone, and no paths that say whose they are. Take a safetensors file, or JSON lines.";
+    return "It has vectors alone, without the paths of their images. Import a safetensors file or JSON lines instead.";
   return error instanceof Error ? error.message : String(error);
 }

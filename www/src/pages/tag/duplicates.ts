@@ -5,7 +5,7 @@ import "../../parts/picture-grid.ts";
 import { nameOf } from "../../state/files.ts";
 import { collection } from "../../state/library/collection.ts";
 import { remembered } from "../../state/store.ts";
-import { count } from "./words.ts";
+import { count } from "../../parts/words.ts";
 
 /** Groups that are drawn at first, and that "Show more groups" adds. */
 const STEP = 20;
@@ -42,7 +42,7 @@ class Duplicates extends Part {
     const groups = this.#groups ?? [];
     const copies = groups.reduce((sum, group) => sum + group.length - 1, 0);
     return html` <div class="slider">
-        <label for="alike">How much alike: <output>${threshold.toFixed(3)}</output></label>
+        <label for="alike">Similarity: <output>${percent(threshold)}</output></label>
         <input
           id="alike"
           type="range"
@@ -53,20 +53,18 @@ class Duplicates extends Part {
           aria-describedby="alike-help"
           @input=${(event: InputEvent) => this.#set(Number((event.target as HTMLInputElement).value))}
         />
-        <p id="alike-help" class="small">
-          The cosine between two pictures: 1 is the same picture. Further left, the groups grow.
-        </p>
+        <p id="alike-help" class="small">100% is the same image. Lower it to group more.</p>
       </div>
       <p role="status">
-        ${this.#groups ? (groups.length === 0 ? "No two pictures are so much alike." : `${count(groups.length, "group")} with ${count(copies, "near-copy", "near-copies")}.`) : "Comparing …"}
+        ${this.#groups ? (groups.length === 0 ? "No near-duplicates at this setting." : `${count(groups.length, "group")} with ${count(copies, "near-copy", "near-copies")}.`) : "Comparing…"}
       </p>
       ${this.#failed ? notice(this.#failed, () => this.#ask(true)) : nothing}
       ${groups.slice(0, this.#shown).map(
         (group) =>
           html` <section class="group">
-            <h3>${count(group.length, "picture")}</h3>
+            <h3>${count(group.length, "image")}</h3>
             <ocelli-picture-grid
-              .label=${`${count(group.length, "picture")} like ${nameOf(group[0] ?? "")}`}
+              .label=${`${count(group.length, "image")} like ${nameOf(group[0] ?? "")}`}
               .items=${group.map((path) => ({ path, caption: path }))}
               @pick=${(event: CustomEvent<string>) => this.dispatchEvent(new CustomEvent("pick", { detail: { path: event.detail, paths: group } }))}
             ></ocelli-picture-grid>
@@ -114,3 +112,8 @@ class Duplicates extends Part {
 }
 
 customElements.define("ocelli-duplicates", Duplicates);
+
+/** "98%", "99.8%". */
+function percent(similarity: number): string {
+  return `${Number((100 * similarity).toFixed(1))}%`;
+}

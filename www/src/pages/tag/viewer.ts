@@ -60,12 +60,10 @@ class Viewer extends Part {
       <div class="inner">
         <div class="row">
           <h2 id="viewer-name">${nameOf(path)}</h2>
-          <button type="button" aria-label="Previous picture" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>
-            ←
-          </button>
+          <button type="button" aria-label="Previous image" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
           <button
             type="button"
-            aria-label="Next picture"
+            aria-label="Next image"
             ?disabled=${at < 0 || at >= this.#paths.length - 1}
             @click=${() => this.#go(1)}
           >
@@ -78,7 +76,7 @@ class Viewer extends Part {
             ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)} />` : nothing}
             <figcaption class="small">
               ${path}${known ? `, ${bytes(known.size)}, ${new Date(known.modified).toLocaleDateString()}` : ""}
-              ${this.#url && !this.#whole ? html`<br />This is the preview: the file itself cannot be read in this visit.` : nothing}
+              ${this.#url && !this.#whole ? html`<br />This is a preview: the file itself can't be read in this visit.` : nothing}
             </figcaption>
           </figure>
           ${

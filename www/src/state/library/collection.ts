@@ -1,5 +1,6 @@
 import type { ImageIndex } from "ocelli/index";
 import type { FolderRecord, PictureRecord } from "../db.ts";
+import { namedLikePhoto } from "../photo.ts";
 import { Store } from "../store.ts";
 import { Turns } from "../turns.ts";
 import { same } from "./known.ts";
@@ -58,6 +59,12 @@ class Collection extends Store {
   /** Pictures that cannot be read or decoded. */
   get broken(): PictureRecord[] {
     return [...this.pictures.values()].filter(({ broken }) => broken !== undefined);
+  }
+
+  /** Whether some of them look like photos. */
+  get hasPhotos(): boolean {
+    for (const path of this.pictures.keys()) if (namedLikePhoto(path)) return true;
+    return false;
   }
 
   hasFolder(name: string): boolean {

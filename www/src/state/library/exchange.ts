@@ -19,8 +19,7 @@ export async function importIndex(file: Blob): Promise<number> {
   await folders.open();
   return collection.turns.take(async () => {
     const { model } = indexer;
-    if (!model || !collection.index)
-      throw new Error("The model is not here yet. Wait until it is loaded, then try again.");
+    if (!model || !collection.index) throw new Error("The model is still loading. Try again when it is ready.");
     const from = await ImageIndex.import<Meta>(file, { model, format: "f32", backend: "cpu" });
     const rows = from.items().flatMap(({ id: path, meta }) => {
       const known = collection.pictures.get(path);

@@ -33,7 +33,7 @@ class Folders extends Store {
     const known = await nameOf(handle);
     const all = await this.#walk(handle, known ?? handle.name);
     if (all.length === 0 && known === undefined)
-      throw new Error(`There is no picture in “${handle.name}”. Pick a folder that holds some.`);
+      throw new Error(`There are no images in “${handle.name}”. Choose a folder that has some.`);
     return collection.turns.take(async () => {
       const { name, found } =
         known === undefined
@@ -69,10 +69,10 @@ class Folders extends Store {
 
   /** Looks again into a folder. Must be called from a click where the browser asks for permission. */
   async refresh({ handle, name }: FolderRecord): Promise<Difference> {
-    if (!handle) throw new Error(`The browser cannot read “${name}” again by itself. Pick the folder once more.`);
+    if (!handle) throw new Error(`The browser can't read “${name}” again by itself. Choose the folder once more.`);
     if (!(await allowed(handle, true)))
       throw new Error(
-        `The browser was not allowed to read “${name}”. Try again and allow it, or pick the folder once more.`,
+        `The browser wasn't allowed to read “${name}”. Try again and allow it, or choose the folder once more.`,
       );
     const found = await this.#walk(handle, name);
     return collection.turns.take(() => take(found, [name], true));
@@ -115,7 +115,7 @@ class Folders extends Store {
       return await walk(handle, name, told);
     } catch (cause) {
       throw new Error(
-        `The folder “${name}” cannot be read (${String(cause)}). Is it still there? What is known of it stays.`,
+        `The folder “${name}” can't be read (${String(cause)}). Is it still there? Nothing was removed from Ocelli.`,
         { cause },
       );
     } finally {

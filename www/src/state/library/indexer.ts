@@ -4,11 +4,15 @@ import type { PictureRecord } from "../db.ts";
 import type { Found } from "../files.ts";
 import { models } from "../models.ts";
 import { Store } from "../store.ts";
+import { switching } from "../switching.ts";
 import { collection, type Meta } from "./collection.ts";
 import { Indexing, type Indexed, type Progress } from "./indexing.ts";
 import { same, stateOf } from "./known.ts";
 import { oneTab } from "./tabs.ts";
 import { visit } from "./visit.ts";
+
+/** Pictures after which the rate of an indexing says something about the model. */
+const PACED = 32;
 
 /** Decides when the waiting pictures are embedded, and by which model: start, pause, cancel, another model, another tab. */
 class Indexer extends Store {
@@ -58,7 +62,11 @@ class Indexer extends Store {
     const indexing = (this.#indexing = new Indexing(
       model,
       (batch) => this.#write(batch, model),
-      () => this.changed(),
+      () => {
+        // Of the first few the rate is mostly the start.
+        if (indexing.progress.done >= PACED && model === models.model) switching.paced(indexing.progress.rate);
+        this.changed();
+      },
     ));
     collection.dismiss();
     this.changed();

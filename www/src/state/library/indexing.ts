@@ -148,6 +148,6 @@ async function reason({ file }: Found): Promise<string> {
       () => false,
     );
   return readable
-    ? "The browser cannot decode this picture."
-    : "The file cannot be read: it has changed, or it is not there any more.";
+    ? "The browser can't decode this image."
+    : "The file can't be read: it has changed or is no longer there.";
 }

@@ -1,14 +1,15 @@
 import { html, nothing } from "lit";
-import { Part } from "../../element.ts";
-import { Arrivals } from "../../parts/arrivals.ts";
-import { notice } from "../../parts/notice.ts";
-import type { FolderRecord } from "../../state/db.ts";
-import { collection } from "../../state/library/collection.ts";
-import { folders, type Difference } from "../../state/library/folders.ts";
-import { indexer } from "../../state/library/indexer.ts";
-import { visit } from "../../state/library/visit.ts";
-import { models } from "../../state/models.ts";
-import { pickFolder, SINGLES, takeDropped, takeInput } from "./pick.ts";
+import { Part } from "../element.ts";
+import { Arrivals } from "./arrivals.ts";
+import { notice } from "./notice.ts";
+import type { FolderRecord } from "../state/db.ts";
+import { collection } from "../state/library/collection.ts";
+import { folders, type Difference } from "../state/library/folders.ts";
+import { indexer } from "../state/library/indexer.ts";
+import { pickFolder, SINGLES, takeDropped, takeInput, takeSamples } from "../state/library/pick.ts";
+import { samples } from "../state/samples.ts";
+import { visit } from "../state/library/visit.ts";
+import { models } from "../state/models.ts";
 import { count, duration, number } from "./words.ts";
 
 /** Where pictures come from, how far their indexing has come, and the folders that are known. */
@@ -28,19 +29,28 @@ class Collection extends Part {
   protected override render() {
     const { scanning } = folders;
     const failed = this.#failed ?? collection.failed;
-    return html` <section class=${`sheet collection${this.#arrivals.over ? " dropping" : ""}`} aria-label="Pictures">
+    const empty = collection.pictures.size === 0;
+    return html` <section
+      class=${`sheet collection${empty ? " empty" : ""}${this.#arrivals.over ? " dropping" : ""}`}
+      aria-label="Images"
+    >
+      ${empty ? this.#welcome() : nothing}
       <div class="row">
         <button
           type="button"
-          class=${collection.pictures.size === 0 ? "primary" : ""}
+          class=${empty ? "primary" : ""}
           @click=${() => this.#ask(() => pickFolder(this.#input("folder")))}
         >
-          Pick a folder
+          Choose a folder
         </button>
-        <button type="button" @click=${() => this.#input("files").click()}>Pick pictures</button>
-        <span class="small grow"
-          >${collection.pictures.size === 0 ? "Or drop them anywhere on this page. They are read on this device and stay where they are." : "Or drop them here."}</span
-        >
+        <button type="button" @click=${() => this.#input("files").click()}>Choose photos</button>
+        ${
+          empty
+            ? html`<button type="button" class="quiet" @click=${() => this.#ask(takeSamples)}>
+                Try ${samples.length} sample drawings
+              </button>`
+            : html`<span class="small grow">Or drop them here.</span>`
+        }
         <input
           type="file"
           data-kind="folder"
@@ -56,17 +66,30 @@ class Collection extends Part {
           hidden
           multiple
           accept="image/*"
-          aria-label="Pictures"
+          aria-label="Images"
           @change=${this.#took}
         />
       </div>
-      ${scanning ? html`<p class="state">Looking into “${scanning.folder}”: ${count(scanning.found, "picture")} so far …</p>` : this.#state()}
+      ${scanning ? html`<p class="state">Scanning “${scanning.folder}”: ${count(scanning.found, "image")} so far…</p>` : this.#state()}
       <p class="small found" role="status">${this.#found}</p>
       ${failed ? this.#trouble(failed) : nothing}
       ${collection.unkept === undefined ? nothing : html`<p class="notice unkept">${unkept(collection.unkept)}</p>`}
       ${collection.folders.length > 0 ? this.#folders(collection.folders) : nothing}
       <p class="hidden" role="status">${this.#spoken()}</p>
     </section>`;
+  }
+
+  /** What there is to gain, while there is nothing to show. */
+  #welcome() {
+    return html`<h2>Add your photos</h2>
+      <ul>
+        <li>Find photos by what they show, in your own words.</li>
+        <li>Tag thousands at once, and save the tags.</li>
+        <li>Spot near-duplicates.</li>
+      </ul>
+      <p class="small">
+        Choose them, or drop them anywhere on this page. They are read on your device and never uploaded.
+      </p>`;
   }
 
   #state() {
@@ -77,31 +100,29 @@ class Collection extends Part {
     if (waiting.length === 0) {
       const whole = pictures.size - broken.length;
       return html`<p class="state">
-        ${whole === 1 ? "The picture is done." : `All ${count(whole, "picture")} are done.`}${broken.length > 0 ? ` ${count(broken.length, "file")} cannot be read.` : ""}
+        ${count(whole, "image")} indexed.${broken.length > 0 ? ` ${count(broken.length, "file")} can't be read.` : ""}
       </p>`;
     }
-    const bar = html`<progress aria-label="Pictures done" max=${pictures.size} .value=${done}></progress>`;
+    const bar = html`<progress aria-label="Images indexed" max=${pictures.size} .value=${done}></progress>`;
     const of = `${number(done)} of ${number(pictures.size)}`;
     if (elsewhere)
-      return html`<p class="state">
-          ${of} are done. Another tab of this app is at it; this one goes on when that one ends.
-        </p>
+      return html`<p class="state">${of} indexed. Another tab is indexing; this one continues when that one is done.</p>
         ${bar}`;
     if (progress) {
       const { paused, rate } = progress;
       const pace =
         rate > 0
-          ? `, ${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} a second, ${duration((progress.total - progress.done) / rate)} left`
+          ? `, ${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} per second, about ${duration((progress.total - progress.done) / rate)} left`
           : "";
       return html` <div class="row">
-          <p class="state grow">${paused ? `Paused. ${of} are done.` : `${of} pictures${pace}`}</p>
+          <p class="state grow">${paused ? `Paused. ${of} indexed.` : `${of} images indexed${pace}`}</p>
           ${paused ? html`<button type="button" @click=${() => indexer.resume()}>Resume</button>` : html`<button type="button" @click=${() => indexer.pause()}>Pause</button>`}
           <button type="button" @click=${() => indexer.cancel()}>Cancel</button>
         </div>
         ${bar}`;
     }
     if (!collection.index)
-      return html`<p class="state">${of} are done. The others wait for the model.</p>
+      return html`<p class="state">Waiting for the model: ${of} indexed.</p>
         ${bar}`;
     return html`${this.#goOn(of)}${bar}`;
   }
@@ -110,8 +131,8 @@ class Collection extends Part {
   #goOn(of: string) {
     if (indexer.ready.length > 0) {
       return html`<div class="row">
-        <p class="state grow">${of} are done.</p>
-        <button type="button" class="primary" @click=${() => indexer.start()}>Go on</button>
+        <p class="state grow">${of} indexed.</p>
+        <button type="button" class="primary" @click=${() => indexer.start()}>Continue</button>
       </div>`;
     }
     const names = new Set(collection.waiting.map(({ folder }) => folder));
@@ -120,9 +141,11 @@ class Collection extends Part {
       .map(
         (folder) =>
           html`<div class="row">
-            <p class="state grow">${of} are done.${folder.handle ? "" : ` Pick “${folder.name}” again to go on.`}</p>
+            <p class="state grow">
+              ${of} indexed.${folder.handle ? "" : ` Choose “${folder.name}” again to continue.`}
+            </p>
             <button type="button" class="primary" @click=${() => this.#look(folder)}>
-              ${folder.handle ? `Go on with “${folder.name}”` : `Pick “${folder.name}”`}
+              ${folder.handle ? `Continue with “${folder.name}”` : `Choose “${folder.name}”`}
             </button>
           </div>`,
       );
@@ -138,13 +161,12 @@ class Collection extends Part {
           (folder) =>
             html`<li class="row">
               <span class="grow"
-                ><b>${folder.name}</b>
-                <span class="small">${count(counts.get(folder.name) ?? 0, "picture")}</span></span
+                ><b>${folder.name}</b> <span class="small">${count(counts.get(folder.name) ?? 0, "image")}</span></span
               >
               ${
                 this.#removing === folder.name
                   ? html`<button type="button" class="primary" @click=${() => this.#remove(folder.name)}>
-                        Remove ${count(counts.get(folder.name) ?? 0, "picture")} from the app
+                        Remove ${count(counts.get(folder.name) ?? 0, "image")} from Ocelli
                       </button>
                       <button type="button" @click=${() => this.#about(undefined)}>Keep</button>`
                   : html`<button
@@ -152,7 +174,7 @@ class Collection extends Part {
                         aria-label=${`Look for changes in ${folder.name}`}
                         @click=${() => this.#look(folder)}
                       >
-                        ${folder.handle ? "Look for changes" : "Pick again"}
+                        ${folder.handle ? "Look for changes" : "Choose again"}
                       </button>
                       <button
                         type="button"
@@ -166,7 +188,7 @@ class Collection extends Part {
             </li>`,
         )}
       </ul>
-      <p class="small">Removing a folder makes the app forget it. The files stay where they are.</p>
+      <p class="small">Removing a folder only removes it from Ocelli. Your files stay where they are.</p>
     </details>`;
   }
 
@@ -182,10 +204,10 @@ class Collection extends Part {
     const { pictures, waiting } = collection;
     const { progress } = indexer;
     if (pictures.size === 0) return "";
-    if (waiting.length === 0) return "All pictures are done";
+    if (waiting.length === 0) return "All images are indexed";
     if (!progress) return "";
     if (progress.paused) return "Paused";
-    return `${Math.floor((4 * (pictures.size - waiting.length)) / pictures.size) * 25} percent of the pictures are done`;
+    return `${Math.floor((4 * (pictures.size - waiting.length)) / pictures.size) * 25} percent of the images are indexed`;
   }
 
   #input(kind: "folder" | "files"): HTMLInputElement {
@@ -254,7 +276,7 @@ function words({ added, changed, removed }: Difference): string {
 function unkept(error: unknown): string {
   const full = error instanceof DOMException && error.name === "QuotaExceededError";
   const why = full
-    ? "The browser's storage is full."
-    : `The browser does not let this app keep anything (${String(error)}). A private window may be why.`;
-  return `${why} All works, but what comes now is kept only while this page is open.${full ? " Free some space and load the page anew." : ""}`;
+    ? "Your browser's storage is full."
+    : `Your browser won't let this app save anything (${String(error)}). A private window may be why.`;
+  return `${why} Everything works, but new results last only while this page is open.${full ? " Free some space, then reload the page." : ""}`;
 }

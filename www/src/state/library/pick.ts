@@ -1,8 +1,9 @@
-import { isPicture, picked, type Found } from "../../state/files.ts";
-import { folders, type Difference } from "../../state/library/folders.ts";
+import { isPicture, picked, type Found } from "../files.ts";
+import { sampleFile, samples } from "../samples.ts";
+import { folders, type Difference } from "./folders.ts";
 
 /** Name of the folder for single pictures. */
-export const SINGLES = "Single pictures";
+export const SINGLES = "Single images";
 
 /** Lets the user pick a folder; undefined if they think better of it, or if `input` asks instead. */
 export async function pickFolder(input: HTMLInputElement): Promise<Difference | undefined> {
@@ -60,6 +61,15 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
   return sum;
 }
 
+/** Takes the app's sample drawings, for who wants to see first what comes of it. */
+export async function takeSamples(): Promise<Difference> {
+  const found = samples.map(async (name): Promise<Found> => {
+    const file = new File([await sampleFile(name)], `${name}.png`, { type: "image/png", lastModified: 0 });
+    return { path: `Samples/${file.name}`, file };
+  });
+  return take(await Promise.all(found), true);
+}
+
 /** The handle of a dropped item; undefined where the browser gives none. */
 function handleOf(item: DataTransferItem): Promise<FileSystemHandle | null | undefined> {
   const { getAsFileSystemHandle } = item as unknown as {
@@ -92,7 +102,7 @@ async function inside(folder: FileSystemDirectoryEntry): Promise<Found[]> {
 async function take(found: Found[], whole: boolean): Promise<Difference> {
   if (found.length === 0)
     throw new Error(
-      "There is no picture among these files. Pick JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that holds some.",
+      "None of these files is an image. Choose JPEG, PNG, WebP, GIF, AVIF or BMP files, or a folder that has some.",
     );
   return folders.addFiles(found, whole);
 }

@@ -1,7 +1,7 @@
 import { Ocelli, type CachedModel, type StorageState } from "ocelli";
-import { models } from "../../state/models.ts";
-import { Store } from "../../state/store.ts";
-import { catalog } from "./catalog.ts";
+import { listedAs } from "./catalog.ts";
+import { models } from "./models.ts";
+import { Store } from "./store.ts";
 
 /** A model whose files are kept in this browser. */
 export interface KeptModel extends CachedModel {
@@ -76,7 +76,7 @@ function named(url: string): { source: string; name: string } {
   const { hostname, pathname } = new URL(url);
   const [, id] = /^\/(.+)\/resolve\/[^/]+\/$/.exec(pathname) ?? [];
   const source = hostname === "huggingface.co" && id ? `hf:${id}` : url;
-  const name = catalog.find((listed) => listed.source === source)?.name;
+  const name = listedAs(source)?.name;
   return {
     source,
     name: name ?? (source === url ? (pathname.split("/").filter(Boolean).at(-1) ?? hostname) : (id as string)),

@@ -1,0 +1,70 @@
+// The shipped types, as strict TypeScript projects meet them: with old and new compilers, as modules and from CommonJS, and with every
+// declaration of the package checked, too.
+import { complaints } from "../lib/types.mjs";
+
+const CONSUMER = `import { Ocelli, OcelliError, type Bytes, type Classification, type ImageInput, type LabelSet } from "ocelli";
+import { ImageIndex, type Hit } from "ocelli/index";
+import { best7 } from "ocelli/templates";
+export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
+  const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total, fraction }) => console.log(loaded, total ?? "?", (fraction ?? 0) * 100), signal, towers: "both" });
+  const bytes: Bytes = new Uint8Array(4);
+  await Ocelli.load({ "config.json": bytes, "model.safetensors": new Blob([bytes]) }, { worker: "prefer", cache: { get: async () => bytes, put: async () => {}, delete: async () => {}, keys: async () => [] } });
+  const v: Float32Array = await model.embedImage(image);
+  const t: Float32Array = await model.embedText("a cat");
+  const all: Float32Array[] = await model.embedImages([image], { onProgress: (done) => console.log(done * 2), signal });
+  const later: Float32Array[] = await model.embedImages((async function* () { yield image; })());
+  const words: Float32Array[] = await model.embedTexts(["a cat"]);
+  const set: LabelSet = await model.labels(["a cat"], { template: "a {}", score: "cosine" });
+  const best: Classification | undefined = (await set.classify(image, { topK: 1, multiLabel: true, threshold: 0.5, signal }))[0];
+  const taught: LabelSet = await model.loadLabels((await model.learn({ cup: [image] }, { templates: best7 })).save());
+  await taught.learn("cup", [image]);
+  for await (const [first] of taught.classifyAll([image])) console.log(first?.label, taught.score(v), await taught.calibrate([{ image, labels: ["cup"] }]));
+  console.log(v.length === t.length, model.info.adapter, all.length + later.length === words.length, best?.label, set.names[0]);
+  try {
+    return (await model.classify(image, ["a cat", "a dog"], { template: "a photo of a {}.", score: "softmax", topK: 1 }))[0];
+  } catch (error) {
+    if (error instanceof OcelliError && error.code === "bad-image") return undefined;
+    throw error;
+  } finally {
+    model.dispose();
+  }
+}
+export async function find(model: Ocelli, image: ImageInput): Promise<Hit<number>[]> {
+  const index = await ImageIndex.create<number>({ model, format: "int8" });
+  await index.add([{ id: "a", meta: 1 }], [image]);
+  const one: Float32Array | undefined = index.vector("a");
+  console.log(one?.length, await ImageIndex.import(index.export("safetensors")));
+  return index.search("a cat", { k: 1, filter: ({ meta }) => meta === 1, minScore: 0.1 });
+}
+`;
+
+/** How a project resolves modules, and what its files are called: CommonJS is .cts. Version 7 knows node10 no more. */
+const WAYS = {
+  bundler: { options: ["--module", "es2022", "--moduleResolution", "bundler"], files: ["consumer.ts"] },
+  node16: { options: ["--module", "node16", "--moduleResolution", "node16"], files: ["consumer.mts", "consumer.cts"] },
+  node10: { options: ["--module", "es2022", "--moduleResolution", "node10"], files: ["consumer.ts"] },
+};
+
+/** The oldest version that is promised, the last without generic typed arrays, the last of 5, and the package's own. */
+const VERSIONS = {
+  5.4: ["bundler", "node16", "node10"],
+  5.6: ["bundler"],
+  5.9: ["bundler", "node16", "node10"],
+  newest: ["bundler", "node16"],
+};
+
+export function types({ report, site, root }) {
+  const group = report.group("types of the package");
+  for (const [version, ways] of Object.entries(VERSIONS)) {
+    for (const way of ways)
+      group.same(`TypeScript ${version}, ${way}`, complaints({ site, root, version, ...WAYS[way] }, CONSUMER), "");
+  }
+  const generic = `export declare const x: Uint8Array<ArrayBuffer>;`;
+  group.rejects("generic arrays in 5.6", complaints({ site, root, version: "5.6" }, generic), "");
+  const missing = 'import "ocelli/nothing";';
+  group.rejects("an entry that is not there", complaints({ site, root, version: "5.4", ...WAYS.node16 }, missing), "");
+  const judge = (source) => complaints({ site, root }, source);
+  group.rejects("a program that misuses it", judge(CONSUMER.replace('"softmax"', '"softest"')), "");
+  group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
+  group.rejects("a total that is taken for known", judge(CONSUMER.replace('total ?? "?"', "loaded / total")), "");
+}
