@@ -1,6 +1,7 @@
 //! Work shared by the cores.
 
 /// Multiplications and additions that are worth a start of threads.
+#[cfg(not(target_arch = "wasm32"))]
 const WORTH_IT: u64 = 2_000_000;
 
 /// The threads that steps of a plan share. In browsers there is one: the page's or the worker's own.

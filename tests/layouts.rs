@@ -415,8 +415,10 @@ fn numbers_of_64_bits_and_of_several_types() {
         }
         _ => vec![(name.into(), dtype, data.to_vec())],
     });
-    let error =
-        Session::load(Cpu::default(), &opened(&far, Towers::Both), LoadOptions::default()).err().expect("too large").to_string();
+    let error = Session::load(Cpu::default(), &opened(&far, Towers::Both), LoadOptions::default())
+        .err()
+        .expect("too large")
+        .to_string();
     assert!(
         error.contains("visual_projection.weight: expected finite numbers within the range of f32, found inf"),
         "{error}"

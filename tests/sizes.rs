@@ -142,7 +142,7 @@ fn tall_and_transparent_pictures_are_pillows() {
             let rgb: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.to_le_bytes().into_iter().take(3)).collect();
             Sha256::digest(rgb).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
         };
-        let session = load_with(Cpu, model, alpha);
+        let session = load_with(Cpu::default(), model, alpha);
         let sampling = Sampling::new(&session.config.preprocessor, width, height).expect("within bounds");
         assert_eq!(sampling.vertical_first, vertical_first, "{name}");
         let resized = |sampling| hash(&resize(&picture.pixels, width, height, &sampling));

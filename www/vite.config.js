@@ -32,18 +32,6 @@ export function copyFolders(copied) {
   };
 }
 
-/**
- * Templates without their indentation, which is for who reads the source: in HTML a line break says the same.
- *
- * @type {import("vite").Plugin}
- */
-const withoutIndentation = {
-  name: "without-indentation",
-  apply: "build",
-  enforce: "pre",
-  transform: (code, id) => (/\/src\/(pages|parts)\/.*\.ts$/.test(id) ? code.replace(/\n +/g, "\n") : undefined),
-};
-
 /** The app by itself, without a network: its code, the package's wasm files, samples. Models are kept by the package. */
 const offline = VitePWA({
   injectRegister: null,
@@ -91,5 +79,5 @@ export default defineConfig({
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders(copied), withoutIndentation, offline],
+  plugins: [copyFolders(copied), offline],
 });

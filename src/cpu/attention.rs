@@ -48,9 +48,7 @@ impl WithSimd for Head<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let Heads { size, kv_len, q_len, .. } = *self.shape;
         let scale = 1.0 / (size as f32).sqrt();
-        let token = |j: usize, offset: usize| {
-            &self.kv[j * self.shape.kv_stride + offset + self.head * size..][..size]
-        };
+        let token = |j: usize, offset: usize| &self.kv[j * self.shape.kv_stride + offset + self.head * size..][..size];
         let mut keys = vec![[0.0; PANEL]; kv_len.div_ceil(PANEL) * size];
         let mut values = vec![[0.0; PANEL]; size.div_ceil(PANEL) * kv_len];
         for j in 0..kv_len {

@@ -146,9 +146,8 @@ mod tests {
         let mut random = Random::new(3);
         let (inner, stride) = (37, 41);
         for (count, panels) in (0..=26).flat_map(|count| (1..=9).map(move |panels| (count, panels))) {
-            let panels: Vec<Vec<[f32; PANEL]>> = (0..panels)
-                .map(|_| (0..inner).map(|_| array::from_fn(|_| random.floats(1)[0])).collect())
-                .collect();
+            let panels: Vec<Vec<[f32; PANEL]>> =
+                (0..panels).map(|_| (0..inner).map(|_| array::from_fn(|_| random.floats(1)[0])).collect()).collect();
             let data = random.floats(count * stride);
             let case = || Case { rows: Rows { data: &data, count, stride }, panels: &panels };
             for mut seen in [crate::cpu::dispatch(case()), case().with_simd(pulp::Scalar)] {

@@ -25,7 +25,10 @@ fn unit(format: Format, cols: usize) -> (usize, usize) {
 /// Room for a matrix in panels.
 pub(super) fn zeros(format: Format, rows: usize, cols: usize) -> Packed {
     let (panels, (bytes, units)) = (rows.div_ceil(PANEL), unit(format, cols));
-    Packed { values: vec![0; panels * units * bytes * PANEL], scales: vec![0; panels * format.scales(cols) * 2 * PANEL] }
+    Packed {
+        values: vec![0; panels * units * bytes * PANEL],
+        scales: vec![0; panels * format.scales(cols) * 2 * PANEL],
+    }
 }
 
 /// Puts `count` units of `bytes` each, which a row has in order, where a panel has them.

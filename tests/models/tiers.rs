@@ -55,8 +55,11 @@ pub fn all(model: &str) -> Outcome {
 pub fn cpu(model: &str) -> Outcome {
     let (golden, image) = (golden(model), open("rgb-61x37.png"));
     for format in [None, Some(Format::F16), Some(Format::Q8), Some(Format::Q4)] {
-        let session =
-            Session::load(Cpu::default(), &Checkpoint::open(&folder(model))?, LoadOptions { format, ..LoadOptions::default() })?;
+        let session = Session::load(
+            Cpu::default(),
+            &Checkpoint::open(&folder(model))?,
+            LoadOptions { format, ..LoadOptions::default() },
+        )?;
         let tokens = session.tokenize(&golden.texts[0].text)?;
         let name = session.format.name();
         if format.is_none() {

@@ -78,11 +78,7 @@ export class TensorFile {
    * Bytes `start` to `end`, not before those of the last call. If a request is needed for that, it asks for `start` to what `until`
    * says; without it for the rest of the file.
    */
-  async read(
-    start: number,
-    end: number,
-    until = (): number | undefined => undefined,
-  ): Promise<Bytes> {
+  async read(start: number, end: number, until = (): number | undefined => undefined): Promise<Bytes> {
     this.signal.throwIfAborted();
     const kept = await this.folder.kept(this.file, start, end);
     if (kept) {

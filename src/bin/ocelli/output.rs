@@ -191,7 +191,8 @@ pub fn info(json: bool, device: &Device, tuning: &Tuning, why: &str, session: Op
 
 fn info_text(value: &Value) -> String {
     let say = |key: &str| value[key].as_str().unwrap_or("").to_string();
-    let mut text = format!("adapter     {}\nbackend     {}: {}\n", say("adapter"), say("backend"), say("chosen_because"));
+    let mut text =
+        format!("adapter     {}\nbackend     {}: {}\n", say("adapter"), say("backend"), say("chosen_because"));
     if let Some(tiers) = value["tiers"].as_array() {
         let tiers: Vec<&str> = tiers.iter().filter_map(Value::as_str).collect();
         text += &format!("tuning      {} (of {})\n", say("tuning"), tiers.join(", "));

@@ -81,7 +81,8 @@ pub async fn embed_files(
 
 /// Embeds a batch. A picture that the model refuses (too large, no pixels) does not spoil the others.
 async fn embed(session: &Session, pictures: &[(usize, Picture)]) -> Result<Vec<Result<Vec<f32>>>> {
-    let sources: Vec<&dyn Source<Device>> = pictures.iter().map(|(_, picture)| picture as &dyn Source<Device>).collect();
+    let sources: Vec<&dyn Source<Device>> =
+        pictures.iter().map(|(_, picture)| picture as &dyn Source<Device>).collect();
     match session.embed_images(&sources).await {
         Ok(embeddings) => return Ok(embeddings.into_iter().map(Ok).collect()),
         Err(Error::BadImage(_)) => {}
