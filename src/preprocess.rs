@@ -232,7 +232,12 @@ pub fn positions(table: &[f32], dim: usize, [rows, columns]: [usize; 2], most: u
         sum
     };
     let axis = |full: usize| (0..full).map(move |at| Filter::Bilinear.weights(side, full, at)).collect::<Vec<_>>();
-    let (across, down) = (axis(columns), axis(rows));
+    let (across, mut down) = (axis(columns), axis(rows));
+    // As PyTorch's kernel for the CPU does: its rows of a single column are all the first one, unless they are as many as the table's.
+    if columns == 1 && rows != side {
+        let first = down[0].clone();
+        down.fill(first);
+    }
     let table: Vec<f64> = table.iter().map(|&x| f64::from(x)).collect();
     let narrow: Vec<f64> =
         table.chunks_exact(side * dim).flat_map(|row| across.iter().flat_map(move |at| blend(row, 1, at))).collect();

@@ -77,6 +77,7 @@ fn budgets<B: Backend>(device: impl Fn() -> B) -> Outcome {
     }
     let mistakes = ["mask missing", "padding pooled", "positions not antialiased", "channels first in a patch"];
     assert!(budgets.len() > 3 && mistakes.iter().all(|what| rejected[what] > 2), "{rejected:?}");
+    assert!(rejected["rows of one column apart"] > 0, "{rejected:?}");
     Ok(())
 }
 
