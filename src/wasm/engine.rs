@@ -1,8 +1,8 @@
 //! A loaded model, on the GPU or on the CPU.
 
-use js_sys::Float32Array;
+use js_sys::{Float32Array, Uint8ClampedArray};
 use serde_json::Value;
-use wasm_bindgen::{Clamped, prelude::*};
+use wasm_bindgen::prelude::*;
 use web_sys::ImageData;
 
 #[cfg(feature = "wasm-cpu")]
@@ -175,7 +175,9 @@ impl Engine {
         let run = async { self.session.preprocess(&Picture::new(image, &self.texture)?).await };
         let (pixels, width) = run.await.map_err(|e| js_error(&e))?;
         let height = pixels.len() / width;
-        ImageData::new_with_u8_clamped_array_and_sh(Clamped(bytemuck::cast_slice(&pixels)), width as u32, height as u32)
+        // A copy: an ImageData keeps what it is given, and this is memory of the engine's.
+        let bytes = Uint8ClampedArray::from(bytemuck::cast_slice::<u32, u8>(&pixels));
+        ImageData::new_with_js_u8_clamped_array_and_sh(&bytes, width as u32, height as u32)
     }
 }
 
