@@ -306,7 +306,7 @@ impl<B: Backend> Work<B> {
             "work.attention",
             Attention {
                 q: Queries { act: x, len: all, stride: width, index: None },
-                kv: Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None },
+                kv: Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None, lengths: None },
                 y: mixed,
                 heads: 1,
                 head_size: 64,

@@ -1,4 +1,4 @@
-//! From a picture of any size to the 8-bit square that the tower sees, as Pillow 12 and transformers make it.
+//! From a picture of any size to the 8-bit one that the tower sees, as Pillow 12 and transformers make it.
 //!
 //! Resizing is Pillow's antialiased resampling in its own fixed-point arithmetic (`src/libImaging/Resample.c`):
 //! coefficients in f64, rounded to 22 bits; horizontal pass first, but for very tall pictures; 8 bits between the passes.
@@ -16,7 +16,7 @@ use crate::{
 pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// Words before the first entry of [`Axis::table`]; the last of them is the place of the first line in the output.
-pub const TABLE_HEAD: usize = 7;
+pub const TABLE_HEAD: usize = 8;
 
 /// One axis: for every output pixel, the first source pixel and the weights from there on. No weights make a black pixel,
 /// which is what a crop larger than the picture is padded with.
@@ -33,9 +33,6 @@ impl Axis {
     /// Pillow: `precompute_coeffs` and `normalize_coeffs_8bpc`.
     #[must_use]
     pub fn new(filter: Filter, source: usize, full: usize, window: Range<isize>) -> Self {
-        let scale = source as f64 / full as f64;
-        let filter_scale = scale.max(1.0);
-        let support = filter.support() * filter_scale;
         let mut axis = Self { first: Vec::new(), weights: Vec::new() };
         for at in window {
             if at < 0 || at >= full as isize {
@@ -43,16 +40,9 @@ impl Axis {
                 axis.weights.push(Vec::new());
                 continue;
             }
-            let center = (at as f64 + 0.5) * scale;
-            // C's cast truncates towards zero, as `as` does; what is below zero starts at zero.
-            let first = (center - support + 0.5).max(0.0) as usize;
-            let end = ((center + support + 0.5) as usize).min(source);
-            let exact: Vec<f64> =
-                (first..end).map(|x| filter.at((x as f64 - center + 0.5) * (1.0 / filter_scale))).collect();
-            // Summed in Pillow's order; another order could round differently.
-            let sum = exact.iter().fold(0.0, |a, w| a + w);
+            let (first, exact) = filter.weights(source, full, at as usize);
             let fixed = |w: &f64| {
-                let w = if sum == 0.0 { *w } else { w / sum } * f64::from(1u32 << PRECISION_BITS);
+                let w = w * f64::from(1u32 << PRECISION_BITS);
                 (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i32
             };
             axis.first.push(first);
@@ -76,14 +66,15 @@ impl Axis {
         self.weights.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// The table for the GPU, with what varies from picture to picture at its head: taps, whether transparent pixels are put on
-    /// white, the strides, and the place of the first line in the output, which is 0. Then, for each output, `first - origin`,
-    /// count, and the weights, padded to `2 + taps`.
+    /// The table for the GPU, with what varies from picture to picture at its head: taps, outputs, whether transparent pixels are
+    /// put on white, the strides, and the place of the first line in the output, which is 0. Then, for each output,
+    /// `first - origin`, count, and the weights, padded to `2 + taps`.
     #[must_use]
     pub fn table(&self, origin: usize, Strides { step, line, out_step, out_line }: Strides, alpha: Alpha) -> Vec<i32> {
-        let taps = self.taps();
-        let mut table = Vec::with_capacity(TABLE_HEAD + self.first.len() * (taps + 2));
-        table.extend([taps, (alpha == Alpha::White).into(), step, line, out_step, out_line, 0].map(|word| word as i32));
+        let (taps, outputs) = (self.taps(), self.first.len());
+        let mut table = Vec::with_capacity(TABLE_HEAD + outputs * (taps + 2));
+        let white = (alpha == Alpha::White).into();
+        table.extend([taps, outputs, white, step, line, out_step, out_line, 0].map(|word| word as i32));
         for (first, weights) in self.first.iter().zip(&self.weights) {
             table.extend([first.saturating_sub(origin) as i32, weights.len() as i32]);
             table.extend(weights);
@@ -107,6 +98,25 @@ pub struct Strides {
 }
 
 impl Filter {
+    /// The first of the `source` pixels that output `at` of `full` is made of, and the weights from there on, which add up to 1.
+    fn weights(self, source: usize, full: usize, at: usize) -> (usize, Vec<f64>) {
+        let scale = source as f64 / full as f64;
+        let filter_scale = scale.max(1.0);
+        let support = self.support() * filter_scale;
+        let center = (at as f64 + 0.5) * scale;
+        // C's cast truncates towards zero, as `as` does; what is below zero starts at zero.
+        let first = (center - support + 0.5).max(0.0) as usize;
+        let end = ((center + support + 0.5) as usize).min(source);
+        let mut weights: Vec<f64> =
+            (first..end).map(|x| self.at((x as f64 - center + 0.5) * (1.0 / filter_scale))).collect();
+        // Summed in Pillow's order; another order could round differently.
+        let sum = weights.iter().fold(0.0, |a, w| a + w);
+        if sum != 0.0 {
+            weights.iter_mut().for_each(|w| *w /= sum);
+        }
+        (first, weights)
+    }
+
     fn support(self) -> f64 {
         match self {
             Self::Bilinear => 1.0,
@@ -166,6 +176,7 @@ impl Sampling {
             Resize::Squash { width, height } => (width, height),
             Resize::ShortestEdge(edge) if width <= height => (edge, longer(edge, height, width)?),
             Resize::ShortestEdge(edge) => (longer(edge, width, height)?, edge),
+            Resize::MaxPatches { patch, most } => max_patches(width, height, patch, most),
         };
         let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
         Ok(Self {
@@ -187,6 +198,59 @@ impl Sampling {
     pub fn size(&self) -> (usize, usize) {
         (self.horizontal.first.len(), self.vertical.first.len())
     }
+}
+
+/// Width and height in pixels of a picture of at most so many patches: transformers' `get_image_size_for_max_num_patches`, whose
+/// bisection is repeated step by step.
+fn max_patches(width: usize, height: usize, patch: usize, most: usize) -> (usize, usize) {
+    const EPS: f64 = 1e-5;
+    let patches = |scale: f64, side: usize| ((side as f64 * scale / patch as f64).ceil() as usize).max(1);
+    let (mut low, mut high) = (EPS / 10.0, 100.0);
+    while high - low >= EPS {
+        let scale = (low + high) / 2.0;
+        match patches(scale, width) * patches(scale, height) <= most {
+            true => low = scale,
+            false => high = scale,
+        }
+    }
+    (patches(low, width) * patch, patches(low, height) * patch)
+}
+
+/// The positions of a picture of `rows` × `columns` patches, then those of the first patch, which the reference pads with, up to `most`:
+/// `[most, dim]`. The `table` is a square, `[side, side, dim]`. This is `resize_positional_embeddings` in transformers'
+/// `modeling_siglip2.py`, whose `interpolate(…, mode="bilinear", antialias=True)` has the weights of Pillow's filter.
+#[must_use]
+pub fn positions(table: &[f32], dim: usize, [rows, columns]: [usize; 2], most: usize) -> Vec<f32> {
+    let side = (table.len() / dim).isqrt();
+    // Sums of `count` lines of `dim` numbers, `step` lines apart.
+    let blend = |lines: &[f64], step: usize, (first, weights): &(usize, Vec<f64>)| {
+        let mut sum = vec![0.0; dim];
+        for (i, weight) in weights.iter().enumerate() {
+            let line = &lines[(first + i) * step * dim..][..dim];
+            sum.iter_mut().zip(line).for_each(|(sum, x)| *sum += weight * x);
+        }
+        sum
+    };
+    let axis = |full: usize| (0..full).map(move |at| Filter::Bilinear.weights(side, full, at)).collect::<Vec<_>>();
+    let (across, mut down) = (axis(columns), axis(rows));
+    // As PyTorch's kernel for the CPU does: its rows of a single column are all the first one, unless they are as many as the table's.
+    if columns == 1 && rows != side {
+        let first = down[0].clone();
+        down.fill(first);
+    }
+    let table: Vec<f64> = table.iter().map(|&x| f64::from(x)).collect();
+    let narrow: Vec<f64> =
+        table.chunks_exact(side * dim).flat_map(|row| across.iter().flat_map(move |at| blend(row, 1, at))).collect();
+    let mut all: Vec<f32> = Vec::with_capacity(most * dim);
+    for at in &down {
+        for column in 0..columns {
+            all.extend(blend(&narrow[column * dim..], columns, at).into_iter().map(|x| x as f32));
+        }
+    }
+    while all.len() < most * dim {
+        all.extend_from_within(..dim);
+    }
+    all
 }
 
 /// The centre crop; where it is larger than the picture, the rest is padding.

@@ -103,15 +103,30 @@ pub struct Heads {
     pub k: usize,
     /// Where values start in a token.
     pub v: usize,
-    /// With a causal mask, the place of each item's first query among the keys.
-    pub first: Option<Vec<usize>>,
+    /// Which keys a query sees.
+    pub seen: Seen,
+}
+
+/// Which keys a query sees.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// All of them.
+    All,
+    /// The first so many of each item: the rest is padding.
+    First(Vec<usize>),
+    /// Those up to its own place; of each item the place of its first query among the keys.
+    UpTo(Vec<usize>),
 }
 
 impl Heads {
     /// How many keys query `i` of an item sees.
     #[must_use]
     pub fn keys_seen(&self, item: usize, i: usize) -> usize {
-        self.first.as_ref().map_or(self.kv_len, |first| first[item] + i + 1)
+        match &self.seen {
+            Seen::All => self.kv_len,
+            Seen::First(lengths) => lengths[item],
+            Seen::UpTo(first) => first[item] + i + 1,
+        }
     }
 
     /// Floats of the output, `[batch, q_len, heads, size]`.
@@ -163,22 +178,41 @@ pub fn add_positions(y: &mut [f32], class: Option<&[f32]>, positions: &[f32]) {
 
 /// `shaders/patchify.wgsl`
 #[must_use]
-pub fn patchify(pixels: &[u32], [size, patch, lead]: [usize; 3], scale: [f32; 3], shift: [f32; 3]) -> Vec<f32> {
-    let (grid, batch) = (size / patch, pixels.len() / (size * size));
+pub fn patchify(pixels: &[u32], cut: &Cut, scale: [f32; 3], shift: [f32; 3]) -> Vec<f32> {
+    let Cut { patch, area, lead, rows, channels_last, .. } = *cut;
+    let each = 3 * patch * patch;
     let mut y = Vec::new();
-    for b in 0..batch {
-        y.resize(y.len() + lead * 3 * patch * patch, 0.0);
-        for (gy, gx) in (0..grid * grid).map(|i| (i / grid, i % grid)) {
-            for c in 0..3 {
-                for (py, px) in (0..patch * patch).map(|i| (i / patch, i % patch)) {
-                    let pixel = pixels[(b * size + gy * patch + py) * size + gx * patch + px];
-                    let value = f64::from((pixel >> (8 * c)) & 255);
-                    y.push((value * f64::from(scale[c]) + f64::from(shift[c])) as f32);
-                }
+    for (b, &[width, columns, count]) in cut.pictures.iter().enumerate() {
+        y.resize((b * rows + lead) * each, 0.0);
+        for (gy, gx) in (0..count).map(|i| (i / columns, i % columns)) {
+            for at in 0..each {
+                let (c, place) =
+                    if channels_last { (at % 3, at / 3) } else { (at / (patch * patch), at % (patch * patch)) };
+                let (py, px) = (gy * patch + place / patch, gx * patch + place % patch);
+                let value = f64::from((pixels[b * area + py * width + px] >> (8 * c)) & 255);
+                y.push((value * f64::from(scale[c]) + f64::from(shift[c])) as f32);
             }
         }
+        y.resize((b + 1) * rows * each, 0.0);
     }
     y
+}
+
+/// How pictures are cut into patches.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Words of pixels an item.
+    pub area: usize,
+    /// Rows of zeros before an item's patches.
+    pub lead: usize,
+    /// Rows of an item in all; what is left after its patches is zeros.
+    pub rows: usize,
+    /// Whether red, green and blue of a pixel are neighbours in a row, and not red of all pixels.
+    pub channels_last: bool,
+    /// Of each item: its width in pixels, its columns of patches, its patches.
+    pub pictures: Vec<[usize; 3]>,
 }
 
 /// `shaders/gather.wgsl`: row `index[i]` of the `of` rows of each item
@@ -196,9 +230,10 @@ pub fn normalize(x: &[f32], dim: usize) -> Vec<f32> {
 
 /// `shaders/resize.wgsl`; `[lines, outputs]`
 #[must_use]
-pub fn resize(source: &[u32], table: &[u32], outputs: usize, lines: usize) -> Vec<u32> {
-    let (head, rows) = table.split_at(TABLE_HEAD);
-    let (entry, white, step, stride) = (head[0] as usize + 2, head[1] != 0, head[2] as usize, head[3] as usize);
+pub fn resize(source: &[u32], table: &[u32], lines: usize) -> Vec<u32> {
+    let (head, rows) = table.split_first_chunk::<TABLE_HEAD>().expect("its head");
+    let [taps, outputs, white, step, stride, ..] = head.map(|word| word as usize);
+    let (entry, white) = (taps + 2, white != 0);
     let mut out = Vec::new();
     for line in 0..lines {
         for row in rows.chunks(entry).take(outputs) {

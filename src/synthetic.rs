@@ -81,7 +81,11 @@ impl Recipe<'_> {
         let square = json!({ "height": side, "width": side });
         let json = match config["model_type"] == Family::Clip.name() {
             true => json!({ "size": { "shortest_edge": side }, "crop_size": square }),
-            false => json!({ "size": square }),
+            // Of the two each family takes its own.
+            false => {
+                let patch = config["vision_config"]["patch_size"].as_u64().unwrap_or(16);
+                json!({ "size": square, "patch_size": patch })
+            }
         };
         Ok(json.to_string().into_bytes())
     }

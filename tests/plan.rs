@@ -54,7 +54,7 @@ fn over_a_state() -> (Plan, [ActId; 3]) {
         "attention",
         Attention {
             q: Queries { act: q, len: Rows::PerToken, stride: dim, index: None },
-            kv: Keys { act: kv, len: Rows::PerToken, stride: 2 * dim, k: 0, v: dim, most: Some(MOST) },
+            kv: Keys { act: kv, len: Rows::PerToken, stride: 2 * dim, k: 0, v: dim, most: Some(MOST), lengths: None },
             y,
             heads: 2,
             head_size: dim / 2,

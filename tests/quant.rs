@@ -275,7 +275,7 @@ fn default_model() -> Vec<(String, usize, Vec<f32>)> {
 #[test]
 fn every_matrix_keeps_its_promise() {
     let mut matrices = default_model();
-    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"] {
+    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "naflex", "open-clip", "open-clip-siglip"] {
         let checkpoint = Checkpoint::open(&root("tests/fixtures").join(name)).expect("a sound fixture");
         for entry in model::entries(&checkpoint).expect("sound").into_iter().filter(|e| e.matrix) {
             let tensor = checkpoint.tensor(&entry.name, &entry.shape).expect("sound");

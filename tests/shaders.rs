@@ -22,18 +22,22 @@ fn vector(len: u32) -> VectorRef {
 fn kernels() -> Vec<Box<dyn Kernel>> {
     let (a, b, c) = (ActId(0), ActId(1), ActId(2));
     let rows = Rows::PerItem(30);
+    let patchify = |pictures| -> Box<dyn Kernel> {
+        Box::new(Patchify { pixels: a, y: c, rows, pictures, patch: 4, scale: [1.0; 3], shift: [0.0; 3] })
+    };
     let mut all: Vec<Box<dyn Kernel>> = vec![
         Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
         Box::new(Normalize { x: a, y: b, dim: 8 }),
-        Box::new(Patchify { pixels: a, y: b, size: 8, patch: 4, lead: 0, scale: [1.0; 3], shift: [0.0; 3] }),
-        Box::new(Resize { source: a, table: b, out: c, outputs: 1, lines: Rows::PerToken }),
+        patchify(Pictures::Squares { size: 8, lead: 0 }),
+        patchify(Pictures::Naflex { columns: a, lengths: b }),
+        Box::new(Resize { source: a, table: b, out: c, usual: 1, lines: Rows::PerToken }),
     ];
     for on in [false, true] {
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
-        for mask in [Mask::None, Mask::Causal] {
+        for (mask, lengths) in [(Mask::None, None), (Mask::None, Some(c)), (Mask::Causal, None)] {
             let q = Queries { act: a, len: tokens, stride: 24, index };
-            let kv = Keys { act: a, len: tokens, stride: 24, k: 8, v: 16, most: None };
+            let kv = Keys { act: a, len: tokens, stride: 24, k: 8, v: 16, most: None, lengths };
             all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
         }
     }

@@ -368,7 +368,7 @@ def main():
 def check_size():
     total = sum(path.stat().st_size for path in OUT.rglob("*") if path.is_file())
     print(f"{total:,} bytes in {OUT.name}/")
-    assert total < 2_800_000
+    assert total < 4_400_000
 
 
 if __name__ == "__main__":

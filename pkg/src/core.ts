@@ -30,6 +30,7 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   format: Format;
   alpha: "drop" | "white";
   tokenTable: "memory" | "server";
+  maxNumPatches: number | undefined;
   backend: Backend | "auto";
   powerPreference: string;
   tier: "auto" | Tier;
@@ -47,7 +48,7 @@ export interface Calls {
   dropLabels(number: number): void;
   classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
-  preprocess(image: ImageInput, signal?: AbortSignal): Promise<Uint8Array>;
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData>;
   verify(): Promise<Verification>;
   dispose(): void;
 }
@@ -165,15 +166,15 @@ export class Core implements Calls {
     return this.#run((running) => this.#tokens([text], running));
   }
 
-  /** The RGBA bytes of the square that the picture tower sees. */
-  preprocess(image: ImageInput, signal?: AbortSignal): Promise<Uint8Array> {
+  /** What the picture tower sees. */
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
     return this.#run(async (running) => {
       const preprocessed = async (pixels: Pixels) => running.engine.preprocess(pixels);
       return (
         (await this.#asVideo(image, running, preprocessed)) ??
         running.pictures.take(
           () => this.#withPicture(image, running, preprocessed),
-          async (square) => square,
+          async (seen) => seen,
           signal,
         )
       );

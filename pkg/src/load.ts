@@ -26,6 +26,8 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   format: Format;
   alpha: "drop" | "white";
   tokenTable: "memory" | "server";
+  /** Of a NaFlex model; its own if undefined. */
+  maxNumPatches: number | undefined;
   note?: string | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
@@ -96,6 +98,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
           tokenTable === "memory",
           options.alpha,
           options.batch,
+          options.maxNumPatches,
         )),
     );
     files.cache.commit();

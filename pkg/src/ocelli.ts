@@ -75,6 +75,7 @@ export class Ocelli {
       alpha = "drop",
       towers = "both",
       tokenTable = "memory",
+      maxNumPatches,
       backend = "auto",
       powerPreference = "",
       tier = "auto",
@@ -90,11 +91,15 @@ export class Ocelli {
       if (tokenTable !== "memory" && tokenTable !== "server") {
         throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
       }
+      if (maxNumPatches !== undefined && !Number.isInteger(maxNumPatches)) {
+        throw new OcelliError("bad-input", `maxNumPatches: expected a whole number, found ${String(maxNumPatches)}.`);
+      }
       const core: CoreOptions = {
         towers,
         format,
         alpha,
         tokenTable,
+        maxNumPatches,
         backend,
         powerPreference,
         tier,
@@ -272,12 +277,9 @@ export class Ocelli {
     return this.#model.call(options, (core) => core.tokenize(text));
   }
 
-  /** The square that the picture tower sees, after resize and crop: for looking at, and for tests. */
+  /** What the picture tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
-    return this.#model.call(options, async (core) => {
-      const side = this.info.imageSize;
-      return new ImageData(new Uint8ClampedArray(await core.preprocess(image, options.signal)), side, side);
-    });
+    return this.#model.call(options, (core) => core.preprocess(image, options.signal));
   }
 
   /**

@@ -103,7 +103,7 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.tokenize(text));
   }
 
-  preprocess(image: ImageInput, signal?: AbortSignal): Promise<Uint8Array> {
+  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
     return this.#owner.use(({ core, pictures }) =>
       pictures.take(
         () => postable(image),

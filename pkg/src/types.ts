@@ -81,6 +81,11 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
    */
   tokenTable?: "memory" | "server";
   /**
+   * Of a NaFlex model (SigLIP 2's `siglip2`), whose pictures keep their shape: how many patches a picture has at most, 1 to 16,384. More
+   * see finer detail and take longer. Default: the model's own, mostly 256. For other models it is an error with the code `bad-input`.
+   */
+  maxNumPatches?: number;
+  /**
    * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
    * that the CPU itself is faster, or where the browser gives no GPU within ten seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
    * runs in for a second or so with a model of usual size: load with `worker: true`.
@@ -240,8 +245,13 @@ export interface ModelInfo {
   tierCost: number;
   /** Those that this device can run. */
   tiers: Tier[];
-  /** Side of the square that the model sees, in pixels; 0 in a checkpoint of the text tower alone. */
+  /**
+   * Side of the square that the model sees, in pixels; of a NaFlex model, whose pictures keep their shape, the usual one; 0 in a
+   * checkpoint of the text tower alone.
+   */
   imageSize: number;
+  /** Most patches of a picture, for a NaFlex model; null for others, whose pictures all become the same square. */
+  maxNumPatches: number | null;
   /** Numbers in an embedding. */
   embeddingDim: number;
   /** Weights in the towers that were loaded. */

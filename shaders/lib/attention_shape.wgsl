@@ -1,7 +1,9 @@
-// keys_seen(b, i): how many keys query i of item b sees; all of them, or if CAUSAL those up to its own place.
+// keys_seen(b, i): how many keys query i of item b sees; all of them, or if CAUSAL those up to its own place, or if HAS_LENGTHS
+// those that the item has: the rest is padding.
 
 override CAUSAL: bool = false;
 override HAS_INDEX: bool = false;
+override HAS_LENGTHS: bool = false;
 
 struct Params {
     batch: u32,
@@ -19,9 +21,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(3) var<storage, read> index: array<u32>;  // [batch]: the place of an item's first query
+@group(0) @binding(3) var<storage, read> index: array<u32>;  // [batch]: the place of an item's first query, or its number of keys
 
 fn keys_seen(b: u32, i: u32) -> u32 {
+    if HAS_LENGTHS {
+        return index[b];
+    }
     if !CAUSAL {
         return params.kv_len;
     }

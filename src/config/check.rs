@@ -1,6 +1,6 @@
 //! What must hold for every config, whichever files it was read from.
 
-use super::Config;
+use super::{Config, Resize, preprocessor::most_patches};
 use crate::error::{Error, Result};
 
 /// The widest head that the attention kernel keeps in registers.
@@ -55,6 +55,17 @@ pub fn check(config: &Config, names: &Names) -> Result<()> {
         if n == 0 || n > 1 << 24 {
             return bad(format!("{field}: expected 1 to 2^24, found {n}"));
         }
+    }
+    if let Resize::MaxPatches { patch: cut, most } = config.preprocessor.resize {
+        let bad = |what: String| Err(Error::BadCheckpoint(format!("preprocessor_config.json: {what}")));
+        let bound = most_patches(cut);
+        if cut != patch {
+            return bad(format!("patch_size: expected {patch}, as config.json has it, found {cut}"));
+        }
+        if !(1..=bound).contains(&most) {
+            return bad(format!("max_num_patches: expected 1 to {bound}, found {most}"));
+        }
+        return Ok(());
     }
     match config.preprocessor.side() {
         Some(side) if side == (image, image) => Ok(()),

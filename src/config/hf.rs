@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, JsonFiles, Kind, Mask, Padding, Preprocessor, ScoreRule, Text,
-    TextPooling, TextRule, Towers, Vision, VisionPooling,
+    Activation, Cleaning, Config, Encoder, Family, JsonFiles, Kind, Mask, Padding, Patches, Preprocessor, ScoreRule,
+    Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
     check::{Names, check},
     own,
 };
@@ -39,7 +39,7 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
     let mut root = Object::parse("config.json", files.config)?;
     let kind = Kind::of(&mut root)?;
     let tokenizer = TokenizerFile::parse(files.tokenizer_config.unwrap_or(b"{}"))?;
-    let preprocessor = Preprocessor::of(files, kind.family)?;
+    let preprocessor = Preprocessor::of(files, kind)?;
     let own = root.object(own::KEY)?;
     let (mut vision, mut text, projection) = sections(root, kind)?;
     let mut built = match kind.family {
@@ -134,6 +134,7 @@ fn clip(
         encoder: encoder(vision, &base)?,
         image_size: vision.take("image_size")?.unwrap_or(224),
         patch_size: vision.take("patch_size")?.unwrap_or(32),
+        patches: kind.patches,
         pooling: VisionPooling::ClassToken,
     };
     let text = Text {
@@ -164,7 +165,8 @@ fn clip(
     })
 }
 
-/// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`.
+/// Defaults: `SiglipTextConfig` and `SiglipVisionConfig` in transformers' `configuration_siglip.py`, and those of
+/// `configuration_siglip2.py`.
 fn siglip(
     kind: Kind,
     vision: &mut Object,
@@ -180,10 +182,15 @@ fn siglip(
     }
     let base =
         Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "gelu_pytorch_tanh", eps: 1e-6 };
+    let patch_size = vision.take("patch_size")?.unwrap_or(16);
     let vision = Vision {
         encoder: encoder(vision, &base)?,
-        image_size: vision.take("image_size")?.unwrap_or(224),
-        patch_size: vision.take("patch_size")?.unwrap_or(16),
+        image_size: match kind.patches {
+            Patches::Square => vision.take("image_size")?.unwrap_or(224),
+            Patches::Naflex => square_side(vision.take("num_patches")?.unwrap_or(256))?.saturating_mul(patch_size),
+        },
+        patch_size,
+        patches: kind.patches,
         pooling: VisionPooling::AttentionHead,
     };
     let text_encoder = encoder(text, &base)?;
@@ -210,14 +217,26 @@ fn siglip(
         embedding,
         projection: true,
         score: ScoreRule::Sigmoid,
-        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer)),
+        text_rule: tokenizer.own.clone().unwrap_or_else(|| siglip_text(tokenizer, kind.patches)),
     })
 }
 
-/// SigLIP 2 differs from SigLIP in its tokenizer, and nothing but the tokenizer's class tells them apart: `config.json` says
-/// "siglip" for both.
-fn siglip_text(tokenizer: TokenizerFile) -> TextRule {
-    let second = tokenizer.class.starts_with("Gemma") || tokenizer.class.starts_with("Siglip2");
+/// How many positions a side: the reference reshapes them to a square.
+fn square_side(positions: usize) -> Result<usize> {
+    let side = positions.isqrt();
+    match side * side == positions {
+        true => Ok(side),
+        false => Err(Error::BadCheckpoint(format!(
+            "config.json: vision_config: num_patches: expected a square number, found {positions}"
+        ))),
+    }
+}
+
+/// SigLIP 2 differs from SigLIP in its tokenizer. Of the checkpoints at fixed resolution nothing but the tokenizer's class tells them
+/// apart: `config.json` says "siglip" for both.
+fn siglip_text(tokenizer: TokenizerFile, patches: Patches) -> TextRule {
+    let second =
+        patches == Patches::Naflex || tokenizer.class.starts_with("Gemma") || tokenizer.class.starts_with("Siglip2");
     let cleaning = match tokenizer.do_lower_case {
         // Gemma's own setting does not count: SigLIP 2 was trained on lower case.
         _ if second => Cleaning::Lowercase,

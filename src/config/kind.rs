@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Family, Towers};
+use super::{Family, Patches, Towers};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -14,6 +14,8 @@ use crate::{
 pub struct Kind {
     /// The family.
     pub family: Family,
+    /// How pictures are cut: SigLIP 2 at fixed resolution says that it is SigLIP.
+    pub patches: Patches,
     /// The towers that the checkpoint has: one alone in what `CLIPVisionModel` and its like save.
     pub towers: Towers,
     /// Whether the settings of the one tower are those of the whole file, and not of a section.
@@ -25,13 +27,15 @@ pub struct Kind {
 }
 
 /// transformers' classes of single towers.
-const SINGLE: [(&str, Towers); 6] = [
+const SINGLE: [(&str, Towers); 8] = [
     ("CLIPVisionModelWithProjection", Towers::Vision),
     ("CLIPVisionModel", Towers::Vision),
     ("CLIPTextModelWithProjection", Towers::Text),
     ("CLIPTextModel", Towers::Text),
     ("SiglipVisionModel", Towers::Vision),
     ("SiglipTextModel", Towers::Text),
+    ("Siglip2VisionModel", Towers::Vision),
+    ("Siglip2TextModel", Towers::Text),
 ];
 
 impl Kind {
@@ -48,28 +52,24 @@ impl Kind {
             root.take::<Value>("architectures")?.unwrap_or_default()[0].as_str().unwrap_or_default().to_string();
         let own_code = root.take::<Value>("auto_map")?.is_some();
         let single = SINGLE.iter().find(|(class, _)| *class == architecture).map(|(_, towers)| *towers);
-        let (family, towers, flat) = match root.take::<String>("model_type")?.as_deref() {
-            Some("clip") => (Family::Clip, single.unwrap_or_default(), false),
-            Some("siglip") => (Family::Siglip, single.unwrap_or_default(), false),
-            Some("clip_vision_model") => (Family::Clip, Towers::Vision, true),
-            Some("clip_text_model") => (Family::Clip, Towers::Text, true),
-            Some("siglip_vision_model") => (Family::Siglip, Towers::Vision, true),
-            Some("siglip_text_model") => (Family::Siglip, Towers::Text, true),
-            Some("siglip2") => {
-                return Err(Error::WrongModel(
-                    "config.json: expected model_type \"siglip\", found \"siglip2\": of SigLIP 2, Ocelli runs the checkpoints of fixed \
-                     resolution, such as siglip2-base-patch16-224, and not NaFlex"
-                        .into(),
-                ));
-            }
+        let (family, patches, towers, flat) = match root.take::<String>("model_type")?.as_deref() {
+            Some("clip") => (Family::Clip, Patches::Square, single.unwrap_or_default(), false),
+            Some("siglip") => (Family::Siglip, Patches::Square, single.unwrap_or_default(), false),
+            Some("siglip2") => (Family::Siglip, Patches::Naflex, single.unwrap_or_default(), false),
+            Some("clip_vision_model") => (Family::Clip, Patches::Square, Towers::Vision, true),
+            Some("clip_text_model") => (Family::Clip, Patches::Square, Towers::Text, true),
+            Some("siglip_vision_model") => (Family::Siglip, Patches::Square, Towers::Vision, true),
+            Some("siglip_text_model") => (Family::Siglip, Patches::Square, Towers::Text, true),
+            Some("siglip2_vision_model") => (Family::Siglip, Patches::Naflex, Towers::Vision, true),
+            Some("siglip2_text_model") => (Family::Siglip, Patches::Naflex, Towers::Text, true),
             other => {
                 return Err(Error::WrongModel(format!(
-                    "config.json: expected model_type \"clip\" or \"siglip\", found {}: Ocelli runs these two families",
+                    "config.json: expected model_type \"clip\", \"siglip\" or \"siglip2\", found {}: Ocelli runs these families",
                     other.map_or("none".into(), |name| format!("{name:?}"))
                 )));
             }
         };
         let projection = !["CLIPVisionModel", "CLIPTextModel"].contains(&architecture.as_str());
-        Ok(Self { family, towers, flat, projection, own_code })
+        Ok(Self { family, patches, towers, flat, projection, own_code })
     }
 }

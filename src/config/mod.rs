@@ -22,10 +22,10 @@ pub use check::MAX_HEAD_SIZE;
 use hf::TokenizerFile;
 pub use hf::names_a_processor;
 pub use kind::Kind;
-pub use preprocessor::{Alpha, Filter, Preprocessor, Resize, has_image_processor};
+pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize, has_image_processor};
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 
-/// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 at fixed resolution belongs to SigLIP's.
+/// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 belongs to SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Radford et al. 2021, `CLIPModel` in transformers.
@@ -147,6 +147,16 @@ pub enum VisionPooling {
     AttentionHead,
 }
 
+/// How a picture is cut into patches, and where their positions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patches {
+    /// Every picture becomes the same square, cut as a convolution cuts it, and every patch has a position of its own.
+    Square,
+    /// A picture keeps its shape, and has as many patches as that gives (NaFlex: `Siglip2VisionEmbeddings`). A patch is a row of
+    /// pixels, channels last; the square of positions is resampled to the picture's rows and columns of patches.
+    Naflex,
+}
+
 /// Which text token becomes the vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,10 +174,12 @@ pub enum TextPooling {
 pub struct Vision {
     /// Sizes of the transformer blocks.
     pub encoder: Encoder,
-    /// Side of the square that the tower sees, in pixels.
+    /// Side of the square that the tower sees, in pixels; with [`Patches::Naflex`] of the square that takes its positions as they are.
     pub image_size: usize,
     /// Side of a patch, in pixels.
     pub patch_size: usize,
+    /// How pictures are cut.
+    pub patches: Patches,
     /// How the tokens become one vector.
     pub pooling: VisionPooling,
 }
@@ -178,7 +190,7 @@ impl Vision {
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
     }
-    /// Tokens of a picture: its patches, and the class token if the tower has one.
+    /// Tokens of a square picture: its patches, and the class token if the tower has one. As many positions are stored.
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.grid() * self.grid() + usize::from(self.pooling == VisionPooling::ClassToken)

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Preprocessor,
-    Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
+    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Patches,
+    Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
     check::{Names, check},
     section::Section,
     timm::{self, Tower},
@@ -84,7 +84,10 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         for idle in ["pool_type", "norm_kwargs"] {
             v.take::<Value>(idle)?;
         }
-        return Ok((Family::Siglip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::AttentionHead }));
+        return Ok((
+            Family::Siglip,
+            Vision { encoder, image_size, patch_size, patches: Patches::Square, pooling: VisionPooling::AttentionHead },
+        ));
     }
     if let Some(blocks) = v.get("layers").filter(|value| value.is_array()) {
         return v.refuse("layers", "the number of a vision transformer's blocks", blocks);
@@ -103,7 +106,10 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         eps: v.eps()?,
     };
     let patch_size = v.side("patch_size", 16)?;
-    Ok((Family::Clip, Vision { encoder, image_size, patch_size, pooling: VisionPooling::ClassToken }))
+    Ok((
+        Family::Clip,
+        Vision { encoder, image_size, patch_size, patches: Patches::Square, pooling: VisionPooling::ClassToken },
+    ))
 }
 
 fn missing(section: &Section, key: &str, expected: &str) -> Error {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{CropRounding, Family, JsonFiles, own};
+use super::{CropRounding, Family, JsonFiles, Kind, Patches, own};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -29,6 +29,14 @@ pub enum Resize {
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
     ShortestEdge(usize),
+    /// As large as so many patches allow, both sides rounded up to whole patches (NaFlex,
+    /// `get_image_size_for_max_num_patches` in transformers' `image_processing_siglip2.py`).
+    MaxPatches {
+        /// Side of a patch in pixels.
+        patch: usize,
+        /// Most patches of a picture.
+        most: usize,
+    },
 }
 
 /// What becomes of transparent pixels.
@@ -78,14 +86,14 @@ pub struct Preprocessor {
 
 impl Preprocessor {
     /// Reads whichever file has the settings; none if neither is there.
-    pub(super) fn of(files: &JsonFiles, family: Family) -> Result<Option<Self>> {
+    pub(super) fn of(files: &JsonFiles, kind: Kind) -> Result<Option<Self>> {
         let nested = match files.processor {
             Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
             None => None,
         };
         match (nested, files.preprocessor) {
-            (Some(settings), _) => Self::parse(settings, family).map(Some),
-            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, family).map(Some),
+            (Some(settings), _) => Self::parse(settings, kind).map(Some),
+            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, kind).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -104,8 +112,8 @@ impl Preprocessor {
         }
     }
 
-    /// Reads the settings; defaults are those of `CLIPImageProcessor` and `SiglipImageProcessor`.
-    fn parse(mut file: Object, family: Family) -> Result<Self> {
+    /// Reads the settings; defaults are those of `CLIPImageProcessor`, `SiglipImageProcessor` and `Siglip2ImageProcessor`.
+    fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
         let (mean, std) = match family {
             Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
             Family::Siglip => ([0.5; 3], [0.5; 3]),
@@ -113,17 +121,23 @@ impl Preprocessor {
         if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
             return bad(&file, "do_resize and do_rescale", "true", "false");
         }
-        let filter = match file.take::<u32>("resample")?.unwrap_or(3) {
+        let usual = if patches == Patches::Naflex { 2 } else { 3 };
+        let filter = match file.take::<u32>("resample")?.unwrap_or(usual) {
             2 => Filter::Bilinear,
             3 => Filter::Bicubic,
             other => return bad(&file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
         };
         let resize = match (file.take::<Value>("size")?, family) {
+            _ if patches == Patches::Naflex => Resize::MaxPatches {
+                patch: file.take("patch_size")?.unwrap_or(16),
+                most: file.take("max_num_patches")?.unwrap_or(256),
+            },
             (None, Family::Clip) => Resize::ShortestEdge(224),
             (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
             (Some(value), _) => resize(&file, &value)?,
         };
-        let crops = file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
+        // NaFlex's image processor has no crop, whatever the file says.
+        let crops = patches == Patches::Square && file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
         let crop = match file.take::<Value>("crop_size")? {
             _ if !crops => None,
             None => Some((224, 224)),
@@ -152,13 +166,49 @@ impl Preprocessor {
         })
     }
 
+    /// Most patches of a picture; none where all pictures have the same number.
+    #[must_use]
+    pub fn max_patches(&self) -> Option<usize> {
+        match self.resize {
+            Resize::MaxPatches { most, .. } => Some(most),
+            _ => None,
+        }
+    }
+
+    /// The same rule with another number of patches.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a rule that has none, or beyond what patches of its side allow, at most [`MAX_PATCHES`].
+    pub fn with_max_patches(self, most: usize) -> Result<Self> {
+        let Resize::MaxPatches { patch, .. } = self.resize else {
+            return Err(Error::BadInput(
+                "max_num_patches: expected a NaFlex model, found one whose pictures all have the same number of patches"
+                    .into(),
+            ));
+        };
+        let bound = most_patches(patch);
+        if !(1..=bound).contains(&most) {
+            return Err(Error::BadInput(format!("max_num_patches: expected 1 to {bound}, found {most}")));
+        }
+        Ok(Self { resize: Resize::MaxPatches { patch, most }, ..self })
+    }
+
+    /// Most pixels that the tower sees of a picture; none where a kept aspect ratio leaves them open.
+    #[must_use]
+    pub fn most_pixels(&self) -> Option<usize> {
+        match self.resize {
+            Resize::MaxPatches { patch, most } => Some(most * patch * patch),
+            _ => self.side().map(|(width, height)| width * height),
+        }
+    }
+
     /// Width and height of what the tower sees; none where a kept aspect ratio leaves them open.
     #[must_use]
     pub fn side(&self) -> Option<(usize, usize)> {
         match (self.crop, self.resize) {
             (Some(side), _) => Some(side),
             (None, Resize::Squash { width, height }) => Some((width, height)),
-            (None, Resize::ShortestEdge(_)) => None,
+            (None, Resize::ShortestEdge(_) | Resize::MaxPatches { .. }) => None,
         }
     }
 }
@@ -168,6 +218,17 @@ const NAME: &str = "preprocessor_config.json";
 const PROCESSOR: &str = "processor_config.json";
 /// The pictures' part of it.
 const NESTED: &str = "image_processor";
+
+/// Most patches of a NaFlex picture: attention takes the square of them.
+pub const MAX_PATCHES: usize = 1 << 14;
+
+/// Most pixels of a NaFlex picture: so its rows and columns are lines of one dispatch.
+const MAX_PIXELS: usize = 1 << 23;
+
+/// Most patches that a picture may have, if they are of this side; none if there can be no patches of this side.
+pub(super) fn most_patches(patch: usize) -> usize {
+    MAX_PIXELS.checked_div(patch.saturating_mul(patch)).unwrap_or(0).min(MAX_PATCHES)
+}
 
 /// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
 #[must_use]

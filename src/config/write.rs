@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Activation, Config, Encoder, Family, Filter, Padding, Preprocessor, Resize, TextPooling, own};
+use super::{Activation, Config, Encoder, Family, Filter, Padding, Patches, Preprocessor, Resize, TextPooling, own};
 
 pub fn files(config: &Config) -> [String; 3] {
     [model(config), pixels(&config.preprocessor), text(config)].map(|value| format!("{value:#}\n"))
@@ -31,13 +31,20 @@ fn encoder(e: &Encoder) -> Value {
 
 fn model(config: &Config) -> Value {
     let mut vision = encoder(&config.vision.encoder);
-    vision["image_size"] = config.vision.image_size.into();
+    match config.vision.patches {
+        Patches::Square => vision["image_size"] = config.vision.image_size.into(),
+        Patches::Naflex => vision["num_patches"] = config.vision.tokens().into(),
+    }
     vision["patch_size"] = config.vision.patch_size.into();
     let mut text = encoder(&config.text.encoder);
     text["vocab_size"] = config.text.vocab.into();
     text["max_position_embeddings"] = config.text.tokens.into();
     let own = json!({ "text_mask": config.text.mask, "text_pooling": config.text.pooling, "score": config.score });
-    let mut root = json!({ "model_type": config.family.name(), own::KEY: own });
+    let model_type = match config.vision.patches {
+        Patches::Square => config.family.name(),
+        Patches::Naflex => "siglip2",
+    };
+    let mut root = json!({ "model_type": model_type, own::KEY: own });
     match config.family {
         Family::Clip => {
             root["projection_dim"] = config.embedding.into();
@@ -57,10 +64,6 @@ fn model(config: &Config) -> Value {
 fn pixels(p: &Preprocessor) -> Value {
     let mut file = json!({
         "do_resize": true,
-        "size": match p.resize {
-            Resize::Squash { width, height } => json!({ "height": height, "width": width }),
-            Resize::ShortestEdge(edge) => json!({ "shortest_edge": edge }),
-        },
         "resample": match p.filter {
             Filter::Bilinear => 2,
             Filter::Bicubic => 3,
@@ -73,6 +76,14 @@ fn pixels(p: &Preprocessor) -> Value {
         "image_std": p.std.map(float),
         own::KEY: { "rounding": p.rounding },
     });
+    match p.resize {
+        Resize::Squash { width, height } => file["size"] = json!({ "height": height, "width": width }),
+        Resize::ShortestEdge(edge) => file["size"] = json!({ "shortest_edge": edge }),
+        Resize::MaxPatches { patch, most } => {
+            file["patch_size"] = patch.into();
+            file["max_num_patches"] = most.into();
+        }
+    }
     if let Some((width, height)) = p.crop {
         file["crop_size"] = json!({ "height": height, "width": width });
     }

@@ -34,9 +34,9 @@ impl<'a> Table<'a> {
 }
 
 /// Resamples `lines` lines to `outputs` pixels each; both in words of RGBA.
-pub fn resize(threads: &Threads, source: &[u32], table: &[u32], [outputs, lines]: [usize; 2], out: &mut [u32]) {
+pub fn resize(threads: &Threads, source: &[u32], table: &[u32], lines: usize, out: &mut [u32]) {
     let (head, rows) = table.split_first_chunk::<TABLE_HEAD>().expect("its head");
-    let [taps, white, step, line, out_step, out_line, start] = head.map(|word| word as usize);
+    let [taps, outputs, white, step, line, out_step, out_line, start] = head.map(|word| word as usize);
     let on_white: Vec<u32>;
     let source = match white {
         0 => source,

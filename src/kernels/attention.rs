@@ -5,7 +5,7 @@ use crate::{
     config::Mask,
     gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
-    reference::{self, Heads},
+    reference::{self, Heads, Seen},
 };
 
 /// Where queries are: in each token of `act`, heads side by side from the token's start.
@@ -37,6 +37,9 @@ pub struct Keys {
     pub v: u32,
     /// `act` is a state with room for so many tokens an item, and holds what earlier runs left before this run's tokens.
     pub most: Option<u32>,
+    /// `[batch]`, u32: how many of an item's tokens are there, at least one; the rest is padding, which no query sees. None: all.
+    /// Not together with [`Mask::Causal`].
+    pub lengths: Option<ActId>,
 }
 
 /// y = softmax(q·kᵀ / √head_size)·v for each head.
@@ -110,12 +113,13 @@ impl Attention {
             p.v_offset,
         ]
         .map(|n| n as usize);
-        let first = match (self.mask, self.q.index) {
-            (Mask::None, _) => None,
-            (Mask::Causal, None) => Some(vec![kv_len - q_len; batch]),
-            (Mask::Causal, Some(index)) => Some(host.acts[index.0][..batch].iter().map(|&i| i as usize).collect()),
+        let numbers = |act: ActId| host.acts[act.0][..batch].iter().map(|&i| i as usize).collect::<Vec<_>>();
+        let seen = match (self.mask, self.q.index) {
+            (Mask::None, _) => self.kv.lengths.map_or(Seen::All, |lengths| Seen::First(numbers(lengths))),
+            (Mask::Causal, None) => Seen::UpTo(vec![kv_len - q_len; batch]),
+            (Mask::Causal, Some(index)) => Seen::UpTo(numbers(index)),
         };
-        Heads { batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v, first }
+        Heads { batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v, seen }
     }
 }
 
@@ -145,7 +149,12 @@ impl Kernel for Attention {
             }
         };
         let causal = self.mask == Mask::Causal;
-        shader.and(shape).with("CAUSAL", causal).with("HAS_INDEX", causal && self.q.index.is_some())
+        let padded = !causal && self.kv.lengths.is_some();
+        shader
+            .and(shape)
+            .with("CAUSAL", causal)
+            .with("HAS_INDEX", causal && self.q.index.is_some())
+            .with("HAS_LENGTHS", padded)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS
@@ -163,7 +172,7 @@ impl Kernel for Attention {
         }
     }
     fn operands(&self) -> Vec<Operand> {
-        let index = self.q.index.map_or(Operand::Nothing, Operand::Act);
+        let index = self.q.index.or(self.kv.lengths).map_or(Operand::Nothing, Operand::Act);
         vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), index, Operand::Act(self.y)]
     }
     fn flops(&self, run: Run) -> u64 {

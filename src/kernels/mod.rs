@@ -20,7 +20,7 @@ pub use layer_norm::LayerNorm;
 pub use matmul::{Matmul, Positions};
 pub use normalize::Normalize;
 pub use params::Field;
-pub use patchify::Patchify;
+pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
 
 use crate::{

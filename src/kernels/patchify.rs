@@ -1,25 +1,45 @@
 //! Patches of normalised pixels.
 
-use super::{ActId, Field, Host, Kernel, Operand, Run, params::params, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
 use crate::{
     config::Preprocessor,
     gpu::{Shader, Tier, wgsl},
-    reference,
+    reference::{self, Cut},
 };
 
-/// Cuts the 8-bit square into patches and normalises: one row a patch, in the order of a convolution's weight.
+/// What is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pictures {
+    /// Squares; a row has the order of a convolution's weight, channels first.
+    Squares {
+        /// Side in pixels; a rest narrower than a patch is dropped.
+        size: u32,
+        /// Rows of zeros before an item's patches: room for a class token.
+        lead: u32,
+    },
+    /// Pictures of whole patches, each with a shape of its own; a row is a patch's pixels, channels last, and what is left of an item's
+    /// rows is zeros.
+    Naflex {
+        /// `[batch]`, u32: patches from left to right
+        columns: ActId,
+        /// `[batch]`, u32: patches
+        lengths: ActId,
+    },
+}
+
+/// Cuts 8-bit pictures into patches and normalises: one row a patch.
 #[derive(Debug, Clone)]
 pub struct Patchify {
-    /// `[batch, size, size]`, RGBA in a word, red in the low byte
+    /// `[batch, size, size]`, or `[batch, rows · patch²]`; RGBA in a word, red in the low byte
     pub pixels: ActId,
-    /// `[batch, lead + (size / patch)², 3 · patch²]`
+    /// `[batch, rows, 3 · patch²]`
     pub y: ActId,
-    /// Side of the square in pixels.
-    pub size: u32,
+    /// Rows of an item: for squares `lead + (size / patch)²`.
+    pub rows: Rows,
+    /// What is cut.
+    pub pictures: Pictures,
     /// Side of a patch in pixels.
     pub patch: u32,
-    /// Rows of zeros before an item's patches: room for a class token.
-    pub lead: u32,
     /// What a byte is multiplied with, by channel.
     pub scale: [f32; 3],
     /// What is then added.
@@ -34,34 +54,46 @@ params! {
         size: u32,
         patch_size: u32,
         lead: u32,
+        rows: u32,
     }
 }
 
 impl Patchify {
     /// (byte · rescale - mean) / std as one multiplication and one addition.
     #[must_use]
-    pub fn new(pixels: ActId, y: ActId, [size, patch, lead]: [u32; 3], rule: &Preprocessor) -> Self {
+    pub fn new([pixels, y]: [ActId; 2], rows: Rows, pictures: Pictures, patch: u32, rule: &Preprocessor) -> Self {
         Self {
             pixels,
             y,
-            size,
+            rows,
+            pictures,
             patch,
-            lead,
             scale: std::array::from_fn(|c| rule.rescale / rule.std[c]),
             shift: std::array::from_fn(|c| -rule.mean[c] / rule.std[c]),
         }
     }
+    /// Floats of a row.
     fn row(&self) -> u32 {
         3 * self.patch * self.patch
     }
-    fn rows(&self) -> u32 {
-        self.lead + (self.size / self.patch).pow(2)
+    fn square(&self) -> (u32, u32) {
+        match self.pictures {
+            Pictures::Squares { size, lead } => (size, lead),
+            Pictures::Naflex { .. } => (0, 0),
+        }
+    }
+    fn naflex(&self) -> [Operand; 2] {
+        match self.pictures {
+            Pictures::Squares { .. } => [Operand::Nothing; 2],
+            Pictures::Naflex { columns, lengths } => [Operand::Act(columns), Operand::Act(lengths)],
+        }
     }
 }
 
 impl Kernel for Patchify {
     fn shader(&self, _tier: Tier) -> Shader {
-        Shader::new("patchify", wgsl!("patchify.wgsl"))
+        let naflex = matches!(self.pictures, Pictures::Naflex { .. });
+        Shader::new("patchify", wgsl!("patchify.wgsl")).with("NAFLEX", naflex)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS
@@ -69,13 +101,15 @@ impl Kernel for Patchify {
     fn params(&self, run: Run) -> Vec<u8> {
         let [r, g, b] = self.scale;
         let [s, t, u] = self.shift;
+        let (size, lead) = self.square();
         let params = Params {
             scale: [r, g, b, 0.0],
             shift: [s, t, u, 0.0],
             batch: run.batch,
-            size: self.size,
+            size,
             patch_size: self.patch,
-            lead: self.lead,
+            lead,
+            rows: self.rows.each(run),
         };
         let mut bytes = bytemuck::bytes_of(&params).to_vec();
         // A WGSL struct with a vec4 is a multiple of 16 bytes long.
@@ -83,15 +117,28 @@ impl Kernel for Patchify {
         bytes
     }
     fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
-        spread((run.batch * self.rows() * self.row()).div_ceil(64))
+        spread((self.rows.of(run) * self.row()).div_ceil(64))
     }
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::Act(self.pixels), Operand::Act(self.y)]
+        let [columns, lengths] = self.naflex();
+        vec![Operand::Act(self.pixels), columns, lengths, Operand::Act(self.y)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
-        let numbers = [self.size, self.patch, self.lead].map(|n| n as usize);
-        let pixels = &host.acts[self.pixels.0][..(run.batch * self.size * self.size) as usize];
-        let y = reference::patchify(pixels, numbers, self.scale, self.shift);
+        let (batch, rows, patch) = (run.batch as usize, self.rows.each(run) as usize, self.patch as usize);
+        let numbers = |act: ActId| host.acts[act.0][..batch].iter().map(|&n| n as usize);
+        let cut = match self.pictures {
+            Pictures::Squares { size, lead } => {
+                let (size, lead, grid) = (size as usize, lead as usize, (size / self.patch) as usize);
+                let pictures = vec![[size, grid, grid * grid]; batch];
+                Cut { patch, area: size * size, lead, rows, channels_last: false, pictures }
+            }
+            Pictures::Naflex { columns, lengths } => {
+                let pictures =
+                    numbers(columns).zip(numbers(lengths)).map(|(n, length)| [n * patch, n, length]).collect();
+                Cut { patch, area: rows * patch * patch, lead: 0, rows, channels_last: true, pictures }
+            }
+        };
+        let y = reference::patchify(&host.acts[self.pixels.0], &cut, self.scale, self.shift);
         host.store(self.y, &y);
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     reference,
 };
 
-/// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are: what varies with that is at the head of
-/// the table, the strides among it, and lines are rows of a run.
+/// Resamples lines of RGBA pixels along one axis. Nothing here knows how large the pictures are, before or after: what varies with that
+/// is at the head of the table, the strides among it, and lines are rows of a run.
 #[derive(Debug, Clone)]
 pub struct Resize {
     /// Words of RGBA
@@ -17,15 +17,14 @@ pub struct Resize {
     pub table: ActId,
     /// Words of RGBA
     pub out: ActId,
-    /// Output pixels along the axis.
-    pub outputs: u32,
+    /// Output pixels along the axis as a rule. Where the table has more, an invocation computes several.
+    pub usual: u32,
     /// Lines across the axis.
     pub lines: Rows,
 }
 
 params! {
     struct Params {
-        outputs: u32,
         lines: u32,
     }
 }
@@ -38,22 +37,21 @@ impl Kernel for Resize {
         Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
-        let params = Params { outputs: self.outputs, lines: self.lines.of(run) };
-        bytemuck::bytes_of(&params).to_vec()
+        bytemuck::bytes_of(&Params { lines: self.lines.of(run) }).to_vec()
     }
     fn workgroups(&self, _tier: Tier, run: Run) -> [u32; 3] {
-        [self.outputs.div_ceil(8), self.lines.of(run).div_ceil(8), 1]
+        [self.usual.div_ceil(8), self.lines.of(run).div_ceil(8), 1]
     }
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::Act(self.source), Operand::Act(self.table), Operand::Act(self.out)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let &[_, _, _, _, step, stride, start] = table.first_chunk::<TABLE_HEAD>().expect("its head");
-        let pixels = reference::resize(source, table, self.outputs as usize, self.lines.of(run) as usize);
+        let &[_, outputs, _, _, _, step, stride, start] = table.first_chunk::<TABLE_HEAD>().expect("its head");
+        let pixels = reference::resize(source, table, self.lines.of(run) as usize);
         let out = &mut host.acts[self.out.0];
         for (i, pixel) in pixels.into_iter().enumerate() {
-            let (line, output) = (i as u32 / self.outputs, i as u32 % self.outputs);
+            let (line, output) = (i as u32 / outputs, i as u32 % outputs);
             out[(start + line * stride + output * step) as usize] = pixel;
         }
     }
@@ -62,8 +60,7 @@ impl Kernel for Resize {
     fn cpu(&self, run: Run, host: &mut Host) {
         let mut out = host.take(self.out);
         let (source, table) = (&host.acts[self.source.0], &host.acts[self.table.0]);
-        let (outputs, lines) = (self.outputs as usize, self.lines.of(run) as usize);
-        crate::cpu::resize(host.threads, source, table, [outputs, lines], &mut out);
+        crate::cpu::resize(host.threads, source, table, self.lines.of(run) as usize, &mut out);
         host.acts[self.out.0] = out;
     }
 }

@@ -152,6 +152,8 @@ pub struct Stream {
     mixed: ActId,
     /// `[batch, tokens, intermediate]`
     wide: ActId,
+    /// `[batch]`, how many tokens of an item are there; the rest is padding. None: all.
+    pub lengths: Option<ActId>,
 }
 
 impl Blocks {
@@ -172,6 +174,7 @@ impl Blocks {
             qkv: plan.scratch("qkv", rows, 3 * e.hidden),
             mixed: plan.scratch("mixed", rows, e.hidden),
             wide: plan.scratch("wide", rows, e.intermediate),
+            lengths: None,
         }
     }
 
@@ -191,7 +194,15 @@ impl Blocks {
             plan.step(format!("{name}.qkv"), qkv.record(s.normed, s.qkv, rows));
             plan.tap(format!("{name}.qkv"), s.qkv);
             let q = Queries { act: s.qkv, len: rows, stride: 3 * hidden, index: None };
-            let kv = Keys { act: s.qkv, len: rows, stride: 3 * hidden, k: hidden, v: 2 * hidden, most: None };
+            let kv = Keys {
+                act: s.qkv,
+                len: rows,
+                stride: 3 * hidden,
+                k: hidden,
+                v: 2 * hidden,
+                most: None,
+                lengths: s.lengths,
+            };
             plan.step(format!("{name}.attention"), self.attention(q, kv, s.mixed));
             block.record_rest(plan, &name, [s.mixed, s.x, s.normed, s.wide], rows);
         }
@@ -223,7 +234,8 @@ impl Blocks {
         plan.step(format!("{name}.q"), q.record(normed, query, one));
         plan.tap(format!("{name}.q"), query);
         let queries = Queries { act: query, len: one, stride: hidden, index };
-        let keys = Keys { act: s.qkv, len: self.rows, stride: 2 * hidden, k: 0, v: hidden, most: None };
+        let keys =
+            Keys { act: s.qkv, len: self.rows, stride: 2 * hidden, k: 0, v: hidden, most: None, lengths: s.lengths };
         plan.step(format!("{name}.attention"), self.attention(queries, keys, mixed));
         block.record_rest(plan, &name, [mixed, token, normed, wide], one);
         token

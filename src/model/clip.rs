@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{Matmul, Patchify, Positions, Rows},
+    kernels::{Matmul, Patchify, Pictures, Positions, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -58,8 +58,8 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let s = blocks.stream(&mut plan, x);
     let normed = plan.scratch("pooled.normed", ONE, dim);
 
-    let sides = [size as u32, patch as u32, 1];
-    plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
+    let squares = Pictures::Squares { size: size as u32, lead: 1 };
+    plan.step("patchify", Patchify::new([pixels, cut], rows, squares, patch as u32, &config.preprocessor));
     let positions = Some(Positions { class_token: Some(class_token), table: positions });
     plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.normed, rows) });
     plan.tap("vision.embed", s.normed);
@@ -69,5 +69,5 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("post_norm", post_norm.record(class, normed, ONE));
     plan.tap("vision.pooled", normed);
     let embedding = record_embedding(&mut plan, "vision", normed, projection.as_ref(), config.embedding);
-    Ok(VisionTower { plan, pixels, embedding })
+    Ok(VisionTower { plan, pixels, naflex: None, embedding })
 }

@@ -6,7 +6,7 @@ mod siglip;
 mod text;
 mod tower;
 
-pub use tower::{Model, TextTower, VisionTower};
+pub use tower::{Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,

@@ -3,12 +3,12 @@
 use super::{
     block::{Blocks, Linear, Mlp, Norm},
     text,
-    tower::{Model, TextTower, VisionTower, record_embedding},
+    tower::{Model, Naflex, TextTower, VisionTower, record_embedding},
 };
 use crate::{
-    config::{Config, Encoder, Mask, Towers},
+    config::{Config, Encoder, Mask, Patches, Towers},
     error::Result,
-    kernels::{ActId, Attention, Keys, Matmul, Operand, Patchify, Positions, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Positions, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -60,8 +60,8 @@ impl PoolingHead {
         })
     }
 
-    /// From all tokens, `[batch, tokens, hidden]`, to one vector an item, which is returned.
-    fn record(&self, plan: &mut Plan, e: &Encoder, all: ActId, rows: Rows) -> ActId {
+    /// From all tokens, `[batch, tokens, hidden]`, of which an item has its `lengths`, to one vector an item, which is returned.
+    fn record(&self, plan: &mut Plan, e: &Encoder, (all, lengths): (ActId, Option<ActId>), rows: Rows) -> ActId {
         let d = e.hidden as u32;
         let probe = Rows::Shared(1);
         let q = plan.scratch("head.q", probe, e.hidden);
@@ -76,7 +76,7 @@ impl PoolingHead {
             "head.attention",
             Attention {
                 q: Queries { act: q, len: probe, stride: d, index: None },
-                kv: Keys { act: kv, len: rows, stride: 2 * d, k: 0, v: d, most: None },
+                kv: Keys { act: kv, len: rows, stride: 2 * d, k: 0, v: d, most: None, lengths },
                 y: mixed,
                 heads: e.heads as u32,
                 head_size: d / e.heads as u32,
@@ -94,32 +94,55 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     let v = &config.vision;
     let (dim, tokens, size, patch) = (v.encoder.hidden, v.tokens(), v.image_size, v.patch_size);
     let embed = "vision_model.embeddings";
+    let naflex = v.patches == Patches::Naflex;
+    let kernel: &[usize] = if naflex { &[dim, 3 * patch * patch] } else { &[dim, 3, patch, patch] };
     let patch_embedding = Linear {
-        weight: l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?,
+        weight: l.matrix(&format!("{embed}.patch_embedding.weight"), kernel)?,
         bias: Some(l.vector(&format!("{embed}.patch_embedding.bias"), &[dim])?),
     };
-    let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
-    let rows = Rows::PerItem(tokens as u32);
+    let (name, shape) = (format!("{embed}.position_embedding.weight"), [tokens, dim]);
+    let (stored, resampled) = match naflex {
+        false => (Some(l.vector(&name, &shape)?), None),
+        true => (None, Some(l.host_vector(&name, &shape)?)),
+    };
+    let rows = if naflex { Rows::PerToken } else { Rows::PerItem(tokens as u32) };
     // The head attends to all tokens of the last block.
     let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, rows, Mask::None, false)?;
     let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;
     let head = PoolingHead::load(l, &v.encoder)?;
 
     let mut plan = Plan::default();
-    let pixels = plan.input("pixels", ONE, size * size);
     let cut = plan.scratch("patches", rows, 3 * patch * patch);
-    let x = plan.scratch("x", rows, dim);
-    let s = blocks.stream(&mut plan, x);
+    // Positions that vary from picture to picture come in where the patches are added to them.
+    let (pixels, x) = match naflex {
+        false => (plan.input("pixels", ONE, size * size), plan.scratch("x", rows, dim)),
+        true => (plan.input("pixels", rows, patch * patch), plan.input("x", rows, dim)),
+    };
+    let naflex = resampled.map(|positions| {
+        let (columns, lengths) = (plan.input("columns", ONE, 1), plan.input("lengths", ONE, 1));
+        Naflex { columns, lengths, x, positions }
+    });
+    let mut s = blocks.stream(&mut plan, x);
+    s.lengths = naflex.map(|n| n.lengths);
 
-    let sides = [size as u32, patch as u32, 0];
-    plan.step("patchify", Patchify::new(pixels, cut, sides, &config.preprocessor));
-    let positions = Some(Positions { class_token: None, table: positions });
-    plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.x, rows) });
+    let pictures = match naflex {
+        None => Pictures::Squares { size: size as u32, lead: 0 },
+        Some(Naflex { columns, lengths, .. }) => Pictures::Naflex { columns, lengths },
+    };
+    plan.step("patchify", Patchify::new([pixels, cut], rows, pictures, patch as u32, &config.preprocessor));
+    let embedded = match stored {
+        Some(table) => {
+            let positions = Some(Positions { class_token: None, table });
+            Matmul { positions, ..patch_embedding.record(cut, s.x, rows) }
+        }
+        None => patch_embedding.record_residual(cut, s.x, rows),
+    };
+    plan.step("patch_embedding", embedded);
     plan.tap("vision.embed", s.x);
     blocks.record(&mut plan, s, "vision");
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
-    let pooled = head.record(&mut plan, &v.encoder, s.normed, rows);
+    let pooled = head.record(&mut plan, &v.encoder, (s.normed, s.lengths), rows);
     plan.tap("vision.pooled", pooled);
     let embedding = record_embedding(&mut plan, "vision", pooled, None, dim);
-    Ok(VisionTower { plan, pixels, embedding })
+    Ok(VisionTower { plan, pixels, naflex, embedding })
 }

@@ -11,10 +11,25 @@ use crate::{
 pub struct VisionTower {
     /// The steps.
     pub plan: Plan,
-    /// Input: `[batch, size, size]` RGBA words.
+    /// Input: `[batch, size, size]` RGBA words; of NaFlex `[batch, tokens · patch²]`.
     pub pixels: ActId,
+    /// What a NaFlex tower is told of each picture.
+    pub naflex: Option<Naflex>,
     /// Output: `[batch, embedding]`, unit length.
     pub embedding: ActId,
+}
+
+/// The shape of a picture, and what follows from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Naflex {
+    /// Input: u32 an item, patches from left to right.
+    pub columns: ActId,
+    /// Input: u32 an item, patches.
+    pub lengths: ActId,
+    /// Input: `[batch, tokens, hidden]`, the positions; then the residual stream.
+    pub x: ActId,
+    /// `[side, side, hidden]`, on the CPU: see [`crate::preprocess::positions`].
+    pub positions: HostId,
 }
 
 /// Rows of the token table with their positions in, unit embedding out.

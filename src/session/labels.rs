@@ -53,7 +53,7 @@ impl<B: Backend> Session<B> {
     pub fn classify(&self, set: &LabelSet<B>, image: &dyn Source<B>) -> Result<Pending<B>> {
         self.put_image(image, 0)?;
         let tower = &self.vision()?.tower;
-        let one = Run::items(1);
+        let one = self.pictures(1);
         tower.plan.run_all(&self.device, one);
         tower.plan.hand_over(&self.device, tower.output, (&set.plan, set.images), 0);
         Ok(set.submit(self, tower.plan.plan().flops(one)))

@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    run::{BATCH, TextTower, Tower, VisionTower, lacks},
+    run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -35,6 +35,8 @@ pub struct LoadOptions<'a> {
     pub alpha: Alpha,
     /// Most pictures or texts in one submission.
     pub batch: u32,
+    /// Most patches of a NaFlex picture; none takes the checkpoint's own number.
+    pub max_patches: Option<usize>,
     /// Without one, texts have to come as token ids; [`Session::load`] takes the checkpoint's own.
     pub tokenizer: Option<Box<dyn Tokenize>>,
     /// Is told of bytes as [`Session::load`] reads them.
@@ -51,6 +53,7 @@ impl Default for LoadOptions<'_> {
             table: TableIn::Memory,
             alpha: Alpha::default(),
             batch: BATCH,
+            max_patches: None,
             tokenizer: None,
             progress: None,
         }
@@ -91,9 +94,12 @@ impl<B: Backend> Loading<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let LoadOptions { towers, format, tuning, table, alpha, batch, tokenizer, progress: _ } = options;
+        let LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, tokenizer, progress: _ } = options;
         let mut config = checkpoint.config.clone();
         config.preprocessor.alpha = alpha;
+        if let Some(most) = max_patches {
+            config.preprocessor = config.preprocessor.with_max_patches(most)?;
+        }
         let mut loader = Loader::new(checkpoint, format)?;
         let towers = checkpoint.towers.and(towers).ok_or_else(|| lacks(checkpoint.towers, towers))?;
         let mut model = model::record(&config, towers, &mut loader)?;
@@ -111,7 +117,7 @@ impl<B: Backend> Loading<B> {
             let most = Run { batch: device.capacity(&plan, most)?, ..most };
             device.compile(plan, &weights, &tuning, most, &mut B::States::default())
         };
-        let (pictures, texts) = (Run::items(batch), Run::tokens(batch, config.text.tokens as u32));
+        let (pictures, texts) = (pictures(&config, batch), Run::tokens(batch, config.text.tokens as u32));
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan, pictures)).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
 
@@ -201,10 +207,16 @@ impl<B: Backend> Loading<B> {
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
         let mut hash = checkpoint.hash.clone();
         [log_scale, logit_bias].iter().for_each(|number| hash.update(&number.to_le_bytes()));
-        let vision = self
-            .vision
-            .zip(self.model.vision)
-            .map(|(plan, tower)| VisionTower { tower: Tower { plan, output: tower.embedding }, pixels: tower.pixels });
+        let vision = self.vision.zip(self.model.vision).map(|(plan, tower)| VisionTower {
+            tower: Tower { plan, output: tower.embedding },
+            pixels: tower.pixels,
+            naflex: tower.naflex.map(|inputs| Naflex {
+                inputs,
+                positions: self.host.weights[inputs.positions.0].row(0),
+                patch: self.config.vision.patch_size,
+                hidden: self.config.vision.encoder.hidden,
+            }),
+        });
         let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,

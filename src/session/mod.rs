@@ -12,7 +12,7 @@ pub use labels::LabelSet;
 pub use loading::{LoadOptions, Loading};
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
-pub use run::{BATCH, Pending, pool_index};
+pub use run::{BATCH, Pending, pictures, pool_index};
 use run::{TextTower, VisionTower};
 use table::Table;
 pub use table::TableIn;
@@ -168,13 +168,16 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// The 8-bit square that the picture tower sees, RGBA in words.
+    /// The 8-bit picture that the picture tower sees, RGBA in words, and its width.
     ///
     /// # Errors
     /// [`crate::Error::BadImage`] for a picture out of bounds, or [`crate::Error::Gpu`].
-    pub async fn preprocess(&self, image: &dyn Source<B>) -> Result<Vec<u32>> {
-        let resized = self.device.bytes(self.resize(image, |pixels| pixels.read(&self.device))?).await?;
-        Ok(bytemuck::pod_collect_to_vec(&resized))
+    pub async fn preprocess(&self, image: &dyn Source<B>) -> Result<(Vec<u32>, usize)> {
+        let read = |pixels: &Pixels<B>| (pixels.read(&self.device), pixels.seen());
+        let (readback, (width, height)) = self.resize(image, read)?;
+        let mut seen: Vec<u32> = bytemuck::pod_collect_to_vec(&self.device.bytes(readback).await?);
+        seen.truncate(width * height);
+        Ok((seen, width))
     }
 
     /// Named activations of the towers that are here, for one picture and one text, to compare with the reference's.
@@ -185,7 +188,7 @@ impl<B: Backend> Session<B> {
         let mut taps = HashMap::new();
         if let Some(vision) = &self.vision {
             self.put_image(image, 0)?;
-            taps.extend(vision.tower.plan.taps(&self.device, Run::items(1)).await?);
+            taps.extend(vision.tower.plan.taps(&self.device, self.pictures(1)).await?);
         }
         if let Some(tower) = &self.text {
             let all = self.config.text.tokens as u32;
@@ -200,7 +203,7 @@ impl<B: Backend> Session<B> {
         self.resizer.take();
     }
 
-    /// Resizes a picture and passes the square on.
+    /// Resizes a picture and passes it on.
     fn resize<T>(&self, image: &dyn Source<B>, then: impl FnOnce(&Pixels<B>) -> T) -> Result<T> {
         let mut slot = self.resizer.borrow_mut();
         let rule = &self.config.preprocessor;

@@ -1,4 +1,4 @@
-//! A picture on its way to the tower: strips of rows go up, two passes of the resize kernel bring it to its square.
+//! A picture on its way to the tower: strips of rows go up, two passes of the resize kernel bring it to the size that the tower sees.
 
 use std::ops::Range;
 
@@ -100,8 +100,10 @@ struct Layout {
     /// Rows of the picture that are needed, strip by strip, and the lines of the first pass in each: its rows, or its columns.
     strips: Vec<(Range<usize>, usize)>,
     pitch: usize,
-    /// Side of the square.
-    side: usize,
+    /// Lines of the second pass: columns of what comes out, or its rows.
+    lines: usize,
+    /// Width and height of what the tower sees.
+    seen: (usize, usize),
 }
 
 /// Most words of a strip, 1 GiB: no device has larger bindings.
@@ -125,25 +127,24 @@ impl<B: Backend> Pixels<B> {
     /// # Errors
     /// [`Error::Gpu`] if this device has no room for them.
     pub fn new(device: &B, rule: &Preprocessor) -> Result<Self> {
-        let usual = Sampling::new(rule, SIDE, SIDE)?;
-        Self::with_room(device, usual.size().0, Room::of(&usual, SIDE))
+        Self::with_room(device, rule, Room::of(&Sampling::new(rule, SIDE, SIDE)?, SIDE))
     }
 
-    fn with_room(device: &B, side: usize, room: Room) -> Result<Self> {
+    fn with_room(device: &B, rule: &Preprocessor, room: Room) -> Result<Self> {
+        let usual = Sampling::new(rule, SIDE, SIDE)?.size().0 as u32;
+        let most = rule.most_pixels().expect("checked with the config");
         let mut plan = Plan::default();
         let once = Rows::PerItem(1);
         let strip = plan.input("strip", once, room.strip);
         let tables =
             [plan.input("first.table", once, room.tables[0]), plan.input("second.table", once, room.tables[1])];
         let narrow = plan.scratch("narrow", once, room.narrow);
-        let out = plan.scratch("square", once, side * side);
-        let outputs = side as u32;
-        // A line of the strip is a token of its run: their number varies.
+        let out = plan.scratch("seen", once, most);
+        // A line is a token of its run: their number varies.
         let lines = Rows::PerToken;
-        plan.step("resize.first", Resize { source: strip, table: tables[0], out: narrow, outputs, lines });
-        let lines = Rows::PerItem(outputs);
-        plan.step("resize.second", Resize { source: narrow, table: tables[1], out, outputs, lines });
-        let most = Run::tokens(1, (STRIP / PITCH) as u32);
+        plan.step("resize.first", Resize { source: strip, table: tables[0], out: narrow, usual, lines });
+        plan.step("resize.second", Resize { source: narrow, table: tables[1], out, usual, lines });
+        let most = Run::tokens(1, (STRIP / PITCH).max(most) as u32);
         let (tuning, weights) = (Tuning::all(Tier::Plain), B::Weights::default());
         let plan = device.compile(plan, &weights, &tuning, most, &mut B::States::default())?;
         Ok(Self { plan, strip, tables, out, room, layout: None })
@@ -159,7 +160,8 @@ impl<B: Backend> Pixels<B> {
         }
         let sampling = Sampling::new(rule, size.0, size.1)?;
         let room = self.room.grown(Room::of(&sampling, size.0));
-        let (side, rows, pitch) = (sampling.size().0, sampling.vertical.source(), size.0.next_multiple_of(PITCH));
+        let ((width, height), rows) = (sampling.size(), sampling.vertical.source());
+        let pitch = size.0.next_multiple_of(PITCH);
         if room != self.room {
             let bad = |e: &dyn std::fmt::Display| {
                 Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1))
@@ -167,57 +169,66 @@ impl<B: Backend> Pixels<B> {
             if room.strip > MOST {
                 return Err(bad(&"expected fewer rows, of which the columns of so tall a picture need all at once"));
             }
-            *self = Self::with_room(device, side, room).map_err(|e| bad(&e))?;
+            *self = Self::with_room(device, rule, room).map_err(|e| bad(&e))?;
         }
         // A strip's lines are its rows, or its columns; what the first pass makes of a line lies together.
         let [across, down] = [&sampling.horizontal, &sampling.vertical];
         let tables = if sampling.vertical_first {
-            let first = Strides { step: pitch, line: 1, out_step: 1, out_line: side };
-            let second = Strides { step: side, line: 1, out_step: 1, out_line: side };
+            let first = Strides { step: pitch, line: 1, out_step: 1, out_line: height };
+            let second = Strides { step: height, line: 1, out_step: 1, out_line: width };
             [down.table(rows.start, first, sampling.alpha), across.table(0, second, Alpha::Drop)]
         } else {
-            let first = Strides { step: 1, line: pitch, out_step: 1, out_line: side };
-            let second = Strides { step: side, line: 1, out_step: side, out_line: 1 };
+            let first = Strides { step: 1, line: pitch, out_step: 1, out_line: width };
+            let second = Strides { step: width, line: 1, out_step: width, out_line: 1 };
             [across.table(0, first, sampling.alpha), down.table(rows.start, second, Alpha::Drop)]
         };
         for (act, table) in self.tables.into_iter().zip(tables) {
             self.plan.write(device, act, 0, bytemuck::cast_slice(&table));
         }
-        let strips = if sampling.vertical_first {
-            vec![(rows, size.0)]
+        let (strips, lines) = if sampling.vertical_first {
+            (vec![(rows, size.0)], height)
         } else {
             let most = STRIP / pitch;
             let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end));
-            strips.map(|rows| (rows.clone(), rows.len())).collect()
+            (strips.map(|rows| (rows.clone(), rows.len())).collect(), width)
         };
-        self.layout = Some(Layout { size, strips, pitch, side });
+        self.layout = Some(Layout { size, strips, pitch, lines, seen: (width, height) });
         Ok(())
     }
 
-    /// Brings a picture of the size that was made ready for to its square.
+    fn layout(&self) -> &Layout {
+        self.layout.as_ref().expect("made ready for a size")
+    }
+
+    /// Width and height of what the tower sees of a picture of the size that was made ready for.
+    pub fn seen(&self) -> (usize, usize) {
+        self.layout().seen
+    }
+
+    /// Brings a picture of the size that was made ready for to what the tower sees.
     ///
     /// # Errors
     /// As [`Source::upload`].
     pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
-        let layout = self.layout.as_ref().expect("made ready for a size");
+        let layout = self.layout();
         let mut place = 0u32;
         for (rows, lines) in &layout.strips {
             let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: layout.pitch };
             image.upload(rows.clone(), &strip)?;
             self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &place.to_le_bytes());
             self.plan.run(device, Run::tokens(1, *lines as u32), 0..1);
-            place += (lines * layout.side) as u32;
+            place += (lines * layout.seen.0) as u32;
         }
-        self.plan.run(device, Run::items(1), 1..2);
+        self.plan.run(device, Run::tokens(1, layout.lines as u32), 1..2);
         Ok(())
     }
 
-    /// Copies the square into item `item` of the tower's input.
+    /// Copies what the tower sees into item `item` of its input.
     pub fn hand_over(&self, device: &B, into: (&B::Executor, ActId), item: u32) {
         self.plan.hand_over(device, self.out, into, item);
     }
 
-    /// Reads the square back.
+    /// Reads what the tower sees back; of pictures with a shape of their own more than that.
     #[must_use]
     pub fn read(&self, device: &B) -> B::Readback {
         self.plan.read(device, self.out)

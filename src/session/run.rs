@@ -3,10 +3,11 @@
 use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
-    config::{Mask, TextPooling, Towers},
+    config::{Config, Mask, TextPooling, Towers},
     error::{Error, Result},
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
+    model, preprocess,
     text::Tokenize,
 };
 
@@ -21,6 +22,25 @@ pub struct Tower<B: Backend> {
 pub struct VisionTower<B: Backend> {
     pub tower: Tower<B>,
     pub pixels: ActId,
+    /// None where every picture becomes the same square.
+    pub naflex: Option<Naflex>,
+}
+
+/// What a tower is told of pictures that keep their shape.
+pub struct Naflex {
+    pub inputs: model::Naflex,
+    /// `[side, side, hidden]`
+    pub positions: Vec<f32>,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Floats of a token.
+    pub hidden: usize,
+}
+
+/// A run of the picture tower: where pictures keep their shape, room for the most patches that one may have.
+#[must_use]
+pub fn pictures(config: &Config, items: u32) -> Run {
+    Run::tokens(items, config.preprocessor.max_patches().unwrap_or(1) as u32)
 }
 
 pub struct TextTower<B: Backend> {
@@ -64,8 +84,24 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadImage`] for a picture out of bounds, or [`Error::BadInput`] without the picture tower.
     pub fn put_image(&self, image: &dyn Source<B>, item: u32) -> Result<()> {
-        let vision = self.vision()?;
-        self.resize(image, |pixels| pixels.hand_over(&self.device, (&vision.tower.plan, vision.pixels), item))
+        let VisionTower { tower: Tower { plan, .. }, pixels, naflex } = self.vision()?;
+        let (width, height) = self.resize(image, |resized| {
+            resized.hand_over(&self.device, (plan, *pixels), item);
+            resized.seen()
+        })?;
+        if let Some(Naflex { inputs, positions, patch, hidden }) = naflex {
+            let (rows, columns, most) = (height / patch, width / patch, self.pictures(1).tokens as usize);
+            let x = preprocess::positions(positions, *hidden, [rows, columns], most);
+            plan.write(&self.device, inputs.x, item as usize * x.len(), bytemuck::cast_slice(&x));
+            plan.write(&self.device, inputs.columns, item as usize, &(columns as u32).to_le_bytes());
+            plan.write(&self.device, inputs.lengths, item as usize, &((rows * columns) as u32).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// A run of so many pictures.
+    pub(super) fn pictures(&self, items: usize) -> Run {
+        pictures(&self.config, items as u32)
     }
 
     /// Submits the first `items` pictures, of which there is at least one and at most [`Session::image_batch`].
@@ -73,7 +109,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadInput`] without the picture tower.
     pub fn run_images(&self, items: usize) -> Result<Pending<B>> {
-        Ok(self.run(&self.vision()?.tower, Run::items(items as u32)))
+        Ok(self.run(&self.vision()?.tower, self.pictures(items)))
     }
 
     /// Waits for numbers.
@@ -96,7 +132,7 @@ impl<B: Backend> Session<B> {
         let tower = &self.vision()?.tower;
         let all: Vec<usize> = (0..images.len()).collect();
         let chunks = all.chunks(tower.plan.most().batch as usize);
-        let batches = chunks.map(|items| (Run::items(items.len() as u32), items.to_vec()));
+        let batches = chunks.map(|items| (self.pictures(items.len()), items.to_vec()));
         self.embed(tower, images.len(), batches, |index, item, _| self.put_image(images[index], item)).await
     }
 

@@ -5,8 +5,8 @@ use super::case::{Case, Step, poison, rough, words};
 use crate::{
     config::{Activation, Alpha, Filter, Mask},
     kernels::{
-        ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Positions,
-        Queries, Resize, Rows, Run, VectorRef, WeightId,
+        ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pictures,
+        Positions, Queries, Resize, Rows, Run, VectorRef, WeightId,
     },
     preprocess::{Axis, Strides},
     quant::{Format, Matrix},
@@ -36,7 +36,18 @@ pub fn cases() -> Vec<(Case, Step)> {
     all.push(attention(64, [37, 70], Mask::None, Asked::All));
     all.push(attention(64, [70, 70], Mask::Causal, Asked::All));
     all.push(attention(64, [1, 70], Mask::Causal, Asked::Placed));
-    all.extend([layer_norm(), gather(true), gather(false), placed(true), placed(false), patchify(), normalize()]);
+    all.push(attention(64, [70, 70], Mask::None, Asked::Padded));
+    all.push(attention(7, [9, 9], Mask::None, Asked::Padded));
+    all.extend([
+        layer_norm(),
+        gather(true),
+        gather(false),
+        placed(true),
+        placed(false),
+        patchify(),
+        naflex(),
+        normalize(),
+    ]);
     for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
         all.push(resize(filter, alpha));
     }
@@ -97,12 +108,13 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
     (case, step)
 }
 
-/// What is asked: all queries, one for all items, or one of each item by its place.
+/// What is asked: all queries, one for all items, one of each item by its place, or all queries where keys are padded.
 #[derive(Clone, Copy, PartialEq)]
 enum Asked {
     All,
     Probe,
     Placed,
+    Padded,
 }
 
 fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked) -> (Case, Step) {
@@ -114,10 +126,10 @@ fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked)
     let kv = random.floats(BATCH * kv_len * 2 * dim);
     let len = |tokens: usize| Rows::PerItem(tokens as u32);
     let q_rows = if asked == Asked::Probe { Rows::Shared(q_len as u32) } else { len(q_len) };
-    let index = (asked == Asked::Placed).then_some(ActId(2));
+    let [index, lengths] = [Asked::Placed, Asked::Padded].map(|how| (asked == how).then_some(ActId(2)));
     let kernel = Attention {
         q: Queries { act: ActId(0), len: q_rows, stride: dim as u32, index },
-        kv: Keys { act: ActId(1), len: len(kv_len), stride: 2 * dim as u32, k: 0, v: dim as u32, most: None },
+        kv: Keys { act: ActId(1), len: len(kv_len), stride: 2 * dim as u32, k: 0, v: dim as u32, most: None, lengths },
         y: ActId(3),
         heads: HEADS as u32,
         head_size: size as u32,
@@ -127,6 +139,7 @@ fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked)
         Asked::All => "",
         Asked::Probe => ", one probe",
         Asked::Placed => ", one query of each item",
+        Asked::Padded => ", padded",
     };
     let places = vec![kv_len as u32 / 2, kv_len as u32 - 1];
     case(
@@ -210,12 +223,34 @@ fn patchify() -> (Case, Step) {
     // Alpha is random too, and must not matter.
     let pixels = (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect();
     let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let kernel =
-        Patchify { pixels: ActId(0), y: ActId(1), size: SIZE as u32, patch: PATCH as u32, lead: 1, scale, shift };
-    let n = BATCH * (1 + (SIZE / PATCH).pow(2)) * 3 * PATCH * PATCH;
+    let rows = 1 + (SIZE / PATCH).pow(2);
+    let kernel = Patchify {
+        pixels: ActId(0),
+        y: ActId(1),
+        rows: Rows::PerItem(rows as u32),
+        pictures: Pictures::Squares { size: SIZE as u32, lead: 1 },
+        patch: PATCH as u32,
+        scale,
+        shift,
+    };
+    let n = BATCH * rows * 3 * PATCH * PATCH;
     // One multiplication and one addition of numbers up to 4, fused or not.
     let bound = Some((4.0, 2f64.powi(-23)));
     case(format!("patchify {SIZE} by {PATCH}"), vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
+}
+
+/// Two pictures of other shapes than each other, with room for more patches.
+fn naflex() -> (Case, Step) {
+    const ROWS: usize = 7;
+    const PATCH: usize = 3;
+    let mut random = Random::new(11);
+    let pixels = (0..2 * ROWS * PATCH * PATCH).map(|_| random.bits()).collect();
+    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
+    let pictures = Pictures::Naflex { columns: ActId(1), lengths: ActId(2) };
+    let (rows, patch) = (Rows::PerItem(ROWS as u32), PATCH as u32);
+    let kernel = Patchify { pixels: ActId(0), y: ActId(3), rows, pictures, patch, scale, shift };
+    let acts = vec![pixels, vec![3, 2], vec![6, 4], poison(2 * ROWS * 3 * PATCH * PATCH)];
+    case("patchify NaFlex".into(), acts, 2, Some((4.0, 2f64.powi(-23))), (kernel, Vec::new()))
 }
 
 fn normalize() -> (Case, Step) {
@@ -239,13 +274,9 @@ fn resize(filter: Filter, alpha: Alpha) -> (Case, Step) {
     let outputs = axis.first.len();
     let strides = Strides { step: 1, line: 61, out_step: 1, out_line: outputs };
     let table = axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect();
-    let kernel = Resize {
-        source: ActId(0),
-        table: ActId(1),
-        out: ActId(2),
-        outputs: outputs as u32,
-        lines: Rows::PerItem(LINES as u32),
-    };
+    let lines = Rows::PerItem(LINES as u32);
+    // Fewer than there are: some invocations compute two.
+    let kernel = Resize { source: ActId(0), table: ActId(1), out: ActId(2), usual: 9, lines };
     // Integers.
     case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
 }

@@ -135,7 +135,7 @@ impl<B: Backend> Session<B> {
         let expected = resize(&pixels, width, height, &sampling);
         let mut runs = Vec::new();
         for _ in 0..RUNS {
-            runs.push(self.preprocess(&Picture).await.map_err(text)?);
+            runs.push(self.preprocess(&Picture).await.map_err(text)?.0);
         }
         match same(&runs)?.iter().zip(&expected).position(|(found, expected)| found != expected) {
             None => Ok(0.0),

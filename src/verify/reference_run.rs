@@ -8,9 +8,9 @@ use crate::{
     kernels::Run,
     model::{InMemory, TextTower, VisionTower},
     plan::HostRun,
-    preprocess::{Sampling, resize},
+    preprocess::{Sampling, positions, resize},
     quant::Format,
-    session::pool_index,
+    session::{pictures, pool_index},
     text::TextEncoder,
 };
 
@@ -44,8 +44,21 @@ impl ReferenceRun {
             )));
         };
         let config = &checkpoint.config;
-        let square = resize(pixels, width, height, &Sampling::new(&config.preprocessor, width, height)?);
-        let vision_run = vision.plan.run_reference(&weights, &[(vision.pixels, &square)], Run::items(1));
+        let sampling = Sampling::new(&config.preprocessor, width, height)?;
+        let (seen, (width, height)) = (resize(pixels, width, height, &sampling), sampling.size());
+        let one = pictures(config, 1);
+        let (patch, hidden) = (config.vision.patch_size, config.vision.encoder.hidden);
+        let (rows, columns) = (height / patch, width / patch);
+        let (x, shape);
+        let mut inputs = vec![(vision.pixels, &seen[..])];
+        if let Some(naflex) = vision.naflex {
+            let table = host[naflex.positions.0].row(0);
+            x = positions(&table, hidden, [rows, columns], one.tokens as usize);
+            shape = [columns as u32, (rows * columns) as u32];
+            inputs.push((naflex.x, bytemuck::cast_slice(&x)));
+            inputs.extend([(naflex.columns, &shape[..1]), (naflex.lengths, &shape[1..])]);
+        }
+        let vision_run = vision.plan.run_reference(&weights, &inputs, one);
 
         let ids = TextEncoder::new(&checkpoint.tokenizer, config)?.encode(text)?;
         let mut rows: Vec<f32> = ids.iter().flat_map(|&id| host[tower.table.0].row(id as usize)).collect();

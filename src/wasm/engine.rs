@@ -1,8 +1,9 @@
 //! A loaded model, on the GPU or on the CPU.
 
-use js_sys::{Float32Array, Uint8Array};
+use js_sys::{Float32Array, Uint8ClampedArray};
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
+use web_sys::ImageData;
 
 #[cfg(feature = "wasm-cpu")]
 pub use super::cpu::{Backend, Device};
@@ -52,6 +53,7 @@ impl Engine {
             "logitScale": s.logit_scale,
             "logitBias": s.logit_bias,
             "imageSize": if s.config.towers.vision() { s.config.vision.image_size } else { 0 },
+            "maxNumPatches": s.config.preprocessor.max_patches(),
             "embeddingDim": s.config.embedding,
             "parameters": s.parameters,
             "tierCost": s.tier().cost(),
@@ -168,11 +170,14 @@ impl Engine {
         Ok(serde_json::to_string(&report).expect("a report is plain data"))
     }
 
-    /// The RGBA bytes of the square that the picture tower sees.
-    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<Uint8Array, JsValue> {
+    /// What the picture tower sees.
+    pub async fn preprocess(&self, image: JsValue) -> std::result::Result<ImageData, JsValue> {
         let run = async { self.session.preprocess(&Picture::new(image, &self.texture)?).await };
-        let pixels = run.await.map_err(|e| js_error(&e))?;
-        Ok(bytemuck::cast_slice(&pixels).into())
+        let (pixels, width) = run.await.map_err(|e| js_error(&e))?;
+        let height = pixels.len() / width;
+        // A copy: an ImageData keeps what it is given, and this is memory of the engine's.
+        let bytes = Uint8ClampedArray::from(bytemuck::cast_slice::<u32, u8>(&pixels));
+        ImageData::new_with_js_u8_clamped_array_and_sh(&bytes, width as u32, height as u32)
     }
 }
 

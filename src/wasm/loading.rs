@@ -26,7 +26,8 @@ pub struct ModelLoading {
 #[wasm_bindgen]
 impl ModelLoading {
     /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory; `alpha` is drop or white; `batch` is the most pictures or texts in one submission.
+    /// into memory; `alpha` is drop or white; `batch` is the most pictures or texts in one submission, `max_patches` the most patches
+    /// of a NaFlex picture.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
@@ -35,6 +36,7 @@ impl ModelLoading {
         table: bool,
         alpha: &str,
         batch: Option<u32>,
+        max_patches: Option<f64>,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
             let format =
@@ -49,8 +51,9 @@ impl ModelLoading {
             let (device, tuning) = device.take();
             let table = if table { TableIn::Memory } else { TableIn::File };
             let batch = batch.unwrap_or(BATCH);
-            let alpha = Alpha::parse(alpha)?;
-            let options = LoadOptions { towers, format, tuning, table, alpha, batch, ..LoadOptions::default() };
+            let (alpha, max_patches) = (Alpha::parse(alpha)?, max_patches.map(|n| n as usize));
+            let options =
+                LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, ..LoadOptions::default() };
             let loading = Loading::new(device, &checkpoint, options)?;
             Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };

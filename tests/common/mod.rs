@@ -9,7 +9,8 @@ pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-pub const MODELS: [&str; 7] = ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "open-clip", "open-clip-siglip"];
+pub const MODELS: [&str; 8] =
+    ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "naflex", "open-clip", "open-clip-siglip"];
 
 thread_local! {
     static GPU: OnceCell<&'static Gpu> = const { OnceCell::new() };

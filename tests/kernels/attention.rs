@@ -15,6 +15,19 @@ enum Asked {
     Shared,
     /// Each item's own, from a place that `index` says.
     Placed,
+    /// Each item's own, of keys that are padded.
+    Padded,
+    /// One probe, of keys that are padded.
+    SharedPadded,
+}
+
+impl Asked {
+    fn shared(self) -> bool {
+        matches!(self, Self::Shared | Self::SharedPadded)
+    }
+    fn padded(self) -> bool {
+        matches!(self, Self::Padded | Self::SharedPadded)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -51,6 +64,11 @@ pub fn cases() -> Vec<Case> {
         Shape { q_len: 1, kv_len: 9, mask: Mask::Causal, asked: Asked::Placed, ..base },
         Shape { heads: 2, size: 64, q_len: 1, kv_len: 77, mask: Mask::Causal, asked: Asked::Placed, ..base },
         Shape { heads: 2, size: 7, q_len: 3, kv_len: 20, mask: Mask::Causal, asked: Asked::Placed, ..base },
+        // Pictures of other numbers of patches in one run
+        Shape { asked: Asked::Padded, ..base },
+        Shape { heads: 2, size: 64, q_len: 70, kv_len: 70, asked: Asked::Padded, ..base },
+        Shape { heads: 4, size: 9, q_len: 1, kv_len: 50, asked: Asked::SharedPadded, ..base },
+        Shape { heads: 2, size: 64, q_len: 1, kv_len: 70, asked: Asked::SharedPadded, ..base },
         // The keys of earlier runs: the first step, one token more, several more
         Shape { mask: Mask::Causal, state: Some((0, 9)), ..base },
         Shape { q_len: 1, kv_len: 8, mask: Mask::Causal, state: Some((7, 9)), ..base },
@@ -71,12 +89,15 @@ pub fn cases() -> Vec<Case> {
 fn case(s: Shape) -> Case {
     let mut random = Random::new((s.size * 100 + s.q_len) as u64);
     let dim = s.heads * s.size;
-    let q_items = if s.asked == Asked::Shared { 1 } else { s.batch };
+    let q_items = if s.asked.shared() { 1 } else { s.batch };
     let scaled = |v: Vec<f32>| v.into_iter().map(|x| x * 4.0).collect::<Vec<_>>();
     let room = s.state.map_or(s.kv_len, |(_, most)| most);
     let q = scaled(random.floats(q_items * s.q_len * dim));
     let kv = scaled(random.floats(s.batch * room * 2 * dim));
-    let places: Vec<u32> = (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len - s.q_len, 0][b] as u32).collect();
+    let places: Vec<u32> = match s.asked.padded() {
+        false => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len - s.q_len, 0][b] as u32).collect(),
+        true => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len][b] as u32).collect(),
+    };
     let build = |s: Shape, change: fn(&mut Attention)| -> Build {
         Box::new(move || {
             let mut kernel = kernel(s);
@@ -87,7 +108,7 @@ fn case(s: Shape) -> Case {
     let mut wrong: Vec<(&'static str, Build)> = Vec::new();
     if s.kv_len > 1 {
         wrong.push(("keys and values exchanged", build(s, |a| (a.kv.k, a.kv.v) = (a.kv.v, a.kv.k))));
-        if s.asked != Asked::Placed {
+        if s.asked != Asked::Placed && !s.asked.padded() {
             wrong.push(("last key left out", build(s, |a| a.kv.len = Rows::PerItem(a.kv.len.each(Run::items(1)) - 1))));
         }
         if s.q_len == s.kv_len {
@@ -97,6 +118,7 @@ fn case(s: Shape) -> Case {
     }
     match s.asked {
         Asked::Own => {}
+        Asked::Padded | Asked::SharedPadded => wrong.push(("padding seen", build(s, |a| a.kv.lengths = None))),
         Asked::Shared => {
             let own = |a: &mut Attention| a.q.len = Rows::PerItem(1);
             wrong.push(("probe taken for each item's own", build(s, own)));
@@ -144,7 +166,7 @@ fn kernel(s: Shape) -> Attention {
     Attention {
         q: Queries {
             act: ActId(0),
-            len: if s.asked == Asked::Shared { Rows::Shared(q_len) } else { Rows::PerItem(q_len) },
+            len: if s.asked.shared() { Rows::Shared(q_len) } else { Rows::PerItem(q_len) },
             stride: dim,
             index: (s.asked == Asked::Placed).then_some(ActId(2)),
         },
@@ -155,6 +177,7 @@ fn kernel(s: Shape) -> Attention {
             k: 0,
             v: dim,
             most: s.state.map(|(_, most)| most as u32),
+            lengths: s.asked.padded().then_some(ActId(2)),
         },
         y: output(3),
         heads: s.heads as u32,

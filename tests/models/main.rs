@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod golden;
+mod naflex;
 #[path = "../../src/bin/ocelli/picture.rs"]
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
@@ -54,6 +55,9 @@ fn main() {
         Trial::test("wrong: siglip: weights that overflow", || wrong::overflow("siglip")).with_ignored_flag(skipped),
     );
     trials.push(Trial::test("a picture of 20,000 × 300 pixels, in strips", right::large).with_ignored_flag(skipped));
+    trials.push(Trial::test("naflex: several numbers of patches", naflex::on_gpu).with_ignored_flag(skipped));
+    trials.push(Trial::test("naflex: several numbers of patches on the CPU", naflex::on_cpu));
+    trials.push(Trial::test("naflex: what cannot be", naflex::errors));
     trials.extend(random::trials(skipped));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -25,6 +25,7 @@ import { labels } from "./groups/labels.mjs";
 import { layouts } from "./groups/layouts.mjs";
 import { learn } from "./groups/learn.mjs";
 import { lifecycle } from "./groups/lifecycle.mjs";
+import { naflex } from "./groups/naflex.mjs";
 import { numbers } from "./groups/numbers.mjs";
 import { adapters, callbacks, manyLabels, manyPhotos, refused, stalled } from "./groups/pages.mjs";
 import { manifest, shards } from "./groups/shards.mjs";
@@ -76,6 +77,7 @@ const everyPart = {
       if (page !== test.page) await page.close();
     }
   },
+  naflex,
   inputs,
   pictures,
   use,

@@ -35,6 +35,9 @@ pub struct Setup {
     /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
     #[arg(long, global = true, default_value = "drop", value_parser = Alpha::parse)]
     pub alpha: Alpha,
+    /// Most patches of a picture, for NaFlex models, whose pictures keep their shape; their own number if left out.
+    #[arg(long, global = true, value_name = "N")]
+    pub max_num_patches: Option<usize>,
 }
 
 /// What computes.

@@ -132,10 +132,10 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         }
         Command::Preprocess { model, image, out } => {
             let session = load(setup, &model, Towers::Vision, None, true).await?;
-            let pixels = session.preprocess(&Picture::open(&image)?).await?;
-            let side = session.config.vision.image_size as u32;
-            picture::save(&out, &pixels, side)?;
-            output::preprocessed(json, &out, side)
+            let (pixels, width) = session.preprocess(&Picture::open(&image)?).await?;
+            let size = [width, pixels.len() / width].map(|side| side as u32);
+            picture::save(&out, &pixels, size)?;
+            output::preprocessed(json, &out, size)
         }
         Command::Verify { model } => {
             let session = load(setup, &model, Towers::Both, None, true).await?;
@@ -198,8 +198,9 @@ fn load_on(
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let progress = |bytes| bar.inc(bytes);
-    let alpha = setup.alpha;
-    let options = LoadOptions { towers, format, tuning, alpha, progress: Some(&progress), ..LoadOptions::default() };
+    let (alpha, max_patches) = (setup.alpha, setup.max_num_patches);
+    let options =
+        LoadOptions { towers, format, tuning, alpha, max_patches, progress: Some(&progress), ..LoadOptions::default() };
     let session = Session::load(device, checkpoint, options)?;
     bar.finish_and_clear();
     if let Some(note) = &session.note {

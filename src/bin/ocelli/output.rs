@@ -111,11 +111,11 @@ pub fn ids(json: bool, texts: &[String], ids: &[Vec<u32>]) -> Result<()> {
     print(&texts.iter().zip(ids).map(|(t, i)| format!("{t}\n  {}\n", line(i))).collect::<String>())
 }
 
-pub fn preprocessed(json: bool, path: &Path, side: u32) -> Result<()> {
+pub fn preprocessed(json: bool, path: &Path, [width, height]: [u32; 2]) -> Result<()> {
     if json {
-        return print_json(&json!({ "path": path, "width": side, "height": side }));
+        return print_json(&json!({ "path": path, "width": width, "height": height }));
     }
-    print(&format!("{}: {side} × {side} pixels\n", path.display()))
+    print(&format!("{}: {width} × {height} pixels\n", path.display()))
 }
 
 pub fn quantized(json: bool, folder: &Path, sizes: Sizes) -> Result<()> {
@@ -168,6 +168,7 @@ pub fn info(json: bool, device: &Device, tuning: &Tuning, why: &str, session: Op
             "format": s.format.name(),
             "parameters": s.parameters,
             "image_size": s.config.vision.image_size,
+            "max_num_patches": s.config.preprocessor.max_patches(),
             "embedding": s.config.embedding,
             "cpu_bytes": s.table_bytes(),
             "dispatches_per_image": s.dispatches_per_image(),
@@ -206,7 +207,10 @@ fn info_text(value: &Value) -> String {
     let tier = if model["tier"].is_null() { String::new() } else { format!(", tier {}", word("tier")) };
     text += &format!("model       {}, {}{tier}\n", word("family"), word("format"));
     text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
-    text += &format!("picture     {0} × {0} pixels\n", number("image_size"));
+    text += &match model["max_num_patches"].as_u64() {
+        Some(most) => format!("picture     its own shape, at most {most} patches\n"),
+        None => format!("picture     {0} × {0} pixels\n", number("image_size")),
+    };
     text += &format!("embedding   {} numbers\n", number("embedding"));
     if let Some(bytes) = model["gpu_bytes"].as_u64() {
         text += &format!("GPU memory  {}\n", mega(bytes));

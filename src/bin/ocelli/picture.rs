@@ -169,9 +169,9 @@ impl<B: Backend> Source<B> for Picture {
 }
 
 /// Writes a square of RGBA words as an RGB PNG.
-pub fn save(path: &Path, pixels: &[u32], side: u32) -> Result<()> {
+pub fn save(path: &Path, pixels: &[u32], [width, height]: [u32; 2]) -> Result<()> {
     let rgb: Vec<u8> = pixels.iter().flat_map(|p| p.to_le_bytes()[..3].to_vec()).collect();
-    let image = image::RgbImage::from_raw(side, side, rgb).expect("three bytes a pixel");
+    let image = image::RgbImage::from_raw(width, height, rgb).expect("three bytes a pixel");
     image
         .save_with_format(path, image::ImageFormat::Png)
         .map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))

@@ -7,13 +7,18 @@ export function deviceOf({ backend, adapter }: ModelInfo): string {
 
 /** The properties of a loaded model, as names and values. */
 export function factsOf(info: ModelInfo): [name: string, value: string][] {
-  const { backend, imageSize, embeddingDim, defaultScore } = info;
+  const { backend, imageSize, maxNumPatches, embeddingDim, defaultScore } = info;
   return [
     ["Kind", familyOf(info)],
     ["Runs on", deviceOf(info)],
     ["Kernels", info.tier],
     ["Weights", info.format],
-    ["Sees", `${imageSize} × ${imageSize} px`],
+    [
+      "Sees",
+      maxNumPatches === null
+        ? `${imageSize} × ${imageSize} px`
+        : `its own shape, up to ${maxNumPatches} patches`,
+    ],
     ["Embedding", `${embeddingDim}-d`],
     ["Parameters", millions(info.parameters)],
     ...(backend === "cpu" ? [] : [["GPU memory", bytes(info.gpuBytes)] as [string, string]]),
