@@ -61,5 +61,6 @@ async function errors({ page, report }) {
       [model, { maxNumPatches }],
     );
     group.same(`${model}: ${JSON.stringify(maxNumPatches)}`, failed?.code, "bad-input");
+    group.rejects(`${model}: ${JSON.stringify(maxNumPatches)}: another code`, failed?.code, "bad-checkpoint");
   }
 }
