@@ -51,7 +51,7 @@ pub fn pixels(model: &str) -> Outcome {
         let expected = words(&Picture::open(&folder(model).join("pixels").join(format!("{stem}.png")))?);
         let (found, width) = pollster::block_on(session.preprocess(&open(name)))?;
         let equal = |found: &[u32]| {
-            expected.len() % width == 0
+            expected.len().is_multiple_of(width)
                 && found.len() == expected.len()
                 && found.iter().zip(&expected).all(|(&a, &b)| rgb(a) == rgb(b))
         };

@@ -15,9 +15,7 @@ export function factsOf(info: ModelInfo): [name: string, value: string][] {
     ["Weights", info.format],
     [
       "Sees",
-      maxNumPatches === null
-        ? `${imageSize} × ${imageSize} px`
-        : `its own shape, up to ${maxNumPatches} patches`,
+      maxNumPatches === null ? `${imageSize} × ${imageSize} px` : `its own shape, up to ${maxNumPatches} patches`,
     ],
     ["Embedding", `${embeddingDim}-d`],
     ["Parameters", millions(info.parameters)],
