@@ -52,7 +52,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
         Strides { step: 1, line: source, out_step: 1, out_line: outputs }
     };
     // As many outputs as a rule, or fewer: an invocation then computes several.
-    let usual = if lines % 2 == 0 { outputs } else { 5 };
+    let usual = if lines.is_multiple_of(2) { outputs } else { 5 };
     let lines_of = |lines: usize| Rows::PerItem(lines as u32);
     let right =
         Resize { source: ActId(0), table: ActId(1), out: output(3), usual: usual as u32, lines: lines_of(lines) };

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 const assets = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "dist", "assets");
 const PAGES = ["Classify", "Tag", "Search", "Live", "Models"];
 /** Bytes of scripts besides the package, not compressed. */
-const MOST_SCRIPT = 150_000;
+const MOST_SCRIPT = 170_000;
 
 export async function shell({ fresh, open, url, report, axe, shots }) {
   const page = await open(await fresh(), "classify");
