@@ -125,6 +125,8 @@ async function elsewhere({ fresh, open, report, server }) {
   const before = hub.asked.length;
   await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "8-bit" });
   await page.getByRole("button", { name: "Reload FashionCLIP" }).click();
+  // The imitated files are far smaller than the catalogue says, so most of the model seems to be missing.
+  await page.getByRole("dialog", { name: "Download 607 MB?" }).getByRole("button", { name: "Download" }).click();
   await page.waitForFunction(
     () => [...document.querySelectorAll(".facts dd")].some(({ textContent }) => textContent === "q8"),
     null,
@@ -358,11 +360,11 @@ async function keeping({ fresh, open, report }) {
   );
   const tooLarge = () => page.getByText("Too large for this browser to keep").count();
   group.same("room for every model, or none said", [await tooLarge()].map(String), ["0"]);
-  await page.evaluate(() => (window.room = 1e9));
+  await page.evaluate(() => (window.room = 3e8));
   const ask = page.getByRole("button", { name: "Protect from automatic clean-up" });
   await ask.click();
   await page.getByText("Your browser said no.").waitFor();
-  group.holds("a gigabyte: the large ones are too large", (await tooLarge()) >= 3, await tooLarge());
+  group.holds("300 MB: the large ones are too large", (await tooLarge()) >= 3, await tooLarge());
   await page.evaluate(() => (window.agrees = true));
   await ask.click();
   await page.getByText("Protected from now on.").waitFor();
