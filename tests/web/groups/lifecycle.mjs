@@ -116,8 +116,8 @@ async function whose(test) {
   const { report, bound, fixtures } = test;
   const page = await loaded(test);
   const group = report.group("whose an error of the GPU is", distance, bound);
-  // Higher than the room that there is from the start.
-  const pixels = { width: 60, height: 9000, base64: Buffer.alloc(60 * 9000 * 4, 200).toString("base64") };
+  // Higher than the room that there is from the start, and not so narrow that its columns come first.
+  const pixels = { width: 100, height: 9000, base64: Buffer.alloc(100 * 9000 * 4, 200).toString("base64") };
   const small = { ...PICTURE, form: "ImageData", pixels: encodedPicture(fixtures) };
   const huge = { form: "ImageData", pixels };
   const before = await page.evaluate(([n, p]) => web.embedImage(n, p), ["m", small]);
