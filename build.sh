@@ -260,16 +260,22 @@ check() {
   stages
 }
 
-# Two browsers at once, since each of them waits a lot. What the second one says comes after the first.
+# Two browsers at once, since each of them waits a lot. What the second one says comes after the first, and what failed at the end.
 in_browsers() {
-  local said=target/web/second.log second failed=0
+  local first=target/web/first.log second=target/web/second.log other failed=
   mkdir -p target/web
-  { node tests/web/app.mjs && node tests/web/package.mjs --even; } >"$said" 2>&1 &
-  second=$!
-  node tests/web/package.mjs --odd || failed=1
-  wait "$second" || failed=1
-  cat "$said"
-  return "$failed"
+  {
+    local rc=0
+    node tests/web/app.mjs || rc=1
+    node tests/web/package.mjs --even || rc=1
+    exit "$rc"
+  } >"$second" 2>&1 &
+  other=$!
+  node tests/web/package.mjs --odd 2>&1 | tee "$first" || failed=1
+  wait "$other" || failed=1
+  cat "$second"
+  [ -z "$failed" ] || grep -h -A 9 '^FAIL' "$first" "$second" || true
+  return "${failed:-0}"
 }
 
 tests() {

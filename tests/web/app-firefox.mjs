@@ -103,11 +103,11 @@ try {
   }
   search.same("no complaints", complaints, []);
 } catch (error) {
-  report.failed++;
-  console.log(`FAIL  ${error.stack ?? error}`);
+  report.fail("the app in Firefox", String(error.stack ?? error));
 } finally {
   report.end();
   await browser.close();
   server.close();
 }
+console.log(report.verdict());
 process.exit(report.failed ? 1 : 0);

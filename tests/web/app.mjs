@@ -84,10 +84,7 @@ try {
     }
     report.end();
     for (const context of contexts) await context.close();
-    for (const problem of problems) {
-      report.failed++;
-      console.log(`FAIL  ${name}: ${problem}`);
-    }
+    for (const problem of problems) report.fail(name, problem);
   }
 } finally {
   await browser.close();

@@ -190,7 +190,12 @@ async function run(test) {
   await page.goto(test.server.page);
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
-    await everyPart[part]({ ...test, native, page, quirks });
+    try {
+      await everyPart[part]({ ...test, native, page, quirks });
+    } catch (error) {
+      test.report.end();
+      test.report.fail(part, String(error.stack ?? error));
+    }
   }
   const group = test.report.group("console and network of the page");
   group.same("complaints", [...complaints], []);

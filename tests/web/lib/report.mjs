@@ -26,8 +26,8 @@ export function distance(actual, expected) {
 }
 
 export class Report {
-  failed = 0;
   skipped = 0;
+  #failures = [];
   #open;
   #beside = [];
 
@@ -57,15 +57,29 @@ export class Report {
   skip(title, why, { optional = false } = {}) {
     this.end();
     this.skipped++;
-    const fails = !optional && process.env.REQUIRE_GPU === "1";
-    if (fails) this.failed++;
-    console.log(`${fails ? "FAIL" : "skip"}  ${title.padEnd(WIDTH)} SKIPPED: ${why}`);
+    if (!optional && process.env.REQUIRE_GPU === "1") this.fail(title, `SKIPPED: ${why}`);
+    else console.log(`skip  ${title.padEnd(WIDTH)} SKIPPED: ${why}`);
   }
 
-  /** The last line: what was skipped has not passed. */
+  /** A failed group, or what failed outside of one. */
+  fail(title, line, problems = []) {
+    const said = [
+      `FAIL  ${title.padEnd(WIDTH)} ${line}`,
+      ...problems.slice(0, MOST).map((problem) => `        ${problem}`),
+      ...(problems.length > MOST ? [`        and ${problems.length - MOST} more`] : []),
+    ].join("\n");
+    this.#failures.push(said);
+    console.log(said);
+  }
+
+  get failed() {
+    return this.#failures.length;
+  }
+
+  /** The last lines: what failed, again, since a long log is read from its end; what was skipped has not passed. */
   verdict() {
     this.end();
-    if (this.failed) return `${this.failed} groups failed, ${this.skipped} skipped`;
+    if (this.failed) return [...this.#failures, `${this.failed} groups failed, ${this.skipped} skipped`].join("\n");
     return this.skipped ? `all other groups passed, ${this.skipped} SKIPPED` : "all groups passed";
   }
 
@@ -77,6 +91,8 @@ export class Report {
 }
 
 const WIDTH = 46;
+/** Problems of a group that are printed. */
+const MOST = 8;
 
 class Group {
   #checks = 0;
@@ -117,10 +133,8 @@ class Group {
     if (this.#rejected === 0) this.#problems.push("the checker has not met a wrong answer");
     const bound = this.bound === 0 ? "equal" : `within ${precise(this.bound)}, at most ${precise(this.#worst)}`;
     const count = `${this.#checks} ${bound}; ${this.#rejected} wrong rejected`;
-    console.log(`${this.#problems.length ? "FAIL " : "ok   "} ${this.title.padEnd(WIDTH)} ${count}`);
-    for (const problem of this.#problems.slice(0, 8)) console.log(`        ${problem}`);
-    if (this.#problems.length > 8) console.log(`        and ${this.#problems.length - 8} more`);
-    if (this.#problems.length) this.report.failed++;
+    if (this.#problems.length) this.report.fail(this.title, count, this.#problems);
+    else console.log(`ok    ${this.title.padEnd(WIDTH)} ${count}`);
   }
 }
 

@@ -33,6 +33,10 @@ class Searching extends Store {
   failed: unknown;
   #sentence = sentence.get();
   #count = STEP;
+  /** Counts what is asked: words, the sentence around them, the folder, how many hits. */
+  #asked = 0;
+  /** Which of it the hits answer. */
+  #shown = 0;
   #waiting: number | undefined;
   #running = false;
   #again = false;
@@ -63,9 +67,9 @@ class Searching extends Store {
     return !("words" in this.query) || this.query.words.trim() !== "";
   }
 
-  /** Whether the hits are those of an earlier query. */
+  /** Whether the hits are not yet those of what is asked. */
   get behind(): boolean {
-    return this.asks && this.answered !== this.query;
+    return this.asks && this.#shown !== this.#asked;
   }
 
   /** @param typing More may come: no key was pressed for a while first. */
@@ -88,6 +92,7 @@ class Searching extends Store {
   showMore(): void {
     this.#count += STEP;
     this.#soon();
+    this.changed();
   }
 
   again(): void {
@@ -109,6 +114,7 @@ class Searching extends Store {
   }
 
   #soon(typing = false): void {
+    this.#asked++;
     clearTimeout(this.#waiting);
     this.#waiting = window.setTimeout(() => void this.#run(), typing ? PAUSE : 0);
   }
@@ -127,6 +133,7 @@ class Searching extends Store {
 
   async #answer(): Promise<void> {
     const [{ query, folder }, { index }, { model }] = [this, collection, models];
+    const asked = this.#asked;
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
@@ -134,10 +141,11 @@ class Searching extends Store {
         (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
-      if (query === this.query && index === collection.index) this.#take(found, query);
+      if (query === this.query && index === collection.index) this.#take(found, query, asked);
     } catch (error) {
       if (query !== this.query || index !== collection.index || model !== models.model) return; // the next answer is on its way
       this.failed = error;
+      this.#shown = asked;
       this.changed();
     }
   }
@@ -157,7 +165,8 @@ class Searching extends Store {
     return direction;
   }
 
-  #take(found: readonly Hit<Meta>[], query: Query | undefined): void {
+  #take(found: readonly Hit<Meta>[], query: Query | undefined, asked = this.#shown): void {
+    this.#shown = asked;
     this.hits = found.slice(0, this.#count);
     this.more = found.length > this.#count;
     this.answered = query;
