@@ -196,6 +196,8 @@ fn single_towers() {
         ("clip-text", Towers::Text, "text_model."),
         ("siglip-vision", Towers::Vision, "vision_model."),
         ("siglip-text", Towers::Text, "text_model."),
+        ("naflex-vision", Towers::Vision, "vision_model."),
+        ("naflex-text", Towers::Text, "text_model."),
     ] {
         let (files, expected) = layout(name);
         let checkpoint = opened(&files, Towers::Both);

@@ -324,19 +324,21 @@ fn the_program_says_what_is_off_and_fails() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let to = folder.path().join("q8").display().to_string();
-    json(&["quantize", &fixture("siglip"), &to, "--format", "q8"]);
-    let report = json(&["verify", &to]);
-    assert_eq!((&report["ok"], &report["goldens"], &report["off"]), (&true.into(), &true.into(), &Value::Null));
-    let text = ocelli(&["verify", &to]);
-    assert!(text.status.success() && String::from_utf8_lossy(&text.stdout).ends_with(": 0 off\n"));
+    for model in ["siglip", "naflex"] {
+        let to = folder.path().join(model).display().to_string();
+        json(&["quantize", &fixture(model), &to, "--format", "q8"]);
+        let report = json(&["verify", &to]);
+        assert_eq!((&report["ok"], &report["goldens"], &report["off"]), (&true.into(), &true.into(), &Value::Null));
+        let text = ocelli(&["verify", &to]);
+        assert!(text.status.success() && String::from_utf8_lossy(&text.stdout).ends_with(": 0 off\n"));
 
-    change(to.as_ref(), "vision_model.head.layernorm.bias");
-    let wrong = ocelli(&["--json", "verify", &to]);
-    assert_eq!(wrong.status.code(), Some(1));
-    let report: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");
-    assert_eq!((&report["ok"], &report["off"]), (&false.into(), &"vision.pooled".into()));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("vision.pooled"));
+        change(to.as_ref(), "vision_model.head.layernorm.bias");
+        let wrong = ocelli(&["--json", "verify", &to]);
+        assert_eq!(wrong.status.code(), Some(1));
+        let report: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");
+        assert_eq!((&report["ok"], &report["off"]), (&false.into(), &"vision.pooled".into()), "{model}");
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains("vision.pooled"));
+    }
 
     let plain = folder.path().join("plain").display().to_string();
     json(&["quantize", &fixture("siglip"), &plain, "--format", "q8", "--no-goldens"]);

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from transformers import (AutoImageProcessor, AutoProcessor, AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor,
                           CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModel,
                           CLIPVisionModelWithProjection, SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor,
+                          Siglip2ImageProcessor, Siglip2TextConfig, Siglip2TextModel, Siglip2VisionConfig, Siglip2VisionModel,
                           SiglipTextConfig, SiglipTextModel, SiglipVisionConfig, SiglipVisionModel)
 
 from make_fixtures import OUT, check_size, fill, open_image, tower, unit, write_json
@@ -31,12 +32,15 @@ PICTURES = ["rgb-61x37.png", "tall-23x97.png", "orientation6-45x27.png"]
 TEXTS = ["a photo of a cat", "TWO DOGS IN THE SNOW", "it's a red car"]
 SIDE = 24
 VISION = {"clip": tower(16, 2, 1, 24, "quick_gelu", image_size=SIDE, patch_size=8, projection_dim=12),
-          "siglip": tower(16, 2, 1, 24, "gelu_pytorch_tanh", image_size=SIDE, patch_size=8)}
+          "siglip": tower(16, 2, 1, 24, "gelu_pytorch_tanh", image_size=SIDE, patch_size=8),
+          "naflex": tower(16, 2, 1, 24, "gelu_pytorch_tanh", patch_size=8, num_patches=9)}
 TEXT = {"clip": tower(8, 2, 1, 20, "quick_gelu", max_position_embeddings=16, projection_dim=12, bos_token_id=608, eos_token_id=609,
                       pad_token_id=609, vocab_size=610),
-        "siglip": tower(16, 2, 1, 20, "gelu_pytorch_tanh", max_position_embeddings=12)}
+        "siglip": tower(16, 2, 1, 20, "gelu_pytorch_tanh", max_position_embeddings=12),
+        "naflex": tower(16, 2, 1, 20, "gelu_pytorch_tanh", max_position_embeddings=12, projection_size=16, pad_token_id=0)}
 IMAGE = {"clip": lambda: CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
-         "siglip": lambda: SiglipImageProcessor(size={"height": SIDE, "width": SIDE})}
+         "siglip": lambda: SiglipImageProcessor(size={"height": SIDE, "width": SIDE}),
+         "naflex": lambda: Siglip2ImageProcessor(patch_size=8, max_num_patches=12)}
 PROCESSOR = {"clip": CLIPProcessor, "siglip": SiglipProcessor}
 
 # Name of the folder: family, class, and whether it has a picture tower and a text tower.
@@ -47,6 +51,8 @@ SINGLE = {
     "clip-text": ("clip", CLIPTextModel, CLIPTextConfig, "text"),
     "siglip-vision": ("siglip", SiglipVisionModel, SiglipVisionConfig, "vision"),
     "siglip-text": ("siglip", SiglipTextModel, SiglipTextConfig, "text"),
+    "naflex-vision": ("naflex", Siglip2VisionModel, Siglip2VisionConfig, "vision"),
+    "naflex-text": ("naflex", Siglip2TextModel, Siglip2TextConfig, "text"),
 }
 
 
@@ -56,7 +62,7 @@ def tokenizer(family):
 
 def text_config(family):
     config = dict(TEXT[family])
-    if family == "siglip":
+    if family != "clip":
         config["vocab_size"] = len(tokenizer(family))
     return config
 
@@ -77,7 +83,7 @@ def pooled(output):
 
 def pixels(folder):
     processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-    return processor([open_image(OUT / "images" / name) for name in PICTURES], return_tensors="pt")["pixel_values"]
+    return processor([open_image(OUT / "images" / name) for name in PICTURES], return_tensors="pt")
 
 
 def ids(tokenizer, length):
@@ -100,7 +106,7 @@ def make_single(name, family, model_class, config_class, kind):
     model = model_class.from_pretrained(folder, attn_implementation="eager").eval()
     if kind == "vision":
         IMAGE[family]().save_pretrained(folder)
-        write_expected(folder, family, pooled(model(pixels(folder))), None, None)
+        write_expected(folder, family, pooled(model(**pixels(folder))), None, None)
     else:
         tokens = ids(tokenizer(family), TEXT[family]["max_position_embeddings"])
         write_expected(folder, family, None, pooled(model(tokens)), tokens)
@@ -120,7 +126,7 @@ def make_whole(family):
     assert "processor_config.json" in names and "preprocessor_config.json" not in names, names
     tokens = ids(AutoProcessor.from_pretrained(folder).tokenizer, TEXT[family]["max_position_embeddings"])
     model = type(model).from_pretrained(folder, attn_implementation="eager").eval()
-    write_expected(folder, family, model.get_image_features(pixels(folder)).pooler_output, model.get_text_features(tokens).pooler_output,
+    write_expected(folder, family, model.get_image_features(**pixels(folder)).pooler_output, model.get_text_features(tokens).pooler_output,
                    tokens)
     # The tokenizer's own files are the fixture's.
     for name in ("tokenizer.json", "spiece.model"):
@@ -135,7 +141,7 @@ def check_whole(folder, model):
         shutil.copytree(folder, both)
         write_json(both / "preprocessor_config.json", dict(size={"height": 9, "width": 9}, crop_size=9, image_processor_type=type(
             AutoImageProcessor.from_pretrained(folder, backend="pil")).__name__.removesuffix("Pil")))
-        assert torch.equal(pixels(both), pixels(folder)), "processor_config.json wins"
+        assert torch.equal(pixels(both)["pixel_values"], pixels(folder)["pixel_values"]), "processor_config.json wins"
         weights = load_file(folder / "model.safetensors")
         prefix = model.base_model_prefix
         for how, names, same in ((prefix, lambda name: f"{prefix}.{name}", True), ("module", lambda name: f"module.{name}", False)):

@@ -265,3 +265,17 @@ fn resize(file: &Object, value: &Value) -> Result<Resize> {
         None => bad(file, "size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small patches are bounded by their number, large ones by the pixels of the picture.
+    #[test]
+    fn most_patches_of_each_size() {
+        for (patch, most) in [(7, MAX_PATCHES), (22, MAX_PATCHES), (23, 15_857), (32, 8192), (2896, 1), (2897, 0)] {
+            assert_eq!(most_patches(patch), most, "{patch}");
+        }
+        assert_eq!([most_patches(0), most_patches(usize::MAX)], [0, 0]);
+    }
+}
