@@ -23,6 +23,7 @@ usage() {
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
+                 bench-web --zero-shot --precision q4: the zero-shot workload of webai-compute-benchmark
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
   check          format, lints, docs, import direction, types, the package as npm users meet it
@@ -356,6 +357,7 @@ bench_model() {
   target/release/ocelli synthesize target/bench/siglip-b16.json "$model" --tokenizer tests/fixtures/siglip --dtype f32
   stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$model" --complete
   target/release/ocelli quantize "$model" "$model/q8" --format q8
+  target/release/ocelli quantize "$model" "$model/q4" --format q4
   touch "$model/.complete"
 }
 

@@ -4,7 +4,8 @@
     python tools/export_onnx.py FOLDER [--complete]
 
 Writes FOLDER/onnx/{model,vision_model,text_model}.onnx in f32, with the names of inputs and outputs that transformers.js
-expects, and the same with `_quantized`, by onnxruntime's dynamic int8. What onnxruntime computes from each f32 file must be
+expects, and the same with `_quantized`, by onnxruntime's dynamic int8; of the whole model also `_q4`, whose matrices have 4 bits,
+and `_q4f16`, whose other numbers are f16. What onnxruntime computes from each f32 file must be
 what PyTorch computes from the checkpoint, at other batch sizes than those of the export; else it fails.
 """
 
@@ -19,6 +20,8 @@ import onnx
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+from onnxruntime.transformers.float16 import convert_float_to_float16
 from transformers import AutoModel
 
 OPSET = 18
@@ -157,6 +160,16 @@ def quantize(file):
     return to
 
 
+def quantize_to_4_bits(file):
+    """Matrices in 4 bits with a scale for 32 weights, as transformers.js's own conversion writes them; then the rest in f16."""
+    quantizer = MatMulNBitsQuantizer(onnx.load(str(file)), block_size=32, is_symmetric=True)
+    quantizer.process()
+    small, smaller = (file.with_name(f"{file.stem}_{suffix}.onnx") for suffix in ("q4", "q4f16"))
+    onnx.save(quantizer.model.model, str(small))
+    onnx.save(convert_float_to_float16(quantizer.model.model, keep_io_types=True), str(smaller))
+    return [small, smaller]
+
+
 def complete(folder, model):
     """Says in words what `ocelli synthesize` leaves to defaults that transformers.js does not have."""
     clip = model.config.model_type == "clip"
@@ -203,7 +216,10 @@ def main():
         worst = check(part, model, file)
         small = quantize(file)
         moved = check(part, model, small, most=1.0)  # only that it runs: what int8 costs is no fault of the export
-        for name, error in [(file, worst), (small, moved)]:
+        found = [(file, worst), (small, moved)]
+        if part.file == "model":
+            found += [(name, check(part, model, name, most=1.0)) for name in quantize_to_4_bits(file)]
+        for name, error in found:
             print(f"{name.name}: {name.stat().st_size / 1e6:.1f} MB, off from PyTorch by at most {error:.1e}", flush=True)
 
 

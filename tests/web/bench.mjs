@@ -1,6 +1,6 @@
 // Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
 // one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
-//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8] [--rounds N] [--no-tiers] [--brief | --long] [--firefox]
+//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8|q4] [--rounds N] [--no-tiers] [--brief | --long | --zero-shot] [--firefox]
 //   node bench.mjs --startup [--model FOLDER] [--engines a]    how much later than its last byte and a warm run the first answer comes
 //   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -34,6 +34,7 @@ const { values: options } = parseArgs({
     "rounds": { type: "string", default: "5" },
     "no-tiers": { type: "boolean", default: false },
     "long": { type: "boolean", default: false },
+    "zero-shot": { type: "boolean", default: false },
     "brief": { type: "boolean", default: false },
     "firefox": { type: "boolean", default: false },
     "smoke": { type: "boolean", default: false },
@@ -57,6 +58,7 @@ const all = [
 ];
 const engines =
   options.engines?.split(",") ??
+  (options["zero-shot"] ? all.filter((engine) => !engine.startsWith("ort")) : undefined) ??
   (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
@@ -75,7 +77,7 @@ try {
 
 async function chromium() {
   const fresh = new Map();
-  for (const engine of engines) {
+  for (const engine of options["zero-shot"] ? [] : engines) {
     const found = await cold(engine);
     fresh.set(engine, found);
     console.log(
@@ -83,7 +85,7 @@ async function chromium() {
     );
   }
   // What does not even start alone would only disturb the others.
-  const able = engines.filter((engine) => !fresh.get(engine).error);
+  const able = engines.filter((engine) => !fresh.get(engine)?.error);
   const browser = await start();
   try {
     const page = await browser.newPage();
@@ -180,6 +182,7 @@ async function timings(page, engines, { version }) {
     !options["no-tiers"] && engines.includes("ocelli") && "tiers",
     options.long && "long",
     options.brief && "brief",
+    options["zero-shot"] && "zeroshot",
   ].filter(Boolean);
   await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds: options.rounds, run: "" }));
   let told = "";

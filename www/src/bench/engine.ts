@@ -1,6 +1,7 @@
 // What the page and the frames agree on. Each engine lives in a frame of its own: its own modules, wasm memory and GPU device.
 
-export type Precision = "f32" | "q8";
+export type Precision = "f32" | "q8" | "q4";
+export const precisions: readonly string[] = ["f32", "q8", "q4"] satisfies Precision[];
 
 export interface Wish {
   /**
@@ -26,6 +27,11 @@ export interface Engine {
   learn(count: number, different: number): Promise<void>;
   /** The first picture's scores for the labels that were learnt last, in their order. */
   classify(): Promise<number[]>;
+  /**
+   * The first picture's scores for {@link fourLabels}. Both towers run in the call, unless the labels' embeddings may be `kept`
+   * from the call before; none where the engine keeps nothing.
+   */
+  zeroShot?(kept: boolean): Promise<number[] | undefined>;
   /** The first picture as the picture tower sees it, RGBA. */
   square?(): Promise<Uint8ClampedArray>;
   /** Replaces the first picture by this square, RGBA. */
@@ -59,6 +65,8 @@ export const versions = __VERSIONS__;
 
 /** The template of all engines; transformers.js applies it by itself. */
 export const template = "a picture of {}";
+
+export const fourLabels = ["a cat", "a red car", "a mountain lake", "a plate of food"];
 
 const kinds =
   "red,blue,green,small,large,old,new,wooden,paper,round,flat,broken,shiny,dark,bright,cold,warm,wet,dry,soft,hard,loud,quiet,fast,slow".split(

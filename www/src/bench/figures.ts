@@ -8,6 +8,8 @@ export const rows = {
   labels2: { title: "Classify, 2 known labels", unit: "ms" },
   labels100: { title: "Classify, 100 known labels", unit: "ms" },
   labels1000: { title: "Classify, 1,000 known labels", unit: "ms" },
+  zeroShot: { title: "Zero-shot, 4 labels, both towers", unit: "ms" },
+  zeroShotKept: { title: "Zero-shot, 4 labels, which are kept", unit: "ms" },
   bytes: { title: "Downloaded", unit: "bytes" },
   code: { title: "Code alone, gzipped", unit: "bytes" },
   memory: { title: "Peak memory, over an empty page", unit: "bytes" },
@@ -87,6 +89,7 @@ export const meanings = [
   "A picture: Ocelli from a JPEG file of 640 × 480 to its embedding, decoding and resizing included; ORT from a ready tensor to its " +
     "embedding, read back; transformers.js from the file to the scores of two labels, because its pipeline has no less.",
   "Classify: from the picture to the scores. Ocelli and ORT keep the labels' embeddings; transformers.js's pipeline embeds all labels in every call.",
+  "Zero-shot: from a file and four labels to their scores, as the workload of that name in GoogleChrome/webai-compute-benchmark.",
   "ORT has no tokenizer and no decoder: what it leaves out is in the other columns.",
   "Figures are medians; engines alternate, and ratios are medians over rounds in which both ran.",
 ];
@@ -94,7 +97,9 @@ export const meanings = [
 export const precisionLine = (precision: string): string =>
   precision === "q8"
     ? "Precision q8: Ocelli keeps weights in 8 bits with a scale for 16 of them and multiplies in f32; ORT's _quantized files are dynamic int8, activations too, a scale for each tensor. Not the same arithmetic."
-    : "Precision f32: the same weights everywhere as they are stored, none of them rounded; f32, unless an engine's own line says otherwise.";
+    : precision === "q4"
+      ? "Precision q4: Ocelli keeps weights in 4 bits with a scale for 32 of them and computes in f32; transformers.js takes q4f16, 4-bit matrices and the rest in f16, or q4 on GPUs without f16."
+      : "Precision f32: the same weights everywhere as they are stored, none of them rounded; f32, unless an engine's own line says otherwise.";
 
 /** The report as Markdown. */
 export function report(result: Result): string {

@@ -13,6 +13,7 @@ import {
   showRatio,
   type Result,
 } from "./figures.ts";
+import { precisions, type Precision } from "./engine.ts";
 import { Bench, inWords, type Settings } from "./run.ts";
 
 const form = byId("settings", "form");
@@ -42,14 +43,17 @@ for (const [value, name] of Object.entries({
   tiers: "Ocelli, each kernel tier",
   long: "Also what takes very long",
   brief: "A picture alone: no batch, no labels",
+  zeroshot: "Zero-shot with four labels alone",
 })) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
   checks.append(make("label", {}, box, name));
 }
-byId("meanings", "ul").replaceChildren(...[...meanings, precisionLine("q8")].map((line) => make("li", {}, line)));
+byId("meanings", "ul").replaceChildren(
+  ...[...meanings, precisionLine("q8"), precisionLine("q4")].map((line) => make("li", {}, line)),
+);
 model.value = asked.get("model") ?? model.value;
-precision.value = asked.get("precision") === "q8" ? "q8" : "f32";
+if (precisions.includes(asked.get("precision") ?? "")) precision.value = asked.get("precision") as Precision;
 rounds.value = asked.get("rounds") ?? rounds.value;
 
 form.addEventListener("submit", (event) => {
@@ -79,8 +83,9 @@ function read(): Settings {
     tiers: checked.has("tiers"),
     long: checked.has("long"),
     brief: checked.has("brief"),
+    zeroShot: checked.has("zeroshot"),
     model: folder.endsWith("/") ? folder : `${folder}/`,
-    precision: precision.value === "q8" ? "q8" : "f32",
+    precision: precision.value as Precision,
     rounds: Math.trunc(rounds.valueAsNumber),
   };
 }

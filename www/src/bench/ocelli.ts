@@ -1,28 +1,26 @@
 import { Ocelli, type Classification, type LabelSet, type LoadOptions } from "ocelli";
-import { labelList, template, versions, type Engine, type Wish } from "./engine.ts";
+import { fourLabels, labelList, template, versions, type Engine, type Wish } from "./engine.ts";
 
 export async function load({ engine, model: folder, precision }: Wish, files: Blob[]): Promise<Engine> {
   const tier = engine.split(":")[1];
   const backend = engine === "ocelli-cpu" ? "cpu" : "webgpu";
-  // A folder that is q8 already lies inside the one that the others read; without it Ocelli quantises while it loads.
-  const ready =
-    precision === "q8" && (await fetch(`${folder}q8/config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
-  const options = {
-    backend,
-    format: precision === "q8" && !ready ? "q8" : "none",
-    ...(tier && { tier }),
-  } as LoadOptions;
-  const model = await Ocelli.load(ready ? `${folder}q8/` : folder, options);
+  // A folder that is quantised already lies inside the one that the others read; without it Ocelli quantises while it loads.
+  const inner = `${folder}${precision}/`;
+  const small = precision !== "f32";
+  const ready = small && (await fetch(`${inner}config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
+  const options = { backend, format: small && !ready ? precision : "none", ...(tier && { tier }) } as LoadOptions;
+  const model = await Ocelli.load(ready ? inner : folder, options);
   const { info } = model;
   const first = files[0] as Blob;
   let names: string[] = [];
   let asked = 0;
   let set: LabelSet | undefined;
+  let four: LabelSet | undefined;
   return {
     facts: [
       `Ocelli ${versions.ocelli}`,
       backend === "cpu" ? "CPU, 1 thread" : `kernel tier ${info.tier}`,
-      `weights ${info.format}${precision === "q8" && !ready && info.format === "q8" ? ", quantised while loading" : ""}`,
+      `weights ${info.format}${small && !ready && info.format === precision ? ", quantised while loading" : ""}`,
     ].join(", "),
     tiers: info.tiers.filter((tier) => tier !== info.tier),
     async pictures(count) {
@@ -38,6 +36,16 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
       set = await model.labels(names, { template });
     },
     classify: async () => scoresOf((await set?.classify(first)) ?? []),
+    async zeroShot(kept) {
+      if (kept) return scoresOf(await (four ??= await model.labels(fourLabels, { template })).classify(first));
+      // Texts are embedded anew each time; a set of labels would remember them.
+      const texts = await model.embedTexts(fourLabels.map((label) => template.replace("{}", label)));
+      const image = await model.embedImage(first);
+      const logits = texts.map((text) => info.logitScale * dot(text, image) + info.logitBias);
+      if (info.defaultScore === "sigmoid") return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
+      const all = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
+      return all.map((one) => one / all.reduce((sum, x) => sum + x));
+    },
     square: async () => (await model.preprocess(first)).data,
   };
 }
@@ -45,6 +53,9 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
 function scoresOf(answer: Classification[]): number[] {
   return [...answer].sort((a, b) => a.index - b.index).map(({ score }) => score);
 }
+
+/** Cosine of two embeddings, which have unit length. */
+const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 
 function joined(parts: Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));

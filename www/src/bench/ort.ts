@@ -24,6 +24,7 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
       (await found(`${model}${name}.json`)).json(),
     ),
   );
+  if (precision === "q4") throw new Error("precision: expected f32 or q8: only whole models are exported in q4");
   const suffix = precision === "q8" ? "_quantized" : "";
   const open = (tower: string): Promise<InferenceSession> =>
     ort.InferenceSession.create(`${model}onnx/${tower}_model${suffix}.onnx`, {

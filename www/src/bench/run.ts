@@ -11,6 +11,8 @@ export interface Settings extends Omit<Wish, "engine"> {
   long: boolean;
   /** Whether to run single pictures only, without batches and labels. */
   brief: boolean;
+  /** Whether to run nothing but pictures with four labels, both towers in each call. */
+  zeroShot: boolean;
 }
 
 /** An answer that takes longer is slow: no warm-up for it, and few rounds. */
@@ -28,6 +30,8 @@ interface Runner {
   slow: boolean;
   embedding?: Float32Array;
   scores?: number[];
+  /** For the four labels. */
+  four?: number[] | undefined;
   /** Labels learnt so far, which an engine may remember, and what each of them took. */
   learnt: number;
   label: number;
@@ -51,9 +55,8 @@ export class Bench {
         ? (this.#runners.find(({ column }) => column.engine === "ocelli")?.engine.tiers ?? [])
         : [];
       for (const tier of tiers) await this.#load(`ocelli:${tier}`);
-      await this.#shareSquare();
-      await this.#pictures();
-      for (const count of this.settings.brief ? [] : ([2, 100, 1000] as const)) await this.#labels(count);
+      if (this.settings.zeroShot) await this.#zeroShot();
+      else await this.#everything();
       this.#compare();
     } finally {
       for (const { frame } of this.#runners) frame.remove();
@@ -91,6 +94,21 @@ export class Bench {
       column.error = inWords(error);
       frame.remove();
     }
+  }
+
+  async #everything(): Promise<void> {
+    await this.#shareSquare();
+    await this.#pictures();
+    for (const count of this.settings.brief ? [] : ([2, 100, 1000] as const)) await this.#labels(count);
+  }
+
+  async #zeroShot(): Promise<void> {
+    const able = this.#runners.filter(({ engine }) => engine.zeroShot);
+    await this.#turns("zeroShot", able, async (runner) => {
+      runner.four = await runner.engine.zeroShot?.(false);
+    });
+    const keeps = able.filter(({ column }) => column.engine.startsWith("ocelli"));
+    await this.#turns("zeroShotKept", keeps, async ({ engine }) => void (await engine.zeroShot?.(true)));
   }
 
   /** All see the same square, so that their embeddings can be compared. */
@@ -190,11 +208,20 @@ export class Bench {
   #compare(): void {
     const [base] = this.#runners;
     if (!base) return;
-    for (const { column, embedding, scores } of this.#runners.slice(1)) {
-      if (embedding && base.embedding) {
+    for (const { column, embedding, scores, four } of this.#runners.slice(1)) {
+      // A library's two backends have the same weights, and should have the same answers.
+      const [library] = column.engine.split("-");
+      const other = this.#runners.find((runner) => runner.four && runner.column.engine.startsWith(library as string));
+      if (four && other?.four && other.column !== column) {
+        // Of random weights all scores are nearly 0: their log-odds are what can be told apart.
+        const off = apart(four.map(logOdds), other.four.map(logOdds));
+        column.agrees = `log-odds of four labels off ${nameOf(other.column.engine)}'s by at most ${off.toPrecision(2)}`;
+      } else if (four) {
+        continue;
+      } else if (embedding && base.embedding) {
         column.agrees = `cosine to ${nameOf(base.column.engine)}'s embedding ${cosine(embedding, base.embedding).toFixed(6)}`;
       } else if (scores && base.scores) {
-        const off = Math.max(...scores.map((score, i) => Math.abs(score - (base.scores?.[i] ?? NaN))));
+        const off = apart(scores, base.scores);
         column.agrees = `scores of two labels off ${nameOf(base.column.engine)}'s by at most ${off.toPrecision(2)}`;
       }
     }
@@ -216,6 +243,10 @@ function downloaded(frame: HTMLIFrameElement): number {
   const entries = frame.contentWindow?.performance.getEntries() ?? [];
   return entries.reduce((sum, entry) => sum + ((entry as PerformanceResourceTiming).encodedBodySize ?? 0), 0);
 }
+
+const apart = (a: number[], b: number[]): number => Math.max(...a.map((x, i) => Math.abs(x - (b[i] ?? NaN))));
+
+const logOdds = (score: number): number => Math.log(score / (1 - score));
 
 function cosine(a: Float32Array, b: Float32Array): number {
   let [ab, aa, bb] = [0, 0, 0];

@@ -11,7 +11,7 @@ export const env: {
 export function pipeline(
   task: "zero-shot-image-classification",
   model: string,
-  options: { device: "webgpu" | "wasm"; dtype: "fp32" | "q8" },
+  options: { device: "webgpu" | "wasm"; dtype: "fp32" | "q8" | "q4" | "q4f16" },
 ): Promise<
   (
     images: Blob[],

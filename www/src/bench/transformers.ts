@@ -1,4 +1,13 @@
-import { labelList, template, threads, threadsInWords, versions, type Engine, type Wish } from "./engine.ts";
+import {
+  fourLabels,
+  labelList,
+  template,
+  threads,
+  threadsInWords,
+  versions,
+  type Engine,
+  type Wish,
+} from "./engine.ts";
 
 /**
  * transformers.js's pipeline, as its documentation shows it: picture files in, scores out. It keeps no label embeddings, so every
@@ -17,9 +26,10 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   env.backends.onnx.wasm.numThreads = threads();
   env.logLevel = 40; // errors alone
   const gpu = engine === "transformers-webgpu";
+  const dtype = { f32: "fp32", q8: "q8", q4: gpu && !(await hasHalf()) ? "q4" : "q4f16" } as const;
   const ask = await pipeline("zero-shot-image-classification", "the/model", {
     device: gpu ? "webgpu" : "wasm",
-    dtype: precision === "q8" ? "q8" : "fp32",
+    dtype: dtype[precision],
   });
   const options = { hypothesis_template: template };
   let names: string[] = [];
@@ -30,7 +40,7 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
     return names.map((name) => scores.get(name) ?? NaN);
   };
   return {
-    facts: `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${precision}`,
+    facts: `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${dtype[precision]}`,
     tiers: [],
     async pictures(count) {
       await ask(files.slice(0, count), labelList(2), options);
@@ -44,5 +54,16 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
       names = labelList(count); // all different: it tells them apart by name alone
     },
     classify,
+    async zeroShot(kept) {
+      if (kept) return undefined;
+      names = fourLabels;
+      return classify();
+    },
   };
+}
+
+/** Whether shaders may use f16, as q4f16 must. */
+async function hasHalf(): Promise<boolean> {
+  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<{ features: ReadonlySet<string> } | null> } };
+  return (await gpu?.requestAdapter())?.features.has("shader-f16") ?? false;
 }
