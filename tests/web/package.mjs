@@ -123,6 +123,11 @@ const everyPart = {
   snippets,
   facts,
 };
+/**
+ * Where files come from and what is asked of them is the same on both engines; a software adapter compiles shaders for seconds at each
+ * load, and the CPU starts at once.
+ */
+const onCpu = new Set(["shards", "manifest", "pytorch", "layouts", "towers", "table"]);
 /** Under `build.sh test --full`. */
 const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");
@@ -185,13 +190,19 @@ async function main() {
 
 async function run(test) {
   const native = new Native(join(target, "debug", "ocelli"));
-  const page = await test.browser.newPage();
-  const complaints = listen(page);
-  await page.goto(test.server.page);
+  const complaints = [];
+  const open = async (server) => {
+    const page = await test.browser.newPage();
+    listen(page, complaints);
+    await page.goto(server.page);
+    return { server, page };
+  };
+  const onGpu = await open(test.server);
+  const onlyCpu = await open({ ...test.server, page: `${test.server.page}?backend=cpu` });
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
     try {
-      await everyPart[part]({ ...test, native, page, quirks });
+      await everyPart[part]({ ...test, native, quirks, ...(onCpu.has(part) ? onlyCpu : onGpu) });
     } catch (error) {
       test.report.end();
       test.report.fail(part, String(error.stack ?? error));
@@ -201,8 +212,8 @@ async function run(test) {
   group.same("complaints", [...complaints], []);
   for (const trouble of ["console.error('x')", "console.warn('x')", "setTimeout(() => { throw new Error('x') })"]) {
     complaints.length = 0;
-    await page.evaluate(trouble);
-    await page.waitForTimeout(50);
+    await onGpu.page.evaluate(trouble);
+    await onGpu.page.waitForTimeout(50);
     group.rejects(trouble, [...complaints], []);
   }
 }

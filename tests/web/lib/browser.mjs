@@ -75,8 +75,7 @@ export async function workersLeft(page) {
 }
 
 /** Everything that a page complains about, in words: console errors and warnings, uncaught errors, failed requests. */
-export function listen(page) {
-  const complaints = [];
+export function listen(page, complaints = []) {
   page.on("console", (message) => {
     if (["error", "warning", "warn"].includes(message.type())) {
       complaints.push(`console ${message.type()}: ${message.text()} (${message.location()?.url})`);

@@ -4,6 +4,8 @@ import { labelCalls, later } from "./labels.js";
 import { lifecycleCalls } from "./lifecycle.js";
 import { copiesVideos, watch } from "./watch.js";
 
+/** What models run on here. The tests' GPU is a software adapter, in whose place the package would take the CPU if it were asked. */
+const backend = new URLSearchParams(location.search).get("backend") ?? "webgpu";
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 const models = new Map();
 const sets = new Map();
@@ -168,9 +170,8 @@ globalThis.web = {
     const progress = [];
     models.get(name)?.dispose();
     if (options.wasmModule) options.wasmModule = await WebAssembly.compileStreaming(fetch(options.wasmModule));
-    // A software adapter is what these tests run on; left to itself the package would take the CPU.
     const model = await Ocelli.load(folder, {
-      backend: "webgpu",
+      backend,
       cache: false,
       ...options,
       onProgress: (step) => progress.push(step),
@@ -186,7 +187,7 @@ globalThis.web = {
     if (when === "before") stop.abort();
     const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
     const model = await Ocelli.load(folder, {
-      backend: "webgpu",
+      backend,
       cache: false,
       ...options,
       signal: stop.signal,
@@ -322,7 +323,7 @@ globalThis.web = {
   },
   /** A model as `using` leaves it behind. */
   async used(folder) {
-    const model = await Ocelli.load(folder, { backend: "webgpu", cache: false });
+    const model = await Ocelli.load(folder, { backend, cache: false });
     model[Symbol.dispose]();
     model[Symbol.dispose]();
     return attempt(() => model.embedText("a cat"));
