@@ -191,7 +191,7 @@ class TagPage extends Part {
     return {
       path,
       caption: html`<span class="name">${nameOf(path)}</span
-        >${words ? html`<span class="small">${words}</span>` : tags.map(({ label, score }) => html`<span class="tag">${label} <b>${format(scale, score)}</b></span>`)}`,
+        >${words ? html`<span class="small">${words}</span>` : tags.map(({ label, score }) => html`<span class="tag"><span>${label}</span> <b>${format(scale, score)}</b></span>`)}`,
     };
   }
 
