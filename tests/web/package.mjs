@@ -127,7 +127,7 @@ const everyPart = {
  * Where files come from and what is asked of them is the same on both engines; a software adapter compiles shaders for seconds at each
  * load, and the CPU starts at once.
  */
-const onCpu = new Set(["shards", "manifest", "pytorch", "layouts", "towers", "table"]);
+const onCpu = new Set(["shards", "manifest", "pytorch", "layouts", "towers", "table", "sources", "cache", "faults"]);
 /** Under `build.sh test --full`. */
 const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");
@@ -173,6 +173,7 @@ async function main() {
   };
   const [server, other] = [await serve(mounts), await serve(mounts)];
   server.page = `${server.url}page/index.html`;
+  server.search = "";
   const report = new Report();
   try {
     const adapter = await adapterName(browser, server.page);
@@ -198,11 +199,12 @@ async function run(test) {
     return { server, page };
   };
   const onGpu = await open(test.server);
-  const onlyCpu = await open({ ...test.server, page: `${test.server.page}?backend=cpu` });
+  const search = "?backend=cpu";
+  const onlyCpu = await open({ ...test.server, search, page: `${test.server.page}${search}` });
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
     try {
-      await everyPart[part]({ ...test, native, quirks, ...(onCpu.has(part) ? onlyCpu : onGpu) });
+      await everyPart[part]({ ...test, native, quirks, ...(onCpu.has(part) && !full ? onlyCpu : onGpu) });
     } catch (error) {
       test.report.end();
       test.report.fail(part, String(error.stack ?? error));

@@ -3,12 +3,12 @@ import { serveFaults } from "./faults.mjs";
 
 export const model = (folder) => ({ form: "address", folder });
 
-/** Opens the page and a server of a model folder; `work` gets both, and a `load` that checks what must hold after each load. */
+/** Opens the page, as the server's `search` says, and a server of a model folder; `work` gets both, and a `load` that checks what must hold after each load. */
 export async function withLoading({ browser, server, group }, folder, work, options) {
   const page = await browser.newPage();
   const files = await serveFaults(folder, options);
   try {
-    await page.goto(`${server.url}page/loading.html`);
+    await page.goto(`${server.url}page/loading.html${server.search}`);
     await page.waitForFunction("globalThis.loading");
     const load = async (what, source, options, abort) => {
       const result = await page.evaluate(([s, o, a]) => loading.load(s, o, a), [source, options, abort]);

@@ -121,7 +121,8 @@ function optionsOf({ cache, most, authorization, ...options } = {}, signal) {
     fetch: (url, init) => fetch(url, { ...init, headers: { ...init?.headers, authorization } }),
   };
   // A software adapter is what these tests run on; left to itself the package would take the CPU.
-  return { backend: "webgpu", ...options, ...own, ...(cache !== undefined && { cache }), signal };
+  const backend = new URLSearchParams(location.search).get("backend") ?? "webgpu";
+  return { backend, ...options, ...own, ...(cache !== undefined && { cache }), signal };
 }
 
 async function outcome(work) {
