@@ -130,7 +130,7 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
-# One of the three wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS]]
+# One of the wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS [FLAG OF WASM-OPT]]]
 wasm_part() {
   local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
   local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm file=pkg/wasm/$2_bg.wasm
@@ -147,7 +147,7 @@ wasm_part() {
   node pkg/node_modules/binaryen/bin/wasm-opt -Os \
     --always-inline-max-function-size=0 --one-caller-inline-max-function-size=0 \
     --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
-    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd "$file" -o "$file"
+    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd ${5:+"$5"} "$file" -o "$file"
   echo "$sum" >"$seen"
 }
 
@@ -156,6 +156,7 @@ pkg() {
   wasm_part wasm-gpu ocelli
   wasm_part wasm-tokenizer ocelli_tokenizer
   wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
+  wasm_part wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "-C target-feature=+simd128,+relaxed-simd" --enable-relaxed-simd
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
 }
@@ -170,14 +171,16 @@ within() {
 
 size() {
   pkg
-  local js engine tokenizer cpu
+  local js engine tokenizer cpu relaxed
   js=$(gzipped pkg/dist/*.js)
   engine=$(gzipped pkg/wasm/ocelli_bg.wasm)
   tokenizer=$(gzipped pkg/wasm/ocelli_tokenizer_bg.wasm)
   cpu=$(gzipped pkg/wasm/ocelli_cpu_bg.wasm)
+  relaxed=$(gzipped pkg/wasm/ocelli_cpu_relaxed_bg.wasm)
   within "for images" $((js + engine)) "$MOST_FOR_IMAGES"
   within "with texts" $((js + engine + tokenizer)) "$MOST_BYTES"
   within "the CPU's engine" "$cpu" "$MOST_FOR_CPU"
+  within "the same, relaxed SIMD" "$relaxed" "$MOST_FOR_CPU"
   within "the search" "$(gzipped pkg/dist/index/index.js)" "$MOST_FOR_INDEX"
 }
 
@@ -221,7 +224,7 @@ tarball() {
   "$bin/publint" run "$folder"/*.tgz --strict
   # Wasm files have no types.
   "$bin/attw" "$folder"/*.tgz --no-summary --format table-flipped --no-emoji --no-color \
-    --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_tokenizer.wasm
+    --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_cpu_relaxed.wasm ocelli_tokenizer.wasm
 }
 
 # consumers [NAME…]
@@ -247,7 +250,7 @@ check() {
   stage "format of TypeScript" prettier --check
   stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
   local part
-  for part in wasm-gpu wasm-cpu wasm-tokenizer; do
+  for part in wasm-gpu wasm-cpu wasm-cpu-relaxed wasm-tokenizer; do
     stage "lints, $part" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features --features "$part" -- -D warnings
   done
   stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib

@@ -23,7 +23,7 @@ await build({
   logLevel: "warning",
 });
 // Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in wasm.ts.
-for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"])
+for (const name of ["ocelli", "ocelli_cpu", "ocelli_cpu_relaxed", "ocelli_tokenizer"])
   copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
 
 // For `require`, which Node allows of modules: the same ones. TypeScript and Node judge by the package.json above a file.

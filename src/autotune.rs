@@ -117,6 +117,18 @@ pub fn cpu_rate() -> Result<f64> {
     Ok(plan.plan().flops(run) as f64 / least.max(1e-3) / 1e6)
 }
 
+/// Whether the CPU's kernels compute rightly: a little of the work, against the naive twins. WebAssembly leaves to each browser what some
+/// instructions of relaxed SIMD come to.
+///
+/// # Errors
+/// None that is known: as [`race`].
+pub async fn cpu_self_test() -> Result<bool> {
+    let cpu = Cpu::default();
+    let work = Work::new(&cpu, Format::Q8, SMALL)?;
+    let found = work.outputs(&cpu, &work.plan(&cpu, Tier::Plain)?).await?;
+    Ok(alike(&found, &work.expected(), tolerance(Tier::Plain)))
+}
+
 /// The tiers that may be chosen without being asked for: the 8-bit products round the inputs, and only who asks for that gets it.
 pub fn candidates(gpu: &Gpu) -> impl Iterator<Item = Tier> + use<> {
     gpu.tiers().filter(|&tier| tier != Tier::Dot8)

@@ -1,6 +1,6 @@
 //! The browser's side: types converted, nothing decided. `pkg/src` wraps this in the API that people use.
 //!
-//! The crate becomes three wasm files, by feature: models on the GPU, models on the CPU, and tokenizers.
+//! The crate becomes four wasm files, by feature: models on the GPU, models on the CPU with and without relaxed SIMD, and tokenizers.
 
 #[cfg(feature = "wasm-cpu")]
 mod cpu;

@@ -2,7 +2,7 @@
 
 use ocelli::{
     Gpu, Power,
-    autotune::{autotune, candidates, choose, choose_exact, is_slow, race, self_test, work},
+    autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, work},
     gpu::{
         Size,
         Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
@@ -98,6 +98,11 @@ fn every_tier_is_sound_on_this_device() {
     for tier in gpu.tiers() {
         assert!(pollster::block_on(self_test(&gpu, &Tuning::all(tier))).expect("it runs"), "{}", tier.name());
     }
+}
+
+#[test]
+fn the_cpu_is_sound() {
+    assert!(pollster::block_on(cpu_self_test()).expect("it runs"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 import { OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
-import { alive, modules, start, type Part } from "./wasm.js";
+import { alive, cpuNote, modules, start, type Part } from "./wasm.js";
 import type { Backend, Tier, WasmOptions } from "./types.js";
 import type { Device as GpuPart } from "../wasm/ocelli.js";
 import type { Device as CpuPart } from "../wasm/ocelli_cpu.js";
@@ -65,7 +65,7 @@ export async function likely(options: DeviceOptions, signal: AbortSignal | undef
  * itself: found by racing them, too.
  */
 export async function requestDevice(first: Likely, options: DeviceOptions, signal: AbortSignal): Promise<Found> {
-  if (first.part === "cpu") return { ...cpu(first.start), note: first.note };
+  if (first.part === "cpu") return cpu(first.start, first.note);
   let device: GpuPart;
   try {
     device = await answered(modules.gpu.Device.request(options.powerPreference), (late) => {
@@ -78,7 +78,7 @@ export async function requestDevice(first: Likely, options: DeviceOptions, signa
     const said = (message.split("\n")[0] as string).replace("JsValue(", "");
     const why = error instanceof OcelliError ? error : refused(`gives no device (${said})`, error);
     if (options.backend !== "auto") throw why;
-    return { ...cpu(await start("cpu", options, signal)), note: why.message };
+    return cpu(await start("cpu", options, signal), why.message);
   }
   const handle = device.handle as GpuDevice;
   const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};
@@ -108,10 +108,10 @@ async function settled(found: Found, name: string, options: DeviceOptions, signa
   found.note = note;
   if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
   try {
-    const own = cpu(await start("cpu", options, signal));
+    const own = cpu(await start("cpu", options, signal), note ?? `This GPU is slower than the CPU: ${adapter}.`);
     if (rateOf(own.device as CpuPart) > rate) {
       device.free();
-      return { ...own, note: note ?? `This GPU is slower than the CPU: ${adapter}.` };
+      return own;
     }
     own.device.free();
   } catch {
@@ -120,8 +120,9 @@ async function settled(found: Found, name: string, options: DeviceOptions, signa
   return found;
 }
 
-function cpu(start: number): Found {
-  return { part: "cpu", start, device: new modules.cpu.Device(), handle: undefined, adapter: "CPU" };
+function cpu(start: number, why: string | undefined): Found {
+  const note = [why, cpuNote].filter(Boolean).join(" ") || undefined;
+  return { part: "cpu", start, device: new modules.cpu.Device(), handle: undefined, adapter: "CPU", note };
 }
 
 /** Sets the best tier of those that compute rightly; returns billions of operations a second in it, 0 if none does. */

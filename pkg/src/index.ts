@@ -37,5 +37,6 @@ export type {
   Tier,
   Towers,
   Verification,
+  WasmFile,
   WasmOptions,
 } from "./types.js";

@@ -48,14 +48,21 @@ export interface Progress {
 /** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions, in one thread. */
 export type Backend = "webgpu" | "cpu";
 
+/**
+ * The package's wasm files: `ocelli_bg.wasm` (models on the GPU), `ocelli_cpu_bg.wasm` and `ocelli_cpu_relaxed_bg.wasm` (models on the
+ * CPU; the second for browsers with relaxed SIMD, where it is faster), `ocelli_tokenizer_bg.wasm`.
+ */
+export type WasmFile = "gpu" | "cpu" | "cpuRelaxed" | "tokenizer";
+
 /** Where the package's wasm files are. The first load decides. */
 export interface WasmOptions {
   /**
-   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm` (models on the GPU), or of each of them.
+   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm`, or of each of them. Where `cpu` is named and
+   * `cpuRelaxed` is not, every browser takes `cpu`.
    */
-  wasmUrl?: string | URL | Partial<Record<"gpu" | "cpu" | "tokenizer", string | URL>> | undefined;
+  wasmUrl?: string | URL | Partial<Record<WasmFile, string | URL>> | undefined;
   /** The files themselves, compiled already, likewise. */
-  wasmModule?: WebAssembly.Module | Partial<Record<"gpu" | "cpu" | "tokenizer", WebAssembly.Module>> | undefined;
+  wasmModule?: WebAssembly.Module | Partial<Record<WasmFile, WebAssembly.Module>> | undefined;
 }
 
 /** What {@link Ocelli.load} takes. */

@@ -1,18 +1,23 @@
 import { OcelliError } from "./error.js";
 import { Shared } from "./shared.js";
-import type { WasmOptions } from "./types.js";
+import type { WasmFile, WasmOptions } from "./types.js";
 import * as cpu from "../wasm/ocelli_cpu.js";
+import * as cpuRelaxed from "../wasm/ocelli_cpu_relaxed.js";
 import * as gpu from "../wasm/ocelli.js";
 import * as tokenizer from "../wasm/ocelli_tokenizer.js";
 
-/** The package's wasm files: models on the GPU, models on the CPU, tokenizers. Each is fetched when it is needed. */
+/**
+ * The package's wasm files: models on the GPU, models on the CPU, tokenizers. Each is fetched when it is needed. What runs models on the
+ * CPU is there twice, and the start of `cpu` settles on one: the other has relaxed SIMD, which some browsers do not know.
+ */
 export const modules = { gpu, cpu, tokenizer };
 export type Part = keyof typeof modules;
 
 /** Where they are. Bundlers look for exactly these expressions. */
-const places: Record<Part, () => URL> = {
+const places: Record<WasmFile, () => URL> = {
   gpu: () => new URL("./ocelli_bg.wasm", import.meta.url),
   cpu: () => new URL("./ocelli_cpu_bg.wasm", import.meta.url),
+  cpuRelaxed: () => new URL("./ocelli_cpu_relaxed_bg.wasm", import.meta.url),
   tokenizer: () => new URL("./ocelli_tokenizer_bg.wasm", import.meta.url),
 };
 
@@ -40,21 +45,71 @@ export async function start(part: Part, options: WasmOptions, signal: AbortSigna
   return starts[part];
 }
 
-async function initialise(part: Part, { wasmUrl, wasmModule }: WasmOptions, signal: AbortSignal): Promise<void> {
-  // The first file is the one that most are after.
-  const url =
-    typeof wasmUrl === "string" || wasmUrl instanceof URL ? (part === "gpu" ? wasmUrl : undefined) : wasmUrl?.[part];
-  const module =
-    wasmModule instanceof WebAssembly.Module ? (part === "gpu" ? wasmModule : undefined) : wasmModule?.[part];
+/** Why the CPU's file is not the one that one would expect. */
+export let cpuNote: string | undefined;
+
+async function initialise(part: Part, options: WasmOptions, signal: AbortSignal): Promise<void> {
+  if (part === "cpu" && wantsRelaxed(options)) {
+    const relaxed = cpuRelaxed as unknown as typeof cpu;
+    await instantiate(relaxed, "cpuRelaxed", options, signal);
+    if (await relaxed.Device.sound().catch(() => false)) {
+      modules.cpu = relaxed;
+      return;
+    }
+    cpuNote = "This browser's relaxed SIMD computes wrongly, so the CPU does without it: update the browser.";
+  }
+  if (part === "cpu") modules.cpu = cpu;
+  await instantiate(modules[part], part, options, signal);
+}
+
+/** Whether this browser knows relaxed SIMD, unless only the other file's place is known. */
+function wantsRelaxed(options: WasmOptions): boolean {
+  const given = (file: WasmFile) => moduleOf(file, options) ?? urlOf(file, options);
+  return (given("cpuRelaxed") !== undefined || given("cpu") === undefined) && WebAssembly.validate(RELAXED);
+}
+
+/** A module with a function of `f32x4.relaxed_madd`. */
+const RELAXED = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
+  0, 253, 15, 253, 133, 2, 11,
+]);
+
+async function instantiate(
+  glue: (typeof modules)[Part],
+  file: WasmFile,
+  options: WasmOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const module = moduleOf(file, options);
   try {
-    await modules[part].default({ module_or_path: module ?? fetch(url ?? places[part](), { signal }) });
+    await glue.default({ module_or_path: module ?? fetch(urlOf(file, options) ?? places[file](), { signal }) });
   } catch (cause) {
     throw new OcelliError(
       "not-found",
-      `ocelli${part === "gpu" ? "" : `_${part}`}_bg.wasm cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+      `${NAMES[file]} cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
       { cause },
     );
   }
+}
+
+const NAMES: Record<WasmFile, string> = {
+  gpu: "ocelli_bg.wasm",
+  cpu: "ocelli_cpu_bg.wasm",
+  cpuRelaxed: "ocelli_cpu_relaxed_bg.wasm",
+  tokenizer: "ocelli_tokenizer_bg.wasm",
+};
+
+// What stands by itself is the first file, which is the one that most are after.
+function urlOf(file: WasmFile, { wasmUrl }: WasmOptions): string | URL | undefined {
+  return typeof wasmUrl === "string" || wasmUrl instanceof URL
+    ? file === "gpu"
+      ? wasmUrl
+      : undefined
+    : wasmUrl?.[file];
+}
+
+function moduleOf(file: WasmFile, { wasmModule }: WasmOptions): WebAssembly.Module | undefined {
+  return wasmModule instanceof WebAssembly.Module ? (file === "gpu" ? wasmModule : undefined) : wasmModule?.[file];
 }
 
 /** Whether what the start of this number made is still there. */

@@ -3,23 +3,30 @@
 
 use crate::config::Activation;
 
-/// e^x to about two units in the last place (Cephes' `expf`); 0 below -87, and at most e^88.
+/// e^x to about two units in the last place (Cephes' `expf`); 0 below -87, and at most e^88. Not a number stays so, also where the
+/// compiler has made relaxed minima and maxima of the comparisons.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // 1.5 · 2^23: adding it rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
-    let small = x < -87.0;
+    let (small, none) = (x < -87.0, x.is_nan());
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    // The whole number is in its last bits.
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = x - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
         p = p * r + c;
     }
-    let y = (p * r * r + r + 1.0) * f32::from_bits(((n as i32 + 127) << 23) as u32);
-    if small { 0.0 } else { y }
+    let y = (p * r * r + r + 1.0) * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
+    match (small, none) {
+        (true, _) => 0.0,
+        (_, true) => f32::NAN,
+        _ => y,
+    }
 }
 
 /// As `shaders/lib/activation.wgsl`.
@@ -53,7 +60,8 @@ fn erf(x: f32) -> f32 {
 /// exp(x) / Σ exp(x), in place.
 #[inline(always)]
 pub fn softmax(row: &mut [f32]) {
-    let peak = fold(row, f32::NEG_INFINITY, |x| x, f32::max);
+    // In place of `f32::max`, which in WebAssembly is a call for each number.
+    let peak = fold(row, f32::NEG_INFINITY, |x| x, |a, b| if a > b { a } else { b });
     row.iter_mut().for_each(|x| *x = exp(*x - peak));
     let scale = 1.0 / sum(row, |x| x);
     row.iter_mut().for_each(|x| *x *= scale);

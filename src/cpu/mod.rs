@@ -5,12 +5,16 @@ mod attention;
 mod columns;
 mod layer_norm;
 mod math;
+mod normalize;
+mod patchify;
 mod product;
 mod resize;
 mod tile;
 
 pub use attention::attention;
 pub use layer_norm::layer_norm;
+pub use normalize::normalize;
+pub use patchify::patchify;
 pub use product::Product;
 pub use resize::resize;
 

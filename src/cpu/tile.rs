@@ -39,7 +39,8 @@ pub fn product<S: Simd>(simd: S, rows: Rows<'_>, panels: &[&Panel], mut out: imp
         (8, _) => tiles::<S, 2, 6, 1>(simd, rows, panels, out),
         (4, 1) => tiles::<S, 4, 1, 2>(simd, rows, panels, out),
         (4, _) if cfg!(target_arch = "aarch64") => tiles::<S, 4, 6, 1>(simd, rows, panels, out),
-        (4, _) => tiles::<S, 4, 3, 1>(simd, rows, panels, out),
+        // WebAssembly: engines spill the sums of larger tiles.
+        (4, _) => tiles::<S, 4, 2, 1>(simd, rows, panels, out),
         // No vectors that are known at run time: the compiler's own, of sixteen numbers.
         _ => tiles::<S, PANEL, 2, 1>(simd, rows, panels, out),
     }

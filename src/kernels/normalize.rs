@@ -45,4 +45,13 @@ impl Kernel for Normalize {
         let y = reference::normalize(&host.floats(self.x)[..run.batch as usize * dim], dim);
         host.store(self.y, &y);
     }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let numbers = (run.batch * self.dim) as usize;
+        let mut act = host.take(self.y);
+        let y = &mut bytemuck::cast_slice_mut(&mut act)[..numbers];
+        crate::cpu::normalize(&host.floats(self.x)[..numbers], self.dim as usize, y);
+        host.acts[self.y.0] = act;
+    }
 }

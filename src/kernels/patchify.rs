@@ -82,6 +82,23 @@ impl Patchify {
             Pictures::Naflex { .. } => (0, 0),
         }
     }
+    /// For the CPU: how the pictures of a run are cut.
+    fn cut(&self, run: Run, host: &Host) -> Cut {
+        let (batch, rows, patch) = (run.batch as usize, self.rows.each(run) as usize, self.patch as usize);
+        let numbers = |act: ActId| host.acts[act.0][..batch].iter().map(|&n| n as usize);
+        match self.pictures {
+            Pictures::Squares { size, lead } => {
+                let (size, lead, grid) = (size as usize, lead as usize, (size / self.patch) as usize);
+                let pictures = vec![[size, grid, grid * grid]; batch];
+                Cut { patch, area: size * size, lead, rows, channels_last: false, pictures }
+            }
+            Pictures::Naflex { columns, lengths } => {
+                let pictures =
+                    numbers(columns).zip(numbers(lengths)).map(|(n, length)| [n * patch, n, length]).collect();
+                Cut { patch, area: rows * patch * patch, lead: 0, rows, channels_last: true, pictures }
+            }
+        }
+    }
     fn naflex(&self) -> [Operand; 2] {
         match self.pictures {
             Pictures::Squares { .. } => [Operand::Nothing; 2],
@@ -124,21 +141,16 @@ impl Kernel for Patchify {
         vec![Operand::Act(self.pixels), columns, lengths, Operand::Act(self.y)]
     }
     fn reference(&self, run: Run, host: &mut Host) {
-        let (batch, rows, patch) = (run.batch as usize, self.rows.each(run) as usize, self.patch as usize);
-        let numbers = |act: ActId| host.acts[act.0][..batch].iter().map(|&n| n as usize);
-        let cut = match self.pictures {
-            Pictures::Squares { size, lead } => {
-                let (size, lead, grid) = (size as usize, lead as usize, (size / self.patch) as usize);
-                let pictures = vec![[size, grid, grid * grid]; batch];
-                Cut { patch, area: size * size, lead, rows, channels_last: false, pictures }
-            }
-            Pictures::Naflex { columns, lengths } => {
-                let pictures =
-                    numbers(columns).zip(numbers(lengths)).map(|(n, length)| [n * patch, n, length]).collect();
-                Cut { patch, area: rows * patch * patch, lead: 0, rows, channels_last: true, pictures }
-            }
-        };
-        let y = reference::patchify(&host.acts[self.pixels.0], &cut, self.scale, self.shift);
+        let y = reference::patchify(&host.acts[self.pixels.0], &self.cut(run, host), self.scale, self.shift);
         host.store(self.y, &y);
+    }
+    // The file for the GPU runs no plans on the CPU.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn cpu(&self, run: Run, host: &mut Host) {
+        let cut = self.cut(run, host);
+        let mut act = host.take(self.y);
+        let y = &mut bytemuck::cast_slice_mut(&mut act)[..(self.rows.of(run) * self.row()) as usize];
+        crate::cpu::patchify(host.threads, &host.acts[self.pixels.0], &cut, self.scale, self.shift, y);
+        host.acts[self.y.0] = act;
     }
 }

@@ -42,6 +42,11 @@ impl Device {
         env!("CARGO_PKG_VERSION").into()
     }
 
+    /// Whether this file computes rightly in this browser, by a little work.
+    pub async fn sound() -> std::result::Result<bool, JsValue> {
+        autotune::cpu_self_test().await.map_err(|e| js_error(&e))
+    }
+
     /// Billions of operations a second.
     pub fn race(&self) -> std::result::Result<f64, JsValue> {
         autotune::cpu_rate().map_err(|e| js_error(&e))

@@ -41,7 +41,8 @@ const cacheApi: CacheAdapter = {
     return found && new Uint8Array(await found.arrayBuffer());
   },
   async put(key, bytes) {
-    await (await caches.open(NAME)).put(entry(key), new Response(bytes));
+    // Of bytes themselves Chromium makes the body on this thread, which takes more than twice as long.
+    await (await caches.open(NAME)).put(entry(key), new Response(new Blob([bytes])));
   },
   async delete(key) {
     await (await caches.open(NAME)).delete(entry(key));

@@ -7,19 +7,28 @@ const SHARE = 2e-5;
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 
 export async function backends(test) {
-  await onCpu(test);
+  await onCpu(test, "the file for this browser", {});
+  await onCpu(test, "without relaxed SIMD", { wasmUrl: { cpu: `/${FILES}/ocelli_cpu_bg.wasm` } });
+  await relaxed(test);
   await bothAgree(test);
   await chosen(test);
   await files(test);
 }
 
-/** The reference's embeddings and pixels, without a GPU. */
-async function onCpu({ page, report, fixtures, quirks }) {
+const FILES = "site/node_modules/ocelli/dist";
+
+/** The reference's embeddings and pixels, without a GPU, by one of the CPU's wasm files: a page stays with its first. */
+async function onCpu({ browser, server, report, fixtures, quirks }, file, options) {
+  const page = await browser.newPage();
+  await page.goto(server.page);
   for (const model of ["clip", "siglip"]) {
     const golden = fixtures.golden(model);
-    const { info } = await page.evaluate((m) => web.load("cpu", `/fixtures/${m}/`, { backend: "cpu" }), model);
+    const { info } = await page.evaluate(
+      ([m, o]) => web.load("cpu", `/fixtures/${m}/`, { backend: "cpu", ...o }),
+      [model, options],
+    );
     const unrelated = golden.unrelated_distance;
-    const images = report.group(`on the CPU: pictures: ${model}`, distance, SHARE * unrelated.image);
+    const images = report.group(`on the CPU, ${file}: pictures: ${model}`, distance, SHARE * unrelated.image);
     const names = exact(Object.keys(golden.images), quirks);
     const found = [];
     for (const name of names)
@@ -31,7 +40,7 @@ async function onCpu({ page, report, fixtures, quirks }) {
       info.backend === "cpu" && info.adapter === "CPU" && info.gpuBytes === 0,
       JSON.stringify(info),
     );
-    const texts = report.group(`on the CPU: texts: ${model}`, distance, SHARE * unrelated.text);
+    const texts = report.group(`on the CPU, ${file}: texts: ${model}`, distance, SHARE * unrelated.text);
     const { value } = await page.evaluate(
       (t) => web.embedTexts("cpu", t),
       golden.texts.map(({ text }) => text),
@@ -39,6 +48,58 @@ async function onCpu({ page, report, fixtures, quirks }) {
     golden.texts.forEach(({ text, embedding }, i) => texts.same(text, value[i], embedding));
     texts.rejects("another text", value[0], golden.texts[1].embedding);
   }
+  await page.close();
+}
+
+/** Which of the CPU's two wasm files is taken, and what becomes of one that computes wrongly. */
+async function relaxed({ browser, server, report }) {
+  const group = report.group("the CPU's wasm files");
+  const load = async ({ before = async () => {}, ...options }) => {
+    const page = await browser.newPage();
+    await before(page);
+    await page.goto(server.page);
+    const sent = server.sent.length;
+    const { info } = await page.evaluate((o) => web.load("cpu", "/fixtures/clip/", { backend: "cpu", ...o }), options);
+    const { value } = await page.evaluate((p) => web.attempt(() => web.embedImage("cpu", p)), PICTURE);
+    const known = await page.evaluate(() => web.relaxedSimd());
+    await page.close();
+    const files = wasmFiles(server.sent.slice(sent));
+    return { files, note: info.note ?? "", value, known };
+  };
+  const usual = await load({});
+  group.same("as this browser can", usual.files, [usual.known ? "ocelli_cpu_relaxed" : "ocelli_cpu"]);
+  group.same("no note", usual.note, "");
+  const unknown = (page) => page.addInitScript(() => (WebAssembly.validate = () => false));
+  group.same("a browser without relaxed SIMD", (await load({ before: unknown })).files, ["ocelli_cpu"]);
+  const cpu = `/${FILES}/ocelli_cpu_bg.wasm`;
+  group.same("the other's place alone", (await load({ wasmUrl: { cpu } })).files, ["ocelli_cpu"]);
+  const both = { cpu: "/fixtures/nothing.wasm", cpuRelaxed: `/${FILES}/ocelli_cpu_relaxed_bg.wasm` };
+  if (!usual.known) return;
+  group.same("both places", (await load({ wasmUrl: both })).files, ["ocelli_cpu_relaxed"]);
+  // As a browser with a defect would run it.
+  const damaged = (page) =>
+    page.route("**/ocelli_cpu_relaxed_bg.wasm", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: subtracting(await response.body()) });
+    });
+  const wrong = await load({ before: damaged });
+  group.same("one that computes wrongly gives way", wrong.files, ["ocelli_cpu", "ocelli_cpu_relaxed"]);
+  group.holds("with a note", wrong.note.includes("relaxed SIMD computes wrongly"), wrong.note);
+  group.holds("and the other's numbers", largest(wrong.value, usual.value) < 1e-5);
+  group.rejects("a note where all is well", usual.note, wrong.note);
+}
+
+/** With every `f32x4.relaxed_madd` made `f32x4.relaxed_nmadd`. */
+function subtracting(wasm) {
+  const bytes = Buffer.from(wasm);
+  for (let at = -1; (at = bytes.indexOf(Buffer.from([0xfd, 0x85, 0x02]), at + 1)) >= 0;) bytes[at + 1] = 0x86;
+  return bytes;
+}
+
+/** Names of the wasm files among what a server has sent. */
+function wasmFiles(sent) {
+  const names = sent.map(({ path }) => /dist\/(\w+)_bg\.wasm$/.exec(path)?.[1]);
+  return [...new Set(names.filter(Boolean))].sort();
 }
 
 /** Labels, batches, preprocess, verify: the same calls give the same on both. */
@@ -122,8 +183,7 @@ async function files({ browser, server, report }) {
     await page.goto(server.page);
     await use(page);
     await page.close();
-    const names = server.sent.slice(before).map(({ path }) => /dist\/(\w+)_bg\.wasm$/.exec(path)?.[1]);
-    return [...new Set(names.filter(Boolean))].sort();
+    return wasmFiles(server.sent.slice(before));
   };
   const load = (page, options) => page.evaluate((o) => web.load("m", "/fixtures/clip/", o), options);
   group.same(
@@ -139,13 +199,15 @@ async function files({ browser, server, report }) {
     await page.evaluate(() => web.embedText("m", "a cat"));
   });
   group.same("a text", texts, ["ocelli", "ocelli_tokenizer"]);
+  let known = false;
   group.same(
     "on the CPU",
     await fetched(async (page) => {
       await load(page, { backend: "cpu" });
       group.holds("verify on the CPU alone", (await page.evaluate(() => web.verify("m"))).ok);
+      known = await page.evaluate(() => web.relaxedSimd());
     }),
-    ["ocelli_cpu"],
+    [known ? "ocelli_cpu_relaxed" : "ocelli_cpu"],
   );
   group.rejects("a text's files for a picture", texts, ["ocelli"]);
 }

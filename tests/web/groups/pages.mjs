@@ -74,9 +74,9 @@ export async function adapters(test) {
 export async function stalled(test) {
   const group = test.report.group("files that never come");
   for (const [what, pattern, options] of [
-    ["the CPU's wasm file", "**/ocelli_cpu_bg.wasm", {}],
+    ["the CPU's wasm file", "**/ocelli_cpu*_bg.wasm", {}],
     ["the GPU's wasm file", "**/ocelli_bg.wasm", { backend: "webgpu" }],
-    ["a wasm file in a worker", "**/ocelli_cpu_bg.wasm", { worker: true }],
+    ["a wasm file in a worker", "**/ocelli_cpu*_bg.wasm", { worker: true }],
     ["worker.js", "**/worker.js", { worker: true }],
   ]) {
     const page = await open(test);

@@ -1,10 +1,13 @@
 // How the package behaves around its numbers: import, types, progress, many calls at once.
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { different, largest } from "../lib/report.mjs";
 import { lossless } from "../lib/fixtures.mjs";
 
 export async function use({ page, report, fixtures, site, files }) {
   contents({ report, files });
+  instructions({ report, site });
   inNode({ report, site });
   await progress({ page, report });
   await together({ page, report, fixtures });
@@ -21,6 +24,7 @@ function contents({ report, files }) {
     "dist/worker.js",
     "dist/ocelli_bg.wasm",
     "dist/ocelli_cpu_bg.wasm",
+    "dist/ocelli_cpu_relaxed_bg.wasm",
     "dist/ocelli_tokenizer_bg.wasm",
   ];
   const missing = (list) => needed.filter((name) => !list.includes(name));
@@ -31,6 +35,19 @@ function contents({ report, files }) {
     [],
   );
   group.rejects("a tarball without wasm", missing(files.filter((name) => !name.endsWith(".wasm"))), []);
+}
+
+/** A browser refuses a whole file for one instruction that it does not know. */
+function instructions({ report, site }) {
+  const group = report.group("relaxed SIMD in the wasm files");
+  const dis = fileURLToPath(new URL("../../../pkg/node_modules/binaryen/bin/wasm-dis", import.meta.url));
+  const has = (name) => {
+    const file = join(site.folder, `node_modules/ocelli/dist/${name}_bg.wasm`);
+    const text = execFileSync("node", [dis, file], { encoding: "utf8", maxBuffer: 1 << 30 });
+    return /\.relaxed_\w+/.exec(text)?.[0] ?? "none";
+  };
+  for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"]) group.same(name, has(name), "none");
+  group.rejects("the CPU's other file", has("ocelli_cpu_relaxed"), "none");
 }
 
 /** Server-side rendering: importing does nothing, loading says what is missing. */

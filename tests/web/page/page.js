@@ -162,6 +162,14 @@ globalThis.web = {
   attempt,
   happened: () => happened,
   bytes: () => measured(),
+  /** Whether this browser knows a function of `f32x4.relaxed_madd`. */
+  relaxedSimd: () =>
+    WebAssembly.validate(
+      Uint8Array.of(
+        ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0],
+        ...[32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+      ),
+    ),
   tokenizer: (folder) => Tokenizer.load(folder),
   /** Starts wasm, so that what follows can be timed. */
   warm: () => attempt(() => Tokenizer.load("/fixtures/nothing/")),
