@@ -22,7 +22,10 @@ pub mod autotune;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
-#[cfg(not(feature = "wasm-gpu"))]
+#[cfg_attr(
+    feature = "wasm-gpu",
+    expect(dead_code, unused_imports, reason = "the file for the GPU runs no plans on the CPU")
+)]
 mod cpu;
 mod error;
 pub mod gpu;

@@ -1,6 +1,8 @@
 //! Multi-head attention with a streaming softmax.
 
 use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
+#[cfg(not(feature = "wasm-gpu"))]
+use super::{Part, Work, part::share};
 use crate::{
     config::Mask,
     gpu::{Shader, Tier, Tuning, wgsl},
@@ -191,5 +193,33 @@ impl Kernel for Attention {
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..shape.outputs()];
         crate::cpu::attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y);
         host.acts[self.y.0] = act;
+    }
+    /// Each engine has some of the heads.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<Option<Part<'a>>> {
+        if self.heads < 2 {
+            return Vec::new();
+        }
+        let all = self.heads(run, host);
+        let (q, kv) = (host.floats(self.q.act), host.floats(self.kv.act));
+        let part = |engine| {
+            let own = share(all.heads, engines, engine);
+            (!own.is_empty()).then(|| {
+                let (heads, q, kv) = all.some(own, q, kv);
+                Part { work: Work::Attention(heads), inputs: [q.into(), kv.into()] }
+            })
+        };
+        (0..engines).map(part).collect()
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn join(&self, _: Run, host: &mut Host, parts: &[Vec<f32>]) {
+        let (heads, size) = (self.heads as usize, self.head_size as usize);
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
+        for (engine, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+            let own = share(heads, parts.len(), engine);
+            for (y, part) in y.chunks_exact_mut(heads * size).zip(part.chunks_exact(own.len() * size)) {
+                y[own.start * size..own.end * size].copy_from_slice(part);
+            }
+        }
     }
 }

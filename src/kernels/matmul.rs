@@ -1,6 +1,11 @@
 //! Matrix product with weights in any format; bias, activation and residual fused.
 
+#[cfg(not(feature = "wasm-gpu"))]
+use std::borrow::Cow;
+
 use super::{ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef, params::params};
+#[cfg(not(feature = "wasm-gpu"))]
+use super::{Part, Work, rows_of};
 use crate::{
     config::Activation,
     gpu::{Shader, Tier, Tuning, wgsl},
@@ -185,6 +190,47 @@ impl Kernel for Matmul {
             reference::add_positions(y, class.as_deref(), &host.vector(positions.table));
         }
         drop(x);
+        host.acts[self.y.0] = act;
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<Option<Part<'a>>> {
+        let MatrixRef { id, rows: outputs, cols: inner, .. } = self.weight;
+        if host.weights[id.0].rows == outputs as usize {
+            return Vec::new();
+        }
+        let x = match host.operand(self.x) {
+            Cow::Borrowed(x) => Cow::Borrowed(&x[..(self.rows.of(run) * inner) as usize]),
+            owned @ Cow::Owned(_) => owned,
+        };
+        let bias = self.bias.map(|bias| host.vector(bias));
+        let part = |engine| {
+            let own = rows_of(outputs as usize, engines, engine);
+            let bias = bias.as_ref().map_or(Vec::new(), |bias| bias[own.clone()].to_vec());
+            let work = Work::Product { weight: id.0, activation: self.activation };
+            (!own.is_empty()).then(|| Part { work, inputs: [x.clone(), bias.into()] })
+        };
+        (0..engines).map(part).collect()
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn join(&self, run: Run, host: &mut Host, parts: &[Vec<f32>]) {
+        let (rows, cols) = (self.rows.of(run) as usize, self.weight.rows as usize);
+        let mut act = host.take(self.y);
+        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
+        for (engine, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+            let own = rows_of(cols, parts.len(), engine);
+            for (y, part) in y.chunks_exact_mut(cols).zip(part.chunks_exact(own.len())) {
+                let y = &mut y[own.clone()];
+                if self.accumulate {
+                    y.iter_mut().zip(part).for_each(|(y, sum)| *y += sum);
+                } else {
+                    y.copy_from_slice(part);
+                }
+            }
+        }
+        if let Some(positions) = self.positions {
+            let class = positions.class_token.map(|c| host.vector(c));
+            reference::add_positions(y, class.as_deref(), &host.vector(positions.table));
+        }
         host.acts[self.y.0] = act;
     }
 }

@@ -9,6 +9,7 @@ mod layer_norm;
 mod matmul;
 mod normalize;
 mod params;
+mod part;
 mod patchify;
 mod resize;
 
@@ -20,6 +21,7 @@ pub use layer_norm::LayerNorm;
 pub use matmul::{Matmul, Positions};
 pub use normalize::Normalize;
 pub use params::Field;
+pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
 
@@ -168,6 +170,13 @@ pub trait Kernel {
     fn cpu(&self, run: Run, host: &mut Host) {
         self.reference(run, host);
     }
+    /// The same step cut up for so many engines that have a slice of every matrix each, by [`rows_of`]: the part of each engine that
+    /// has one. None at all where this engine does the step alone.
+    fn parts<'a>(&self, _run: Run, _host: &'a Host, _engines: usize) -> Vec<Option<Part<'a>>> {
+        Vec::new()
+    }
+    /// Puts what the parts came to where the step's output is; of engines without one it is empty.
+    fn join(&self, _run: Run, _host: &mut Host, _parts: &[Vec<f32>]) {}
 }
 
 /// Buffers of a plan on the CPU. Activations are 32-bit words: floats, pixels or indices.

@@ -38,6 +38,11 @@ impl Engine {
     pub fn new(session: Session<Backend>, checkpoint: Checkpoint) -> Self {
         Self { texture: Texture::default(), session, checkpoint }
     }
+
+    #[cfg(feature = "wasm-cpu")]
+    pub(super) fn device(&self) -> &Backend {
+        self.session.device()
+    }
 }
 
 #[wasm_bindgen]
