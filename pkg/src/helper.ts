@@ -5,7 +5,7 @@ import type { WasmOptions } from "./types.js";
 export type Message =
   | ["room", format: string, rows: number, cols: number]
   | ["write", index: number, scales: boolean, offset: number, bytes: Uint8Array]
-  | ["run", work: string, a: Float32Array, b: Float32Array];
+  | ["run", work: string, first: number, inputs: Float32Array];
 
 /** Its answer: how many bytes it has written, or what the part came to. */
 export type Answer = ["wrote", number] | ["ran", Float32Array];

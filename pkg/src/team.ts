@@ -21,8 +21,8 @@ export function threadsOf(threads: "auto" | number): number {
   return Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_THREADS);
 }
 
-/** A part of a step: whose it is, what is computed, and from what. */
-type Part = [helper: number, work: string, a: Float32Array, b: Float32Array];
+/** A part of a step: whose it is, what is computed, and from what: the first input has so many numbers. */
+type Part = [helper: number, work: string, first: number, inputs: Float32Array];
 
 /** Workers that share the work of an engine on the CPU. Each has an engine of its own, with slices of the weights. */
 export class Team {
@@ -34,6 +34,8 @@ export class Team {
   /** Bytes that were posted and not yet taken. */
   #behind = 0;
   #caughtUp = () => {};
+  /** What inputs went in and outputs came in, by helper: it goes to and fro, because new memory is slow. */
+  readonly #buffers: (ArrayBufferLike | undefined)[] = [];
 
   private constructor(private readonly workers: { worker: Worker; death: Promise<string> }[]) {
     this.lost = Promise.race(workers.map(({ death }) => death));
@@ -98,10 +100,19 @@ export class Team {
     this.#post(helper, ["write", index, scales, offset, bytes], [bytes.buffer]);
   }
 
+  /** Room for the inputs of a helper's next part. */
+  numbers(helper: number, count: number): Float32Array {
+    const kept = this.#buffers[helper];
+    this.#buffers[helper] = undefined;
+    const enough = kept !== undefined && kept.byteLength >= 4 * count;
+    return enough ? new Float32Array(kept, 0, count) : new Float32Array(count);
+  }
+
   /** Asks for parts of one step; {@link Team.onAnswers} is told what they came to. */
   ask(parts: Part[]): void {
     this.#asked = { helpers: parts.map(([helper]) => helper), answers: [], missing: parts.length };
-    for (const [helper, work, a, b] of parts) this.#post(helper, ["run", work, a, b], [a.buffer, b.buffer]);
+    for (const [helper, work, first, inputs] of parts)
+      this.#post(helper, ["run", work, first, inputs], [inputs.buffer]);
   }
 
   /**
@@ -137,6 +148,7 @@ export class Team {
     const asked = this.#asked;
     if (!asked) return;
     asked.answers[asked.helpers.indexOf(helper)] = answer[1];
+    this.#buffers[helper] = answer[1].buffer;
     asked.missing -= 1;
     if (asked.missing > 0) return;
     this.#asked = undefined;

@@ -1,27 +1,22 @@
 //! Plans on the CPU, step by step.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    mem,
-    ops::Range,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
 use futures_channel::oneshot;
 
 use super::{
     Backend, Executor, Team,
+    cpu_plan::{CpuPlan, CpuWeights, Words},
     team::{Queue, TeamStore},
 };
 use crate::{
     error::{Error, Result},
     gpu::Tuning,
-    kernels::{ActId, Host, Kernel, Run},
+    kernels::{ActId, Run},
     plan::{Kind, Plan},
-    quant::{Format, Order},
+    quant::Format,
     threads::Threads,
-    weights::{HostStore, Plane, Store},
+    weights::{Plane, Store},
 };
 
 /// This machine's CPU.
@@ -86,19 +81,6 @@ impl Default for Cpu {
     }
 }
 
-/// Weights in memory, shared by the plans that use them.
-#[derive(Clone)]
-pub struct CpuWeights(Rc<RefCell<HostStore>>);
-
-impl Default for CpuWeights {
-    fn default() -> Self {
-        Self(Rc::new(RefCell::new(HostStore { order: Order::Panels, ..HostStore::default() })))
-    }
-}
-
-/// Words of an activation that plans share.
-type Words = Rc<RefCell<Vec<u32>>>;
-
 /// Numbers that are here, or that come when those before them in the queue are done.
 pub enum CpuReadback {
     /// As they were at once.
@@ -158,7 +140,7 @@ impl Backend for Cpu {
             _ => words(act.size(most)),
         });
         let acts = acts.collect();
-        Ok(CpuPlan { plan: plan.into(), weights: weights.clone(), acts, begun: Rc::default(), most })
+        Ok(CpuPlan::new(plan, weights, acts, most))
     }
     async fn bytes(&self, readback: CpuReadback) -> Result<Vec<u8>> {
         let lost =
@@ -171,94 +153,16 @@ impl Backend for Cpu {
     fn observe(&self, _: u64, _: f64) {}
 }
 
-/// A plan with its activations; a clone is the same plan.
-#[derive(Clone)]
-pub struct CpuPlan {
-    plan: Rc<Plan>,
-    weights: CpuWeights,
-    /// By [`ActId`], each as large as the largest run wants it.
-    acts: Vec<Words>,
-    /// Whether it has run, and with it what is run once.
-    begun: Rc<Cell<bool>>,
-    most: Run,
-}
-
-impl CpuPlan {
-    fn check(&self, run: Run) {
-        let most = self.most;
-        assert!(
-            (1..=most.batch).contains(&run.batch) && (1..=most.tokens).contains(&run.tokens),
-            "run: expected at most {most:?}, found {run:?}"
-        );
-    }
-
-    /// Works on the activations.
-    pub(super) fn with_host<R>(&self, threads: &Threads, work: impl FnOnce(&mut Host) -> R) -> R {
-        let store = self.weights.0.borrow();
-        let acts = self.acts.iter().map(|act| mem::take(&mut *act.borrow_mut())).collect();
-        let mut host = Host { acts, weights: &store.weights, threads };
-        let result = work(&mut host);
-        for (act, words) in self.acts.iter().zip(host.acts) {
-            act.replace(words);
-        }
-        result
-    }
-
-    /// What a step runs; nothing if that was done by an earlier run and is the same in every one.
-    pub(super) fn kernel(&self, step: usize) -> Option<&dyn Kernel> {
-        self.plan.kernel(step, self.begun.get())
-    }
-
-    /// All steps up to this one are done.
-    pub(super) fn done(&self, end: usize) {
-        if end == self.plan.len() {
-            self.begun.set(true);
-        }
-    }
-
-    /// Runs steps; before each, and after the last, `at` sees the activations.
-    fn each(&self, cpu: &Cpu, run: Run, steps: Range<usize>, mut at: impl FnMut(usize, &[Vec<u32>])) {
-        let last = steps.end;
-        self.with_host(&cpu.threads, |host| {
-            for step in steps {
-                at(step, &host.acts);
-                if let Some(kernel) = self.kernel(step) {
-                    kernel.cpu(run, host);
-                }
-            }
-            at(last, &host.acts);
-        });
-        self.done(last);
-    }
-
-    fn bytes(&self, act: ActId, words: usize) -> Vec<u8> {
-        bytemuck::cast_slice(&self.acts[act.0].borrow()[..words]).to_vec()
-    }
-
-    fn put(&self, act: ActId, at: usize, bytes: &[u8]) {
-        let mut words = self.acts[act.0].borrow_mut();
-        bytemuck::cast_slice_mut::<u32, u8>(&mut words)[at * 4..][..bytes.len()].copy_from_slice(bytes);
-    }
-
-    /// Reads once all that was asked for before is done.
-    fn coming(&self, cpu: &Cpu, read: impl FnOnce(&Self) -> Vec<u8> + 'static) -> CpuReadback {
-        let Some(queue) = &cpu.queue else { return CpuReadback::Here(read(self)) };
-        let (sender, receiver) = oneshot::channel();
-        let plan = self.clone();
-        queue.then(move || {
-            // Nobody may be waiting any more.
-            let _ = sender.send(read(&plan));
-        });
-        CpuReadback::Coming(receiver)
-    }
-
-    /// Notes the taps before a step.
-    fn note(&self, run: Run, at: usize, acts: &[Vec<u32>], taps: &mut HashMap<String, Vec<f32>>) {
-        for (name, act) in self.plan.taps_at(at) {
-            let words = self.plan.acts()[act.0].size(run);
-            taps.insert(name.to_string(), bytemuck::cast_slice(&acts[act.0][..words]).to_vec());
-        }
-    }
+/// Reads once all that was asked for before is done.
+fn coming(cpu: &Cpu, plan: &CpuPlan, read: impl FnOnce(&CpuPlan) -> Vec<u8> + 'static) -> CpuReadback {
+    let Some(queue) = &cpu.queue else { return CpuReadback::Here(read(plan)) };
+    let (sender, receiver) = oneshot::channel();
+    let plan = plan.clone();
+    queue.then(move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(read(&plan));
+    });
+    CpuReadback::Coming(receiver)
 }
 
 impl Executor<Cpu> for CpuPlan {
@@ -281,7 +185,7 @@ impl Executor<Cpu> for CpuPlan {
         self.check(run);
         match &cpu.queue {
             Some(queue) => queue.steps(self, run, steps),
-            None => self.each(cpu, run, steps, |_, _| {}),
+            None => self.each(&cpu.threads, run, steps, |_, _| {}),
         }
     }
     fn run_all(&self, cpu: &Cpu, run: Run) {
@@ -290,12 +194,12 @@ impl Executor<Cpu> for CpuPlan {
     fn submit(&self, cpu: &Cpu, run: Run, outputs: &[ActId]) -> CpuReadback {
         self.run_all(cpu, run);
         let outputs = outputs.to_vec();
-        self.coming(cpu, move |plan| {
+        coming(cpu, self, move |plan| {
             outputs.iter().flat_map(|&act| plan.bytes(act, plan.plan.acts()[act.0].size(run))).collect()
         })
     }
     fn read(&self, cpu: &Cpu, act: ActId) -> CpuReadback {
-        self.coming(cpu, move |plan| plan.bytes(act, plan.plan.acts()[act.0].item(plan.most)))
+        coming(cpu, self, move |plan| plan.bytes(act, plan.plan.acts()[act.0].item(plan.most)))
     }
     fn hand_over(&self, cpu: &Cpu, act: ActId, (into, to): (&Self, ActId), item: u32) {
         let (from, into) = (self.clone(), into.clone());
@@ -312,7 +216,7 @@ impl Executor<Cpu> for CpuPlan {
         self.check(run);
         let Some(queue) = &cpu.queue else {
             let mut taps = HashMap::new();
-            self.each(cpu, run, 0..self.plan.len(), |at, acts| self.note(run, at, acts, &mut taps));
+            self.each(&cpu.threads, run, 0..self.plan.len(), |at, acts| self.note(run, at, acts, &mut taps));
             return Ok(taps);
         };
         let taps = Rc::new(RefCell::new(HashMap::new()));
@@ -325,7 +229,7 @@ impl Executor<Cpu> for CpuPlan {
                 queue.steps(self, run, at..at + 1);
             }
         }
-        cpu.bytes(self.coming(cpu, |_| Vec::new())).await?;
+        cpu.bytes(coming(cpu, self, |_| Vec::new())).await?;
         Ok(taps.take())
     }
 }

@@ -1,6 +1,7 @@
 //! What plans run on: a GPU, or the CPU where there is none. A session is written once for both.
 
 mod cpu;
+mod cpu_plan;
 #[cfg(not(target_arch = "wasm32"))]
 mod device;
 mod gpu;
@@ -8,7 +9,8 @@ mod team;
 
 use std::{collections::HashMap, ops::Range};
 
-pub use cpu::{Cpu, CpuPlan, CpuReadback};
+pub use cpu::{Cpu, CpuReadback};
+pub use cpu_plan::{CpuPlan, CpuWeights};
 #[cfg(not(target_arch = "wasm32"))]
 pub use device::{Device, DeviceStates, DeviceWeights, Of};
 pub use gpu::{GpuPlan, GpuWeights};

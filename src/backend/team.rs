@@ -5,9 +5,7 @@
 
 use std::{cell::RefCell, collections::VecDeque, ops::Range};
 
-#[cfg(doc)]
-use super::Cpu;
-use super::CpuPlan;
+use super::cpu_plan::CpuPlan;
 use crate::{
     error::Result,
     kernels::{Part, Run, rows_of},
@@ -25,7 +23,7 @@ pub trait Team {
     /// Fills a weight of a helper, as [`Store::write`] does.
     fn write(&self, helper: usize, index: usize, plane: Plane, offset: usize, bytes: &[u8]);
     /// Hands out parts of a step, each with the number of its helper. Returns what they came to, if that is known at once; else it
-    /// comes by [`Cpu::answered`].
+    /// comes by [`super::Cpu::answered`].
     fn ask(&self, parts: Vec<(usize, Part)>) -> Option<Vec<Vec<f32>>>;
 }
 
@@ -49,8 +47,6 @@ struct Asked {
     run: Run,
     /// It, and those after it.
     steps: Range<usize>,
-    /// By engine; of those that were not asked it is here, empty where they have no part.
-    parts: Vec<Vec<f32>>,
     /// Engines that were asked.
     engines: Vec<usize>,
 }
@@ -80,7 +76,7 @@ impl Queue {
     /// What the parts that were handed out came to.
     pub fn answered(&self, answers: Vec<Vec<f32>>) {
         let Some(asked) = self.asked.take() else { return };
-        let rest = asked.join(answers);
+        let rest = self.join(asked, answers);
         self.orders.borrow_mut().push_front(rest);
         self.advance();
     }
@@ -120,42 +116,33 @@ impl Queue {
         while !steps.is_empty() {
             let asked = plan.kernel(steps.start).and_then(|kernel| {
                 plan.with_host(&Threads::ONE, |host| {
-                    let mut parts = kernel.parts(run, host, self.engines());
-                    let Some(own) = parts.first_mut().and_then(Option::take) else {
+                    let parts = kernel.parts(run, host, self.engines());
+                    if parts.is_empty() {
                         kernel.cpu(run, host);
                         return None;
-                    };
-                    let mut found = vec![Vec::new(); parts.len()];
-                    let others = parts.into_iter().zip(0..).skip(1);
-                    let asked: Vec<(usize, Part)> =
-                        others.filter_map(|(part, engine)| Some((engine - 1, part?))).collect();
-                    let engines: Vec<usize> = asked.iter().map(|(helper, _)| helper + 1).collect();
-                    let answers = if asked.is_empty() { Some(Vec::new()) } else { self.team.ask(asked) };
-                    found[0] = own.work.run(host.weights, own.inputs.each_ref().map(AsRef::as_ref));
-                    Some((found, engines, answers))
+                    }
+                    let engines = parts.iter().map(|(engine, _)| *engine).collect();
+                    let answers = self.team.ask(parts.into_iter().map(|(engine, part)| (engine - 1, part)).collect());
+                    kernel.own_part(run, host, self.engines());
+                    Some((engines, answers))
                 })
             });
-            if let Some((parts, engines, answers)) = asked {
-                let asked = Asked { plan: plan.clone(), run, steps: steps.clone(), parts, engines };
+            if let Some((engines, answers)) = asked {
+                let asked = Asked { plan: plan.clone(), run, steps: steps.clone(), engines };
                 let Some(answers) = answers else { return Some(asked) };
-                asked.join(answers);
+                self.join(asked, answers);
             }
             steps.start += 1;
         }
         plan.done(steps.end);
         None
     }
-}
 
-impl Asked {
-    /// Ends the step; returns those after it.
-    fn join(mut self, answers: Vec<Vec<f32>>) -> Order {
-        for (engine, answer) in self.engines.into_iter().zip(answers) {
-            self.parts[engine] = answer;
-        }
-        let Self { plan, run, steps, parts, .. } = self;
+    /// Ends a step; returns those after it.
+    fn join(&self, Asked { plan, run, steps, engines }: Asked, answers: Vec<Vec<f32>>) -> Order {
         let kernel = plan.kernel(steps.start).expect("it was begun");
-        plan.with_host(&Threads::ONE, |host| kernel.join(run, host, &parts));
+        let parts: Vec<_> = engines.into_iter().zip(answers).collect();
+        plan.with_host(&Threads::ONE, |host| kernel.join(run, host, self.engines(), &parts));
         Order::Steps { steps: steps.start + 1..steps.end, plan, run }
     }
 }

@@ -59,13 +59,14 @@ impl Work {
                 let weight = &weights[*weight];
                 let mut y = vec![0.0; a.len() / weight.cols * weight.rows];
                 let bias = (!b.is_empty()).then_some(b);
-                let product = crate::cpu::Product { weight, bias, activation: *activation, accumulate: false };
+                let (activation, stride) = (*activation, weight.rows);
+                let product = crate::cpu::Product { weight, bias, activation, accumulate: false, stride };
                 product.run(&Threads::ONE, a, &mut y);
                 y
             }
             Self::Attention(heads) => {
                 let mut y = vec![0.0; heads.outputs()];
-                crate::cpu::attention(&Threads::ONE, heads, a, b, &mut y);
+                crate::cpu::attention(&Threads::ONE, heads, a, b, &mut y, heads.heads * heads.size);
                 y
             }
         }

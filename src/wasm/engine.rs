@@ -38,11 +38,6 @@ impl Engine {
     pub fn new(session: Session<Backend>, checkpoint: Checkpoint) -> Self {
         Self { texture: Texture::default(), session, checkpoint }
     }
-
-    #[cfg(feature = "wasm-cpu")]
-    pub(super) fn device(&self) -> &Backend {
-        self.session.device()
-    }
 }
 
 #[wasm_bindgen]
@@ -183,6 +178,20 @@ impl Engine {
         // A copy: an ImageData keeps what it is given, and this is memory of the engine's.
         let bytes = Uint8ClampedArray::from(bytemuck::cast_slice::<u32, u8>(&pixels));
         ImageData::new_with_js_u8_clamped_array_and_sh(&bytes, width as u32, height as u32)
+    }
+}
+
+#[cfg(feature = "wasm-cpu")]
+#[wasm_bindgen]
+impl Engine {
+    /// Takes what the workers' parts came to, in the order in which they were asked, and goes on.
+    pub fn answered(&self, parts: Vec<Float32Array>) {
+        self.session.device().answered(parts.iter().map(Float32Array::to_vec).collect());
+    }
+
+    /// A worker will not answer any more: what waits ends with an error.
+    pub fn forsaken(&self) {
+        self.session.device().forsaken();
     }
 }
 

@@ -3,7 +3,7 @@
 use js_sys::{Array, Float32Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::{engine::Engine, js_error};
+use super::js_error;
 use crate::{
     Error,
     backend::Team,
@@ -22,6 +22,9 @@ extern "C" {
     fn make_room(this: &Workers, helper: usize, format: &str, rows: usize, cols: usize);
     #[wasm_bindgen(method)]
     fn write(this: &Workers, helper: usize, index: usize, scales: bool, offset: usize, bytes: Uint8Array);
+    /// So many numbers, to be filled and then asked with.
+    #[wasm_bindgen(method)]
+    fn numbers(this: &Workers, helper: usize, count: usize) -> Float32Array;
     #[wasm_bindgen(method)]
     fn ask(this: &Workers, parts: Array);
 }
@@ -40,28 +43,14 @@ impl Team for Workers {
         let posted = Array::new();
         for (helper, Part { work, inputs: [a, b] }) in parts {
             let work = serde_json::to_string(&work).expect("a part is plain data");
-            posted.push(&Array::of4(
-                &helper.into(),
-                &work.into(),
-                &Float32Array::from(a.as_ref()),
-                &Float32Array::from(b.as_ref()),
-            ));
+            let (first, all) = (a.len() as u32, (a.len() + b.len()) as u32);
+            let inputs = self.numbers(helper, all as usize);
+            inputs.subarray(0, first).copy_from(&a);
+            inputs.subarray(first, all).copy_from(&b);
+            posted.push(&Array::of4(&helper.into(), &work.into(), &first.into(), &inputs));
         }
         self.ask(posted);
         None
-    }
-}
-
-#[wasm_bindgen]
-impl Engine {
-    /// Takes what the workers' parts came to, in the order in which they were asked, and goes on.
-    pub fn answered(&self, parts: Vec<Float32Array>) {
-        self.device().answered(parts.iter().map(Float32Array::to_vec).collect());
-    }
-
-    /// A worker will not answer any more: what waits ends with an error.
-    pub fn forsaken(&self) {
-        self.device().forsaken();
     }
 }
 
@@ -90,9 +79,17 @@ impl Helper {
         self.0.write(index, if scales { Plane::Scales } else { Plane::Values }, offset, bytes);
     }
 
-    /// Computes a part of a step.
-    pub fn run(&self, work: &str, a: &[f32], b: &[f32]) -> Float32Array {
+    /// Computes a part of a step from its inputs, of which the first has so many numbers. The outputs are where the inputs were, if
+    /// there is room: memory that a browser has just made is slow.
+    pub fn run(&self, work: &str, first: u32, inputs: &Float32Array) -> Float32Array {
         let work: Work = serde_json::from_str(work).expect("the leader runs the same file");
-        work.run(&self.0.weights, [a, b]).as_slice().into()
+        let [a, b] = [inputs.subarray(0, first), inputs.subarray(first, inputs.length())].map(|input| input.to_vec());
+        let found = work.run(&self.0.weights, [&a, &b]);
+        if found.len() * size_of::<f32>() > inputs.buffer().byte_length() as usize {
+            return found.as_slice().into();
+        }
+        let outputs = Float32Array::new_with_byte_offset_and_length(&inputs.buffer(), 0, found.len() as u32);
+        outputs.copy_from(&found);
+        outputs
     }
 }
