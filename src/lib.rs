@@ -22,10 +22,7 @@ pub mod autotune;
 pub mod backend;
 pub mod checkpoint;
 pub mod config;
-#[cfg_attr(
-    feature = "wasm-gpu",
-    expect(dead_code, unused_imports, reason = "the file for the GPU runs no plans on the CPU")
-)]
+#[cfg(not(feature = "wasm-gpu"))]
 mod cpu;
 mod error;
 pub mod gpu;

@@ -7,12 +7,10 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    config::Activation,
-    quant::{Matrix, PANEL},
-    reference::Heads,
-    threads::Threads,
-};
+use crate::{config::Activation, quant::PANEL, reference::Heads};
+// The file for the GPU runs no plans on the CPU.
+#[cfg(not(feature = "wasm-gpu"))]
+use crate::{quant::Matrix, threads::Threads};
 
 /// What one engine does of a step.
 #[derive(Debug, Clone)]
@@ -50,6 +48,7 @@ pub fn rows_of(rows: usize, engines: usize, engine: usize) -> Range<usize> {
     (panels.start * PANEL).min(rows)..(panels.end * PANEL).min(rows)
 }
 
+#[cfg(not(feature = "wasm-gpu"))]
 impl Work {
     /// Does it. `weights` are this engine's slices.
     #[must_use]
