@@ -27,6 +27,9 @@ pub enum Error {
     /// NaN or infinity where an embedding or a score belongs: the weights overflow f32, or the GPU computes wrongly.
     #[error("{0}")]
     NotFinite(String),
+    /// An engine that shared the work went away under it.
+    #[error("{0}")]
+    WorkerLost(String),
 }
 
 impl Error {
@@ -42,6 +45,7 @@ impl Error {
             Self::NoGpu(_) => "no-webgpu",
             Self::Gpu(_) => "gpu",
             Self::NotFinite(_) => "not-finite",
+            Self::WorkerLost(_) => "worker-lost",
         }
     }
 }

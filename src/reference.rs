@@ -1,5 +1,9 @@
 //! The naive twin of every kernel: the formula on the CPU, summed in f64, nothing clever. It judges the shaders.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 use crate::{
     config::Activation,
     preprocess::{PRECISION_BITS, TABLE_HEAD},
@@ -80,6 +84,7 @@ fn erf(x: f64) -> f64 {
 }
 
 /// The shape of an attention, in tokens and floats: what `shaders/lib/attention_shape.wgsl` has as parameters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Heads {
     /// Items.
     pub batch: usize,
@@ -108,7 +113,7 @@ pub struct Heads {
 }
 
 /// Which keys a query sees.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Seen {
     /// All of them.
     All,
@@ -133,6 +138,29 @@ impl Heads {
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.batch * self.q_len * self.heads * self.size
+    }
+
+    /// Some of the heads by themselves, with their queries and with their keys and values, each without what lies between them.
+    #[must_use]
+    pub fn some(&self, heads: Range<usize>, q: &[f32], kv: &[f32]) -> (Self, Vec<f32>, Vec<f32>) {
+        let width = heads.len() * self.size;
+        let start = heads.start * self.size;
+        let mut own =
+            Self { heads: heads.len(), q_stride: width, kv_stride: 2 * width, k: 0, v: width, ..self.clone() };
+        (own.q_item, own.kv_item) = (if self.q_item == 0 { 0 } else { self.q_len * width }, self.kv_len * 2 * width);
+        let items = if self.q_item == 0 { 1 } else { self.batch };
+        let (mut queries, mut keys) =
+            (Vec::with_capacity(items * self.q_len * width), Vec::with_capacity(self.batch * own.kv_item));
+        for token in (0..items).flat_map(|item| (0..self.q_len).map(move |i| item * self.q_item + i * self.q_stride)) {
+            queries.extend(&q[token + start..][..width]);
+        }
+        for token in
+            (0..self.batch).flat_map(|item| (0..self.kv_len).map(move |j| item * self.kv_item + j * self.kv_stride))
+        {
+            keys.extend(&kv[token + self.k + start..][..width]);
+            keys.extend(&kv[token + self.v + start..][..width]);
+        }
+        (own, queries, keys)
     }
 }
 

@@ -15,6 +15,8 @@ mod image_data;
 mod loading;
 #[cfg(feature = "wasm-gpu")]
 mod picture;
+#[cfg(feature = "wasm-cpu")]
+mod team;
 #[cfg(feature = "wasm-tokenizer")]
 mod tokenizer;
 

@@ -11,6 +11,7 @@ import { Missing } from "./source/request.js";
 import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { modules } from "./wasm.js";
+import type { Starting } from "./worker-refusal.js";
 import type {
   Backend,
   Format,
@@ -32,6 +33,7 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   tokenTable: "memory" | "server";
   maxNumPatches: number | undefined;
   backend: Backend | "auto";
+  threads: "auto" | number;
   powerPreference: string;
   tier: "auto" | Tier;
   /** What {@link ModelInfo.note} says besides. */
@@ -84,15 +86,17 @@ export class Core implements Calls {
   static async load(
     source: PlainSource,
     options: CoreOptions,
+    /** Starts a worker for the model's own use. */
+    startHelper: () => Starting,
     onProgress: ((progress: Progress) => void) | undefined,
     signal: AbortSignal | undefined,
     tell: (what: Happening) => void,
   ): Promise<Core> {
-    const first = await Running.load(source, { ...options, onProgress, signal });
+    const first = await Running.load(source, { ...options, startHelper, onProgress, signal });
     return new Core(
       first,
       options,
-      (signal) => Running.load(source, { ...options, onProgress: undefined, signal }),
+      (signal) => Running.load(source, { ...options, startHelper, onProgress: undefined, signal }),
       tell,
     );
   }

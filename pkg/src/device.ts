@@ -1,5 +1,6 @@
 import { OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
+import { threadsOf } from "./team.js";
 import { alive, cpuNote, modules, start, type Part } from "./wasm.js";
 import type { Backend, Tier, WasmOptions } from "./types.js";
 import type { Device as GpuPart } from "../wasm/ocelli.js";
@@ -20,6 +21,7 @@ export interface Found {
 
 export interface DeviceOptions extends WasmOptions {
   backend: Backend | "auto";
+  threads: "auto" | number;
   powerPreference: string;
   tier: "auto" | Tier;
 }
@@ -109,7 +111,7 @@ async function settled(found: Found, name: string, options: DeviceOptions, signa
   if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
   try {
     const own = cpu(await start("cpu", options, signal), note ?? `This GPU is slower than the CPU: ${adapter}.`);
-    if (rateOf(own.device as CpuPart) > rate) {
+    if (rateOf(own.device as CpuPart) * threadsOf(options.threads) > rate) {
       device.free();
       return own;
     }

@@ -14,8 +14,11 @@ import type { Piece } from "./source/remote.js";
 import type { Bytes, SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
+import { Team, threadsOf } from "./team.js";
 import { abandon, alive, modules } from "./wasm.js";
+import type { Starting } from "./worker-refusal.js";
 import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
+import type { Device as CpuDevice } from "../wasm/ocelli_cpu.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
@@ -29,6 +32,8 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   /** Of a NaFlex model; its own if undefined. */
   maxNumPatches: number | undefined;
   note?: string | undefined;
+  /** Starts a worker for the model's own use. */
+  startHelper: () => Starting;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
   /** Most pictures or texts in one submission; the engine's own choice if undefined. */
@@ -40,6 +45,8 @@ export interface Loaded {
   engine: Engine;
   found: Found;
   folder: Folder;
+  /** Those that share its work; to be ended with it. */
+  team: Team | undefined;
 }
 
 /**
@@ -62,6 +69,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
   let folder: Folder | undefined;
   let known: ModelFolder | undefined;
   let loading: ModelLoading | undefined;
+  let team: Team | undefined;
   let part = first;
   let unlock = () => {};
   try {
@@ -85,6 +93,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       known = new modules[part.part].ModelFolder(files.label, towers) as ModelFolder;
       for (const answer of answers) answer(known);
     }
+    team = await helpersOf(found, options, stop.signal);
     const model = known;
     const [loaded, inner] = [model.towers(), model.inner()];
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
@@ -111,16 +120,18 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
       loaded === "vision"
         ? undefined
         : holdTokenizer(files, inner, manifest, (more) => meter.weights((total += more)), stop.signal);
-    await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, stop.signal)));
+    await withoutGpuErrors(handle, () => sideBySide(runs, SIDE_BY_SIDE, (run) => put(run, started, team, stop.signal)));
+    await team?.room(0);
     await held;
     await files.cache.settled();
     meter.ready();
     // What is fetched later is no part of the load.
     files.onBytes = () => {};
     stop.signal.throwIfAborted();
-    return { engine: started.finish(), found, folder: files };
+    return { engine: started.finish(), found, folder: files, team };
   } catch (error) {
     stop.abort();
+    team?.end();
     if (error instanceof WebAssembly.RuntimeError) {
       abandon(part.part, part.start);
       throw wrap(error);
@@ -264,14 +275,31 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
   return runs.filter((run) => run.pieces.length > 0);
 }
 
+/** Those that share the work of a model on the CPU. Where the browser starts none, it does without and says so. */
+async function helpersOf(found: Found, options: LoadParameters, signal: AbortSignal): Promise<Team | undefined> {
+  const threads = found.part === "cpu" ? threadsOf(options.threads) : 1;
+  if (threads === 1) return undefined;
+  const { wasmUrl, wasmModule, startHelper } = options;
+  try {
+    const team = await Team.start(threads - 1, startHelper, { wasmUrl, wasmModule }, signal);
+    (found.device as CpuDevice).setTeam(team);
+    return team;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    found.note = [found.note, `The CPU computes in one thread. ${wrap(error).message}`].filter(Boolean).join(" ");
+    return undefined;
+  }
+}
+
 /** Fetches what is needed of a tensor file and puts it where it belongs. */
-async function put(run: Run, loading: ModelLoading, signal: AbortSignal): Promise<void> {
+async function put(run: Run, loading: ModelLoading, team: Team | undefined, signal: AbortSignal): Promise<void> {
   const { file, size, pieces } = run;
   for (const [at, piece] of pieces.entries()) {
     const kept = await file.packed(piece);
     const bytes = kept ?? (await file.read(piece, () => (run.toEnd ? undefined : endOf(run, at))));
     // What has arrived already would otherwise be put without a pause.
     await breath();
+    await team?.room();
     signal.throwIfAborted();
     if (kept) {
       loading.putPacked(piece.index, kept);

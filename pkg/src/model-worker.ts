@@ -7,6 +7,7 @@ import { requester } from "./page-fetch.js";
 import type { LoadOptions, ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
 import { PictureQueue } from "./pictures/queue.js";
+import { deathOf } from "./worker-death.js";
 import { startWorker } from "./worker-refusal.js";
 import type { Entry } from "./worker.js";
 
@@ -125,18 +126,4 @@ async function start(
     }),
   )) as unknown as Remote<Core>;
   return core;
-}
-
-/**
- * Why a worker ended, once it has. Of one that is terminated, or that the browser ends, no event tells; but what it has locked is free
- * then. Pages that are not secure have no locks.
- */
-function deathOf(worker: Worker, entry: Remote<Entry>): Promise<string> {
-  return new Promise((resolve) => {
-    worker.addEventListener("error", ({ message }) => resolve(message ?? ""));
-    const name = `ocelli.worker.${Math.random()}`;
-    void (async () => {
-      if (await entry.lock(name)) await navigator.locks.request(name, () => resolve("it was terminated"));
-    })().catch(() => {});
-  });
 }

@@ -8,6 +8,7 @@ import { LabelSets, type LabelSet } from "./labels/index.js";
 import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
 import { RemoteCore } from "./remote-core.js";
+import { startWorker } from "./worker-refusal.js";
 import { wholeUrl } from "./source/address.js";
 import { meant } from "./source/advice.js";
 import { cached, clear, storage } from "./source/inventory.js";
@@ -77,6 +78,7 @@ export class Ocelli {
       tokenTable = "memory",
       maxNumPatches,
       backend = "auto",
+      threads = "auto",
       powerPreference = "",
       tier = "auto",
       signal,
@@ -94,6 +96,9 @@ export class Ocelli {
       if (maxNumPatches !== undefined && !Number.isInteger(maxNumPatches)) {
         throw new OcelliError("bad-input", `maxNumPatches: expected a whole number, found ${String(maxNumPatches)}.`);
       }
+      if (threads !== "auto" && !(Number.isInteger(threads) && threads > 0)) {
+        throw new OcelliError("bad-input", `threads: expected "auto" or 1 or more, found ${String(threads)}.`);
+      }
       const core: CoreOptions = {
         towers,
         format,
@@ -101,6 +106,7 @@ export class Ocelli {
         tokenTable,
         maxNumPatches,
         backend,
+        threads,
         powerPreference,
         tier,
         wasmUrl: absolute(wasmUrl),
@@ -113,7 +119,8 @@ export class Ocelli {
       const files = plainSource(source);
       let model: Model | undefined;
       const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
-      const here = (note?: string) => Core.load(files, { ...core, note }, report.call, stop.signal, tell);
+      const here = (note?: string) =>
+        Core.load(files, { ...core, note }, () => startWorker(workerUrl), report.call, stop.signal, tell);
       const there = () => RemoteCore.load(workerUrl, files, core, report.call, stop.signal, tell);
       const loading = worker ? (worker === "prefer" ? orElse(there, here) : there()) : here();
       const calls = await abortable(stop.signal, loading, "load", GRACE_MS).catch((error: unknown) => {

@@ -5,14 +5,18 @@ import { Loss, type Losable } from "./owner.js";
 import { PictureQueue } from "./pictures/queue.js";
 import type { PlainSource } from "./source/open.js";
 import type { ModelInfo } from "./types.js";
+import { ended, type Team } from "./team.js";
 import { abandon, alive, whenAbandoned } from "./wasm.js";
 import type { Engine, Labels } from "../wasm/ocelli.js";
+import type { Engine as CpuEngine } from "../wasm/ocelli_cpu.js";
 
 /** How long an error of the GPU may come before the word that the device is lost. */
 const LOSS_FOLLOWS_MS = 250;
 
 /** What the engine knows of the model; a note of its own is on the checkpoint. */
-type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "note"> & { note: string | null };
+type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "threads" | "note"> & {
+  note: string | null;
+};
 
 /** A loaded engine, and what belongs to it. */
 export class Running implements Losable {
@@ -24,14 +28,17 @@ export class Running implements Losable {
   readonly pictures = new PictureQueue();
   readonly #start: number;
   readonly #engine: Engine;
+  readonly #team: Team | undefined;
   readonly #labels = new Map<number, Labels>();
   #lost: Loss | undefined;
   #unwatch = () => {};
   #freed = false;
 
-  private constructor({ engine, found, folder }: Loaded, besides: string | undefined) {
+  private constructor({ engine, found, folder, team }: Loaded, besides: string | undefined) {
     const { part, start, handle, adapter } = found;
     this.#engine = engine;
+    this.#team = team;
+    if (team) team.onAnswers = (answers) => this.#answered(answers);
     this.#start = start;
     this.part = part;
     this.folder = folder;
@@ -42,6 +49,7 @@ export class Running implements Losable {
       ...facts,
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
+      threads: 1 + (team?.helpers ?? 0),
       downloadBytes: folder.downloaded,
       ...(notes && { note: notes }),
     };
@@ -83,6 +91,7 @@ export class Running implements Losable {
       // Its own end is no loss.
       if (this.#freed || this.#lost) return;
       this.#lost = why;
+      this.#team?.end();
       lost(why);
     };
     // Listened to here and not through wgpu, which panics on errors that it does not know.
@@ -100,6 +109,11 @@ export class Running implements Losable {
         ),
       ),
     );
+    void this.#team?.lost.then((why) => {
+      lose(new Loss("worker-lost", ended(why)));
+      // What waited for it ends.
+      if (!this.#freed && alive(this.part, this.#start)) (this.#engine as CpuEngine).forsaken();
+    });
     const unwatch = whenAbandoned(this.part, this.#start, () =>
       lose(new Loss("internal", "The engine failed in another call: the model has to be loaded again.")),
     );
@@ -125,10 +139,21 @@ export class Running implements Losable {
     abandon(this.part, this.#start);
   }
 
+  /** What its helpers' parts came to. A trap in here is nobody's call. */
+  #answered(answers: Float32Array[]): void {
+    if (this.#freed || !alive(this.part, this.#start)) return;
+    try {
+      (this.#engine as CpuEngine).answered(answers);
+    } catch {
+      this.trapped();
+    }
+  }
+
   free(): void {
     if (this.#freed) return;
     this.#freed = true;
     this.#unwatch();
+    this.#team?.end();
     if (!alive(this.part, this.#start)) return;
     try {
       for (const labels of this.#labels.values()) labels.free();

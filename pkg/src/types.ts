@@ -45,7 +45,7 @@ export interface Progress {
   rate: number;
 }
 
-/** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions, in one thread. */
+/** What computes: the GPU through WebGPU, or the CPU through WebAssembly's vector instructions. */
 export type Backend = "webgpu" | "cpu";
 
 /**
@@ -98,6 +98,13 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
    * runs in for a second or so with a model of usual size: load with `worker: true`.
    */
   backend?: "auto" | Backend;
+  /**
+   * How many threads a model on the CPU runs in: the one that it is loaded in, and workers that have a share of the weights each. They are
+   * started from `worker.js`, as with {@link LoadOptions.worker}; where the browser refuses them it stays with one, and
+   * {@link ModelInfo.note} has the reason. Any number of them gives the same embeddings, to the last bit. `"auto"` (default): as many as
+   * there are cores, but at most 4. It does not matter on the GPU.
+   */
+  threads?: "auto" | number;
   /**
    * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Pictures that live in the
    * page, such as elements, are decoded there and handed over. Where the browser refuses the worker, the load fails with code
@@ -219,6 +226,8 @@ export interface ModelInfo {
   backend: Backend;
   /** The GPU, as far as the browser tells; `"CPU"` on the CPU. */
   adapter: string;
+  /** How many threads compute: see {@link LoadOptions.threads}; 1 on the GPU. */
+  threads: number;
   /**
    * What is not as one would expect: why it is this device, tier or place (the page where a worker was asked for), which tensors of the
    * checkpoint were left out. Absent if all is well.

@@ -1,6 +1,8 @@
-// The dedicated worker that `worker: true` starts: one model, wholly in here.
+// The dedicated worker that `worker: true` starts: one model, wholly in here. Or one that shares the work of a model elsewhere.
 import { expose, proxy } from "comlink";
 import { Core, type CoreOptions } from "./core.js";
+import { OcelliError } from "./error.js";
+import { help } from "./helper.js";
 import type { Happening } from "./owner.js";
 import { fetchBy, type Requester } from "./page-fetch.js";
 import { keepErrors } from "./posted.js";
@@ -8,8 +10,18 @@ import { memory } from "./device.js";
 import type { PlainSource } from "./source/open.js";
 import type { SourceOptions } from "./source/types.js";
 import type { Progress } from "./types.js";
+import { lock } from "./worker-death.js";
+import type { Starting } from "./worker-refusal.js";
 
 const stop = new AbortController();
+
+/** One more of this file. Bundlers know it from the page, and shall not look for it here. */
+function startHelper(): Starting {
+  const worker = new Worker(globalThis.location.href, { type: "module" });
+  const refusal = async (message: string) =>
+    new OcelliError("no-worker", `A worker's own workers cannot be started: ${message || "no reason given"}.`);
+  return { worker, refusal };
+}
 
 const entry = {
   async load(
@@ -24,19 +36,18 @@ const entry = {
   ) {
     memory.text = known;
     return proxy(
-      await Core.load(source, { ...options, cache, fetch: ask && fetchBy(ask) }, onProgress, stop.signal, tell),
+      await Core.load(
+        source,
+        { ...options, cache, fetch: ask && fetchBy(ask) },
+        startHelper,
+        onProgress,
+        stop.signal,
+        tell,
+      ),
     );
   },
-  /** Locks a name for as long as this worker lives; false where there are no locks. */
-  lock: (name: string) =>
-    new Promise<boolean>((resolve) => {
-      if (!navigator.locks) return resolve(false);
-      const held = () => {
-        resolve(true);
-        return new Promise<never>(() => {});
-      };
-      navigator.locks.request(name, held).catch(() => resolve(false));
-    }),
+  help,
+  lock,
   /** Stops the load. */
   abort: () => stop.abort(),
   /** What the races found, for the page to keep. */

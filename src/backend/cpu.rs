@@ -1,28 +1,29 @@
 //! Plans on the CPU, step by step.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    mem,
-    ops::Range,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
-use super::{Backend, Executor};
+use futures_channel::oneshot;
+
+use super::{
+    Backend, Executor, Team,
+    cpu_plan::{CpuPlan, CpuWeights, Words},
+    team::{Queue, TeamStore},
+};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     gpu::Tuning,
-    kernels::{ActId, Host, Run},
+    kernels::{ActId, Run},
     plan::{Kind, Plan},
-    quant::{Format, Order},
+    quant::Format,
     threads::Threads,
-    weights::{HostStore, Plane, Store},
+    weights::{Plane, Store},
 };
 
 /// This machine's CPU.
-#[derive(Debug)]
 pub struct Cpu {
     threads: Threads,
+    /// Where other engines share the work.
+    queue: Option<Queue>,
 }
 
 impl Cpu {
@@ -32,7 +33,7 @@ impl Cpu {
     /// [`crate::Error::BadInput`] for 0 threads, and if the system starts none.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(threads: Option<usize>) -> Result<Self> {
-        Ok(Self { threads: Threads::new(threads)? })
+        Ok(Self { threads: Threads::new(threads)?, queue: None })
     }
 
     /// The vector instructions that this CPU has, of those that there are kernels for.
@@ -42,10 +43,30 @@ impl Cpu {
         crate::cpu::instructions()
     }
 
+    /// One that shares the work with other engines. Work ends only as they answer: [`Cpu::answered`].
+    #[must_use]
+    pub fn with_team(team: Box<dyn Team>) -> Self {
+        Self { threads: Threads::ONE, queue: Some(Queue::new(team)) }
+    }
+
     /// How many threads share the work.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.threads.count()
+        self.queue.as_ref().map_or(self.threads.count(), Queue::engines)
+    }
+
+    /// Takes what the parts came to that [`Team::ask`] handed out, in that order, and goes on.
+    pub fn answered(&self, parts: Vec<Vec<f32>>) {
+        if let Some(queue) = &self.queue {
+            queue.answered(parts);
+        }
+    }
+
+    /// The others will not answer any more: what waits for them ends with [`Error::WorkerLost`].
+    pub fn forsaken(&self) {
+        if let Some(queue) = &self.queue {
+            queue.clear();
+        }
     }
 }
 
@@ -56,22 +77,17 @@ impl Default for Cpu {
         let threads = Threads::new(None).unwrap_or_default();
         #[cfg(target_arch = "wasm32")]
         let threads = Threads::ONE;
-        Self { threads }
+        Self { threads, queue: None }
     }
 }
 
-/// Weights in memory, shared by the plans that use them.
-#[derive(Clone)]
-pub struct CpuWeights(Rc<RefCell<HostStore>>);
-
-impl Default for CpuWeights {
-    fn default() -> Self {
-        Self(Rc::new(RefCell::new(HostStore { order: Order::Panels, ..HostStore::default() })))
-    }
+/// Numbers that are here, or that come when those before them in the queue are done.
+pub enum CpuReadback {
+    /// As they were at once.
+    Here(Vec<u8>),
+    /// They come when what was queued before them is done.
+    Coming(oneshot::Receiver<Vec<u8>>),
 }
-
-/// Words of an activation that plans share.
-type Words = Rc<RefCell<Vec<u32>>>;
 
 struct Shared<'a>(&'a CpuWeights);
 
@@ -88,13 +104,19 @@ impl Backend for Cpu {
     type Weights = CpuWeights;
     type States = HashMap<String, Words>;
     type Executor = CpuPlan;
-    type Readback = Vec<u8>;
+    type Readback = CpuReadback;
 
     fn name(&self) -> String {
         "CPU".into()
     }
     fn store<'a>(&'a self, weights: &'a mut CpuWeights) -> Box<dyn Store + 'a> {
         Box::new(Shared(weights))
+    }
+    fn model_store<'a>(&'a self, weights: &'a mut CpuWeights) -> Box<dyn Store + 'a> {
+        match &self.queue {
+            None => self.store(weights),
+            Some(queue) => Box::new(TeamStore::new(queue, &weights.0)),
+        }
     }
     fn capacity(&self, _: &Plan, most: Run) -> Result<u32> {
         Ok(most.batch)
@@ -118,55 +140,29 @@ impl Backend for Cpu {
             _ => words(act.size(most)),
         });
         let acts = acts.collect();
-        Ok(CpuPlan { plan, weights: weights.clone(), acts, begun: Cell::new(false), most })
+        Ok(CpuPlan::new(plan, weights, acts, most))
     }
-    async fn bytes(&self, readback: Vec<u8>) -> Result<Vec<u8>> {
-        Ok(readback)
+    async fn bytes(&self, readback: CpuReadback) -> Result<Vec<u8>> {
+        let lost =
+            |_| Error::WorkerLost("A worker that shared the work ended: the model has to be loaded again.".into());
+        match readback {
+            CpuReadback::Here(bytes) => Ok(bytes),
+            CpuReadback::Coming(bytes) => bytes.await.map_err(lost),
+        }
     }
     fn observe(&self, _: u64, _: f64) {}
 }
 
-/// A plan with its activations.
-pub struct CpuPlan {
-    plan: Plan,
-    weights: CpuWeights,
-    /// By [`ActId`], each as large as the largest run wants it.
-    acts: Vec<Words>,
-    /// Whether it has run, and with it what is run once.
-    begun: Cell<bool>,
-    most: Run,
-}
-
-impl CpuPlan {
-    /// Runs steps; before each, and after the last, `at` sees the activations.
-    fn each(&self, cpu: &Cpu, run: Run, steps: Range<usize>, mut at: impl FnMut(usize, &[Vec<u32>])) {
-        let most = self.most;
-        assert!(
-            (1..=most.batch).contains(&run.batch) && (1..=most.tokens).contains(&run.tokens),
-            "run: expected at most {most:?}, found {run:?}"
-        );
-        let store = self.weights.0.borrow();
-        let acts = self.acts.iter().map(|act| mem::take(&mut *act.borrow_mut())).collect();
-        let mut host = Host { acts, weights: &store.weights, threads: &cpu.threads };
-        let last = steps.end;
-        for step in steps {
-            at(step, &host.acts);
-            if let Some(kernel) = self.plan.kernel(step, self.begun.get()) {
-                kernel.cpu(run, &mut host);
-            }
-        }
-        at(last, &host.acts);
-        for (act, words) in self.acts.iter().zip(host.acts) {
-            act.replace(words);
-        }
-        if last == self.plan.len() {
-            self.begun.set(true);
-        }
-    }
-
-    fn bytes(&self, act: ActId, words: usize) -> Vec<u8> {
-        bytemuck::cast_slice(&self.acts[act.0].borrow()[..words]).to_vec()
-    }
+/// Reads once all that was asked for before is done.
+fn coming(cpu: &Cpu, plan: &CpuPlan, read: impl FnOnce(&CpuPlan) -> Vec<u8> + 'static) -> CpuReadback {
+    let Some(queue) = &cpu.queue else { return CpuReadback::Here(read(plan)) };
+    let (sender, receiver) = oneshot::channel();
+    let plan = plan.clone();
+    queue.then(move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(read(&plan));
+    });
+    CpuReadback::Coming(receiver)
 }
 
 impl Executor<Cpu> for CpuPlan {
@@ -176,35 +172,64 @@ impl Executor<Cpu> for CpuPlan {
     fn most(&self) -> Run {
         self.most
     }
-    fn write(&self, _: &Cpu, act: ActId, at: usize, bytes: &[u8]) {
-        let mut words = self.acts[act.0].borrow_mut();
-        bytemuck::cast_slice_mut::<u32, u8>(&mut words)[at * 4..][..bytes.len()].copy_from_slice(bytes);
+    fn write(&self, cpu: &Cpu, act: ActId, at: usize, bytes: &[u8]) {
+        match &cpu.queue {
+            Some(queue) if queue.busy() => {
+                let (plan, bytes) = (self.clone(), bytes.to_vec());
+                queue.then(move || plan.put(act, at, &bytes));
+            }
+            _ => self.put(act, at, bytes),
+        }
     }
     fn run(&self, cpu: &Cpu, run: Run, steps: Range<usize>) {
-        self.each(cpu, run, steps, |_, _| {});
+        self.check(run);
+        match &cpu.queue {
+            Some(queue) => queue.steps(self, run, steps),
+            None => self.each(&cpu.threads, run, steps, |_, _| {}),
+        }
     }
     fn run_all(&self, cpu: &Cpu, run: Run) {
         self.run(cpu, run, 0..self.plan.len());
     }
-    fn submit(&self, cpu: &Cpu, run: Run, outputs: &[ActId]) -> Vec<u8> {
+    fn submit(&self, cpu: &Cpu, run: Run, outputs: &[ActId]) -> CpuReadback {
         self.run_all(cpu, run);
-        outputs.iter().flat_map(|&act| self.bytes(act, self.plan.acts()[act.0].size(run))).collect()
+        let outputs = outputs.to_vec();
+        coming(cpu, self, move |plan| {
+            outputs.iter().flat_map(|&act| plan.bytes(act, plan.plan.acts()[act.0].size(run))).collect()
+        })
     }
-    fn read(&self, _: &Cpu, act: ActId) -> Vec<u8> {
-        self.bytes(act, self.plan.acts()[act.0].item(self.most))
+    fn read(&self, cpu: &Cpu, act: ActId) -> CpuReadback {
+        coming(cpu, self, move |plan| plan.bytes(act, plan.plan.acts()[act.0].item(plan.most)))
     }
     fn hand_over(&self, cpu: &Cpu, act: ActId, (into, to): (&Self, ActId), item: u32) {
-        let item_words = self.plan.acts()[act.0].item(self.most);
-        into.write(cpu, to, item as usize * item_words, &self.bytes(act, item_words));
+        let (from, into) = (self.clone(), into.clone());
+        let copy = move || {
+            let item_words = from.plan.acts()[act.0].item(from.most);
+            into.put(to, item as usize * item_words, &from.bytes(act, item_words));
+        };
+        match &cpu.queue {
+            Some(queue) => queue.then(copy),
+            None => copy(),
+        }
     }
     async fn taps(&self, cpu: &Cpu, run: Run) -> Result<HashMap<String, Vec<f32>>> {
-        let mut taps = HashMap::new();
-        self.each(cpu, run, 0..self.plan.len(), |at, acts| {
-            for (name, act) in self.plan.taps_at(at) {
-                let words = self.plan.acts()[act.0].size(run);
-                taps.insert(name.to_string(), bytemuck::cast_slice(&acts[act.0][..words]).to_vec());
+        self.check(run);
+        let Some(queue) = &cpu.queue else {
+            let mut taps = HashMap::new();
+            self.each(&cpu.threads, run, 0..self.plan.len(), |at, acts| self.note(run, at, acts, &mut taps));
+            return Ok(taps);
+        };
+        let taps = Rc::new(RefCell::new(HashMap::new()));
+        for at in 0..=self.plan.len() {
+            let (plan, taps) = (self.clone(), taps.clone());
+            queue.then(move || {
+                plan.with_host(&Threads::ONE, |host| plan.note(run, at, &host.acts, &mut taps.borrow_mut()));
+            });
+            if at < self.plan.len() {
+                queue.steps(self, run, at..at + 1);
             }
-        });
-        Ok(taps)
+        }
+        cpu.bytes(coming(cpu, self, |_| Vec::new())).await?;
+        Ok(taps.take())
     }
 }

@@ -75,6 +75,13 @@ impl Backend for Device {
             _ => unreachable!("{ONE_DEVICE}"),
         }
     }
+    fn model_store<'a>(&'a self, weights: &'a mut DeviceWeights) -> Box<dyn Store + 'a> {
+        match (self, weights.of(self)) {
+            (Self::Gpu(gpu), Of::Gpu(weights)) => gpu.model_store(weights),
+            (Self::Cpu(cpu), Of::Cpu(weights)) => cpu.model_store(weights),
+            _ => unreachable!("{ONE_DEVICE}"),
+        }
+    }
     fn capacity(&self, plan: &Plan, most: Run) -> Result<u32> {
         match self {
             Self::Gpu(gpu) => gpu.capacity(plan, most),

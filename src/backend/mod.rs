@@ -1,16 +1,20 @@
 //! What plans run on: a GPU, or the CPU where there is none. A session is written once for both.
 
 mod cpu;
+mod cpu_plan;
 #[cfg(not(target_arch = "wasm32"))]
 mod device;
 mod gpu;
+mod team;
 
 use std::{collections::HashMap, ops::Range};
 
-pub use cpu::{Cpu, CpuPlan};
+pub use cpu::{Cpu, CpuReadback};
+pub use cpu_plan::{CpuPlan, CpuWeights};
 #[cfg(not(target_arch = "wasm32"))]
 pub use device::{Device, DeviceStates, DeviceWeights, Of};
 pub use gpu::{GpuPlan, GpuWeights};
+pub use team::Team;
 
 use crate::{
     error::Result,
@@ -35,6 +39,10 @@ pub trait Backend: Sized + 'static {
     fn name(&self) -> String;
     /// Where weights go.
     fn store<'a>(&'a self, weights: &'a mut Self::Weights) -> Box<dyn Store + 'a>;
+    /// Where the weights of a model go, of which a device has one: it may share them out.
+    fn model_store<'a>(&'a self, weights: &'a mut Self::Weights) -> Box<dyn Store + 'a> {
+        self.store(weights)
+    }
     /// Items a run, at most those of `most`, so that every activation finds room.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod timm;
 mod tokenizer_files;
 mod write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
@@ -99,7 +99,7 @@ impl Towers {
 }
 
 /// The nonlinearity of the MLP (`ACT2FN` in transformers' `activations.py`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// The identity: x.
     None,

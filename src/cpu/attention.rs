@@ -17,14 +17,15 @@ use crate::{
 /// Queries whose scores are in memory at a time.
 const QUERIES: usize = 96;
 
-/// y = softmax(q·kᵀ / √size)·v for each head; shapes are those of [`Heads`].
-pub fn attention(threads: &Threads, shape: &Heads, q: &[f32], kv: &[f32], y: &mut [f32]) {
+/// y = softmax(q·kᵀ / √size)·v for each head; shapes are those of [`Heads`]. A row of y has `stride` numbers, of which these heads are the
+/// first.
+pub fn attention(threads: &Threads, shape: &Heads, q: &[f32], kv: &[f32], y: &mut [f32], stride: usize) {
     let width = shape.heads * shape.size;
     let flops = 4 * (shape.batch * shape.q_len * shape.kv_len * width) as u64;
     let mut parts = Vec::new();
-    for (item, y) in y.chunks_exact_mut(shape.q_len * width).enumerate() {
+    for (item, y) in y.chunks_exact_mut(shape.q_len * stride).enumerate() {
         let (q, kv) = (&q[item * shape.q_item..], &kv[item * shape.kv_item..]);
-        let heads = columns(y, width, shape.size).into_iter().enumerate();
+        let heads = columns(y, stride, width, shape.size).into_iter().enumerate();
         parts.extend(heads.map(|(head, y)| Head { shape, item, head, q, kv, y }));
     }
     threads.each(parts, flops, dispatch);

@@ -32,16 +32,18 @@ pub struct Product<'a> {
     pub activation: Activation,
     /// y += instead of y =.
     pub accumulate: bool,
+    /// Numbers of a row of y, of which the first are the outputs.
+    pub stride: usize,
 }
 
 impl Product<'_> {
-    /// From x `[rows, inputs]` to y `[rows, outputs]`.
+    /// From x `[rows, inputs]` to y `[rows, stride]`.
     pub fn run(&self, threads: &Threads, x: &[f32], y: &mut [f32]) {
         let (outputs, inputs) = (self.weight.rows, self.weight.cols);
         let mut parts = Vec::new();
-        for (x, y) in x.chunks(ROWS * inputs).zip(y.chunks_mut(ROWS * outputs)) {
+        for (x, y) in x.chunks(ROWS * inputs).zip(y.chunks_mut(ROWS * self.stride)) {
             let rows = Rows { data: x, count: x.len() / inputs, stride: inputs };
-            for (at, y) in columns(y, outputs, PANELS * PANEL).into_iter().enumerate() {
+            for (at, y) in columns(y, self.stride, outputs, PANELS * PANEL).into_iter().enumerate() {
                 parts.push(Part { product: *self, rows, first: at * PANELS, y });
             }
         }
@@ -64,7 +66,7 @@ impl WithSimd for Part<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let Product { weight, bias, activation, accumulate } = self.product;
+        let Product { weight, bias, activation, accumulate, .. } = self.product;
         let width = self.y[0].len();
         let numbers = self.first..self.first + width.div_ceil(PANEL);
         let mut in_f32 = Vec::new();

@@ -1,6 +1,8 @@
 //! Multi-head attention with a streaming softmax.
 
 use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
+#[cfg(not(feature = "wasm-gpu"))]
+use super::{Part, Work, part::share};
 use crate::{
     config::Mask,
     gpu::{Shader, Tier, Tuning, wgsl},
@@ -186,10 +188,42 @@ impl Kernel for Attention {
     // The file for the GPU runs no plans on the CPU.
     #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
-        let shape = self.heads(run, host);
+        self.own_part(run, host, 1);
+    }
+    /// Each engine has some of the heads.
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<(usize, Part<'a>)> {
+        let all = self.heads(run, host);
+        let (q, kv) = (host.floats(self.q.act), host.floats(self.kv.act));
+        let part = |engine| {
+            let own = share(all.heads, engines, engine);
+            (!own.is_empty()).then(|| {
+                let (heads, q, kv) = all.some(own, q, kv);
+                (engine, Part { work: Work::Attention(heads), inputs: [q.into(), kv.into()] })
+            })
+        };
+        (1..engines).filter_map(part).collect()
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn own_part(&self, run: Run, host: &mut Host, engines: usize) {
+        let mut shape = self.heads(run, host);
+        let (numbers, stride) = (shape.outputs(), shape.heads * shape.size);
+        // They are the first ones.
+        shape.heads = share(shape.heads, engines, 0).len();
         let mut act = host.take(self.y);
-        let y = &mut bytemuck::cast_slice_mut(&mut act)[..shape.outputs()];
-        crate::cpu::attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y);
+        let y = &mut bytemuck::cast_slice_mut(&mut act)[..numbers];
+        crate::cpu::attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y, stride);
         host.acts[self.y.0] = act;
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn join(&self, _: Run, host: &mut Host, engines: usize, parts: &[(usize, Vec<f32>)]) {
+        let (heads, size) = (self.heads as usize, self.head_size as usize);
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
+        for (engine, part) in parts {
+            let own = share(heads, engines, *engine);
+            for (y, part) in y.chunks_exact_mut(heads * size).zip(part.chunks_exact(own.len() * size)) {
+                y[own.start * size..own.end * size].copy_from_slice(part);
+            }
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! Matrix product with weights in any format; bias, activation and residual fused.
 
+#[cfg(not(feature = "wasm-gpu"))]
+use std::borrow::Cow;
+
 use super::{ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef, params::params};
+#[cfg(not(feature = "wasm-gpu"))]
+use super::{Part, Work, rows_of};
 use crate::{
     config::Activation,
     gpu::{Shader, Tier, Tuning, wgsl},
@@ -168,9 +173,57 @@ impl Kernel for Matmul {
     // The file for the GPU runs no plans on the CPU.
     #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
-        let (rows, cols, inner) = (self.rows.of(run) as usize, self.weight.rows as usize, self.weight.cols as usize);
+        self.product(run, host);
+        self.add_positions(run, host);
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<(usize, Part<'a>)> {
+        let MatrixRef { id, rows: outputs, cols: inner, .. } = self.weight;
+        let mut x = host.operand(self.x);
+        if let Cow::Borrowed(x) = &mut x {
+            *x = &x[..(self.rows.of(run) * inner) as usize];
+        }
+        let bias = self.bias.map(|bias| host.vector(bias));
+        let part = |engine| {
+            let own = rows_of(outputs as usize, engines, engine);
+            let bias = bias.as_ref().map_or(Vec::new(), |bias| bias[own.clone()].to_vec());
+            let work = Work::Product { weight: id.0, activation: self.activation };
+            (!own.is_empty()).then(|| (engine, Part { work, inputs: [x.clone(), bias.into()] }))
+        };
+        // A matrix that is here whole is shared by nobody.
+        let shared = host.weights[id.0].rows < outputs as usize;
+        (1..engines).filter(|_| shared).filter_map(part).collect()
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn own_part(&self, run: Run, host: &mut Host, _: usize) {
+        self.product(run, host);
+    }
+    #[cfg(not(feature = "wasm-gpu"))]
+    fn join(&self, run: Run, host: &mut Host, engines: usize, parts: &[(usize, Vec<f32>)]) {
+        let (rows, cols) = (self.rows.of(run) as usize, self.weight.rows as usize);
+        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut host.acts[self.y.0])[..rows * cols];
+        for (engine, part) in parts {
+            let own = rows_of(cols, engines, *engine);
+            for (y, part) in y.chunks_exact_mut(cols).zip(part.chunks_exact(own.len())) {
+                let y = &mut y[own.clone()];
+                if self.accumulate {
+                    y.iter_mut().zip(part).for_each(|(y, sum)| *y += sum);
+                } else {
+                    y.copy_from_slice(part);
+                }
+            }
+        }
+        self.add_positions(run, host);
+    }
+}
+
+#[cfg(not(feature = "wasm-gpu"))]
+impl Matmul {
+    /// The outputs of those rows of the weight that are here, which are the first.
+    fn product(&self, run: Run, host: &mut Host) {
+        let (rows, stride, inner) = (self.rows.of(run) as usize, self.weight.rows as usize, self.weight.cols as usize);
         let mut act = host.take(self.y);
-        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * cols];
+        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * stride];
         let x = host.operand(self.x);
         let bias = self.bias.map(|bias| host.vector(bias));
         let product = crate::cpu::Product {
@@ -178,14 +231,20 @@ impl Kernel for Matmul {
             bias: bias.as_deref(),
             activation: self.activation,
             accumulate: self.accumulate,
+            stride,
         };
         product.run(host.threads, &x[..rows * inner], y);
-        if let Some(positions) = self.positions {
-            let class = positions.class_token.map(|c| host.vector(c));
-            reference::add_positions(y, class.as_deref(), &host.vector(positions.table));
-        }
         drop(x);
         host.acts[self.y.0] = act;
+    }
+
+    fn add_positions(&self, run: Run, host: &mut Host) {
+        let Some(positions) = self.positions else { return };
+        let class = positions.class_token.map(|c| host.vector(c));
+        let table = host.vector(positions.table);
+        let numbers = (self.rows.of(run) * self.weight.rows) as usize;
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
+        reference::add_positions(&mut y[..numbers], class.as_deref(), &table);
     }
 }
 

@@ -9,6 +9,7 @@ mod layer_norm;
 mod matmul;
 mod normalize;
 mod params;
+mod part;
 mod patchify;
 mod resize;
 
@@ -20,6 +21,7 @@ pub use layer_norm::LayerNorm;
 pub use matmul::{Matmul, Positions};
 pub use normalize::Normalize;
 pub use params::Field;
+pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
 
@@ -168,6 +170,15 @@ pub trait Kernel {
     fn cpu(&self, run: Run, host: &mut Host) {
         self.reference(run, host);
     }
+    /// The same step cut up for so many engines that have a slice of every matrix each, by [`rows_of`]: the numbers of engines beside
+    /// this one, which is number 0, and their parts. None where this engine does the step alone.
+    fn parts<'a>(&self, _run: Run, _host: &'a Host, _engines: usize) -> Vec<(usize, Part<'a>)> {
+        Vec::new()
+    }
+    /// This engine's own part of it.
+    fn own_part(&self, _run: Run, _host: &mut Host, _engines: usize) {}
+    /// Ends it with what the others' parts came to, by number of the engine.
+    fn join(&self, _run: Run, _host: &mut Host, _engines: usize, _parts: &[(usize, Vec<f32>)]) {}
 }
 
 /// Buffers of a plan on the CPU. Activations are 32-bit words: floats, pixels or indices.

@@ -107,7 +107,7 @@ impl<B: Backend> Loading<B> {
         let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
         let mut weights = B::Weights::default();
-        let mut store = device.store(&mut weights);
+        let mut store = device.model_store(&mut weights);
         for w in &loader.weights {
             store.make_room(&w.label, w.format, w.rows, w.cols)?;
         }
@@ -190,7 +190,7 @@ impl<B: Backend> Loading<B> {
     fn with_store<R>(&mut self, index: usize, work: impl FnOnce(&Piece, &mut dyn Store) -> R) -> R {
         let (place, piece) = &self.pieces[index];
         let store: &mut dyn Store = match place {
-            Place::Device => &mut *self.device.store(&mut self.weights),
+            Place::Device => &mut *self.device.model_store(&mut self.weights),
             Place::Host => &mut self.host,
         };
         work(piece, store)

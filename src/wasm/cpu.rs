@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-use super::{image_data::Pixels, js_error};
+use super::{image_data::Pixels, js_error, team::Workers};
 use crate::{
     Error, Result, Session, autotune,
     backend::Cpu,
@@ -19,12 +19,16 @@ pub type Backend = Cpu;
 /// This machine's CPU.
 #[wasm_bindgen]
 #[derive(Default)]
-pub struct Device;
+pub struct Device {
+    /// Workers that share the work of the next model.
+    team: Option<Workers>,
+}
 
 impl Device {
     /// The CPU, for a model; it has no tiers.
     pub fn take(&mut self) -> (Cpu, Tuning) {
-        (Cpu::default(), Tuning::all(Tier::Plain))
+        let cpu = self.team.take().map_or_else(Cpu::default, |team| Cpu::with_team(Box::new(team)));
+        (cpu, Tuning::all(Tier::Plain))
     }
 }
 
@@ -34,7 +38,13 @@ impl Device {
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         console_error_panic_hook::set_once();
-        Self
+        Self::default()
+    }
+
+    /// Shares the work of the next model with workers.
+    #[wasm_bindgen(js_name = setTeam)]
+    pub fn set_team(&mut self, team: Workers) {
+        self.team = Some(team);
     }
 
     /// The package's version: how fast it is may change with the next.

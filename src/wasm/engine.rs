@@ -181,6 +181,20 @@ impl Engine {
     }
 }
 
+#[cfg(feature = "wasm-cpu")]
+#[wasm_bindgen]
+impl Engine {
+    /// Takes what the workers' parts came to, in the order in which they were asked, and goes on.
+    pub fn answered(&self, parts: Vec<Float32Array>) {
+        self.session.device().answered(parts.iter().map(Float32Array::to_vec).collect());
+    }
+
+    /// A worker will not answer any more: what waits ends with an error.
+    pub fn forsaken(&self) {
+        self.session.device().forsaken();
+    }
+}
+
 fn flat(embeddings: Result<Vec<Vec<f32>>>) -> std::result::Result<Float32Array, JsValue> {
     embeddings.map(|e| e.concat().as_slice().into()).map_err(|e| js_error(&e))
 }

@@ -35,6 +35,7 @@ import { snippets } from "./groups/snippets.mjs";
 import { sources } from "./groups/sources.mjs";
 import { reloads, repeats, trap } from "./groups/staying.mjs";
 import { templates } from "./groups/templates.mjs";
+import { threads } from "./groups/threads.mjs";
 import { tokenizers } from "./groups/tokenizers.mjs";
 import { tiers } from "./groups/tiers.mjs";
 import { table, towers } from "./groups/towers.mjs";
@@ -104,6 +105,7 @@ const everyPart = {
   concurrency,
   backends,
   workers,
+  threads,
   adapters,
   stalled,
   refused,

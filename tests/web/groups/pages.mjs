@@ -133,7 +133,8 @@ export async function refused(test) {
     await page.close();
   }
   const page = await open(test);
-  const sound = await load(page, { worker: "prefer" });
+  // One worker, and no helpers of its own.
+  const sound = await load(page, { worker: "prefer", threads: 1 });
   group.same('"prefer" where there are workers', [code(sound), await workersLeft(page)].join(), "no error,1");
   group.rejects("a sound worker", code(sound), "no-worker");
   // A worker from a blob: has no folder.

@@ -1,5 +1,5 @@
 import { Ocelli, type Classification, type LabelSet, type LoadOptions } from "ocelli";
-import { fourLabels, labelList, template, versions, type Engine, type Wish } from "./engine.ts";
+import { fourLabels, labelList, template, threadsInWords, versions, type Engine, type Wish } from "./engine.ts";
 
 export async function load({ engine, model: folder, precision }: Wish, files: Blob[]): Promise<Engine> {
   const tier = engine.split(":")[1];
@@ -19,7 +19,7 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
   return {
     facts: [
       `Ocelli ${versions.ocelli}`,
-      backend === "cpu" ? "CPU, 1 thread" : `kernel tier ${info.tier}`,
+      backend === "cpu" ? `CPU, ${threadsInWords(info.threads)}` : `kernel tier ${info.tier}`,
       `weights ${info.format}${small && !ready && info.format === precision ? ", quantised while loading" : ""}`,
     ].join(", "),
     tiers: info.tiers.filter((tier) => tier !== info.tier),

@@ -1,8 +1,9 @@
 import type { ModelInfo } from "ocelli";
 import { bytes, familyOf, millions } from "../../parts/words.ts";
 
-export function deviceOf({ backend, adapter }: ModelInfo): string {
-  return backend === "cpu" ? "CPU, one thread" : `GPU: ${adapter || "not named by the browser"}`;
+export function deviceOf({ backend, adapter, threads }: ModelInfo): string {
+  if (backend === "cpu") return `CPU, ${threads === 1 ? "one thread" : `${threads} threads`}`;
+  return `GPU: ${adapter || "not named by the browser"}`;
 }
 
 /** The properties of a loaded model, as names and values. */

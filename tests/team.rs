@@ -1,0 +1,207 @@
+//! Engines that share a model's steps: any number of them gives the same bits.
+
+mod common;
+
+use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc};
+
+use common::fixtures;
+use ocelli::{
+    Checkpoint, Error, Session,
+    backend::{Backend, Cpu, Team},
+    kernels::{Part, Work},
+    quant::{Format, Order},
+    session::{LoadOptions, Source, Strip},
+    weights::{HostStore, Plane, Store},
+};
+
+/// Helpers in this process. Their parts and answers are kept as a browser's messages would be.
+#[derive(Default)]
+struct Here {
+    helpers: RefCell<Vec<HostStore>>,
+    /// Whether answers come at once, or when the test says so.
+    at_once: bool,
+    /// Turns a number of every answer over.
+    wrong: bool,
+    posted: Rc<RefCell<VecDeque<Vec<Vec<f32>>>>>,
+    asked: Rc<RefCell<usize>>,
+}
+
+impl Here {
+    fn new(helpers: usize) -> Self {
+        let store = || HostStore { order: Order::Panels, ..HostStore::default() };
+        Self { helpers: RefCell::new((0..helpers).map(|_| store()).collect()), at_once: true, ..Self::default() }
+    }
+}
+
+impl Team for Here {
+    fn helpers(&self) -> usize {
+        self.helpers.borrow().len()
+    }
+    fn make_room(&self, helper: usize, format: Format, rows: usize, cols: usize) {
+        self.helpers.borrow_mut()[helper].make_room("", format, rows, cols).expect("memory does not refuse");
+    }
+    fn write(&self, helper: usize, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
+        self.helpers.borrow_mut()[helper].write(index, plane, offset, bytes);
+    }
+    fn ask(&self, parts: Vec<(usize, Part)>) -> Option<Vec<Vec<f32>>> {
+        *self.asked.borrow_mut() += parts.len();
+        let helpers = self.helpers.borrow();
+        let answer = |(helper, part): (usize, Part)| {
+            // As it would be posted.
+            let work = serde_json::to_string(&part.work).expect("plain data");
+            let work: Work = serde_json::from_str(&work).expect("what was written");
+            let mut found = work.run(&helpers[helper].weights, [&part.inputs[0], &part.inputs[1]]);
+            if self.wrong {
+                found[0] = -found[0];
+            }
+            found
+        };
+        let answers = parts.into_iter().map(answer).collect();
+        if self.at_once {
+            return Some(answers);
+        }
+        self.posted.borrow_mut().push_back(answers);
+        None
+    }
+}
+
+/// Stripes, so that no two of them are alike.
+struct Stripes(usize);
+
+impl<B: Backend> Source<B> for Stripes {
+    fn size(&self) -> (usize, usize) {
+        (40 + self.0, 30)
+    }
+    fn upload(&self, rows: std::ops::Range<usize>, strip: &Strip<B>) -> ocelli::Result<()> {
+        let width = 40 + self.0;
+        let row = |y: usize| (0..width * 4).map(|x| ((x * x + y * 7) * (self.0 + 3)) as u8).collect::<Vec<u8>>();
+        strip.fill(rows.map(row));
+        Ok(())
+    }
+}
+
+const MODELS: [&str; 3] = ["clip", "siglip", "naflex"];
+
+fn load(model: &str, format: Option<Format>, cpu: Cpu) -> Session<Cpu> {
+    let checkpoint = Checkpoint::open(&Path::new(&fixtures()).join(model)).expect("a sound fixture");
+    Session::load(cpu, &checkpoint, LoadOptions { format, ..LoadOptions::default() }).expect("a sound fixture")
+}
+
+fn bits(rows: &[Vec<f32>]) -> Vec<u32> {
+    rows.iter().flatten().map(|x| x.to_bits()).collect()
+}
+
+/// Pictures in a batch and texts, then all taps.
+fn everything(session: &Session<Cpu>) -> Vec<u32> {
+    let pictures: Vec<Stripes> = (0..3).map(Stripes).collect();
+    let pictures: Vec<&dyn Source<Cpu>> = pictures.iter().map(|p| p as &dyn Source<Cpu>).collect();
+    let mut all = pollster::block_on(session.embed_images(&pictures)).expect("sound pictures");
+    let texts = ["a cat", "two dogs on a very long beach at night"];
+    all.extend(pollster::block_on(session.embed_texts(&texts)).expect("sound texts"));
+    let ids = session.tokenize("a cat").expect("a text");
+    let taps = pollster::block_on(session.taps(&Stripes(9), &ids)).expect("sound inputs");
+    let mut taps: Vec<_> = taps.into_iter().collect();
+    taps.sort_by(|a, b| a.0.cmp(&b.0));
+    all.extend(taps.into_iter().map(|(_, numbers)| numbers));
+    let labels = session.labels(&all[..2]).expect("embeddings");
+    let pending = session.classify(&labels, &Stripes(1)).expect("a picture");
+    all.extend(pollster::block_on(session.read(pending)).expect("cosines"));
+    bits(&all)
+}
+
+#[test]
+fn any_number_of_engines_gives_the_same_bits() {
+    for model in MODELS {
+        for format in [None, Some(Format::F16), Some(Format::Q8), Some(Format::Q4)] {
+            let alone = everything(&load(model, format, Cpu::new(Some(1)).expect("one thread")));
+            for helpers in [0, 1, 2, 6] {
+                let team = Here::new(helpers);
+                let asked = team.asked.clone();
+                let session = load(model, format, Cpu::with_team(Box::new(team)));
+                assert_eq!(session.device().threads(), helpers + 1);
+                assert!(alone == everything(&session), "{model}, {format:?}, {helpers} helpers");
+                assert_eq!(*asked.borrow() > 0, helpers > 0, "{model}, {format:?}: parts that helpers had");
+            }
+            let wrong = Here { wrong: true, ..Here::new(1) };
+            let wrong = everything(&load(model, format, Cpu::with_team(Box::new(wrong))));
+            assert!(alone != wrong, "{model}, {format:?}: a wrong answer passed");
+        }
+    }
+}
+
+#[test]
+fn orders_wait_for_answers_in_order() {
+    for model in MODELS {
+        let alone = load(model, None, Cpu::new(Some(1)).expect("one thread"));
+        let team = Here { at_once: false, ..Here::new(2) };
+        let posted = team.posted.clone();
+        let session = load(model, None, Cpu::with_team(Box::new(team)));
+        let submit = |session: &Session<Cpu>| {
+            let labels = session.labels(&[vec![1.0; session.config.embedding]]).expect("an embedding");
+            let mut pending = Vec::new();
+            for picture in 0..3 {
+                session.put_image(&Stripes(picture), 0).expect("a picture");
+                session.put_image(&Stripes(picture + 5), 1).expect("a picture");
+                pending.push(session.run_images(2).expect("pictures"));
+                pending.push(session.classify(&labels, &Stripes(picture + 9)).expect("a picture"));
+            }
+            (pending, labels)
+        };
+        let read = |session: &Session<Cpu>, pending: Vec<_>| -> Vec<u32> {
+            let read = |pending| pollster::block_on(session.read(pending)).expect("numbers");
+            pending.into_iter().flat_map(|pending| bits(&read(pending))).collect()
+        };
+        let (pending, _labels) = submit(&session);
+        let mut answers = 0;
+        loop {
+            // In a statement of its own: to go on is to post again.
+            let next = posted.borrow_mut().pop_front();
+            let Some(next) = next else { break };
+            assert!(posted.borrow().is_empty(), "one step at a time");
+            session.device().answered(next);
+            answers += 1;
+        }
+        assert!(answers > 20, "{answers}");
+        assert!(read(&session, pending) == read(&alone, submit(&alone).0), "{model}");
+
+        let (pending, _labels) = submit(&session);
+        session.device().forsaken();
+        posted.borrow_mut().clear();
+        for pending in pending {
+            let found = pollster::block_on(session.read(pending));
+            assert!(matches!(found, Err(Error::WorkerLost(_))), "{found:?}");
+        }
+    }
+}
+
+/// A model's weights are there once, however many engines there are.
+#[test]
+fn weights_are_shared_out() {
+    for format in [None, Some(Format::Q8)] {
+        let team = Rc::new(Here::new(3));
+        struct Of(Rc<Here>);
+        impl Team for Of {
+            fn helpers(&self) -> usize {
+                self.0.helpers()
+            }
+            fn make_room(&self, helper: usize, format: Format, rows: usize, cols: usize) {
+                self.0.make_room(helper, format, rows, cols);
+            }
+            fn write(&self, helper: usize, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
+                self.0.write(helper, index, plane, offset, bytes);
+            }
+            fn ask(&self, parts: Vec<(usize, Part)>) -> Option<Vec<Vec<f32>>> {
+                self.0.ask(parts)
+            }
+        }
+        let session = load("siglip", format, Cpu::with_team(Box::new(Of(team.clone()))));
+        let plans = session.plans().into_iter().flatten();
+        let rows: u32 = plans
+            .flat_map(|plan| plan.steps().filter_map(|(_, kernel)| kernel.matrix()).map(|matrix| matrix.rows))
+            .sum();
+        let helpers = team.helpers.borrow();
+        let shared: usize = helpers.iter().flat_map(|helper| &helper.weights).map(|matrix| matrix.rows).sum();
+        // The leader has the first panels.
+        assert!(shared > rows as usize / 2 && shared < rows as usize, "{shared} of {rows} rows");
+    }
+}
