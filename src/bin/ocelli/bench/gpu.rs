@@ -1,7 +1,4 @@
-//! `ocelli bench`: how fast this device is, kernel by kernel and from end to end, beside what it can do at best.
-
-mod peak;
-mod shapes;
+//! `ocelli bench` on a GPU: the tiers, each kernel, and whole towers, beside what the device can do at best.
 
 use ocelli::{
     Gpu, Power, Result,
@@ -9,14 +6,11 @@ use ocelli::{
     backend::{Executor, GpuPlan},
     gpu::{Size, Tier, Tuning},
     kernels::Run,
-    quant::Format,
 };
-use peak::Peak;
 use serde::Serialize;
-use shapes::OnGpu;
 
+use super::{measured, peak::Peak, shapes::Towers};
 use crate::{
-    bad_input,
     cli::BenchArgs,
     output::{print, print_json},
 };
@@ -71,7 +65,7 @@ struct Bench {
     towers: Vec<Tower>,
 }
 
-pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
+pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
     let gpu = Gpu::new(Power::High).await?;
     let say = |line: String| if json { Ok(()) } else { print(&line) };
     say(format!("adapter  {}\n", gpu.name()))?;
@@ -85,7 +79,7 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         kernels: Vec::new(),
         towers: Vec::new(),
     };
-    let formats = args.formats.iter().map(|f| format(f)).collect::<Result<Vec<_>>>()?;
+    let formats = args.formats()?;
     let slow = is_slow(&gpu).await?;
     let mut tiers = Vec::new();
     for &format in &formats {
@@ -118,7 +112,9 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
         for (&format, tiers) in formats.iter().zip(&tiers) {
             for &tier in tiers {
                 let most = args.batches.iter().copied().max().unwrap_or(1);
-                let on_gpu = OnGpu::new(&gpu, &Tuning::all(tier), model, format, most)?;
+                let on_gpu = Towers::new(&gpu, &Tuning::all(tier), model, format, most)?;
+                // What was written is on its way before anything is measured.
+                gpu.finished().await?;
                 let name = |batch| format!("{model} {} {} × {batch}", format.name(), tier.name());
                 for &batch in &args.batches {
                     if args.steps {
@@ -170,20 +166,15 @@ pub async fn run(json: bool, args: BenchArgs) -> Result<()> {
     if json { print_json(&bench) } else { Ok(()) }
 }
 
-fn format(name: &str) -> Result<Format> {
-    Format::from_name(name).ok_or_else(|| bad_input(format!("format: expected f32, f16, q8 or q4, found {name:?}")))
-}
-
 /// Milliseconds, GFLOP/s and GB/s of each step; of blocks that are all alike only of the second, which in q4 has 4 bits.
 async fn steps(gpu: &Gpu, plan: &GpuPlan, run: Run, block_only: bool) -> Result<Vec<(String, f64, f64, f64)>> {
     let mut lines = Vec::new();
     for (at, (label, kernel)) in plan.plan().steps().enumerate() {
-        let block = label.contains(".block.");
-        if (block && !label.contains(".block.1.")) || (block_only && !block) {
+        if !measured(label, block_only) {
             continue;
         }
         let ms = time(gpu, plan, run, at..at + 1).await?;
-        let bytes = plan.bytes(at, run) as f64;
+        let bytes = plan.plan().bytes(at, run) as f64;
         lines.push((label.to_string(), ms, kernel.flops(run) as f64 / ms / 1e6, bytes / ms / 1e6));
     }
     Ok(lines)
