@@ -5,6 +5,7 @@ use std::ops::Range;
 use safetensors::Dtype;
 
 use super::names::Source;
+use crate::quant::Format;
 
 /// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
@@ -44,6 +45,16 @@ pub struct Slice {
     pub(super) part: usize,
     /// The rows as the file's tensor counts them.
     pub own: Range<usize>,
+}
+
+impl Slice {
+    /// Whether the bytes hold rows of this tensor in this format as they are.
+    #[must_use]
+    pub fn holds(&self, tensor: &Tensor, format: Format) -> bool {
+        let Part { source, dtype, .. } = &tensor.parts[self.part];
+        let same = matches!((dtype, format), (Dtype::F32, Format::F32) | (Dtype::F16, Format::F16));
+        same && !source.transposed
+    }
 }
 
 impl Tensor {
