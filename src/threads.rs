@@ -93,7 +93,9 @@ mod tests {
     fn little_work_is_shared_where_it_is_asked_for() {
         let all = std::sync::Barrier::new(3);
         let threads = Threads::new(Some(3)).expect("three").sharing_from(0);
-        threads.each(vec![(); 3], 0, |()| drop(all.wait()));
+        threads.each(vec![(); 3], 0, |()| {
+            all.wait();
+        });
         let caller = std::thread::current().id();
         Threads::new(Some(3)).expect("three").each(vec![(); 3], 0, |()| {
             assert_eq!(std::thread::current().id(), caller, "too little to be shared");
