@@ -11,6 +11,9 @@
 
 mod matrix;
 mod panels;
+// The file for the GPU runs no plans on the CPU.
+#[cfg(not(feature = "wasm-gpu"))]
+mod unpack;
 
 use std::borrow::Cow;
 
