@@ -5,7 +5,6 @@ use std::ops::Range;
 use safetensors::Dtype;
 
 use super::names::Source;
-use crate::quant::Format;
 
 /// A tensor that a model asked for: what it is and where it lies.
 #[derive(Debug, Clone)]
@@ -48,12 +47,11 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Whether the bytes hold rows of this tensor in this format as they are.
+    /// Whether the bytes hold rows of this tensor as they are, in this type.
     #[must_use]
-    pub fn holds(&self, tensor: &Tensor, format: Format) -> bool {
-        let Part { source, dtype, .. } = &tensor.parts[self.part];
-        let same = matches!((dtype, format), (Dtype::F32, Format::F32) | (Dtype::F16, Format::F16));
-        same && !source.transposed
+    pub fn holds(&self, tensor: &Tensor, dtype: Dtype) -> bool {
+        let Part { source, dtype: own, .. } = &tensor.parts[self.part];
+        *own == dtype && !source.transposed
     }
 }
 

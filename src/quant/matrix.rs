@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{Format, Packed, Q4_BLOCK, Q8_BLOCK, pack, panels};
+use super::{Format, Packed, Q4_BLOCK, Q8_BLOCK, pack};
 use crate::error::Result;
 
 /// How the rows of a [`Matrix`] lie in memory.
@@ -63,7 +63,7 @@ impl Matrix {
     #[must_use]
     pub fn zeros(format: Format, rows: usize, cols: usize, order: Order) -> Self {
         let (order, packed) = match order {
-            Order::Panels if rows > 1 => (order, panels::zeros(format, rows, cols)),
+            Order::Panels if rows > 1 => (order, Packed::panels(format, rows, cols)),
             _ => {
                 let (values, scales) = (rows * format.row_bytes(cols), rows * format.scale_bytes(cols));
                 (Order::Rows, Packed { values: vec![0; values], scales: vec![0; scales] })

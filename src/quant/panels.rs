@@ -22,12 +22,14 @@ pub(super) fn unit(format: Format, cols: usize) -> (usize, usize) {
     }
 }
 
-/// Room for a matrix in panels.
-pub(super) fn zeros(format: Format, rows: usize, cols: usize) -> Packed {
-    let (panels, (bytes, units)) = (rows.div_ceil(PANEL), unit(format, cols));
-    Packed {
-        values: vec![0; panels * units * bytes * PANEL],
-        scales: vec![0; panels * format.scales(cols) * 2 * PANEL],
+impl Packed {
+    /// Room for a matrix in panels.
+    pub(super) fn panels(format: Format, rows: usize, cols: usize) -> Self {
+        let (panels, (bytes, units)) = (rows.div_ceil(PANEL), unit(format, cols));
+        Self {
+            values: vec![0; panels * units * bytes * PANEL],
+            scales: vec![0; panels * format.scales(cols) * 2 * PANEL],
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use safetensors::Dtype;
+
 use super::{Part, Store, Weight};
 use crate::{
     checkpoint::{Checkpoint, Slice, Tensor},
@@ -61,6 +63,16 @@ impl Piece {
             name: format!("{}.{PACKING}/{}-{}", self.format.name(), rows.start, rows.end),
             bytes,
         })
+    }
+
+    /// Whether the file has floats of the very type that is kept.
+    fn as_stored(&self) -> bool {
+        let dtype = match self.format {
+            Format::F32 => Dtype::F32,
+            Format::F16 => Dtype::F16,
+            Format::Q8 | Format::Q4 => return false,
+        };
+        self.slice.holds(&self.tensor, dtype)
     }
 
     /// Writes packed rows to their place; nothing, if the format has no such plane.
@@ -154,7 +166,7 @@ pub fn put(
             let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             store.write(piece.weight, Plane::Values, piece.row * size_of::<f32>(), bytemuck::cast_slice(&floats));
         }
-        Content::Floats if piece.slice.holds(&piece.tensor, format) => {
+        Content::Floats if piece.as_stored() => {
             checkpoint.check_finite(&piece.tensor, &piece.slice, bytes)?;
             piece.write(Plane::Values, &pad_values(format, bytes, cols), store);
         }
