@@ -22,6 +22,7 @@ usage() {
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
+  bench-cpu      Ocelli's CPU path beside PyTorch and ONNX Runtime on the same cores: bench-cpu [--batches 1,8] [--threads 1,2] …
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --zero-shot --precision q4: the zero-shot workload of webai-compute-benchmark
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
@@ -349,15 +350,34 @@ bench_venv() {
   "$venv/bin/pip" install --quiet -r tools/requirements.txt -r tools/requirements-bench.txt
 }
 
-# SigLIP B/16-224 with random weights, as files for all that are compared; made once, about 4 GB.
+# synthesize FOLDER: SigLIP B/16-224 with random weights in f32.
+synthesize() {
+  mkdir -p target/bench/models
+  rm -rf "$1"
+  echo '{ "model_type": "siglip", "text_config": {}, "vision_config": {} }' >target/bench/siglip-b16.json
+  target/release/ocelli synthesize target/bench/siglip-b16.json "$1" --tokenizer tests/fixtures/siglip --dtype f32
+}
+
+# The model that natively all compare, unless another folder is named.
+bench_cpu() {
+  local model=target/bench/models/siglip-b16-f32
+  stage "PyTorch and onnxruntime" bench_venv
+  cargo build --quiet --release
+  if [ -d "${1:-}" ]; then
+    model=$1
+    shift
+  elif [ ! -f "$model/model.safetensors" ]; then
+    stage "model" synthesize "$model"
+  fi
+  target/bench/venv/bin/python tools/bench_cpu.py "$model" "$@"
+}
+
+# As files for all that browsers compare; made once, about 4 GB.
 bench_model() {
   local model=target/bench/models/siglip-b16
   [ ! -f "$model/.complete" ] || return 0
-  mkdir -p target/bench/models
   stage "PyTorch and onnxruntime" bench_venv
-  rm -rf "$model"
-  echo '{ "model_type": "siglip", "text_config": {}, "vision_config": {} }' >target/bench/siglip-b16.json
-  target/release/ocelli synthesize target/bench/siglip-b16.json "$model" --tokenizer tests/fixtures/siglip --dtype f32
+  synthesize "$model"
   stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$model" --complete
   target/release/ocelli quantize "$model" "$model/q8" --format q8
   target/release/ocelli quantize "$model" "$model/q4" --format q4
@@ -415,6 +435,7 @@ case "${1:-}" in
   test) need_rust && tests "${@:2}" ;;
   fuzz) need_rust && fuzz "${@:2}" ;;
   bench) need_rust && bench "${@:2}" ;;
+  bench-cpu) need_rust && bench_cpu "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;
   docs) pkg; docs ;;
   check | format | pkg | site | size | setup) "$1" ;;

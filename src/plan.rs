@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, ops::Range};
 
 use crate::{
     gpu::Tier,
-    kernels::{ActId, Host, Kernel, Rows, Run},
+    kernels::{ActId, Host, Kernel, Operand, Rows, Run},
     quant::Matrix,
     threads::Threads,
 };
@@ -178,6 +178,22 @@ impl Plan {
     #[must_use]
     pub fn flops(&self, run: Run) -> u64 {
         self.steps.iter().map(|step| step.kernel.flops(run)).sum()
+    }
+
+    /// Bytes of weights and of a run's activations that a step binds.
+    #[must_use]
+    pub fn bytes(&self, step: usize, run: Run) -> u64 {
+        let kernel = self.kernel(step, false).expect("every step runs the first time");
+        let operands = kernel.operands().into_iter().map(|operand| match operand {
+            Operand::Act(id) => self.acts[id.0].size(run) as u64 * 4,
+            Operand::Vector(vector) => u64::from(vector.len) * 4,
+            Operand::Nothing => 0,
+        });
+        let matrix = kernel.matrix().map_or(0, |m| {
+            let (rows, cols) = (m.rows as usize, m.cols as usize);
+            (rows * (m.format.row_bytes(cols) + m.format.scale_bytes(cols))) as u64
+        });
+        operands.sum::<u64>() + matrix
     }
 
     /// Label and kernel of every step.

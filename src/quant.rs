@@ -9,13 +9,23 @@
 //!
 //! `docs/decisions/weights-and-quantisation.md` has the measurements behind the block sizes and behind q4.
 
+mod matrix;
 mod panels;
+// The file for the GPU runs no plans on the CPU.
+#[cfg(not(feature = "wasm-gpu"))]
+mod unpack;
+
+use std::borrow::Cow;
 
 use half::f16;
-
+pub use matrix::{Matrix, Order, Plane};
 pub use panels::{PANEL, Panel};
+use pulp::{Simd, WithSimd};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    threads::Threads,
+};
 
 /// Weights along K that share a scale.
 const Q8_BLOCK: usize = 16;
@@ -123,54 +133,106 @@ pub struct Packed {
 /// # Errors
 /// [`Error::BadCheckpoint`] if a weight is too large for f16.
 pub fn pack(format: Format, data: &[f32], cols: usize) -> Result<Packed> {
-    let mut packed = Packed::default();
-    for row in data.chunks_exact(cols) {
-        match format {
-            Format::F32 => packed.values.extend(row.iter().flat_map(|w| w.to_le_bytes())),
-            Format::F16 => {
-                for &w in row {
-                    packed.values.extend(to_f16(w)?.to_le_bytes());
+    pack_on(&Threads::ONE, format, data, cols)
+}
+
+/// As [`pack`], with the rows shared by threads.
+///
+/// # Errors
+/// As [`pack`], of the first row that has such a weight.
+pub fn pack_on(threads: &Threads, format: Format, data: &[f32], cols: usize) -> Result<Packed> {
+    /// Weights that a thread packs at a time.
+    const WEIGHTS: usize = 1 << 15;
+    /// About as much work as a weight is.
+    const FLOPS: u64 = 50;
+    let (rows, step) = (data.len() / cols, WEIGHTS.div_ceil(cols));
+    let (row, scale_row) = (format.row_bytes(cols), format.scale_bytes(cols));
+    let mut packed = Packed { values: vec![0; rows * row], scales: vec![0; rows * scale_row] };
+    let mut outcomes: Vec<Result<()>> = (0..rows.div_ceil(step)).map(|_| Ok(())).collect();
+    let values = packed.values.chunks_mut(step * row);
+    // Where there are no scales, there are none for each part.
+    let scales = packed.scales.chunks_mut((step * scale_row).max(1)).chain(std::iter::repeat_with(Default::default));
+    let parts = data.chunks(step * cols).zip(values).zip(scales).zip(&mut outcomes);
+    let parts = parts.map(|(((data, values), scales), outcome)| (Rows { format, cols, data, values, scales }, outcome));
+    threads.each(parts.collect(), FLOPS * data.len() as u64, |(rows, outcome)| *outcome = dispatch(rows));
+    outcomes.into_iter().collect::<Result<()>>()?;
+    Ok(packed)
+}
+
+/// Some rows, and where they are packed.
+struct Rows<'a> {
+    format: Format,
+    cols: usize,
+    data: &'a [f32],
+    values: &'a mut [u8],
+    scales: &'a mut [u8],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Result<()> {
+        let (width, scale_width) = (self.format.row_bytes(self.cols), self.format.scale_bytes(self.cols));
+        let rows = self.data.chunks_exact(self.cols).zip(self.values.chunks_exact_mut(width));
+        for (at, (row, values)) in rows.enumerate() {
+            match self.format {
+                Format::F32 => values[..row.len() * 4].copy_from_slice(bytemuck::cast_slice(row)),
+                Format::F16 => {
+                    for (bytes, &w) in values.as_chunks_mut().0.iter_mut().zip(row) {
+                        *bytes = to_f16(w)?.to_le_bytes();
+                    }
+                }
+                Format::Q8 | Format::Q4 => {
+                    let (steps, scales) = quantize(self.format, row)?;
+                    values[..steps.len()].copy_from_slice(&steps);
+                    let into = &mut self.scales[at * scale_width..][..scale_width];
+                    into.as_chunks_mut()
+                        .0
+                        .iter_mut()
+                        .zip(scales)
+                        .for_each(|(bytes, scale)| *bytes = scale.to_le_bytes());
                 }
             }
-            Format::Q8 | Format::Q4 => {
-                let (values, scales) = quantize_row(format, row)?;
-                packed.values.extend(values);
-                push_scales(&mut packed.scales, &scales);
-            }
         }
-        // Every packed row is a multiple of what one `vec4` of weights takes, and so is what lies before this one.
-        packed.values.resize(packed.values.len().next_multiple_of(format.row_bytes(1)), 0);
+        Ok(())
     }
-    Ok(packed)
+}
+
+/// In the widest vector instructions of this CPU; in browsers, in those that the file was compiled for.
+fn dispatch<T: WithSimd>(operation: T) -> T::Output {
+    #[cfg(target_arch = "wasm32")]
+    return operation.with_simd(pulp::Scalar);
+    #[cfg(not(target_arch = "wasm32"))]
+    pulp::Arch::new().dispatch(operation)
 }
 
 /// Rows that are quantised already, `[rows, file_row_bytes]`, in the layout that the GPU reads.
 #[must_use]
-pub fn pad_values(format: Format, values: &[u8], cols: usize) -> Vec<u8> {
+pub fn pad_values(format: Format, values: &[u8], cols: usize) -> Cow<'_, [u8]> {
     pad_rows(values, format.file_row_bytes(cols), format.row_bytes(cols))
 }
 
 /// The scales of quantised rows, f16 `[rows, Format::scales]`, in the layout that the GPU reads.
 #[must_use]
-pub fn pad_scales(format: Format, scales: &[u8], cols: usize) -> Vec<u8> {
+pub fn pad_scales(format: Format, scales: &[u8], cols: usize) -> Cow<'_, [u8]> {
     pad_rows(scales, format.scales(cols) * 2, format.scale_bytes(cols))
 }
 
-fn pad_rows(bytes: &[u8], row: usize, padded: usize) -> Vec<u8> {
+fn pad_rows(bytes: &[u8], row: usize, padded: usize) -> Cow<'_, [u8]> {
+    if row == padded {
+        return bytes.into();
+    }
     let mut all = Vec::with_capacity(bytes.len() / row * padded);
     for row in bytes.chunks_exact(row) {
         let end = all.len() + padded;
         all.extend(row);
         all.resize(end, 0);
     }
-    all
+    all.into()
 }
 
-fn push_scales(into: &mut Vec<u8>, scales: &[f16]) {
-    into.extend(scales.iter().flat_map(|s| s.to_le_bytes()));
-    into.resize(into.len().next_multiple_of(4), 0);
-}
-
+#[inline(always)]
 fn to_f16(w: f32) -> Result<f16> {
     let half = f16::from_f32(w);
     if half.is_finite() {
@@ -187,11 +249,28 @@ fn to_f16(w: f32) -> Result<f16> {
 /// # Panics
 /// If the format has no scales.
 pub fn quantize_row(format: Format, row: &[f32]) -> Result<(Vec<u8>, Vec<f16>)> {
+    struct Row<'a>(Format, &'a [f32]);
+    impl WithSimd for Row<'_> {
+        type Output = Result<(Vec<u8>, Vec<f16>)>;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+            quantize(self.0, self.1)
+        }
+    }
+    dispatch(Row(format, row))
+}
+
+#[inline(always)]
+fn quantize(format: Format, row: &[f32]) -> Result<(Vec<u8>, Vec<f16>)> {
     let block = format.block().expect("a format with scales");
-    let (mut steps, mut scales) = (Vec::with_capacity(row.len()), Vec::new());
-    for block in row.chunks(block) {
+    let (mut steps, mut scales) = (vec![0; row.len()], Vec::with_capacity(format.scales(row.len())));
+    for (block, steps) in row.chunks(block).zip(steps.chunks_mut(block)) {
         let (range, scale) = if format == Format::Q4 { (Q4, search_q4(block)?) } else { (Q8, search_q8(block)?) };
-        steps.extend(block.iter().map(|&w| nearest(w, scale.to_f32(), range) as i8 as u8));
+        let step = scale.to_f32();
+        // No closures in here: they would be compiled without this function's vector instructions.
+        for (q, &w) in steps.iter_mut().zip(block) {
+            *q = nearest(w, step, range) as i8 as u8;
+        }
         scales.push(scale);
     }
     if format == Format::Q4 {
@@ -206,6 +285,7 @@ const Q8: Steps = [-127.0, 127.0];
 const Q4: Steps = [-8.0, 7.0];
 
 /// The largest weight becomes 127, 126, …: whichever makes the squared error of the whole block least.
+#[inline(always)]
 fn search_q8(block: &[f32]) -> Result<f16> {
     let peak = outermost(block).abs();
     let mut best = (f32::INFINITY, f16::ZERO);
@@ -217,6 +297,7 @@ fn search_q8(block: &[f32]) -> Result<f16> {
 
 /// The outermost weight becomes 5.5 to 8.5 steps up or down, beyond the last step if the others gain by it; then, twice,
 /// the scale that suits the steps so found best.
+#[inline(always)]
 fn search_q4(block: &[f32]) -> Result<f16> {
     let outermost = outermost(block);
     let mut best = (f32::INFINITY, f16::ZERO);
@@ -241,145 +322,33 @@ fn search_q4(block: &[f32]) -> Result<f16> {
 }
 
 /// The weight that is farthest from zero, with its sign.
+#[inline(always)]
 fn outermost(block: &[f32]) -> f32 {
     block.iter().fold(0.0f32, |a, &w| if w.abs() > a.abs() { w } else { a })
 }
 
 /// Keeps the scale if the squared error of the block is less than the best so far.
+#[inline(always)]
 fn attempt(block: &[f32], scale: f16, range: Steps, best: &mut (f32, f16)) {
     let step = scale.to_f32();
-    let error = block.iter().map(|&w| (w - nearest(w, step, range) * step).powi(2)).sum();
+    // First the squares, side by side, and then their sum, in order.
+    let mut squares = [0.0; Q4_BLOCK];
+    for (square, &w) in squares.iter_mut().zip(block) {
+        *square = (w - nearest(w, step, range) * step).powi(2);
+    }
+    let error = squares[..block.len()].iter().sum();
     if error < best.0 {
         *best = (error, scale);
     }
 }
 
+#[inline(always)]
 fn nearest(w: f32, step: f32, [low, high]: Steps) -> f32 {
-    if step == 0.0 {
-        return 0.0;
-    }
     let steps = w / step;
     // `round` in two instructions: in WebAssembly it is a call, and this is what quantising on the way in waits for.
-    (steps + 0.5f32.next_down().copysign(steps)).trunc().max(low).min(high)
-}
-
-/// How the rows of a [`Matrix`] lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// One after the other, as the GPU and the naive reference read them.
-    #[default]
-    Rows,
-    /// In panels of [`PANEL`] rows, as the CPU's matrix product reads them.
-    Panels,
-}
-
-/// A matrix in memory, for the CPU and the naive reference.
-#[derive(Debug, Clone)]
-pub struct Matrix {
-    /// The format of `packed`.
-    pub format: Format,
-    /// Number of rows.
-    pub rows: usize,
-    /// Weights in a row, without padding.
-    pub cols: usize,
-    /// How the rows lie in `packed`.
-    pub order: Order,
-    /// The weights of all rows.
-    pub packed: Packed,
-}
-
-impl Matrix {
-    /// Packs a whole matrix.
-    ///
-    /// # Errors
-    /// As [`pack`].
-    pub fn new(format: Format, data: &[f32], cols: usize) -> Result<Self> {
-        Ok(Self { format, rows: data.len() / cols, cols, order: Order::Rows, packed: pack(format, data, cols)? })
-    }
-
-    /// Room for a matrix. A vector lies in a single row, whatever the order.
-    #[must_use]
-    pub fn zeros(format: Format, rows: usize, cols: usize, order: Order) -> Self {
-        let (order, packed) = match order {
-            Order::Panels if rows > 1 => (order, panels::zeros(format, rows, cols)),
-            _ => {
-                let (values, scales) = (rows * format.row_bytes(cols), rows * format.scale_bytes(cols));
-                (Order::Rows, Packed { values: vec![0; values], scales: vec![0; scales] })
-            }
-        };
-        Self { format, rows, cols, order, packed }
-    }
-
-    /// Puts packed values, which begin `offset` bytes into a matrix in rows. In panels they are whole rows.
-    pub fn put_values(&mut self, offset: usize, bytes: &[u8]) {
-        let row_bytes = self.format.row_bytes(self.cols);
-        match self.order {
-            Order::Rows => self.packed.values[offset..][..bytes.len()].copy_from_slice(bytes),
-            Order::Panels => {
-                let rows = bytes.chunks_exact(row_bytes).enumerate();
-                rows.for_each(|(at, row)| self.scatter_values(offset / row_bytes + at, row));
-            }
-        }
-    }
-
-    /// Puts packed scales, likewise.
-    pub fn put_scales(&mut self, offset: usize, bytes: &[u8]) {
-        let row_bytes = self.format.scale_bytes(self.cols);
-        match self.order {
-            Order::Rows => self.packed.scales[offset..][..bytes.len()].copy_from_slice(bytes),
-            Order::Panels => {
-                let rows = bytes.chunks_exact(row_bytes).enumerate();
-                rows.for_each(|(at, row)| self.scatter_scales(offset / row_bytes + at, row));
-            }
-        }
-    }
-
-    /// Row `row` in f32, `cols` numbers.
-    #[must_use]
-    pub fn row(&self, row: usize) -> Vec<f32> {
-        let mut out = vec![0.0; self.cols];
-        self.row_into(row, &mut out);
-        out
-    }
-
-    /// One row, dequantised into `out`, which has [`Matrix::cols`] numbers.
-    pub fn row_into(&self, row: usize, out: &mut [f32]) {
-        let gathered;
-        let (values, scales) = match self.order {
-            Order::Rows => (
-                chunk(&self.packed.values, row, self.format.row_bytes(self.cols)),
-                chunk(&self.packed.scales, row, self.format.scale_bytes(self.cols)),
-            ),
-            Order::Panels => {
-                gathered = self.gather_row(row);
-                (gathered.values.as_slice(), gathered.scales.as_slice())
-            }
-        };
-        let half = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32();
-        let scales = scales.chunks_exact(2).map(half);
-        match self.format {
-            Format::F32 => {
-                for (x, b) in out.iter_mut().zip(values.chunks_exact(4)) {
-                    *x = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-                }
-            }
-            Format::F16 => out.iter_mut().zip(values.chunks_exact(2)).for_each(|(x, b)| *x = half(b)),
-            Format::Q8 => {
-                for ((out, q), scale) in out.chunks_mut(Q8_BLOCK).zip(values.chunks(Q8_BLOCK)).zip(scales) {
-                    out.iter_mut().zip(q).for_each(|(x, &q)| *x = f32::from(q as i8) * scale);
-                }
-            }
-            Format::Q4 => {
-                for ((out, q), scale) in out.chunks_mut(Q4_BLOCK).zip(values.chunks(Q4_BLOCK / 2)).zip(scales) {
-                    for (pair, &q) in out.chunks_mut(2).zip(q) {
-                        // Two's complement; the first is in the low bits.
-                        let both = [f32::from((q << 4) as i8 >> 4) * scale, f32::from(q as i8 >> 4) * scale];
-                        pair.copy_from_slice(&both[..pair.len()]);
-                    }
-                }
-            }
-        }
-    }
+    let steps = (steps + 0.5f32.next_down().copysign(steps)).trunc().max(low).min(high);
+    // Not left early, so that many weights go side by side.
+    if step == 0.0 { 0.0 } else { steps }
 }
 
 /// What quantisation costs a matrix, or several together: squared errors beside the squares of the weights.
@@ -414,8 +383,4 @@ impl Loss {
     pub fn relative_rms(&self) -> f64 {
         if self.errors == 0.0 { 0.0 } else { (self.errors / self.squares).sqrt() }
     }
-}
-
-fn chunk(bytes: &[u8], index: usize, size: usize) -> &[u8] {
-    &bytes[index * size..(index + 1) * size]
 }

@@ -1,14 +1,18 @@
 //! Work shared by the cores.
 
-/// Multiplications and additions that are worth a start of threads.
-#[cfg(not(target_arch = "wasm32"))]
-const WORTH_IT: u64 = 2_000_000;
-
 /// The threads that steps of a plan share. In browsers there is one: the page's or the worker's own.
 #[derive(Debug, Default)]
 pub struct Threads {
     #[cfg(not(target_arch = "wasm32"))]
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Pool>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug)]
+struct Pool {
+    pool: rayon::ThreadPool,
+    /// Multiplications and additions that are worth a start of threads.
+    worth: u64,
 }
 
 impl Threads {
@@ -33,16 +37,23 @@ impl Threads {
             _ => {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
                 let pool = pool.map_err(|e| crate::Error::BadInput(format!("{count} threads: {e}: ask for fewer")))?;
-                Ok(Self { pool: Some(pool) })
+                Ok(Self { pool: Some(Pool { pool, worth: 2_000_000 }) })
             }
         }
+    }
+
+    /// The same threads, which share whatever is at least so many multiplications and additions.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn sharing_from(self, worth: u64) -> Self {
+        Self { pool: self.pool.map(|pool| Pool { worth, ..pool }) }
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
         #[cfg(not(target_arch = "wasm32"))]
-        if let Some(pool) = &self.pool {
+        if let Some(Pool { pool, .. }) = &self.pool {
             return pool.current_num_threads();
         }
         1
@@ -51,7 +62,7 @@ impl Threads {
     /// Works on all parts, which are `flops` of work together.
     pub fn each<T: Send>(&self, parts: Vec<T>, flops: u64, work: impl Fn(T) + Sync + Send) {
         #[cfg(not(target_arch = "wasm32"))]
-        if let Some(pool) = self.pool.as_ref().filter(|_| parts.len() > 1 && flops >= WORTH_IT) {
+        if let Some(Pool { pool, .. }) = self.pool.as_ref().filter(|pool| parts.len() > 1 && flops >= pool.worth) {
             use rayon::prelude::*;
             // A part is long enough to be handed over by itself.
             return pool.install(|| parts.into_par_iter().with_max_len(1).for_each(work));
@@ -74,5 +85,20 @@ mod tests {
             assert_eq!(seen, [1; 40]);
         }
         assert!(Threads::new(Some(0)).is_err());
+    }
+
+    /// Parts that wait for each other come to an end only if all of them are under way at once.
+    #[test]
+    #[cfg(not(target_arch = "wasm32"))]
+    fn little_work_is_shared_where_it_is_asked_for() {
+        let all = std::sync::Barrier::new(3);
+        let threads = Threads::new(Some(3)).expect("three").sharing_from(0);
+        threads.each(vec![(); 3], 0, |()| {
+            all.wait();
+        });
+        let caller = std::thread::current().id();
+        Threads::new(Some(3)).expect("three").each(vec![(); 3], 0, |()| {
+            assert_eq!(std::thread::current().id(), caller, "too little to be shared");
+        });
     }
 }

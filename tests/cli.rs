@@ -9,9 +9,6 @@ use program::{fixture, has_gpu, json, ocelli, refused, root};
 
 #[test]
 fn classify_ranks_best_first() {
-    if !has_gpu() {
-        return;
-    }
     let (model, image) = (fixture("siglip"), fixture("images/rgb-61x37.png"));
     let result =
         json(&["classify", "--model", &model, "--labels", "a cat, a dog,a tree", "--score", "softmax", &image, &image]);
@@ -34,9 +31,6 @@ fn classify_ranks_best_first() {
 
 #[test]
 fn the_default_model_knows_its_samples_but_one() {
-    if !has_gpu() {
-        return;
-    }
     let names = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus", MISSED];
     let samples: Vec<String> =
         names.iter().map(|n| root().join(format!("www/samples/{n}.png")).display().to_string()).collect();
@@ -59,9 +53,6 @@ const MISSED: &str = "cat";
 /// OpenAI's own file as the model: open_clip's numbers, and after `quantize` nearly so. PyTorch's files as safetensors' own.
 #[test]
 fn pytorch_files_embed_as_the_reference() {
-    if !has_gpu() {
-        return;
-    }
     let golden = std::fs::read(fixture("pytorch/openai.json")).expect("a fixture");
     let golden: serde_json::Value = serde_json::from_slice(&golden).expect("JSON");
     let folder = tempfile::tempdir().expect("a folder");
@@ -109,9 +100,6 @@ fn pytorch_files_embed_as_the_reference() {
 
 #[test]
 fn embed_prints_unit_vectors() {
-    if !has_gpu() {
-        return;
-    }
     let model = fixture("clip");
     for arguments in [
         vec!["embed", "--model", &model, "--text", "a cat", "--text", "a dog"],
@@ -137,6 +125,22 @@ fn embed_prints_unit_vectors() {
     }
 }
 
+/// Both backends through the program: nearly the same numbers, by other sums.
+#[test]
+fn a_gpu_says_what_the_cpu_says() {
+    if !has_gpu() {
+        return;
+    }
+    let (model, image) = (fixture("clip"), fixture("images/rgb-61x37.png"));
+    let on = |setup: &[&str]| -> Vec<f64> {
+        let found = json(&[setup, &["embed", "--model", &model, &image]].concat())["embeddings"][0].take();
+        serde_json::from_value(found).expect("numbers")
+    };
+    let [gpu, cpu] = [on(&["--backend", "gpu", "--tier", "plain"]), on(&["--backend", "cpu"])];
+    let distance = gpu.iter().zip(&cpu).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    assert!(distance > 0.0 && distance < 1e-4, "{distance}");
+}
+
 /// Sizes shrink from format to format, and what was written in q4 embeds as what is quantised on the way in.
 #[test]
 fn quantize_writes_every_format() {
@@ -149,9 +153,6 @@ fn quantize_writes_every_format() {
     });
     assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
     assert!(refused(&["quantize", &to("q4"), &to("again"), "--format", "q8"]).contains("stored as q4"));
-    if !has_gpu() {
-        return;
-    }
     let embed = |model: &str, format: &str| json(&["embed", "--model", model, "--text", "a cat", "--format", format]);
     let expected = embed(&from, "q4");
     assert_eq!(embed(&to("q4"), "none"), expected);
@@ -163,9 +164,6 @@ fn quantize_writes_every_format() {
 /// Losses grow from format to format, f32 loses nothing, and bytes are those that `quantize` writes.
 #[test]
 fn compare_measures_each_format() {
-    if !has_gpu() {
-        return;
-    }
     let (model, folder) = (fixture("siglip"), tempfile::tempdir().expect("a folder"));
     let images = ["rgb-61x37.png", "tall-23x97.png", "grey-50x31.png"].map(|name| fixture(&format!("images/{name}")));
     let ask = |more: &[&str]| {
@@ -232,9 +230,6 @@ fn compare_refuses_what_it_cannot_measure() {
     let stored = root().join("www/models/ocelli-tiny-q4").display().to_string();
     assert!(compare(&[&stored, &image, &image]).contains("expected an original checkpoint, found one stored as q4"));
     assert!(compare(&["no/such/folder", &image, &image]).contains("config.json"));
-    if !has_gpu() {
-        return;
-    }
     assert!(compare(&[&model, "--labels", "a,b", &image, &image]).contains("pictures: expected some that differ"));
     assert!(compare(&[&model, "--labels", "a,b", &image, "no.png"]).contains("no.png"));
 }
@@ -242,9 +237,6 @@ fn compare_refuses_what_it_cannot_measure() {
 /// The others are done, the broken one is named on stderr and in the JSON, and the exit code is 3.
 #[test]
 fn one_bad_picture_is_passed_over() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let bad = folder.path().join("bad.jpg");
     std::fs::write(&bad, "no picture").expect("a file");
@@ -291,9 +283,6 @@ fn one_bad_picture_is_passed_over() {
 
 #[test]
 fn lists_of_labels_are_read_as_people_write_them() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let (model, image) = (fixture("clip"), fixture("images/rgb-61x37.png"));
     let file = folder.path().join("labels.txt");
@@ -320,9 +309,6 @@ fn tokenize_needs_no_gpu() {
 
 #[test]
 fn preprocess_writes_what_the_tower_sees() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("square.png").display().to_string();
     json(&["preprocess", "--model", &fixture("siglip"), &fixture("images/rgba-40x53.png"), &out]);
@@ -338,9 +324,6 @@ fn preprocess_writes_what_the_tower_sees() {
 
 #[test]
 fn info_counts() {
-    if !has_gpu() {
-        return;
-    }
     assert!(json(&["info"])["adapter"].as_str().is_some_and(|name| !name.is_empty()));
     let info = json(&["info", "--model", &fixture("clip")]);
     assert_eq!(info["model"]["family"], "clip");
@@ -358,13 +341,64 @@ fn bad_input_is_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let to = folder.path().join("to").display().to_string();
     assert!(refused(&["quantize", "no/such/folder", &to, "--format", "q8"]).contains("config.json"));
-    if !has_gpu() {
-        return;
-    }
     let classify = |more: &[&str]| refused(&[&["classify", "--model", &clip, "--labels", "a"], more].concat());
     assert!(classify(&["no.png"]).contains("no.png"));
     assert!(classify(&[&fixture("clip/config.json")]).contains("expected a PNG"));
     assert!(classify(&["--score", "best", &image]).contains("best"));
     assert!(!ocelli(&["--alpha", "black", "info"]).status.success());
     assert!(classify(&["--template", "a photo", &image]).contains("{}"));
+}
+
+/// What `ocelli bench` says of the CPU fits together: shares are of the roof, and times are of the work that the shapes make.
+#[test]
+fn bench_measures_the_cpu() {
+    let bench = ["--backend", "cpu", "--threads", "2", "bench", "--models", "ocelli-tiny", "--formats", "q8"];
+    let steps = json(&[&bench[..], &["--batches", "2", "--steps", "--block-only"]].concat());
+    let sound = |report: &serde_json::Value| -> Result<(), String> {
+        let number = |value: &serde_json::Value| value.as_f64().filter(|x| *x > 0.0).ok_or(format!("{value}"));
+        let near = |what: &str, found: f64, expected: f64| match (found / expected - 1.0).abs() < 1e-6 {
+            true => Ok(()),
+            false => Err(format!("{what}: expected {expected}, found {found}")),
+        };
+        let lines = report["lines"].as_array().ok_or("no lines")?;
+        let names = ["norm1", "qkv", "attention", "out", "norm2", "fc1", "fc2"];
+        // Two pictures of 64 patches: products of 256 with 768, 256, 768; and of 768 with 256.
+        let flops = [0, 3, 0, 1, 0, 3, 3].map(|times| f64::from(2 * 128 * 256 * 256 * times));
+        if lines.len() != names.len() {
+            return Err(format!("expected {} steps, found {}", names.len(), lines.len()));
+        }
+        for ((line, name), flops) in lines.iter().zip(names).zip(flops) {
+            if line["step"] != format!("vision.block.1.{name}") {
+                return Err(format!("expected {name}, found {}", line["step"]));
+            }
+            let ms = number(&line["ms"])?;
+            near("a picture", number(&line["ms_each"])?, ms / 2.0)?;
+            let share = number(&line["gbytes"])? / number(&report["roofs"]["gbytes"])?;
+            near("share of bytes", number(&line["gbytes_share"])?, share)?;
+            if flops > 0.0 {
+                near(name, number(&line["gflops"])?, flops / ms / 1e6)?;
+                let share = number(&line["gflops"])? / number(&report["roofs"]["gflops"])?;
+                near("share of the roof", number(&line["gflops_share"])?, share)?;
+            }
+        }
+        Ok(())
+    };
+    sound(&steps).expect("a sound report");
+    let changes: [fn(&mut serde_json::Value); 5] = [
+        |report| report["roofs"]["gflops"] = 1.into(),
+        |report| report["lines"][1]["ms"] = 1.into(),
+        |report| report["lines"][3]["gflops_share"] = 0.5.into(),
+        |report| report["lines"][0]["gbytes"] = 1e-9.into(),
+        |report| drop(report["lines"].as_array_mut().expect("lines").pop()),
+    ];
+    for change in changes {
+        let mut wrong = steps.clone();
+        change(&mut wrong);
+        assert!(sound(&wrong).is_err(), "{wrong}");
+    }
+    assert_eq!((&steps["threads"], &steps["lines"][0]["model"]), (&2.into(), &"ocelli-tiny".into()));
+    let towers = json(&[&bench[..], &["--batches", "1"]].concat());
+    let names: Vec<_> = towers["lines"].as_array().expect("lines").iter().map(|line| &line["step"]).collect();
+    assert_eq!(names, ["picture", "text"]);
+    assert!(refused(&[&bench[..], &["--tiers", "wide"]].concat()).contains("the CPU, which has no tiers"));
 }

@@ -5,7 +5,7 @@ mod program;
 
 use std::{collections::HashSet, fs, path::Path};
 
-use program::{fixture, has_gpu, json, ocelli, refused, root};
+use program::{fixture, json, ocelli, refused, root};
 use serde_json::{Value, json};
 
 const NAMES: [&str; 8] = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus"];
@@ -39,9 +39,6 @@ fn labelled() -> Value {
 
 #[test]
 fn eval_counts_right_and_wrong() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let model = tiny();
     let manifest = write(folder.path(), "all.json", &labelled());
@@ -94,9 +91,6 @@ fn eval_counts_right_and_wrong() {
 
 #[test]
 fn eval_reads_folders_and_template_sets() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     for (at, name) in ["dog", "octopus"].iter().enumerate() {
         let class = folder.path().join(format!("n{at}"));
@@ -128,9 +122,6 @@ fn eval_reads_folders_and_template_sets() {
 /// Folders as they are: one for each class, with what Macs, cameras and older systems leave in them.
 #[test]
 fn eval_reads_folders_without_a_manifest() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let copy = |name: &str, to: &std::path::PathBuf| {
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
@@ -180,9 +171,6 @@ fn eval_reads_folders_without_a_manifest() {
 
 #[test]
 fn recall_both_ways() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let caption = |name: &str| json!([format!("a picture of a {name}"), format!("an icon of a {name}")]);
     let mut pictures: Vec<Value> =
@@ -273,9 +261,6 @@ fn wrong_manifests_are_refused_before_the_model_is_loaded() {
 
 #[test]
 fn pictures_that_cannot_be_read_at_all_are_an_error() {
-    if !has_gpu() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let mut manifest = labelled();
     manifest["images"] = json!(".");

@@ -302,6 +302,11 @@ fn without_tokenizer_config() {
             }
         }
     }
+    // No NaFlex model has SigLIP's model of pieces.
+    let mut files = read("naflex");
+    files.remove("tokenizer_config.json");
+    assert_eq!(open(&files, Towers::Text).1, ["tokenizer_config.json"]);
+    assert!(refused(&files, Towers::Text).1.starts_with("tokenizer_config.json: expected a file"));
 }
 
 #[test]

@@ -105,8 +105,8 @@ proptest! {
             prop_assert_eq!(scales.len(), format.scales(row.len()));
             let scales: Vec<u8> = scales.iter().flat_map(|s| s.to_le_bytes()).collect();
             let packed = matrix(format, &data, row.len()).packed;
-            prop_assert_eq!(pad_values(format, &values.repeat(rows), row.len()), packed.values);
-            prop_assert_eq!(pad_scales(format, &scales.repeat(rows), row.len()), packed.scales);
+            prop_assert_eq!(pad_values(format, &values.repeat(rows), row.len()).into_owned(), packed.values);
+            prop_assert_eq!(pad_scales(format, &scales.repeat(rows), row.len()).into_owned(), packed.scales);
         }
     }
 }
@@ -257,8 +257,8 @@ fn default_model() -> Vec<(String, usize, Vec<f32>)> {
             let slices = tensor.slices(0..rows, usize::MAX);
             checkpoint.read(slices[0].file, slices[0].bytes.clone()).expect("sound")
         });
-        let values = pad_values(Format::Q8, &values, cols);
-        let packed = Packed { values, scales: pad_scales(Format::Q8, &halves, cols) };
+        let values = pad_values(Format::Q8, &values, cols).into_owned();
+        let packed = Packed { values, scales: pad_scales(Format::Q8, &halves, cols).into_owned() };
         let scales = checkpoint.rows_f32(&scales, 0..rows).expect("sound");
         let matrix = Matrix { format: Format::Q8, rows, cols, order: Order::Rows, packed };
         let weights = (0..rows).flat_map(|row| {

@@ -241,34 +241,61 @@ def store_pixels(reference, image, path):
     assert np.array_equal(expected.transpose(2, 0, 1), reference.pixels([image])[0].numpy()), path
 
 
-def record_taps(reference, ids, pixels):
-    model, taps, hooks = reference.model, {}, []
+class Taps:
+    """What modules give, or take, while a model runs; without the batch dimension."""
 
-    def tap(name, module, of_input=False):
+    def __init__(self, model):
+        self.values, self.hooks = {}, []
+        for side, tower in (("vision", model.vision_model), ("text", model.text_model)):
+            self.tap(f"{side}.embed", tower.embeddings)
+            for i, block in enumerate(tower.encoder.layers):
+                self.tap(f"{side}.block.{i}", block)
+
+    def tap(self, name, module, of_input=False):
         def keep(_, arguments, output):
             value = arguments if of_input else output
-            taps[name] = (value[0] if isinstance(value, tuple) else value)[0].clone()  # without the batch dimension
-        hooks.append(module.register_forward_hook(keep))
+            self.values[name] = (value[0] if isinstance(value, tuple) else value)[0].clone()
+        self.hooks.append(module.register_forward_hook(keep))
 
+    def end(self, image, text):
+        """All of them by name, with the embeddings of the first picture and the first text."""
+        for hook in self.hooks:
+            hook.remove()
+        taps = {**self.values, "vision.embedding": image.pooler_output[0], "text.embedding": text.pooler_output[0]}
+        assert all(value.isfinite().all() and value.abs().max() < 1000 for value in taps.values())
+        return {name: taps[name].contiguous() for name in sorted(taps)}
+
+
+def record_taps(reference, ids, pixels):
+    model = reference.model
+    taps = Taps(model)
     for side, tower in (("vision", model.vision_model), ("text", model.text_model)):
-        tap(f"{side}.embed", tower.embeddings)
-        for i, block in enumerate(tower.encoder.layers):
-            tap(f"{side}.block.{i}", block)
-        tap(f"{side}.block.0.attn", tower.encoder.layers[0].self_attn)
-        tap(f"{side}.block.0.mlp", tower.encoder.layers[0].mlp)
-    tap("text.pooled", model.text_projection if reference.clip else model.text_model.head, of_input=True)
+        taps.tap(f"{side}.block.0.attn", tower.encoder.layers[0].self_attn)
+        taps.tap(f"{side}.block.0.mlp", tower.encoder.layers[0].mlp)
+    taps.tap("text.pooled", model.text_projection if reference.clip else model.text_model.head, of_input=True)
     if reference.clip:
-        tap("vision.pre_norm", model.vision_model.pre_layrnorm)
-        tap("vision.pooled", model.visual_projection, of_input=True)
+        taps.tap("vision.pre_norm", model.vision_model.pre_layrnorm)
+        taps.tap("vision.pooled", model.visual_projection, of_input=True)
     else:
-        tap("vision.post_norm", model.vision_model.post_layernorm)
-        tap("vision.pooled", model.vision_model.head)
-    taps["vision.embedding"] = model.get_image_features(pixels).pooler_output[0]
-    taps["text.embedding"] = model.get_text_features(ids).pooler_output[0]
-    for hook in hooks:
-        hook.remove()
-    assert all(value.isfinite().all() and value.abs().max() < 1000 for value in taps.values())
-    return {name: taps[name].contiguous() for name in sorted(taps)}
+        taps.tap("vision.post_norm", model.vision_model.post_layernorm)
+        taps.tap("vision.pooled", model.vision_model.head)
+    return taps.end(model.get_image_features(pixels), model.get_text_features(ids))
+
+
+def numbers(row):
+    return [float(f"{x:.9g}") for x in row.tolist()]
+
+
+def unrelated_distance(name, out):
+    """The mean distance between embeddings that have nothing to do with each other, which must be apart."""
+    distance = {}
+    for kind, embeddings in (("image", out.image_embeds), ("text", out.text_embeds)):
+        i, j = torch.triu_indices(len(embeddings), len(embeddings), offset=1)
+        cosine = (embeddings[i] * embeddings[j]).sum(-1).mean().item()
+        distance[kind] = (embeddings[i] - embeddings[j]).norm(dim=-1).mean().item()
+        print(f"{name}: pairs of {kind}s: mean cosine {cosine:.3f}, mean distance {distance[kind]:.3f}")
+        assert abs(cosine) < 0.6
+    return distance
 
 
 def make_golden(folder, reference, image_names, texts, record_taps, measure):
@@ -279,16 +306,9 @@ def make_golden(folder, reference, image_names, texts, record_taps, measure):
     pixels, ids = reference.pixels(list(images.values())), reference.ids(texts)
     assert ids[-2, -1] == reference.eos, "truncation must keep the end token"
     out = reference.run(ids, pixels)
-    distance = {}
-    for kind, embeddings in (("image", out.image_embeds), ("text", out.text_embeds)):
-        i, j = torch.triu_indices(len(embeddings), len(embeddings), offset=1)
-        cosine = (embeddings[i] * embeddings[j]).sum(-1).mean().item()
-        distance[kind] = (embeddings[i] - embeddings[j]).norm(dim=-1).mean().item()
-        print(f"{folder.name}: pairs of {kind}s: mean cosine {cosine:.3f}, mean distance {distance[kind]:.3f}")
-        assert abs(cosine) < 0.6
+    distance = unrelated_distance(folder.name, out)
     logits = out.logits_per_image
     scores = logits.softmax(dim=-1) if reference.clip else logits.sigmoid()
-    numbers = lambda row: [float(f"{x:.9g}") for x in row.tolist()]
     write_json(folder / "golden.json", dict(
         images={name: dict(embedding=numbers(row)) for name, row in zip(images, out.image_embeds)},
         texts=[dict(text=t, ids=i.tolist(), embedding=numbers(row)) for t, i, row in zip(texts, ids, out.text_embeds)],

@@ -23,7 +23,8 @@ from safetensors.torch import save_file
 from transformers import AutoImageProcessor, Siglip2Config, Siglip2Model, Siglip2Tokenizer
 
 from fixture_tokenizers import gemma_tokenizer, write_json
-from make_fixtures import OUT, TAP_IMAGE, TEXTS, check_size, fill, open_image, paint, tower, unit
+from make_fixtures import (OUT, TAP_IMAGE, TEXTS, Taps, check_size, fill, numbers, open_image, paint, tower, unit,
+                           unrelated_distance)
 
 NAME = "naflex"
 PATCH = 7
@@ -77,26 +78,11 @@ def store_pixels(reference, image, path):
 
 
 def record_taps(reference, ids, inputs):
-    model, taps, hooks = reference.model, {}, []
-
-    def tap(name, module, of_input=False):
-        def keep(_, arguments, output):
-            value = arguments if of_input else output
-            taps[name] = (value[0] if isinstance(value, tuple) else value)[0].clone()  # without the batch dimension
-        hooks.append(module.register_forward_hook(keep))
-
-    for side, side_tower in (("vision", model.vision_model), ("text", model.text_model)):
-        tap(f"{side}.embed", side_tower.embeddings)
-        for i, block in enumerate(side_tower.encoder.layers):
-            tap(f"{side}.block.{i}", block)
-    tap("text.pooled", model.text_model.head, of_input=True)
-    tap("vision.pooled", model.vision_model.head)
-    taps["vision.embedding"] = model.get_image_features(**inputs).pooler_output[0]
-    taps["text.embedding"] = model.get_text_features(ids).pooler_output[0]
-    for hook in hooks:
-        hook.remove()
-    assert all(value.isfinite().all() and value.abs().max() < 1000 for value in taps.values())
-    return {name: taps[name].contiguous() for name in sorted(taps)}
+    model = reference.model
+    taps = Taps(model)
+    taps.tap("text.pooled", model.text_model.head, of_input=True)
+    taps.tap("vision.pooled", model.vision_model.head)
+    return taps.end(model.get_image_features(**inputs), model.get_text_features(ids))
 
 
 def wrong_variants(reference, inputs):
@@ -125,10 +111,6 @@ def wrong_variants(reference, inputs):
     planes = pixels.reshape(*pixels.shape[:2], -1, 3).transpose(2, 3).reshape(pixels.shape)
     yield "channels first in a patch", reference.embed({**inputs, "pixel_values": planes})
     yield "rows and columns exchanged", reference.embed({**inputs, "spatial_shapes": inputs["spatial_shapes"].flip(1)})
-
-
-def numbers(row):
-    return [float(f"{x:.9g}") for x in row.tolist()]
 
 
 def budget_golden(reference, images, budget, unrelated):
@@ -167,13 +149,7 @@ def main():
     assert ids[-2, -1] == reference.tokenizer.eos_token_id, "truncation must keep the end token"
     inputs = reference.inputs(list(images.values()), PREPROCESSOR["max_num_patches"])
     out = reference.model(input_ids=ids, **inputs)
-    distance = {}
-    for kind, embeddings in (("image", out.image_embeds), ("text", out.text_embeds)):
-        i, j = torch.triu_indices(len(embeddings), len(embeddings), offset=1)
-        cosine = (embeddings[i] * embeddings[j]).sum(-1).mean().item()
-        distance[kind] = (embeddings[i] - embeddings[j]).norm(dim=-1).mean().item()
-        print(f"{NAME}: pairs of {kind}s: mean cosine {cosine:.3f}, mean distance {distance[kind]:.3f}")
-        assert abs(cosine) < 0.6
+    distance = unrelated_distance(NAME, out)
     budgets = [budget_golden(reference, images, budget, distance["image"]) for budget in BUDGETS]
     missed = {what for what, _ in wrong_variants(reference, inputs)}
     missed -= {what for budget in budgets for image in budget["images"].values() for what in image["wrong"]}

@@ -70,6 +70,12 @@ impl Cpu {
     }
 }
 
+impl From<Threads> for Cpu {
+    fn from(threads: Threads) -> Self {
+        Self { threads, queue: None }
+    }
+}
+
 /// All cores; in browsers, the thread that this runs on.
 impl Default for Cpu {
     fn default() -> Self {
@@ -108,6 +114,9 @@ impl Backend for Cpu {
 
     fn name(&self) -> String {
         "CPU".into()
+    }
+    fn threads(&self) -> &Threads {
+        &self.threads
     }
     fn store<'a>(&'a self, weights: &'a mut CpuWeights) -> Box<dyn Store + 'a> {
         Box::new(Shared(weights))

@@ -8,6 +8,7 @@ use crate::{
     gpu::{Gpu, Power, Tuning},
     kernels::{ActId, Run},
     plan::Plan,
+    threads::Threads,
     weights::Store,
 };
 
@@ -66,6 +67,12 @@ impl Backend for Device {
         match self {
             Self::Gpu(gpu) => Backend::name(gpu),
             Self::Cpu(cpu) => cpu.name(),
+        }
+    }
+    fn threads(&self) -> &Threads {
+        match self {
+            Self::Gpu(gpu) => Backend::threads(gpu),
+            Self::Cpu(cpu) => Backend::threads(cpu),
         }
     }
     fn store<'a>(&'a self, weights: &'a mut DeviceWeights) -> Box<dyn Store + 'a> {

@@ -111,22 +111,6 @@ impl GpuPlan {
         &self.acts[act.0]
     }
 
-    /// Bytes of weights and of a run's activations that a step binds.
-    #[must_use]
-    pub fn bytes(&self, step: usize, run: Run) -> u64 {
-        let kernel = self.plan.kernel(step, false).expect("every step runs the first time");
-        let operands = kernel.operands().into_iter().map(|operand| match operand {
-            Operand::Act(id) => self.plan.acts()[id.0].size(run) as u64 * 4,
-            Operand::Vector(vector) => u64::from(vector.len) * 4,
-            Operand::Nothing => 0,
-        });
-        let matrix = kernel.matrix().map_or(0, |m| {
-            let (rows, cols) = (m.rows as usize, m.cols as usize);
-            (rows * (m.format.row_bytes(cols) + m.format.scale_bytes(cols))) as u64
-        });
-        operands.sum::<u64>() + matrix
-    }
-
     /// Submits some steps so many times over, for measuring.
     pub fn submit_runs(&self, gpu: &Gpu, run: Run, steps: Range<usize>, runs: u32) {
         let mut encoder = encoder(gpu);

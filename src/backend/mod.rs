@@ -21,6 +21,7 @@ use crate::{
     gpu::Tuning,
     kernels::{ActId, Run},
     plan::Plan,
+    threads::Threads,
     weights::Store,
 };
 
@@ -37,6 +38,11 @@ pub trait Backend: Sized + 'static {
 
     /// What it calls itself, as far as the driver or the browser tells.
     fn name(&self) -> String;
+    /// What shares the work of converting weights.
+    fn threads(&self) -> &Threads {
+        static ONE: Threads = Threads::ONE;
+        &ONE
+    }
     /// Where weights go.
     fn store<'a>(&'a self, weights: &'a mut Self::Weights) -> Box<dyn Store + 'a>;
     /// Where the weights of a model go, of which a device has one: it may share them out.

@@ -1,5 +1,6 @@
 //! A Hugging Face folder: its JSON files, and its tensors, each fetched by name with the shape that the model expects.
 
+mod floats;
 mod folder;
 mod head;
 mod header;
@@ -17,7 +18,6 @@ pub mod write;
 use std::{cell::RefCell, collections::HashSet, ops::Range};
 
 pub use folder::{Answer, FILES, Folder, OPEN_CLIP_CONFIG, Want};
-use half::{bf16, f16};
 pub use head::Head;
 use header::{Header, Info};
 use manifest::Hash;
@@ -379,48 +379,6 @@ impl Checkpoint {
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.info(&self.stored(name.into())).map(|(_, info)| info.shape.as_slice())
-    }
-
-    /// Rows of a float tensor as f32.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] if the file ends too early or a number is not finite.
-    pub fn rows_f32(&self, tensor: &Tensor, rows: Range<usize>) -> Result<Vec<f32>> {
-        let mut all = Vec::with_capacity(rows.len() * tensor.cols);
-        for slice in tensor.slices(rows, usize::MAX) {
-            all.extend(self.floats(tensor, &slice, &self.read(slice.file, slice.bytes.clone())?)?);
-        }
-        Ok(all)
-    }
-
-    /// The rows of a slice of a float tensor as f32, from its bytes.
-    ///
-    /// # Errors
-    /// [`Error::BadCheckpoint`] if a number is not finite, or is one of 64 bits beyond the range of f32.
-    pub fn floats(&self, tensor: &Tensor, slice: &Slice, bytes: &[u8]) -> Result<Vec<f32>> {
-        let Part { source, dtype, .. } = &tensor.parts[slice.part];
-        let floats: Vec<f32> = match dtype {
-            Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            _ => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-        };
-        let Source { name, rows, transposed, .. } = source;
-        if let Some(at) = floats.iter().position(|x| !x.is_finite()) {
-            let before = if *transposed { 0 } else { slice.own.start * tensor.cols };
-            return Err(Error::BadCheckpoint(format!(
-                "{}: {name}: expected finite numbers{}, found {} at element {}",
-                self.files[slice.file].name,
-                if *dtype == Dtype::F64 { " within the range of f32" } else { "" },
-                floats[at],
-                before + at
-            )));
-        }
-        if !transposed {
-            return Ok(floats);
-        }
-        let column = |row: usize| (0..tensor.cols).map(move |col| col * rows.len() + row);
-        Ok(slice.own.clone().flat_map(column).map(|at| floats[at]).collect())
     }
 
     /// What to say of tensors that nobody has asked for by now; none if there are none.

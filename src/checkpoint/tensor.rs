@@ -46,6 +46,15 @@ pub struct Slice {
     pub own: Range<usize>,
 }
 
+impl Slice {
+    /// Whether the bytes hold rows of this tensor as they are, in this type.
+    #[must_use]
+    pub fn holds(&self, tensor: &Tensor, dtype: Dtype) -> bool {
+        let Part { source, dtype: own, .. } = &tensor.parts[self.part];
+        *own == dtype && !source.transposed
+    }
+}
+
 impl Tensor {
     /// The name in the file, of the first of its parts: what errors speak of.
     #[must_use]

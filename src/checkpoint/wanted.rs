@@ -10,7 +10,7 @@ use super::{
     shards,
 };
 use crate::{
-    config::{Family, Kind, TOKENIZER_FILES, TokenizerFiles, Towers, has_image_processor, names_a_processor},
+    config::{Family, Kind, Patches, TOKENIZER_FILES, TokenizerFiles, Towers, has_image_processor, names_a_processor},
     error::{Error, Result},
 };
 
@@ -164,10 +164,12 @@ impl Folder {
         }
         if kind.towers.text() {
             names.push(TOKENIZER_CONFIG);
-            // It tells SigLIP from SigLIP 2, of which the reference reads neither without it, but for SigLIP's model of pieces.
+            // It tells SigLIP from SigLIP 2, of which the reference reads neither without it, but for SigLIP's model of pieces, which
+            // no NaFlex model has.
             if kind.family == Family::Siglip && self.tokenizer && towers.text() && self.is_missing(TOKENIZER_CONFIG) {
-                names.push(SPIECE);
-                if self.is_missing(SPIECE) {
+                let square = kind.patches == Patches::Square;
+                names.extend(square.then_some(SPIECE));
+                if !square || self.is_missing(SPIECE) {
                     self.expect_all(&[TOKENIZER_CONFIG])?;
                 }
             }

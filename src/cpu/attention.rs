@@ -65,19 +65,31 @@ impl WithSimd for Head<'_> {
         let q = Rows { data: &self.q[self.head * size..], count: q_len, stride: self.shape.q_stride };
         for first in (0..q_len).step_by(QUERIES) {
             let count = QUERIES.min(q_len - first);
-            product(simd, q.part(first, count), &keys, |row, panel, sums| {
-                let scores = &mut scores[row * kv_len + panel * PANEL..(row + 1) * kv_len];
-                scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = sum * scale);
-            });
+            product(
+                simd,
+                q.part(first, count),
+                &keys,
+                #[inline(always)]
+                |row, panel, sums| {
+                    let scores = &mut scores[row * kv_len + panel * PANEL..(row + 1) * kv_len];
+                    scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = sum * scale);
+                },
+            );
             for (row, scores) in scores.chunks_exact_mut(kv_len).take(count).enumerate() {
                 let (seen, unseen) = scores.split_at_mut(self.shape.keys_seen(self.item, first + row));
                 softmax(seen);
                 unseen.fill(0.0);
             }
-            product(simd, Rows { data: &scores, count, stride: kv_len }, &values, |row, panel, sums| {
-                let y = &mut self.y[first + row][panel * PANEL..];
-                y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
-            });
+            product(
+                simd,
+                Rows { data: &scores, count, stride: kv_len },
+                &values,
+                #[inline(always)]
+                |row, panel, sums| {
+                    let y = &mut self.y[first + row][panel * PANEL..];
+                    y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+                },
+            );
         }
     }
 }

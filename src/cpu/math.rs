@@ -9,40 +9,44 @@ use crate::config::Activation;
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // 1.5 · 2^23: adding it rounds to a whole number.
+    // 1.5 · 2^23: adding it rounds to a whole number, which are then the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
-    let (small, none) = (x < -87.0, x.is_nan());
+    let small = x < -87.0;
     let x = x.clamp(-87.0, 88.0);
-    // The whole number is in its last bits.
-    let rounded = x * std::f32::consts::LOG2_E + ROUND;
-    let n = rounded - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
         p = p * r + c;
     }
-    let y = (p * r * r + r + 1.0) * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
-    match (small, none) {
-        (true, _) => 0.0,
-        (_, true) => f32::NAN,
-        _ => y,
-    }
+    // By the bits, because a cast to integers would look for NaN, number by number.
+    let y = (p * r * r + r + 1.0) * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    if small { 0.0 } else { y }
 }
 
-/// As `shaders/lib/activation.wgsl`.
+/// As `shaders/lib/activation.wgsl`. Loops and no closures, which would be compiled without the caller's vector instructions.
 #[inline(always)]
 pub fn activate(activation: Activation, row: &mut [f32]) {
     match activation {
         Activation::None => {}
-        Activation::QuickGelu => row.iter_mut().for_each(|x| *x /= 1.0 + exp(-1.702 * *x)),
-        Activation::Gelu => {
-            row.iter_mut().for_each(|x| *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2)))
+        Activation::QuickGelu => {
+            for x in row {
+                *x /= 1.0 + exp(-1.702 * *x);
+            }
         }
-        Activation::GeluTanh => row.iter_mut().for_each(|x| {
-            let u = 0.797_884_6 * (*x + 0.044_715 * *x * *x * *x);
-            // tanh by way of the logistic function, without the difference of two near numbers.
-            *x /= 1.0 + exp(-2.0 * u);
-        }),
+        Activation::Gelu => {
+            for x in row {
+                *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
+            }
+        }
+        Activation::GeluTanh => {
+            for x in row {
+                let u = 0.797_884_6 * (*x + 0.044_715 * *x * *x * *x);
+                // tanh by way of the logistic function, without the difference of two near numbers.
+                *x /= 1.0 + exp(-2.0 * u);
+            }
+        }
     }
 }
 
@@ -62,9 +66,13 @@ fn erf(x: f32) -> f32 {
 pub fn softmax(row: &mut [f32]) {
     // In place of `f32::max`, which in WebAssembly is a call for each number.
     let peak = fold(row, f32::NEG_INFINITY, |x| x, |a, b| if a > b { a } else { b });
-    row.iter_mut().for_each(|x| *x = exp(*x - peak));
+    for x in &mut *row {
+        *x = exp(*x - peak);
+    }
     let scale = 1.0 / sum(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= scale);
+    for x in row {
+        *x *= scale;
+    }
 }
 
 /// Σ of(x), in sixteen sums at once, which is faster and rounds less than one long sum.

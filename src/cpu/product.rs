@@ -1,5 +1,7 @@
 //! Matrix products. Quantised weights stay so in memory: a few panels at a time are brought to f32, once for many rows.
 
+use std::cell::RefCell;
+
 use pulp::{Simd, WithSimd};
 
 use super::{
@@ -16,10 +18,22 @@ use crate::{
 
 /// Panels that a thread works on at a time.
 const PANELS: usize = 4;
-/// Rows that a thread works on at a time.
+/// Most rows that a thread works on at a time.
 const ROWS: usize = 512;
+/// Rows of the largest tile.
+const TILE: usize = 12;
 /// Bytes of rows that stay in a core's cache while panels go by.
 const CACHE: usize = 1 << 19;
+
+thread_local! {
+    /// Panels in f32, whose memory is kept from part to part: new memory costs about as much as to fill it.
+    static IN_F32: RefCell<Vec<[f32; PANEL]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many rows at a time, at most about `most`, that all parts of `count` rows are alike and few tiles are left half empty.
+fn even(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most)).next_multiple_of(TILE)
+}
 
 /// y = activation(x·Wᵀ + bias), added to what y holds if `accumulate`.
 #[derive(Clone, Copy)]
@@ -41,7 +55,8 @@ impl Product<'_> {
     pub fn run(&self, threads: &Threads, x: &[f32], y: &mut [f32]) {
         let (outputs, inputs) = (self.weight.rows, self.weight.cols);
         let mut parts = Vec::new();
-        for (x, y) in x.chunks(ROWS * inputs).zip(y.chunks_mut(ROWS * self.stride)) {
+        let rows = even(x.len() / inputs, ROWS);
+        for (x, y) in x.chunks(rows * inputs).zip(y.chunks_mut(rows * self.stride)) {
             let rows = Rows { data: x, count: x.len() / inputs, stride: inputs };
             for (at, y) in columns(y, self.stride, outputs, PANELS * PANEL).into_iter().enumerate() {
                 parts.push(Part { product: *self, rows, first: at * PANELS, y });
@@ -69,34 +84,42 @@ impl WithSimd for Part<'_> {
         let Product { weight, bias, activation, accumulate, .. } = self.product;
         let width = self.y[0].len();
         let numbers = self.first..self.first + width.div_ceil(PANEL);
-        let mut in_f32 = Vec::new();
-        if weight.panel(self.first).is_none() {
-            in_f32.resize(numbers.len() * weight.cols, [0.0; PANEL]);
-            for (number, panel) in numbers.clone().zip(in_f32.chunks_exact_mut(weight.cols)) {
-                weight.panel_into(number, panel);
+        let mut in_f32 = IN_F32.take();
+        let panels: Vec<&Panel> = if weight.panel(self.first).is_some() {
+            numbers.filter_map(|number| weight.panel(number)).collect()
+        } else {
+            let needed = numbers.len() * weight.cols;
+            in_f32.resize(needed.max(in_f32.len()), [0.0; PANEL]);
+            for (number, panel) in numbers.zip(in_f32.chunks_exact_mut(weight.cols)) {
+                weight.panel_into(simd, number, panel);
             }
-        }
-        let panels: Vec<&Panel> = match in_f32.is_empty() {
-            true => numbers.filter_map(|number| weight.panel(number)).collect(),
-            false => in_f32.chunks_exact(weight.cols).collect(),
+            in_f32[..needed].chunks_exact(weight.cols).collect()
         };
         let bias = bias.map(|bias| &bias[self.first * PANEL..][..width]);
-        let block = (CACHE / (4 * weight.cols)).clamp(PANEL, ROWS);
+        let block = even(self.rows.count, (CACHE / (4 * weight.cols)).max(TILE));
         for first in (0..self.rows.count).step_by(block) {
             let rows = self.rows.part(first, block.min(self.rows.count - first));
-            product(simd, rows, &panels, |row, panel, mut sums| {
-                let start = panel * PANEL;
-                if let Some(bias) = bias {
-                    sums.iter_mut().zip(&bias[start..]).for_each(|(sum, b)| *sum += b);
-                }
-                activate(activation, &mut sums);
-                let y = &mut self.y[first + row][start..];
-                if accumulate {
-                    y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
-                } else {
-                    y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
-                }
-            });
+            // Inlined, or it would not be compiled for these vector instructions.
+            product(
+                simd,
+                rows,
+                &panels,
+                #[inline(always)]
+                |row, panel, mut sums| {
+                    let start = panel * PANEL;
+                    if let Some(bias) = bias {
+                        sums.iter_mut().zip(&bias[start..]).for_each(|(sum, b)| *sum += b);
+                    }
+                    activate(activation, &mut sums);
+                    let y = &mut self.y[first + row][start..];
+                    if accumulate {
+                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
+                    } else {
+                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+                    }
+                },
+            );
         }
+        IN_F32.set(in_f32);
     }
 }

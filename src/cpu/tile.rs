@@ -33,7 +33,7 @@ pub fn product<S: Simd>(simd: S, rows: Rows<'_>, panels: &[&Panel], mut out: imp
     // Vectors of a panel's row, rows of a tile, panels of a tile. A single row has too few sums to keep the vector unit busy with one
     // panel.
     match (S::F32_LANES, rows.count) {
-        (16, 1) => tiles::<S, 1, 1, 8>(simd, rows, panels, out),
+        (16, 1) => tiles::<S, 1, 1, 4>(simd, rows, panels, out),
         (16, _) => tiles::<S, 1, 12, 2>(simd, rows, panels, out),
         (8, 1) => tiles::<S, 2, 1, 4>(simd, rows, panels, out),
         (8, _) => tiles::<S, 2, 6, 1>(simd, rows, panels, out),

@@ -18,6 +18,7 @@ use crate::{
     plan::Plan,
     quant::{Format, Packed},
     text::Tokenize,
+    threads::Threads,
     weights::{HostStore, Loader, PackedForm, Piece, Store, Weight, pieces, put, put_packed},
 };
 
@@ -178,22 +179,22 @@ impl<B: Backend> Loading<B> {
         {
             hash.update(bytes);
         }
-        let packed = self.with_store(index, |piece, store| put(checkpoint, piece, bytes, store))?;
+        let packed = self.with_store(index, |piece, threads, store| put(checkpoint, piece, bytes, threads, store))?;
         Ok(packed.filter(|_| form.is_some()))
     }
 
     /// Takes a piece in its packed form, in place of its bytes.
     pub fn put_packed(&mut self, index: usize, bytes: &[u8]) {
-        self.with_store(index, |piece, store| put_packed(piece, bytes, store));
+        self.with_store(index, |piece, _, store| put_packed(piece, bytes, store));
     }
 
-    fn with_store<R>(&mut self, index: usize, work: impl FnOnce(&Piece, &mut dyn Store) -> R) -> R {
+    fn with_store<R>(&mut self, index: usize, work: impl FnOnce(&Piece, &Threads, &mut dyn Store) -> R) -> R {
         let (place, piece) = &self.pieces[index];
         let store: &mut dyn Store = match place {
             Place::Device => &mut *self.device.model_store(&mut self.weights),
             Place::Host => &mut self.host,
         };
-        work(piece, store)
+        work(piece, self.device.threads(), store)
     }
 
     /// The session, once every piece was put.

@@ -6,6 +6,7 @@ use crate::{
     checkpoint::Checkpoint,
     error::{Error, Result},
     quant::Matrix,
+    threads::Threads,
     weights::{HostStore, Weight, pieces, put},
 };
 
@@ -83,7 +84,7 @@ impl Rows {
                     rest.len()
                 )));
             };
-            put(checkpoint, &piece, own, &mut store)?;
+            put(checkpoint, &piece, own, &Threads::ONE, &mut store)?;
             rest = after;
         }
         self.here.borrow_mut().insert(id, store.weights[0].row(0));

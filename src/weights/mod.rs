@@ -10,8 +10,9 @@ use std::ops::Range;
 use safetensors::Dtype;
 
 pub use pieces::{PackedForm, Piece, pieces, put, put_packed, read};
-pub use store::{GpuStore, HostStore, Plane, Store};
+pub use store::{GpuStore, HostStore, Store};
 
+pub use crate::quant::Plane;
 use crate::{
     checkpoint::{Checkpoint, Tensor},
     error::{Error, Result},

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
-use super::{Part, Plane, Store, Weight};
+use safetensors::Dtype;
+
+use super::{Part, Store, Weight};
 use crate::{
     checkpoint::{Checkpoint, Slice, Tensor},
     error::{Error, Result},
-    quant::{Format, PACKING, Packed, pack, pad_scales, pad_values},
+    quant::{Format, PACKING, Packed, Plane, pack_on, pad_scales, pad_values},
+    threads::Threads,
 };
 
 /// Most bytes of a tensor that are in memory at once. Smaller is gentler on the browser's memory, where a slice is there as
@@ -62,12 +65,19 @@ impl Piece {
         })
     }
 
+    /// Whether the file has floats of the very type that is kept.
+    fn as_stored(&self) -> bool {
+        let dtype = match self.format {
+            Format::F32 => Dtype::F32,
+            Format::F16 => Dtype::F16,
+            Format::Q8 | Format::Q4 => return false,
+        };
+        self.slice.holds(&self.tensor, dtype)
+    }
+
     /// Writes packed rows to their place; nothing, if the format has no such plane.
     fn write(&self, plane: Plane, bytes: &[u8], store: &mut dyn Store) {
-        let row = match plane {
-            Plane::Values => self.format.row_bytes(self.cols),
-            Plane::Scales => self.format.scale_bytes(self.cols),
-        };
+        let row = plane.row_bytes(self.format, self.cols);
         if row > 0 {
             store.write(self.weight, plane, self.row * row, bytes);
         }
@@ -131,14 +141,20 @@ fn cut(index: usize, weight: &Weight, part: &Part, into: &mut Vec<Piece>) {
     }
 }
 
-/// Puts the bytes of a piece where they belong. Returns what it packed, if it had to.
+/// Puts the bytes of a piece where they belong; threads share what there is to convert. Returns what it packed, if it had to.
 ///
 /// # Errors
 /// [`Error::BadCheckpoint`] that names file and tensor, for a number that is not finite or does not fit the format.
 ///
 /// # Panics
 /// If the bytes are not as many as the piece says.
-pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn Store) -> Result<Option<Packed>> {
+pub fn put(
+    checkpoint: &Checkpoint,
+    piece: &Piece,
+    bytes: &[u8],
+    threads: &Threads,
+    store: &mut dyn Store,
+) -> Result<Option<Packed>> {
     assert_eq!(
         bytes.len() as u64,
         piece.slice.bytes.end - piece.slice.bytes.start,
@@ -150,9 +166,13 @@ pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn
             let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
             store.write(piece.weight, Plane::Values, piece.row * size_of::<f32>(), bytemuck::cast_slice(&floats));
         }
+        Content::Floats if piece.as_stored() => {
+            checkpoint.check_finite(&piece.tensor, &piece.slice, bytes)?;
+            piece.write(Plane::Values, &pad_values(format, bytes, cols), store);
+        }
         Content::Floats => {
             let floats = checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
-            let packed = pack(format, &floats, cols).map_err(|e| {
+            let packed = pack_on(threads, format, &floats, cols).map_err(|e| {
                 Error::BadCheckpoint(format!("{}: {}: {e}", checkpoint.file(&piece.tensor), piece.tensor.stored_name()))
             })?;
             piece.write(Plane::Values, &packed.values, store);
@@ -161,7 +181,7 @@ pub fn put(checkpoint: &Checkpoint, piece: &Piece, bytes: &[u8], store: &mut dyn
         }
         Content::Values => piece.write(Plane::Values, &pad_values(format, bytes, cols), store),
         Content::Scales => {
-            checkpoint.floats(&piece.tensor, &piece.slice, bytes)?;
+            checkpoint.check_finite(&piece.tensor, &piece.slice, bytes)?;
             piece.write(Plane::Scales, &pad_scales(format, bytes, cols), store);
         }
     }
@@ -186,7 +206,8 @@ pub fn put_packed(piece: &Piece, bytes: &[u8], store: &mut dyn Store) {
 /// As [`put`], or [`Error::BadCheckpoint`] if a file ends too early.
 pub fn read(checkpoint: &Checkpoint, weights: &[Weight], store: &mut dyn Store) -> Result<()> {
     for piece in pieces(weights) {
-        put(checkpoint, &piece, &checkpoint.read(piece.slice.file, piece.slice.bytes.clone())?, store)?;
+        let bytes = checkpoint.read(piece.slice.file, piece.slice.bytes.clone())?;
+        put(checkpoint, &piece, &bytes, &Threads::ONE, store)?;
     }
     Ok(())
 }

@@ -4,17 +4,8 @@ use super::Weight;
 use crate::{
     error::Result,
     gpu::{Buffer, Gpu},
-    quant::{Format, Matrix, Order},
+    quant::{Format, Matrix, Order, Plane},
 };
-
-/// The two things that are stored of a weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plane {
-    /// `rows × Format::row_bytes`
-    Values,
-    /// `rows × Format::scale_bytes`
-    Scales,
-}
 
 /// Room for weights, filled piece by piece.
 pub trait Store {
@@ -54,11 +45,7 @@ impl Store for HostStore {
         Ok(())
     }
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
-        let matrix = &mut self.weights[index];
-        match plane {
-            Plane::Values => matrix.put_values(offset, bytes),
-            Plane::Scales => matrix.put_scales(offset, bytes),
-        }
+        self.weights[index].put(plane, offset, bytes);
     }
 }
 

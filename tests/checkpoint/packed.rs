@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ocelli::{
     quant::Format,
+    threads::Threads,
     weights::{Loader, Piece, Plane, Store, pieces, put, put_packed},
 };
 
@@ -37,7 +38,7 @@ fn fixture_of(name: &str) -> Checkpoint {
 fn converted(checkpoint: &Checkpoint, piece: &Piece) -> (Written, Option<Vec<u8>>) {
     let bytes = checkpoint.read(piece.slice.file, piece.slice.bytes.clone()).expect("a sound fixture");
     let mut store = Written::default();
-    let packed = put(checkpoint, piece, &bytes, &mut store).expect("sound weights");
+    let packed = put(checkpoint, piece, &bytes, &Threads::ONE, &mut store).expect("sound weights");
     (store, packed.map(|packed| [packed.values, packed.scales].concat()))
 }
 

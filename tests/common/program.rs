@@ -1,5 +1,7 @@
 //! The program itself, for tests that run it.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::{
     path::PathBuf,
     process::{Command, Output},
@@ -15,8 +17,12 @@ pub fn fixture(name: &str) -> String {
     root().join("tests/fixtures").join(name).display().to_string()
 }
 
+/// Runs the program, on the CPU unless the arguments say something else: it is there on every machine, and faster than a GPU that it
+/// would have to emulate.
 pub fn ocelli(arguments: &[&str]) -> Output {
+    let cpu: &[&str] = if arguments.contains(&"--backend") { &[] } else { &["--backend", "cpu"] };
     Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(cpu)
         .args(arguments)
         // A Mesa layer that talks to stderr without being asked.
         .env("NODEVICE_SELECT", "1")
@@ -26,7 +32,7 @@ pub fn ocelli(arguments: &[&str]) -> Output {
 
 /// Whether there is a GPU; without one these tests are SKIPPED, and under REQUIRE_GPU=1 they fail.
 pub fn has_gpu() -> bool {
-    if ocelli(&["info"]).status.success() {
+    if ocelli(&["--backend", "gpu", "--tier", "plain", "info"]).status.success() {
         return true;
     }
     assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|v| v != "1"), "REQUIRE_GPU=1, and there is no adapter");

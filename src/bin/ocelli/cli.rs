@@ -147,6 +147,18 @@ pub enum Command {
     },
     /// Measure this device: each tier, each kernel, and whole models of published sizes with random weights.
     Bench(BenchArgs),
+    /// Embed a picture as often as each line on stdin says, for tools/bench_cpu.py.
+    #[command(hide = true)]
+    Turns {
+        /// The model's folder.
+        #[arg(long)]
+        model: PathBuf,
+        /// How to keep the weights; none keeps them as the file has them.
+        #[arg(long, default_value = "none")]
+        format: Keep,
+        /// The picture.
+        image: PathBuf,
+    },
     /// The GPU, and what a model needs on it.
     Info {
         /// The model's folder.
@@ -157,7 +169,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Models: clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
+    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
     /// Weight formats: f32, f16, q8, q4.
@@ -166,7 +178,7 @@ pub struct BenchArgs {
     /// Batch sizes: pictures or texts in a run.
     #[arg(long, value_delimiter = ',', default_value = "1,8")]
     pub batches: Vec<u32>,
-    /// Tiers: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
+    /// Tiers of a GPU: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
     /// Each step of the picture tower by itself, instead of whole towers.
@@ -175,6 +187,16 @@ pub struct BenchArgs {
     /// With --steps: only the steps of one block.
     #[arg(long, requires = "steps")]
     pub block_only: bool,
+}
+
+impl BenchArgs {
+    pub fn formats(&self) -> Result<Vec<quant::Format>> {
+        let format = |name: &String| {
+            quant::Format::from_name(name)
+                .ok_or_else(|| bad_input(format!("format: expected f32, f16, q8 or q4, found {name:?}")))
+        };
+        self.formats.iter().map(format).collect()
+    }
 }
 
 #[derive(Args)]

@@ -15,6 +15,7 @@ mod results;
 mod retrieval;
 mod stream;
 mod text_file;
+mod turns;
 
 use std::{
     path::{Path, PathBuf},
@@ -123,7 +124,8 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
             bar.finish_and_clear();
             output::quantized(json, &to, sizes)
         }
-        Command::Bench(args) => bench::run(json, args).await,
+        Command::Bench(args) => bench::run(json, setup, &args).await,
+        Command::Turns { model, format, image } => turns::run(setup, model, format, image).await,
         Command::Tokenize { model, text } => {
             let checkpoint = Checkpoint::open_towers(&model, Towers::Text)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;

@@ -1,20 +1,25 @@
-//! Models as published, by their configs; weights of random bits in their place on the GPU.
+//! Models as published, by their configs; weights of random bits in their place on the device.
 
 use ocelli::{
-    Checkpoint, Gpu, Result,
-    backend::{Backend, GpuPlan, GpuWeights},
-    config::{Config, Towers},
+    Checkpoint, Result,
+    backend::Backend,
+    config::{Config, Towers as Which},
     gpu::Tuning,
     kernels::Run,
     model::{self, Model},
     plan::Plan,
     quant::Format,
     random::Random,
-    weights::{GpuStore, Loader, Store},
+    weights::{Loader, Plane, Store, Weight},
 };
 
 /// A short name, and what `config.json` and `preprocessor_config.json` of the model say beyond transformers' defaults.
-pub const MODELS: [(&str, &str, &str); 5] = [
+pub const MODELS: [(&str, &str, &str); 6] = [
+    (
+        "ocelli-tiny",
+        include_str!("../../../../www/models/ocelli-tiny/config.json"),
+        include_str!("../../../../www/models/ocelli-tiny/preprocessor_config.json"),
+    ),
     ("clip-b32", r#"{"model_type":"clip","text_config":{},"vision_config":{}}"#, CLIP),
     ("clip-b16", r#"{"model_type":"clip","text_config":{},"vision_config":{"patch_size":16}}"#, CLIP),
     (
@@ -41,16 +46,16 @@ pub const MODELS: [(&str, &str, &str); 5] = [
 
 const CLIP: &str = r#"{"size":{"shortest_edge":224},"crop_size":{"height":224,"width":224}}"#;
 
-/// Both towers on the GPU, compiled for batches of up to `batch`.
-pub struct OnGpu {
-    pub vision: GpuPlan,
-    pub text: GpuPlan,
-    /// Bound by both plans; a destroyed buffer must not be.
-    _weights: GpuWeights,
+/// Both towers on a device, compiled for batches of up to `batch`.
+pub struct Towers<B: Backend> {
+    pub vision: B::Executor,
+    pub text: B::Executor,
+    /// Bound by both plans; what is on a GPU must outlive them.
+    _weights: B::Weights,
 }
 
-impl OnGpu {
-    pub fn new(gpu: &Gpu, tuning: &Tuning, name: &str, format: Format, batch: u32) -> Result<Self> {
+impl<B: Backend> Towers<B> {
+    pub fn new(device: &B, tuning: &Tuning, name: &str, format: Format, batch: u32) -> Result<Self> {
         let (_, config, preprocessor) = MODELS.into_iter().find(|(n, ..)| *n == name).ok_or_else(|| {
             let names = MODELS.map(|(name, ..)| name).join(", ");
             ocelli::Error::BadInput(format!("model: expected one of {names}, found {name:?}"))
@@ -60,16 +65,12 @@ impl OnGpu {
         let config = Config::parse(config.as_bytes(), preprocessor.as_bytes(), tokenizer.as_bytes())?;
         let blank = Checkpoint::blank(config);
         let mut loader = Loader::new(&blank, Some(format))?;
-        let Model { vision, text, .. } = model::record(&blank.config, Towers::Both, &mut loader)?;
-        let mut weights = GpuWeights::new();
-        let mut store = GpuStore { gpu, weights: &mut weights };
-        for w in &loader.weights {
-            store.make_room(&w.label, w.format, w.rows, w.cols)?;
-        }
-        fill(gpu, &weights);
+        let Model { vision, text, .. } = model::record(&blank.config, Which::Both, &mut loader)?;
+        let mut weights = B::Weights::default();
+        fill(&mut *device.store(&mut weights), &loader.weights)?;
         let plan = |plan: Plan, most: Run| {
-            let most = Run { batch: gpu.capacity(&plan, most)?, ..most };
-            gpu.compile(plan, &weights, tuning, most, &mut Default::default())
+            let most = Run { batch: device.capacity(&plan, most)?, ..most };
+            device.compile(plan, &weights, tuning, most, &mut Default::default())
         };
         let vision = plan(vision.expect("both").plan, Run::items(batch))?;
         let text = plan(text.expect("both").plan, Run::tokens(batch, blank.config.text.tokens as u32))?;
@@ -78,17 +79,21 @@ impl OnGpu {
 }
 
 /// Small numbers in whatever format: zeros would be kind to some hardware.
-fn fill(gpu: &Gpu, weights: &GpuWeights) {
+fn fill(store: &mut dyn Store, weights: &[Weight]) -> Result<()> {
     let mut random = Random::new(1);
     // As f32, as two f16 and as bytes, these are all finite and at most about 1.
-    let block: Vec<u32> = (0..1 << 18).map(|_| (random.bits() & 0x83ff_83ff) | 0x3000_3000).collect();
-    for buffer in weights.iter().flat_map(|(values, scales)| [Some(values), scales.as_ref()]).flatten() {
-        let mut at = 0;
-        while at < buffer.size() {
-            let bytes = &bytemuck::cast_slice::<u32, u8>(&block)[..(buffer.size() - at).min(1 << 20) as usize];
-            gpu.write(buffer, at, bytes);
-            at += bytes.len() as u64;
+    let words: Vec<u32> = (0..1 << 18).map(|_| (random.bits() & 0x83ff_83ff) | 0x3000_3000).collect();
+    let block: &[u8] = bytemuck::cast_slice(&words);
+    for (index, w) in weights.iter().enumerate() {
+        store.make_room(&w.label, w.format, w.rows, w.cols)?;
+        let planes = [(Plane::Values, w.format.row_bytes(w.cols)), (Plane::Scales, w.format.scale_bytes(w.cols))];
+        for (plane, row) in planes.into_iter().filter(|(_, row)| *row > 0) {
+            let rows = block.repeat(row.div_ceil(block.len()));
+            let most = rows.len() / row;
+            for first in (0..w.rows).step_by(most) {
+                store.write(index, plane, first * row, &rows[..most.min(w.rows - first) * row]);
+            }
         }
-        gpu.submitted();
     }
+    Ok(())
 }
