@@ -15,7 +15,7 @@ import type { Bytes, SourceOptions } from "./source/types.js";
 import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { Team, threadsOf } from "./team.js";
-import { abandon, alive, modules } from "./wasm.js";
+import { abandon, alive, modules, sameCpuFile } from "./wasm.js";
 import type { Starting } from "./worker-refusal.js";
 import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
 import type { Device as CpuDevice } from "../wasm/ocelli_cpu.js";
@@ -281,7 +281,7 @@ async function helpersOf(found: Found, options: LoadParameters, signal: AbortSig
   if (threads === 1) return undefined;
   const { wasmUrl, wasmModule, startHelper } = options;
   try {
-    const team = await Team.start(threads - 1, startHelper, { wasmUrl, wasmModule }, signal);
+    const team = await Team.start(threads - 1, startHelper, sameCpuFile({ wasmUrl, wasmModule }), signal);
     (found.device as CpuDevice).setTeam(team);
     return team;
   } catch (error) {

@@ -68,6 +68,15 @@ function wantsRelaxed(options: WasmOptions): boolean {
   return (given("cpuRelaxed") !== undefined || given("cpu") === undefined) && WebAssembly.validate(RELAXED);
 }
 
+/** How another thread starts the very file that the CPU's engine is here: the two round differently. */
+export function sameCpuFile(options: WasmOptions): WasmOptions {
+  const file = modules.cpu === cpu ? "cpu" : "cpuRelaxed";
+  const module = moduleOf(file, options);
+  if (module) return { wasmModule: { [file]: module } };
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  return { wasmUrl: { [file]: new URL(urlOf(file, options) ?? places[file](), base).href } };
+}
+
 /** A module with a function of `f32x4.relaxed_madd`. */
 const RELAXED = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
