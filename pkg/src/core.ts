@@ -113,7 +113,7 @@ export class Core implements Calls {
   /** Embeddings of at most a batch of pictures, one after the other. */
   embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
-      const here = all(await Promise.allSettled(images.map(ready)));
+      const here = all(await Promise.allSettled(images.map((image) => ready(image, signal))));
       const prepare = async () => {
         const sources = await this.#decode(here, running);
         try {
@@ -159,7 +159,7 @@ export class Core implements Calls {
       const pending = await this.#asVideo(image, running, classified);
       if (pending) return running.engine.read(pending);
       return running.pictures.take(
-        () => this.#withPicture(image, running, classified),
+        () => this.#withPicture(image, running, signal, classified),
         (pending) => running.engine.read(pending),
         signal,
       );
@@ -177,7 +177,7 @@ export class Core implements Calls {
       return (
         (await this.#asVideo(image, running, preprocessed)) ??
         running.pictures.take(
-          () => this.#withPicture(image, running, preprocessed),
+          () => this.#withPicture(image, running, signal, preprocessed),
           async (seen) => seen,
           signal,
         )
@@ -285,8 +285,13 @@ export class Core implements Calls {
   }
 
   /** Hands a decoded picture to `use`, and lets go of it. */
-  async #withPicture<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T> {
-    const source = await open(await ready(image), part);
+  async #withPicture<T>(
+    image: ImageInput,
+    { part }: Running,
+    signal: AbortSignal | undefined,
+    use: (pixels: Pixels) => Promise<T>,
+  ): Promise<T> {
+    const source = await open(await ready(image, signal), part);
     try {
       return await use(source.pixels);
     } finally {

@@ -18,18 +18,18 @@ export function keepErrors(): void {
 }
 
 /** A picture in a form that a worker can take: what lives in a page becomes a bitmap, which is handed over and not copied. */
-export async function postable(image: ImageInput): Promise<ImageInput> {
+export async function postable(image: ImageInput, signal: AbortSignal | undefined): Promise<ImageInput> {
   // What is no picture at all is refused by the one who would decode it.
   if (typeof image !== "object" || image === null) return image;
-  const here = await ready(image);
+  const here = await ready(image, signal);
   if (!inPage(here)) return here;
   const { pixels } = await decoded(here);
   return pixels instanceof ImageBitmap ? transfer(pixels, [pixels]) : pixels;
 }
 
 /** A batch of them. */
-export async function allPostable(images: ImageInput[]): Promise<ImageInput[]> {
-  const outcomes = await Promise.allSettled(images.map(postable));
+export async function allPostable(images: ImageInput[], signal: AbortSignal | undefined): Promise<ImageInput[]> {
+  const outcomes = await Promise.allSettled(images.map((image) => postable(image, signal)));
   const ready = outcomes.map((outcome) => (outcome.status === "fulfilled" ? outcome.value : undefined));
   const made = ready.filter(
     (picture, i): picture is ImageBitmap => picture instanceof ImageBitmap && picture !== images[i],

@@ -69,7 +69,7 @@ export class RemoteCore implements Calls {
   embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
     return this.#owner.use(({ core, pictures }) =>
       pictures.take(
-        () => allPostable(images),
+        () => allPostable(images, signal),
         (ready) => core.embedImages(ready),
         signal,
       ),
@@ -92,7 +92,7 @@ export class RemoteCore implements Calls {
     return this.#owner.use(async (worker) => {
       const there = await worker.labels(number, this.#labels.embeddings(number));
       return worker.pictures.take(
-        () => postable(image),
+        () => postable(image, signal),
         (ready) => worker.core.classify(there, ready),
         signal,
       );
@@ -106,7 +106,7 @@ export class RemoteCore implements Calls {
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
     return this.#owner.use(({ core, pictures }) =>
       pictures.take(
-        () => postable(image),
+        () => postable(image, signal),
         (ready) => core.preprocess(ready),
         signal,
       ),

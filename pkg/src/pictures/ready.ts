@@ -1,4 +1,4 @@
-import { OcelliError } from "../error.js";
+import { aborted, OcelliError } from "../error.js";
 import type { ImageInput } from "../types.js";
 import { HEAD, isSvg } from "./formats.js";
 
@@ -7,11 +7,12 @@ export type ReadyPicture = Exclude<ImageInput, Response | URL | ArrayBuffer | Ui
 
 /**
  * Waits for whatever of a picture is still elsewhere: an answer's body, an address, an image element that has not loaded. This is no
- * part of decoding, which goes in turns, so a picture that never arrives holds up its own call alone.
+ * part of decoding, which goes in turns, so a picture that never arrives holds up its own call alone. A signal that fires ends what is
+ * fetched here; what the caller fetches is the caller's to end.
  */
-export async function ready(image: ImageInput): Promise<ReadyPicture> {
+export async function ready(image: ImageInput, signal?: AbortSignal): Promise<ReadyPicture> {
   const isA = <T>(name: string) => name in globalThis && image instanceof (globalThis[name as never] as new () => T);
-  if (image instanceof URL) return ready(await fetched(image));
+  if (image instanceof URL) return ready(await fetched(image, signal));
   if (image instanceof Response) return ready(await body(image));
   if (image instanceof ArrayBuffer || image instanceof Uint8Array) return ready(new Blob([image as BlobPart]));
   if (image instanceof Blob) return isSvg(await headOf(image)) ? drawing(image) : image;
@@ -24,10 +25,11 @@ export async function headOf(file: Blob): Promise<Uint8Array> {
   return new Uint8Array(await file.slice(0, HEAD).arrayBuffer());
 }
 
-async function fetched(url: URL): Promise<Response> {
+async function fetched(url: URL, signal: AbortSignal | undefined): Promise<Response> {
   try {
-    return await fetch(url);
+    return await fetch(url, { signal: signal ?? null });
   } catch (cause) {
+    if (signal?.aborted) throw aborted(signal.reason, "call");
     const why = "the address is wrong, the network is down, or its server does not allow this page (CORS)";
     throw new OcelliError("not-found", `${url.href}: the picture cannot be fetched: ${why}.`, { cause });
   }

@@ -81,6 +81,10 @@ async function missing({ browser, server, report }) {
 /** Whoever waits for the network waits alone. */
 async function stuck({ page, report }) {
   const group = report.group("a picture that never arrives");
+  // What Ocelli itself fetches ends with the call; an element's fetch is the page's.
+  const ended = [];
+  const failed = (request) => void (request.url().endsWith(NEVER) && ended.push(request.failure().errorText));
+  page.on("requestfailed", failed);
   for (const model of ["page", "worker"]) {
     const expected = await page.evaluate(([m, p]) => web.embedImage(m, p), [model, { url: url(OPAQUE) }]);
     for (const method of ["embedImage", "embedImages"]) {
@@ -95,6 +99,8 @@ async function stuck({ page, report }) {
     }
     group.rejects(`${model}: numbers`, expected, expected.slice(1));
   }
+  page.off("requestfailed", failed);
+  group.same("requests that end", ended, Array(4).fill("net::ERR_ABORTED"));
 }
 
 const SVG = (size) =>
