@@ -1,6 +1,6 @@
 // Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
 // one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
-//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8|q4] [--rounds N] [--no-tiers] [--brief | --long | --zero-shot] [--firefox]
+//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8|q4] [--rounds N] [--no-tiers] [--brief | --long | --zero-shot] [--not-isolated] [--firefox]
 //   node bench.mjs --startup [--model FOLDER] [--engines a]    how much later than its last byte and a warm run the first answer comes
 //   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -37,6 +37,7 @@ const { values: options } = parseArgs({
     "zero-shot": { type: "boolean", default: false },
     "brief": { type: "boolean", default: false },
     "firefox": { type: "boolean", default: false },
+    "not-isolated": { type: "boolean", default: false },
     "smoke": { type: "boolean", default: false },
     "startup": { type: "boolean", default: false },
     "shots": { type: "string" },
@@ -50,6 +51,7 @@ const hasOnnx = existsSync(join(folder, "onnx"));
 const all = [
   "ocelli",
   "ocelli-cpu",
+  "ocelli-cpu-1",
   "ort-webgpu",
   "ort-wasm",
   "ort-wasm-1",
@@ -59,11 +61,11 @@ const all = [
 const engines =
   options.engines?.split(",") ??
   (options["zero-shot"] ? all.filter((engine) => !engine.startsWith("ort")) : undefined) ??
-  (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 5) : ["ocelli", "ocelli-cpu"]);
+  (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 6) : ["ocelli", "ocelli-cpu"]);
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
 
-const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, isolation);
+const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, options["not-isolated"] ? {} : isolation);
 const address = (page, query) =>
   `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, precision: options.precision, ...query })}`;
 try {

@@ -5,7 +5,7 @@ export const precisions: readonly string[] = ["f32", "q8", "q4"] satisfies Preci
 
 export interface Wish {
   /**
-   * "ocelli", "ocelli:TIER" (one kernel tier), "ocelli-cpu", "ort-webgpu", "ort-wasm", "ort-wasm-1" (one thread),
+   * "ocelli", "ocelli:TIER" (one kernel tier), "ocelli-cpu", "ocelli-cpu-1" (one thread), "ort-webgpu", "ort-wasm", "ort-wasm-1" (one thread),
    * "transformers-webgpu" or "transformers-wasm".
    */
   engine: string;

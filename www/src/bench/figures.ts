@@ -75,6 +75,7 @@ export function showRatio(x: number | undefined): string {
 export const names: Record<string, string> = {
   "ocelli": "Ocelli",
   "ocelli-cpu": "Ocelli, CPU",
+  "ocelli-cpu-1": "Ocelli, CPU, 1 thread",
   "ort-webgpu": "ORT WebGPU",
   "ort-wasm": "ORT WASM",
   "ort-wasm-1": "ORT WASM, 1 thread",

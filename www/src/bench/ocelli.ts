@@ -3,12 +3,17 @@ import { fourLabels, labelList, template, threadsInWords, versions, type Engine,
 
 export async function load({ engine, model: folder, precision }: Wish, files: Blob[]): Promise<Engine> {
   const tier = engine.split(":")[1];
-  const backend = engine === "ocelli-cpu" ? "cpu" : "webgpu";
+  const backend = engine.startsWith("ocelli-cpu") ? "cpu" : "webgpu";
   // A folder that is quantised already lies inside the one that the others read; without it Ocelli quantises while it loads.
   const inner = `${folder}${precision}/`;
   const small = precision !== "f32";
   const ready = small && (await fetch(`${inner}config.json`, { method: "HEAD" }).catch(() => undefined))?.ok;
-  const options = { backend, format: small && !ready ? precision : "none", ...(tier && { tier }) } as LoadOptions;
+  const options = {
+    backend,
+    format: small && !ready ? precision : "none",
+    threads: engine === "ocelli-cpu-1" ? 1 : "auto",
+    ...(tier && { tier }),
+  } as LoadOptions;
   const model = await Ocelli.load(ready ? inner : folder, options);
   const { info } = model;
   const first = files[0] as Blob;
