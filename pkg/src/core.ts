@@ -126,7 +126,7 @@ export class Core implements Calls {
           for (const source of sources) source.release();
         }
       };
-      return running.pictures.take(prepare, (pending) => running.engine.read(pending), signal);
+      return running.pictures.take(prepare, (pending) => running.borrow((engine) => engine.read(pending)), signal);
     });
   }
 
@@ -157,10 +157,10 @@ export class Core implements Calls {
       const classified = (pixels: Pixels) =>
         submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels));
       const pending = await this.#asVideo(image, running, classified);
-      if (pending) return running.engine.read(pending);
+      if (pending) return running.borrow((engine) => engine.read(pending));
       return running.pictures.take(
         () => this.#withPicture(image, running, signal, classified),
-        (pending) => running.engine.read(pending),
+        (pending) => running.borrow((engine) => engine.read(pending)),
         signal,
       );
     });
@@ -173,7 +173,7 @@ export class Core implements Calls {
   /** What the picture tower sees. */
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
     return this.#run(async (running) => {
-      const preprocessed = async (pixels: Pixels) => running.engine.preprocess(pixels);
+      const preprocessed = (pixels: Pixels) => running.borrow((engine) => engine.preprocess(pixels));
       return (
         (await this.#asVideo(image, running, preprocessed)) ??
         running.pictures.take(

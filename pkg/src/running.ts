@@ -33,6 +33,9 @@ export class Running implements Losable {
   #lost: Loss | undefined;
   #unwatch = () => {};
   #freed = false;
+  /** Calls of the engine that have not ended: it can't be freed under them. */
+  #borrows = 0;
+  #released = false;
 
   private constructor({ engine, found, folder, team }: Loaded, besides: string | undefined) {
     const { part, start, handle, adapter } = found;
@@ -71,6 +74,17 @@ export class Running implements Losable {
   get engine(): Engine {
     if (this.#lost) throw this.#lost;
     return this.#engine;
+  }
+
+  /** Waits for the engine, which stays until then: a call that is stopped, or a model that is disposed of, does not end its work. */
+  async borrow<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    this.#borrows += 1;
+    try {
+      return await work(this.engine);
+    } finally {
+      this.#borrows -= 1;
+      if (this.#freed) this.#release();
+    }
   }
 
   /** Labels of a number; made from their embeddings where they are not here yet. */
@@ -154,7 +168,14 @@ export class Running implements Losable {
     this.#freed = true;
     this.#unwatch();
     this.#team?.end();
-    if (!alive(this.part, this.#start)) return;
+    // What waits for helpers ends.
+    if (this.#team && alive(this.part, this.#start)) (this.#engine as CpuEngine).forsaken();
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#released || this.#borrows > 0 || !alive(this.part, this.#start)) return;
+    this.#released = true;
     try {
       for (const labels of this.#labels.values()) labels.free();
       this.#engine.free();

@@ -55,6 +55,7 @@ export class Team {
     signal: AbortSignal,
   ): Promise<Team> {
     const begun: { worker: Worker; death: Promise<string> }[] = [];
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       const ready = Array.from({ length: helpers }, async () => {
         const { worker, refusal } = startWorker();
@@ -68,12 +69,10 @@ export class Team {
         });
         await Promise.race([entry.help(options), broken]);
       });
-      const late = new Promise<never>((_, reject) =>
-        setTimeout(
-          () => reject(new OcelliError("no-worker", `Workers have not started for ${START_MS / 1000} seconds.`)),
-          START_MS,
-        ),
-      );
+      const late = new Promise<never>((_, reject) => {
+        const why = `Workers have not started for ${START_MS / 1000} seconds.`;
+        timer = setTimeout(() => reject(new OcelliError("no-worker", why)), START_MS);
+      });
       const all = Promise.all(ready);
       for (const one of [...ready, all, late]) one.catch(() => {});
       await abortable(signal, Promise.race([all, late]), "load");
@@ -81,6 +80,9 @@ export class Team {
     } catch (error) {
       for (const { worker } of begun) worker.terminate();
       throw error;
+    } finally {
+      // What it holds would stay as long as it runs.
+      clearTimeout(timer);
     }
   }
 
