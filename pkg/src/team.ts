@@ -1,4 +1,4 @@
-import { wrap as connect } from "comlink";
+import { releaseProxy, wrap as connect, type Remote } from "comlink";
 import { OcelliError } from "./error.js";
 import type { Answer, HelperEntry, Message } from "./helper.js";
 import { abortable } from "./shared.js";
@@ -24,6 +24,18 @@ export function threadsOf(threads: "auto" | number): number {
 /** A part of a step: whose it is, what is computed, and from what: the first input has so many numbers. */
 type Part = [helper: number, work: string, first: number, inputs: Float32Array];
 
+interface Helper {
+  worker: Worker;
+  entry: Remote<HelperEntry>;
+  death: Promise<string>;
+}
+
+/** Ends a worker. What speaks to it would keep it in memory. */
+function end({ worker, entry }: Helper): void {
+  entry[releaseProxy]();
+  worker.terminate();
+}
+
 /** Workers that share the work of an engine on the CPU. Each has an engine of its own, with slices of the weights. */
 export class Team {
   /** Is told what parts came to, in the order in which they were asked for. */
@@ -34,10 +46,11 @@ export class Team {
   /** Bytes that were posted and not yet taken. */
   #behind = 0;
   #caughtUp = () => {};
+  #ended = false;
   /** What inputs went in and outputs came in, by helper: it goes to and fro, because new memory is slow. */
   readonly #buffers: (ArrayBufferLike | undefined)[] = [];
 
-  private constructor(private readonly workers: { worker: Worker; death: Promise<string> }[]) {
+  private constructor(private readonly workers: Helper[]) {
     this.lost = Promise.race(workers.map(({ death }) => death));
     workers.forEach(({ worker }, helper) =>
       worker.addEventListener("message", ({ data }: MessageEvent<Answer | object>) => {
@@ -54,7 +67,7 @@ export class Team {
     options: WasmOptions,
     signal: AbortSignal,
   ): Promise<Team> {
-    const begun: { worker: Worker; death: Promise<string> }[] = [];
+    const begun: Helper[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       const ready = Array.from({ length: helpers }, async () => {
@@ -63,7 +76,7 @@ export class Team {
         worker.addEventListener("message", () => (heard = true), { once: true });
         const entry = connect<HelperEntry>(worker);
         const death = deathOf(worker, entry);
-        begun.push({ worker, death });
+        begun.push({ worker, entry, death });
         const broken = death.then(async (why) => {
           throw heard ? new OcelliError("worker-lost", ended(why)) : await refusal(why);
         });
@@ -78,7 +91,7 @@ export class Team {
       await abortable(signal, Promise.race([all, late]), "load");
       return new Team(begun);
     } catch (error) {
-      for (const { worker } of begun) worker.terminate();
+      begun.forEach(end);
       throw error;
     } finally {
       // What it holds would stay as long as it runs.
@@ -130,7 +143,8 @@ export class Team {
 
   /** Ends all of them. */
   end(): void {
-    for (const { worker } of this.workers) worker.terminate();
+    if (!this.#ended) this.workers.forEach(end);
+    this.#ended = true;
   }
 
   async #broken(): Promise<never> {
