@@ -1,4 +1,4 @@
-import { proxy, releaseProxy, wrap as connect, type Remote } from "comlink";
+import { proxy, wrap as connect, type Remote } from "comlink";
 import type { Core, CoreOptions } from "./core.js";
 import { keep, memory } from "./device.js";
 import { aborted, OcelliError } from "./error.js";
@@ -7,7 +7,7 @@ import { requester } from "./page-fetch.js";
 import type { LoadOptions, ModelInfo, Progress } from "./types.js";
 import type { PlainSource } from "./source/open.js";
 import { PictureQueue } from "./pictures/queue.js";
-import { deathOf } from "./worker-death.js";
+import { deathOf, end } from "./worker-death.js";
 import { startWorker } from "./worker-refusal.js";
 import type { Entry } from "./worker.js";
 
@@ -65,7 +65,7 @@ export class ModelWorker implements Losable {
       keep(await alive(entry.known()));
       return new ModelWorker(worker, entry, death, core, await alive(core.info));
     } catch (error) {
-      worker.terminate();
+      end({ worker, entry });
       throw error;
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -100,8 +100,7 @@ export class ModelWorker implements Losable {
   free(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.entry[releaseProxy]();
-    this.worker.terminate();
+    end({ worker: this.worker, entry: this.entry });
   }
 }
 

@@ -1,9 +1,9 @@
-import { releaseProxy, wrap as connect, type Remote } from "comlink";
+import { wrap as connect, type Remote } from "comlink";
 import { OcelliError } from "./error.js";
 import type { Answer, HelperEntry, Message } from "./helper.js";
 import { abortable } from "./shared.js";
 import type { WasmOptions } from "./types.js";
-import { deathOf } from "./worker-death.js";
+import { deathOf, end } from "./worker-death.js";
 import type { Starting } from "./worker-refusal.js";
 
 /** Threads that `"auto"` takes at most: with more, the slices are so small that handing them over costs more than it saves. */
@@ -28,12 +28,6 @@ interface Helper {
   worker: Worker;
   entry: Remote<HelperEntry>;
   death: Promise<string>;
-}
-
-/** Ends a worker. What speaks to it would keep it in memory. */
-function end({ worker, entry }: Helper): void {
-  entry[releaseProxy]();
-  worker.terminate();
 }
 
 /** Workers that share the work of an engine on the CPU. Each has an engine of its own, with slices of the weights. */

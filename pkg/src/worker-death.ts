@@ -1,3 +1,11 @@
+import { releaseProxy, type Remote } from "comlink";
+
+/** Ends a worker. What speaks to it would keep it in memory. */
+export function end<T>({ worker, entry }: { worker: Worker; entry: Remote<T> }): void {
+  entry[releaseProxy]();
+  worker.terminate();
+}
+
 /** Locks a name for as long as this worker lives; false where there are no locks. */
 export function lock(name: string): Promise<boolean> {
   return new Promise((resolve) => {
