@@ -151,10 +151,7 @@ async function resumed({ page, files, load, group, source, same, weights, sent }
     const what = stopped ? "stopped" : "broken off";
     const options = own(what);
     const until = () =>
-      page.waitForFunction(
-        async ([name, file, least]) => (await loading.keptOf(name, file)) > least,
-        [what, WEIGHTS, whole / 3],
-      );
+      page.waitForFunction(([name, file, least]) => loading.heldOf(name, file) > least, [what, WEIGHTS, whole / 3]);
     files.reset();
     const fault = (count) =>
       stopped ? { slow: 10 } : count === 1 ? { cut: Math.floor(size * 0.7), until } : { drop: true };

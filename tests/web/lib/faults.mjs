@@ -22,14 +22,17 @@ const OPEN = {
  * connection at once, { stall } never answers. { whole } knows no ranges; { bare } answers ranges as an extension does, with status 200
  * and no header about them; { silent } leaves out Content-Length; { gzip } compresses at that level, which another origin does not see.
  * `request` is { name, method, search, start, count }, count from 1 for each file. `sent` lists the requests,
- * `unfinished` counts the answers under way. `etag: false` serves no ETag.
+ * `unfinished` counts the answers under way, `errors` are those of `fault` and `until` themselves. `etag: false` serves no ETag.
  */
 export async function serveFaults(folder, { etag = true, hub } = {}) {
-  const state = { folder, etag, hub, fault: () => ({}), sent: [], unfinished: 0, counts: new Map() };
+  const state = { folder, etag, hub, fault: () => ({}), sent: [], errors: [], unfinished: 0, counts: new Map() };
   const server = createServer((request, response) => {
     state.unfinished++;
     response.on("close", () => state.unfinished--);
-    answer(state, request, response).catch(() => response.destroy());
+    answer(state, request, response).catch((error) => {
+      state.errors.push(String(error));
+      response.destroy();
+    });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   state.url = `http://127.0.0.1:${server.address().port}/`;

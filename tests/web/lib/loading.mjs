@@ -17,6 +17,7 @@ export async function withLoading({ browser, server, group }, folder, work, opti
       return result;
     };
     await work({ page, files, load });
+    group.same("errors of the server itself", files.errors, []);
   } finally {
     files.close();
     await page.close();

@@ -214,13 +214,18 @@ globalThis.loading = {
   liveBytes,
   cached: async (options) =>
     (await Ocelli.cached(optionsOf(options))).map((entry) => ({ ...entry, when: entry.when.getTime() })),
-  /** Bytes of a file that a store of the user's own holds; `cached()` has to say what it holds of all. */
+  /** Bytes of a file that a store of the user's own holds now, maybe in the midst of a load. */
+  heldOf(name, file) {
+    const ofFile = [...store(name).map].filter(([key]) => key.includes(`/${file}#`) && !key.endsWith("#file"));
+    return ofFile.reduce((sum, [, value]) => sum + value.byteLength, 0);
+  },
+  /** The same where no load is going on; `cached()` has to say what the store holds of all files. */
   async keptOf(name, file) {
     const entries = [...store(name).map].filter(([key]) => !key.endsWith("#file"));
-    const sum = (entries) => entries.reduce((sum, [, value]) => sum + value.byteLength, 0);
+    const held = entries.reduce((sum, [, value]) => sum + value.byteLength, 0);
     const said = (await Ocelli.cached({ cache: store(name) })).reduce((sum, { bytes }) => sum + bytes, 0);
-    if (said !== sum(entries)) throw new Error(`cached() says ${said}, kept are ${sum(entries)} bytes`);
-    return sum(entries.filter(([key]) => key.includes(`/${file}#`)));
+    if (said !== held) throw new Error(`cached() says ${said}, kept are ${held} bytes`);
+    return this.heldOf(name, file);
   },
   clear: (source, options) => Ocelli.clear(source, optionsOf(options)),
   /** What cached(), clear() and storage() say, also where all is forbidden or a store fails. */
