@@ -109,6 +109,8 @@ pub enum Activation {
     Gelu,
     /// The tanh approximation of [`Activation::Gelu`]: SigLIP.
     GeluTanh,
+    /// max(x, 0): CLIPSeg's decoder.
+    Relu,
 }
 
 /// The sizes of a stack of transformer blocks (pre-norm, both towers of both families).

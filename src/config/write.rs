@@ -23,6 +23,7 @@ fn encoder(e: &Encoder) -> Value {
             Activation::QuickGelu => "quick_gelu",
             Activation::Gelu => "gelu",
             Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::Relu => "relu",
             Activation::None => "linear",
         },
         "layer_norm_eps": float(e.eps),
