@@ -8,19 +8,22 @@ use crate::{
     json::Object,
 };
 
-/// Pillow's antialiased filters, by the numbers that the JSON files use.
+/// How a picture is resized: Pillow's antialiased filters, by the numbers that the JSON files use, and one of scikit-image's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
     /// Bilinear: number 2.
     Bilinear,
     /// Bicubic with a = -0.5: number 3.
     Bicubic,
+    /// Where the picture shrinks, a Gaussian blur; then linear interpolation. Both mirror at the edges, and nothing is rounded to bytes
+    /// (`resize` in transformers' `image_processing_pil_owlv2.py`, after `skimage.transform.resize`).
+    Smooth,
 }
 
-/// The size of the picture before the crop.
+/// What becomes of the picture's shape before the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resize {
-    /// Both sides are set, the aspect ratio is lost (SigLIP).
+    /// Both sides are set, the aspect ratio is lost (SigLIP, OWL-ViT, CLIPSeg).
     Squash {
         /// Width in pixels.
         width: usize,
@@ -29,6 +32,9 @@ pub enum Resize {
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
     ShortestEdge(usize),
+    /// Padded with zeros at the bottom and at the right to a square, which becomes one of this side, in pixels (OWLv2). The zeros are
+    /// black, before mean and deviation.
+    PadSquare(usize),
     /// As large as so many patches allow, both sides rounded up to whole patches (NaFlex,
     /// `get_image_size_for_max_num_patches` in transformers' `image_processing_siglip2.py`).
     MaxPatches {
@@ -208,6 +214,7 @@ impl Preprocessor {
         match (self.crop, self.resize) {
             (Some(side), _) => Some(side),
             (None, Resize::Squash { width, height }) => Some((width, height)),
+            (None, Resize::PadSquare(side)) => Some((side, side)),
             (None, Resize::ShortestEdge(_) | Resize::MaxPatches { .. }) => None,
         }
     }

@@ -65,7 +65,7 @@ fn pixels(p: &Preprocessor) -> Value {
     let mut file = json!({
         "do_resize": true,
         "resample": match p.filter {
-            Filter::Bilinear => 2,
+            Filter::Bilinear | Filter::Smooth => 2,
             Filter::Bicubic => 3,
         },
         "do_center_crop": p.crop.is_some(),
@@ -79,6 +79,10 @@ fn pixels(p: &Preprocessor) -> Value {
     match p.resize {
         Resize::Squash { width, height } => file["size"] = json!({ "height": height, "width": width }),
         Resize::ShortestEdge(edge) => file["size"] = json!({ "shortest_edge": edge }),
+        Resize::PadSquare(side) => {
+            file["size"] = json!({ "height": side, "width": side });
+            file["do_pad"] = true.into();
+        }
         Resize::MaxPatches { patch, most } => {
             file["patch_size"] = patch.into();
             file["max_num_patches"] = most.into();

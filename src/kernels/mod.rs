@@ -12,6 +12,7 @@ mod params;
 mod part;
 mod patchify;
 mod resize;
+mod resize_float;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,7 @@ pub use params::Field;
 pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
+pub use resize_float::ResizeFloat;
 
 use crate::{
     gpu::{Shader, Tier, Tuning},

@@ -11,6 +11,7 @@ mod matmul;
 mod normalize;
 mod patchify;
 mod resize;
+mod resize_float;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,6 +37,7 @@ fn main() {
         normalize::cases(),
         patchify::cases(),
         resize::cases(),
+        resize_float::cases(),
     ];
     let cases: Vec<Arc<Case>> = all.into_iter().flatten().map(Arc::new).collect();
     let on_cpu: Vec<Trial> = cases.iter().flat_map(|case| trials_of("cpu", case, on_the_cpu)).collect();
