@@ -297,7 +297,7 @@ impl<B: Backend> Pixels<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Filter, Resize};
+    use crate::config::{CropRounding, Filter, Resize};
 
     /// WebGPU's default for a binding.
     const BINDING: usize = 128 << 20;
@@ -305,8 +305,16 @@ mod tests {
     #[test]
     fn floats_of_photographs_fit_into_default_limits() {
         for side in [448, 960, 1008] {
-            let rule =
-                Preprocessor { resize: Resize::PadSquare(side), filter: Filter::Smooth, ..Preprocessor::none(side) };
+            let rule = Preprocessor {
+                resize: Resize::PadSquare(side),
+                filter: Filter::Smooth,
+                crop: None,
+                rounding: CropRounding::default(),
+                alpha: Alpha::default(),
+                rescale: 1.0 / 255.0,
+                mean: [0.0; 3],
+                std: [1.0; 3],
+            };
             let of = |width, height| Room::of(&Sampling::new(&rule, width, height).expect("within bounds"), width);
             let usual = of(SIDE, SIDE);
             // 12, 48, 108 and 200 megapixels, scrolls, a panorama.
