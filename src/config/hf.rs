@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, JsonFiles, Kind, Mask, Padding, Patches, Preprocessor, ScoreRule,
-    Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
+    Activation, Cleaning, Config, Encoder, Family, Head, JsonFiles, Kind, Mask, Padding, Patches, PositionSource,
+    Preprocessor, ScoreRule, Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
     check::{Names, check},
-    own,
+    clipseg, owl, own,
 };
 use crate::{
     error::{Error, Result},
@@ -35,47 +35,59 @@ struct Defaults {
     eps: f32,
 }
 
+/// The two towers' settings, and the length of CLIP's embeddings.
+pub(super) struct Sections {
+    pub vision: Object,
+    pub text: Object,
+    pub projection: Option<usize>,
+}
+
 pub fn parse(files: &JsonFiles) -> Result<Config> {
     let mut root = Object::parse("config.json", files.config)?;
     let kind = Kind::of(&mut root)?;
     let tokenizer = TokenizerFile::parse(files.tokenizer_config.unwrap_or(b"{}"))?;
     let preprocessor = Preprocessor::of(files, kind)?;
     let own = root.object(own::KEY)?;
-    let (mut vision, mut text, projection) = sections(root, kind)?;
+    let mut sections = Sections::of(&mut root, kind)?;
     let mut built = match kind.family {
-        Family::Clip => clip(kind, &mut vision, &mut text, projection, preprocessor, tokenizer)?,
-        Family::Siglip => siglip(kind, &mut vision, &mut text, preprocessor, tokenizer)?,
+        Family::Clip => clip(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::Siglip => siglip(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::OwlVit | Family::Owlv2 => owl::parse(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::ClipSeg => clipseg::parse(kind, &mut sections, &mut root, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = own {
         built.text.mask = own.need("text_mask")?;
         built.text.pooling = own.need("text_pooling")?;
         built.score = own.need("score")?;
     }
-    let channels = vision.take::<usize>("num_channels")?.unwrap_or(3);
+    let channels = sections.vision.take::<usize>("num_channels")?.unwrap_or(3);
     if channels != 3 {
-        return Err(Error::BadCheckpoint(format!("{}: expected 3, found {channels}", vision.label("num_channels"))));
+        return Err(Error::BadCheckpoint(format!(
+            "{}: expected 3, found {channels}",
+            sections.vision.label("num_channels")
+        )));
     }
     check(&built, &NAMES)?;
     Ok(built)
 }
 
-/// The settings of the picture tower and of the text tower, and the length of CLIP's embeddings: a single tower's own.
-fn sections(mut root: Object, kind: Kind) -> Result<(Object, Object, Option<usize>)> {
-    let (mut vision, mut text) = match (kind.flat, kind.towers) {
-        (true, Towers::Text) => (Object::default(), root),
-        (true, _) => (root, Object::default()),
-        (false, towers) => {
-            let vision = section(&mut root, "vision_config", "vision_config_dict")?;
-            let text = section(&mut root, "text_config", "text_config_dict")?;
-            if towers == Towers::Both {
-                let projection = root.take("projection_dim")?;
-                return Ok((vision, text, projection));
-            }
-            (vision, text)
-        }
-    };
-    let projection = if kind.towers.vision() { &mut vision } else { &mut text }.take("projection_dim")?;
-    Ok((vision, text, projection))
+impl Sections {
+    /// A single tower's settings, and its length of embeddings, are its own.
+    fn of(root: &mut Object, kind: Kind) -> Result<Self> {
+        let old = !matches!(kind.family, Family::OwlVit | Family::Owlv2);
+        let (mut vision, mut text) = match (kind.flat, kind.towers) {
+            (true, Towers::Text) => (Object::default(), std::mem::take(root)),
+            (true, _) => (std::mem::take(root), Object::default()),
+            (false, _) => (section(root, "vision_config", old)?, section(root, "text_config", old)?),
+        };
+        let of = match (kind.flat, kind.towers) {
+            (false, Towers::Both) => root,
+            (_, Towers::Text) => &mut text,
+            _ => &mut vision,
+        };
+        let projection = of.take("projection_dim")?;
+        Ok(Self { vision, text, projection })
+    }
 }
 
 const NAMES: Names = Names {
@@ -91,11 +103,12 @@ const NAMES: Names = Names {
     embedding: "projection",
 };
 
-/// One tower's section; every field is optional in published files. Older CLIP checkpoints repeat their settings in a second one,
-/// which transformers fills up with defaults before it lets it win, so nothing of the first remains.
-fn section(root: &mut Object, name: &str, over: &str) -> Result<Object> {
+/// One tower's section; every field is optional in published files. Older checkpoints of some families (`old`) repeat their settings
+/// in a second one, which transformers fills up with defaults before it lets it win, so nothing of the first remains.
+fn section(root: &mut Object, name: &str, old: bool) -> Result<Object> {
     let main = root.object(name)?;
-    Ok(root.object(over)?.or(main).unwrap_or_default())
+    let over = if old { root.object(&format!("{name}_dict"))? } else { None };
+    Ok(over.or(main).unwrap_or_default())
 }
 
 fn encoder(tower: &mut Object, d: &Defaults) -> Result<Encoder> {
@@ -120,48 +133,74 @@ fn encoder(tower: &mut Object, d: &Defaults) -> Result<Encoder> {
     })
 }
 
+/// The blocks of CLIP's towers, which OWL-ViT and CLIPSeg share.
+const CLIP: Defaults =
+    Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
+
+/// CLIP's picture tower, with what families call otherwise: defaults of the picture's side and of the patch's, and a name.
+pub(super) fn clip_vision(
+    kind: Kind,
+    vision: &mut Object,
+    [image_size, patch_size]: [usize; 2],
+    pre_norm: &'static str,
+) -> Result<Vision> {
+    Ok(Vision {
+        encoder: encoder(vision, &CLIP)?,
+        pre_norm,
+        image_size: vision.take("image_size")?.unwrap_or(image_size),
+        patch_size: vision.take("patch_size")?.unwrap_or(patch_size),
+        patches: kind.patches,
+        positions: PositionSource::Stored,
+        pooling: VisionPooling::ClassToken,
+    })
+}
+
+/// CLIP's text tower; `tokens` is the default of its length.
+pub(super) fn clip_text(text: &mut Object, tokens: usize, pooling: TextPooling) -> Result<Text> {
+    Ok(Text {
+        encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..CLIP })?,
+        vocab: text.take("vocab_size")?.unwrap_or(49408),
+        tokens: text.take("max_position_embeddings")?.unwrap_or(tokens),
+        mask: Mask::Causal,
+        pooling,
+    })
+}
+
+pub(super) fn clip_text_pooling(text: &mut Object) -> Result<TextPooling> {
+    Ok(match text.take("eos_token_id")?.unwrap_or(49407) {
+        2 => TextPooling::HighestId,
+        id => TextPooling::FirstOf(id),
+    })
+}
+
+pub(super) fn clip_text_rule(tokenizer: TokenizerFile) -> TextRule {
+    let pad_token = tokenizer.pad_token.unwrap_or_else(|| "<|endoftext|>".into());
+    let padding = Padding::Token(pad_token);
+    tokenizer.own.unwrap_or(TextRule { cleaning: Cleaning::AsIs, byte_fallback: false, padding })
+}
+
 /// Defaults: `CLIPTextConfig` and `CLIPVisionConfig` in transformers' `configuration_clip.py`.
 fn clip(
     kind: Kind,
-    vision: &mut Object,
-    text: &mut Object,
-    projection: Option<usize>,
+    sections: &mut Sections,
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
-    let base = Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
-    let vision = Vision {
-        encoder: encoder(vision, &base)?,
-        image_size: vision.take("image_size")?.unwrap_or(224),
-        patch_size: vision.take("patch_size")?.unwrap_or(32),
-        patches: kind.patches,
-        pooling: VisionPooling::ClassToken,
-    };
-    let text = Text {
-        encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..base })?,
-        vocab: text.take("vocab_size")?.unwrap_or(49408),
-        tokens: text.take("max_position_embeddings")?.unwrap_or(77),
-        mask: Mask::Causal,
-        pooling: match text.take("eos_token_id")?.unwrap_or(49407) {
-            2 => TextPooling::HighestId,
-            id => TextPooling::FirstOf(id),
-        },
-    };
+    let vision = clip_vision(kind, &mut sections.vision, [224, 32], "pre_layrnorm")?;
+    let pooling = clip_text_pooling(&mut sections.text)?;
+    let text = clip_text(&mut sections.text, 77, pooling)?;
     let pooled = if kind.towers.vision() { &vision.encoder } else { &text.encoder };
     Ok(Config {
-        family: Family::Clip,
+        family: kind.family,
+        head: Head::Contrastive,
         towers: kind.towers,
-        embedding: if kind.projection { projection.unwrap_or(512) } else { pooled.hidden },
+        embedding: if kind.projection { sections.projection.unwrap_or(512) } else { pooled.hidden },
         projection: kind.projection,
         preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
         vision,
         text,
         score: ScoreRule::Softmax,
-        text_rule: tokenizer.own.unwrap_or_else(|| TextRule {
-            cleaning: Cleaning::AsIs,
-            byte_fallback: false,
-            padding: Padding::Token(tokenizer.pad_token.unwrap_or_else(|| "<|endoftext|>".into())),
-        }),
+        text_rule: clip_text_rule(tokenizer),
     })
 }
 
@@ -169,8 +208,7 @@ fn clip(
 /// `configuration_siglip2.py`.
 fn siglip(
     kind: Kind,
-    vision: &mut Object,
-    text: &mut Object,
+    Sections { vision, text, .. }: &mut Sections,
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
@@ -185,12 +223,14 @@ fn siglip(
     let patch_size = vision.take("patch_size")?.unwrap_or(16);
     let vision = Vision {
         encoder: encoder(vision, &base)?,
+        pre_norm: "",
         image_size: match kind.patches {
             Patches::Square => vision.take("image_size")?.unwrap_or(224),
             Patches::Naflex => square_side(vision.take("num_patches")?.unwrap_or(256))?.saturating_mul(patch_size),
         },
         patch_size,
         patches: kind.patches,
+        positions: PositionSource::Stored,
         pooling: VisionPooling::AttentionHead,
     };
     let text_encoder = encoder(text, &base)?;
@@ -203,7 +243,8 @@ fn siglip(
         )));
     }
     Ok(Config {
-        family: Family::Siglip,
+        family: kind.family,
+        head: Head::Contrastive,
         towers: kind.towers,
         preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
         vision,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{CropRounding, Family, JsonFiles, Kind, Patches, own};
+use super::{CropRounding, JsonFiles, Kind, own, usual::Usual};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -118,47 +118,31 @@ impl Preprocessor {
         }
     }
 
-    /// Reads the settings; defaults are those of `CLIPImageProcessor`, `SiglipImageProcessor` and `Siglip2ImageProcessor`.
+    /// Reads the settings; defaults are those of transformers' image processor for the family.
     fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
-        let (mean, std) = match family {
-            Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
-            Family::Siglip => ([0.5; 3], [0.5; 3]),
-        };
-        if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
-            return bad(&file, "do_resize and do_rescale", "true", "false");
+        let usual = Usual::of(family, patches);
+        usual.check_class(&mut file)?;
+        // Early files of OWL-ViT call the second of them so.
+        let old = if usual.old_rescale { file.take("rescale")? } else { None };
+        for (field, flag) in [
+            ("do_resize", file.take("do_resize")?),
+            ("do_rescale", file.take("do_rescale")?),
+            ("rescale", old),
+            ("do_pad", if usual.pads() { file.take("do_pad")? } else { None }),
+        ] {
+            if flag == Some(false) {
+                return bad(&file, field, "true", "false");
+            }
         }
-        let usual = if patches == Patches::Naflex { 2 } else { 3 };
-        let filter = match file.take::<u32>("resample")?.unwrap_or(usual) {
-            2 => Filter::Bilinear,
-            3 => Filter::Bicubic,
-            other => return bad(&file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
-        };
-        let resize = match (file.take::<Value>("size")?, family) {
-            _ if patches == Patches::Naflex => Resize::MaxPatches {
-                patch: file.take("patch_size")?.unwrap_or(16),
-                most: file.take("max_num_patches")?.unwrap_or(256),
-            },
-            (None, Family::Clip) => Resize::ShortestEdge(224),
-            (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
-            (Some(value), _) => resize(&file, &value)?,
-        };
-        // NaFlex's image processor has no crop, whatever the file says.
-        let crops = patches == Patches::Square && file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
-        let crop = match file.take::<Value>("crop_size")? {
-            _ if !crops => None,
-            None => Some((224, 224)),
-            Some(value) => match (side(&value), sides(&value)) {
-                (Some(n), _) => Some((n, n)),
-                (_, Some(sides)) => Some(sides),
-                _ => return bad(&file, "crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
-            },
-        };
+        let filter = usual.filter(&mut file)?;
+        let resize = usual.resize(&mut file)?;
+        let crop = usual.crop(&mut file)?;
         let normalize = file.take("do_normalize")?.unwrap_or(true);
-        let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
+        let std = if normalize { file.take("image_std")?.unwrap_or(usual.std) } else { [1.0; 3] };
         if std.iter().any(|&s| s <= 0.0) {
             return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
         }
-        let mean = file.take("image_mean")?.unwrap_or(mean);
+        let mean = file.take("image_mean")?.unwrap_or(usual.mean);
         let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
         Ok(Self {
             resize,
@@ -243,34 +227,23 @@ pub fn has_image_processor(processor: &[u8]) -> bool {
     serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
 }
 
-fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
+pub(super) fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
     Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
 }
 
 /// A side in pixels; the bound keeps tables and products small.
-fn side(value: &Value) -> Option<usize> {
+pub(super) fn side(value: &Value) -> Option<usize> {
     value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
 }
 
 /// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
 /// (`convert_to_size_dict` in transformers).
-fn sides(value: &Value) -> Option<(usize, usize)> {
+pub(super) fn sides(value: &Value) -> Option<(usize, usize)> {
     let (width, height) = match value.as_array().map(Vec::as_slice) {
         Some([height, width]) => (width, height),
         _ => (&value["width"], &value["height"]),
     };
     side(width).zip(side(height))
-}
-
-fn resize(file: &Object, value: &Value) -> Result<Resize> {
-    // A bare number means the shortest edge, for SigLIP too (`default_to_square=False`).
-    if let Some(n) = side(value).or_else(|| side(&value["shortest_edge"])) {
-        return Ok(Resize::ShortestEdge(n));
-    }
-    match sides(value) {
-        Some((width, height)) => Ok(Resize::Squash { width, height }),
-        None => bad(file, "size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
-    }
 }
 
 #[cfg(test)]
