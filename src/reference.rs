@@ -233,7 +233,7 @@ pub fn shuffle(sums: &[f32], columns: Range<usize>, [lead, grid, kernel]: [usize
 /// `shaders/patchify.wgsl`
 #[must_use]
 pub fn patchify(pixels: &[u32], cut: &Cut, scale: [f32; 3], shift: [f32; 3]) -> Vec<f32> {
-    let Cut { patch, area, lead, rows, channels_last, .. } = *cut;
+    let Cut { patch, area, lead, rows, channels_last, floats, .. } = *cut;
     let each = 3 * patch * patch;
     let mut y = Vec::new();
     for (b, &[width, columns, count]) in cut.pictures.iter().enumerate() {
@@ -243,7 +243,11 @@ pub fn patchify(pixels: &[u32], cut: &Cut, scale: [f32; 3], shift: [f32; 3]) -> 
                 let (c, place) =
                     if channels_last { (at % 3, at / 3) } else { (at / (patch * patch), at % (patch * patch)) };
                 let (py, px) = (gy * patch + place / patch, gx * patch + place % patch);
-                let value = f64::from((pixels[b * area + py * width + px] >> (8 * c)) & 255);
+                let pixel = b * area + py * width + px;
+                let value = match floats {
+                    true => f64::from(f32::from_bits(pixels[3 * pixel + c])),
+                    false => f64::from((pixels[pixel] >> (8 * c)) & 255),
+                };
                 y.push((value * f64::from(scale[c]) + f64::from(shift[c])) as f32);
             }
         }
@@ -257,7 +261,7 @@ pub fn patchify(pixels: &[u32], cut: &Cut, scale: [f32; 3], shift: [f32; 3]) -> 
 pub struct Cut {
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Words of pixels an item.
+    /// Pixels of an item.
     pub area: usize,
     /// Rows of zeros before an item's patches.
     pub lead: usize,
@@ -265,6 +269,8 @@ pub struct Cut {
     pub rows: usize,
     /// Whether red, green and blue of a pixel are neighbours in a row, and not red of all pixels.
     pub channels_last: bool,
+    /// Whether a pixel is three f32, and not RGBA in a word.
+    pub floats: bool,
     /// Of each item: its width in pixels, its columns of patches, its patches.
     pub pictures: Vec<[usize; 3]>,
 }
@@ -362,6 +368,30 @@ pub fn resize(source: &[u32], table: &[u32], lines: usize) -> Vec<u32> {
                 (((sum + (1 << (PRECISION_BITS - 1))) >> PRECISION_BITS).clamp(0, 255) as u32) << shift
             };
             out.push(channel(0) | channel(8) | channel(16) | (255 << 24));
+        }
+    }
+    out
+}
+
+/// `shaders/resize_float.wgsl`, without what the output had; `[lines, outputs]`
+#[must_use]
+pub fn resize_float(source: &[u32], table: &[u32], lines: usize, bytes: bool) -> Vec<[f32; 3]> {
+    let (head, rows) = table.split_first_chunk::<TABLE_HEAD>().expect("its head");
+    let [taps, outputs, white, step, stride, ..] = head.map(|word| word as usize);
+    let value = |at: usize, c: usize| {
+        if !bytes {
+            return f64::from(f32::from_bits(source[at + c]));
+        }
+        let (channel, alpha) = (f64::from(source[at] >> (8 * c) & 255), f64::from(source[at] >> 24) / 255.0);
+        if white == 0 { channel } else { (channel * alpha + 255.0 * (1.0 - alpha)).round() }
+    };
+    let mut out = Vec::new();
+    for line in 0..lines {
+        for row in rows.chunks(taps + 2).take(outputs) {
+            let start = line * stride + row[0] as usize * step;
+            let weights = || row[2..][..row[1] as usize].iter().map(|&word| f64::from(f32::from_bits(word)));
+            let sum = |c| weights().enumerate().map(|(i, weight)| value(start + i * step, c) * weight).sum::<f64>();
+            out.push([0, 1, 2].map(|c| sum(c) as f32));
         }
     }
     out

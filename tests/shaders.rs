@@ -36,6 +36,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         Box::new(Normalize { x: a, y: b, dim: 8, rows, eps: 1e-6 }),
         Box::new(Unfold { x: a, y: b, grid: 5, dim: 8, lead: 1 }),
         patchify(Pictures::Squares { size: 8, lead: 0 }),
+        patchify(Pictures::Floats { size: 8, lead: 0 }),
         patchify(Pictures::Naflex { columns: a, lengths: b }),
         Box::new(Resize { source: a, table: b, out: c, usual: 1, lines: Rows::PerToken }),
     ];
@@ -43,6 +44,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, merge }));
     }
     for on in [false, true] {
+        all.push(Box::new(ResizeFloat { source: a, table: b, out: c, first: on, usual: 1, lines: Rows::PerToken }));
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
         for (mask, lengths) in [(Mask::None, None), (Mask::None, Some(c)), (Mask::Causal, None)] {

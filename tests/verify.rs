@@ -127,7 +127,7 @@ impl Kernel for Broken {
 }
 
 /// For each kernel some of its text, and what that becomes.
-const DAMAGE: [(&str, &str, &str); 12] = [
+const DAMAGE: [(&str, &str, &str); 13] = [
     ("add_shared", "x[at % item]", "x[at % params.dim]"),
     ("attention", "params.scale", "1.001 * params.scale"),
     ("best", "other > value", "other >= value"),
@@ -137,8 +137,9 @@ const DAMAGE: [(&str, &str, &str); 12] = [
     ("matmul", "value += bias[", "value += 0.999 * bias["),
     ("modulate", "factor + params.dim", "factor"),
     ("normalize", "let length = sqrt(squares)", "let length = 1.0001 * sqrt(squares)"),
-    ("patchify", "8u * c, 8u", "8u * c, 7u"),
+    ("patchify", "value * params.scale[c]", "0.999 * value * params.scale[c]"),
     ("resize", "vec3i(1 << 21)", "vec3i(1 << 20)"),
+    ("resize_float", "sum += pixel(", "sum += 0.999 * pixel("),
     ("unfold", "py <= params.grid", "py < params.grid"),
 ];
 

@@ -16,6 +16,7 @@ mod params;
 mod part;
 mod patchify;
 mod resize;
+mod resize_float;
 mod stretch;
 mod unfold;
 
@@ -34,6 +35,7 @@ pub use params::Field;
 pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
+pub use resize_float::ResizeFloat;
 pub use unfold::Unfold;
 
 use crate::{

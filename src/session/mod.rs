@@ -25,7 +25,7 @@ use crate::{
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
     plan::Plan,
-    preprocess::Sampling,
+    preprocess::{self, Sampling},
     quant::Format,
     text::{Encoded, TextEncoder, Tokenize},
 };
@@ -176,15 +176,25 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// The 8-bit picture that the picture tower sees, RGBA in words, and its width.
+    /// The picture that the picture tower sees, in 8 bits, RGBA in words, and its width.
     ///
     /// # Errors
     /// [`crate::Error::BadImage`] for a picture out of bounds, or [`crate::Error::Gpu`].
     pub async fn preprocess(&self, image: &dyn Source<B>) -> Result<(Vec<u32>, usize)> {
+        let (seen, width) = self.seen(image).await?;
+        let floats = self.config.preprocessor.filter.floats();
+        Ok((if floats { preprocess::bytes(&seen) } else { seen }, width))
+    }
+
+    /// What the picture tower is given, and its width: as words, RGBA, or three f32 from 0 to 255 a pixel ([`preprocess::resize`]).
+    ///
+    /// # Errors
+    /// As [`Session::preprocess`].
+    pub async fn seen(&self, image: &dyn Source<B>) -> Result<(Vec<u32>, usize)> {
         let read = |pixels: &Pixels<B>| (pixels.read(&self.device), pixels.seen());
         let (readback, (width, height)) = self.resize(image, read)?;
         let mut seen: Vec<u32> = bytemuck::pod_collect_to_vec(&self.device.bytes(readback).await?);
-        seen.truncate(width * height);
+        seen.truncate(width * height * self.config.preprocessor.filter.words());
         Ok((seen, width))
     }
 

@@ -6,10 +6,10 @@ use crate::{
     config::{Activation, Alpha, Filter, Mask},
     kernels::{
         ActId, AddShared, Attention, Best, ClassHead, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Modulate,
-        Normalize, Operand, Patchify, Pictures, Place, Positions, Queries, Resize, Rows, Run, Shuffle, Unfold,
+        Normalize, Operand, Patchify, Pictures, Place, Positions, Queries, Resize, ResizeFloat, Rows, Run, Shuffle, Unfold,
         VectorRef, WeightId,
     },
-    preprocess::{Axis, Strides},
+    preprocess::{Axis, Strides, TABLE_HEAD},
     quant::{Format, Matrix},
     random::Random,
     reference,
@@ -46,7 +46,8 @@ pub fn cases() -> Vec<(Case, Step)> {
         gather(false),
         placed(true),
         placed(false),
-        patchify(),
+        patchify(false),
+        patchify(true),
         naflex(),
         normalize(1e30, 0.0),
         normalize(1e-6, 1e-6),
@@ -56,6 +57,8 @@ pub fn cases() -> Vec<(Case, Step)> {
         modulate(),
         add_shared(),
         unfold(),
+        resize_float_rows(),
+        resize_float_columns(),
     ]);
     for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
         all.push(resize(filter, alpha));
@@ -231,21 +234,25 @@ fn placed(class: bool) -> (Case, Step) {
     (case, step)
 }
 
-fn patchify() -> (Case, Step) {
+fn patchify(floats: bool) -> (Case, Step) {
     const BATCH: usize = 2;
     // A rest that is dropped.
     const SIZE: usize = 17;
     const PATCH: usize = 7;
     let mut random = Random::new(7);
     // Alpha is random too, and must not matter.
-    let pixels = (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect();
+    let (size, lead) = (SIZE as u32, 1);
+    let (pictures, pixels) = match floats {
+        true => (Pictures::Floats { size, lead }, words(&values(&mut random, 3 * BATCH * SIZE * SIZE))),
+        false => (Pictures::Squares { size, lead }, (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect()),
+    };
     let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
     let rows = 1 + (SIZE / PATCH).pow(2);
     let kernel = Patchify {
         pixels: ActId(0),
         y: ActId(1),
         rows: Rows::PerItem(rows as u32),
-        pictures: Pictures::Squares { size: SIZE as u32, lead: 1 },
+        pictures,
         patch: PATCH as u32,
         scale,
         shift,
@@ -253,7 +260,13 @@ fn patchify() -> (Case, Step) {
     let n = BATCH * rows * 3 * PATCH * PATCH;
     // One multiplication and one addition of numbers up to 4, fused or not.
     let bound = Some((4.0, 2f64.powi(-23)));
-    case(format!("patchify {SIZE} by {PATCH}"), vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
+    let name = format!("patchify {SIZE} by {PATCH}{}", if floats { " of floats" } else { "" });
+    case(name, vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
+}
+
+/// Channels from 0 to 255.
+fn values(random: &mut Random, count: usize) -> Vec<f32> {
+    random.floats(count).iter().map(|x| x.abs() * 255.0).collect()
 }
 
 /// Two pictures of other shapes than each other, with room for more patches.
@@ -383,4 +396,37 @@ fn unfold() -> (Case, Step) {
     let acts = vec![words(&x), poison(BATCH * GRID * GRID * DIM * 9)];
     // Copies.
     case("unfold".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
+}
+
+/// Down, with padding.
+fn smooth() -> Axis {
+    Axis::new(Filter::Smooth, 61, 24, 0..24).within(0..40)
+}
+
+fn resize_float(name: &str, first: bool, acts: Vec<Vec<u32>>, lines: usize) -> (Case, Step) {
+    let lines = Rows::PerItem(lines as u32);
+    // Fewer than there are: some invocations compute two.
+    let kernel = ResizeFloat { source: ActId(0), table: ActId(1), out: ActId(2), first, usual: 9, lines };
+    // A product and an addition for each tap, of weights that add up to 1, and what was there.
+    let bound = Some((510.0, (smooth().taps() + 3) as f64 * 2f64.powi(-24)));
+    case(format!("resize_float {name}"), acts, 1, bound, (kernel, Vec::new()))
+}
+
+fn resize_float_rows() -> (Case, Step) {
+    const LINES: usize = 3;
+    let mut random = Random::new(12);
+    let pixels = (0..40 * LINES).map(|_| random.bits()).collect();
+    let strides = Strides { step: 1, line: 40, out_step: 3, out_line: 3 * 24 };
+    let table = bytemuck::cast_slice(&smooth().table(0, strides, Alpha::White)).to_vec();
+    resize_float("of bytes", true, vec![pixels, table, poison(3 * 24 * LINES)], LINES)
+}
+
+fn resize_float_columns() -> (Case, Step) {
+    const LINES: usize = 5;
+    let mut random = Random::new(13);
+    let strides = Strides { step: 3 * LINES, line: 3, out_step: 3 * LINES, out_line: 3 };
+    let mut table = smooth().table(0, strides, Alpha::Drop);
+    table[TABLE_HEAD - 1] = 1;
+    let [pixels, out] = [40, 24].map(|pixels| words(&values(&mut random, 3 * pixels * LINES)));
+    resize_float("added up", false, vec![pixels, bytemuck::cast_slice(&table).to_vec(), out], LINES)
 }

@@ -15,6 +15,7 @@ mod modulate;
 mod normalize;
 mod patchify;
 mod resize;
+mod resize_float;
 mod shuffle;
 mod unfold;
 
@@ -46,6 +47,7 @@ fn main() {
         normalize::cases(),
         patchify::cases(),
         resize::cases(),
+        resize_float::cases(),
         shuffle::cases(),
         unfold::cases(),
     ];
