@@ -6,8 +6,8 @@ use crate::{
     config::{Activation, Alpha, Filter, Mask},
     kernels::{
         ActId, AddShared, Attention, Best, ClassHead, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Modulate,
-        Normalize, Operand, Patchify, Pictures, Place, Positions, Queries, Resize, ResizeFloat, Rows, Run, Shuffle, Unfold,
-        VectorRef, WeightId,
+        Normalize, Operand, Patchify, Pictures, Place, Positions, Queries, Resize, ResizeFloat, Rows, Run, Shuffle,
+        Unfold, VectorRef, WeightId,
     },
     preprocess::{Axis, Strides, TABLE_HEAD},
     quant::{Format, Matrix},
