@@ -130,7 +130,8 @@ def owl_report(reference, images, pixels, ids):
     sides = torch.tensor([image.size * 2 for image in images.values()], dtype=torch.float32)
     longer = sides.max(-1, keepdim=True).values
     relative = lambda scale: corners * (scale / longer)[:, None]
-    right_scale, wrong_scale = (longer.expand(-1, 4), sides) if "do_pad" in reference.spec["preprocessor"] else (sides, longer.expand(-1, 4))
+    scales = [sides, longer.expand(-1, 4)]
+    right_scale, wrong_scale = scales[::-1] if "do_pad" in reference.spec["preprocessor"] else scales
     found["boxes scaled as the other family does"] = {"corners": shares(relative(right_scale), relative(wrong_scale))}
     exact, base = copy.deepcopy(model).double(), copy.deepcopy(reference)
     base.model, base.towers = exact, towers(exact)
