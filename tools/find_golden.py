@@ -167,6 +167,8 @@ def smaller(reference, images, side):
     pixels = reference.pixels(list(images.values()), size=dict(height=side, width=side))
     ids = reference.ids(reference.texts)
     out = model(input_ids=ids.repeat(len(pixels), 1), pixel_values=pixels)
+    interpolated = reference.model(input_ids=ids.repeat(len(pixels), 1), pixel_values=pixels, interpolate_pos_encoding=True)
+    assert (out.logits - interpolated.logits).abs().mean() > 0.05, "interpolated positions would go unnoticed"
     return dict(side=side, images=answers(images, out))
 
 
