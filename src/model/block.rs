@@ -3,7 +3,7 @@
 use crate::{
     config::{Activation, Encoder, Mask},
     error::Result,
-    kernels::{ActId, Attention, Gather, Keys, LayerNorm, Matmul, MatrixRef, Operand, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Gather, Keys, LayerNorm, Matmul, MatrixRef, Operand, Place, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -25,7 +25,7 @@ impl Norm {
         })
     }
     pub fn record(&self, x: ActId, y: ActId, rows: Rows) -> LayerNorm {
-        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps }
+        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps, merge: false }
     }
 }
 
@@ -50,7 +50,7 @@ impl Linear {
     }
     /// y += x·Wᵀ + b
     pub fn record_residual(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
-        Matmul { accumulate: true, ..self.record(x, y, rows) }
+        Matmul { place: Place::Add, ..self.record(x, y, rows) }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, Mask, Towers},
     error::Result,
-    kernels::{Matmul, Patchify, Pictures, Positions, Rows},
+    kernels::{Matmul, Patchify, Pictures, Place, Positions, Rows},
     plan::Plan,
     weights::Loader,
 };
@@ -59,8 +59,8 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
 
     let squares = Pictures::Squares { size: size as u32, lead: 1 };
     plan.step("patchify", Patchify::new([pixels, cut], rows, squares, patch as u32, &config.preprocessor));
-    let positions = Some(Positions { class_token: Some(class_token), table: positions });
-    plan.step("patch_embedding", Matmul { positions, ..patch_embedding.record(cut, s.normed, rows) });
+    let place = Place::Positions(Positions { class_token: Some(class_token), table: positions });
+    plan.step("patch_embedding", Matmul { place, ..patch_embedding.record(cut, s.normed, rows) });
     plan.tap("vision.embed", s.normed);
     plan.step("pre_norm", pre_norm.record(s.normed, s.x, rows));
     plan.tap("vision.pre_norm", s.x);

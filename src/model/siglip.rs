@@ -8,7 +8,9 @@ use super::{
 use crate::{
     config::{Config, Encoder, Mask, Patches, Towers},
     error::Result,
-    kernels::{ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Positions, Queries, Rows, VectorRef},
+    kernels::{
+        ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Place, Positions, Queries, Rows, VectorRef,
+    },
     plan::Plan,
     weights::Loader,
 };
@@ -132,8 +134,8 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("patchify", Patchify::new([pixels, cut], rows, pictures, patch as u32, &config.preprocessor));
     let embedded = match stored {
         Some(table) => {
-            let positions = Some(Positions { class_token: None, table });
-            Matmul { positions, ..patch_embedding.record(cut, s.x, rows) }
+            let place = Place::Positions(Positions { class_token: None, table });
+            Matmul { place, ..patch_embedding.record(cut, s.x, rows) }
         }
         None => patch_embedding.record_residual(cut, s.x, rows),
     };

@@ -77,7 +77,7 @@ pub(super) fn record_embedding(
     }
     plan.tap(format!("{tower}.embedding"), last);
     let embedding = plan.scratch("embedding", one, dim);
-    plan.step("normalize", Normalize { x: last, y: embedding, dim: dim as u32 });
+    plan.step("normalize", Normalize { x: last, y: embedding, dim: dim as u32, rows: one, eps: 0.0 });
     plan.output("embedding", embedding);
     embedding
 }
