@@ -1,15 +1,16 @@
 //! One or two awkward cases of every kernel and of every variant of it that a model can need. Small: the naive twin runs in
 //! the browser too. `tests/kernels` has hundreds.
 
-use super::case::{Case, Step, poison, rough, words};
+use super::{
+    case::{Case, Step, case, poison, rough, words},
+    pictures,
+};
 use crate::{
-    config::{Activation, Alpha, Filter, Mask},
+    config::{Activation, Mask},
     kernels::{
-        ActId, AddShared, Attention, Best, ClassHead, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Modulate,
-        Normalize, Operand, Patchify, Pictures, Place, Positions, Queries, Resize, ResizeFloat, Rows, Run, Shuffle,
-        Unfold, VectorRef, WeightId,
+        ActId, AddShared, Attention, Best, ClassHead, Gather, Keys, LayerNorm, Matmul, MatrixRef, Modulate, Normalize,
+        Operand, Place, Positions, Queries, Rows, Shuffle, Unfold, VectorRef, WeightId,
     },
-    preprocess::{Axis, Strides, TABLE_HEAD},
     quant::{Format, Matrix},
     random::Random,
     reference,
@@ -46,9 +47,6 @@ pub fn cases() -> Vec<(Case, Step)> {
         gather(false),
         placed(true),
         placed(false),
-        patchify(false),
-        patchify(true),
-        naflex(),
         normalize(1e30, 0.0),
         normalize(1e-6, 1e-6),
         shuffled(),
@@ -57,25 +55,9 @@ pub fn cases() -> Vec<(Case, Step)> {
         modulate(),
         add_shared(),
         unfold(),
-        resize_float_rows(),
-        resize_float_columns(),
     ]);
-    for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
-        all.push(resize(filter, alpha));
-    }
+    all.extend(pictures::cases());
     all
-}
-
-fn case(
-    name: String,
-    acts: Vec<Vec<u32>>,
-    batch: u32,
-    bound: Option<(f32, f64)>,
-    (kernel, weights): (impl Kernel + 'static, Vec<Matrix>),
-) -> (Case, Step) {
-    let n = acts.last().expect("an output").len();
-    let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
-    (Case { name, acts, run: Run::items(batch), bound, rough: None }, Step { kernel: Box::new(kernel), weights })
 }
 
 fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
@@ -234,55 +216,6 @@ fn placed(class: bool) -> (Case, Step) {
     (case, step)
 }
 
-fn patchify(floats: bool) -> (Case, Step) {
-    const BATCH: usize = 2;
-    // A rest that is dropped.
-    const SIZE: usize = 17;
-    const PATCH: usize = 7;
-    let mut random = Random::new(7);
-    // Alpha is random too, and must not matter.
-    let (size, lead) = (SIZE as u32, 1);
-    let (pictures, pixels) = match floats {
-        true => (Pictures::Floats { size, lead }, words(&values(&mut random, 3 * BATCH * SIZE * SIZE))),
-        false => (Pictures::Squares { size, lead }, (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect()),
-    };
-    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let rows = 1 + (SIZE / PATCH).pow(2);
-    let kernel = Patchify {
-        pixels: ActId(0),
-        y: ActId(1),
-        rows: Rows::PerItem(rows as u32),
-        pictures,
-        patch: PATCH as u32,
-        scale,
-        shift,
-    };
-    let n = BATCH * rows * 3 * PATCH * PATCH;
-    // One multiplication and one addition of numbers up to 4, fused or not.
-    let bound = Some((4.0, 2f64.powi(-23)));
-    let name = format!("patchify {SIZE} by {PATCH}{}", if floats { " of floats" } else { "" });
-    case(name, vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
-}
-
-/// Channels from 0 to 255.
-fn values(random: &mut Random, count: usize) -> Vec<f32> {
-    random.floats(count).iter().map(|x| x.abs() * 255.0).collect()
-}
-
-/// Two pictures of other shapes than each other, with room for more patches.
-fn naflex() -> (Case, Step) {
-    const ROWS: usize = 7;
-    const PATCH: usize = 3;
-    let mut random = Random::new(11);
-    let pixels = (0..2 * ROWS * PATCH * PATCH).map(|_| random.bits()).collect();
-    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let pictures = Pictures::Naflex { columns: ActId(1), lengths: ActId(2) };
-    let (rows, patch) = (Rows::PerItem(ROWS as u32), PATCH as u32);
-    let kernel = Patchify { pixels: ActId(0), y: ActId(3), rows, pictures, patch, scale, shift };
-    let acts = vec![pixels, vec![3, 2], vec![6, 4], poison(2 * ROWS * 3 * PATCH * PATCH)];
-    case("patchify NaFlex".into(), acts, 2, Some((4.0, 2f64.powi(-23))), (kernel, Vec::new()))
-}
-
 /// Of numbers whose squares overflow f32, or with an epsilon that counts.
 fn normalize(scale: f32, eps: f32) -> (Case, Step) {
     const BATCH: usize = 2;
@@ -293,23 +226,6 @@ fn normalize(scale: f32, eps: f32) -> (Case, Step) {
     let bound = Some((1.0, (DIM as f64 / 2.0 + 13.0) * 2f64.powi(-24)));
     let name = format!("normalize {DIM}, epsilon {eps:e}");
     case(name, vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
-}
-
-fn resize(filter: Filter, alpha: Alpha) -> (Case, Step) {
-    const LINES: usize = 3;
-    // Down, and a crop that reaches beyond the picture.
-    let axis = Axis::new(filter, 61, 24, -2..25);
-    let mut random = Random::new(10);
-    // Black and white beside each other, so that the cubic's overshoot is clipped.
-    let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
-    let outputs = axis.first.len();
-    let strides = Strides { step: 1, line: 61, out_step: 1, out_line: outputs };
-    let table = axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect();
-    let lines = Rows::PerItem(LINES as u32);
-    // Fewer than there are: some invocations compute two.
-    let kernel = Resize { source: ActId(0), table: ActId(1), out: ActId(2), usual: 9, lines };
-    // Integers.
-    case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
 }
 
 /// A transposed convolution.
@@ -396,37 +312,4 @@ fn unfold() -> (Case, Step) {
     let acts = vec![words(&x), poison(BATCH * GRID * GRID * DIM * 9)];
     // Copies.
     case("unfold".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
-}
-
-/// Down, with padding.
-fn smooth() -> Axis {
-    Axis::new(Filter::Smooth, 61, 24, 0..24).within(0..40)
-}
-
-fn resize_float(name: &str, first: bool, acts: Vec<Vec<u32>>, lines: usize) -> (Case, Step) {
-    let lines = Rows::PerItem(lines as u32);
-    // Fewer than there are: some invocations compute two.
-    let kernel = ResizeFloat { source: ActId(0), table: ActId(1), out: ActId(2), first, usual: 9, lines };
-    // A product and an addition for each tap, of weights that add up to 1, and what was there.
-    let bound = Some((510.0, (smooth().taps() + 3) as f64 * 2f64.powi(-24)));
-    case(format!("resize_float {name}"), acts, 1, bound, (kernel, Vec::new()))
-}
-
-fn resize_float_rows() -> (Case, Step) {
-    const LINES: usize = 3;
-    let mut random = Random::new(12);
-    let pixels = (0..40 * LINES).map(|_| random.bits()).collect();
-    let strides = Strides { step: 1, line: 40, out_step: 3, out_line: 3 * 24 };
-    let table = bytemuck::cast_slice(&smooth().table(0, strides, Alpha::White)).to_vec();
-    resize_float("of bytes", true, vec![pixels, table, poison(3 * 24 * LINES)], LINES)
-}
-
-fn resize_float_columns() -> (Case, Step) {
-    const LINES: usize = 5;
-    let mut random = Random::new(13);
-    let strides = Strides { step: 3 * LINES, line: 3, out_step: 3 * LINES, out_line: 3 };
-    let mut table = smooth().table(0, strides, Alpha::Drop);
-    table[TABLE_HEAD - 1] = 1;
-    let [pixels, out] = [40, 24].map(|pixels| words(&values(&mut random, 3 * pixels * LINES)));
-    resize_float("added up", false, vec![pixels, bytemuck::cast_slice(&table).to_vec(), out], LINES)
 }

@@ -5,6 +5,7 @@
 mod case;
 mod cases;
 mod goldens;
+mod pictures;
 #[cfg(not(target_arch = "wasm32"))]
 mod reference_run;
 
