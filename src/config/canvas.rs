@@ -29,7 +29,7 @@ impl Config {
                 )));
             }
         };
-        if side < patch || side > most || side % patch != 0 {
+        if side < patch || side > most || !side.is_multiple_of(patch) {
             return Err(Error::BadInput(format!("canvas: expected a multiple of {patch} up to {most}, found {side}")));
         }
         self.vision.image_size = side;
