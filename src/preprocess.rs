@@ -119,7 +119,7 @@ impl Filter {
 
     fn support(self) -> f64 {
         match self {
-            Self::Bilinear => 1.0,
+            Self::Bilinear | Self::Smooth => 1.0,
             Self::Bicubic => 2.0,
         }
     }
@@ -127,7 +127,7 @@ impl Filter {
         const A: f64 = -0.5;
         let x = x.abs();
         match self {
-            Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Bilinear | Self::Smooth if x < 1.0 => 1.0 - x,
             Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
             Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
             _ => 0.0,
@@ -174,6 +174,7 @@ impl Sampling {
         };
         let (w, h) = match rule.resize {
             Resize::Squash { width, height } => (width, height),
+            Resize::PadSquare(side) => (side, side),
             Resize::ShortestEdge(edge) if width <= height => (edge, longer(edge, height, width)?),
             Resize::ShortestEdge(edge) => (longer(edge, width, height)?, edge),
             Resize::MaxPatches { patch, most } => max_patches(width, height, patch, most),

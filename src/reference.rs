@@ -67,6 +67,7 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
         Activation::GeluTanh => {
             0.5 * x * (1.0 + (std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x)).tanh())
         }
+        Activation::Relu => x.max(0.0),
     }
 }
 

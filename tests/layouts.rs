@@ -367,7 +367,7 @@ fn what_is_no_model_is_named() {
         assert!(message.contains("an adapter (LORA) for openai/clip-vit-base-patch32: merge it"), "{message}");
     }
     // The family comes before what is missing.
-    for family in ["chinese_clip", "owlv2", "bert"] {
+    for family in ["chinese_clip", "blip", "bert"] {
         let files = Files::from([("config.json".into(), json!({ "model_type": family }).to_string().into_bytes())]);
         let (code, message) = refused(&files, Towers::Both);
         assert_eq!(code, "wrong-model");

@@ -47,6 +47,13 @@ pub fn activate(activation: Activation, row: &mut [f32]) {
                 *x /= 1.0 + exp(-2.0 * u);
             }
         }
+        Activation::Relu => {
+            for x in row {
+                if *x < 0.0 {
+                    *x = 0.0;
+                }
+            }
+        }
     }
 }
 

@@ -255,5 +255,6 @@ fn code(activation: Activation) -> u32 {
         Activation::QuickGelu => 1,
         Activation::Gelu => 2,
         Activation::GeluTanh => 3,
+        Activation::Relu => 4,
     }
 }

@@ -44,8 +44,7 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
         Linear { weight: l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?, bias: None };
     let class_token = l.vector(&format!("{embed}.class_embedding"), &[dim])?;
     let positions = l.vector(&format!("{embed}.position_embedding.weight"), &[tokens, dim])?;
-    // The reference spells it so.
-    let pre_norm = Norm::load(l, "vision_model.pre_layrnorm", dim, v.encoder.eps)?;
+    let pre_norm = Norm::load(l, &format!("vision_model.{}", v.pre_norm), dim, v.encoder.eps)?;
     let rows = Rows::PerItem(tokens as u32);
     let blocks = Blocks::load(l, "vision_model.encoder", &v.encoder, rows, Mask::None, true)?;
     let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, v.encoder.eps)?;

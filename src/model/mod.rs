@@ -10,8 +10,8 @@ pub use tower::{Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, Family, Towers},
-    error::Result,
+    config::{Config, Head, Towers, VisionPooling},
+    error::{Error, Result},
     quant::{Format, Matrix},
     weights::{self, Entry, HostStore, Loader, Weight},
 };
@@ -21,9 +21,13 @@ use crate::{
 /// # Errors
 /// As [`Checkpoint::tensor`].
 pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Model> {
-    match config.family {
-        Family::Clip => clip::record(config, towers, loader),
-        Family::Siglip => siglip::record(config, towers, loader),
+    match (&config.head, config.vision.pooling) {
+        (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
+        (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
+        (Head::Boxes(_) | Head::Masks(_), _) => Err(Error::WrongModel(format!(
+            "{}: expected clip or siglip: its plans are not recorded yet",
+            config.family.name()
+        ))),
     }
 }
 

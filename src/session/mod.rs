@@ -27,7 +27,7 @@ use crate::{
     plan::Plan,
     preprocess::Sampling,
     quant::Format,
-    text::{TextEncoder, Tokenize},
+    text::{Encoded, TextEncoder, Tokenize},
 };
 
 /// A loaded model.
@@ -132,8 +132,16 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// As [`TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower or its tokenizer.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encoded(text)?.ids)
+    }
+
+    /// The same, and whether the text was longer than the tower takes.
+    ///
+    /// # Errors
+    /// As [`Session::tokenize`].
+    pub fn encoded(&self, text: &str) -> Result<Encoded> {
         match &self.text()?.tokenizer {
-            Some(tokenizer) => tokenizer.encode(text),
+            Some(tokenizer) => tokenizer.encoded(text),
             None => Err(Error::BadInput("text: expected token ids, found a text: this model has no tokenizer".into())),
         }
     }
