@@ -28,7 +28,7 @@ fn encoder(e: &Encoder, [hidden, heads, intermediate]: [&str; 3]) -> std::result
             return Err(format!("{field}: expected 1 to 65536, found {n}"));
         }
     }
-    if e.hidden % e.heads != 0 || e.hidden / e.heads > MAX_HEAD_SIZE {
+    if !e.hidden.is_multiple_of(e.heads) || e.hidden / e.heads > MAX_HEAD_SIZE {
         return Err(format!(
             "expected {hidden} to be a multiple of {heads}, at most {MAX_HEAD_SIZE} a head, found {} and {}",
             e.hidden, e.heads

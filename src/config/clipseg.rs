@@ -2,7 +2,7 @@
 
 use super::{
     Activation, Config, Encoder, Head, Kind, Masks, PositionSource, Preprocessor, ScoreRule, TokenizerFile, Vision,
-    hf::{self, Sections},
+    towers::{Sections, clip_text, clip_text_pooling, clip_text_rule, clip_vision},
 };
 use crate::{
     error::{Error, Result},
@@ -17,12 +17,12 @@ pub fn parse(
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
-    let mut vision = hf::clip_vision(kind, &mut sections.vision, [224, 32], "pre_layrnorm")?;
+    let mut vision = clip_vision(kind, &mut sections.vision, [224, 32], "pre_layrnorm")?;
     if let Some(preprocessor) = &preprocessor {
         see(&mut vision, preprocessor)?;
     }
-    let pooling = hf::clip_text_pooling(&mut sections.text)?;
-    let text = hf::clip_text(&mut sections.text, 77, pooling)?;
+    let pooling = clip_text_pooling(&mut sections.text)?;
+    let text = clip_text(&mut sections.text, 77, pooling)?;
     Ok(Config {
         family: kind.family,
         head: Head::Masks(masks(root, &vision)?),
@@ -33,7 +33,7 @@ pub fn parse(
         vision,
         text,
         score: ScoreRule::Sigmoid,
-        text_rule: hf::clip_text_rule(tokenizer),
+        text_rule: clip_text_rule(tokenizer),
     })
 }
 

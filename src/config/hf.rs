@@ -1,46 +1,16 @@
 //! The Hugging Face files as they are written, with the reference's defaults for what they leave out.
 
-use serde_json::Value;
-
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, Head, JsonFiles, Kind, Mask, Padding, Patches, PositionSource,
-    Preprocessor, ScoreRule, Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
+    Cleaning, Config, Family, Head, JsonFiles, Kind, Mask, Padding, Patches, PositionSource, Preprocessor, ScoreRule,
+    Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
     check::{Names, check},
     clipseg, owl, own,
+    towers::{Defaults, Sections, clip_text, clip_text_pooling, clip_text_rule, clip_vision, encoder},
 };
 use crate::{
     error::{Error, Result},
     json::Object,
 };
-
-/// The few fields of `tokenizer_config.json` that change ids.
-pub(super) struct TokenizerFile {
-    /// `tokenizer_class`, empty if there is none.
-    pub class: String,
-    /// The token that fills texts up: `"</s>"` or `{"content": "</s>", …}`.
-    pub pad_token: Option<String>,
-    /// Whether texts are filled up and cut at their end: `padding_side` and `truncation_side`.
-    pub sides: [(&'static str, Option<String>); 2],
-    do_lower_case: Option<bool>,
-    own: Option<TextRule>,
-}
-
-/// The defaults of transformers, for fields that a section leaves out.
-struct Defaults {
-    hidden: usize,
-    intermediate: usize,
-    layers: usize,
-    heads: usize,
-    activation: &'static str,
-    eps: f32,
-}
-
-/// The two towers' settings, and the length of CLIP's embeddings.
-pub(super) struct Sections {
-    pub vision: Object,
-    pub text: Object,
-    pub projection: Option<usize>,
-}
 
 pub fn parse(files: &JsonFiles) -> Result<Config> {
     let mut root = Object::parse("config.json", files.config)?;
@@ -71,25 +41,6 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
     Ok(built)
 }
 
-impl Sections {
-    /// A single tower's settings, and its length of embeddings, are its own.
-    fn of(root: &mut Object, kind: Kind) -> Result<Self> {
-        let old = !matches!(kind.family, Family::OwlVit | Family::Owlv2);
-        let (mut vision, mut text) = match (kind.flat, kind.towers) {
-            (true, Towers::Text) => (Object::default(), std::mem::take(root)),
-            (true, _) => (std::mem::take(root), Object::default()),
-            (false, _) => (section(root, "vision_config", old)?, section(root, "text_config", old)?),
-        };
-        let of = match (kind.flat, kind.towers) {
-            (false, Towers::Both) => root,
-            (_, Towers::Text) => &mut text,
-            _ => &mut vision,
-        };
-        let projection = of.take("projection_dim")?;
-        Ok(Self { vision, text, projection })
-    }
-}
-
 const NAMES: Names = Names {
     file: "config.json",
     sections: ["vision_config", "text_config"],
@@ -102,82 +53,6 @@ const NAMES: Names = Names {
     tokens: "max_position_embeddings",
     embedding: "projection",
 };
-
-/// One tower's section; every field is optional in published files. Older checkpoints of some families (`old`) repeat their settings
-/// in a second one, which transformers fills up with defaults before it lets it win, so nothing of the first remains.
-fn section(root: &mut Object, name: &str, old: bool) -> Result<Object> {
-    let main = root.object(name)?;
-    let over = if old { root.object(&format!("{name}_dict"))? } else { None };
-    Ok(over.or(main).unwrap_or_default())
-}
-
-fn encoder(tower: &mut Object, d: &Defaults) -> Result<Encoder> {
-    let name = tower.take::<String>("hidden_act")?;
-    let activation = match name.as_deref().unwrap_or(d.activation) {
-        "quick_gelu" => Activation::QuickGelu,
-        "gelu" => Activation::Gelu,
-        "gelu_pytorch_tanh" => Activation::GeluTanh,
-        other => {
-            return Err(Error::WrongModel(format!(
-                "config.json: hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, found {other:?}"
-            )));
-        }
-    };
-    Ok(Encoder {
-        hidden: tower.take("hidden_size")?.unwrap_or(d.hidden),
-        heads: tower.take("num_attention_heads")?.unwrap_or(d.heads),
-        layers: tower.take("num_hidden_layers")?.unwrap_or(d.layers),
-        intermediate: tower.take("intermediate_size")?.unwrap_or(d.intermediate),
-        activation,
-        eps: tower.take("layer_norm_eps")?.unwrap_or(d.eps),
-    })
-}
-
-/// The blocks of CLIP's towers, which OWL-ViT and CLIPSeg share.
-const CLIP: Defaults =
-    Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
-
-/// CLIP's picture tower, with what families call otherwise: defaults of the picture's side and of the patch's, and a name.
-pub(super) fn clip_vision(
-    kind: Kind,
-    vision: &mut Object,
-    [image_size, patch_size]: [usize; 2],
-    pre_norm: &'static str,
-) -> Result<Vision> {
-    Ok(Vision {
-        encoder: encoder(vision, &CLIP)?,
-        pre_norm,
-        image_size: vision.take("image_size")?.unwrap_or(image_size),
-        patch_size: vision.take("patch_size")?.unwrap_or(patch_size),
-        patches: kind.patches,
-        positions: PositionSource::Stored,
-        pooling: VisionPooling::ClassToken,
-    })
-}
-
-/// CLIP's text tower; `tokens` is the default of its length.
-pub(super) fn clip_text(text: &mut Object, tokens: usize, pooling: TextPooling) -> Result<Text> {
-    Ok(Text {
-        encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..CLIP })?,
-        vocab: text.take("vocab_size")?.unwrap_or(49408),
-        tokens: text.take("max_position_embeddings")?.unwrap_or(tokens),
-        mask: Mask::Causal,
-        pooling,
-    })
-}
-
-pub(super) fn clip_text_pooling(text: &mut Object) -> Result<TextPooling> {
-    Ok(match text.take("eos_token_id")?.unwrap_or(49407) {
-        2 => TextPooling::HighestId,
-        id => TextPooling::FirstOf(id),
-    })
-}
-
-pub(super) fn clip_text_rule(tokenizer: TokenizerFile) -> TextRule {
-    let pad_token = tokenizer.pad_token.unwrap_or_else(|| "<|endoftext|>".into());
-    let padding = Padding::Token(pad_token);
-    tokenizer.own.unwrap_or(TextRule { cleaning: Cleaning::AsIs, byte_fallback: false, padding })
-}
 
 /// Defaults: `CLIPTextConfig` and `CLIPVisionConfig` in transformers' `configuration_clip.py`.
 fn clip(
@@ -289,27 +164,5 @@ fn siglip_text(tokenizer: TokenizerFile, patches: Patches) -> TextRule {
         cleaning,
         byte_fallback: true,
         padding: Padding::Token(tokenizer.pad_token.unwrap_or_else(|| default.into())),
-    }
-}
-
-/// Whether transformers 5 saved this `tokenizer_config.json` as part of a processor, and so a `processor_config.json` beside it.
-#[must_use]
-pub fn names_a_processor(tokenizer_config: &[u8]) -> bool {
-    let file = serde_json::from_slice::<Value>(tokenizer_config).unwrap_or_default();
-    // Version 4 wrote no backend, and the image processor into preprocessor_config.json.
-    file["processor_class"].is_string() && file["backend"].is_string()
-}
-
-impl TokenizerFile {
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut file = Object::parse("tokenizer_config.json", bytes)?;
-        let pad_token = file.take::<Value>("pad_token")?.unwrap_or_default();
-        Ok(Self {
-            class: file.take("tokenizer_class")?.unwrap_or_default(),
-            pad_token: pad_token.as_str().or_else(|| pad_token["content"].as_str()).map(String::from),
-            sides: [("padding_side", file.take("padding_side")?), ("truncation_side", file.take("truncation_side")?)],
-            do_lower_case: file.take("do_lower_case")?,
-            own: file.object(own::KEY)?.map(own::text_rule).transpose()?,
-        })
     }
 }

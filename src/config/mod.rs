@@ -1,10 +1,12 @@
 //! What a checkpoint's JSON files say, as enums and numbers. Everything in which the families differ is decided here,
 //! once; no other module compares a model's name.
 
+mod canvas;
 mod check;
 mod clipseg;
 mod head;
 mod hf;
+mod image_processor;
 mod kind;
 mod open_clip;
 #[cfg(not(target_arch = "wasm32"))]
@@ -15,8 +17,9 @@ mod preprocessor;
 mod section;
 mod text_rule;
 mod timm;
+mod tokenizer_config;
 mod tokenizer_files;
-mod usual;
+mod towers;
 mod vision;
 mod write;
 
@@ -26,11 +29,12 @@ use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
 pub use head::{BoxScale, Boxes, Head, Masks, Task};
-use hf::TokenizerFile;
-pub use hf::names_a_processor;
+pub use image_processor::has_image_processor;
 pub use kind::Kind;
-pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize, has_image_processor};
+pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize};
 pub use text_rule::{Cleaning, OpenClipCleaning, Padding, TextRule};
+use tokenizer_config::TokenizerFile;
+pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use vision::{Patches, PositionSource, Vision, VisionPooling};
 

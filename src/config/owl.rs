@@ -3,7 +3,7 @@
 
 use super::{
     Config, Family, Head, Kind, Preprocessor, ScoreRule, TextPooling, TokenizerFile,
-    hf::{self, Sections},
+    towers::{Sections, clip_text, clip_text_rule, clip_vision},
 };
 use crate::error::{Error, Result};
 
@@ -15,9 +15,9 @@ pub fn parse(
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
     let patch_size = if kind.family == Family::Owlv2 { 16 } else { 32 };
-    let vision = hf::clip_vision(kind, &mut sections.vision, [768, patch_size], "pre_layernorm")?;
+    let vision = clip_vision(kind, &mut sections.vision, [768, patch_size], "pre_layernorm")?;
     // The highest id, whatever `eos_token_id` says.
-    let text = hf::clip_text(&mut sections.text, 16, TextPooling::HighestId)?;
+    let text = clip_text(&mut sections.text, 16, TextPooling::HighestId)?;
     let embedding = sections.projection.unwrap_or(512);
     if embedding != text.encoder.hidden {
         return Err(Error::BadCheckpoint(format!(
@@ -36,6 +36,6 @@ pub fn parse(
         vision,
         text,
         score: ScoreRule::Sigmoid,
-        text_rule: hf::clip_text_rule(tokenizer),
+        text_rule: clip_text_rule(tokenizer),
     })
 }

@@ -1,12 +1,7 @@
-//! The image processor's settings, in `preprocessor_config.json` or `processor_config.json`: from a picture of any size to the square that the tower sees.
+//! From a picture of any size to the one that the tower sees.
 
-use serde_json::Value;
-
-use super::{CropRounding, JsonFiles, Kind, own, usual::Usual};
-use crate::{
-    error::{Error, Result},
-    json::Object,
-};
+use super::CropRounding;
+use crate::error::{Error, Result};
 
 /// How a picture is resized: Pillow's antialiased filters, by the numbers that the JSON files use, and one of scikit-image's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,19 +86,6 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Reads whichever file has the settings; none if neither is there.
-    pub(super) fn of(files: &JsonFiles, kind: Kind) -> Result<Option<Self>> {
-        let nested = match files.processor {
-            Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
-            None => None,
-        };
-        match (nested, files.preprocessor) {
-            (Some(settings), _) => Self::parse(settings, kind).map(Some),
-            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, kind).map(Some),
-            (None, None) => Ok(None),
-        }
-    }
-
     /// In the place of settings that nobody needs: no picture is embedded.
     pub(super) fn none(side: usize) -> Self {
         Self {
@@ -116,44 +98,6 @@ impl Preprocessor {
             mean: [0.0; 3],
             std: [1.0; 3],
         }
-    }
-
-    /// Reads the settings; defaults are those of transformers' image processor for the family.
-    fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
-        let usual = Usual::of(family, patches);
-        usual.check_class(&mut file)?;
-        // Early files of OWL-ViT call the second of them so.
-        let old = if usual.old_rescale { file.take("rescale")? } else { None };
-        for (field, flag) in [
-            ("do_resize", file.take("do_resize")?),
-            ("do_rescale", file.take("do_rescale")?),
-            ("rescale", old),
-            ("do_pad", if usual.pads() { file.take("do_pad")? } else { None }),
-        ] {
-            if flag == Some(false) {
-                return bad(&file, field, "true", "false");
-            }
-        }
-        let filter = usual.filter(&mut file)?;
-        let resize = usual.resize(&mut file)?;
-        let crop = usual.crop(&mut file)?;
-        let normalize = file.take("do_normalize")?.unwrap_or(true);
-        let std = if normalize { file.take("image_std")?.unwrap_or(usual.std) } else { [1.0; 3] };
-        if std.iter().any(|&s| s <= 0.0) {
-            return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
-        }
-        let mean = file.take("image_mean")?.unwrap_or(usual.mean);
-        let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
-        Ok(Self {
-            resize,
-            filter,
-            crop,
-            rounding: own::rounding(file.object(own::KEY)?)?,
-            alpha: Alpha::default(),
-            rescale,
-            mean: if normalize { mean } else { [0.0; 3] },
-            std,
-        })
     }
 
     /// Most patches of a picture; none where all pictures have the same number.
@@ -204,12 +148,6 @@ impl Preprocessor {
     }
 }
 
-const NAME: &str = "preprocessor_config.json";
-/// Where transformers 5 keeps what belongs to pictures and what belongs to texts together.
-const PROCESSOR: &str = "processor_config.json";
-/// The pictures' part of it.
-const NESTED: &str = "image_processor";
-
 /// Most patches of a NaFlex picture: attention takes the square of them.
 pub const MAX_PATCHES: usize = 1 << 14;
 
@@ -219,31 +157,6 @@ const MAX_PIXELS: usize = 1 << 23;
 /// Most patches that a picture may have, if they are of this side; none if there can be no patches of this side.
 pub(super) fn most_patches(patch: usize) -> usize {
     MAX_PIXELS.checked_div(patch.saturating_mul(patch)).unwrap_or(0).min(MAX_PATCHES)
-}
-
-/// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
-#[must_use]
-pub fn has_image_processor(processor: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
-}
-
-pub(super) fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
-    Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
-}
-
-/// A side in pixels; the bound keeps tables and products small.
-pub(super) fn side(value: &Value) -> Option<usize> {
-    value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
-}
-
-/// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
-/// (`convert_to_size_dict` in transformers).
-pub(super) fn sides(value: &Value) -> Option<(usize, usize)> {
-    let (width, height) = match value.as_array().map(Vec::as_slice) {
-        Some([height, width]) => (width, height),
-        _ => (&value["width"], &value["height"]),
-    };
-    side(width).zip(side(height))
 }
 
 #[cfg(test)]

@@ -1,26 +1,88 @@
-//! The image processors of the families: what transformers' classes take where a file says nothing.
+//! The image processor's settings, in `preprocessor_config.json` or `processor_config.json`, and what transformers' classes take where a file
+//! says nothing.
 
 use serde_json::Value;
 
-use super::{
-    Config, Family, Filter, Patches, Preprocessor, Resize,
-    preprocessor::{bad, side, sides},
-    write,
-};
+use super::{Alpha, Config, Family, Filter, JsonFiles, Kind, Patches, Preprocessor, Resize, own, write};
 use crate::{
     error::{Error, Result},
     json::Object,
 };
+
+const NAME: &str = "preprocessor_config.json";
+/// Where transformers 5 keeps what belongs to pictures and what belongs to texts together.
+const PROCESSOR: &str = "processor_config.json";
+/// The pictures' part of it.
+const NESTED: &str = "image_processor";
 
 /// `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD` in transformers' `image_utils.py`.
 const CLIP: [[f32; 3]; 2] = [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]];
 /// `IMAGENET_STANDARD_MEAN` and `IMAGENET_STANDARD_STD` there.
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
 
+impl Preprocessor {
+    /// Reads whichever file has the settings; none if neither is there.
+    pub(super) fn of(files: &JsonFiles, kind: Kind) -> Result<Option<Self>> {
+        let nested = match files.processor {
+            Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
+            None => None,
+        };
+        match (nested, files.preprocessor) {
+            (Some(settings), _) => Self::parse(settings, kind).map(Some),
+            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, kind).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Reads the settings; defaults are those of transformers' image processor for the family.
+    fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
+        let usual = Usual::of(family, patches);
+        usual.check_class(&mut file)?;
+        // Early files of OWL-ViT call the second of them so.
+        let old = if usual.old_rescale { file.take("rescale")? } else { None };
+        for (field, flag) in [
+            ("do_resize", file.take("do_resize")?),
+            ("do_rescale", file.take("do_rescale")?),
+            ("rescale", old),
+            ("do_pad", if usual.pads() { file.take("do_pad")? } else { None }),
+        ] {
+            if flag == Some(false) {
+                return bad(&file, field, "true", "false");
+            }
+        }
+        let filter = usual.filter(&mut file)?;
+        let resize = usual.resize(&mut file)?;
+        let crop = usual.crop(&mut file)?;
+        let normalize = file.take("do_normalize")?.unwrap_or(true);
+        let std = if normalize { file.take("image_std")?.unwrap_or(usual.std) } else { [1.0; 3] };
+        if std.iter().any(|&s| s <= 0.0) {
+            return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
+        }
+        let mean = file.take("image_mean")?.unwrap_or(usual.mean);
+        let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
+        Ok(Self {
+            resize,
+            filter,
+            crop,
+            rounding: own::rounding(file.object(own::KEY)?)?,
+            alpha: Alpha::default(),
+            rescale,
+            mean: if normalize { mean } else { [0.0; 3] },
+            std,
+        })
+    }
+}
+
+/// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
+#[must_use]
+pub fn has_image_processor(processor: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
+}
+
 /// The defaults of a class, and what it reads otherwise than others.
-pub(super) struct Usual {
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
+struct Usual {
+    mean: [f32; 3],
+    std: [f32; 3],
     filter: Filter,
     resize: Resize,
     /// Whether it crops unless the file says something, and to what if it does not say it.
@@ -28,13 +90,13 @@ pub(super) struct Usual {
     /// Whether a bare number is a square's side, and not the shorter one's (`default_to_square`).
     square: bool,
     /// Whether the field `rescale` stands for `do_rescale`.
-    pub old_rescale: bool,
+    old_rescale: bool,
     /// Its name, without what tells its versions apart. None: the class is not looked at.
     class: Option<&'static str>,
 }
 
 impl Usual {
-    pub fn of(family: Family, patches: Patches) -> Self {
+    fn of(family: Family, patches: Patches) -> Self {
         let square = |side| Resize::Squash { width: side, height: side };
         let siglip = Self {
             mean: HALF[0],
@@ -78,12 +140,12 @@ impl Usual {
     }
 
     /// Whether it pads pictures to squares.
-    pub fn pads(&self) -> bool {
+    fn pads(&self) -> bool {
         matches!(self.resize, Resize::PadSquare(_))
     }
 
     /// Checks that the file is for this class: transformers takes whichever it names.
-    pub fn check_class(&self, file: &mut Object) -> Result<()> {
+    fn check_class(&self, file: &mut Object) -> Result<()> {
         let names = ["image_processor_type", "feature_extractor_type"].map(|field| (field, file.take::<String>(field)));
         let Some(expected) = self.class else { return Ok(()) };
         for (field, name) in names {
@@ -100,7 +162,7 @@ impl Usual {
         Ok(())
     }
 
-    pub fn filter(&self, file: &mut Object) -> Result<Filter> {
+    fn filter(&self, file: &mut Object) -> Result<Filter> {
         let number = file.take::<u32>("resample")?;
         if self.filter == Filter::Smooth {
             return match number {
@@ -117,7 +179,7 @@ impl Usual {
         }
     }
 
-    pub fn resize(&self, file: &mut Object) -> Result<Resize> {
+    fn resize(&self, file: &mut Object) -> Result<Resize> {
         if let Resize::MaxPatches { patch, most } = self.resize {
             return Ok(Resize::MaxPatches {
                 patch: file.take("patch_size")?.unwrap_or(patch),
@@ -139,7 +201,7 @@ impl Usual {
         }
     }
 
-    pub fn crop(&self, file: &mut Object) -> Result<Option<(usize, usize)>> {
+    fn crop(&self, file: &mut Object) -> Result<Option<(usize, usize)>> {
         // These classes have no crop, whatever the file says.
         if matches!(self.resize, Resize::MaxPatches { .. } | Resize::PadSquare(_)) {
             return Ok(None);
@@ -185,4 +247,23 @@ impl Config {
             ..Preprocessor::none(seen)
         })
     }
+}
+
+fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
+    Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
+}
+
+/// A side in pixels; the bound keeps tables and products small.
+fn side(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
+}
+
+/// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
+/// (`convert_to_size_dict` in transformers).
+fn sides(value: &Value) -> Option<(usize, usize)> {
+    let (width, height) = match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) => (width, height),
+        _ => (&value["width"], &value["height"]),
+    };
+    side(width).zip(side(height))
 }
