@@ -5,7 +5,7 @@ use super::{
     block::{Blocks, Linear, Norm},
     clip,
     embed::Embedding,
-    tower::{Length, Look, Model, record_embedding},
+    tower::{Decoder, Length, Look, Model, record_embedding},
 };
 use crate::{
     config::{Activation, Config, Mask, Masks, Towers},
@@ -95,20 +95,6 @@ pub fn picture_prompt(config: &Config, masks: &Masks, l: &mut Loader) -> Result<
 
 fn reduced_name(i: usize) -> String {
     format!("reduce.{i}")
-}
-
-/// Masks of one scene, one a prompt.
-pub struct Decoder {
-    /// The steps; an item is a prompt.
-    pub plan: Plan,
-    /// Input: `[batch, embedding]`, the prompts.
-    pub condition: ActId,
-    /// Inputs: a scene's features, `[tokens, dim]` each.
-    pub reduced: Vec<ActId>,
-    /// Output: `[batch, side, side]`, logits.
-    pub logits: ActId,
-    /// Side of a mask in pixels.
-    pub side: usize,
 }
 
 /// A transposed convolution whose stride is its side.

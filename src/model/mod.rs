@@ -10,9 +10,9 @@ mod siglip;
 mod text;
 mod tower;
 
-pub use clipseg::{Decoder, PicturePrompt};
+pub use clipseg::PicturePrompt;
 pub use owl::{BOXES, CLASS, EPS, OBJECTNESS, Question, question};
-pub use tower::{Look, Model, Naflex, TextTower, VisionTower};
+pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,

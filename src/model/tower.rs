@@ -1,6 +1,6 @@
 //! What a recorded model looks like from outside.
 
-use super::{block::Linear, clipseg::Decoder};
+use super::block::Linear;
 use crate::{
     kernels::{ActId, Normalize, Rows},
     plan::Plan,
@@ -58,6 +58,20 @@ pub struct Look {
     pub tokens: ActId,
     /// Outputs by name, one row a token.
     pub features: Vec<(String, ActId)>,
+}
+
+/// Masks of one scene, one a prompt.
+pub struct Decoder {
+    /// The steps; an item is a prompt.
+    pub plan: Plan,
+    /// Input: `[batch, embedding]`, the prompts.
+    pub condition: ActId,
+    /// Inputs: a scene's features, `[tokens, dim]` each.
+    pub reduced: Vec<ActId>,
+    /// Output: `[batch, side, side]`, logits.
+    pub logits: ActId,
+    /// Side of a mask in pixels.
+    pub side: usize,
 }
 
 /// The towers that were wanted, and what turns cosines into logits.

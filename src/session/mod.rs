@@ -17,7 +17,7 @@ pub use labels::LabelSet;
 pub use loading::{LoadOptions, Loading};
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
-pub use queries::{Hit, QuerySet};
+pub use queries::QuerySet;
 pub use run::{BATCH, Pending, pictures, pool_index};
 use run::{TextTower, VisionTower};
 pub use scene::Scene;

@@ -7,6 +7,7 @@ use crate::{
     backend::{Backend, Executor},
     config::Task,
     error::{Error, Result},
+    found::Hit,
     gpu::Gpu,
     kernels::{ActId, MatrixRef, Run, WeightId},
     model::{Question, question},
@@ -23,17 +24,6 @@ pub struct QuerySet<B: Backend = Gpu> {
     logits: ActId,
     best: ActId,
     labels: usize,
-}
-
-/// That a token's box holds what a label names.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hit {
-    /// Number of the token.
-    pub token: u32,
-    /// Number of the label in its set.
-    pub label: u32,
-    /// Its sigmoid is the score.
-    pub logit: f32,
 }
 
 const ONE: Run = Run { batch: 1, tokens: 1, past: 0 };

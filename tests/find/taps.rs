@@ -21,9 +21,9 @@ use crate::{
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.
 const TAP_BOUND: f64 = 1e-5;
-/// The same behind the first block of a decoder. Its norms, which nobody has trained, amplify: the reference itself is off by 8e-7 before
-/// it and by 1.8e-5 after it.
-const DECODER_BOUND: f64 = 1e-4;
+/// The same in a decoder, whose norms, which nobody has trained, amplify: the reference itself is off by 8e-7 before the first block and
+/// by 1.8e-5 behind it. Little of that is left in the masks.
+const DECODER_BOUND: f64 = 5e-5;
 /// Of pixels that are floats, where white is 1.
 const PIXEL_BOUND: f64 = 1e-6;
 
@@ -131,9 +131,8 @@ pub fn twins(model: &str) -> Outcome {
     }
     check(&found, &expected)?;
     if detects {
-        let (boxes, farthest) = apart(&sigmoid(&found["box.biased"]), &expected["boxes"]);
-        println!("{model}: boxes {boxes:.1e}, at most {farthest:.1e} of the canvas");
-        assert!(farthest <= BOXES, "expected at most {BOXES} of the canvas, found {farthest:.2e}");
+        let boxes = apart(&sigmoid(&found["box.biased"]), &expected["boxes"]);
+        assert!(boxes <= BOXES, "boxes: expected at most {BOXES} of the canvas, found {boxes:.2e}");
     }
     Ok(())
 }
@@ -185,9 +184,7 @@ fn check(found: &HashMap<String, Vec<f32>>, expected: &HashMap<String, Vec<f32>>
         let peak = expected.iter().fold(0.0f32, |a, x| a.max(x.abs()));
         let off = |(a, b): (&f32, &f32)| f64::from((a - b).abs() / peak);
         println!("{name}: {:.1e} of its peak", found.iter().zip(expected).map(off).fold(0.0, f64::max));
-        let amplified =
-            must.contains(&"film") && ["decoder.", "conv3", "up1", "logits"].iter().any(|n| name.starts_with(n));
-        let bound = if amplified { DECODER_BOUND } else { TAP_BOUND };
+        let bound = if name.starts_with("decoder.") { DECODER_BOUND } else { TAP_BOUND };
         let judged = compare(name, found, expected, &vec![peak; expected.len()], bound);
         first = first.and(judged);
     }
