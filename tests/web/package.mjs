@@ -13,6 +13,7 @@ import { cache } from "./groups/cache.mjs";
 import { calls } from "./groups/calls.mjs";
 import { concurrency } from "./groups/concurrency.mjs";
 import { converted } from "./groups/converted.mjs";
+import { draw } from "./groups/draw.mjs";
 import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
@@ -112,6 +113,7 @@ const everyPart = {
   callbacks,
   "many-labels": manyLabels,
   "many-photos": manyPhotos,
+  draw,
   trap,
   reloads,
   repeats,

@@ -1,0 +1,140 @@
+// Boxes with their labels.
+import { OcelliError } from "../error.js";
+import { contextOf, labelColor, show, type Context, type DrawCanvas, type DrawPicture, type Size } from "./canvas.js";
+
+/** What a detector finds, or anything of this shape. */
+export interface DrawnBox {
+  label?: string;
+  /** The label's place among those asked: it has the colour. */
+  index?: number;
+  /** 0 to 1 */
+  score?: number;
+  /** In pixels of the upright picture, or in shares of its sides. */
+  box: { x: number; y: number; width: number; height: number };
+}
+
+export interface BoxOptions {
+  /** Boxes are shares of the picture's sides, 0 to 1, as `detect` gives them with the same option. */
+  normalized?: boolean;
+  /** Without a picture: the size in whose pixels boxes are. If it is left out, the canvas' own. */
+  size?: { width: number; height: number };
+  /** What stands beside a box; "" for nothing. By default label and score: `a cat 93 %`. */
+  text?: (found: DrawnBox) => string;
+  /** By default {@link labelColor} of the label's index. */
+  color?: (found: DrawnBox) => string;
+  /** In the canvas' pixels. By default it grows with the canvas. */
+  lineWidth?: number;
+  /** In the canvas' pixels. By default it grows with the canvas. */
+  fontSize?: number;
+}
+
+/** Where and how a box is drawn, in the canvas' pixels. */
+interface Placed extends Size {
+  x: number;
+  y: number;
+  color: string;
+  text: string;
+}
+
+interface Look {
+  line: number;
+  font: number;
+}
+
+/**
+ * Draws boxes, the first ones on top. With a picture, the canvas becomes as large as it and shows it first; style sheets say how large
+ * the canvas is shown. Without one (null), boxes go on what the canvas shows, such as nothing over a video: whoever draws again and
+ * again empties it in between.
+ *
+ * Lines lie inside the boxes. Labels stand above them, or where there is room; they do not leave the canvas.
+ *
+ * Throws an {@link OcelliError}: `bad-image` for a picture without pixels, `bad-input` for what is no picture or no box.
+ */
+export function drawBoxes(
+  canvas: DrawCanvas,
+  picture: DrawPicture | null | undefined,
+  found: readonly DrawnBox[],
+  options: BoxOptions = {},
+): void {
+  const context = contextOf(canvas);
+  for (const { box } of found) check(box);
+  const size = picture ? show(context, picture) : (options.size ?? canvas);
+  const unit = Math.min(canvas.width, canvas.height) / 300;
+  const look = {
+    line: options.lineWidth ?? Math.max(1, Math.round(1.5 * unit)),
+    font: options.fontSize ?? Math.max(10, Math.round(7 * unit)),
+  };
+  const placed = found.map((one) => place(one, options, canvas, options.normalized ? { width: 1, height: 1 } : size));
+  placed.reverse();
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  // Labels after all lines, which would cross them.
+  for (const one of placed) frame(context, one, look);
+  for (const one of placed) if (one.text) tag(context, one, look);
+  context.restore();
+}
+
+function check(box: DrawnBox["box"] | undefined) {
+  if (!box || ![box.x, box.y, box.width, box.height].every(Number.isFinite))
+    throw new OcelliError(
+      "bad-input",
+      `box: expected finite x, y, width and height, found ${JSON.stringify(box)}: pass what \`detect\` gives.`,
+    );
+}
+
+function place(found: DrawnBox, options: BoxOptions, canvas: Size, { width, height }: Size): Placed {
+  const [across, down] = [canvas.width / width, canvas.height / height];
+  const { box } = found;
+  return {
+    x: box.x * across,
+    y: box.y * down,
+    width: box.width * across,
+    height: box.height * down,
+    color: options.color?.(found) ?? labelColor(found.index ?? 0),
+    text: options.text?.(found) ?? caption(found),
+  };
+}
+
+function caption({ label, score }: DrawnBox): string {
+  return [label, score === undefined ? undefined : `${Math.round(100 * score)} %`].filter(Boolean).join(" ");
+}
+
+/** A coloured line, and a dark one inside of it: one of them shows on any ground. */
+function frame(context: Context, { x, y, width, height, color }: Placed, { line }: Look) {
+  for (const [style, inset, thick] of [
+    ["#000a", line, Math.max(1, line / 2)],
+    [color, 0, line],
+  ] as const) {
+    const by = inset + thick / 2;
+    context.strokeStyle = style;
+    context.lineWidth = thick;
+    if (width > 2 * by && height > 2 * by) context.strokeRect(x + by, y + by, width - 2 * by, height - 2 * by);
+    else if (inset === 0) fill(context, color, x, y, Math.max(width, 1), Math.max(height, 1));
+  }
+}
+
+function fill(context: Context, style: string, x: number, y: number, width: number, height: number) {
+  context.fillStyle = style;
+  context.fillRect(x, y, width, height);
+}
+
+/** The label in white on black, beside its colour: above the box if there is room, else inside at its top; never beyond the canvas. */
+function tag(context: Context, { x, y, color, text }: Placed, { font }: Look) {
+  const { width, height } = context.canvas;
+  const letter = Math.min(font, height / 1.4);
+  const pad = letter / 3;
+  context.font = `600 ${letter}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  const across = Math.min(width, context.measureText(text).width + 3 * pad);
+  const down = 1.4 * letter;
+  const left = within(x, width - across);
+  const top = within(y >= down ? y - down : y, height - down);
+  fill(context, "#000c", left, top, across, down);
+  fill(context, color, left, top, pad, down);
+  context.fillStyle = "#fff";
+  context.fillText(text, left + 2 * pad, top + down / 2, Math.max(1, across - 3 * pad));
+}
+
+function within(at: number, most: number): number {
+  return Math.max(0, Math.min(at, most));
+}
