@@ -17,7 +17,7 @@ use crate::{
         names::Naming,
         write::{Out, write},
     },
-    config::{Task, TokenizerFiles, Towers},
+    config::{TokenizerFiles, Towers},
     error::{Error, Result},
     model,
     quant::{Format, quantize_row},
@@ -104,7 +104,7 @@ pub struct Sizes {
 }
 
 /// Reads the folder `from`, writes the folder `to`; with `goldens` also what [`crate::verify`] compares a device with, which
-/// takes a while for a large model, and is left out for a model that classifies nothing. `progress` is told done and total bytes.
+/// takes a while for a large model, and is left out for a single tower. `progress` is told done and total bytes.
 ///
 /// # Errors
 /// Whatever is wrong with the source; [`Error::BadInput`] if it is quantised already or `to` is `from`.
@@ -161,7 +161,7 @@ pub fn quantize(
         list(&mut manifest, to, &name, tower)?;
     }
     save(&manifest, to)?;
-    if goldens && checkpoint.config.tasks().contains(&Task::Classify) {
+    if goldens && checkpoint.config.towers == Towers::Both {
         // They are those of the folder as it is, which opens only with its manifest.
         Goldens::write(to)?;
         list(&mut manifest, to, GOLDENS, Towers::Both)?;

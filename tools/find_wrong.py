@@ -101,10 +101,18 @@ def owl_heads(model):
 
 
 def text_mistakes(reference, ids):
-    """Wrong projections of the texts."""
+    """Wrong projections of the texts; one that changes no text is left out."""
     model, base = reference.model, reference.towers
+    end = reference.tokenizer.eos_token_id
+    whole = reference.tokenizer(reference.texts[:len(ids)], padding="max_length", max_length=ids.shape[1])["input_ids"]
+    yield "text cut without its end token", reference.projected(torch.tensor([row[:ids.shape[1]] for row in whole]))
+    before_end = (ids == end).cumsum(-1) == 0
+    if (marks := before_end & (ids == 0)).any():
+        yield "the last ! is no pad token", reference.projected(torch.where(marks, 256, ids))
     hidden = base.text_model(ids).last_hidden_state
     yield "text pooled at the last position", base.text_projection(hidden[:, -1])
+    if (ids.argmax(-1) != (ids == end).int().argmax(-1)).any():
+        yield "text pooled at the highest id", base.text_projection(hidden[range(len(ids)), ids.argmax(-1)])
     yield "text pooled at the first position", base.text_projection(hidden[:, 0])
     if hidden.shape[-1] == base.text_projection.out_features:
         yield "text not projected", hidden[range(len(ids)), ids.argmax(-1)]
@@ -130,7 +138,8 @@ def owl_report(reference, images, pixels, ids):
     sides = torch.tensor([image.size * 2 for image in images.values()], dtype=torch.float32)
     longer = sides.max(-1, keepdim=True).values
     relative = lambda scale: corners * (scale / longer)[:, None]
-    right_scale, wrong_scale = (longer.expand(-1, 4), sides) if "do_pad" in reference.spec["preprocessor"] else (sides, longer.expand(-1, 4))
+    scales = [sides, longer.expand(-1, 4)]
+    right_scale, wrong_scale = scales[::-1] if "do_pad" in reference.spec["preprocessor"] else scales
     found["boxes scaled as the other family does"] = {"corners": shares(relative(right_scale), relative(wrong_scale))}
     exact, base = copy.deepcopy(model).double(), copy.deepcopy(reference)
     base.model, base.towers = exact, towers(exact)

@@ -17,7 +17,6 @@ from types import SimpleNamespace
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TQDM_DISABLE="1")
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (AutoImageProcessor, CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer, OwlViTConfig,
@@ -56,7 +55,7 @@ OWLV2_PIXELS = dict(resample=2, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD, do_p
 CALM = {"[qk]_proj.weight": 0.5, "mlp.fc2.weight": 0.6}
 # With weights as they come from `fill`, queries hardly move the logits.
 OWL_WEIGHTS = dict(
-    scaled={**CALM, "class_head.logit_scale.weight": 0.5, "class_head.logit_shift.weight": 0.12, "box_head.dense2.weight": 0.6},
+    scaled={**CALM, "class_head.logit_scale.weight": 0.5, "class_head.logit_shift.weight": 0.12, "box_head.dense.*weight": 0.6},
     fixed={"class_head.logit_scale.bias": 9.0, "class_head.logit_shift.bias": -0.1})
 # Without the last, the prompts would hardly matter.
 MASK_WEIGHTS = {**CALM, "reduces.[12].weight": 0.15}
@@ -78,7 +77,7 @@ MODELS = {
     # The scale goes below zero, where ELU is no ReLU. The size is a bare number: a square.
     "owlv2-scale": dict(
         model=Owlv2ForObjectDetection, config=Owlv2Config, seed=23, dtype=torch.float16,
-        scaled={**OWL_WEIGHTS["scaled"], "class_head.logit_scale.weight": 1.0}, fixed={"class_head.logit_scale.bias": -0.6},
+        scaled={**OWL_WEIGHTS["scaled"], "class_head.logit_scale.weight": 1.5}, fixed={"class_head.logit_scale.bias": -2.5},
         side=32, vision=tower(32, 2, 2, 54, image_size=32, patch_size=8),
         text=tower(24, 2, 2, 44, max_position_embeddings=16, bos_token_id=0, eos_token_id=2), more=dict(projection_dim=24),
         pictures=[TAP_IMAGE, "tall-23x97.png", "tiny-7x5.png", "large-211x140.png"], texts=OWL_TEXTS[:5],
@@ -238,7 +237,8 @@ def make_golden(folder, reference):
         assert all(row.argmax() == (row == reference.tokenizer.eos_token_id).nonzero()[0, 0] for row in ids)
     golden = (owl_golden if reference.detects else masks_golden)(reference, images, pixels, ids)
     wrong = report(folder.name, reference, images, pixels, ids)
-    golden["wrong"] = {kind: {what: share for what, share in mistakes.items() if share > FLOOR[kind]} for kind, mistakes in wrong.items()}
+    seen = lambda kind: {what: share for what, share in wrong[kind].items() if share > FLOOR[kind]}
+    golden["wrong"] = {kind: seen(kind) for kind in wrong}
     write_json(folder / "golden.json", golden)
     first = list(images).index(TAP_IMAGE)
     taps = record_taps(reference, ids, pixels[first:first + 1], images[TAP_IMAGE].size)

@@ -230,7 +230,11 @@ impl<B: Backend> Session<B> {
 
     pub(super) fn vision(&self) -> Result<&VisionTower<B>> {
         self.config.expect(Task::Embed)?;
-        self.vision.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Vision))
+        self.vision.as_ref().ok_or_else(|| self.lacks_vision())
+    }
+
+    pub(super) fn lacks_vision(&self) -> Error {
+        lacks(self.config.towers, Towers::Vision)
     }
 
     pub(super) fn text(&self) -> Result<&TextTower<B>> {
