@@ -27,7 +27,7 @@ pub use table::TableIn;
 use crate::{
     backend::{Backend, Executor},
     checkpoint::Checkpoint,
-    config::{Config, Towers},
+    config::{Config, Head, Towers},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
@@ -241,9 +241,9 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// As [`Session::detect`] and [`Session::segment`].
     pub async fn taps_of_question(&self, scene: &Scene, vectors: &[Vec<f32>]) -> Result<HashMap<String, Vec<f32>>> {
-        if let Some(decoder) = &self.decoder {
+        if matches!(self.config.head, Head::Masks(_)) {
             self.put_prompts(scene, vectors)?;
-            return decoder.plan.taps(&self.device, Run::items(vectors.len() as u32)).await;
+            return self.decoder()?.plan.taps(&self.device, Run::items(vectors.len() as u32)).await;
         }
         self.queries(vectors)?.taps(&self.device, scene).await
     }

@@ -2,7 +2,16 @@
 
 use super::*;
 
-use ocelli::text::TextEncoder;
+use ocelli::{
+    Session,
+    backend::Cpu,
+    checkpoint::manifest::{MANIFEST, Manifest},
+    quant::Format,
+    quantize::quantize,
+    session::LoadOptions,
+    text::TextEncoder,
+    weights::Entry,
+};
 use proptest::prelude::*;
 use safetensors::{Dtype, serialize, tensor::TensorView};
 
@@ -454,6 +463,50 @@ fn a_text_that_is_too_long_keeps_its_end_token_and_says_so() {
         let encoded = encoder.encoded(&"a ".repeat(words)).expect("ids");
         assert_eq!((encoded.ids.len(), encoded.ids[15], encoded.cut), (16, end, cut), "{words} words");
         assert!(encoded.ids[1..15].iter().all(|&id| id == word));
+    }
+}
+
+/// Models of which there are fixtures.
+const FIXTURES: [&str; 6] = ["owlvit", "owlv2", "owlv2-scale", "clipseg", "clipseg-refined", "clipseg-rd16"];
+
+#[test]
+fn published_files_hold_nothing_that_surprises() {
+    for name in FIXTURES {
+        assert_eq!(model::note(&Checkpoint::open(&fixture(name)).expect("a sound fixture")), None, "{name}");
+    }
+}
+
+/// The picture half of a quantised folder has all that a picture needs: queries that were made before need no text tower.
+#[test]
+fn quantised_they_come_apart_and_keep_their_heads_in_eight_bits() {
+    for name in FIXTURES {
+        let to = tempfile::tempdir().expect("a folder");
+        quantize(&fixture(name), to.path(), Format::Q4, false, &|_, _| ()).expect("a sound fixture");
+        let (source, written) = (Checkpoint::open(&fixture(name)), Checkpoint::open(to.path()));
+        let (source, written) = (source.expect("a sound fixture"), written.expect("written"));
+        assert_eq!(written.config, source.config, "{name}");
+        let entries = model::entries(&written).expect("every tensor");
+        assert!(entries.iter().all(|entry| !entry.name.starts_with(source.config.family.prefix())), "{name}");
+        let stored = |entry: &Entry| written.matrix(&entry.name, &entry.shape).expect("a matrix").dtype;
+        let formats = |four: bool| -> Vec<&str> {
+            let with = |entry: &&Entry| entry.matrix && (stored(entry) == Dtype::U8) == four;
+            entries.iter().filter(with).map(|entry| entry.name.as_str()).collect()
+        };
+        let (four, eight) = (formats(true), formats(false));
+        let tower = |name: &&str| name.starts_with("vision_model.encoder.layers") || name.starts_with("text_model.");
+        assert!(!four.is_empty() && four.iter().all(tower), "{name}: {four:?}");
+        let heads = if matches!(source.config.head, Head::Boxes(_)) { "class_head." } else { "decoder.layers.1." };
+        assert!(eight.iter().any(|name| name.starts_with(heads)), "{name}: {eight:?}");
+        let manifest = fs::read(to.path().join(MANIFEST)).expect("written");
+        for (file, _) in
+            Manifest::parse(&manifest).expect("sound").files.iter().filter(|(_, file)| file.tower == Towers::Text)
+        {
+            fs::remove_file(to.path().join(file)).expect("a file of the text tower");
+        }
+        let half = Checkpoint::open_towers(to.path(), Towers::Vision).expect("the picture half");
+        let options = LoadOptions { towers: Towers::Vision, ..LoadOptions::default() };
+        Session::load(Cpu::default(), &half, options).map(drop).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(Checkpoint::open(to.path()).is_err(), "{name}: the other half is gone");
     }
 }
 

@@ -50,6 +50,7 @@ fn main() {
     };
     for model in DETECTORS.into_iter().chain(SEGMENTERS) {
         add(model, &[("naive twins give the reference's taps", false, taps::twins)]);
+        add(model, &[("every tier", true, taps::tiers), ("each tower alone", false, taps::towers)]);
         add(model, &[("a quantised folder", false, taps::quantized)]);
         add(model, &both!("embeddings of texts", taps::texts));
     }
@@ -67,6 +68,7 @@ fn main() {
         add(model, &[("a picture as a prompt", false, masks::guided)]);
     }
     for model in ["owlvit", "owlv2"] {
+        add(model, &both!("detections in the picture", boxes::detections));
         add(
             model,
             &[("several templates a query", false, boxes::templates), ("an example picture", false, boxes::guided)],

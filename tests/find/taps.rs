@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use ocelli::{
     Checkpoint, Session,
     backend::{Backend, Cpu},
+    config::Towers,
+    gpu::{Tier, Tuning},
     quant::Format,
     quantize::quantize,
     session::LoadOptions,
@@ -16,6 +18,7 @@ use crate::{
     boxes::{BOXES, apart, sigmoid},
     common::{compare, distance},
     golden::{Golden, TAP_IMAGE, embed, folder, look, open, session, tensors},
+    gpu,
     picture::Picture,
 };
 
@@ -64,6 +67,60 @@ fn found<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Result<HashMap<Stri
     let scene = look(&session, TAP_IMAGE);
     taps.extend(pollster::block_on(session.taps_of_question(&scene, &queries))?);
     Ok(named(taps))
+}
+
+/// Every tier of the GPU: the exact ones give the reference's numbers, the others stay as near as they promise.
+pub fn tiers(model: &str) -> Outcome {
+    let golden = Golden::<serde_json::Value>::of(model);
+    let expected = tensors(model, "taps.safetensors").remove("logits").expect("a tap");
+    // Share of the largest logit.
+    let peak = expected.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+    for tier in gpu().tiers() {
+        let format = (tier == Tier::Dot8).then_some(Format::Q8);
+        let options = LoadOptions { format, tuning: Tuning::all(tier), ..LoadOptions::default() };
+        let session = Session::load(gpu(), &Checkpoint::open(&folder(model))?, options)?;
+        let (scene, mut vectors) = (look(&session, TAP_IMAGE), embed(&session, &golden));
+        if session.mask_side().is_ok() {
+            vectors.truncate(2);
+        }
+        let mut taps = pollster::block_on(session.taps_of_question(&scene, &vectors))?;
+        let found = taps.remove("masks").or_else(|| taps.remove("logits")).expect("a tap");
+        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / peak).fold(0.0, f32::max);
+        println!("{model}: {}: {worst:.1e} of the largest logit", tier.name());
+        match tier.exact() {
+            true => assert!(f64::from(worst) <= TAP_BOUND, "{}: {worst}", tier.name()),
+            // A single number, not a distance, behind more layers than embeddings have.
+            false => assert!(worst <= 4.0 * tier.cost(), "{}: {worst}", tier.name()),
+        }
+    }
+    Ok(())
+}
+
+/// Each tower alone: features need no texts, and embeddings of texts no picture tower.
+pub fn towers(model: &str) -> Outcome {
+    let golden = Golden::<serde_json::Value>::of(model);
+    let load = |towers| {
+        let options = LoadOptions { towers, ..LoadOptions::default() };
+        Session::load(Cpu::default(), &Checkpoint::open(&folder(model)).expect("a fixture"), options)
+    };
+    let (both, seeing, reading) = (load(Towers::Both)?, load(Towers::Vision)?, load(Towers::Text)?);
+    assert_eq!([seeing.towers(), reading.towers()], [Towers::Vision, Towers::Text]);
+    assert_eq!(seeing.parameters + reading.parameters, both.parameters, "no weight is in both");
+    let (scene, vectors) = (look(&seeing, TAP_IMAGE), embed(&reading, &golden));
+    assert!(scene == look(&both, TAP_IMAGE) && vectors == embed(&both, &golden));
+    let taps = |session: &Session<Cpu>| pollster::block_on(session.taps_of_question(&scene, &vectors[..2]));
+    assert!(taps(&seeing)? == taps(&both)?, "what was embedded elsewhere is understood");
+    let refused = pollster::block_on(reading.look(&open(TAP_IMAGE))).err().map(|e| (e.code(), e.to_string()));
+    assert!(
+        refused.as_ref().is_some_and(|(code, text)| *code == "bad-input" && text.contains("vision")),
+        "{refused:?}"
+    );
+    // A question to a detector's scene needs no tower, a segmenter's decoder is kept with its picture tower.
+    match both.mask_side() {
+        Ok(_) => assert_eq!(taps(&reading).err().map(|e| e.code()), Some("bad-input")),
+        Err(_) => assert!(taps(&reading)? == taps(&both)?),
+    }
+    Ok(())
 }
 
 /// A detector's queries have unit length, a segmenter's prompts that of their projection.
