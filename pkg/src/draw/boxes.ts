@@ -4,10 +4,11 @@ import { contextOf, labelColor, show, type Context, type DrawCanvas, type DrawPi
 
 /** What a detector finds, or anything of this shape. */
 export interface DrawnBox {
+  /** What it is. */
   label?: string;
   /** The label's place among those asked: it has the colour. */
   index?: number;
-  /** 0 to 1 */
+  /** 0 to 1. */
   score?: number;
   /** In pixels of the upright picture, or in shares of its sides. */
   box: { x: number; y: number; width: number; height: number };
@@ -46,7 +47,8 @@ interface Look {
  * the canvas is shown. Without one (null), boxes go on what the canvas shows, such as nothing over a video: whoever draws again and
  * again empties it in between.
  *
- * Lines lie inside the boxes. Labels stand above them, or where there is room; they do not leave the canvas.
+ * Lines lie inside the boxes. Labels stand above them, or where there is room; they do not leave the canvas. Boxes
+ * outside of it are left out.
  *
  * Throws an {@link OcelliError}: `bad-image` for a picture without pixels, `bad-input` for what is no picture or no box.
  */
@@ -59,12 +61,13 @@ export function drawBoxes(
   const context = contextOf(canvas);
   for (const { box } of found) check(box);
   const size = picture ? show(context, picture) : (options.size ?? canvas);
-  const unit = Math.min(canvas.width, canvas.height) / 300;
+  const unit = Math.sqrt(canvas.width * canvas.height) / 400;
   const look = {
-    line: options.lineWidth ?? Math.max(1, Math.round(1.5 * unit)),
-    font: options.fontSize ?? Math.max(10, Math.round(7 * unit)),
+    line: options.lineWidth ?? Math.max(2, Math.round(2 * unit)),
+    font: options.fontSize ?? Math.max(11, Math.round(9 * unit)),
   };
-  const placed = found.map((one) => place(one, options, canvas, options.normalized ? { width: 1, height: 1 } : size));
+  const whole = options.normalized ? { width: 1, height: 1 } : size;
+  const placed = found.map((one) => place(one, options, canvas, whole)).filter((one) => shows(one, canvas));
   placed.reverse();
   context.save();
   context.setTransform(1, 0, 0, 1, 0, 0);
@@ -95,6 +98,11 @@ function place(found: DrawnBox, options: BoxOptions, canvas: Size, { width, heig
   };
 }
 
+/** OWLv2 also finds things in what its square is padded with. */
+function shows({ x, y, width, height }: Placed, canvas: Size): boolean {
+  return width > 0 && height > 0 && x < canvas.width && y < canvas.height && x + width > 0 && y + height > 0;
+}
+
 function caption({ label, score }: DrawnBox): string {
   return [label, score === undefined ? undefined : `${Math.round(100 * score)} %`].filter(Boolean).join(" ");
 }
@@ -109,7 +117,7 @@ function frame(context: Context, { x, y, width, height, color }: Placed, { line 
     context.strokeStyle = style;
     context.lineWidth = thick;
     if (width > 2 * by && height > 2 * by) context.strokeRect(x + by, y + by, width - 2 * by, height - 2 * by);
-    else if (inset === 0) fill(context, color, x, y, Math.max(width, 1), Math.max(height, 1));
+    else if (inset === 0) fill(context, color, x, y, width, height);
   }
 }
 

@@ -4,7 +4,9 @@ import { contextOf, labelColor, offscreen, show, type DrawCanvas, type DrawPictu
 
 /** What a segmenter finds, or anything of this shape. */
 export interface DrawnMask {
+  /** Pixels in a row. */
   width: number;
+  /** Rows. */
   height: number;
   /** One value a pixel, row by row; neither 0 nor false where the thing is. */
   bits: ArrayLike<number | boolean>;

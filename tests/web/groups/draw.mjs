@@ -6,6 +6,7 @@ const RED = [255, 0, 0, 255];
 /** Its pixels in a picture of 60 × 40. */
 const BOX = { x: 10, y: 5, width: 20, height: 15 };
 const LINES = { lineWidth: 2, text: "" };
+const SMALL = { width: 61, height: 37, color: "#fff" };
 const CONTRAST = 3;
 
 export async function draw(test) {
@@ -211,13 +212,23 @@ async function labels({ page, report }) {
     "bottom left": { x: 0, y: 470, width: 300, height: 10 },
     "bottom right": { x: 635, y: 475, width: 5, height: 5 },
     "beyond the top": { x: 100, y: -300, width: 100, height: 400 },
-    "beyond the right": { x: 900, y: 100, width: 50, height: 50 },
-    "beyond the bottom": { x: 100, y: 900, width: 50, height: 50 },
+    "beyond the right": { x: 600, y: 100, width: 500, height: 50 },
+    "beyond the bottom": { x: 100, y: 440, width: 50, height: 500 },
     "all over": { x: -100, y: -100, width: 2000, height: 2000 },
   };
   for (const [name, box] of Object.entries(places)) group.same(name, size(await tag(box, on)), whole);
   const cut = await tag(places["top right"], { ...on, width: 632 });
   group.rejects("a label that is cut", [cut[2] - cut[0] - 1, cut[3] - cut[1]], whole);
+  const blank = await page.evaluate((c) => draw.boxes([], {}, c), SMALL);
+  for (const [name, box] of Object.entries({
+    "a box outside": { x: 61, y: 0, width: 10, height: 10 },
+    "a box without an area": { x: 5, y: 37, width: 24, height: 0 },
+  }))
+    group.same(
+      name,
+      await page.evaluate(([b, c]) => draw.boxes([{ label: "cat", box: b }], {}, c), [box, SMALL]),
+      blank,
+    );
   const long = "a very long description of what there may be in a picture ".repeat(5);
   const [left, , right] = await tag(places["all over"], on, long);
   group.same("a label wider than the canvas", [left, right], [0, 640]);

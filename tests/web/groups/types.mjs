@@ -5,6 +5,7 @@ import { complaints } from "../lib/types.mjs";
 const CONSUMER = `import { Ocelli, OcelliError, type Bytes, type Classification, type ImageInput, type LabelSet } from "ocelli";
 import { ImageIndex, type Hit } from "ocelli/index";
 import { best7 } from "ocelli/templates";
+import { drawBoxes, drawMask, type BoxOptions } from "ocelli/draw";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total, fraction }) => console.log(loaded, total ?? "?", (fraction ?? 0) * 100), signal, towers: "both" });
   const bytes: Bytes = new Uint8Array(4);
@@ -28,6 +29,10 @@ export async function ask(image: ImageInput, signal: AbortSignal): Promise<Class
   } finally {
     model.dispose();
   }
+}
+export function show(canvas: HTMLCanvasElement, picture: ImageBitmap | null, options: BoxOptions): void {
+  drawBoxes(canvas, picture, [{ label: "a cat", index: 0, score: 0.5, box: { x: 1, y: 2, width: 3, height: 4 } }], options);
+  drawMask(canvas, { width: 2, height: 1, bits: new Uint8Array(2) }, { color: "#fff", opacity: 0.3 });
 }
 export async function find(model: Ocelli, image: ImageInput): Promise<Hit<number>[]> {
   const index = await ImageIndex.create<number>({ model, format: "int8" });
@@ -66,5 +71,6 @@ export function types({ report, site, root }) {
   const judge = (source) => complaints({ site, root }, source);
   group.rejects("a program that misuses it", judge(CONSUMER.replace('"softmax"', '"softest"')), "");
   group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
+  group.rejects("a program that draws a file", judge(CONSUMER.replace("ImageBitmap | null", "File")), "");
   group.rejects("a total that is taken for known", judge(CONSUMER.replace('total ?? "?"', "loaded / total")), "");
 }
