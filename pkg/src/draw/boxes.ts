@@ -1,6 +1,26 @@
 // Boxes with their labels.
 import { OcelliError } from "../error.js";
-import { contextOf, labelColor, show, type Context, type DrawCanvas, type DrawPicture, type Size } from "./canvas.js";
+import {
+  contextOf,
+  labelColor,
+  show,
+  type Context,
+  type DrawCanvas,
+  type DrawnSize,
+  type DrawPicture,
+} from "./canvas.js";
+
+/** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
+export interface DrawnRect {
+  /** Left edge. */
+  x: number;
+  /** Upper edge; y grows downwards. */
+  y: number;
+  /** From the left edge to the right one. */
+  width: number;
+  /** From the upper edge to the lower one. */
+  height: number;
+}
 
 /** What a detector finds, or anything of this shape. */
 export interface DrawnBox {
@@ -10,15 +30,16 @@ export interface DrawnBox {
   index?: number;
   /** 0 to 1. */
   score?: number;
-  /** In pixels of the upright picture, or in shares of its sides. */
-  box: { x: number; y: number; width: number; height: number };
+  /** Where it is. */
+  box: DrawnRect;
 }
 
+/** How {@link drawBoxes} draws. */
 export interface BoxOptions {
   /** Boxes are shares of the picture's sides, 0 to 1, as `detect` gives them with the same option. */
   normalized?: boolean;
   /** Without a picture: the size in whose pixels boxes are. If it is left out, the canvas' own. */
-  size?: { width: number; height: number };
+  size?: DrawnSize;
   /** What stands beside a box; "" for nothing. By default label and score: `a cat 93 %`. */
   text?: (found: DrawnBox) => string;
   /** By default {@link labelColor} of the label's index. */
@@ -30,9 +51,7 @@ export interface BoxOptions {
 }
 
 /** Where and how a box is drawn, in the canvas' pixels. */
-interface Placed extends Size {
-  x: number;
-  y: number;
+interface Placed extends DrawnRect {
   color: string;
   text: string;
 }
@@ -77,7 +96,7 @@ export function drawBoxes(
   context.restore();
 }
 
-function check(box: DrawnBox["box"] | undefined) {
+function check(box: DrawnRect | undefined) {
   if (!box || ![box.x, box.y, box.width, box.height].every(Number.isFinite))
     throw new OcelliError(
       "bad-input",
@@ -85,7 +104,7 @@ function check(box: DrawnBox["box"] | undefined) {
     );
 }
 
-function place(found: DrawnBox, options: BoxOptions, canvas: Size, { width, height }: Size): Placed {
+function place(found: DrawnBox, options: BoxOptions, canvas: DrawnSize, { width, height }: DrawnSize): Placed {
   const [across, down] = [canvas.width / width, canvas.height / height];
   const { box } = found;
   return {
@@ -99,7 +118,7 @@ function place(found: DrawnBox, options: BoxOptions, canvas: Size, { width, heig
 }
 
 /** OWLv2 also finds things in what its square is padded with. */
-function shows({ x, y, width, height }: Placed, canvas: Size): boolean {
+function shows({ x, y, width, height }: Placed, canvas: DrawnSize): boolean {
   return width > 0 && height > 0 && x < canvas.width && y < canvas.height && x + width > 0 && y + height > 0;
 }
 

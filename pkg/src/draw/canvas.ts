@@ -10,8 +10,11 @@ export type DrawPicture =
 
 export type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
-export interface Size {
+/** How large a picture is, in its pixels. */
+export interface DrawnSize {
+  /** Pixels in a row. */
   width: number;
+  /** Rows. */
   height: number;
 }
 
@@ -35,13 +38,13 @@ export function contextOf(canvas: DrawCanvas): Context {
   return context;
 }
 
-export function offscreen({ width, height }: Size): [OffscreenCanvas, OffscreenCanvasRenderingContext2D] {
+export function offscreen({ width, height }: DrawnSize): [OffscreenCanvas, OffscreenCanvasRenderingContext2D] {
   const canvas = new OffscreenCanvas(width, height);
   return [canvas, contextOf(canvas) as OffscreenCanvasRenderingContext2D];
 }
 
 /** Width and height of the upright picture in pixels, whatever its box on the page is. */
-export function sizeOf(picture: DrawPicture): Size {
+export function sizeOf(picture: DrawPicture): DrawnSize {
   const { naturalWidth, naturalHeight, videoWidth, videoHeight, displayWidth, displayHeight, width, height } =
     picture as unknown as Record<string, unknown>;
   const size = {
@@ -56,11 +59,11 @@ export function sizeOf(picture: DrawPicture): Size {
     );
   if (!(size.width > 0 && size.height > 0))
     throw new OcelliError("bad-image", "picture: this has no pixels: wait until it has loaded, and do not close it.");
-  return size as Size;
+  return size as DrawnSize;
 }
 
 /** Makes the canvas as large as the picture and shows it there. */
-export function show(context: Context, picture: DrawPicture): Size {
+export function show(context: Context, picture: DrawPicture): DrawnSize {
   const size = sizeOf(picture);
   if (picture === context.canvas) return size;
   let source: Exclude<DrawPicture, ImageData>;

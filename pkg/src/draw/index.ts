@@ -9,6 +9,6 @@
  * @module ocelli/draw
  */
 
-export { drawBoxes, type BoxOptions, type DrawnBox } from "./boxes.js";
-export { labelColor, type DrawCanvas, type DrawPicture } from "./canvas.js";
+export { drawBoxes, type BoxOptions, type DrawnBox, type DrawnRect } from "./boxes.js";
+export { labelColor, type DrawCanvas, type DrawnSize, type DrawPicture } from "./canvas.js";
 export { drawMask, type DrawnMask, type MaskOptions } from "./mask.js";

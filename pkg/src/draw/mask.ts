@@ -14,6 +14,7 @@ export interface DrawnMask {
   index?: number;
 }
 
+/** How {@link drawMask} draws. */
 export interface MaskOptions {
   /** Any CSS colour. By default {@link labelColor} of the label's index. */
   color?: string;
