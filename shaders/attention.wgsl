@@ -37,13 +37,13 @@ fn load_kv(at: u32, left: u32) -> vec4f {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let at = id.y * groups.x * 64u + id.x;
-    if at >= params.batch * params.q_len * params.heads {
+    if at >= params.batch * params.count * params.heads {
         return;
     }
     // Neighbours share the head, so that they read the same keys and values.
-    let i = at % params.q_len;
-    let h = at / params.q_len % params.heads;
-    let b = at / (params.q_len * params.heads);
+    let i = params.first + at % params.count;
+    let h = at / params.count % params.heads;
+    let b = at / (params.count * params.heads);
     let size = params.head_size;
     let size4 = (size + 3u) / 4u;
 

@@ -23,7 +23,7 @@ fn largest(scores: vec4f) -> f32 {
 @compute @workgroup_size(4)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let at = id.y * groups.x * 4u + id.x;
-    let quads = (params.q_len + 3u) / 4u;
+    let quads = (params.count + 3u) / 4u;
     if at >= params.batch * params.heads * quads {
         return;
     }
@@ -31,7 +31,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let h = at / quads % params.heads;
     let b = at / (quads * params.heads);
     // A rest of fewer than four takes the last query again.
-    let queries = min(vec4u(at % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(params.q_len - 1u));
+    let last = params.first + params.count - 1u;
+    let queries = min(vec4u(params.first + at % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
     let q_at = (vec4u(b * params.q_item) + queries * params.q_stride) / 4u + vec4u(h * size4);
     let ends = vec4u(keys_seen(b, queries.x), keys_seen(b, queries.y), keys_seen(b, queries.z), keys_seen(b, queries.w));
     let stride4 = params.kv_stride / 4u;

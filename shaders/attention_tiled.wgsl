@@ -37,7 +37,7 @@ fn largest_of(pair: u32) -> vec2f {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let blocks = (params.q_len + QUERIES - 1u) / QUERIES;
+    let blocks = (params.count + QUERIES - 1u) / QUERIES;
     let at = group.y * groups.x + group.x;
     if at >= params.batch * params.heads * blocks {
         return;
@@ -47,13 +47,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let b = at / (blocks * params.heads);
     let pair = lane / LANES;
     let own = lane % LANES;
-    let asked = vec2u(block * QUERIES + pair * 2u) + vec2u(0u, 1u);
-    let queries = min(asked, vec2u(params.q_len - 1u));
+    let asked = vec2u(params.first + block * QUERIES + pair * 2u) + vec2u(0u, 1u);
+    let end = params.first + params.count;
+    let queries = min(asked, vec2u(end - 1u));
     let q_at = (vec2u(b * params.q_item) + queries * params.q_stride) / 4u + vec2u(h * HEAD4);
     let item = b * params.kv_item / 4u + h * HEAD4;
     let ends = vec2u(keys_seen(b, queries.x), keys_seen(b, queries.y));
     // Of the whole workgroup.
-    let last = keys_seen(b, min(block * QUERIES + QUERIES, params.q_len) - 1u);
+    let last = keys_seen(b, min(params.first + (block + 1u) * QUERIES, end) - 1u);
 
     var sum0: array<vec4f, STRIPS>;
     var sum1: array<vec4f, STRIPS>;
@@ -115,10 +116,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let y_at = ((b * params.q_len + queries) * params.heads + h) * HEAD4;
     for (var s = 0u; s < (HEAD4 + LANES - 1u) / LANES; s++) {
         let d = s * LANES + own;
-        if d < HEAD4 && asked.x < params.q_len {
+        if d < HEAD4 && asked.x < end {
             y[y_at.x + d] = sum0[s] / all.x;
         }
-        if d < HEAD4 && asked.y < params.q_len {
+        if d < HEAD4 && asked.y < end {
             y[y_at.y + d] = sum1[s] / all.y;
         }
     }

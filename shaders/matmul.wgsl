@@ -3,10 +3,11 @@
 // lib/input_*, one lib/weight_*, lib/activation and lib/output. Tails are computed on the last row or column again and not stored.
 
 struct Params {
-    rows: u32,   // M
+    rows: u32,   // M, or where a part of them ends
     inner: u32,  // K
     cols: u32,   // N
     tokens: u32, // rows that have positions of their own; 0 where there are none
+    first: u32,  // the first row of a part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -16,7 +17,7 @@ struct Params {
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let col = id.x * 4u;
-    let row = id.y * 4u;
+    let row = params.first + id.y * 4u;
     if col >= params.cols || row >= params.rows {
         return;
     }

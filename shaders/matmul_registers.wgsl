@@ -3,10 +3,11 @@
 // sums would be run as it stands. Fragments as for matmul.wgsl.
 
 struct Params {
-    rows: u32,   // M
+    rows: u32,   // M, or where a part of them ends
     inner: u32,  // K
     cols: u32,   // N
     tokens: u32, // rows that have positions of their own; 0 where there are none
+    first: u32,  // the first row of a part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,7 +21,7 @@ fn store4(row: u32, col: u32, sums: vec4f) {
 @compute @workgroup_size(4, 2)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let col = id.x * 8u;
-    let row = id.y * 16u;
+    let row = params.first + id.y * 16u;
     if col >= params.cols || row >= params.rows {
         return;
     }

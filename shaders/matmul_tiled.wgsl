@@ -5,10 +5,11 @@
 const DEPTH: u32 = 4u;  // vectors along K in a tile
 
 struct Params {
-    rows: u32,   // M
+    rows: u32,   // M, or where a part of them ends
     inner: u32,  // K
     cols: u32,   // N
     tokens: u32, // rows that have positions of their own; 0 where there are none
+    first: u32,  // the first row of a part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,7 +21,7 @@ var<workgroup> w_tile: array<Element4, DEPTH * COLS * WORKGROUP>;  // [DEPTH, co
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile_rows = ROWS * WORKGROUP;
     let tile_cols = COLS * WORKGROUP;
-    let first_row = group.y * tile_rows;
+    let first_row = params.first + group.y * tile_rows;
     let first_col = group.x * tile_cols;
     let inner4 = (params.inner + 3u) / 4u;
     var sums: array<f32, ROWS * COLS>;

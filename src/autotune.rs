@@ -96,7 +96,9 @@ pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
     // A slow device would take seconds for many rows: there what is best for some is taken.
     let many = if slow { None } else { Some(race(Size::Many).await?) };
     let times = [&few.times, &some.times, &many.as_ref().unwrap_or(&some).times];
-    Ok(Tuned { tuning: Tuning::new(times.map(choose), times.map(choose_exact)), rate: some.rate() })
+    let rate = some.rate();
+    gpu.expect(rate);
+    Ok(Tuned { tuning: Tuning::new(times.map(choose), times.map(choose_exact)), rate })
 }
 
 /// Billions of operations a second on the CPU, for the same work.
@@ -167,7 +169,7 @@ const SLOW_MS: f64 = 2.0;
 pub async fn is_slow(gpu: &Gpu) -> Result<bool> {
     let work = Work::new(gpu, Format::Q8, SMALL)?;
     let plan = work.plan(gpu, Tier::Plain)?;
-    Ok(time(gpu, &plan, Run::items(1), 0..2).await? > SLOW_MS)
+    Ok(time(gpu, &plan, Run::items(1), 0..plan.plan().len()).await? > SLOW_MS)
 }
 
 /// Races these tiers on weights of this format and work of this shape.
@@ -207,7 +209,7 @@ async fn race_judged(gpu: &Gpu, format: Format, tiers: Vec<Tier>, shape: Shape) 
             let Some(plan) = plan else { continue };
             // Far behind is out of the race.
             if best.is_none_or(|best| best < 2.0 * least) {
-                let took = time(gpu, plan, Run::items(1), 0..2).await?;
+                let took = time(gpu, plan, Run::items(1), 0..plan.plan().len()).await?;
                 *best = Some(best.map_or(took, |best| took.min(best)));
             }
         }

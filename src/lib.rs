@@ -25,6 +25,7 @@ pub mod config;
 #[cfg(not(feature = "wasm-gpu"))]
 mod cpu;
 mod error;
+pub mod found;
 pub mod gpu;
 mod json;
 pub mod kernels;

@@ -217,6 +217,27 @@ impl Plan {
         parts
     }
 
+    /// The same with each step that takes more operations than `most` as several, where that can be.
+    #[must_use]
+    pub fn cut(self, run: Run, most: u64) -> Self {
+        let mut steps = Vec::new();
+        // Where each step begins now, and the end.
+        let mut starts = Vec::new();
+        for step in self.steps {
+            starts.push(steps.len());
+            let parts = step.kernel.cut(run, most);
+            if parts.is_empty() {
+                steps.push(step);
+                continue;
+            }
+            let part = |kernel| Step { label: step.label.clone(), once: step.once, kernel };
+            steps.extend(parts.into_iter().map(part));
+        }
+        starts.push(steps.len());
+        let taps = self.taps.into_iter().map(|tap| Tap { after: starts[tap.after], ..tap }).collect();
+        Self { steps, taps, ..self }
+    }
+
     /// The largest activation of a run, in bytes.
     #[must_use]
     pub fn largest_act(&self, run: Run) -> u64 {

@@ -1,11 +1,16 @@
-//! From a picture of any size to the 8-bit one that the tower sees, as Pillow 12 and transformers make it.
+//! From a picture of any size to what the tower sees, as Pillow 12 and transformers make it: 8 bits a channel, or floats for OWLv2
+//! (`smooth`).
 //!
 //! Resizing is Pillow's antialiased resampling in its own fixed-point arithmetic (`src/libImaging/Resample.c`):
 //! coefficients in f64, rounded to 22 bits; horizontal pass first, but for very tall pictures; 8 bits between the passes.
 //! Here are the coefficients, computed for the cropped window only, and the CPU oracle; the GPU applies them
-//! (`shaders/resize.wgsl`).
+//! (`shaders/resize.wgsl`, `shaders/resize_float.wgsl`).
+
+mod smooth;
 
 use std::ops::Range;
+
+pub use smooth::bytes;
 
 use crate::{
     config::{Alpha, CropRounding, Filter, Preprocessor, Resize},
@@ -15,16 +20,17 @@ use crate::{
 /// Fraction bits of a coefficient: Pillow's `PRECISION_BITS`.
 pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
-/// Words before the first entry of [`Axis::table`]; the last of them is the place of the first line in the output.
+/// Words before the first entry of [`Axis::table`]; the last of them is the place of the first line in the output, or, of floats,
+/// whether the output is added to.
 pub const TABLE_HEAD: usize = 8;
 
 /// One axis: for every output pixel, the first source pixel and the weights from there on. No weights make a black pixel,
-/// which is what a crop larger than the picture is padded with.
+/// which is what a picture is padded with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
     /// First source pixel of each output.
     pub first: Vec<usize>,
-    /// Weights of each output, in units of 2^-22.
+    /// Weights of each output: in units of 2^-22, or, of [`Filter::Smooth`], the bits of f32.
     pub weights: Vec<Vec<i32>>,
 }
 
@@ -45,10 +51,26 @@ impl Axis {
                 let w = w * f64::from(1u32 << PRECISION_BITS);
                 (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i32
             };
+            let float = |w: &f64| bytemuck::cast::<f32, i32>(*w as f32);
             axis.first.push(first);
-            axis.weights.push(exact.iter().map(fixed).collect());
+            axis.weights.push(if filter.floats() {
+                exact.iter().map(float).collect()
+            } else {
+                exact.iter().map(fixed).collect()
+            });
         }
         axis
+    }
+
+    /// The same with the weights of these source pixels alone: as if all others were black.
+    #[must_use]
+    pub fn within(&self, pixels: Range<usize>) -> Self {
+        let part = |(&first, weights): (&usize, &Vec<i32>)| {
+            let [start, end] = [pixels.start, pixels.end].map(|at| at.saturating_sub(first).min(weights.len()));
+            if start < end { (first + start, weights[start..end].to_vec()) } else { (pixels.start, Vec::new()) }
+        };
+        let (first, weights) = self.first.iter().zip(&self.weights).map(part).unzip();
+        Self { first, weights }
     }
 
     /// The range of source pixels that the outputs need.
@@ -67,7 +89,7 @@ impl Axis {
     }
 
     /// The table for the GPU, with what varies from picture to picture at its head: taps, outputs, whether transparent pixels are
-    /// put on white, the strides, and the place of the first line in the output, which is 0. Then, for each output,
+    /// put on white, the strides, and 0 (see [`TABLE_HEAD`]). Then, for each output,
     /// `first - origin`, count, and the weights, padded to `2 + taps`.
     #[must_use]
     pub fn table(&self, origin: usize, Strides { step, line, out_step, out_line }: Strides, alpha: Alpha) -> Vec<i32> {
@@ -98,17 +120,34 @@ pub struct Strides {
 }
 
 impl Filter {
+    /// Whether what comes out is floats from 0 to 255, and not rounded to bytes.
+    #[must_use]
+    pub fn floats(self) -> bool {
+        self == Self::Smooth
+    }
+
+    /// Words of a pixel that comes out: RGBA in one, or three f32.
+    #[must_use]
+    pub fn words(self) -> usize {
+        if self.floats() { 3 } else { 1 }
+    }
+
     /// The first of the `source` pixels that output `at` of `full` is made of, and the weights from there on, which add up to 1.
     fn weights(self, source: usize, full: usize, at: usize) -> (usize, Vec<f64>) {
+        let (support, curve) = match self {
+            Self::Bilinear => (1.0, triangle as fn(f64) -> f64),
+            Self::Bicubic => (2.0, cubic as fn(f64) -> f64),
+            Self::Smooth => return smooth::weights(source, full, at),
+        };
         let scale = source as f64 / full as f64;
         let filter_scale = scale.max(1.0);
-        let support = self.support() * filter_scale;
+        let support = support * filter_scale;
         let center = (at as f64 + 0.5) * scale;
         // C's cast truncates towards zero, as `as` does; what is below zero starts at zero.
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(source);
         let mut weights: Vec<f64> =
-            (first..end).map(|x| self.at((x as f64 - center + 0.5) * (1.0 / filter_scale))).collect();
+            (first..end).map(|x| curve(((x as f64 - center + 0.5) * (1.0 / filter_scale)).abs())).collect();
         // Summed in Pillow's order; another order could round differently.
         let sum = weights.iter().fold(0.0, |a, w| a + w);
         if sum != 0.0 {
@@ -116,22 +155,20 @@ impl Filter {
         }
         (first, weights)
     }
+}
 
-    fn support(self) -> f64 {
-        match self {
-            Self::Bilinear => 1.0,
-            Self::Bicubic => 2.0,
-        }
-    }
-    fn at(self, x: f64) -> f64 {
-        const A: f64 = -0.5;
-        let x = x.abs();
-        match self {
-            Self::Bilinear if x < 1.0 => 1.0 - x,
-            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-            _ => 0.0,
-        }
+/// Pillow's `bilinear_filter`, for x ≥ 0.
+fn triangle(x: f64) -> f64 {
+    (1.0 - x).max(0.0)
+}
+
+/// Pillow's `bicubic_filter`, likewise.
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    match x {
+        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+        _ => 0.0,
     }
 }
 
@@ -147,6 +184,8 @@ pub struct Sampling {
     pub vertical_first: bool,
     /// What becomes of transparent pixels, before both.
     pub alpha: Alpha,
+    /// The filter of both.
+    pub filter: Filter,
 }
 
 /// From this height on, as a multiple of the width, pictures are tall.
@@ -177,13 +216,21 @@ impl Sampling {
             Resize::ShortestEdge(edge) if width <= height => (edge, longer(edge, height, width)?),
             Resize::ShortestEdge(edge) => (longer(edge, width, height)?, edge),
             Resize::MaxPatches { patch, most } => max_patches(width, height, patch, most),
+            Resize::PadSquare(side) => (side, side),
+        };
+        // The square is never made: its padding is black, and so are weights that are left out.
+        let (across, down) = match rule.resize {
+            Resize::PadSquare(_) => (width.max(height), width.max(height)),
+            _ => (width, height),
         };
         let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
         Ok(Self {
-            horizontal: Axis::new(rule.filter, width, w, crop(w, crop_w, rule.rounding)),
-            vertical: Axis::new(rule.filter, height, h, crop(h, crop_h, rule.rounding)),
-            vertical_first: height > width * TALL && h < height,
+            horizontal: Axis::new(rule.filter, across, w, crop(w, crop_w, rule.rounding)).within(0..width),
+            vertical: Axis::new(rule.filter, down, h, crop(h, crop_h, rule.rounding)).within(0..height),
+            // Without a rounding between them, floats know no order.
+            vertical_first: !rule.filter.floats() && down > across * TALL && h < down,
             alpha: rule.alpha,
+            filter: rule.filter,
         })
     }
 
@@ -296,7 +343,7 @@ fn on_white(pixel: u32) -> u32 {
     channel(0) | channel(8) | channel(16) | 255 << 24
 }
 
-/// The reference: both passes over a whole picture, on the CPU.
+/// The reference: both passes over a whole picture, on the CPU. As words: RGBA, or, of [`Filter::Smooth`], three f32 a pixel.
 #[must_use]
 pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) -> Vec<u32> {
     let opaque: Vec<u32>;
@@ -307,6 +354,12 @@ pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) 
             &opaque
         }
     };
+    if sampling.filter.floats() {
+        let [across, down] = sampling.passes().map(|axis| {
+            axis.first.iter().zip(&axis.weights).map(|(&first, weights)| (first, &weights[..])).collect::<Vec<_>>()
+        });
+        return smooth::resize(pixels, [width, height], [&across, &down]);
+    }
     if sampling.vertical_first {
         let columns = resample(pixels, &sampling.vertical, width, 1, width);
         let h = sampling.size().1;

@@ -70,10 +70,12 @@ impl Format {
     }
     /// How the matrix of this name is kept in a model of this format: in q4, the token table and the blocks of the towers
     /// have 4 bits, but for each tower's first block; that, and what comes before and after the blocks (patch embedding,
-    /// pooling head, projections), has 8.
+    /// pooling head, projections), has 8; and so have the heads of detectors and segmenters, whose blocks are as
+    /// small as they are few.
     #[must_use]
     pub fn of_matrix(self, name: &str) -> Self {
-        let later_block = name.contains(".layers.") && !name.contains(".layers.0.");
+        let tower = !name.starts_with("decoder.");
+        let later_block = tower && name.contains(".layers.") && !name.contains(".layers.0.");
         let four_bits = later_block || name.contains(".token_embedding.");
         if self == Self::Q4 && !four_bits { Self::Q8 } else { self }
     }

@@ -201,12 +201,12 @@ fn outs<'a>(checkpoint: &'a Checkpoint, format: Format, report: &'a dyn Fn(usize
     Ok(outs)
 }
 
-/// The tower that needs a tensor.
+/// The tower that needs a tensor. Heads belong to the picture tower: texts reach them as vectors.
 fn tower(name: &str) -> Towers {
     match name {
         _ if name.starts_with("text_") => Towers::Text,
-        _ if name.starts_with("vision_") || name.starts_with("visual_") => Towers::Vision,
-        _ => Towers::Both,
+        _ if name.starts_with("logit_") => Towers::Both,
+        _ => Towers::Vision,
     }
 }
 

@@ -29,18 +29,27 @@ pub struct TextEncoder {
     pad: u32,
 }
 
+/// A text as the tower is fed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// As many token ids as the tower takes, padding included.
+    pub ids: Vec<u32>,
+    /// Whether the text has more: its end is not among them, but for EOS.
+    pub cut: bool,
+}
+
 /// What makes token ids of a text. A trait, so that a build whose tokenizer is elsewhere does not carry one.
 pub trait Tokenize {
-    /// As [`TextEncoder::encode`].
+    /// As [`TextEncoder::encoded`].
     ///
     /// # Errors
     /// As [`TextEncoder::encode`].
-    fn encode(&self, text: &str) -> Result<Vec<u32>>;
+    fn encoded(&self, text: &str) -> Result<Encoded>;
 }
 
 impl Tokenize for TextEncoder {
-    fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode(text)
+    fn encoded(&self, text: &str) -> Result<Encoded> {
+        Self::encoded(self, text)
     }
 }
 
@@ -51,13 +60,11 @@ impl TextEncoder {
     /// [`crate::Error::BadCheckpoint`] that names the file if it is not a tokenizer, lacks the padding token, or has more tokens than
     /// the token table has rows.
     pub fn new(files: &TokenizerFiles, config: &Config) -> Result<Self> {
-        let tokenizer = Tokenizer::new(files, config.text_rule.byte_fallback)?;
+        let mut tokenizer = Tokenizer::new(files, config.text_rule.byte_fallback)?;
         let rule = config.text_rule.clone();
         let pad = match &rule.padding {
             Padding::Id(id) => *id,
-            Padding::Token(token) => tokenizer
-                .id(token)
-                .ok_or_else(|| tokenizer.bad(format!("expected the padding token {token:?}, found none")))?,
+            Padding::Token(token) => tokenizer.special(token)?,
         };
         let (vocab, found) = (config.text.vocab, tokenizer.vocab_size());
         if found > vocab {
@@ -72,14 +79,23 @@ impl TextEncoder {
     /// [`crate::Error::BadCheckpoint`] if the tokenizer knows more tokens than the token table has rows, or has none for something in the
     /// text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encoded(text)?.ids)
+    }
+
+    /// The same, and whether the text was truncated.
+    ///
+    /// # Errors
+    /// As [`TextEncoder::encode`].
+    pub fn encoded(&self, text: &str) -> Result<Encoded> {
         let mut ids = self.tokenizer.encode(&cleaned(text, self.rule.cleaning))?;
-        if let Some(&eos) = ids.last().filter(|_| ids.len() > self.tokens) {
+        let cut = ids.len() > self.tokens;
+        if let Some(&eos) = ids.last().filter(|_| cut) {
             ids.truncate(self.tokens);
             ids[self.tokens - 1] = eos;
         }
         ids.resize(self.tokens, self.pad);
         match ids.iter().find(|&&id| id as usize >= self.vocab) {
-            None => Ok(ids),
+            None => Ok(Encoded { ids, cut }),
             Some(id) => Err(self.tokenizer.bad(format!("expected ids below vocab_size {}, found {id}", self.vocab))),
         }
     }

@@ -325,6 +325,14 @@ fn preprocess_writes_what_the_tower_sees() {
 #[test]
 fn info_counts() {
     assert!(json(&["info"])["adapter"].as_str().is_some_and(|name| !name.is_empty()));
+    for (model, tasks) in [("clip", vec!["classify", "embed"]), ("owlv2", vec!["detect"]), ("clipseg", vec!["segment"])]
+    {
+        assert_eq!(json(&["info", "--model", &fixture(model)])["model"]["tasks"], serde_json::json!(tasks), "{model}");
+    }
+    let (detector, image) = (fixture("owlv2"), fixture("images/rgb-61x37.png"));
+    let refusal = refused(&["classify", "--model", &detector, "--labels", "a cat,a dog", &image]);
+    assert!(refusal.contains("owlv2: expected a model that can "), "{refusal}");
+    assert!(refusal.contains("found one that can detect: load clip, siglip or siglip2"), "{refusal}");
     let info = json(&["info", "--model", &fixture("clip")]);
     assert_eq!(info["model"]["family"], "clip");
     // 7 a block, 3 blocks; resize in two passes, patchify, patches, norm, norm of one row, projection, length; and of the last block

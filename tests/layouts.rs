@@ -367,7 +367,7 @@ fn what_is_no_model_is_named() {
         assert!(message.contains("an adapter (LORA) for openai/clip-vit-base-patch32: merge it"), "{message}");
     }
     // The family comes before what is missing.
-    for family in ["chinese_clip", "owlv2", "bert"] {
+    for family in ["chinese_clip", "blip", "bert"] {
         let files = Files::from([("config.json".into(), json!({ "model_type": family }).to_string().into_bytes())]);
         let (code, message) = refused(&files, Towers::Both);
         assert_eq!(code, "wrong-model");
@@ -378,7 +378,7 @@ fn what_is_no_model_is_named() {
 /// A folder of the usual kind costs no request in vain.
 #[test]
 fn usual_folders_are_asked_for_what_they_have() {
-    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2"] {
+    for name in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "owlvit", "owlv2", "clipseg"] {
         for towers in [Towers::Both, Towers::Vision, Towers::Text] {
             let (opened, in_vain) = open(&golden(name).0, towers);
             opened.expect("a sound fixture");

@@ -6,7 +6,9 @@ use ocelli::{
     backend::{Backend, Cpu, Executor},
     config::Mask,
     gpu::{Tier, Tuning},
-    kernels::{ActId, Attention, Gather, Keys, Matmul, MatrixRef, Queries, Rows, Run, WeightId},
+    kernels::{
+        ActId, Attention, Gather, Keys, Matmul, MatrixRef, Place, Positions, Queries, Rows, Run, VectorRef, WeightId,
+    },
     plan::{Kind, Plan},
     quant::{Format, Matrix},
     random::Random,
@@ -190,4 +192,105 @@ fn sizes_go_by_the_run() {
     assert_eq!(plan.acts()[kv.0].kind, Kind::State { most: MOST });
     assert_eq!(plan.acts()[q.0].kind, Kind::Input);
     assert_eq!(Rows::Shared(3).of(large), 3);
+}
+
+/// Rows of an item in [`long_steps`]: several stretches of 64, and a rest.
+const LONG: u32 = 200;
+
+/// Steps that can be cut, with a tap between: attention, a product with positions, one that adds.
+fn long_steps(mask: Mask) -> (Plan, ActId, [ActId; 2]) {
+    let (dim, rows) = (DIM as u32, Rows::PerItem(LONG));
+    let mut plan = Plan::default();
+    let x = plan.input("x", rows, 3 * DIM);
+    let mixed = plan.scratch("mixed", rows, DIM);
+    let y = plan.scratch("y", rows, 3);
+    let q = Queries { act: x, len: rows, stride: 3 * dim, index: None };
+    let kv = Keys { act: x, len: rows, stride: 3 * dim, k: dim, v: 2 * dim, most: None, lengths: None };
+    plan.step("attention", Attention { q, kv, y: mixed, heads: 2, head_size: dim / 2, mask });
+    plan.tap("mixed", mixed);
+    let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: 3, cols: dim };
+    let table = VectorRef { id: WeightId(1), len: LONG * 3 };
+    let place = Place::Positions(Positions { class_token: None, table });
+    plan.step("placed", Matmul { place, ..Matmul::new(mixed, weight, y, rows) });
+    plan.step("added", Matmul { place: Place::Add, ..Matmul::new(mixed, weight, y, rows) });
+    plan.tap("end", y);
+    (plan, x, [mixed, y])
+}
+
+/// The weights of [`long_steps`].
+fn long_weights() -> [Matrix; 2] {
+    let mut random = Random::new(8);
+    [(3 * DIM, DIM), (3 * LONG as usize, 3 * LONG as usize)]
+        .map(|(len, cols)| Matrix::new(Format::F32, &random.floats(len), cols).expect("small weights"))
+}
+
+#[test]
+fn long_steps_are_cut() {
+    let run = Run::items(2);
+    let labels = |plan: &Plan| plan.steps().map(|(label, _)| label.to_string()).collect::<Vec<_>>();
+    let whole = || long_steps(Mask::None).0;
+    // 2.56 million operations of attention, 19,200 of a product.
+    let flops: Vec<u64> = whole().steps().map(|(_, kernel)| kernel.flops(run)).collect();
+    assert_eq!(flops, [4 * 2 * 200 * 200 * 8, 2 * 400 * 3 * 8, 2 * 400 * 3 * 8]);
+    assert_eq!(labels(&whole().cut(run, flops[0])), ["attention", "placed", "added"]);
+    let half = whole().cut(run, flops[0] / 2);
+    assert_eq!(labels(&half), ["attention", "attention", "attention", "attention", "placed", "added"]);
+    let finest = whole().cut(run, 0);
+    assert_eq!(finest.len(), 4 + 7 + 7);
+    for plan in [half, finest] {
+        assert_eq!(plan.flops(run), flops.iter().sum::<u64>());
+        assert_eq!(plan.taps_at(4).map(|(name, _)| name).collect::<Vec<_>>(), ["mixed"]);
+        assert_eq!(plan.taps_at(plan.len()).map(|(name, _)| name).collect::<Vec<_>>(), ["end"]);
+    }
+    let x = Random::new(9).floats(2 * LONG as usize * 3 * DIM);
+    for mask in [Mask::None, Mask::Causal] {
+        let (plan, input, _) = long_steps(mask);
+        let acts = |plan: &Plan| plan.run_reference(&long_weights(), &[(input, bytemuck::cast_slice(&x))], run).acts;
+        let expected = acts(&plan);
+        assert_eq!(acts(&plan.cut(run, 0)), expected);
+    }
+}
+
+#[test]
+fn cut_steps_leave_the_same_bits() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let most = Run::items(2);
+    let x = Random::new(9).floats(2 * LONG as usize * 3 * DIM);
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    let mut weights = <Gpu as Backend>::Weights::default();
+    let mut store = gpu.store(&mut weights);
+    for (at, m) in long_weights().iter().enumerate() {
+        store.make_room("weight", m.format, m.rows, m.cols).expect("it fits");
+        store.write(at, Plane::Values, 0, &m.packed.values);
+    }
+    drop(store);
+    let compiled = |mask, tier| {
+        let (plan, input, outputs) = long_steps(mask);
+        let plan = gpu.compile(plan, &weights, &Tuning::all(tier), most, &mut Default::default()).expect("it fits");
+        plan.write(&gpu, input, 0, bytemuck::cast_slice(&x));
+        (plan, outputs)
+    };
+    let each = [Mask::None, Mask::Causal].into_iter().flat_map(|mask| gpu.tiers().map(move |tier| (mask, tier)));
+    let all: Vec<_> = each.map(|(mask, tier)| (mask, tier, compiled(mask, tier))).collect();
+    // A device so slow that every step is long.
+    gpu.observe(1, 50.0);
+    for (mask, tier, (whole, outputs)) in all {
+        let (cut, _) = compiled(mask, tier);
+        assert_eq!((whole.plan().len(), cut.plan().len()), (3, 18));
+        for batch in [2, 1] {
+            let run = Run::items(batch);
+            let [expected, found] = [&whole, &cut].map(|plan| {
+                pollster::block_on(Backend::bytes(&gpu, plan.submit(&gpu, run, &outputs))).expect("it runs")
+            });
+            assert!(floats(&expected).iter().any(|x| x.abs() > 0.01), "nothing was computed: this shows nothing");
+            assert_eq!(found, expected, "{mask:?}, {}, {batch} items", tier.name());
+        }
+        let (partly, _) = compiled(mask, tier);
+        partly.run(&gpu, most, 1..18);
+        let [expected, found] = [&whole, &partly]
+            .map(|plan| pollster::block_on(Backend::bytes(&gpu, plan.read(&gpu, outputs[1]))).expect("it runs"));
+        assert_ne!(found, expected, "the comparison does not see a part that was left out");
+    }
 }

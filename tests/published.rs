@@ -27,9 +27,10 @@ fn main() {
     if missing {
         println!("SKIPPED: no published tokenizers in {}", data.display());
     }
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         ("golden ids", golden_ids),
         ("open_clip's ids", open_clips_ids),
+        ("OWL-ViT's ids", owl_vits_ids),
         ("other files", other_files),
         ("random texts have the reference's ids, and come back as its texts", random_texts),
         ("a text of many kinds comes back", back),
@@ -223,6 +224,41 @@ fn open_clips_ids(data: &Data) {
     {
         let ids = encoder.encode(&long).expect("ids");
         assert_eq!((ids.len(), ids[0], ids[1], ids[length - 2], ids[length - 1]), (length, start, word, word, end));
+    }
+}
+
+/// Texts, and their ids as `CLIPTokenizer` of transformers 5.23 gives them with CLIP's published vocabulary and OWL-ViT's
+/// `pad_token`, `model_max_length` and `truncation=True`, without padding.
+const OWL: [(&str, &[u32]); 8] = [
+    ("wow!", &[49406, 2781, 0, 49407]),
+    ("!", &[49406, 0, 49407]),
+    ("", &[49406, 49407]),
+    ("a photo of a cat", &[49406, 320, 1125, 539, 320, 2368, 49407]),
+    ("wow! what a cat!!", &[49406, 2781, 0, 768, 320, 2368, 0, 0, 49407]),
+    ("!!", &[49406, 0, 0, 49407]),
+    ("it's!a", &[49406, 585, 568, 0, 320, 49407]),
+    (
+        "word word word word word word word word word word word word word word word word word word word word",
+        &[49406, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 2653, 49407],
+    ),
+];
+
+fn owl_vits_ids(data: &Data) {
+    let tokenizer = br#"{"tokenizer_class": "CLIPTokenizer", "pad_token": "!", "model_max_length": 16}"#;
+    for family in ["owlvit", "owlv2"] {
+        let model = format!(r#"{{"model_type": "{family}", "vision_config": {{"image_size": 960}}}}"#);
+        let config = Config::parse(model.as_bytes(), br#"{"size": 960}"#, tokenizer).expect("all defaults");
+        let json = data.json("clip");
+        let two = texts::vocab_merges(&data.value("clip"));
+        for files in [json, two] {
+            let encoder = TextEncoder::new(&files, &config).expect("CLIP's tokenizer");
+            for (text, ids) in OWL {
+                let mut expected = ids.to_vec();
+                expected.resize(16, 0);
+                let encoded = encoder.encoded(text).expect("ids");
+                assert_eq!((encoded.ids, encoded.cut), (expected, ids.len() == 16), "{text:?}");
+            }
+        }
     }
 }
 

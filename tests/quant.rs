@@ -159,6 +159,10 @@ fn four_bits_are_for_many_weights() {
         "vision_model.head.attention.in_proj_weight",
         "text_model.head.weight",
         "text_projection.weight",
+        "box_head.dense0.weight",
+        "class_head.dense0.weight",
+        "decoder.reduces.1.weight",
+        "decoder.layers.1.mlp.fc1.weight",
     ] {
         assert_eq!(Format::Q4.of_matrix(name), Format::Q8, "{name}");
         assert_eq!(Format::F16.of_matrix(name), Format::F16, "{name}");

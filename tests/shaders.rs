@@ -18,6 +18,9 @@ fn vector(len: u32) -> VectorRef {
     VectorRef { id: WeightId(0), len }
 }
 
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+
 /// Every kernel in every variant.
 fn kernels() -> Vec<Box<dyn Kernel>> {
     let (a, b, c) = (ActId(0), ActId(1), ActId(2));
@@ -26,13 +29,22 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         Box::new(Patchify { pixels: a, y: c, rows, pictures, patch: 4, scale: [1.0; 3], shift: [0.0; 3] })
     };
     let mut all: Vec<Box<dyn Kernel>> = vec![
-        Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5 }),
-        Box::new(Normalize { x: a, y: b, dim: 8 }),
+        Box::new(AddShared { x: a, y: b, tokens: 5, dim: 8 }),
+        Box::new(Best { x: a, y: b, labels: 7, rows }),
+        Box::new(ClassHead { cos: a, scale: b, y: c, labels: 7, rows }),
+        Box::new(Modulate { x: a, by: b, y: c, tokens: 5, dim: 8 }),
+        Box::new(Normalize { x: a, y: b, dim: 8, rows, eps: 1e-6 }),
+        Box::new(Unfold { x: a, y: b, grid: 5, dim: 8, lead: 1 }),
         patchify(Pictures::Squares { size: 8, lead: 0 }),
+        patchify(Pictures::Floats { size: 8, lead: 0 }),
         patchify(Pictures::Naflex { columns: a, lengths: b }),
         Box::new(Resize { source: a, table: b, out: c, usual: 1, lines: Rows::PerToken }),
     ];
+    for merge in [false, true] {
+        all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, merge }));
+    }
     for on in [false, true] {
+        all.push(Box::new(ResizeFloat { source: a, table: b, out: c, first: on, usual: 1, lines: Rows::PerToken }));
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
         for (mask, lengths) in [(Mask::None, None), (Mask::None, Some(c)), (Mask::Causal, None)] {
@@ -43,7 +55,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     }
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for cols in [8, 7] {
-            for activation in [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+            for activation in ACTIVATIONS {
                 for on in [false, true] {
                     let matmul = Matmul {
                         x: Operand::Act(a),
@@ -52,12 +64,14 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
                         y: b,
                         rows,
                         activation,
-                        accumulate: on,
-                        positions: None,
+                        place: if on { Place::Add } else { Place::Set },
                     };
-                    let positions = Some(Positions { class_token: on.then(|| vector(4)), table: vector(120) });
-                    all.push(Box::new(Matmul { accumulate: false, positions, ..matmul.clone() }));
-                    all.push(Box::new(matmul));
+                    let table = vector(120);
+                    let positions = Positions { class_token: on.then(|| vector(4)), table };
+                    let shuffle = Shuffle { lead: on.into(), grid: 5, kernel: 2 };
+                    for place in [matmul.place, Place::Positions(positions), Place::Shuffle(shuffle)] {
+                        all.push(Box::new(Matmul { place, ..matmul.clone() }));
+                    }
                 }
             }
         }
@@ -249,8 +263,15 @@ fn every_variant_keeps_the_contract() {
 
 #[test]
 fn the_checker_rejects_what_breaks_the_contract() {
-    let kernel =
-        LayerNorm { x: ActId(0), weight: vector(8), bias: vector(8), y: ActId(1), rows: Rows::PerItem(1), eps: 0.0 };
+    let kernel = LayerNorm {
+        x: ActId(0),
+        weight: vector(8),
+        bias: vector(8),
+        y: ActId(1),
+        rows: Rows::PerItem(1),
+        eps: 0.0,
+        merge: false,
+    };
     let good = kernel.shader(Tier::Plain);
     let with = |from: &str, to: &str| {
         let text = good.source();
@@ -258,7 +279,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
         let file: &'static str = Box::leak(text.replace(from, to).into_boxed_str());
         check(&kernel, &Shader { files: vec![file], ..good.clone() })
     };
-    assert!(with("x[start + d] - mean", "x[start + d] - mean").is_ok());
+    assert!(with("input(row, d) - mean", "input(row, d) - mean").is_ok());
     for (from, to) in [
         ("let mean =", "let mean 1 ="),
         ("    eps: f32,\n", "    eps: f32,\n    more: u32,\n"),

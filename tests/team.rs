@@ -7,9 +7,12 @@ use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc};
 use common::fixtures;
 use ocelli::{
     Checkpoint, Error, Session,
-    backend::{Backend, Cpu, Team},
-    kernels::{Part, Work},
-    quant::{Format, Order},
+    backend::{Backend, Cpu, Executor, Team},
+    gpu::Tuning,
+    kernels::{Matmul, MatrixRef, Part, Place, Rows, Run, Shuffle, VectorRef, WeightId, Work},
+    plan::Plan,
+    quant::{Format, Matrix, Order},
+    random::Random,
     session::{LoadOptions, Source, Strip},
     weights::{HostStore, Plane, Store},
 };
@@ -52,7 +55,8 @@ impl Team for Here {
             let work: Work = serde_json::from_str(&work).expect("what was written");
             let mut found = work.run(&helpers[helper].weights, [&part.inputs[0], &part.inputs[1]]);
             if self.wrong {
-                found[0] = -found[0];
+                let last = found.last_mut().expect("a part");
+                *last = -*last;
             }
             found
         };
@@ -107,6 +111,45 @@ fn everything(session: &Session<Cpu>) -> Vec<u32> {
     let pending = session.classify(&labels, &Stripes(1)).expect("a picture");
     all.extend(pollster::block_on(session.read(pending)).expect("cosines"));
     bits(&all)
+}
+
+/// The same of a model that finds things: a look, answers to several questions, all taps.
+fn finds(session: &Session<Cpu>) -> Vec<u32> {
+    let scene = pollster::block_on(session.look(&Stripes(1))).expect("a sound picture");
+    let texts = pollster::block_on(session.embed_texts(&["a cat", "two dogs"])).expect("sound texts");
+    let mut all = [scene.features.clone(), texts.clone()].concat();
+    if session.mask_side().is_ok() {
+        all.extend(pollster::block_on(session.segment(&scene, &texts)).expect("sound prompts"));
+    } else {
+        let set = session.queries(&texts).expect("sound queries");
+        let hits = pollster::block_on(session.detect_all(&scene, &set, f32::NEG_INFINITY)).expect("a sound scene");
+        all.push(hits.iter().map(|hit| hit.logit).collect());
+        let best = pollster::block_on(session.detect(&scene, &set)).expect("a sound scene");
+        all.extend(best.iter().map(|hit| vec![hit.label as f32, hit.logit]));
+    }
+    let ids = session.tokenize("a cat").expect("a text");
+    let mut taps: Vec<_> =
+        pollster::block_on(session.taps(&Stripes(9), &ids)).expect("sound inputs").into_iter().collect();
+    taps.sort_by(|a, b| a.0.cmp(&b.0));
+    all.extend(taps.into_iter().map(|(_, numbers)| numbers));
+    bits(&all)
+}
+
+#[test]
+fn any_number_of_engines_finds_the_same() {
+    for model in ["owlv2", "clipseg-refined"] {
+        for format in [None, Some(Format::Q8)] {
+            let alone = finds(&load(model, format, Cpu::new(Some(1)).expect("one thread")));
+            for helpers in [1, 2, 6] {
+                let team = Here::new(helpers);
+                let found = finds(&load(model, format, Cpu::with_team(Box::new(team))));
+                assert!(alone == found, "{model}, {format:?}, {helpers} helpers");
+            }
+            let wrong = Here { wrong: true, ..Here::new(1) };
+            let wrong = finds(&load(model, format, Cpu::with_team(Box::new(wrong))));
+            assert!(alone != wrong, "{model}, {format:?}: a wrong answer passed");
+        }
+    }
 }
 
 #[test]
@@ -204,4 +247,46 @@ fn weights_are_shared_out() {
         // The leader has the first panels.
         assert!(shared > rows as usize / 2 && shared < rows as usize, "{shared} of {rows} rows");
     }
+}
+
+/// A transposed convolution, whose columns engines share and whose rows do not lie in order.
+fn shuffled(cpu: &Cpu) -> Vec<u8> {
+    let (shuffle, channels, inputs) = (Shuffle { lead: 1, grid: 3, kernel: 3 }, 8, 12);
+    let (rows, outputs) = (Rows::PerItem(10), channels * 9);
+    let mut random = Random::new(4);
+    let matrix = |random: &mut Random, rows: usize, cols: usize| {
+        Matrix::new(Format::F32, &random.floats(rows * cols), cols).expect("small weights")
+    };
+    let mut weights = <Cpu as Backend>::Weights::default();
+    let mut store = cpu.model_store(&mut weights);
+    for (at, m) in [matrix(&mut random, outputs, inputs), matrix(&mut random, 1, channels)].iter().enumerate() {
+        store.make_room("weight", m.format, m.rows, m.cols).expect("it fits");
+        store.write(at, Plane::Values, 0, &m.packed.values);
+    }
+    drop(store);
+    let mut plan = Plan::default();
+    let x = plan.input("x", rows, inputs);
+    let y = plan.scratch("y", Rows::PerItem(81), channels);
+    let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: outputs as u32, cols: inputs as u32 };
+    let bias = Some(VectorRef { id: WeightId(1), len: channels as u32 });
+    plan.step("shuffled", Matmul { bias, place: Place::Shuffle(shuffle), ..Matmul::new(x, weight, y, rows) });
+    let run = Run::items(2);
+    let states = &mut Default::default();
+    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
+    plan.write(cpu, x, 0, bytemuck::cast_slice(&random.floats(2 * 10 * inputs)));
+    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+}
+
+#[test]
+fn engines_share_what_is_shuffled() {
+    let alone = shuffled(&Cpu::new(Some(1)).expect("one thread"));
+    assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
+    for helpers in [0, 1, 2, 6] {
+        let team = Here::new(helpers);
+        let asked = team.asked.clone();
+        assert!(shuffled(&Cpu::with_team(Box::new(team))) == alone, "{helpers} helpers");
+        assert_eq!(*asked.borrow() > 0, helpers > 0, "parts that helpers had");
+    }
+    let wrong = shuffled(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })));
+    assert!(wrong != alone, "a wrong answer passed");
 }

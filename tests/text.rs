@@ -26,7 +26,20 @@ fn fixtures() -> std::path::PathBuf {
 
 #[test]
 fn ids_are_the_references() {
-    for model in ["clip", "clip-eos", "siglip", "siglip-bf16", "siglip2", "naflex", "open-clip", "open-clip-siglip"] {
+    for model in [
+        "clip",
+        "clip-eos",
+        "siglip",
+        "siglip-bf16",
+        "siglip2",
+        "naflex",
+        "open-clip",
+        "open-clip-siglip",
+        "owlvit",
+        "owlv2",
+        "clipseg",
+        "clipseg-refined",
+    ] {
         let folder = fixtures().join(model);
         let checkpoint = Checkpoint::open(&folder).expect("a sound fixture");
         let encoder = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a sound fixture");

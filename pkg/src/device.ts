@@ -136,7 +136,10 @@ async function settle(
   const before = recall(name);
   let note: string | undefined;
   if (before?.tier !== undefined && takes(device, before.tier)) {
-    if (await sound(device, handle)) return { rate: before.rate };
+    if (await sound(device, handle)) {
+      device.expect(before.rate);
+      return { rate: before.rate };
+    }
     note = wrong([...new Set(before.tier.split(" "))].join(" or "));
   }
   try {

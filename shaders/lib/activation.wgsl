@@ -1,4 +1,4 @@
-// activate(x) by ACTIVATION: 0 x, 1 x·σ(1.702 x), 2 x·Φ(x), 3 the tanh approximation of x·Φ(x).
+// activate(x) by ACTIVATION: 0 x, 1 x·σ(1.702 x), 2 x·Φ(x), 3 the tanh approximation of x·Φ(x), 4 max(x, 0).
 
 override ACTIVATION: u32 = 0u;
 
@@ -21,6 +21,9 @@ fn activate(x: f32) -> f32 {
             // Clamped, because a driver may compute tanh through exp, which overflows; tanh(10) is 1 in f32.
             let inner = clamp(0.79788456 * (x + 0.044715 * x * x * x), -10.0, 10.0);
             return 0.5 * x * (1.0 + tanh(inner));
+        }
+        case 4u: {
+            return max(x, 0.0);
         }
         default: {
             return x;

@@ -18,6 +18,8 @@ struct Params {
     k_offset: u32,   // where keys start in a token
     v_offset: u32,   // where values start in a token
     scale: f32,      // 1 / sqrt(head_size)
+    first: u32,      // the first query of a part
+    count: u32,      // queries of a part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -365,8 +365,8 @@ impl Checkpoint {
         Ok(Part { source, dtype, file: at, offset })
     }
 
-    /// Where a tensor is missing: whether there is one whose name ends with its name. transformers takes only `clip.` and `siglip.` off;
-    /// with other names in a model's place it goes on with random numbers.
+    /// Where a tensor is missing: whether there is one whose name ends with its name. transformers takes only
+    /// its `base_model_prefix` off; with other names in a model's place it goes on with random numbers.
     fn longer_name(&self, name: &str) -> String {
         let names = self.files.iter().flat_map(|file| file.header.names());
         let prefix = names.filter_map(|other| other.strip_suffix(name)).find(|prefix| prefix.ends_with('.'));
@@ -386,7 +386,8 @@ impl Checkpoint {
     pub fn surplus(&self) -> Option<String> {
         let used = self.used.borrow();
         let names = self.files.iter().flat_map(|file| file.header.names());
-        let left: Vec<&str> = names.filter(|name| !used.contains(*name) && !Naming::ignores(name)).collect();
+        let known = |name: &str| used.contains(name) || Naming::ignores(name, &self.config.head);
+        let left: Vec<&str> = names.filter(|name| !known(name)).collect();
         let first = left.first()?;
         let shape = self.info(first).map(|(_, info)| info.shape.as_slice()).unwrap_or_default();
         let (label, others) = (self.label(), left.len() - 1);

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::config::{Family, Towers};
+use crate::config::{Family, Head, Towers};
 
 /// The naming scheme of a folder's tensor files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ const BUFFERS: [&str; 5] = [
 /// The names under which transformers finds a tensor in a file, best first: its own; behind `base_model_prefix`, in a model with a
 /// CLIP inside; of a single tower also without the tower's name, as `SiglipVisionModel` saves it.
 pub fn alternatives(name: &str, family: Family, towers: Towers) -> Vec<String> {
-    let inside = format!("{}.{name}", family.name());
+    let inside = format!("{}.{name}", family.prefix());
     let single = match towers {
         Towers::Both => None,
         Towers::Vision => name.strip_prefix("vision_model."),
@@ -171,12 +171,16 @@ impl Naming {
             .unwrap_or_else(|| vec![Source::whole(name.into(), shape)])
     }
 
-    /// Whether a tensor that nobody asked for is known to be of no use.
+    /// Whether a tensor that nobody asked for is known to be of no use in a model with this head.
     #[must_use]
-    pub fn ignores(name: &str) -> bool {
-        BUFFERS
-            .iter()
-            .any(|buffer| name.strip_suffix(buffer).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    pub fn ignores(name: &str, head: &Head) -> bool {
+        let untrained: &[&str] = match head {
+            Head::Contrastive => &[],
+            Head::Boxes(_) => &["visual_projection.weight", "logit_scale"],
+            Head::Masks(_) => &["logit_scale"],
+        };
+        let ends = |end: &str| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        BUFFERS.iter().chain(untrained).any(|end| ends(end))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must hold for every config, whichever files it was read from.
 
-use super::{Config, Resize, preprocessor::most_patches};
+use super::{Config, Encoder, Head, Resize, preprocessor::most_patches};
 use crate::error::{Error, Result};
 
 /// The widest head that the attention kernel keeps in registers.
@@ -20,34 +20,50 @@ pub struct Names {
     pub embedding: &'static str,
 }
 
+/// What is wrong with the sizes of blocks, by the fields' names.
+fn encoder(e: &Encoder, [hidden, heads, intermediate]: [&str; 3]) -> std::result::Result<(), String> {
+    for (field, n) in [(hidden, e.hidden), (heads, e.heads), (intermediate, e.intermediate)] {
+        // The upper bound keeps every product of two of them far from overflow.
+        if n == 0 || n > 65_536 {
+            return Err(format!("{field}: expected 1 to 65536, found {n}"));
+        }
+    }
+    if !e.hidden.is_multiple_of(e.heads) || e.hidden / e.heads > MAX_HEAD_SIZE {
+        return Err(format!(
+            "expected {hidden} to be a multiple of {heads}, at most {MAX_HEAD_SIZE} a head, found {} and {}",
+            e.hidden, e.heads
+        ));
+    }
+    Ok(())
+}
+
 pub fn check(config: &Config, names: &Names) -> Result<()> {
     let bad = |what: String| Err(Error::BadCheckpoint(format!("{}: {what}", names.file)));
     let towers = [(config.towers.vision(), &config.vision.encoder), (config.towers.text(), &config.text.encoder)];
     for (i, (_, e)) in towers.into_iter().enumerate().filter(|(_, (there, _))| *there) {
-        let (section, heads) = (names.sections[i], names.heads[i]);
-        for (field, n) in [(names.hidden, e.hidden), (heads, e.heads), (names.intermediate, e.intermediate)] {
-            // The upper bound keeps every product of two of them far from overflow.
-            if n == 0 || n > 65_536 {
-                return bad(format!("{section}: {field}: expected 1 to 65536, found {n}"));
-            }
-        }
+        let section = names.sections[i];
+        let sizes = [names.hidden, names.heads[i], names.intermediate];
+        encoder(e, sizes).or_else(|what| bad(format!("{section}: {what}")))?;
         if e.eps < 0.0 {
             return bad(format!("{section}: {}: expected a small number, found {:?}", names.eps, e.eps));
         }
         if e.layers > 1000 {
             return bad(format!("{section}: {}: expected at most 1000, found {}", names.layers, e.layers));
         }
-        if e.hidden % e.heads != 0 || e.hidden / e.heads > MAX_HEAD_SIZE {
-            return bad(format!(
-                "{section}: expected {} to be a multiple of {heads}, at most {MAX_HEAD_SIZE} a head, found {} and {}",
-                names.hidden, e.hidden, e.heads
-            ));
-        }
+    }
+    if let Head::Masks(masks) = &config.head {
+        let sizes = ["reduce_dim", "decoder_num_attention_heads", "decoder_intermediate_size"];
+        encoder(&masks.decoder, sizes).or_else(bad)?;
     }
     let (image, patch) = (config.vision.image_size, config.vision.patch_size);
     if patch == 0 || image < patch || image > 8192 {
         let section = names.sections[0];
         return bad(format!("{section}: expected patch_size ≤ image_size ≤ 8192, found {patch} and {image}"));
+    }
+    let stored = config.vision.stored_grid();
+    if !(1..=8192).contains(&stored) {
+        let section = names.sections[0];
+        return bad(format!("{section}: image_size: expected 1 to 8192 patches a side, found {stored}"));
     }
     for (field, n) in
         [(names.vocab, config.text.vocab), (names.tokens, config.text.tokens), (names.embedding, config.embedding)]

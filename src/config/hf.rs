@@ -1,39 +1,16 @@
 //! The Hugging Face files as they are written, with the reference's defaults for what they leave out.
 
-use serde_json::Value;
-
 use super::{
-    Activation, Cleaning, Config, Encoder, Family, JsonFiles, Kind, Mask, Padding, Patches, Preprocessor, ScoreRule,
-    Text, TextPooling, TextRule, Towers, Vision, VisionPooling,
+    Cleaning, Config, Family, Head, JsonFiles, Kind, Mask, Padding, Patches, PositionSource, Preprocessor, ScoreRule,
+    Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
     check::{Names, check},
-    own,
+    clipseg, owl, own,
+    towers::{Defaults, Sections, clip_text, clip_text_pooling, clip_text_rule, clip_vision, encoder},
 };
 use crate::{
     error::{Error, Result},
     json::Object,
 };
-
-/// The few fields of `tokenizer_config.json` that change ids.
-pub(super) struct TokenizerFile {
-    /// `tokenizer_class`, empty if there is none.
-    pub class: String,
-    /// The token that fills texts up: `"</s>"` or `{"content": "</s>", …}`.
-    pub pad_token: Option<String>,
-    /// Whether texts are filled up and cut at their end: `padding_side` and `truncation_side`.
-    pub sides: [(&'static str, Option<String>); 2],
-    do_lower_case: Option<bool>,
-    own: Option<TextRule>,
-}
-
-/// The defaults of transformers, for fields that a section leaves out.
-struct Defaults {
-    hidden: usize,
-    intermediate: usize,
-    layers: usize,
-    heads: usize,
-    activation: &'static str,
-    eps: f32,
-}
 
 pub fn parse(files: &JsonFiles) -> Result<Config> {
     let mut root = Object::parse("config.json", files.config)?;
@@ -41,41 +18,27 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
     let tokenizer = TokenizerFile::parse(files.tokenizer_config.unwrap_or(b"{}"))?;
     let preprocessor = Preprocessor::of(files, kind)?;
     let own = root.object(own::KEY)?;
-    let (mut vision, mut text, projection) = sections(root, kind)?;
+    let mut sections = Sections::of(&mut root, kind)?;
     let mut built = match kind.family {
-        Family::Clip => clip(kind, &mut vision, &mut text, projection, preprocessor, tokenizer)?,
-        Family::Siglip => siglip(kind, &mut vision, &mut text, preprocessor, tokenizer)?,
+        Family::Clip => clip(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::Siglip => siglip(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::OwlVit | Family::Owlv2 => owl::parse(kind, &mut sections, preprocessor, tokenizer)?,
+        Family::ClipSeg => clipseg::parse(kind, &mut sections, &mut root, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = own {
         built.text.mask = own.need("text_mask")?;
         built.text.pooling = own.need("text_pooling")?;
         built.score = own.need("score")?;
     }
-    let channels = vision.take::<usize>("num_channels")?.unwrap_or(3);
+    let channels = sections.vision.take::<usize>("num_channels")?.unwrap_or(3);
     if channels != 3 {
-        return Err(Error::BadCheckpoint(format!("{}: expected 3, found {channels}", vision.label("num_channels"))));
+        return Err(Error::BadCheckpoint(format!(
+            "{}: expected 3, found {channels}",
+            sections.vision.label("num_channels")
+        )));
     }
     check(&built, &NAMES)?;
     Ok(built)
-}
-
-/// The settings of the picture tower and of the text tower, and the length of CLIP's embeddings: a single tower's own.
-fn sections(mut root: Object, kind: Kind) -> Result<(Object, Object, Option<usize>)> {
-    let (mut vision, mut text) = match (kind.flat, kind.towers) {
-        (true, Towers::Text) => (Object::default(), root),
-        (true, _) => (root, Object::default()),
-        (false, towers) => {
-            let vision = section(&mut root, "vision_config", "vision_config_dict")?;
-            let text = section(&mut root, "text_config", "text_config_dict")?;
-            if towers == Towers::Both {
-                let projection = root.take("projection_dim")?;
-                return Ok((vision, text, projection));
-            }
-            (vision, text)
-        }
-    };
-    let projection = if kind.towers.vision() { &mut vision } else { &mut text }.take("projection_dim")?;
-    Ok((vision, text, projection))
 }
 
 const NAMES: Names = Names {
@@ -91,77 +54,28 @@ const NAMES: Names = Names {
     embedding: "projection",
 };
 
-/// One tower's section; every field is optional in published files. Older CLIP checkpoints repeat their settings in a second one,
-/// which transformers fills up with defaults before it lets it win, so nothing of the first remains.
-fn section(root: &mut Object, name: &str, over: &str) -> Result<Object> {
-    let main = root.object(name)?;
-    Ok(root.object(over)?.or(main).unwrap_or_default())
-}
-
-fn encoder(tower: &mut Object, d: &Defaults) -> Result<Encoder> {
-    let name = tower.take::<String>("hidden_act")?;
-    let activation = match name.as_deref().unwrap_or(d.activation) {
-        "quick_gelu" => Activation::QuickGelu,
-        "gelu" => Activation::Gelu,
-        "gelu_pytorch_tanh" => Activation::GeluTanh,
-        other => {
-            return Err(Error::WrongModel(format!(
-                "config.json: hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, found {other:?}"
-            )));
-        }
-    };
-    Ok(Encoder {
-        hidden: tower.take("hidden_size")?.unwrap_or(d.hidden),
-        heads: tower.take("num_attention_heads")?.unwrap_or(d.heads),
-        layers: tower.take("num_hidden_layers")?.unwrap_or(d.layers),
-        intermediate: tower.take("intermediate_size")?.unwrap_or(d.intermediate),
-        activation,
-        eps: tower.take("layer_norm_eps")?.unwrap_or(d.eps),
-    })
-}
-
 /// Defaults: `CLIPTextConfig` and `CLIPVisionConfig` in transformers' `configuration_clip.py`.
 fn clip(
     kind: Kind,
-    vision: &mut Object,
-    text: &mut Object,
-    projection: Option<usize>,
+    sections: &mut Sections,
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
-    let base = Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "quick_gelu", eps: 1e-5 };
-    let vision = Vision {
-        encoder: encoder(vision, &base)?,
-        image_size: vision.take("image_size")?.unwrap_or(224),
-        patch_size: vision.take("patch_size")?.unwrap_or(32),
-        patches: kind.patches,
-        pooling: VisionPooling::ClassToken,
-    };
-    let text = Text {
-        encoder: encoder(text, &Defaults { hidden: 512, intermediate: 2048, heads: 8, ..base })?,
-        vocab: text.take("vocab_size")?.unwrap_or(49408),
-        tokens: text.take("max_position_embeddings")?.unwrap_or(77),
-        mask: Mask::Causal,
-        pooling: match text.take("eos_token_id")?.unwrap_or(49407) {
-            2 => TextPooling::HighestId,
-            id => TextPooling::FirstOf(id),
-        },
-    };
+    let vision = clip_vision(kind, &mut sections.vision, [224, 32], "pre_layrnorm")?;
+    let pooling = clip_text_pooling(&mut sections.text)?;
+    let text = clip_text(&mut sections.text, 77, pooling)?;
     let pooled = if kind.towers.vision() { &vision.encoder } else { &text.encoder };
     Ok(Config {
-        family: Family::Clip,
+        family: kind.family,
+        head: Head::Contrastive,
         towers: kind.towers,
-        embedding: if kind.projection { projection.unwrap_or(512) } else { pooled.hidden },
+        embedding: if kind.projection { sections.projection.unwrap_or(512) } else { pooled.hidden },
         projection: kind.projection,
         preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
         vision,
         text,
         score: ScoreRule::Softmax,
-        text_rule: tokenizer.own.unwrap_or_else(|| TextRule {
-            cleaning: Cleaning::AsIs,
-            byte_fallback: false,
-            padding: Padding::Token(tokenizer.pad_token.unwrap_or_else(|| "<|endoftext|>".into())),
-        }),
+        text_rule: clip_text_rule(tokenizer),
     })
 }
 
@@ -169,8 +83,7 @@ fn clip(
 /// `configuration_siglip2.py`.
 fn siglip(
     kind: Kind,
-    vision: &mut Object,
-    text: &mut Object,
+    Sections { vision, text, .. }: &mut Sections,
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
@@ -185,12 +98,14 @@ fn siglip(
     let patch_size = vision.take("patch_size")?.unwrap_or(16);
     let vision = Vision {
         encoder: encoder(vision, &base)?,
+        pre_norm: "",
         image_size: match kind.patches {
             Patches::Square => vision.take("image_size")?.unwrap_or(224),
             Patches::Naflex => square_side(vision.take("num_patches")?.unwrap_or(256))?.saturating_mul(patch_size),
         },
         patch_size,
         patches: kind.patches,
+        positions: PositionSource::Stored,
         pooling: VisionPooling::AttentionHead,
     };
     let text_encoder = encoder(text, &base)?;
@@ -203,7 +118,8 @@ fn siglip(
         )));
     }
     Ok(Config {
-        family: Family::Siglip,
+        family: kind.family,
+        head: Head::Contrastive,
         towers: kind.towers,
         preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
         vision,
@@ -248,27 +164,5 @@ fn siglip_text(tokenizer: TokenizerFile, patches: Patches) -> TextRule {
         cleaning,
         byte_fallback: true,
         padding: Padding::Token(tokenizer.pad_token.unwrap_or_else(|| default.into())),
-    }
-}
-
-/// Whether transformers 5 saved this `tokenizer_config.json` as part of a processor, and so a `processor_config.json` beside it.
-#[must_use]
-pub fn names_a_processor(tokenizer_config: &[u8]) -> bool {
-    let file = serde_json::from_slice::<Value>(tokenizer_config).unwrap_or_default();
-    // Version 4 wrote no backend, and the image processor into preprocessor_config.json.
-    file["processor_class"].is_string() && file["backend"].is_string()
-}
-
-impl TokenizerFile {
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut file = Object::parse("tokenizer_config.json", bytes)?;
-        let pad_token = file.take::<Value>("pad_token")?.unwrap_or_default();
-        Ok(Self {
-            class: file.take("tokenizer_class")?.unwrap_or_default(),
-            pad_token: pad_token.as_str().or_else(|| pad_token["content"].as_str()).map(String::from),
-            sides: [("padding_side", file.take("padding_side")?), ("truncation_side", file.take("truncation_side")?)],
-            do_lower_case: file.take("do_lower_case")?,
-            own: file.object(own::KEY)?.map(own::text_rule).transpose()?,
-        })
     }
 }

@@ -26,6 +26,13 @@ pub struct Kind {
     pub own_code: bool,
 }
 
+/// The classes of models with a head, which others of their `model_type` lack.
+const WITH_HEAD: [(Family, &str); 3] = [
+    (Family::OwlVit, "OwlViTForObjectDetection"),
+    (Family::Owlv2, "Owlv2ForObjectDetection"),
+    (Family::ClipSeg, "CLIPSegForImageSegmentation"),
+];
+
 /// transformers' classes of single towers.
 const SINGLE: [(&str, Towers); 8] = [
     ("CLIPVisionModelWithProjection", Towers::Vision),
@@ -56,6 +63,9 @@ impl Kind {
             Some("clip") => (Family::Clip, Patches::Square, single.unwrap_or_default(), false),
             Some("siglip") => (Family::Siglip, Patches::Square, single.unwrap_or_default(), false),
             Some("siglip2") => (Family::Siglip, Patches::Naflex, single.unwrap_or_default(), false),
+            Some("owlvit") => (Family::OwlVit, Patches::Square, Towers::Both, false),
+            Some("owlv2") => (Family::Owlv2, Patches::Square, Towers::Both, false),
+            Some("clipseg") => (Family::ClipSeg, Patches::Square, Towers::Both, false),
             Some("clip_vision_model") => (Family::Clip, Patches::Square, Towers::Vision, true),
             Some("clip_text_model") => (Family::Clip, Patches::Square, Towers::Text, true),
             Some("siglip_vision_model") => (Family::Siglip, Patches::Square, Towers::Vision, true),
@@ -64,11 +74,18 @@ impl Kind {
             Some("siglip2_text_model") => (Family::Siglip, Patches::Naflex, Towers::Text, true),
             other => {
                 return Err(Error::WrongModel(format!(
-                    "config.json: expected model_type \"clip\", \"siglip\" or \"siglip2\", found {}: Ocelli runs these families",
+                    "config.json: model_type: expected clip, siglip, siglip2, owlvit, owlv2 or clipseg, which Ocelli runs, found {}",
                     other.map_or("none".into(), |name| format!("{name:?}"))
                 )));
             }
         };
+        if let Some((_, class)) = WITH_HEAD.iter().find(|(with, class)| *with == family && *class != architecture)
+            && !architecture.is_empty()
+        {
+            return Err(Error::WrongModel(format!(
+                "config.json: architectures: expected {class}, found {architecture}, which lacks its head"
+            )));
+        }
         let projection = !["CLIPVisionModel", "CLIPTextModel"].contains(&architecture.as_str());
         Ok(Self { family, patches, towers, flat, projection, own_code })
     }

@@ -1,17 +1,26 @@
-//! What a checkpoint's JSON files say, as enums and numbers. Everything in which CLIP and SigLIP differ is decided here,
+//! What a checkpoint's JSON files say, as enums and numbers. Everything in which the families differ is decided here,
 //! once; no other module compares a model's name.
 
+mod canvas;
 mod check;
+mod clipseg;
+mod head;
 mod hf;
+mod image_processor;
 mod kind;
 mod open_clip;
 #[cfg(not(target_arch = "wasm32"))]
 mod openai;
+mod owl;
 mod own;
 mod preprocessor;
 mod section;
+mod text_rule;
 mod timm;
+mod tokenizer_config;
 mod tokenizer_files;
+mod towers;
+mod vision;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -19,28 +28,49 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
-use hf::TokenizerFile;
-pub use hf::names_a_processor;
+pub use head::{BoxScale, Boxes, Head, Masks, Task};
+pub use image_processor::has_image_processor;
 pub use kind::Kind;
-pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize, has_image_processor};
+pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize};
+pub use text_rule::{Cleaning, OpenClipCleaning, Padding, TextRule};
+use tokenizer_config::TokenizerFile;
+pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
+pub use vision::{Patches, PositionSource, Vision, VisionPooling};
 
-/// The two families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 belongs to SigLIP's.
+/// The families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 belongs to SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Radford et al. 2021, `CLIPModel` in transformers.
     Clip,
     /// Zhai et al. 2023, `SiglipModel` in transformers.
     Siglip,
+    /// Minderer et al. 2022, `OwlViTForObjectDetection` in transformers.
+    OwlVit,
+    /// Minderer et al. 2023, `Owlv2ForObjectDetection` in transformers.
+    Owlv2,
+    /// Lüddecke and Ecker 2022, `CLIPSegForImageSegmentation` in transformers.
+    ClipSeg,
 }
 
 impl Family {
-    /// `clip` or `siglip`, as `model_type` spells it.
+    /// `clip`, `siglip`, `owlvit`, `owlv2` or `clipseg`, as `model_type` spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Clip => "clip",
             Self::Siglip => "siglip",
+            Self::OwlVit => "owlvit",
+            Self::Owlv2 => "owlv2",
+            Self::ClipSeg => "clipseg",
+        }
+    }
+    /// What stands before the names of the towers' tensors in a file of a larger model: transformers' `base_model_prefix`.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::ClipSeg => "clip",
+            other => other.name(),
         }
     }
 }
@@ -109,9 +139,11 @@ pub enum Activation {
     Gelu,
     /// The tanh approximation of [`Activation::Gelu`]: SigLIP.
     GeluTanh,
+    /// max(x, 0): CLIPSeg's decoder.
+    Relu,
 }
 
-/// The sizes of a stack of transformer blocks (pre-norm, both towers of both families).
+/// The sizes of a stack of transformer blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
     /// Floats in a token.
@@ -138,25 +170,6 @@ pub enum Mask {
     Causal,
 }
 
-/// How the picture's tokens become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VisionPooling {
-    /// A class token before the patches, a layer norm before and after the blocks, a projection (CLIP).
-    ClassToken,
-    /// A learned probe attends to all tokens, then an MLP (SigLIP's `SiglipMultiheadAttentionPoolingHead`).
-    AttentionHead,
-}
-
-/// How a picture is cut into patches, and where their positions come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patches {
-    /// Every picture becomes the same square, cut as a convolution cuts it, and every patch has a position of its own.
-    Square,
-    /// A picture keeps its shape, and has as many patches as that gives (NaFlex: `Siglip2VisionEmbeddings`). A patch is a row of
-    /// pixels, channels last; the square of positions is resampled to the picture's rows and columns of patches.
-    Naflex,
-}
-
 /// Which text token becomes the vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,34 +180,6 @@ pub enum TextPooling {
     FirstOf(u32),
     /// The last position, padding or not (SigLIP).
     Last,
-}
-
-/// The picture tower.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Vision {
-    /// Sizes of the transformer blocks.
-    pub encoder: Encoder,
-    /// Side of the square that the tower sees, in pixels; with [`Patches::Naflex`] of the square that takes its positions as they are.
-    pub image_size: usize,
-    /// Side of a patch, in pixels.
-    pub patch_size: usize,
-    /// How pictures are cut.
-    pub patches: Patches,
-    /// How the tokens become one vector.
-    pub pooling: VisionPooling,
-}
-
-impl Vision {
-    /// Patches a side; a rest narrower than a patch is dropped, as a strided convolution does.
-    #[must_use]
-    pub fn grid(&self) -> usize {
-        self.image_size / self.patch_size
-    }
-    /// Tokens of a square picture: its patches, and the class token if the tower has one. As many positions are stored.
-    #[must_use]
-    pub fn tokens(&self) -> usize {
-        self.grid() * self.grid() + usize::from(self.pooling == VisionPooling::ClassToken)
-    }
 }
 
 /// The text tower.
@@ -233,58 +218,13 @@ pub enum CropRounding {
     HalfEven,
 }
 
-/// How a text is cleaned before `tokenizer.json` is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cleaning {
-    /// No cleaning: `tokenizer.json` does all of it (CLIP).
-    AsIs,
-    /// Lowercase, strip ASCII punctuation, collapse spaces (SigLIP, `SiglipTokenizer.canonicalize_text`).
-    Canonical,
-    /// Lowercase (SigLIP 2, `Siglip2Tokenizer`).
-    Lowercase,
-    /// What open_clip does to any text: repairs of `ftfy`, HTML's entities, and one of three rules.
-    OpenClip(OpenClipCleaning),
-}
-
-/// open_clip's rules (`get_clean_fn` in its `tokenizer.py`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OpenClipCleaning {
-    /// Single spaces: the default where the tokenizer is Hugging Face's.
-    Whitespace,
-    /// Single spaces, lowercase: the default of open_clip's own tokenizer.
-    Lower,
-    /// `_` becomes a space, strip ASCII punctuation, lowercase, single spaces (SigLIP).
-    Canonicalize,
-}
-
-/// What pads a text to the tower's length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Padding {
-    /// A token, by its name in the vocabulary.
-    Token(String),
-    /// An id, whatever it stands for (open_clip's own tokenizer fills up with 0).
-    Id(u32),
-}
-
-/// What the reference tokenizer does before and after `tokenizer.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextRule {
-    /// Cleaning of the text before `tokenizer.json`.
-    pub cleaning: Cleaning,
-    /// Use the vocabulary's 256 byte pieces for unknown characters, which the published JSON leaves off.
-    pub byte_fallback: bool,
-    /// What pads the ids to the tower's length.
-    pub padding: Padding,
-}
-
 /// A whole model, as its JSON files describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// For display; see [`Family`].
     pub family: Family,
+    /// What the model makes of its towers.
+    pub head: Head,
     /// The towers that the checkpoint has. What is said below of a tower that is not there means nothing.
     pub towers: Towers,
     /// The picture tower.
@@ -319,7 +259,7 @@ pub struct JsonFiles<'a> {
 
 impl Config {
     /// Reads `config.json`, `preprocessor_config.json` and `tokenizer_config.json`; what they leave out has the
-    /// reference's default (`configuration_clip.py`, `configuration_siglip.py`, `image_processing_*.py`).
+    /// reference's default (`configuration_*.py`, `image_processing_*.py`).
     ///
     /// # Errors
     /// As [`Config::from_files`].

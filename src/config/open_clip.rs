@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Mask, OpenClipCleaning, Padding, Patches,
-    Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling,
+    Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Head, Mask, OpenClipCleaning, Padding, Patches,
+    PositionSource, Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision,
+    VisionPooling,
     check::{Names, check},
     section::Section,
     timm::{self, Tower},
@@ -41,6 +42,7 @@ pub fn parse(config: &[u8], tokenizer_config: &[u8]) -> Result<Config> {
     }
     let built = Config {
         family,
+        head: Head::Contrastive,
         towers: Towers::Both,
         preprocessor: preprocessor(preprocess, tower.image_size)?,
         vision: tower,
@@ -84,10 +86,7 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         for idle in ["pool_type", "norm_kwargs"] {
             v.take::<Value>(idle)?;
         }
-        return Ok((
-            Family::Siglip,
-            Vision { encoder, image_size, patch_size, patches: Patches::Square, pooling: VisionPooling::AttentionHead },
-        ));
+        return Ok((Family::Siglip, square(encoder, [image_size, patch_size], "", VisionPooling::AttentionHead)));
     }
     if let Some(blocks) = v.get("layers").filter(|value| value.is_array()) {
         return v.refuse("layers", "the number of a vision transformer's blocks", blocks);
@@ -106,10 +105,17 @@ fn vision_tower(v: &mut Section, embedding: usize, quick: bool) -> Result<(Famil
         eps: v.eps()?,
     };
     let patch_size = v.side("patch_size", 16)?;
-    Ok((
-        Family::Clip,
-        Vision { encoder, image_size, patch_size, patches: Patches::Square, pooling: VisionPooling::ClassToken },
-    ))
+    Ok((Family::Clip, square(encoder, [image_size, patch_size], "pre_layrnorm", VisionPooling::ClassToken)))
+}
+
+fn square(
+    encoder: Encoder,
+    [image_size, patch_size]: [usize; 2],
+    pre_norm: &'static str,
+    pooling: VisionPooling,
+) -> Vision {
+    let (patches, positions) = (Patches::Square, PositionSource::Stored);
+    Vision { encoder, pre_norm, image_size, patch_size, patches, positions, pooling }
 }
 
 fn missing(section: &Section, key: &str, expected: &str) -> Error {

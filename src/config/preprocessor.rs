@@ -1,26 +1,24 @@
-//! The image processor's settings, in `preprocessor_config.json` or `processor_config.json`: from a picture of any size to the square that the tower sees.
+//! From a picture of any size to the one that the tower sees.
 
-use serde_json::Value;
+use super::CropRounding;
+use crate::error::{Error, Result};
 
-use super::{CropRounding, Family, JsonFiles, Kind, Patches, own};
-use crate::{
-    error::{Error, Result},
-    json::Object,
-};
-
-/// Pillow's antialiased filters, by the numbers that the JSON files use.
+/// How a picture is resized: Pillow's antialiased filters, by the numbers that the JSON files use, and one of scikit-image's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
     /// Bilinear: number 2.
     Bilinear,
     /// Bicubic with a = -0.5: number 3.
     Bicubic,
+    /// Where the picture shrinks, a Gaussian blur; then linear interpolation. Both mirror at the edges, and nothing is rounded to bytes
+    /// (`resize` in transformers' `image_processing_pil_owlv2.py`, after `skimage.transform.resize`).
+    Smooth,
 }
 
-/// The size of the picture before the crop.
+/// What becomes of the picture's shape before the crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resize {
-    /// Both sides are set, the aspect ratio is lost (SigLIP).
+    /// Both sides are set, the aspect ratio is lost (SigLIP, OWL-ViT, CLIPSeg).
     Squash {
         /// Width in pixels.
         width: usize,
@@ -29,6 +27,9 @@ pub enum Resize {
     },
     /// The shorter side is set, the aspect ratio is kept (CLIP).
     ShortestEdge(usize),
+    /// Padded with zeros at the bottom and at the right to a square, which becomes one of this side, in pixels (OWLv2). The zeros are
+    /// black, before mean and deviation.
+    PadSquare(usize),
     /// As large as so many patches allow, both sides rounded up to whole patches (NaFlex,
     /// `get_image_size_for_max_num_patches` in transformers' `image_processing_siglip2.py`).
     MaxPatches {
@@ -85,19 +86,6 @@ pub struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Reads whichever file has the settings; none if neither is there.
-    pub(super) fn of(files: &JsonFiles, kind: Kind) -> Result<Option<Self>> {
-        let nested = match files.processor {
-            Some(processor) => Object::parse(PROCESSOR, processor)?.object(NESTED)?,
-            None => None,
-        };
-        match (nested, files.preprocessor) {
-            (Some(settings), _) => Self::parse(settings, kind).map(Some),
-            (None, Some(preprocessor)) => Self::parse(Object::parse(NAME, preprocessor)?, kind).map(Some),
-            (None, None) => Ok(None),
-        }
-    }
-
     /// In the place of settings that nobody needs: no picture is embedded.
     pub(super) fn none(side: usize) -> Self {
         Self {
@@ -110,60 +98,6 @@ impl Preprocessor {
             mean: [0.0; 3],
             std: [1.0; 3],
         }
-    }
-
-    /// Reads the settings; defaults are those of `CLIPImageProcessor`, `SiglipImageProcessor` and `Siglip2ImageProcessor`.
-    fn parse(mut file: Object, Kind { family, patches, .. }: Kind) -> Result<Self> {
-        let (mean, std) = match family {
-            Family::Clip => ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]),
-            Family::Siglip => ([0.5; 3], [0.5; 3]),
-        };
-        if file.take("do_resize")? == Some(false) || file.take("do_rescale")? == Some(false) {
-            return bad(&file, "do_resize and do_rescale", "true", "false");
-        }
-        let usual = if patches == Patches::Naflex { 2 } else { 3 };
-        let filter = match file.take::<u32>("resample")?.unwrap_or(usual) {
-            2 => Filter::Bilinear,
-            3 => Filter::Bicubic,
-            other => return bad(&file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
-        };
-        let resize = match (file.take::<Value>("size")?, family) {
-            _ if patches == Patches::Naflex => Resize::MaxPatches {
-                patch: file.take("patch_size")?.unwrap_or(16),
-                most: file.take("max_num_patches")?.unwrap_or(256),
-            },
-            (None, Family::Clip) => Resize::ShortestEdge(224),
-            (None, Family::Siglip) => Resize::Squash { width: 224, height: 224 },
-            (Some(value), _) => resize(&file, &value)?,
-        };
-        // NaFlex's image processor has no crop, whatever the file says.
-        let crops = patches == Patches::Square && file.take("do_center_crop")?.unwrap_or(family == Family::Clip);
-        let crop = match file.take::<Value>("crop_size")? {
-            _ if !crops => None,
-            None => Some((224, 224)),
-            Some(value) => match (side(&value), sides(&value)) {
-                (Some(n), _) => Some((n, n)),
-                (_, Some(sides)) => Some(sides),
-                _ => return bad(&file, "crop_size", "a number or {height, width} from 1 to 8192", &value.to_string()),
-            },
-        };
-        let normalize = file.take("do_normalize")?.unwrap_or(true);
-        let std = if normalize { file.take("image_std")?.unwrap_or(std) } else { [1.0; 3] };
-        if std.iter().any(|&s| s <= 0.0) {
-            return bad(&file, "image_std", "positive numbers", &format!("{std:?}"));
-        }
-        let mean = file.take("image_mean")?.unwrap_or(mean);
-        let rescale = file.take("rescale_factor")?.unwrap_or(1.0 / 255.0);
-        Ok(Self {
-            resize,
-            filter,
-            crop,
-            rounding: own::rounding(file.object(own::KEY)?)?,
-            alpha: Alpha::default(),
-            rescale,
-            mean: if normalize { mean } else { [0.0; 3] },
-            std,
-        })
     }
 
     /// Most patches of a picture; none where all pictures have the same number.
@@ -208,16 +142,11 @@ impl Preprocessor {
         match (self.crop, self.resize) {
             (Some(side), _) => Some(side),
             (None, Resize::Squash { width, height }) => Some((width, height)),
+            (None, Resize::PadSquare(side)) => Some((side, side)),
             (None, Resize::ShortestEdge(_) | Resize::MaxPatches { .. }) => None,
         }
     }
 }
-
-const NAME: &str = "preprocessor_config.json";
-/// Where transformers 5 keeps what belongs to pictures and what belongs to texts together.
-const PROCESSOR: &str = "processor_config.json";
-/// The pictures' part of it.
-const NESTED: &str = "image_processor";
 
 /// Most patches of a NaFlex picture: attention takes the square of them.
 pub const MAX_PATCHES: usize = 1 << 14;
@@ -228,42 +157,6 @@ const MAX_PIXELS: usize = 1 << 23;
 /// Most patches that a picture may have, if they are of this side; none if there can be no patches of this side.
 pub(super) fn most_patches(patch: usize) -> usize {
     MAX_PIXELS.checked_div(patch.saturating_mul(patch)).unwrap_or(0).min(MAX_PATCHES)
-}
-
-/// Whether `processor_config.json` has an image processor's settings; those of transformers 4 have none.
-#[must_use]
-pub fn has_image_processor(processor: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(processor).is_ok_and(|processor| processor[NESTED].is_object())
-}
-
-fn bad<T>(file: &Object, field: &str, expected: &str, found: &str) -> Result<T> {
-    Err(Error::BadCheckpoint(format!("{}: expected {expected}, found {found}", file.label(field))))
-}
-
-/// A side in pixels; the bound keeps tables and products small.
-fn side(value: &Value) -> Option<usize> {
-    value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
-}
-
-/// Width and height, as an object or, in files of the time of feature extractors, as a list that begins with the height
-/// (`convert_to_size_dict` in transformers).
-fn sides(value: &Value) -> Option<(usize, usize)> {
-    let (width, height) = match value.as_array().map(Vec::as_slice) {
-        Some([height, width]) => (width, height),
-        _ => (&value["width"], &value["height"]),
-    };
-    side(width).zip(side(height))
-}
-
-fn resize(file: &Object, value: &Value) -> Result<Resize> {
-    // A bare number means the shortest edge, for SigLIP too (`default_to_square=False`).
-    if let Some(n) = side(value).or_else(|| side(&value["shortest_edge"])) {
-        return Ok(Resize::ShortestEdge(n));
-    }
-    match sides(value) {
-        Some((width, height)) => Ok(Resize::Squash { width, height }),
-        None => bad(file, "size", "{shortest_edge} or {height, width} from 1 to 8192", &value.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{Activation, Config, Encoder, Family, Filter, Padding, Patches, Preprocessor, Resize, TextPooling, own};
+use super::{
+    Activation, Config, Encoder, Family, Filter, Head, Padding, Patches, Preprocessor, Resize, Text, TextPooling, own,
+};
 
 pub fn files(config: &Config) -> [String; 3] {
-    [model(config), pixels(&config.preprocessor), text(config)].map(|value| format!("{value:#}\n"))
+    [model(config), pixels(&config.preprocessor), text(config)].map(printed)
+}
+
+/// `preprocessor_config.json` alone.
+pub fn preprocessor(rule: &Preprocessor) -> String {
+    printed(pixels(rule))
+}
+
+fn printed(file: Value) -> String {
+    format!("{file:#}\n")
 }
 
 /// As short as it reads back: `0.00001`, not the same number with all the digits of an f64.
@@ -23,6 +34,7 @@ fn encoder(e: &Encoder) -> Value {
             Activation::QuickGelu => "quick_gelu",
             Activation::Gelu => "gelu",
             Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::Relu => "relu",
             Activation::None => "linear",
         },
         "layer_norm_eps": float(e.eps),
@@ -32,7 +44,7 @@ fn encoder(e: &Encoder) -> Value {
 fn model(config: &Config) -> Value {
     let mut vision = encoder(&config.vision.encoder);
     match config.vision.patches {
-        Patches::Square => vision["image_size"] = config.vision.image_size.into(),
+        Patches::Square => vision["image_size"] = stored_size(config).into(),
         Patches::Naflex => vision["num_patches"] = config.vision.tokens().into(),
     }
     vision["patch_size"] = config.vision.patch_size.into();
@@ -46,26 +58,44 @@ fn model(config: &Config) -> Value {
     };
     let mut root = json!({ "model_type": model_type, own::KEY: own });
     match config.family {
-        Family::Clip => {
+        Family::Clip | Family::OwlVit | Family::Owlv2 | Family::ClipSeg => {
             root["projection_dim"] = config.embedding.into();
-            match config.text.pooling {
-                TextPooling::HighestId => text["eos_token_id"] = 2.into(),
-                TextPooling::FirstOf(id) => text["eos_token_id"] = id.into(),
-                TextPooling::Last => {}
-            }
+            eos(&mut text, &config.text);
         }
         Family::Siglip => text["projection_size"] = config.embedding.into(),
+    }
+    if let Head::Masks(masks) = &config.head {
+        root["extract_layers"] = masks.extract.clone().into();
+        root["reduce_dim"] = masks.reduce.into();
+        root["conditional_layer"] = masks.conditional.into();
+        root["decoder_num_attention_heads"] = masks.decoder.heads.into();
+        root["decoder_intermediate_size"] = masks.decoder.intermediate.into();
+        root["use_complex_transposed_convolution"] = masks.refined.into();
     }
     root["text_config"] = text;
     root["vision_config"] = vision;
     root
 }
 
+/// The square of which positions are stored. A rest narrower than a patch has none.
+fn stored_size(config: &Config) -> usize {
+    let v = &config.vision;
+    if v.stored_grid() == v.grid() { v.image_size } else { v.stored_grid() * v.patch_size }
+}
+
+fn eos(section: &mut Value, text: &Text) {
+    match text.pooling {
+        TextPooling::HighestId => section["eos_token_id"] = 2.into(),
+        TextPooling::FirstOf(id) => section["eos_token_id"] = id.into(),
+        TextPooling::Last => {}
+    }
+}
+
 fn pixels(p: &Preprocessor) -> Value {
     let mut file = json!({
         "do_resize": true,
         "resample": match p.filter {
-            Filter::Bilinear => 2,
+            Filter::Bilinear | Filter::Smooth => 2,
             Filter::Bicubic => 3,
         },
         "do_center_crop": p.crop.is_some(),
@@ -79,6 +109,10 @@ fn pixels(p: &Preprocessor) -> Value {
     match p.resize {
         Resize::Squash { width, height } => file["size"] = json!({ "height": height, "width": width }),
         Resize::ShortestEdge(edge) => file["size"] = json!({ "shortest_edge": edge }),
+        Resize::PadSquare(side) => {
+            file["do_pad"] = true.into();
+            file["size"] = json!({ "height": side, "width": side });
+        }
         Resize::MaxPatches { patch, most } => {
             file["patch_size"] = patch.into();
             file["max_num_patches"] = most.into();

@@ -9,6 +9,7 @@ mod normalize;
 mod patchify;
 mod product;
 mod resize;
+mod resize_float;
 mod tile;
 
 pub use attention::attention;
@@ -17,6 +18,7 @@ pub use normalize::normalize;
 pub use patchify::patchify;
 pub use product::Product;
 pub use resize::resize;
+pub use resize_float::resize_float;
 
 /// The vector instructions that operations run in here.
 #[cfg(not(target_arch = "wasm32"))]

@@ -3,27 +3,36 @@
 use pulp::{Simd, WithSimd};
 
 use super::{dispatch, math::sum};
+use crate::threads::Threads;
 
-/// y = x / ‖x‖, for each row of x and y, `[rows, dim]`.
-pub fn normalize(x: &[f32], dim: usize, y: &mut [f32]) {
-    for (x, y) in x.chunks_exact(dim).zip(y.chunks_exact_mut(dim)) {
-        dispatch(Row { x, y });
-    }
+/// Numbers that a thread works on at a time.
+const NUMBERS: usize = 1 << 15;
+
+/// y = x / (‖x‖ + eps), for each row of x and y, `[rows, dim]`.
+pub fn normalize(threads: &Threads, x: &[f32], dim: usize, eps: f32, y: &mut [f32]) {
+    let rows = NUMBERS.div_ceil(dim);
+    let parts = x.chunks(rows * dim).zip(y.chunks_mut(rows * dim));
+    let parts = parts.map(|(x, y)| Part { x, dim, eps, y }).collect();
+    threads.each(parts, 5 * x.len() as u64, dispatch);
 }
 
-struct Row<'a> {
+struct Part<'a> {
     x: &'a [f32],
+    dim: usize,
+    eps: f32,
     y: &'a mut [f32],
 }
 
-impl WithSimd for Row<'_> {
+impl WithSimd for Part<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        // By the largest number first: the squares of a long row must not overflow, nor those of a short one vanish.
-        let peak = self.x.iter().fold(0.0f32, |peak, x| if x.abs() > peak { x.abs() } else { peak }).max(1e-30);
-        let length = sum(self.x, |x| (x / peak) * (x / peak)).sqrt().max(1e-30);
-        self.y.iter_mut().zip(self.x).for_each(|(y, x)| *y = x / peak / length);
+        for (x, y) in self.x.chunks_exact(self.dim).zip(self.y.chunks_exact_mut(self.dim)) {
+            // By the largest number first: the squares of a long row must not overflow, nor those of a short one vanish.
+            let peak = x.iter().fold(0.0f32, |peak, x| if x.abs() > peak { x.abs() } else { peak }).max(1e-30);
+            let length = (sum(x, |x| (x / peak) * (x / peak)).sqrt() + self.eps / peak).max(1e-30);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = x / peak / length);
+        }
     }
 }

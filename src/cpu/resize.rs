@@ -11,23 +11,24 @@ use crate::{
 /// Pixels across the axis that are summed side by side.
 const COLUMNS: usize = 16;
 /// Bytes of a pixel.
-const RGBA: usize = 4;
+pub(super) const RGBA: usize = 4;
 /// Half of the last place, which makes cutting round.
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 /// What [`crate::preprocess::Axis::table`] says.
 #[derive(Clone, Copy)]
-struct Table<'a> {
-    rows: &'a [u32],
-    entry: usize,
+pub(super) struct Table<'a> {
+    pub rows: &'a [u32],
+    /// Words of an output.
+    pub entry: usize,
     /// Words between source neighbours along the axis.
-    step: usize,
+    pub step: usize,
 }
 
 impl<'a> Table<'a> {
     /// The first source pixel of an output, and the weights from there on.
     #[inline(always)]
-    fn output(&self, at: usize) -> (usize, &'a [u32]) {
+    pub fn output(&self, at: usize) -> (usize, &'a [u32]) {
         let row = &self.rows[at * self.entry..][..self.entry];
         (row[0] as usize, &row[2..][..row[1] as usize])
     }
@@ -63,7 +64,7 @@ pub fn resize(threads: &Threads, source: &[u32], table: &[u32], lines: usize, ou
 }
 
 /// A pixel on white.
-fn composite(pixel: u32) -> u32 {
+pub(super) fn composite(pixel: u32) -> u32 {
     let [r, g, b, alpha] = pixel.to_le_bytes();
     let alpha = u32::from(alpha);
     let on_white = |channel: u8| ((u32::from(channel) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;

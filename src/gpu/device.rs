@@ -18,6 +18,10 @@ const PART_MS: f64 = 50.0;
 /// Operations of a submit before anything was measured: half a second on the slowest devices, nothing on others.
 const FIRST_PART: u64 = 2_000_000_000;
 
+/// Operations of a step before anything was measured. To cut it costs a fast device more than a slow one gains, so only what a slow one
+/// would take seconds for is cut.
+const FIRST_STEP: u64 = 10_000_000_000;
+
 /// Which adapter to ask for where there are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Power {
@@ -39,7 +43,8 @@ pub struct Gpu {
     software: bool,
     max_binding: u64,
     f16: bool,
-    part_flops: Cell<u64>,
+    /// None before anything was measured.
+    part_flops: Cell<Option<u64>>,
     pipelines: RefCell<HashMap<String, Rc<Pipeline>>>,
     pub(super) staging: Staging,
     /// Bound where a kernel's optional input is absent.
@@ -91,7 +96,7 @@ impl Gpu {
         Ok(Self {
             max_binding: device.limits().max_storage_buffer_binding_size,
             f16,
-            part_flops: Cell::new(FIRST_PART),
+            part_flops: Cell::new(None),
             name: format!("{} ({:?})", info.name, info.backend),
             software: info.device_type == wgpu::DeviceType::Cpu,
             device,
@@ -140,14 +145,26 @@ impl Gpu {
     /// Operations that one submit should have at most.
     #[must_use]
     pub fn part_flops(&self) -> u64 {
-        self.part_flops.get()
+        self.part_flops.get().unwrap_or(FIRST_PART)
+    }
+
+    /// Operations that one step should have at most.
+    #[must_use]
+    pub fn step_flops(&self) -> u64 {
+        self.part_flops.get().unwrap_or(FIRST_STEP)
     }
 
     /// Learns from a run of so many operations how long this device takes.
     pub fn observe(&self, flops: u64, milliseconds: f64) {
         if flops > 0 && milliseconds > 0.0 {
-            self.part_flops.set((flops as f64 * PART_MS / milliseconds) as u64);
+            self.part_flops.set(Some((flops as f64 * PART_MS / milliseconds) as u64));
         }
+    }
+
+    /// Learns it from a rate, in billions of operations a second.
+    pub fn expect(&self, rate: f64) {
+        // A billion a second is a million a millisecond.
+        self.observe((rate * 1e6) as u64, 1.0);
     }
 
     /// Bytes in all live buffers.

@@ -1,6 +1,13 @@
 //! Multi-head attention with a streaming softmax.
 
-use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, spread};
+use std::ops::Range;
+
+use super::{
+    ActId, Field, Host, Kernel, Operand, Rows, Run,
+    params::params,
+    spread,
+    stretch::{ByRows, stretches},
+};
 #[cfg(not(feature = "wasm-gpu"))]
 use super::{Part, Work, part::share};
 use crate::{
@@ -75,11 +82,14 @@ params! {
         k_offset: u32,
         v_offset: u32,
         scale: f32,
+        first: u32,
+        count: u32,
     }
 }
 
 impl Attention {
-    fn param(&self, run: Run) -> Params {
+    /// For some queries of each item.
+    fn param(&self, run: Run, queries: &Range<u32>) -> Params {
         let q_len = self.q.len.each(run);
         let kv_len = self.kv.len.each(run) + self.kv.most.map_or(0, |_| run.past);
         Params {
@@ -95,12 +105,14 @@ impl Attention {
             k_offset: self.kv.k,
             v_offset: self.kv.v,
             scale: 1.0 / (self.head_size as f32).sqrt(),
+            first: queries.start,
+            count: queries.end - queries.start,
         }
     }
 
     /// The same for those that compute it on the CPU.
     fn heads(&self, run: Run, host: &Host) -> Heads {
-        let p = self.param(run);
+        let p = self.param(run, &(0..self.count(run)));
         let [batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v] = [
             p.batch,
             p.heads,
@@ -162,24 +174,21 @@ impl Kernel for Attention {
         Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
-        bytemuck::bytes_of(&self.param(run)).to_vec()
+        self.params_of(run, &(0..self.count(run)))
     }
     fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        let (heads, q_len) = (run.batch * self.heads, self.q.len.each(run));
-        match tier {
-            Tier::Plain => spread((heads * q_len).div_ceil(64)),
-            // 4 invocations with 4 queries each
-            Tier::Registers => spread((heads * q_len.div_ceil(4)).div_ceil(4)),
-            _ => spread(heads * q_len.div_ceil(16)),
-        }
+        self.workgroups_of(tier, run, self.count(run))
     }
     fn operands(&self) -> Vec<Operand> {
         let index = self.q.index.or(self.kv.lengths).map_or(Operand::Nothing, Operand::Act);
         vec![Operand::Act(self.q.act), Operand::Act(self.kv.act), index, Operand::Act(self.y)]
     }
     fn flops(&self, run: Run) -> u64 {
-        let p = self.param(run);
+        let p = self.param(run, &(0..self.count(run)));
         4 * u64::from(p.batch) * u64::from(p.q_len) * u64::from(p.kv_len) * u64::from(self.heads * self.head_size)
+    }
+    fn cut(&self, run: Run, most: u64) -> Vec<Box<dyn Kernel>> {
+        stretches(self, run, most)
     }
     fn reference(&self, run: Run, host: &mut Host) {
         let y = reference::attention(&self.heads(run, host), host.floats(self.q.act), host.floats(self.kv.act));
@@ -225,5 +234,29 @@ impl Kernel for Attention {
                 y[own.start * size..own.end * size].copy_from_slice(part);
             }
         }
+    }
+}
+
+/// Queries, the same of each item.
+impl ByRows for Attention {
+    fn count(&self, run: Run) -> u32 {
+        self.q.len.each(run)
+    }
+    fn params_of(&self, run: Run, queries: &Range<u32>) -> Vec<u8> {
+        bytemuck::bytes_of(&self.param(run, queries)).to_vec()
+    }
+    fn workgroups_of(&self, tier: Tier, run: Run, queries: u32) -> [u32; 3] {
+        let heads = run.batch * self.heads;
+        match tier {
+            Tier::Plain => spread((heads * queries).div_ceil(64)),
+            // 4 invocations with 4 queries each
+            Tier::Registers => spread((heads * queries.div_ceil(4)).div_ceil(4)),
+            _ => spread(heads * queries.div_ceil(16)),
+        }
+    }
+    fn words_of(&self, run: Run, queries: &Range<u32>) -> (ActId, Vec<Range<usize>>) {
+        let width = self.heads * self.head_size;
+        let word = |item: u32, query: u32| ((item * self.count(run) + query) * width) as usize;
+        (self.y, (0..run.batch).map(|item| word(item, queries.start)..word(item, queries.end)).collect())
     }
 }

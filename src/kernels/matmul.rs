@@ -1,9 +1,14 @@
-//! Matrix product with weights in any format; bias, activation and residual fused.
+//! Matrix product with weights in any format; bias and activation fused, and what becomes of the rows.
 
 #[cfg(not(feature = "wasm-gpu"))]
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::{ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef, params::params};
+use super::{
+    ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef,
+    params::params,
+    stretch::{ByRows, stretches},
+};
 #[cfg(not(feature = "wasm-gpu"))]
 use super::{Part, Work, rows_of};
 use crate::{
@@ -13,25 +18,37 @@ use crate::{
     reference,
 };
 
-/// y = activation(x·Wᵀ + bias), added to what y holds if `accumulate`.
+/// y = activation(x·Wᵀ + bias), in the place that is said.
 #[derive(Debug, Clone)]
 pub struct Matmul {
     /// `[rows, weight.cols]`
     pub x: Operand,
     /// `[weight.rows, weight.cols]`, as `torch.nn.Linear` keeps it.
     pub weight: MatrixRef,
-    /// `[weight.rows]`
+    /// `[weight.rows]`; of [`Place::Shuffle`] one for each channel.
     pub bias: Option<VectorRef>,
-    /// `[rows, weight.rows]`
+    /// `[rows, weight.rows]`; of [`Place::Shuffle`] what that says.
     pub y: ActId,
-    /// Rows of x and y.
+    /// Rows of x.
     pub rows: Rows,
     /// Applied after the bias.
     pub activation: Activation,
-    /// The residual: y += instead of y =.
-    pub accumulate: bool,
-    /// What is added to the patches of a picture; not together with `accumulate`.
-    pub positions: Option<Positions>,
+    /// Where a row goes, and what is added there.
+    pub place: Place,
+}
+
+/// Where the rows of a product go, and what is added to them there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// y =
+    #[default]
+    Set,
+    /// The residual: y +=
+    Add,
+    /// The patches of a picture, and where they are.
+    Positions(Positions),
+    /// The pixels of a transposed convolution.
+    Shuffle(Shuffle),
 }
 
 /// Position embeddings, and the class token if there is one.
@@ -43,20 +60,107 @@ pub struct Positions {
     pub table: VectorRef,
 }
 
+/// A transposed convolution whose stride is its kernel, so that nothing overlaps: a row of x becomes a square of y. An item of x is
+/// `lead + grid²` rows, and one of y `[(grid · kernel)², channels]`: the rows of another product, or with one channel a picture. The
+/// weight is `[channels · kernel², inputs]`, as `torch.nn.ConvTranspose2d` keeps it, with its inputs last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shuffle {
+    /// Rows of an item of x before its grid, which are left out: 1 for a class token.
+    pub lead: u32,
+    /// Rows along a side of the grid.
+    pub grid: u32,
+    /// Places of y along a side of the square.
+    pub kernel: u32,
+}
+
+impl Shuffle {
+    /// As [`reference::shuffle`] takes it.
+    fn shape(self) -> [usize; 3] {
+        [self.lead, self.grid, self.kernel].map(|n| n as usize)
+    }
+    /// Places of y that a row becomes.
+    fn area(self) -> usize {
+        (self.kernel * self.kernel) as usize
+    }
+}
+
 params! {
     struct Params {
         rows: u32,
         inner: u32,
         cols: u32,
         tokens: u32,
+        first: u32,
     }
 }
 
 impl Matmul {
     /// y = x·Wᵀ; everything else is for struct update syntax.
     pub fn new(x: impl Into<Operand>, weight: MatrixRef, y: ActId, rows: Rows) -> Self {
-        let activation = Activation::None;
-        Self { x: x.into(), weight, bias: None, y, rows, activation, accumulate: false, positions: None }
+        Self { x: x.into(), weight, bias: None, y, rows, activation: Activation::None, place: Place::Set }
+    }
+    /// Numbers of x.
+    fn inputs(&self, run: Run) -> usize {
+        (self.rows.of(run) * self.weight.cols) as usize
+    }
+    /// Numbers of rows that are not shuffled.
+    fn outputs(&self, run: Run) -> usize {
+        (self.rows.of(run) * self.weight.rows) as usize
+    }
+    /// One number for each row of the weight.
+    fn full_bias(&self, host: &Host) -> Option<Vec<f32>> {
+        let bias = host.vector(self.bias?);
+        Some(match self.place {
+            Place::Shuffle(shuffle) => bias.iter().flat_map(|&b| std::iter::repeat_n(b, shuffle.area())).collect(),
+            _ => bias,
+        })
+    }
+    /// Puts sums, which have these columns of each row, where they belong.
+    fn put(&self, sums: &[f32], columns: Range<usize>, y: &mut [f32]) {
+        let cols = self.weight.rows as usize;
+        let rows = y.chunks_exact_mut(cols).zip(sums.chunks_exact(columns.len()));
+        match self.place {
+            Place::Set | Place::Positions(_) => rows.for_each(|(y, sums)| y[columns.clone()].copy_from_slice(sums)),
+            Place::Add => {
+                rows.for_each(|(y, sums)| y[columns.clone()].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum));
+            }
+            Place::Shuffle(shuffle) => {
+                reference::shuffle(sums, columns, shuffle.shape(), cols / shuffle.area(), y);
+            }
+        }
+    }
+    fn add_positions(&self, run: Run, host: &mut Host) {
+        let Place::Positions(positions) = self.place else { return };
+        let class = positions.class_token.map(|c| host.vector(c));
+        let table = host.vector(positions.table);
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
+        reference::add_positions(&mut y[..self.outputs(run)], class.as_deref(), &table);
+    }
+}
+
+/// The files that only this kind of product is made of.
+fn own_files(tier: Tier, format: Format) -> (&'static str, Vec<&'static str>) {
+    let weight = match format {
+        Format::F32 => wgsl!("lib/weight_f32.wgsl"),
+        Format::F16 => wgsl!("lib/weight_f16.wgsl"),
+        Format::Q8 => wgsl!("lib/weight_q8.wgsl"),
+        Format::Q4 => wgsl!("lib/weight_q4.wgsl"),
+    };
+    let words = match format {
+        Format::Q4 => wgsl!("lib/words_q4.wgsl"),
+        _ => wgsl!("lib/words_q8.wgsl"),
+    };
+    let tiled = wgsl!("matmul_tiled.wgsl");
+    let in_f32 = wgsl!("lib/element_f32.wgsl");
+    let small = wgsl!("lib/tile_4x4.wgsl");
+    let large = wgsl!("lib/tile_8x8.wgsl");
+    match tier {
+        Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight]),
+        Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight]),
+        Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight]),
+        Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight]),
+        Tier::Half => ("matmul_half", vec![wgsl!("lib/element_f16.wgsl"), tiled, large, weight]),
+        Tier::Dot8 => ("matmul_dot8", vec![wgsl!("matmul_dot8.wgsl"), small, words]),
     }
 }
 
@@ -76,76 +180,43 @@ impl Kernel for Matmul {
         } else {
             ("f32", wgsl!("lib/input_f32.wgsl"))
         };
-        let weight_file = match self.weight.format {
-            Format::F32 => wgsl!("lib/weight_f32.wgsl"),
-            Format::F16 => wgsl!("lib/weight_f16.wgsl"),
-            Format::Q8 => wgsl!("lib/weight_q8.wgsl"),
-            Format::Q4 => wgsl!("lib/weight_q4.wgsl"),
-        };
-        let words_file = match self.weight.format {
-            Format::Q4 => wgsl!("lib/words_q4.wgsl"),
-            _ => wgsl!("lib/words_q8.wgsl"),
-        };
-        let tiled = wgsl!("matmul_tiled.wgsl");
-        let in_f32 = wgsl!("lib/element_f32.wgsl");
-        let small = wgsl!("lib/tile_4x4.wgsl");
-        let large = wgsl!("lib/tile_8x8.wgsl");
-        let (name, own) = match tier {
-            Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight_file]),
-            Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight_file]),
-            Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight_file]),
-            Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight_file]),
-            Tier::Half => {
-                let in_f16 = wgsl!("lib/element_f16.wgsl");
-                ("matmul_half", vec![in_f16, tiled, large, weight_file])
+        let (name, own) = own_files(tier, self.weight.format);
+        let (place, output_file, switches) = match self.place {
+            Place::Set | Place::Add => {
+                ("", wgsl!("lib/output.wgsl"), vec![("ACCUMULATE", (self.place == Place::Add).into())])
             }
-            Tier::Dot8 => ("matmul_dot8", vec![wgsl!("matmul_dot8.wgsl"), small, words_file]),
+            Place::Positions(positions) => {
+                let class = positions.class_token.is_some();
+                (".positions", wgsl!("lib/output_positions.wgsl"), vec![("HAS_CLASS", class.into())])
+            }
+            Place::Shuffle(Shuffle { lead, grid, kernel }) => {
+                let shape = vec![("LEAD", lead), ("GRID", grid), ("KERNEL", kernel)];
+                (".shuffle", wgsl!("lib/output_shuffle.wgsl"), shape)
+            }
         };
-        let common = [
-            input_file,
-            wgsl!("lib/activation.wgsl"),
-            match self.positions {
-                None => wgsl!("lib/output.wgsl"),
-                Some(_) => wgsl!("lib/output_positions.wgsl"),
-            },
-        ];
-        let (switch, on) = match self.positions {
-            None => ("ACCUMULATE", self.accumulate),
-            Some(positions) => ("HAS_CLASS", positions.class_token.is_some()),
-        };
+        let overrides =
+            [vec![("ACTIVATION", code(self.activation)), ("HAS_BIAS", self.bias.is_some().into())], switches];
         Shader {
             name,
-            variant: format!(
-                "{input}.{}{}",
-                self.weight.format.name(),
-                if self.positions.is_some() { ".positions" } else { "" }
-            ),
-            files: own.into_iter().chain(common).collect(),
-            overrides: vec![
-                ("ACTIVATION", code(self.activation)),
-                (switch, on.into()),
-                ("HAS_BIAS", self.bias.is_some().into()),
-            ],
+            variant: format!("{input}.{}{place}", self.weight.format.name()),
+            files: own.into_iter().chain([input_file, wgsl!("lib/activation.wgsl"), output_file]).collect(),
+            overrides: overrides.concat(),
         }
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
-        let tokens = self.positions.map_or(0, |positions| positions.table.len / self.weight.rows);
-        let params = Params { rows: self.rows.of(run), inner: self.weight.cols, cols: self.weight.rows, tokens };
-        bytemuck::bytes_of(&params).to_vec()
+        self.params_of(run, &(0..self.rows.of(run)))
     }
     fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        // Rows and columns of a workgroup's outputs: TILE in `shaders/lib/tile_*.wgsl`, and as much in the others.
-        let tile = match tier {
-            Tier::Plain | Tier::Registers | Tier::Tiled | Tier::Dot8 => 32,
-            Tier::Wide | Tier::Half => 64,
-        };
-        [self.weight.rows.div_ceil(tile), self.rows.of(run).div_ceil(tile), 1]
+        self.workgroups_of(tier, run, self.rows.of(run))
     }
     fn operands(&self) -> Vec<Operand> {
-        let positions = self.positions.map_or(Vec::new(), |p| vec![p.class_token.into(), Operand::Vector(p.table)]);
+        let positions = match self.place {
+            Place::Positions(p) => vec![p.class_token.into(), Operand::Vector(p.table)],
+            _ => Vec::new(),
+        };
         [vec![self.x, self.bias.into()], positions, vec![Operand::Act(self.y)]].concat()
     }
     fn matrix(&self) -> Option<MatrixRef> {
@@ -154,21 +225,21 @@ impl Kernel for Matmul {
     fn flops(&self, run: Run) -> u64 {
         2 * u64::from(self.rows.of(run)) * u64::from(self.weight.rows) * u64::from(self.weight.cols)
     }
+    fn cut(&self, run: Run, most: u64) -> Vec<Box<dyn Kernel>> {
+        match self.place {
+            // Its rows do not lie in order.
+            Place::Shuffle(_) => Vec::new(),
+            _ => stretches(self, run, most),
+        }
+    }
     fn reference(&self, run: Run, host: &mut Host) {
-        let (rows, cols) = (self.rows.of(run) as usize, self.weight.rows as usize);
         let x = host.operand(self.x);
-        let x = &x[..rows * self.weight.cols as usize];
-        let bias = self.bias.map(|b| host.vector(b));
-        let mut y = reference::matmul(x, &host.weights[self.weight.id.0], bias.as_deref(), self.activation);
-        if self.accumulate {
-            let residual = &host.floats(self.y)[..rows * cols];
-            y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
-        }
-        if let Some(positions) = self.positions {
-            let class = positions.class_token.map(|c| host.vector(c));
-            reference::add_positions(&mut y, class.as_deref(), &host.vector(positions.table));
-        }
-        host.store(self.y, &y);
+        let bias = self.full_bias(host);
+        let weight = &host.weights[self.weight.id.0];
+        let sums = reference::matmul(&x[..self.inputs(run)], weight, bias.as_deref(), self.activation);
+        drop(x);
+        self.put(&sums, 0..self.weight.rows as usize, bytemuck::cast_slice_mut(&mut host.acts[self.y.0]));
+        self.add_positions(run, host);
     }
     // The file for the GPU runs no plans on the CPU.
     #[cfg(not(feature = "wasm-gpu"))]
@@ -178,12 +249,12 @@ impl Kernel for Matmul {
     }
     #[cfg(not(feature = "wasm-gpu"))]
     fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<(usize, Part<'a>)> {
-        let MatrixRef { id, rows: outputs, cols: inner, .. } = self.weight;
+        let MatrixRef { id, rows: outputs, .. } = self.weight;
         let mut x = host.operand(self.x);
         if let Cow::Borrowed(x) = &mut x {
-            *x = &x[..(self.rows.of(run) * inner) as usize];
+            *x = &x[..self.inputs(run)];
         }
-        let bias = self.bias.map(|bias| host.vector(bias));
+        let bias = self.full_bias(host);
         let part = |engine| {
             let own = rows_of(outputs as usize, engines, engine);
             let bias = bias.as_ref().map_or(Vec::new(), |bias| bias[own.clone()].to_vec());
@@ -200,20 +271,37 @@ impl Kernel for Matmul {
     }
     #[cfg(not(feature = "wasm-gpu"))]
     fn join(&self, run: Run, host: &mut Host, engines: usize, parts: &[(usize, Vec<f32>)]) {
-        let (rows, cols) = (self.rows.of(run) as usize, self.weight.rows as usize);
-        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut host.acts[self.y.0])[..rows * cols];
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
         for (engine, part) in parts {
-            let own = rows_of(cols, engines, *engine);
-            for (y, part) in y.chunks_exact_mut(cols).zip(part.chunks_exact(own.len())) {
-                let y = &mut y[own.clone()];
-                if self.accumulate {
-                    y.iter_mut().zip(part).for_each(|(y, sum)| *y += sum);
-                } else {
-                    y.copy_from_slice(part);
-                }
-            }
+            self.put(part, rows_of(self.weight.rows as usize, engines, *engine), y);
         }
         self.add_positions(run, host);
+    }
+}
+
+impl ByRows for Matmul {
+    fn count(&self, run: Run) -> u32 {
+        self.rows.of(run)
+    }
+    fn params_of(&self, _: Run, rows: &Range<u32>) -> Vec<u8> {
+        let tokens = match self.place {
+            Place::Positions(positions) => positions.table.len / self.weight.rows,
+            _ => 0,
+        };
+        let MatrixRef { rows: cols, cols: inner, .. } = self.weight;
+        bytemuck::bytes_of(&Params { rows: rows.end, inner, cols, tokens, first: rows.start }).to_vec()
+    }
+    fn workgroups_of(&self, tier: Tier, _: Run, rows: u32) -> [u32; 3] {
+        // Rows and columns of a workgroup's outputs: TILE in `shaders/lib/tile_*.wgsl`, and as much in the others.
+        let tile = match tier {
+            Tier::Plain | Tier::Registers | Tier::Tiled | Tier::Dot8 => 32,
+            Tier::Wide | Tier::Half => 64,
+        };
+        [self.weight.rows.div_ceil(tile), rows.div_ceil(tile), 1]
+    }
+    fn words_of(&self, _: Run, rows: &Range<u32>) -> (ActId, Vec<Range<usize>>) {
+        let [start, end] = [rows.start, rows.end].map(|row| (row * self.weight.rows) as usize);
+        (self.y, std::iter::once(start..end).collect())
     }
 }
 
@@ -221,30 +309,27 @@ impl Kernel for Matmul {
 impl Matmul {
     /// The outputs of those rows of the weight that are here, which are the first.
     fn product(&self, run: Run, host: &mut Host) {
-        let (rows, stride, inner) = (self.rows.of(run) as usize, self.weight.rows as usize, self.weight.cols as usize);
         let mut act = host.take(self.y);
-        let y: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut act)[..rows * stride];
-        let x = host.operand(self.x);
-        let bias = self.bias.map(|bias| host.vector(bias));
+        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut act);
+        let (input, bias, weight) = (host.operand(self.x), self.full_bias(host), &host.weights[self.weight.id.0]);
+        let x = &input[..self.inputs(run)];
+        let shuffled = matches!(self.place, Place::Shuffle(_));
         let product = crate::cpu::Product {
-            weight: &host.weights[self.weight.id.0],
+            weight,
             bias: bias.as_deref(),
             activation: self.activation,
-            accumulate: self.accumulate,
-            stride,
+            accumulate: self.place == Place::Add,
+            stride: if shuffled { weight.rows } else { self.weight.rows as usize },
         };
-        product.run(host.threads, &x[..rows * inner], y);
-        drop(x);
+        if shuffled {
+            let mut sums = vec![0.0; self.rows.of(run) as usize * weight.rows];
+            product.run(host.threads, x, &mut sums);
+            self.put(&sums, 0..weight.rows, y);
+        } else {
+            product.run(host.threads, x, &mut y[..self.outputs(run)]);
+        }
+        drop(input);
         host.acts[self.y.0] = act;
-    }
-
-    fn add_positions(&self, run: Run, host: &mut Host) {
-        let Some(positions) = self.positions else { return };
-        let class = positions.class_token.map(|c| host.vector(c));
-        let table = host.vector(positions.table);
-        let numbers = (self.rows.of(run) * self.weight.rows) as usize;
-        let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
-        reference::add_positions(&mut y[..numbers], class.as_deref(), &table);
     }
 }
 
@@ -255,5 +340,6 @@ fn code(activation: Activation) -> u32 {
         Activation::QuickGelu => 1,
         Activation::Gelu => 2,
         Activation::GeluTanh => 3,
+        Activation::Relu => 4,
     }
 }

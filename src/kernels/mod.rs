@@ -3,27 +3,40 @@
 //! One name, four places: `shaders/X.wgsl`, `src/kernels/X.rs`, `reference::X`, `tests/kernels/X.rs`. A kernel knows no
 //! model. It names activations and weights by id; what they are is up to whoever executes it.
 
+mod add_shared;
 mod attention;
+mod best;
+mod class_head;
 mod gather;
 mod layer_norm;
 mod matmul;
+mod modulate;
 mod normalize;
 mod params;
 mod part;
 mod patchify;
 mod resize;
+mod resize_float;
+mod stretch;
+mod unfold;
 
 use std::borrow::Cow;
 
+pub use add_shared::AddShared;
 pub use attention::{Attention, Keys, Queries};
+pub use best::Best;
+pub use class_head::ClassHead;
 pub use gather::Gather;
 pub use layer_norm::LayerNorm;
-pub use matmul::{Matmul, Positions};
+pub use matmul::{Matmul, Place, Positions, Shuffle};
+pub use modulate::Modulate;
 pub use normalize::Normalize;
 pub use params::Field;
 pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
 pub use resize::Resize;
+pub use resize_float::ResizeFloat;
+pub use unfold::Unfold;
 
 use crate::{
     gpu::{Shader, Tier, Tuning},
@@ -164,6 +177,11 @@ pub trait Kernel {
     fn flops(&self, _run: Run) -> u64 {
         0
     }
+    /// The same step as several of at most about so many operations each, for devices on which it takes long; none where it is short
+    /// enough, or cannot be cut. Together they leave the same bits.
+    fn cut(&self, _run: Run, _most: u64) -> Vec<Box<dyn Kernel>> {
+        Vec::new()
+    }
     /// The naive twin: the same step on the CPU, summed in f64.
     fn reference(&self, run: Run, host: &mut Host);
     /// The same step on the CPU, fast where it counts.
@@ -227,4 +245,17 @@ fn spread(count: u32) -> [u32; 3] {
     const MOST: u32 = 65_535;
     let y = count.div_ceil(MOST).max(1);
     [count.div_ceil(y), y, 1]
+}
+
+/// The tier of a kernel that has a workgroup for each row: all but one have the same shader.
+fn row_tier(tuning: &Tuning, rows: u32) -> Tier {
+    match tuning.at(rows, Format::F32) {
+        Tier::Registers => Tier::Registers,
+        _ => Tier::Plain,
+    }
+}
+
+/// Invocations of such a workgroup: where barriers are slow, as few as run in step.
+fn row_lanes(tier: Tier) -> u32 {
+    if tier == Tier::Registers { 4 } else { 64 }
 }

@@ -17,6 +17,13 @@ pub enum Pictures {
         /// Rows of zeros before an item's patches: room for a class token.
         lead: u32,
     },
+    /// Squares of floats from 0 to 255, otherwise the same.
+    Floats {
+        /// Side in pixels; a rest narrower than a patch is dropped.
+        size: u32,
+        /// Rows of zeros before an item's patches.
+        lead: u32,
+    },
     /// Pictures of whole patches, each with a shape of its own; a row is a patch's pixels, channels last, and what is left of an item's
     /// rows is zeros.
     Naflex {
@@ -27,10 +34,10 @@ pub enum Pictures {
     },
 }
 
-/// Cuts 8-bit pictures into patches and normalises: one row a patch.
+/// Cuts pictures into patches and normalises: one row a patch.
 #[derive(Debug, Clone)]
 pub struct Patchify {
-    /// `[batch, size, size]`, or `[batch, rows · patch²]`; RGBA in a word, red in the low byte
+    /// `[batch, size, size]`, or `[batch, rows · patch²]`; RGBA in a word, red in the low byte; floats are `[batch, size, size, 3]`
     pub pixels: ActId,
     /// `[batch, rows, 3 · patch²]`
     pub y: ActId,
@@ -40,7 +47,7 @@ pub struct Patchify {
     pub pictures: Pictures,
     /// Side of a patch in pixels.
     pub patch: u32,
-    /// What a byte is multiplied with, by channel.
+    /// What a value from 0 to 255 is multiplied with, by channel.
     pub scale: [f32; 3],
     /// What is then added.
     pub shift: [f32; 3],
@@ -59,7 +66,7 @@ params! {
 }
 
 impl Patchify {
-    /// (byte · rescale - mean) / std as one multiplication and one addition.
+    /// (value · rescale - mean) / std as one multiplication and one addition.
     #[must_use]
     pub fn new([pixels, y]: [ActId; 2], rows: Rows, pictures: Pictures, patch: u32, rule: &Preprocessor) -> Self {
         Self {
@@ -78,30 +85,34 @@ impl Patchify {
     }
     fn square(&self) -> (u32, u32) {
         match self.pictures {
-            Pictures::Squares { size, lead } => (size, lead),
+            Pictures::Squares { size, lead } | Pictures::Floats { size, lead } => (size, lead),
             Pictures::Naflex { .. } => (0, 0),
         }
+    }
+    fn floats(&self) -> bool {
+        matches!(self.pictures, Pictures::Floats { .. })
     }
     /// For the CPU: how the pictures of a run are cut.
     fn cut(&self, run: Run, host: &Host) -> Cut {
         let (batch, rows, patch) = (run.batch as usize, self.rows.each(run) as usize, self.patch as usize);
         let numbers = |act: ActId| host.acts[act.0][..batch].iter().map(|&n| n as usize);
         match self.pictures {
-            Pictures::Squares { size, lead } => {
+            Pictures::Squares { size, lead } | Pictures::Floats { size, lead } => {
                 let (size, lead, grid) = (size as usize, lead as usize, (size / self.patch) as usize);
                 let pictures = vec![[size, grid, grid * grid]; batch];
-                Cut { patch, area: size * size, lead, rows, channels_last: false, pictures }
+                Cut { patch, area: size * size, lead, rows, channels_last: false, floats: self.floats(), pictures }
             }
             Pictures::Naflex { columns, lengths } => {
                 let pictures =
                     numbers(columns).zip(numbers(lengths)).map(|(n, length)| [n * patch, n, length]).collect();
-                Cut { patch, area: rows * patch * patch, lead: 0, rows, channels_last: true, pictures }
+                let area = rows * patch * patch;
+                Cut { patch, area, lead: 0, rows, channels_last: true, floats: false, pictures }
             }
         }
     }
     fn naflex(&self) -> [Operand; 2] {
         match self.pictures {
-            Pictures::Squares { .. } => [Operand::Nothing; 2],
+            Pictures::Squares { .. } | Pictures::Floats { .. } => [Operand::Nothing; 2],
             Pictures::Naflex { columns, lengths } => [Operand::Act(columns), Operand::Act(lengths)],
         }
     }
@@ -110,7 +121,7 @@ impl Patchify {
 impl Kernel for Patchify {
     fn shader(&self, _tier: Tier) -> Shader {
         let naflex = matches!(self.pictures, Pictures::Naflex { .. });
-        Shader::new("patchify", wgsl!("patchify.wgsl")).with("NAFLEX", naflex)
+        Shader::new("patchify", wgsl!("patchify.wgsl")).with("NAFLEX", naflex).with("FLOATS", self.floats())
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS

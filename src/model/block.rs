@@ -1,9 +1,11 @@
 //! The transformer block that all four towers share: pre-norm, joined q/k/v, MLP, seven dispatches.
 
+use std::ops::Range;
+
 use crate::{
     config::{Activation, Encoder, Mask},
     error::Result,
-    kernels::{ActId, Attention, Gather, Keys, LayerNorm, Matmul, MatrixRef, Operand, Queries, Rows, VectorRef},
+    kernels::{ActId, Attention, Gather, Keys, LayerNorm, Matmul, MatrixRef, Operand, Place, Queries, Rows, VectorRef},
     plan::Plan,
     weights::Loader,
 };
@@ -25,7 +27,7 @@ impl Norm {
         })
     }
     pub fn record(&self, x: ActId, y: ActId, rows: Rows) -> LayerNorm {
-        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps }
+        LayerNorm { x, weight: self.weight, bias: self.bias, y, rows, eps: self.eps, merge: false }
     }
 }
 
@@ -50,7 +52,7 @@ impl Linear {
     }
     /// y += x·Wᵀ + b
     pub fn record_residual(&self, x: impl Into<Operand>, y: ActId, rows: Rows) -> Matmul {
-        Matmul { accumulate: true, ..self.record(x, y, rows) }
+        Matmul { place: Place::Add, ..self.record(x, y, rows) }
     }
 }
 
@@ -134,6 +136,8 @@ impl Block {
 #[derive(Debug)]
 pub struct Blocks {
     blocks: Vec<Block>,
+    /// Number of the first one.
+    first: usize,
     encoder: Encoder,
     rows: Rows,
     mask: Mask,
@@ -160,9 +164,21 @@ impl Blocks {
     /// Where only one token of the last block is `pooled`, that block's weights are kept so that the others cost nothing there
     /// but their keys and values.
     pub fn load(l: &mut Loader, prefix: &str, e: &Encoder, rows: Rows, mask: Mask, pooled: bool) -> Result<Self> {
-        let block = |i| Block::load(l, &format!("{prefix}.layers.{i}"), e, pooled && i + 1 == e.layers);
-        let blocks = (0..e.layers).map(block).collect::<Result<_>>()?;
-        Ok(Self { blocks, encoder: e.clone(), rows, mask })
+        Self::load_some(l, prefix, e, 0..e.layers, (rows, mask, pooled))
+    }
+
+    /// As [`Blocks::load`], of these blocks alone.
+    pub fn load_some(
+        l: &mut Loader,
+        prefix: &str,
+        e: &Encoder,
+        which: Range<usize>,
+        (rows, mask, pooled): (Rows, Mask, bool),
+    ) -> Result<Self> {
+        let first = which.start;
+        let block = |i| Block::load(l, &format!("{prefix}.layers.{i}"), e, pooled && i + 1 == which.end);
+        let blocks = which.clone().map(block).collect::<Result<_>>()?;
+        Ok(Self { blocks, first, encoder: e.clone(), rows, mask })
     }
 
     /// Makes room beside the residual stream.
@@ -183,29 +199,53 @@ impl Blocks {
         Attention { q, kv, y, heads, head_size: self.encoder.hidden as u32 / heads, mask: self.mask }
     }
 
+    /// Records what all tokens attend to, from `x` to `s.mixed`.
+    fn record_attention(&self, plan: &mut Plan, name: &str, qkv: &Linear, x: ActId, s: Stream) {
+        let (rows, hidden) = (self.rows, self.encoder.hidden as u32);
+        plan.step(format!("{name}.qkv"), qkv.record(x, s.qkv, rows));
+        plan.tap(format!("{name}.qkv"), s.qkv);
+        let q = Queries { act: s.qkv, len: rows, stride: 3 * hidden, index: None };
+        let kv = Keys {
+            act: s.qkv,
+            len: rows,
+            stride: 3 * hidden,
+            k: hidden,
+            v: 2 * hidden,
+            most: None,
+            lengths: s.lengths,
+        };
+        plan.step(format!("{name}.attention"), self.attention(q, kv, s.mixed));
+    }
+
     /// Records on `s.x` the blocks that every token goes through: all of them, or of a pooled stack all but the last. Taps are
     /// named `<tower>.block.N`.
     pub fn record(&self, plan: &mut Plan, s: Stream, tower: &str) {
-        let (rows, hidden) = (self.rows, self.encoder.hidden as u32);
-        for (i, block) in self.blocks.iter().enumerate() {
+        self.record_each(plan, s, tower, |_, _| ());
+    }
+
+    /// As [`Blocks::record`]; `after` may record what follows block N, and leaves `s.x` as it is.
+    pub fn record_each(&self, plan: &mut Plan, s: Stream, tower: &str, mut after: impl FnMut(&mut Plan, usize)) {
+        for (i, block) in (self.first..).zip(&self.blocks) {
             let Projections::Joined(qkv) = &block.projections else { break };
             let name = format!("{tower}.block.{i}");
-            plan.step(format!("{name}.norm1"), block.norm1.record(s.x, s.normed, rows));
-            plan.step(format!("{name}.qkv"), qkv.record(s.normed, s.qkv, rows));
-            plan.tap(format!("{name}.qkv"), s.qkv);
-            let q = Queries { act: s.qkv, len: rows, stride: 3 * hidden, index: None };
-            let kv = Keys {
-                act: s.qkv,
-                len: rows,
-                stride: 3 * hidden,
-                k: hidden,
-                v: 2 * hidden,
-                most: None,
-                lengths: s.lengths,
-            };
-            plan.step(format!("{name}.attention"), self.attention(q, kv, s.mixed));
-            block.record_rest(plan, &name, [s.mixed, s.x, s.normed, s.wide], rows);
+            plan.step(format!("{name}.norm1"), block.norm1.record(s.x, s.normed, self.rows));
+            self.record_attention(plan, &name, qkv, s.normed, s);
+            block.record_rest(plan, &name, [s.mixed, s.x, s.normed, s.wide], self.rows);
+            after(plan, i);
         }
+    }
+
+    /// Records block `i` on `s.x` with its norms after the sums (`CLIPSegDecoderLayer`): x = norm1(x + attention(x)), then
+    /// x = norm2(x + mlp(x)).
+    pub fn record_post_norm(&self, plan: &mut Plan, s: Stream, name: &str, i: usize) {
+        let (block, rows) = (&self.blocks[i], self.rows);
+        let Projections::Joined(qkv) = &block.projections else { unreachable!("loaded for all tokens") };
+        self.record_attention(plan, name, qkv, s.x, s);
+        plan.step(format!("{name}.out"), block.out.record_residual(s.mixed, s.x, rows));
+        plan.step(format!("{name}.norm1"), block.norm1.record(s.x, s.normed, rows));
+        block.mlp.record(plan, name, [s.normed, s.wide, s.normed], rows);
+        plan.step(format!("{name}.norm2"), block.norm2.record(s.normed, s.x, rows));
+        plan.tap(name, s.x);
     }
 
     /// Records all blocks on `s.x`, the last one for the token of each item that `index` says, or else the first. That token,
@@ -217,7 +257,7 @@ impl Blocks {
         let token = plan.scratch("token", one, e.hidden);
         let gather = Gather { x: s.x, index, y: token, of: self.rows, dim: hidden };
         let Some((i, block @ Block { norm1, projections: Projections::Split { q, kv }, .. })) =
-            self.blocks.iter().enumerate().next_back()
+            (self.first..).zip(&self.blocks).last()
         else {
             plan.step(format!("{tower}.token"), gather);
             return token;

@@ -1,16 +1,22 @@
-//! Both families as plans of kernel steps. No `wgpu`, no quantisation, no files: weights by id, activations by id.
+//! Every family as plans of kernel steps. No `wgpu`, no quantisation, no files: weights by id, activations by id.
 
 mod block;
 mod clip;
+mod clipseg;
+mod embed;
+mod owl;
+mod positions;
 mod siglip;
 mod text;
 mod tower;
 
-pub use tower::{Model, Naflex, TextTower, VisionTower};
+pub use clipseg::PicturePrompt;
+pub use owl::{BOXES, CLASS, EPS, OBJECTNESS, Question, question};
+pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, Family, Towers},
+    config::{Config, Head, Towers, VisionPooling},
     error::Result,
     quant::{Format, Matrix},
     weights::{self, Entry, HostStore, Loader, Weight},
@@ -21,10 +27,21 @@ use crate::{
 /// # Errors
 /// As [`Checkpoint::tensor`].
 pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Model> {
-    match config.family {
-        Family::Clip => clip::record(config, towers, loader),
-        Family::Siglip => siglip::record(config, towers, loader),
+    match (&config.head, config.vision.pooling) {
+        (Head::Boxes(boxes), _) => owl::record(config, boxes, towers, loader),
+        (Head::Masks(masks), _) => clipseg::record(config, masks, towers, loader),
+        (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
+        (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
     }
+}
+
+/// Records what makes prompts of pictures, after the rest was recorded; none for a model that takes none.
+///
+/// # Errors
+/// As [`Checkpoint::tensor`].
+pub fn picture_prompt(config: &Config, loader: &mut Loader) -> Result<Option<PicturePrompt>> {
+    let Head::Masks(masks) = &config.head else { return Ok(None) };
+    clipseg::picture_prompt(config, masks, loader).map(Some)
 }
 
 /// Every tensor of the whole model, checked against the files' headers.
@@ -34,6 +51,9 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
 pub fn entries(checkpoint: &Checkpoint) -> Result<Vec<Entry>> {
     let mut loader = Loader::new(checkpoint, None)?;
     record(&checkpoint.config, checkpoint.config.towers, &mut loader)?;
+    if checkpoint.config.towers.vision() {
+        picture_prompt(&checkpoint.config, &mut loader)?;
+    }
     Ok(loader.entries)
 }
 
@@ -74,8 +94,10 @@ impl InMemory {
         let model = record(&checkpoint.config, checkpoint.towers, &mut loader)?;
         let read = |weights: &[Weight]| {
             let mut store = HostStore::new(weights);
-            weights::read(checkpoint, weights, &mut store).map(|()| store.weights)
+            weights::read(checkpoint, weights, &mut store).map(|()| store)
         };
-        Ok(Self { model, weights: read(&loader.weights)?, host: read(&loader.host)? })
+        let (mut weights, host) = (read(&loader.weights)?, read(&loader.host)?.weights);
+        loader.computed.iter().try_for_each(|computed| computed.put(&host, &mut weights))?;
+        Ok(Self { model, weights: weights.weights, host })
     }
 }

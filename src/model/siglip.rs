@@ -3,12 +3,14 @@
 use super::{
     block::{Blocks, Linear, Mlp, Norm},
     text,
-    tower::{Model, Naflex, TextTower, VisionTower, record_embedding},
+    tower::{Length, Model, Naflex, TextTower, VisionTower, record_embedding},
 };
 use crate::{
     config::{Config, Encoder, Mask, Patches, Towers},
     error::Result,
-    kernels::{ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Positions, Queries, Rows, VectorRef},
+    kernels::{
+        ActId, Attention, Keys, Matmul, Operand, Patchify, Pictures, Place, Positions, Queries, Rows, VectorRef,
+    },
     plan::Plan,
     weights::Loader,
 };
@@ -22,12 +24,13 @@ pub fn record(config: &Config, towers: Towers, l: &mut Loader) -> Result<Model> 
         text: towers.text().then(|| text(config, l)).transpose()?,
         logit_scale: pair.then(|| l.scalar("logit_scale")).transpose()?,
         logit_bias: pair.then(|| l.scalar("logit_bias")).transpose()?,
+        ..Model::default()
     })
 }
 
 fn text(config: &Config, l: &mut Loader) -> Result<TextTower> {
     let projection = Linear::load(l, "text_model.head", config.embedding, config.text.encoder.hidden)?;
-    text::record(config, l, Some(&projection))
+    text::record(config, l, Some(&projection), Length::Unit)
 }
 
 /// A learned probe attends to all tokens, then an MLP with a residual (`SiglipMultiheadAttentionPoolingHead`).
@@ -132,8 +135,8 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("patchify", Patchify::new([pixels, cut], rows, pictures, patch as u32, &config.preprocessor));
     let embedded = match stored {
         Some(table) => {
-            let positions = Some(Positions { class_token: None, table });
-            Matmul { positions, ..patch_embedding.record(cut, s.x, rows) }
+            let place = Place::Positions(Positions { class_token: None, table });
+            Matmul { place, ..patch_embedding.record(cut, s.x, rows) }
         }
         None => patch_embedding.record_residual(cut, s.x, rows),
     };
@@ -143,6 +146,6 @@ fn vision(config: &Config, l: &mut Loader) -> Result<VisionTower> {
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
     let pooled = head.record(&mut plan, &v.encoder, (s.normed, s.lengths), rows);
     plan.tap("vision.pooled", pooled);
-    let embedding = record_embedding(&mut plan, "vision", pooled, None, dim);
+    let embedding = record_embedding(&mut plan, "vision", pooled, (None, dim), Length::Unit);
     Ok(VisionTower { plan, pixels, naflex, embedding })
 }

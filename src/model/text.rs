@@ -2,12 +2,12 @@
 
 use super::{
     block::{Blocks, Linear, Norm},
-    tower::{TextTower, record_embedding},
+    tower::{Length, TextTower, record_embedding},
 };
 use crate::{config::Config, error::Result, kernels::Rows, plan::Plan, weights::Loader};
 
-/// `CLIPTextTransformer` and `SiglipTextTransformer`; mask and pooling come from the config.
-pub fn record(config: &Config, l: &mut Loader, projection: Option<&Linear>) -> Result<TextTower> {
+/// `CLIPTextTransformer` and `SiglipTextTransformer`; mask and pooling come from the config. `length` is what the output has.
+pub fn record(config: &Config, l: &mut Loader, projection: Option<&Linear>, length: Length) -> Result<TextTower> {
     let t = &config.text;
     let dim = t.encoder.hidden;
     let table = l.table("text_model.embeddings.token_embedding.weight", &[t.vocab, dim])?;
@@ -27,6 +27,6 @@ pub fn record(config: &Config, l: &mut Loader, projection: Option<&Linear>) -> R
     // The reference normalises all tokens and then takes one; taking one first gives the same numbers.
     plan.step("final_norm", final_norm.record(token, normed, one));
     plan.tap("text.pooled", normed);
-    let embedding = record_embedding(&mut plan, "text", normed, projection, config.embedding);
+    let embedding = record_embedding(&mut plan, "text", normed, (projection, config.embedding), length);
     Ok(TextTower { plan, tokens: x, index, embedding, table, positions })
 }

@@ -32,7 +32,7 @@ pub struct Naflex {
     pub positions: HostId,
 }
 
-/// Rows of the token table with their positions in, unit embedding out.
+/// Rows of the token table with their positions in, embedding out.
 pub struct TextTower {
     /// The steps.
     pub plan: Plan,
@@ -40,7 +40,7 @@ pub struct TextTower {
     pub tokens: ActId,
     /// Input: u32 an item, the token to pool.
     pub index: ActId,
-    /// Output: `[batch, embedding]`, unit length.
+    /// Output: `[batch, embedding]`; of unit length but for CLIPSeg's, whose decoder takes them as they are.
     pub embedding: ActId,
     /// `[vocab, hidden]`, on the CPU.
     pub table: HostId,
@@ -48,10 +48,41 @@ pub struct TextTower {
     pub positions: HostId,
 }
 
+/// Pixels in, features out: what later questions to the picture need of it.
+pub struct Look {
+    /// The steps.
+    pub plan: Plan,
+    /// Input: `[batch, size, size]` RGBA words, or three floats a pixel.
+    pub pixels: ActId,
+    /// The residual stream after the last block, `[batch, tokens, hidden]`; a detector writes other things there.
+    pub tokens: ActId,
+    /// Outputs by name, one row a token.
+    pub features: Vec<(String, ActId)>,
+}
+
+/// Masks of one scene, one a prompt.
+pub struct Decoder {
+    /// The steps; an item is a prompt.
+    pub plan: Plan,
+    /// Input: `[batch, embedding]`, the prompts.
+    pub condition: ActId,
+    /// Inputs: a scene's features, `[tokens, dim]` each.
+    pub reduced: Vec<ActId>,
+    /// Output: `[batch, side, side]`, logits.
+    pub logits: ActId,
+    /// Side of a mask in pixels.
+    pub side: usize,
+}
+
 /// The towers that were wanted, and what turns cosines into logits.
+#[derive(Default)]
 pub struct Model {
-    /// The picture tower.
+    /// The picture tower, where pictures become embeddings.
     pub vision: Option<VisionTower>,
+    /// The picture tower, where pictures become features that questions are asked of.
+    pub look: Option<Look>,
+    /// What makes masks of features.
+    pub decoder: Option<Decoder>,
     /// The text tower.
     pub text: Option<TextTower>,
     /// Its exponential multiplies cosines. None in a checkpoint of a single tower, which has no cosines.
@@ -60,24 +91,35 @@ pub struct Model {
     pub logit_bias: Option<HostId>,
 }
 
-/// Records how a pooled token `[batch, hidden]` becomes the output, the unit embedding `[batch, dim]`, which is returned.
+/// The length of an embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// 1
+    Unit,
+    /// What the projection makes it.
+    Projected,
+}
+
+/// Records how a pooled token `[batch, hidden]` becomes the output, the embedding `[batch, dim]`, which is returned.
 /// Without a projection the two have the same length.
 pub(super) fn record_embedding(
     plan: &mut Plan,
     tower: &str,
     pooled: ActId,
-    projection: Option<&Linear>,
-    dim: usize,
+    (projection, dim): (Option<&Linear>, usize),
+    length: Length,
 ) -> ActId {
     let one = Rows::PerItem(1);
-    let mut last = pooled;
+    let mut embedding = pooled;
     if let Some(projection) = projection {
-        last = plan.scratch("projected", one, dim);
-        plan.step("projection", projection.record(pooled, last, one));
+        embedding = plan.scratch("projected", one, dim);
+        plan.step("projection", projection.record(pooled, embedding, one));
     }
-    plan.tap(format!("{tower}.embedding"), last);
-    let embedding = plan.scratch("embedding", one, dim);
-    plan.step("normalize", Normalize { x: last, y: embedding, dim: dim as u32 });
+    plan.tap(format!("{tower}.embedding"), embedding);
+    if length == Length::Unit {
+        let x = std::mem::replace(&mut embedding, plan.scratch("embedding", one, dim));
+        plan.step("normalize", Normalize { x, y: embedding, dim: dim as u32, rows: one, eps: 0.0 });
+    }
     plan.output("embedding", embedding);
     embedding
 }

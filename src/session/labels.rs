@@ -83,7 +83,7 @@ impl<B: Backend> Session<B> {
         Ok(LabelSet { plan, _weights: weights, images, cosines, labels })
     }
 
-    fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {
+    pub(super) fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {
         let dim = self.config.embedding;
         match embeddings.iter().find(|e| e.len() != dim) {
             None => Ok(()),

@@ -4,7 +4,9 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
+    masks::{Decoder, Prompter},
     run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
+    scene::{Inputs, Look},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -14,12 +16,12 @@ use crate::{
     error::Result,
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
-    model::{self, Model},
+    model::{self, Model, PicturePrompt},
     plan::Plan,
     quant::{Format, Packed},
     text::Tokenize,
     threads::Threads,
-    weights::{HostStore, Loader, PackedForm, Piece, Store, Weight, pieces, put, put_packed},
+    weights::{Computed, HostStore, Loader, PackedForm, Piece, Store, Weight, pieces, put, put_packed},
 };
 
 /// How a model is loaded.
@@ -36,6 +38,10 @@ pub struct LoadOptions<'a> {
     pub alpha: Alpha,
     /// Most pictures or texts in one submission.
     pub batch: u32,
+    /// Side of the square that OWLv2 or CLIPSeg sees, in pixels; none takes the checkpoint's own. Smaller is faster.
+    pub canvas: Option<usize>,
+    /// Whether CLIPSeg takes pictures as prompts, too: that needs its whole picture tower.
+    pub picture_prompts: bool,
     /// Most patches of a NaFlex picture; none takes the checkpoint's own number.
     pub max_patches: Option<usize>,
     /// Without one, texts have to come as token ids; [`Session::load`] takes the checkpoint's own.
@@ -54,6 +60,8 @@ impl Default for LoadOptions<'_> {
             table: TableIn::Memory,
             alpha: Alpha::default(),
             batch: BATCH,
+            canvas: None,
+            picture_prompts: false,
             max_patches: None,
             tokenizer: None,
             progress: None,
@@ -71,7 +79,11 @@ pub struct Loading<B: Backend = Gpu> {
     model: Model,
     tokenizer: Option<Box<dyn Tokenize>>,
     vision: Option<B::Executor>,
+    look: Option<B::Executor>,
+    decoder: Option<B::Executor>,
+    prompter: Option<(B::Executor, PicturePrompt)>,
     text: Option<B::Executor>,
+    computed: Vec<Computed>,
     pieces: Vec<(Place, Piece)>,
     /// Of the tensor files that the manifest lists.
     hashes: Vec<Option<Hash>>,
@@ -95,15 +107,22 @@ impl<B: Backend> Loading<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, tokenizer, progress: _ } = options;
+        let LoadOptions { towers, format, tuning, table, alpha, batch, canvas, max_patches, .. } = options;
         let mut config = checkpoint.config.clone();
         config.preprocessor.alpha = alpha;
         if let Some(most) = max_patches {
             config.preprocessor = config.preprocessor.with_max_patches(most)?;
         }
+        if let Some(side) = canvas {
+            config = config.with_canvas(side)?;
+        }
         let mut loader = Loader::new(checkpoint, format)?;
         let towers = checkpoint.towers.and(towers).ok_or_else(|| lacks(checkpoint.towers, towers))?;
         let mut model = model::record(&config, towers, &mut loader)?;
+        let mut prompter = match options.picture_prompts && towers.vision() {
+            true => model::picture_prompt(&config, &mut loader)?,
+            false => None,
+        };
         let note = model::note(checkpoint);
         let parameters = loader.entries.iter().map(|e| e.shape.iter().product::<usize>() as u64).sum();
 
@@ -120,6 +139,9 @@ impl<B: Backend> Loading<B> {
         };
         let (pictures, texts) = (pictures(&config, batch), Run::tokens(batch, config.text.tokens as u32));
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan, pictures)).transpose()?;
+        let look = model.look.as_mut().map(|tower| compile(&mut tower.plan, Run::items(1))).transpose()?;
+        let decoder = model.decoder.as_mut().map(|part| compile(&mut part.plan, Run::items(batch))).transpose()?;
+        let prompter_plan = prompter.as_mut().map(|rest| compile(&mut rest.plan, Run::items(1))).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
@@ -140,9 +162,13 @@ impl<B: Backend> Loading<B> {
             host: HostStore::new(&loader.host),
             config,
             model,
-            tokenizer,
+            tokenizer: options.tokenizer,
             vision,
+            look,
+            decoder,
+            prompter: prompter_plan.zip(prompter),
             text,
+            computed: loader.computed,
             pieces,
             hashes: checkpoint.hashes()?,
             table: left_out,
@@ -203,6 +229,9 @@ impl<B: Backend> Loading<B> {
     /// [`crate::Error::BadCheckpoint`] if a tensor file is not what the manifest says.
     pub fn finish(mut self, checkpoint: &Checkpoint) -> Result<Session<B>> {
         checkpoint.check_hashes(&self.hashes)?;
+        let mut store = self.device.model_store(&mut self.weights);
+        self.computed.iter().try_for_each(|computed| computed.put(&self.host.weights, store.as_mut()))?;
+        drop(store);
         let scalar = |id: crate::weights::HostId| self.host.weights[id.0].row(0)[0];
         let log_scale = self.model.logit_scale.map_or(0.0, scalar);
         let logit_bias = self.model.logit_bias.map_or(0.0, scalar);
@@ -218,6 +247,20 @@ impl<B: Backend> Loading<B> {
                 hidden: self.config.vision.encoder.hidden,
             }),
         });
+        let look = self.look.zip(self.model.look).map(|(plan, tower)| Look {
+            plan,
+            pixels: tower.pixels,
+            tokens: tower.tokens,
+            features: tower.features.into_iter().map(|(_, act)| act).collect(),
+        });
+        let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder {
+            plan,
+            inputs: Inputs::new(part.reduced.into_iter().zip(0..)),
+            condition: part.condition,
+            logits: part.logits,
+            side: part.side,
+        });
+        let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
         let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,
@@ -239,6 +282,9 @@ impl<B: Backend> Loading<B> {
             parameters: self.parameters,
             note: self.note,
             vision,
+            look,
+            decoder,
+            prompter,
             text,
             resizer: RefCell::new(None),
             _weights: self.weights,

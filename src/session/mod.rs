@@ -1,33 +1,40 @@
 //! From pictures and texts to embeddings and scores: the only place where a model, its tokenizer and a GPU meet.
 
+mod example;
 mod labels;
 mod loading;
+mod masks;
 mod pixels;
+mod queries;
 mod run;
+mod scene;
 mod table;
 
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
+pub use example::Example;
 pub use labels::LabelSet;
 pub use loading::{LoadOptions, Loading};
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
+pub use queries::QuerySet;
 pub use run::{BATCH, Pending, pictures, pool_index};
 use run::{TextTower, VisionTower};
+pub use scene::Scene;
 use table::Table;
 pub use table::TableIn;
 
 use crate::{
     backend::{Backend, Executor},
     checkpoint::Checkpoint,
-    config::{Config, Towers},
+    config::{Config, Head, Towers},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
     plan::Plan,
-    preprocess::Sampling,
+    preprocess::{self, Sampling},
     quant::Format,
-    text::{TextEncoder, Tokenize},
+    text::{Encoded, TextEncoder, Tokenize},
 };
 
 /// A loaded model.
@@ -50,6 +57,9 @@ pub struct Session<B: Backend = Gpu> {
     /// What its user should know of the checkpoint ([`crate::model::note`]); none if all is as usual.
     pub note: Option<String>,
     vision: Option<VisionTower<B>>,
+    look: Option<scene::Look<B>>,
+    decoder: Option<masks::Decoder<B>>,
+    prompter: Option<masks::Prompter<B>>,
     text: Option<TextTower<B>>,
     resizer: RefCell<Option<Pixels<B>>>,
     /// Bound by both plans; a destroyed buffer must not be.
@@ -102,7 +112,7 @@ impl<B: Backend> Session<B> {
     /// Dispatches for a picture, resize and the tower; 0 without that tower.
     #[must_use]
     pub fn dispatches_per_image(&self) -> usize {
-        self.vision.as_ref().map_or(0, |vision| vision.tower.plan.plan().dispatches() + pixels::DISPATCHES)
+        self.plans()[0].map_or(0, |plan| plan.dispatches() + pixels::DISPATCHES)
     }
 
     /// Dispatches for a text; 0 without that tower.
@@ -114,7 +124,7 @@ impl<B: Backend> Session<B> {
     /// Which towers are here.
     #[must_use]
     pub fn towers(&self) -> Towers {
-        match (&self.vision, &self.text) {
+        match (self.plans()[0], &self.text) {
             (Some(_), None) => Towers::Vision,
             (None, Some(_)) => Towers::Text,
             _ => Towers::Both,
@@ -124,7 +134,9 @@ impl<B: Backend> Session<B> {
     /// The steps of the picture tower and of the text tower, for reading.
     #[must_use]
     pub fn plans(&self) -> [Option<&Plan>; 2] {
-        [self.vision.as_ref().map(|v| v.tower.plan.plan()), self.text.as_ref().map(|t| t.tower.plan.plan())]
+        let embeds = self.vision.as_ref().map(|vision| &vision.tower.plan);
+        let vision = embeds.or(self.look.as_ref().map(|look| &look.plan));
+        [vision, self.text.as_ref().map(|text| &text.tower.plan)].map(|plan| plan.map(Executor::plan))
     }
 
     /// The ids that the text tower is fed, padding included.
@@ -132,8 +144,16 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// As [`TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower or its tokenizer.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encoded(text)?.ids)
+    }
+
+    /// The same, and whether the text was longer than the tower takes.
+    ///
+    /// # Errors
+    /// As [`Session::tokenize`].
+    pub fn encoded(&self, text: &str) -> Result<Encoded> {
         match &self.text()?.tokenizer {
-            Some(tokenizer) => tokenizer.encode(text),
+            Some(tokenizer) => tokenizer.encoded(text),
             None => Err(Error::BadInput("text: expected token ids, found a text: this model has no tokenizer".into())),
         }
     }
@@ -168,22 +188,33 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// The 8-bit picture that the picture tower sees, RGBA in words, and its width.
+    /// The picture that the picture tower sees, in 8 bits, RGBA in words, and its width.
     ///
     /// # Errors
     /// [`crate::Error::BadImage`] for a picture out of bounds, or [`crate::Error::Gpu`].
     pub async fn preprocess(&self, image: &dyn Source<B>) -> Result<(Vec<u32>, usize)> {
+        let (seen, width) = self.seen(image).await?;
+        let floats = self.config.preprocessor.filter.floats();
+        Ok((if floats { preprocess::bytes(&seen) } else { seen }, width))
+    }
+
+    /// What the picture tower is given, and its width: as words, RGBA, or three f32 from 0 to 255 a pixel ([`preprocess::resize`]).
+    ///
+    /// # Errors
+    /// As [`Session::preprocess`].
+    pub async fn seen(&self, image: &dyn Source<B>) -> Result<(Vec<u32>, usize)> {
         let read = |pixels: &Pixels<B>| (pixels.read(&self.device), pixels.seen());
         let (readback, (width, height)) = self.resize(image, read)?;
         let mut seen: Vec<u32> = bytemuck::pod_collect_to_vec(&self.device.bytes(readback).await?);
-        seen.truncate(width * height);
+        seen.truncate(width * height * self.config.preprocessor.filter.words());
         Ok((seen, width))
     }
 
-    /// Named activations of the towers that are here, for one picture and one text, to compare with the reference's.
+    /// Named activations of the towers that are here, for one picture and one text, to compare with the reference's; and of what is
+    /// asked of the picture by the text.
     ///
     /// # Errors
-    /// As [`Session::embed_images`] and [`Session::embed_texts`].
+    /// As [`Session::embed_images`], [`Session::look`] and [`Session::embed_texts`].
     pub async fn taps(&self, image: &dyn Source<B>, tokens: &[u32]) -> Result<HashMap<String, Vec<f32>>> {
         let mut taps = HashMap::new();
         if let Some(vision) = &self.vision {
@@ -195,7 +226,26 @@ impl<B: Backend> Session<B> {
             self.put_tokens(tokens, 0, all)?;
             taps.extend(tower.tower.plan.taps(&self.device, Run::tokens(1, all)).await?);
         }
+        if self.look.is_some() {
+            let scene = self.look(image).await?;
+            taps.extend(self.put_look(image)?.plan.taps(&self.device, Run::items(1)).await?);
+            if self.text.is_some() {
+                taps.extend(self.taps_of_question(&scene, &self.embed_tokens(&[tokens.to_vec()]).await?).await?);
+            }
+        }
         Ok(taps)
+    }
+
+    /// Named activations of what is asked of a scene, by queries or by at most a batch of prompts.
+    ///
+    /// # Errors
+    /// As [`Session::detect`] and [`Session::segment`].
+    pub async fn taps_of_question(&self, scene: &Scene, vectors: &[Vec<f32>]) -> Result<HashMap<String, Vec<f32>>> {
+        if matches!(self.config.head, Head::Masks(_)) {
+            self.put_prompts(scene, vectors)?;
+            return self.decoder()?.plan.taps(&self.device, Run::items(vectors.len() as u32)).await;
+        }
+        self.queries(vectors)?.taps(&self.device, scene).await
     }
 
     /// Lets go of the buffers that are kept for the next picture: after an error of the GPU they may be none at all.

@@ -7,7 +7,7 @@ use crate::{
     config::{Alpha, Preprocessor},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
-    kernels::{ActId, Resize, Rows, Run},
+    kernels::{ActId, Resize, ResizeFloat, Rows, Run},
     plan::Plan,
     preprocess::{Axis, Sampling, Strides, TABLE_HEAD},
 };
@@ -52,6 +52,9 @@ pub const DISPATCHES: usize = 2;
 /// Pixels that are on the device at once: 16 MiB. The columns of tall pictures are there whole.
 const STRIP: usize = 4 << 20;
 
+/// Words between the passes that floats have at once, strip by strip: 16 MiB.
+const NARROW: usize = 4 << 20;
+
 /// Rows start at multiples of so many pixels, which are 256 bytes, as copies from textures want it.
 const PITCH: usize = 64;
 
@@ -75,6 +78,10 @@ impl Room {
         let table = |axis: &Axis| TABLE_HEAD + axis.first.len() * (axis.taps() + 2);
         let tables = sampling.passes().map(table);
         let rows = sampling.vertical.source().len().max(1);
+        if sampling.filter.floats() {
+            let narrow = sampling.size().0 * sampling.filter.words() * rows.min(strip_rows(sampling, width));
+            return Self { strip: STRIP, tables, narrow };
+        }
         if !sampling.vertical_first {
             return Self { strip: STRIP, tables, narrow: sampling.size().0 * rows };
         }
@@ -94,16 +101,82 @@ impl Room {
     }
 }
 
-/// What depends on a picture's size, beside the tables on the device.
+/// Most rows of a strip, for a picture of this width.
+fn strip_rows(sampling: &Sampling, width: usize) -> usize {
+    let rows = STRIP / width.next_multiple_of(PITCH);
+    match sampling.filter.floats() {
+        true => rows.min(NARROW / (sampling.filter.words() * sampling.size().0)),
+        false => rows,
+    }
+}
+
+/// What depends on a picture's size, beside the first pass's table on the device.
 struct Layout {
     size: (usize, usize),
-    /// Rows of the picture that are needed, strip by strip, and the lines of the first pass in each: its rows, or its columns.
-    strips: Vec<(Range<usize>, usize)>,
+    strips: Vec<Part>,
     pitch: usize,
-    /// Lines of the second pass: columns of what comes out, or its rows.
+    /// Of the second pass: the axis, the place on it of what the first pass begins with, and how it goes over its lines, which are
+    /// columns of what comes out, or its rows.
+    second: (Axis, usize, Strides),
     lines: usize,
     /// Width and height of what the tower sees.
     seen: (usize, usize),
+    floats: bool,
+}
+
+/// Rows of a picture that are on the device at once.
+struct Part {
+    rows: Range<usize>,
+    /// Lines of the first pass in it: its rows, or its columns.
+    lines: usize,
+    /// Where they go between the passes.
+    place: u32,
+}
+
+impl Layout {
+    /// With the table of the first pass.
+    fn new(sampling: &Sampling, size: (usize, usize)) -> (Self, Vec<i32>) {
+        let ((width, height), rows) = (sampling.size(), sampling.vertical.source());
+        let (pitch, floats) = (size.0.next_multiple_of(PITCH), sampling.filter.floats());
+        let [across, down] = [&sampling.horizontal, &sampling.vertical];
+        let (strips, lines, table, second);
+        // A strip's lines are its rows, or its columns; what the first pass makes of a line lies together.
+        if sampling.vertical_first {
+            let first = Strides { step: pitch, line: 1, out_step: 1, out_line: height };
+            table = down.table(rows.start, first, sampling.alpha);
+            second = (across.clone(), 0, Strides { step: height, line: 1, out_step: 1, out_line: width });
+            strips = vec![Part { rows, lines: size.0, place: 0 }];
+            lines = height;
+        } else {
+            let words = sampling.filter.words();
+            let row = words * width;
+            let first = Strides { step: 1, line: pitch, out_step: words, out_line: row };
+            table = across.table(0, first, sampling.alpha);
+            second = (down.clone(), rows.start, Strides { step: row, line: words, out_step: row, out_line: words });
+            let most = strip_rows(sampling, size.0);
+            let part = |start: usize| {
+                let strip = start..(start + most).min(rows.end);
+                let place = if floats { 0 } else { (start - rows.start) * width };
+                Part { lines: strip.len(), rows: strip, place: place as u32 }
+            };
+            strips = rows.clone().step_by(most).map(part).collect();
+            lines = width;
+        }
+        (Self { size, strips, pitch, second, lines, seen: (width, height), floats }, table)
+    }
+
+    /// The table of the second pass, if it follows on this strip. Bytes are rounded between the passes, so it waits until all lines are
+    /// there. Floats are added up strip by strip, so that little of a picture is there at once, however large it is.
+    fn second(&self, strip: usize) -> Option<Vec<i32>> {
+        let (axis, origin, strides) = &self.second;
+        if !self.floats {
+            return (strip + 1 == self.strips.len()).then(|| axis.table(*origin, *strides, Alpha::Drop));
+        }
+        let rows = self.strips[strip].rows.clone();
+        let mut table = axis.within(rows.clone()).table(rows.start, *strides, Alpha::Drop);
+        table[TABLE_HEAD - 1] = (strip > 0).into();
+        Some(table)
+    }
 }
 
 /// Most words of a strip, 1 GiB: no device has larger bindings.
@@ -133,17 +206,23 @@ impl<B: Backend> Pixels<B> {
     fn with_room(device: &B, rule: &Preprocessor, room: Room) -> Result<Self> {
         let usual = Sampling::new(rule, SIDE, SIDE)?.size().0 as u32;
         let most = rule.most_pixels().expect("checked with the config");
+        let floats = rule.filter.floats();
         let mut plan = Plan::default();
         let once = Rows::PerItem(1);
         let strip = plan.input("strip", once, room.strip);
         let tables =
             [plan.input("first.table", once, room.tables[0]), plan.input("second.table", once, room.tables[1])];
         let narrow = plan.scratch("narrow", once, room.narrow);
-        let out = plan.scratch("seen", once, most);
+        let out = plan.scratch("seen", once, most * rule.filter.words());
         // A line is a token of its run: their number varies.
         let lines = Rows::PerToken;
-        plan.step("resize.first", Resize { source: strip, table: tables[0], out: narrow, usual, lines });
-        plan.step("resize.second", Resize { source: narrow, table: tables[1], out, usual, lines });
+        let passes = [("resize.first", strip, narrow), ("resize.second", narrow, out)];
+        for ((label, source, out), table) in passes.into_iter().zip(tables) {
+            match floats {
+                true => plan.step(label, ResizeFloat { source, table, out, first: source == strip, usual, lines }),
+                false => plan.step(label, Resize { source, table, out, usual, lines }),
+            }
+        }
         let most = Run::tokens(1, (STRIP / PITCH).max(most) as u32);
         let (tuning, weights) = (Tuning::all(Tier::Plain), B::Weights::default());
         let plan = device.compile(plan, &weights, &tuning, most, &mut B::States::default())?;
@@ -160,8 +239,6 @@ impl<B: Backend> Pixels<B> {
         }
         let sampling = Sampling::new(rule, size.0, size.1)?;
         let room = self.room.grown(Room::of(&sampling, size.0));
-        let ((width, height), rows) = (sampling.size(), sampling.vertical.source());
-        let pitch = size.0.next_multiple_of(PITCH);
         if room != self.room {
             let bad = |e: &dyn std::fmt::Display| {
                 Error::BadImage(format!("a picture of {} × {} pixels: {e}", size.0, size.1))
@@ -171,28 +248,9 @@ impl<B: Backend> Pixels<B> {
             }
             *self = Self::with_room(device, rule, room).map_err(|e| bad(&e))?;
         }
-        // A strip's lines are its rows, or its columns; what the first pass makes of a line lies together.
-        let [across, down] = [&sampling.horizontal, &sampling.vertical];
-        let tables = if sampling.vertical_first {
-            let first = Strides { step: pitch, line: 1, out_step: 1, out_line: height };
-            let second = Strides { step: height, line: 1, out_step: 1, out_line: width };
-            [down.table(rows.start, first, sampling.alpha), across.table(0, second, Alpha::Drop)]
-        } else {
-            let first = Strides { step: 1, line: pitch, out_step: 1, out_line: width };
-            let second = Strides { step: width, line: 1, out_step: width, out_line: 1 };
-            [across.table(0, first, sampling.alpha), down.table(rows.start, second, Alpha::Drop)]
-        };
-        for (act, table) in self.tables.into_iter().zip(tables) {
-            self.plan.write(device, act, 0, bytemuck::cast_slice(&table));
-        }
-        let (strips, lines) = if sampling.vertical_first {
-            (vec![(rows, size.0)], height)
-        } else {
-            let most = STRIP / pitch;
-            let strips = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end));
-            (strips.map(|rows| (rows.clone(), rows.len())).collect(), width)
-        };
-        self.layout = Some(Layout { size, strips, pitch, lines, seen: (width, height) });
+        let (layout, table) = Layout::new(&sampling, size);
+        self.plan.write(device, self.tables[0], 0, bytemuck::cast_slice(&table));
+        self.layout = Some(layout);
         Ok(())
     }
 
@@ -211,15 +269,16 @@ impl<B: Backend> Pixels<B> {
     /// As [`Source::upload`].
     pub fn run(&self, device: &B, image: &dyn Source<B>) -> Result<()> {
         let layout = self.layout();
-        let mut place = 0u32;
-        for (rows, lines) in &layout.strips {
+        for (at, part) in layout.strips.iter().enumerate() {
             let strip = Strip { device, plan: &self.plan, act: self.strip, pitch: layout.pitch };
-            image.upload(rows.clone(), &strip)?;
-            self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &place.to_le_bytes());
-            self.plan.run(device, Run::tokens(1, *lines as u32), 0..1);
-            place += (lines * layout.seen.0) as u32;
+            image.upload(part.rows.clone(), &strip)?;
+            self.plan.write(device, self.tables[0], TABLE_HEAD - 1, &part.place.to_le_bytes());
+            self.plan.run(device, Run::tokens(1, part.lines as u32), 0..1);
+            if let Some(table) = layout.second(at) {
+                self.plan.write(device, self.tables[1], 0, bytemuck::cast_slice(&table));
+                self.plan.run(device, Run::tokens(1, layout.lines as u32), 1..2);
+            }
         }
-        self.plan.run(device, Run::tokens(1, layout.lines as u32), 1..2);
         Ok(())
     }
 
@@ -232,5 +291,47 @@ impl<B: Backend> Pixels<B> {
     #[must_use]
     pub fn read(&self, device: &B) -> B::Readback {
         self.plan.read(device, self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CropRounding, Filter, Resize};
+
+    /// WebGPU's default for a binding.
+    const BINDING: usize = 128 << 20;
+
+    #[test]
+    fn floats_of_photographs_fit_into_default_limits() {
+        for side in [448, 960, 1008] {
+            let rule = Preprocessor {
+                resize: Resize::PadSquare(side),
+                filter: Filter::Smooth,
+                crop: None,
+                rounding: CropRounding::default(),
+                alpha: Alpha::default(),
+                rescale: 1.0 / 255.0,
+                mean: [0.0; 3],
+                std: [1.0; 3],
+            };
+            let of = |width, height| Room::of(&Sampling::new(&rule, width, height).expect("within bounds"), width);
+            let usual = of(SIDE, SIDE);
+            // 12, 48, 108 and 200 megapixels, scrolls, a panorama.
+            for (width, height) in [
+                (4032, 3024),
+                (3024, 4032),
+                (8064, 6048),
+                (12_000, 9000),
+                (12_240, 16_320),
+                (3, 1 << 20),
+                (1 << 20, 3),
+                (60_000, 3000),
+            ] {
+                let room = usual.grown(of(width, height));
+                let words = [room.strip, room.tables[0], room.tables[1], room.narrow];
+                assert!(words.iter().all(|words| words * 4 <= BINDING / 2), "{width} × {height}: {words:?}");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Session, Source, table::Table};
 use crate::{
     backend::{Backend, Executor},
-    config::{Config, Mask, TextPooling, Towers},
+    config::{Config, Mask, Task, TextPooling, Towers},
     error::{Error, Result},
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
@@ -229,7 +229,12 @@ impl<B: Backend> Session<B> {
     }
 
     pub(super) fn vision(&self) -> Result<&VisionTower<B>> {
-        self.vision.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Vision))
+        self.config.expect(Task::Embed)?;
+        self.vision.as_ref().ok_or_else(|| self.lacks_vision())
+    }
+
+    pub(super) fn lacks_vision(&self) -> Error {
+        lacks(self.config.towers, Towers::Vision)
     }
 
     pub(super) fn text(&self) -> Result<&TextTower<B>> {

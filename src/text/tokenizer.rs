@@ -76,6 +76,22 @@ impl Tokenizer {
         Ok(Self { model, unk, normalizers, pre_tokenizers, template, added, plain, decoder, file: file.into() })
     }
 
+    /// The id of the token that pads texts. Written out in a text it is this token, too, and not what the model makes of its characters:
+    /// transformers makes a special token of whatever pads, whether the file says so or not. So CLIP's "wow!" ends in 0 where "!" pads.
+    ///
+    /// # Errors
+    /// [`Error::BadCheckpoint`] if the tokenizer has no such token.
+    pub(super) fn special(&mut self, token: &str) -> Result<u32> {
+        let id = self.id(token).ok_or_else(|| self.bad(format!("expected the padding token {token:?}, found none")))?;
+        if !self.added(id).is_some_and(|added| added.special) {
+            let added = [AddedToken::from(token, true)];
+            self.added.add_tokens(added, &self.model, Some(&self.normalizers)).map_err(|e| self.bad(e))?;
+            self.plain = self.added.clone();
+            self.plain.set_encode_special_tokens(true);
+        }
+        Ok(id)
+    }
+
     /// What is wrong with its file.
     pub(super) fn bad(&self, what: impl Display) -> Error {
         bad(&self.file, what)

@@ -74,6 +74,19 @@ pub fn poison(words: usize) -> Vec<u32> {
     vec![POISON; words]
 }
 
+/// A case of so many items, whose outputs all have one magnitude and bound.
+pub(super) fn case(
+    name: String,
+    acts: Vec<Vec<u32>>,
+    batch: u32,
+    bound: Option<(f32, f64)>,
+    (kernel, weights): (impl Kernel + 'static, Vec<Matrix>),
+) -> (Case, Step) {
+    let n = acts.last().expect("an output").len();
+    let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
+    (Case { name, acts, run: Run::items(batch), bound, rough: None }, Step { kernel: Box::new(kernel), weights })
+}
+
 impl Case {
     /// Every activation with its guard.
     fn guarded(&self) -> Vec<Vec<u32>> {

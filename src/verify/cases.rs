@@ -1,14 +1,16 @@
 //! One or two awkward cases of every kernel and of every variant of it that a model can need. Small: the naive twin runs in
 //! the browser too. `tests/kernels` has hundreds.
 
-use super::case::{Case, Step, poison, rough, words};
+use super::{
+    case::{Case, Step, case, poison, rough, words},
+    pictures,
+};
 use crate::{
-    config::{Activation, Alpha, Filter, Mask},
+    config::{Activation, Mask},
     kernels::{
-        ActId, Attention, Gather, Kernel, Keys, LayerNorm, Matmul, MatrixRef, Normalize, Operand, Patchify, Pictures,
-        Positions, Queries, Resize, Rows, Run, VectorRef, WeightId,
+        ActId, AddShared, Attention, Best, ClassHead, Gather, Keys, LayerNorm, Matmul, MatrixRef, Modulate, Normalize,
+        Operand, Place, Positions, Queries, Rows, Shuffle, Unfold, VectorRef, WeightId,
     },
-    preprocess::{Axis, Strides},
     quant::{Format, Matrix},
     random::Random,
     reference,
@@ -25,7 +27,7 @@ pub fn cases() -> Vec<(Case, Step)> {
         // More than one tile in every dimension.
         all.push(matmul(format, [67, 136, 70], Activation::None, true));
     }
-    for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+    for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
         all.push(matmul(Format::F32, [3, 36, 5], activation, false));
     }
     for (size, mask) in [(72, Mask::None), (80, Mask::Causal), (88, Mask::None), (7, Mask::Causal)] {
@@ -39,31 +41,23 @@ pub fn cases() -> Vec<(Case, Step)> {
     all.push(attention(64, [70, 70], Mask::None, Asked::Padded));
     all.push(attention(7, [9, 9], Mask::None, Asked::Padded));
     all.extend([
-        layer_norm(),
+        layer_norm(false),
+        layer_norm(true),
         gather(true),
         gather(false),
         placed(true),
         placed(false),
-        patchify(),
-        naflex(),
-        normalize(),
+        normalize(1e30, 0.0),
+        normalize(1e-6, 1e-6),
+        shuffled(),
+        class_head(),
+        best(),
+        modulate(),
+        add_shared(),
+        unfold(),
     ]);
-    for (filter, alpha) in [(Filter::Bilinear, Alpha::White), (Filter::Bicubic, Alpha::Drop)] {
-        all.push(resize(filter, alpha));
-    }
+    all.extend(pictures::cases());
     all
-}
-
-fn case(
-    name: String,
-    acts: Vec<Vec<u32>>,
-    batch: u32,
-    bound: Option<(f32, f64)>,
-    (kernel, weights): (impl Kernel + 'static, Vec<Matrix>),
-) -> (Case, Step) {
-    let n = acts.last().expect("an output").len();
-    let bound = bound.map(|(magnitude, bound)| (vec![magnitude; n], bound));
-    (Case { name, acts, run: Run::items(batch), bound, rough: None }, Step { kernel: Box::new(kernel), weights })
 }
 
 fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
@@ -93,8 +87,7 @@ fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumul
         y: ActId(1),
         rows: Rows::Shared(m as u32),
         activation,
-        accumulate,
-        positions: None,
+        place: if accumulate { Place::Add } else { Place::Set },
     };
     let added = if accumulate { ", added" } else { "" };
     let name = format!("matmul {} {m} × {k} × {n}, {activation:?}{added}", format.name());
@@ -153,18 +146,25 @@ fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked)
     )
 }
 
-fn layer_norm() -> (Case, Step) {
+/// Of rows, or of rows times their item's class token.
+fn layer_norm(merge: bool) -> (Case, Step) {
     const ROWS: usize = 3;
     const DIM: usize = 77;
     let mut random = Random::new(5);
     // A mean far from zero: a variance from one pass would cancel.
-    let x: Vec<f32> = random.floats(ROWS * DIM).into_iter().map(|v| v + 30.0).collect();
+    let lead = usize::from(merge);
+    let mut x: Vec<f32> = random.floats((lead + ROWS) * DIM).into_iter().map(|v| v + 30.0).collect();
+    // Products of the same magnitude.
+    x[..lead * DIM].iter_mut().for_each(|v| *v /= 30.0);
     let weights = vec![small(Format::F32, &random.floats(DIM), DIM), small(Format::F32, &random.floats(DIM), DIM)];
     let (weight, bias) = (vector(0, DIM), vector(1, DIM));
-    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows: Rows::Shared(ROWS as u32), eps: 1e-5 };
+    let rows = Rows::PerItem(ROWS as u32);
+    let kernel = LayerNorm { x: ActId(0), weight, bias, y: ActId(1), rows, eps: 1e-5, merge };
     // Inputs near 30 are known to 2^-24 · 31, divided by a deviation of about 0.6; the mean of so many adds its rounding.
     let bound = Some((1.0, (64.0 + DIM as f64) * 31.0 * 2.0 * 2f64.powi(-24)));
-    case(format!("layer_norm {ROWS} × {DIM}"), vec![words(&x), poison(ROWS * DIM)], 1, bound, (kernel, weights))
+    let merged = if merge { ", merged" } else { "" };
+    let name = format!("layer_norm {ROWS} × {DIM}{merged}");
+    case(name, vec![words(&x), poison(ROWS * DIM)], 1, bound, (kernel, weights))
 }
 
 /// One row of each item.
@@ -201,8 +201,10 @@ fn placed(class: bool) -> (Case, Step) {
         y: ActId(1),
         rows: Rows::PerItem(TOKENS as u32),
         activation: Activation::None,
-        accumulate: false,
-        positions: Some(Positions { class_token: class.then_some(vector(1, DIM)), table: vector(2, TOKENS * DIM) }),
+        place: Place::Positions(Positions {
+            class_token: class.then_some(vector(1, DIM)),
+            table: vector(2, TOKENS * DIM),
+        }),
     };
     let name = format!("matmul with positions{}", if class { " and a class token" } else { "" });
     // Products of numbers up to 1.
@@ -214,69 +216,100 @@ fn placed(class: bool) -> (Case, Step) {
     (case, step)
 }
 
-fn patchify() -> (Case, Step) {
-    const BATCH: usize = 2;
-    // A rest that is dropped.
-    const SIZE: usize = 17;
-    const PATCH: usize = 7;
-    let mut random = Random::new(7);
-    // Alpha is random too, and must not matter.
-    let pixels = (0..BATCH * SIZE * SIZE).map(|_| random.bits()).collect();
-    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let rows = 1 + (SIZE / PATCH).pow(2);
-    let kernel = Patchify {
-        pixels: ActId(0),
-        y: ActId(1),
-        rows: Rows::PerItem(rows as u32),
-        pictures: Pictures::Squares { size: SIZE as u32, lead: 1 },
-        patch: PATCH as u32,
-        scale,
-        shift,
-    };
-    let n = BATCH * rows * 3 * PATCH * PATCH;
-    // One multiplication and one addition of numbers up to 4, fused or not.
-    let bound = Some((4.0, 2f64.powi(-23)));
-    case(format!("patchify {SIZE} by {PATCH}"), vec![pixels, poison(n)], BATCH as u32, bound, (kernel, Vec::new()))
-}
-
-/// Two pictures of other shapes than each other, with room for more patches.
-fn naflex() -> (Case, Step) {
-    const ROWS: usize = 7;
-    const PATCH: usize = 3;
-    let mut random = Random::new(11);
-    let pixels = (0..2 * ROWS * PATCH * PATCH).map(|_| random.bits()).collect();
-    let (scale, shift) = ([0.0146, 0.015, 0.0142], [-1.79, -1.75, -1.48]);
-    let pictures = Pictures::Naflex { columns: ActId(1), lengths: ActId(2) };
-    let (rows, patch) = (Rows::PerItem(ROWS as u32), PATCH as u32);
-    let kernel = Patchify { pixels: ActId(0), y: ActId(3), rows, pictures, patch, scale, shift };
-    let acts = vec![pixels, vec![3, 2], vec![6, 4], poison(2 * ROWS * 3 * PATCH * PATCH)];
-    case("patchify NaFlex".into(), acts, 2, Some((4.0, 2f64.powi(-23))), (kernel, Vec::new()))
-}
-
-fn normalize() -> (Case, Step) {
+/// Of numbers whose squares overflow f32, or with an epsilon that counts.
+fn normalize(scale: f32, eps: f32) -> (Case, Step) {
     const BATCH: usize = 2;
     const DIM: usize = 40;
-    // Squares of these overflow f32.
-    let x: Vec<f32> = Random::new(9).floats(BATCH * DIM).into_iter().map(|v| v * 1e30).collect();
-    let kernel = Normalize { x: ActId(0), y: ActId(1), dim: DIM as u32 };
-    // `DIM` additions under a square root, two divisions that WGSL lets be off by 2.5 units in the last place.
-    let bound = Some((1.0, (DIM as f64 / 2.0 + 10.0) * 2f64.powi(-24)));
-    case(format!("normalize {DIM}"), vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
+    let x: Vec<f32> = Random::new(9).floats(BATCH * DIM).into_iter().map(|v| v * scale).collect();
+    let kernel = Normalize { x: ActId(0), y: ActId(1), dim: DIM as u32, rows: Rows::PerItem(1), eps };
+    // `DIM` additions under a square root, three divisions that WGSL lets be off by 2.5 units in the last place.
+    let bound = Some((1.0, (DIM as f64 / 2.0 + 13.0) * 2f64.powi(-24)));
+    let name = format!("normalize {DIM}, epsilon {eps:e}");
+    case(name, vec![words(&x), poison(BATCH * DIM)], BATCH as u32, bound, (kernel, Vec::new()))
 }
 
-fn resize(filter: Filter, alpha: Alpha) -> (Case, Step) {
-    const LINES: usize = 3;
-    // Down, and a crop that reaches beyond the picture.
-    let axis = Axis::new(filter, 61, 24, -2..25);
-    let mut random = Random::new(10);
-    // Black and white beside each other, so that the cubic's overshoot is clipped.
-    let pixels = (0..61 * LINES).map(|i| if i % 3 == 0 { u32::MAX } else { random.bits() & !(i as u32 % 2) }).collect();
-    let outputs = axis.first.len();
-    let strides = Strides { step: 1, line: 61, out_step: 1, out_line: outputs };
-    let table = axis.table(0, strides, alpha).iter().map(|&v| v as u32).collect();
-    let lines = Rows::PerItem(LINES as u32);
-    // Fewer than there are: some invocations compute two.
-    let kernel = Resize { source: ActId(0), table: ActId(1), out: ActId(2), usual: 9, lines };
-    // Integers.
-    case(format!("resize {filter:?}"), vec![pixels, table, poison(outputs * LINES)], 1, None, (kernel, Vec::new()))
+/// A transposed convolution.
+fn shuffled() -> (Case, Step) {
+    const BATCH: usize = 2;
+    const GRID: usize = 3;
+    const K: usize = 8;
+    const CHANNELS: usize = 3;
+    const KERNEL: usize = 2;
+    let (rows, outputs) = (1 + GRID * GRID, CHANNELS * KERNEL * KERNEL);
+    let mut random = Random::new(12);
+    let x = random.floats(BATCH * rows * K);
+    let weights = vec![
+        small(Format::F32, &random.floats(outputs * K), K),
+        small(Format::F32, &random.floats(CHANNELS), CHANNELS),
+    ];
+    let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: outputs as u32, cols: K as u32 };
+    let kernel = Matmul {
+        bias: Some(vector(1, CHANNELS)),
+        place: Place::Shuffle(Shuffle { lead: 1, grid: GRID as u32, kernel: KERNEL as u32 }),
+        ..Matmul::new(ActId(0), weight, ActId(1), Rows::PerItem(rows as u32))
+    };
+    let n = BATCH * (GRID * KERNEL).pow(2) * CHANNELS;
+    let acts = vec![words(&x), poison(n)];
+    let (mut case, step) = case("matmul shuffled".into(), acts, BATCH as u32, None, (kernel, weights));
+    // Products of numbers up to 1.
+    let magnitude = vec![K as f32 + 2.0; n];
+    case.rough = Some(rough(&vec![1.0; n / outputs * K], &[1.0; CHANNELS * KERNEL * KERNEL * K], K, &magnitude));
+    case.bound = Some((magnitude, 16.0 * 2f64.powi(-24)));
+    (case, step)
+}
+
+fn class_head() -> (Case, Step) {
+    const ROWS: usize = 4;
+    const LABELS: usize = 3;
+    let mut random = Random::new(13);
+    let cos = random.floats(ROWS * LABELS);
+    // On both sides of 0, where the halves of elu are.
+    let scale = [0.3, 2.5, -0.7, -1.5, 1.1, 0.4, 0.0, -3.0];
+    let rows = Rows::PerItem(ROWS as u32);
+    let kernel = ClassHead { cos: ActId(0), scale: ActId(1), y: ActId(2), labels: LABELS as u32, rows };
+    let acts = vec![words(&cos), words(&scale), poison(ROWS * LABELS)];
+    // WGSL lets exp be off by 3 + 2·|x| units in the last place; sums of up to 2.1, times up to 3.5.
+    case("class_head".into(), acts, 1, Some((7.5, 12.0 * 2f64.powi(-23))), (kernel, Vec::new()))
+}
+
+fn best() -> (Case, Step) {
+    // The largest first, last, in the middle, and more than once; all below 0.
+    let x = [5.0, 1.0, 2.0, -7.0, -8.0, -0.5, 0.0, 3.0, 3.0, -2.0, -2.0, -2.0];
+    let kernel = Best { x: ActId(0), y: ActId(1), labels: 3, rows: Rows::PerItem(4) };
+    // Copies.
+    case("best".into(), vec![words(&x), poison(8)], 1, None, (kernel, Vec::new()))
+}
+
+fn modulate() -> (Case, Step) {
+    const BATCH: usize = 2;
+    const TOKENS: usize = 3;
+    const DIM: usize = 5;
+    let mut random = Random::new(14);
+    let (x, by) = (random.floats(TOKENS * DIM), random.floats(BATCH * 2 * DIM));
+    let kernel = Modulate { x: ActId(0), by: ActId(1), y: ActId(2), tokens: TOKENS as u32, dim: DIM as u32 };
+    let acts = vec![words(&x), words(&by), poison(BATCH * TOKENS * DIM)];
+    // One multiplication and one addition of numbers up to 1, fused or not.
+    case("modulate".into(), acts, BATCH as u32, Some((2.0, 2f64.powi(-23))), (kernel, Vec::new()))
+}
+
+fn add_shared() -> (Case, Step) {
+    const BATCH: usize = 2;
+    const TOKENS: usize = 3;
+    const DIM: usize = 5;
+    let mut random = Random::new(15);
+    let acts = vec![words(&random.floats(TOKENS * DIM)), words(&random.floats(BATCH * TOKENS * DIM))];
+    let kernel = AddShared { x: ActId(0), y: ActId(1), tokens: TOKENS as u32, dim: DIM as u32 };
+    // A sum of two is rounded rightly everywhere.
+    case("add_shared".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
+}
+
+fn unfold() -> (Case, Step) {
+    const BATCH: usize = 2;
+    const GRID: usize = 4;
+    const DIM: usize = 5;
+    let x = Random::new(16).floats(BATCH * (1 + GRID * GRID) * DIM);
+    let kernel = Unfold { x: ActId(0), y: ActId(1), grid: GRID as u32, dim: DIM as u32, lead: 1 };
+    let acts = vec![words(&x), poison(BATCH * GRID * GRID * DIM * 9)];
+    // Copies.
+    case("unfold".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
 }

@@ -46,7 +46,7 @@ pub struct Goldens {
 /// What one tower computes for its input.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tower {
-    /// The embedding, of unit length.
+    /// The embedding; empty for the pictures of a model that finds things, which have none.
     pub embedding: Vec<f32>,
     /// The taps, in the order of the steps.
     pub taps: Vec<Tap>,
@@ -136,7 +136,7 @@ impl Tower {
     /// # Errors
     /// What is off.
     pub fn judge(&self, bound: f64, embedding: &[f32]) -> super::Judged {
-        let typical = 1.0 / (self.embedding.len() as f32).sqrt();
+        let typical = (norm(&self.embedding) / (self.embedding.len() as f64).sqrt()) as f32;
         let magnitude: Vec<f32> = self.embedding.iter().map(|x| x.abs().max(typical)).collect();
         super::compare(embedding, &self.embedding, &magnitude, bound)
     }
@@ -161,8 +161,8 @@ impl Goldens {
         let mut tower = |name: &str| {
             let mut object = object.need_object(name)?;
             let tower = Tower { embedding: object.need("embedding")?, taps: object.need("taps")? };
-            if tower.taps.is_empty() || tower.embedding.is_empty() {
-                let what = "expected an embedding and steps, found none";
+            if tower.taps.is_empty() {
+                let what = "expected steps, found none";
                 return Err(Error::BadCheckpoint(format!("{GOLDENS}: {name}: {what}")));
             }
             Ok(tower)
@@ -180,9 +180,7 @@ mod write {
     use crate::{
         checkpoint::Checkpoint,
         error::{Error, Result},
-        kernels::ActId,
-        plan::{HostRun, Plan},
-        verify::ReferenceRun,
+        verify::{Reference, ReferenceRun},
     };
 
     impl Goldens {
@@ -195,9 +193,7 @@ mod write {
             let pixels: Vec<u32> =
                 (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect();
             let run = ReferenceRun::of(checkpoint, None, (&pixels, width, height), TEXT)?;
-            let vision = tower(&run.vision.0.plan, &run.vision.1, run.vision.0.embedding)?;
-            let text = tower(&run.text.0.plan, &run.text.1, run.text.0.embedding)?;
-            Ok(Self { inputs: INPUTS, ids: run.ids, vision, text })
+            Ok(Self { inputs: INPUTS, ids: run.ids, vision: tower(run.vision)?, text: tower(run.text)? })
         }
 
         /// Adds them to a folder.
@@ -213,9 +209,9 @@ mod write {
         }
     }
 
-    fn tower(plan: &Plan, run: &HostRun, embedding: ActId) -> Result<Tower> {
-        let embedding: Vec<f32> = bytemuck::cast_slice(&run.acts[embedding.0]).to_vec();
-        let taps: Vec<Tap> = plan.taps().map(|name| Tap::new(name, &run.taps[name])).collect();
+    fn tower(Reference { runs, embedding }: Reference) -> Result<Tower> {
+        let taps = runs.iter().flat_map(|(plan, run)| plan.taps().map(|name| Tap::new(name, &run.taps[name])));
+        let taps: Vec<Tap> = taps.collect();
         match taps.iter().find(|tap| !tap.norm.is_finite()) {
             None => Ok(Tower { embedding, taps }),
             Some(tap) => Err(Error::NotFinite(format!(

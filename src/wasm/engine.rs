@@ -47,6 +47,7 @@ impl Engine {
         let s = &self.session;
         let mut info = serde_json::json!({
             "family": s.config.family.name(),
+            "tasks": s.config.tasks(),
             "towers": s.towers().name(),
             "format": s.format.name(),
             "modelHash": s.model_hash,

@@ -77,6 +77,13 @@ impl Device {
         Ok(tuned.rate)
     }
 
+    /// Takes the rate of an earlier race: long steps are cut by it.
+    pub fn expect(&self, rate: f64) {
+        if let Some(gpu) = &self.gpu {
+            gpu.expect(rate);
+        }
+    }
+
     /// Whether the device computes rightly in its tiers, by a little work.
     pub async fn sound(&self) -> std::result::Result<bool, JsValue> {
         match &self.gpu {

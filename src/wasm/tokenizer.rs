@@ -26,6 +26,11 @@ impl TokenizerEngine {
         self.0.encode(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
     }
 
+    /// Whether a text is longer than the text tower takes, so that its end is not among [`Self::encode`]'s ids.
+    pub fn cuts(&self, text: &str) -> Result<bool> {
+        self.0.encoded(text).map(|encoded| encoded.cut).map_err(|e| js_error(&e))
+    }
+
     /// The ids of a part of a prompt, of any length: none of them is a special token's, whatever the text says.
     #[wasm_bindgen(js_name = encodePlain)]
     pub fn encode_plain(&self, text: &str) -> Result<Uint32Array> {

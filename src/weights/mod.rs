@@ -2,6 +2,7 @@
 //! goes on with an id; nothing is read. What was asked for is then cut into [`Piece`]s of the tensor files, which may arrive
 //! from a disk or from a network in any order: each is converted, put into the [`Store`], and forgotten.
 
+mod computed;
 mod pieces;
 mod store;
 
@@ -9,6 +10,7 @@ use std::ops::Range;
 
 use safetensors::Dtype;
 
+pub use computed::Computed;
 pub use pieces::{PackedForm, Piece, pieces, put, put_packed, read};
 pub use store::{GpuStore, HostStore, Store};
 
@@ -75,6 +77,8 @@ pub struct Loader<'a> {
     pub weights: Vec<Weight>,
     /// What stays on the CPU, by [`HostId`].
     pub host: Vec<Weight>,
+    /// Of [`Loader::weights`], those that are computed when all others are here.
+    pub computed: Vec<Computed>,
     /// Every tensor asked for, in order.
     pub entries: Vec<Entry>,
 }
@@ -93,7 +97,8 @@ impl<'a> Loader<'a> {
                 wanted.name()
             )));
         }
-        Ok(Self { checkpoint, format, weights: Vec::new(), host: Vec::new(), entries: Vec::new() })
+        let (weights, host, computed, entries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { checkpoint, format, weights, host, computed, entries })
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], matrix: bool) -> Result<Tensor> {

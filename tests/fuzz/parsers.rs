@@ -68,7 +68,7 @@ fn fixture(model: &str, file: &str) -> Vec<u8> {
     fs::read(Path::new(ROOT).join("tests/fixtures").join(model).join(file)).expect("a fixture")
 }
 
-const MODELS: [&str; 5] = ["clip", "clip-eos", "siglip", "siglip2", "naflex"];
+const MODELS: [&str; 8] = ["clip", "clip-eos", "siglip", "siglip2", "naflex", "owlvit", "owlv2", "clipseg-refined"];
 
 /// One element of a JSON list, two bytes, may become 32 in a list that has just doubled; the smallest map inside a list,
 /// `{"":0},`, is a node of about 700. Beside it, an error's sentence and the fixtures that the file is opened with.
@@ -160,7 +160,7 @@ fn config_of(model: &str) -> Config {
 
 /// `tokenizer.json`, with each family's rules.
 fn tokenizer() -> Parser {
-    let configs = ["clip", "siglip", "siglip2", "naflex"].map(config_of);
+    let configs = ["clip", "siglip", "siglip2", "naflex", "owlvit"].map(config_of);
     // The small ones are parsed faster, and damage to them hits what matters.
     let mut seeds: Vec<Vec<u8>> = seeds::tokenizers().iter().map(|t| t.to_string().into_bytes()).collect();
     seeds.extend(["clip", "siglip", "siglip2"].map(|model| fixture(model, FILES[3])));

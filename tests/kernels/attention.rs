@@ -1,6 +1,6 @@
 use ocelli::{
     config::Mask,
-    kernels::{ActId, Attention, Keys, Queries, Rows, Run},
+    kernels::{ActId, Attention, Kernel, Keys, Queries, Rows, Run},
     random::Random,
 };
 
@@ -83,7 +83,15 @@ pub fn cases() -> Vec<Case> {
         shapes.push(square(88, 40, mask, Shape { heads: 2, ..base }));
         shapes.push(square(128, 40, mask, Shape { heads: 2, ..base }));
     }
-    shapes.into_iter().map(case).collect()
+    // Some of the queries: 150 are cut into 64, 64 and 22.
+    let long = |size, mask, batch, asked| Shape { size, q_len: 150, kv_len: 150, mask, batch, asked, heads: 2, ..base };
+    let cut = [
+        (long(7, Mask::None, 2, Asked::Own), 1),
+        (long(64, Mask::None, 2, Asked::Own), 2),
+        (long(64, Mask::Causal, 1, Asked::Own), 1),
+        (long(16, Mask::None, 2, Asked::Padded), 0),
+    ];
+    shapes.into_iter().map(case).chain(cut.into_iter().map(|(shape, part)| cut_case(shape, part))).collect()
 }
 
 fn case(s: Shape) -> Case {
@@ -158,6 +166,27 @@ fn case(s: Shape) -> Case {
             vec![4.0; s.batch * s.q_len * dim],
             2f64.powi(-21) * 8.0 + 16.0 * (s.size as f64).powf(1.5) * 2f64.powi(-24),
         )),
+    }
+}
+
+/// A part of the queries; the outputs of the others stay as they were.
+fn cut_case(s: Shape, part: usize) -> Case {
+    let whole = case(s);
+    let run = whole.run;
+    let build = move |part: usize| -> Build {
+        Box::new(move || Step { kernel: kernel(s).cut(run, 1).swap_remove(part), weights: Vec::new() })
+    };
+    let mut acts = whole.acts;
+    let y = acts.last_mut().expect("an output");
+    *y = words(&Random::new(7).floats(y.len()));
+    let others = (0..3).filter(|other| *other != part).map(|other| ("another part", build(other)));
+    let all: Build = Box::new(move || Step { kernel: Box::new(kernel(s)), weights: Vec::new() });
+    Case {
+        name: format!("{}, part {part}", whole.name),
+        acts,
+        right: build(part),
+        wrong: others.chain([("all queries", all)]).collect(),
+        ..whole
     }
 }
 

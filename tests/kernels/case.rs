@@ -4,7 +4,7 @@ pub use ocelli::verify::{Rough, Step, poison, rough, words};
 use ocelli::{
     backend::Backend,
     gpu::{Tier, Tuning},
-    kernels::{ActId, Run},
+    kernels::{ActId, Gather, Rows, Run},
     verify,
 };
 
@@ -21,7 +21,7 @@ pub struct Case {
     pub run: Run,
     /// The naive twin of this is the truth.
     pub right: Build,
-    pub wrong: Vec<(&'static str, Build)>,
+    pub wrong: Wrong,
     /// As [`verify::Case`] has it.
     pub bound: Option<(Vec<f32>, f64)>,
     /// As [`verify::Case`] has it.
@@ -31,6 +31,33 @@ pub struct Case {
 /// The output, by its place: after all inputs.
 pub fn output(inputs: usize) -> ActId {
     ActId(inputs)
+}
+
+/// What is wrong, and what is built to show it.
+pub type Wrong = Vec<(&'static str, Build)>;
+
+/// Inputs with what other formulas make of them, and then the output, which holds `y`; where that is; and for each of the others a wrong
+/// variant that hands it out as it is.
+pub fn with_others(
+    mut acts: Vec<Vec<u32>>,
+    others: Vec<(&'static str, Vec<u32>)>,
+    y: Vec<u32>,
+    batch: usize,
+) -> (Vec<Vec<u32>>, ActId, Wrong) {
+    let (first, out) = (acts.len(), output(acts.len() + others.len()));
+    let dim = (y.len() / batch) as u32;
+    let copy = |from| -> Build {
+        let kernel = Gather { x: ActId(from), index: None, y: out, of: Rows::PerItem(1), dim };
+        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
+    };
+    let mut wrong = Wrong::new();
+    for (at, (what, words)) in others.into_iter().enumerate() {
+        assert_eq!(words.len(), y.len(), "{what}");
+        wrong.push((what, copy(first + at)));
+        acts.push(words);
+    }
+    acts.push(y);
+    (acts, out, wrong)
 }
 
 impl Case {

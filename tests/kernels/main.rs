@@ -1,16 +1,23 @@
 //! Each kernel against its naive twin over a table of cases with odd sizes, and against wrong variants of itself that the
 //! comparison must reject.
 
+mod add_shared;
 mod attention;
+mod best;
 mod case;
+mod class_head;
 #[path = "../common/mod.rs"]
 mod common;
 mod gather;
 mod layer_norm;
 mod matmul;
+mod modulate;
 mod normalize;
 mod patchify;
 mod resize;
+mod resize_float;
+mod shuffle;
+mod unfold;
 
 use std::{
     cell::Cell,
@@ -41,19 +48,28 @@ fn main() {
     let f16 = !skipped && !arguments.list && common::gpu().tiers().any(|tier| tier.needs_f16());
     println!("shader-f16: {f16}");
     let all = [
+        add_shared::cases(),
         attention::cases(),
+        best::cases(),
+        class_head::cases(),
         gather::cases(),
         layer_norm::cases(),
         matmul::cases(),
+        modulate::cases(),
         normalize::cases(),
         patchify::cases(),
         resize::cases(),
+        resize_float::cases(),
+        shuffle::cases(),
+        unfold::cases(),
     ];
     let cases: Vec<Arc<Case>> = all.into_iter().flatten().map(Arc::new).collect();
     let on_cpu: Vec<Trial> = cases.iter().flat_map(|case| trials_of("cpu", case, on_the_cpu)).collect();
     let mut trials: Vec<Trial> = cases.iter().flat_map(|case| trials(case, skipped, f16)).collect();
     trials.extend(on_cpu);
     trials.push(Trial::test("checker rejects NaN, infinity, a wrong number and a wrong length", checker_rejects));
+    trials.push(Trial::test("unfold is what a convolution sees", unfold::is_what_a_convolution_sees));
+    trials.push(Trial::test("shuffle is a transposed convolution", shuffle::is_a_transposed_convolution));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -63,8 +79,9 @@ fn trials(case: &Arc<Case>, skipped: bool, f16: bool) -> Vec<Trial> {
         let skipped = skipped || (tier.needs_f16() && !f16);
         let trials = trials_of(tier.name(), case, move |case, step| case.check(tier, step));
         // Smaller than what these tiers round; the line is that of the exact tiers, in lib/output and lib/activation.
-        let rounded =
-            |trial: &Trial| ["the other gelu", "bias dropped"].iter().any(|what| trial.name().ends_with(what));
+        let rounded = |trial: &Trial| {
+            ["the other gelu", "gelu in place of relu", "bias dropped"].iter().any(|what| trial.name().ends_with(what))
+        };
         trials
             .into_iter()
             .filter(move |trial| tier.exact() || !rounded(trial))

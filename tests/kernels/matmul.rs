@@ -1,6 +1,6 @@
 use ocelli::{
     config::Activation,
-    kernels::{ActId, Matmul, MatrixRef, Operand, Positions, Rows, Run, VectorRef, WeightId},
+    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Place, Positions, Rows, Run, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
         ] {
             shapes.push(Shape { m, k, n, format, ..plain });
         }
-        for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh] {
+        for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
             shapes.push(Shape { m: 9, k: 48, n: 13, format, activation, ..plain });
         }
         shapes.push(Shape { m: 6, k: 40, n: 10, format, accumulate: true, ..plain });
@@ -47,7 +47,11 @@ pub fn cases() -> Vec<Case> {
     }
     let placed = [(1, 2, 9, true), (3, 10, 48, true), (2, 9, 36, false), (2, 50, 7, true), (1, 1, 3, false)];
     let placed = placed.into_iter().map(|(batch, tokens, n, class)| placed_case(batch, tokens, n, class));
-    shapes.into_iter().map(case).chain(placed).collect()
+    // Some of the rows: 150 are cut into 64, 64 and 22.
+    let cut = [(Format::F32, false, 1), (Format::Q8, true, 2), (Format::Q4, false, 0), (Format::F16, true, 1)];
+    let long = |format, accumulate| Shape { m: 150, k: 36, n: 70, format, accumulate, ..plain };
+    let cut = cut.map(|(format, accumulate, part)| cut_case(long(format, accumulate), part));
+    shapes.into_iter().map(case).chain(placed).chain(cut).collect()
 }
 
 /// A patch embedding, and where its patches are.
@@ -71,8 +75,7 @@ fn placed_case(batch: usize, tokens: usize, n: usize, class: bool) -> Case {
             y: output(1),
             rows: Rows::PerItem(tokens as u32),
             activation: Activation::None,
-            accumulate: false,
-            positions: Some(positions),
+            place: Place::Positions(positions),
         };
         Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
     };
@@ -130,6 +133,10 @@ fn case(s: Shape) -> Case {
     if s.activation != Activation::None {
         wrong.push(("activation dropped", build(Shape { activation: Activation::None, ..right }, weights.clone())));
     }
+    if s.activation == Activation::Relu {
+        let other = Shape { activation: Activation::Gelu, ..right };
+        wrong.push(("gelu in place of relu", build(other, weights.clone())));
+    }
     if matches!(s.activation, Activation::Gelu | Activation::GeluTanh) {
         let other = if s.activation == Activation::Gelu { Activation::GeluTanh } else { Activation::Gelu };
         wrong.push(("the other gelu", build(Shape { activation: other, ..right }, weights.clone())));
@@ -183,6 +190,34 @@ fn case(s: Shape) -> Case {
     }
 }
 
+/// A part of the rows; the others stay as they were.
+fn cut_case(s: Shape, part: usize) -> Case {
+    let whole = case(s);
+    let run = whole.run;
+    let weights = (whole.right)().weights;
+    let build = |part: Option<usize>| -> Build {
+        let weights = weights.clone();
+        Box::new(move || {
+            let kernel = match part {
+                Some(part) => kernel(s).cut(run, 1).swap_remove(part),
+                None => Box::new(kernel(s)),
+            };
+            Step { kernel, weights: weights.clone() }
+        })
+    };
+    let mut acts = whole.acts;
+    let y = acts.last_mut().expect("an output");
+    *y = words(&Random::new(7).floats(y.len()));
+    let others = (0..3).filter(|other| *other != part).map(|other| ("another part", build(Some(other))));
+    Case {
+        name: format!("{}, part {part}", whole.name),
+        acts,
+        right: build(Some(part)),
+        wrong: others.chain([("all rows", build(None))]).collect(),
+        ..whole
+    }
+}
+
 fn kernel(s: Shape) -> Matmul {
     Matmul {
         x: Operand::Act(ActId(0)),
@@ -191,7 +226,6 @@ fn kernel(s: Shape) -> Matmul {
         y: output(1),
         rows: Rows::Shared(s.m as u32),
         activation: s.activation,
-        accumulate: s.accumulate,
-        positions: None,
+        place: if s.accumulate { Place::Add } else { Place::Set },
     }
 }

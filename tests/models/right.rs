@@ -214,11 +214,8 @@ fn labels(golden: &Golden) -> Vec<String> {
 /// What a picture costs beside its arithmetic, on a real GPU: seven dispatches a block, and few besides.
 pub fn dispatches(model: &str) -> Outcome {
     let session = session(model, None);
-    let (most, blocks) = match session.config.family {
-        // The one row of the last block adds its gather, its norm and its queries.
-        Family::Clip => (12, session.config.vision.encoder.layers),
-        Family::Siglip => (12, session.config.vision.encoder.layers),
-    };
+    // CLIP's one row of the last block adds its gather, its norm and its queries; SigLIP has a pooling head.
+    let (most, blocks) = (12, session.config.vision.encoder.layers);
     let besides = session.dispatches_per_image() - 7 * blocks;
     assert!(besides <= most, "expected at most {most} dispatches beside the blocks, found {besides}");
     // The plan has no others: it prints one line for each, and one for each that only the first run has.

@@ -30,7 +30,7 @@ pub fn tests(model: &str) -> Vec<(&'static str, Test)> {
                 let side = c.vision.image_size;
                 c.preprocessor.resize = match c.preprocessor.resize {
                     Resize::Squash { .. } => Resize::ShortestEdge(side),
-                    Resize::ShortestEdge(_) => Resize::Squash { width: side, height: side },
+                    Resize::ShortestEdge(_) | Resize::PadSquare(_) => Resize::Squash { width: side, height: side },
                     // One column of patches less.
                     Resize::MaxPatches { patch, most } => {
                         return c.preprocessor.resize = Resize::MaxPatches { patch, most: most - 3 };

@@ -165,6 +165,7 @@ pub fn info(json: bool, device: &Device, tuning: &Tuning, why: &str, session: Op
         let [vision, text] = s.plans();
         let mut model = json!({
             "family": s.config.family.name(),
+            "tasks": s.config.tasks(),
             "format": s.format.name(),
             "parameters": s.parameters,
             "image_size": s.config.vision.image_size,
@@ -206,6 +207,8 @@ fn info_text(value: &Value) -> String {
     let word = |key: &str| model[key].as_str().unwrap_or("").to_string();
     let tier = if model["tier"].is_null() { String::new() } else { format!(", tier {}", word("tier")) };
     text += &format!("model       {}, {}{tier}\n", word("family"), word("format"));
+    let tasks: Vec<&str> = model["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    text += &format!("tasks       {}\n", tasks.join(", "));
     text += &format!("parameters  {:.2} million\n", number("parameters") as f64 / 1e6);
     text += &match model["max_num_patches"].as_u64() {
         Some(most) => format!("picture     its own shape, at most {most} patches\n"),

@@ -1,0 +1,129 @@
+//! What a model makes of its towers, and so what can be asked of it.
+
+use serde::Serialize;
+
+use super::{Config, Encoder, Family, Towers};
+use crate::error::{Error, Result};
+
+/// What a model makes of its towers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Head {
+    /// A picture and a text become one vector each, and their cosine is a score (CLIP, SigLIP).
+    Contrastive,
+    /// Every patch of a picture becomes a box, with a score for every text (OWL-ViT, OWLv2).
+    Boxes(Boxes),
+    /// A picture and a text become a mask (CLIPSeg).
+    Masks(Masks),
+}
+
+/// The heads of a detector: `OwlViTForObjectDetection` and `Owlv2ForObjectDetection` in transformers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boxes {
+    /// Whether a head says of each box how likely it holds any object at all (OWLv2).
+    pub objectness: bool,
+    /// What a box's numbers, from 0 to 1, are shares of.
+    pub scale: BoxScale,
+}
+
+/// What a box's numbers are shares of, in pixels of the picture (`_scale_boxes` in transformers' `image_processing_*.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxScale {
+    /// The picture's width and height: it was squashed to a square (OWL-ViT).
+    Sides,
+    /// The longer of its sides, for all four numbers: it was padded to a square (OWLv2).
+    LongerSide,
+}
+
+/// The decoder of a segmenter: `CLIPSegDecoder` in transformers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Masks {
+    /// Floats to which a token is reduced: `decoder.hidden`.
+    pub reduce: usize,
+    /// The picture tower's blocks whose outputs the decoder sees, counted from 0, ascending. It begins with the last of them.
+    pub extract: Vec<usize>,
+    /// Before which block of the decoder the text comes in, counted from 0.
+    pub conditional: usize,
+    /// The decoder's blocks, one for each of `extract`: a layer norm follows attention and MLP, and the MLP's nonlinearity is ReLU.
+    pub decoder: Encoder,
+    /// Whether a convolution of 3 × 3 and two transposed ones make pixels of tokens, in place of one transposed convolution.
+    pub refined: bool,
+}
+
+/// What can be asked of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Scores of labels for a picture.
+    Classify,
+    /// Vectors of pictures and of texts, to be compared.
+    Embed,
+    /// Boxes around what words name.
+    Detect,
+    /// Masks of what words name.
+    Segment,
+}
+
+impl Task {
+    /// `classify`, `embed`, `detect` or `segment`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classify => "classify",
+            Self::Embed => "embed",
+            Self::Detect => "detect",
+            Self::Segment => "segment",
+        }
+    }
+
+    /// The models that do it, by their `model_type`.
+    fn families(self) -> &'static str {
+        match self {
+            Self::Classify | Self::Embed => "clip, siglip or siglip2",
+            Self::Detect => "owlvit or owlv2",
+            Self::Segment => "clipseg",
+        }
+    }
+}
+
+impl Head {
+    /// The head of a family with boxes.
+    pub(super) fn boxes(family: Family) -> Self {
+        let second = family == Family::Owlv2;
+        let scale = if second { BoxScale::LongerSide } else { BoxScale::Sides };
+        Self::Boxes(Boxes { objectness: second, scale })
+    }
+}
+
+impl Config {
+    /// What can be asked of this model.
+    ///
+    /// A detector's pictures have no embedding, whatever its files hold: the `visual_projection` of published ones was never
+    /// trained, it is as it was initialised.
+    #[must_use]
+    pub fn tasks(&self) -> &'static [Task] {
+        match (&self.head, self.towers) {
+            (Head::Contrastive, Towers::Both) => &[Task::Classify, Task::Embed],
+            (Head::Contrastive, _) => &[Task::Embed],
+            (Head::Boxes(_), _) => &[Task::Detect],
+            (Head::Masks(_), _) => &[Task::Segment],
+        }
+    }
+
+    /// Checks that this can be asked of the model.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] that says what can be.
+    pub fn expect(&self, task: Task) -> Result<()> {
+        if self.tasks().contains(&task) {
+            return Ok(());
+        }
+        let found: Vec<&str> = self.tasks().iter().map(|task| task.name()).collect();
+        Err(Error::WrongModel(format!(
+            "{}: expected a model that can {}, found one that can {}: load {}",
+            self.family.name(),
+            task.name(),
+            found.join(" and "),
+            task.families()
+        )))
+    }
+}

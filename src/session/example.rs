@@ -1,0 +1,153 @@
+//! A query by an example: the token of a scene that stands best for what the picture, or a part of it, shows.
+
+use super::{Scene, Session};
+use crate::{
+    backend::Backend,
+    config::{BoxScale, Boxes, Head, Task},
+    error::{Error, Result},
+    model::EPS,
+};
+
+/// A query that was made of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Of unit length: for [`Session::queries`].
+    pub query: Vec<f32>,
+    /// Whose class embedding it is.
+    pub token: u32,
+}
+
+/// Left, top, right, bottom.
+type Corners = [f64; 4];
+
+impl<B: Backend> Session<B> {
+    /// What a scene shows as a query; with a `region` (left, top, right and bottom in pixels of the upright picture) what is there.
+    ///
+    /// OWLv2 takes of a whole picture the token with the highest objectness. Otherwise, of the tokens whose boxes overlap the region
+    /// nearly as well as the best of all, it is the one least like the mean of the picture (`embed_image_query` in transformers'
+    /// `modeling_owlvit.py` and `modeling_owlv2.py`).
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] for a model without boxes, [`Error::BadInput`] for a scene of another model or a region without area.
+    pub fn example(&self, scene: &Scene, region: Option<Corners>) -> Result<Example> {
+        let Head::Boxes(Boxes { scale, .. }) = self.config.head else {
+            self.config.expect(Task::Detect)?;
+            unreachable!("models with boxes detect");
+        };
+        let (dim, tokens) = (self.config.embedding, self.config.vision.grid().pow(2));
+        if scene.boxes().len() != 4 * tokens || scene.class_embeddings().len() != dim * tokens {
+            return Err(Error::BadInput("scene: expected one that this model has looked at: look again".into()));
+        }
+        let token = match (region, scene.objectness()) {
+            (None, Some(objectness)) => first_best(objectness.iter().map(|&x| f64::from(x))),
+            _ => most_telling(scene, shares(region, scene.size, scale)?, dim),
+        };
+        let class = &scene.class_embeddings()[token * dim..][..dim];
+        let length = class.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt() as f32 + EPS;
+        Ok(Example { query: class.iter().map(|x| x / length).collect(), token: token as u32 })
+    }
+}
+
+/// A region, or else the whole picture, in shares of the square that the tower saw.
+fn shares(region: Option<Corners>, (width, height): (u32, u32), scale: BoxScale) -> Result<Corners> {
+    let (width, height) = (f64::from(width), f64::from(height));
+    let [left, top, right, bottom] = region.unwrap_or([0.0, 0.0, width, height]);
+    let inside = [left.max(0.0), top.max(0.0), right.min(width), bottom.min(height)];
+    if !(inside[0] < inside[2] && inside[1] < inside[3]) {
+        return Err(Error::BadInput(format!(
+            "region: expected left, top, right and bottom of a part of {width} × {height} pixels, found {:?}",
+            [left, top, right, bottom]
+        )));
+    }
+    let (x, y) = match scale {
+        BoxScale::Sides => (width, height),
+        BoxScale::LongerSide => (width.max(height), width.max(height)),
+    };
+    Ok([inside[0] / x, inside[1] / y, inside[2] / x, inside[3] / y])
+}
+
+/// Of the tokens whose boxes overlap nearly as well as the best, the one whose class embedding is least like the mean of all.
+fn most_telling(scene: &Scene, region: Corners, dim: usize) -> usize {
+    let boxes: Vec<Corners> = scene.boxes().chunks_exact(4).map(corners).collect();
+    let mut overlaps: Vec<f64> = boxes.iter().map(|corners| overlap(region, *corners).0).collect();
+    if overlaps.iter().all(|&iou| iou == 0.0) {
+        overlaps = boxes.iter().map(|corners| generalized(region, *corners)).collect();
+    }
+    let best = overlaps[first_best(overlaps.iter().copied())];
+    // A share of a negative number is above it, and would leave none over.
+    let least = if best < 0.0 { best * 1.2 } else { best * 0.8 };
+    let tokens: Vec<&[f32]> = scene.class_embeddings().chunks_exact(dim).collect();
+    let mean: Vec<f64> =
+        (0..dim).map(|d| tokens.iter().map(|t| f64::from(t[d])).sum::<f64>() / tokens.len() as f64).collect();
+    let unlike = |token: usize| -tokens[token].iter().zip(&mean).map(|(&x, m)| f64::from(x) * m).sum::<f64>();
+    let near: Vec<usize> = (0..tokens.len()).filter(|&token| overlaps[token] >= least).collect();
+    near[first_best(near.iter().map(|&token| unlike(token)))]
+}
+
+/// The place of the largest number, the first of equal ones.
+fn first_best(numbers: impl Iterator<Item = f64>) -> usize {
+    numbers.enumerate().fold((0, f64::NEG_INFINITY), |best, (at, x)| if x > best.1 { (at, x) } else { best }).0
+}
+
+/// From what the box head gives: center, width and height before the sigmoid.
+fn corners(raw: &[f32]) -> Corners {
+    let [x, y, width, height] = [0, 1, 2, 3].map(|i| 1.0 / (1.0 + (-f64::from(raw[i])).exp()));
+    [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0]
+}
+
+fn area([left, top, right, bottom]: Corners) -> f64 {
+    (right - left).max(0.0) * (bottom - top).max(0.0)
+}
+
+/// Intersection over union, and the union.
+fn overlap(a: Corners, b: Corners) -> (f64, f64) {
+    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    let union = area(a) + area(b) - both;
+    (both / union, union)
+}
+
+/// The same, less the share of the rectangle around both that neither has.
+fn generalized(a: Corners, b: Corners) -> f64 {
+    let (iou, union) = overlap(a, b);
+    let around = area([a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
+    iou - (around - union) / around
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The logit of a share.
+    fn raw(shares: [f64; 4]) -> [f32; 4] {
+        shares.map(|x| (x / (1.0 - x)).ln() as f32)
+    }
+
+    fn scene(boxes: &[[f64; 4]], class: Vec<f32>) -> Scene {
+        let scale = vec![0.0; 2 * boxes.len()];
+        Scene::new((10, 20), vec![boxes.iter().flat_map(|b| raw(*b)).collect(), class, scale])
+    }
+
+    #[test]
+    fn of_good_boxes_the_one_least_like_the_mean() {
+        let boxes = [[0.5, 0.5, 0.9, 0.9], [0.5, 0.5, 0.85, 0.9], [0.2, 0.2, 0.1, 0.1]];
+        let scene = scene(&boxes, vec![1.0, 0.0, 0.0, 1.0, 9.0, 0.0]);
+        assert_eq!(most_telling(&scene, [0.0, 0.0, 1.0, 1.0], 2), 1);
+        assert_eq!(most_telling(&scene, [0.15, 0.15, 0.25, 0.25], 2), 2);
+    }
+
+    #[test]
+    fn without_any_overlap_the_nearest_box() {
+        let scene = scene(&[[0.3, 0.3, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1]], vec![1.0, 2.0]);
+        assert_eq!(most_telling(&scene, [0.9, 0.9, 1.0, 1.0], 1), 1);
+        assert_eq!(most_telling(&scene, [0.0, 0.0, 0.1, 0.1], 1), 0);
+    }
+
+    #[test]
+    fn regions_in_shares_of_the_square() {
+        let of = |region, scale| shares(region, (10, 20), scale).expect("a region");
+        assert_eq!(of(None, BoxScale::Sides), [0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(of(None, BoxScale::LongerSide), [0.0, 0.0, 0.5, 1.0]);
+        assert_eq!(of(Some([5.0, 5.0, 99.0, 10.0]), BoxScale::LongerSide), [0.25, 0.25, 0.5, 0.5]);
+        assert!(shares(Some([5.0, 5.0, 5.0, 10.0]), (10, 20), BoxScale::Sides).is_err());
+    }
+}

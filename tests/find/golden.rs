@@ -1,0 +1,87 @@
+//! What the reference computed (`tools/make_find_fixtures.py`), and a session on the same checkpoint.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
+
+use ocelli::{
+    Checkpoint, Session,
+    backend::{Backend, Cpu},
+    config::Config,
+    session::{LoadOptions, Scene},
+};
+use safetensors::SafeTensors;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{common::fixtures, picture::Picture};
+
+/// The picture of the taps.
+pub const TAP_IMAGE: &str = "rgb-61x37.png";
+
+#[derive(Deserialize)]
+pub struct Golden<I> {
+    pub images: BTreeMap<String, I>,
+    pub texts: Vec<Text>,
+    /// Mean distances between what has nothing to do with each other: the units of the bounds.
+    pub unrelated_distance: HashMap<String, f64>,
+    /// Of usual mistakes: by kind of number and by mistake, its distance in these units.
+    pub wrong: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(flatten)]
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+pub struct Text {
+    pub text: String,
+    pub projection: Vec<f32>,
+    pub embedding: Vec<f32>,
+}
+
+impl<I: DeserializeOwned> Golden<I> {
+    pub fn of(model: &str) -> Self {
+        let text = std::fs::read(folder(model).join("golden.json")).expect("a fixture");
+        serde_json::from_slice(&text).expect("a sound fixture")
+    }
+
+    /// A part that some models have.
+    pub fn part<T: DeserializeOwned>(&self, name: &str) -> T {
+        serde_json::from_value(self.more[name].clone()).expect("a sound fixture")
+    }
+}
+
+pub fn folder(model: &str) -> PathBuf {
+    fixtures().join(model)
+}
+
+/// Tensors of a fixture, as f32.
+pub fn tensors(model: &str, file: &str) -> HashMap<String, Vec<f32>> {
+    let bytes = std::fs::read(folder(model).join(file)).expect("a fixture");
+    let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
+    file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect()
+}
+
+pub fn open(name: &str) -> Picture {
+    Picture::open(&fixtures().join("images").join(name)).expect("a sound fixture")
+}
+
+pub fn session<B: Backend>(device: B, model: &str) -> Session<B> {
+    let checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
+    Session::load(device, &checkpoint, LoadOptions::default()).expect("a sound fixture")
+}
+
+/// A session on the CPU whose config was changed after it was read.
+pub fn changed(model: &str, change: impl FnOnce(&mut Config)) -> Session<Cpu> {
+    let mut checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
+    change(&mut checkpoint.config);
+    Session::load(Cpu::default(), &checkpoint, LoadOptions::default()).expect("a sound fixture")
+}
+
+pub fn look<B: Backend>(session: &Session<B>, name: &str) -> Scene {
+    pollster::block_on(session.look(&open(name))).expect("a sound picture")
+}
+
+pub fn embed<B: Backend, I>(session: &Session<B>, golden: &Golden<I>) -> Vec<Vec<f32>> {
+    let texts: Vec<&str> = golden.texts.iter().map(|text| text.text.as_str()).collect();
+    pollster::block_on(session.embed_texts(&texts)).expect("sound texts")
+}
