@@ -1,26 +1,28 @@
-// attention for GPUs: a workgroup takes 16 queries of a head and keeps keys, then values, of KEYS tokens in its memory. Each
+// attention for GPUs: a workgroup takes QUERIES queries of a head and keeps keys, then values, of KEYS tokens in its memory. Each
 // invocation scores two queries against every eighth key, and sums every eighth vector of their outputs. Heads of whole
 // vectors only. The streaming softmax is that of attention.wgsl.
 
-override HEAD4: u32 = 16u;  // vectors in a head
-override KEYS: u32 = 32u;   // keys in a tile, a multiple of 8, at most 32
-override TILE: u32 = 512u;  // HEAD4 · KEYS: naga 30 takes no product as the length of an array
+override HEAD4: u32 = 16u;      // vectors in a head
+override KEYS: u32 = 32u;       // keys in a tile, a multiple of 8, at most 32
+override QUERIES: u32 = 16u;    // of a workgroup
+override WORKGROUP: u32 = 64u;  // invocations: QUERIES · LANES / 2
+override TILE: u32 = 512u;      // HEAD4 · KEYS: naga 30 takes no product as the length of an array
+override SHARES: u32 = 512u;    // QUERIES · KEYS
 
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
 
 const HIDDEN: f32 = -3.0e38;
-const QUERIES: u32 = 16u;
 const LANES: u32 = 8u;   // invocations that share two queries
 const STRIPS: u32 = 4u;  // keys, and vectors of an output, of an invocation at most
 
-var<workgroup> tile: array<vec4f, TILE>;      // [KEYS, HEAD4]: keys, then values
-var<workgroup> shares: array<f32, 512>;       // [QUERIES, KEYS]
-var<workgroup> partial: array<vec2f, 64>;     // of each invocation's two queries
+var<workgroup> tile: array<vec4f, TILE>;          // [KEYS, HEAD4]: keys, then values
+var<workgroup> shares: array<f32, SHARES>;        // [QUERIES, KEYS]
+var<workgroup> partial: array<vec2f, WORKGROUP>;  // of each invocation's two queries
 
 fn load_tile(first: u32, item: u32, offset: u32, lane: u32) {
-    for (var at = lane; at < TILE; at += 64u) {
+    for (var at = lane; at < TILE; at += WORKGROUP) {
         let token = min(first + at / HEAD4, params.kv_len - 1u);
         tile[at] = kv[item + token * (params.kv_stride / 4u) + offset / 4u + at % HEAD4];
     }
@@ -35,7 +37,7 @@ fn largest_of(pair: u32) -> vec2f {
     return value;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let blocks = (params.count + QUERIES - 1u) / QUERIES;
     let at = group.y * groups.x + group.x;

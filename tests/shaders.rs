@@ -48,9 +48,11 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
         for (mask, lengths) in [(Mask::None, None), (Mask::None, Some(c)), (Mask::Causal, None)] {
-            let q = Queries { act: a, len: tokens, stride: 24, index };
             let kv = Keys { act: a, len: tokens, stride: 24, k: 8, v: 16, most: None, lengths };
-            all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
+            for len in [tokens, Rows::PerItem(600)] {
+                let q = Queries { act: a, len, stride: 24, index };
+                all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
+            }
         }
     }
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {

@@ -51,6 +51,9 @@ pub struct Keys {
     pub lengths: Option<ActId>,
 }
 
+/// Queries of an item from which on a workgroup takes 64 of them: fewer would leave many of the last one's idle.
+const LONG: u32 = 512;
+
 /// y = softmax(q·kᵀ / √head_size)·v for each head.
 #[derive(Debug, Clone)]
 pub struct Attention {
@@ -143,8 +146,9 @@ impl Kernel for Attention {
         let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v];
         match tuning.at(self.q.len.of(run), Format::F32) {
             _ if !numbers.iter().all(|n| n.is_multiple_of(4)) => Tier::Plain,
-            tier @ (Tier::Plain | Tier::Registers) => tier,
-            _ => Tier::Tiled,
+            tier @ (Tier::Plain | Tier::Registers | Tier::Tiled) => tier,
+            _ if self.count(run) < LONG => Tier::Tiled,
+            _ => Tier::Wide,
         }
     }
     fn shader(&self, tier: Tier) -> Shader {
@@ -154,12 +158,20 @@ impl Kernel for Attention {
             Tier::Registers => Shader::new("attention_registers", wgsl!("attention_registers.wgsl")),
             _ => {
                 let head4 = self.head_size / 4;
-                // As many as fit into 16 KiB.
-                let keys = if head4 <= 24 { 32 } else { 16 };
-                Shader::new("attention_tiled", wgsl!("attention_tiled.wgsl"))
+                // As many keys as fit into 16 KiB.
+                let (name, queries, keys) = match (tier, head4) {
+                    (Tier::Wide, ..=16) => ("attention_wide", 64u32, 24u32),
+                    (Tier::Wide, _) => ("attention_wide", 64, 16),
+                    (_, ..=24) => ("attention_tiled", 16, 32),
+                    _ => ("attention_tiled", 16, 16),
+                };
+                Shader::new(name, wgsl!("attention_tiled.wgsl"))
                     .with("HEAD4", head4)
                     .with("KEYS", keys)
+                    .with("QUERIES", queries)
+                    .with("WORKGROUP", queries * 4)
                     .with("TILE", head4 * keys)
+                    .with("SHARES", queries * keys)
             }
         };
         let causal = self.mask == Mask::Causal;
@@ -251,6 +263,7 @@ impl ByRows for Attention {
             Tier::Plain => spread((heads * queries).div_ceil(64)),
             // 4 invocations with 4 queries each
             Tier::Registers => spread((heads * queries.div_ceil(4)).div_ceil(4)),
+            Tier::Wide => spread(heads * queries.div_ceil(64)),
             _ => spread(heads * queries.div_ceil(16)),
         }
     }

@@ -37,6 +37,8 @@ pub fn cases() -> Vec<(Case, Step)> {
     // More than two tiles of keys, and of queries.
     all.push(attention(64, [37, 70], Mask::None, Asked::All));
     all.push(attention(64, [70, 70], Mask::Causal, Asked::All));
+    // So many queries that a workgroup takes more of them.
+    all.push(attention(64, [520, 30], Mask::None, Asked::All));
     all.push(attention(64, [1, 70], Mask::Causal, Asked::Placed));
     all.push(attention(64, [70, 70], Mask::None, Asked::Padded));
     all.push(attention(7, [9, 9], Mask::None, Asked::Padded));

@@ -83,6 +83,18 @@ pub fn cases() -> Vec<Case> {
         shapes.push(square(88, 40, mask, Shape { heads: 2, ..base }));
         shapes.push(square(128, 40, mask, Shape { heads: 2, ..base }));
     }
+    // So many queries that a workgroup takes more of them, with heads of published models.
+    let many = |size, q_len, mask, asked| Shape {
+        heads: 2,
+        size,
+        q_len,
+        kv_len: if mask == Mask::Causal { q_len } else { 70 },
+        mask,
+        asked,
+        ..base
+    };
+    shapes.extend([16, 64, 80, 128].map(|size| many(size, 520, Mask::None, Asked::Own)));
+    shapes.extend([many(64, 513, Mask::Causal, Asked::Own), many(16, 512, Mask::None, Asked::Padded)]);
     // Some of the queries: 150 are cut into 64, 64 and 22.
     let long = |size, mask, batch, asked| Shape { size, q_len: 150, kv_len: 150, mask, batch, asked, heads: 2, ..base };
     let cut = [
@@ -90,6 +102,7 @@ pub fn cases() -> Vec<Case> {
         (long(64, Mask::None, 2, Asked::Own), 2),
         (long(64, Mask::Causal, 1, Asked::Own), 1),
         (long(16, Mask::None, 2, Asked::Padded), 0),
+        (many(64, 600, Mask::None, Asked::Own), 1),
     ];
     shapes.into_iter().map(case).chain(cut.into_iter().map(|(shape, part)| cut_case(shape, part))).collect()
 }
@@ -103,7 +116,7 @@ fn case(s: Shape) -> Case {
     let q = scaled(random.floats(q_items * s.q_len * dim));
     let kv = scaled(random.floats(s.batch * room * 2 * dim));
     let places: Vec<u32> = match s.asked.padded() {
-        false => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len - s.q_len, 0][b] as u32).collect(),
+        false => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len.saturating_sub(s.q_len), 0][b] as u32).collect(),
         true => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len][b] as u32).collect(),
     };
     let build = |s: Shape, change: fn(&mut Attention)| -> Build {
