@@ -214,6 +214,20 @@ fn several_examples_share_a_label_and_negatives_find_nothing() {
     }
 }
 
+/// Two names for one thing at the picture's edge, found by two tokens.
+#[test]
+fn two_names_for_one_thing_give_one_box() {
+    let hits = [Hit { token: 0, label: 1, logit: 2.0 }, Hit { token: 1, label: 0, logit: 3.0 }];
+    // Centre near the right edge, so that both boxes leave the picture.
+    let boxes = [3.0, 0.0, 0.0, 0.0, 2.9, 0.1, 0.1, 0.0];
+    let find = |options| detections(&hits, &boxes, (40, 30), BoxScale::LongerSide, &options);
+    assert_eq!(find(DetectOptions::default()).len(), 2);
+    let [one] = find(DetectOptions { nms: Some(0.5), ..DetectOptions::default() })[..] else { panic!("one box") };
+    assert_eq!((one.label, one.token), (0, 1));
+    assert!(one.bounds.width > 0.0 && one.bounds.x + one.bounds.width == 40.0, "{one:?}");
+    assert_eq!(find(DetectOptions { nms: Some(0.5), multi_label: true, ..DetectOptions::default() }).len(), 2);
+}
+
 #[test]
 fn labels_have_thresholds_of_their_own() {
     let options = |multi_label| DetectOptions {
@@ -258,6 +272,13 @@ fn masks_are_enlarged_as_torch_does() {
         let all = |threshold| Mask::from_logits(&logits, side, width, height, threshold).area();
         assert_eq!((all(0.0), all(1.0)), (width * height, 0));
     }
+}
+
+#[test]
+fn a_score_at_the_threshold_is_not_above_it() {
+    // σ(0) = 0.5
+    let area = |logit: f32| Mask::from_logits(&[logit; 4], 2, 5, 3, 0.5).area();
+    assert_eq!((area(0.0), area(1e-6), area(-1e-6)), (0, 15, 0));
 }
 
 #[test]
@@ -363,6 +384,22 @@ proptest! {
         prop_assert_eq!(&rle.mask().expect("its own runs"), &mask);
         prop_assert_eq!(&Rle::of_compressed(&rle.compressed(), rle.size).expect("its own string"), &rle);
         prop_assert_eq!(rle.counts.iter().skip(1).step_by(2).sum::<u32>() as usize, mask.area());
+    }
+
+    #[test]
+    fn any_string_is_runs_or_an_error(text in "[0-o]{0,40}", other in "\\PC{0,10}") {
+        for text in [&text, &other] {
+            if let Ok(rle) = Rle::of_compressed(text, [7, 5]) {
+                prop_assert_eq!(rle.mask().is_ok(), rle.counts.iter().map(|&run| u64::from(run)).sum::<u64>() == 35);
+            }
+        }
+    }
+
+    #[test]
+    fn any_polygons_are_drawn_or_refused(rings in prop::collection::vec(prop::collection::vec([-99.0..99.0_f64, -99.0..99.0], 0..9), 0..4)) {
+        let mask = Mask::from_polygons(&rings, 11, 8);
+        let near = rings.iter().flatten().all(|[x, y]| x.abs() <= 88.0 && y.abs() <= 64.0);
+        prop_assert_eq!(mask.is_ok(), near);
     }
 
     #[test]
