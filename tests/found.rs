@@ -214,6 +214,20 @@ fn several_examples_share_a_label_and_negatives_find_nothing() {
     }
 }
 
+/// Two names for one thing at the picture's edge, found by two tokens.
+#[test]
+fn two_names_for_one_thing_give_one_box() {
+    let hits = [Hit { token: 0, label: 1, logit: 2.0 }, Hit { token: 1, label: 0, logit: 3.0 }];
+    // Centre near the right edge, so that both boxes leave the picture.
+    let boxes = [3.0, 0.0, 0.0, 0.0, 2.9, 0.1, 0.1, 0.0];
+    let find = |options| detections(&hits, &boxes, (40, 30), BoxScale::LongerSide, &options);
+    assert_eq!(find(DetectOptions::default()).len(), 2);
+    let [one] = find(DetectOptions { nms: Some(0.5), ..DetectOptions::default() })[..] else { panic!("one box") };
+    assert_eq!((one.label, one.token), (0, 1));
+    assert!(one.bounds.width > 0.0 && one.bounds.x + one.bounds.width == 40.0, "{one:?}");
+    assert_eq!(find(DetectOptions { nms: Some(0.5), multi_label: true, ..DetectOptions::default() }).len(), 2);
+}
+
 #[test]
 fn labels_have_thresholds_of_their_own() {
     let options = |multi_label| DetectOptions {

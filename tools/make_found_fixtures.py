@@ -189,6 +189,7 @@ def case(name, truths, found, pictures, categories):
 
 def coco(seed, name="coco", pictures=6, categories=5, more=()):
     truths, found = annotations(seed, pictures, categories, lvis=False)
+    found += [[picture, picture % categories, 0.95, 100.0, 20.0, 0.0, 30.0] for picture in range(0, pictures, 2)]
     found += more
     data = COCO()
     data.dataset = dataset(truths, pictures, categories)
@@ -209,6 +210,8 @@ def lvis(seed, pictures=8, categories=7):
     from lvis import LVIS, LVISEval, LVISResults
 
     truths, found = annotations(seed, pictures, categories, lvis=True)
+    # Boxes at the picture's edge: lvis passes over what has no area, pycocotools does not.
+    found += [[picture, picture % categories, 0.95, 100.0, 20.0, 0.0, 30.0] for picture in range(pictures)]
     rng = np.random.default_rng(seed + 1)
     absent, not_exhaustive = [], []
     data = dataset(truths, pictures, categories)
