@@ -238,6 +238,13 @@ impl Plan {
         Self { steps, taps, ..self }
     }
 
+    /// The same with other kernels in the places of its own, by their labels: for tests that break a step.
+    #[must_use]
+    pub fn with_kernels(self, mut other: impl FnMut(&str, Box<dyn Kernel>) -> Box<dyn Kernel>) -> Self {
+        let step = |step: Step| Step { kernel: other(&step.label, step.kernel), ..step };
+        Self { steps: self.steps.into_iter().map(step).collect(), ..self }
+    }
+
     /// The largest activation of a run, in bytes.
     #[must_use]
     pub fn largest_act(&self, run: Run) -> u64 {

@@ -10,7 +10,9 @@ use super::{
 use crate::{
     config::{Activation, Boxes, Config, Mask, Resize, Towers},
     error::Result,
-    kernels::{ActId, Best, ClassHead, LayerNorm, Matmul, MatrixRef, Normalize, Pictures, Place, Positions, Rows},
+    kernels::{
+        ActId, Best, ClassHead, LayerNorm, Matmul, MatrixRef, Normalize, Pictures, Place, Positions, Rows, VectorRef,
+    },
     plan::Plan,
     weights::Loader,
 };
@@ -68,21 +70,66 @@ fn box_bias(grid: usize) -> Vec<f32> {
     (0..grid * grid).flat_map(|patch| [at(patch % grid), at(patch / grid), size, size]).collect()
 }
 
+/// What is said of each patch.
+struct Heads {
+    boxes: Head,
+    bias: VectorRef,
+    class: Linear,
+    scale: Linear,
+    objectness: Option<Head>,
+}
+
+impl Heads {
+    fn load(config: &Config, boxes: &Boxes, grid: usize, l: &mut Loader) -> Result<Self> {
+        let dim = config.vision.encoder.hidden;
+        let both = |what: &str| ["shift", "scale"].map(|which| format!("class_head.logit_{which}.{what}"));
+        Ok(Self {
+            boxes: Head::load(l, "box_head", dim, 4)?,
+            bias: l.computed("box_bias", 4 * grid * grid, move || box_bias(grid)),
+            class: Linear::load(l, "class_head.dense0", config.embedding, dim)?,
+            scale: Linear { weight: l.joined(&both("weight"), &[1, dim])?, bias: Some(l.vectors(&both("bias"), 1)?) },
+            objectness: boxes.objectness.then(|| Head::load(l, "objectness_head", dim, 1)).transpose()?,
+        })
+    }
+
+    /// From `x`, `[batch, patches, hidden]`, to features by name, with two times as much between.
+    fn record(&self, plan: &mut Plan, x: ActId, wide: [ActId; 2], patches: Rows) -> Vec<(String, ActId)> {
+        let mut features = Vec::new();
+        let mut feature = |plan: &mut Plan, name: &str, words: u32| {
+            let act = plan.scratch(name, patches, words as usize);
+            plan.output(name, act);
+            features.push((name.to_string(), act));
+            act
+        };
+        let y = feature(plan, "boxes", 4);
+        let place = Place::Positions(Positions { class_token: None, table: self.bias });
+        let last = self.boxes.record(plan, x, wide, y, patches);
+        plan.step("box_head.dense2", Matmul { place, ..last });
+        plan.tap("box.biased", y);
+        let y = feature(plan, "class", self.class.weight.rows);
+        plan.step("class_head.dense0", self.class.record(x, y, patches));
+        plan.tap("class_embeds", y);
+        let y = feature(plan, "scale", 2);
+        plan.step("class_head.scale", self.scale.record(x, y, patches));
+        plan.tap("shift and scale", y);
+        if let Some(head) = &self.objectness {
+            let y = feature(plan, "objectness", 1);
+            let last = head.record(plan, x, wide, y, patches);
+            plan.step("objectness_head.dense2", last);
+            plan.tap("objectness", y);
+        }
+        features
+    }
+}
+
 fn look(config: &Config, boxes: &Boxes, l: &mut Loader) -> Result<Look> {
     let e = &config.vision.encoder;
-    let (dim, embedding) = (e.hidden, config.embedding);
     let embed = Embedding::load(config, l)?;
     let (rows, patches) = (embed.rows(), Rows::PerItem((embed.grid * embed.grid) as u32));
     let blocks = Blocks::load(l, "vision_model.encoder", e, rows, Mask::None, false)?;
-    let post_norm = Norm::load(l, "vision_model.post_layernorm", dim, e.eps)?;
-    let merged_norm = Norm::load(l, "layer_norm", dim, e.eps)?;
-    let class_head = Linear::load(l, "class_head.dense0", embedding, dim)?;
-    let both = |what: &str| ["shift", "scale"].map(|which| format!("class_head.logit_{which}.{what}"));
-    let scale_head = Linear { weight: l.joined(&both("weight"), &[1, dim])?, bias: Some(l.vectors(&both("bias"), 1)?) };
-    let box_head = Head::load(l, "box_head", dim, 4)?;
-    let grid = embed.grid;
-    let bias = l.computed("box_bias", 4 * grid * grid, move || box_bias(grid));
-    let objectness_head = boxes.objectness.then(|| Head::load(l, "objectness_head", dim, 1)).transpose()?;
+    let post_norm = Norm::load(l, "vision_model.post_layernorm", e.hidden, e.eps)?;
+    let merged_norm = Norm::load(l, "layer_norm", e.hidden, e.eps)?;
+    let heads = Heads::load(config, boxes, embed.grid, l)?;
 
     let mut plan = Plan::default();
     let (side, lead) = (embed.side as u32, 1);
@@ -91,42 +138,17 @@ fn look(config: &Config, boxes: &Boxes, l: &mut Loader) -> Result<Look> {
         _ => (Pictures::Squares { size: side, lead }, 1),
     };
     let pixels = plan.input("pixels", Rows::PerItem(1), words * embed.side * embed.side);
-    let x = plan.scratch("x", rows, dim);
+    let x = plan.scratch("x", rows, e.hidden);
     let s = blocks.stream(&mut plan, x);
     embed.record(&mut plan, config, pixels, pictures, s);
     blocks.record(&mut plan, s, "vision");
     plan.step("post_norm", post_norm.record(s.x, s.normed, rows));
     plan.tap("vision.post_norm", s.normed);
-    let merged = plan.scratch("merged", patches, dim);
+    let merged = plan.scratch("merged", patches, e.hidden);
     plan.step("merge", LayerNorm { merge: true, ..merged_norm.record(s.normed, merged, patches) });
     plan.tap("merged", merged);
-
-    let mut features = Vec::new();
-    let mut feature = |plan: &mut Plan, name: &str, words| {
-        let act = plan.scratch(name, patches, words);
-        plan.output(name, act);
-        features.push((name.to_string(), act));
-        act
-    };
     // The residual stream is not needed any more.
-    let wide = [s.normed, s.x];
-    let y = feature(&mut plan, "boxes", 4);
-    let place = Place::Positions(Positions { class_token: None, table: bias });
-    let last = box_head.record(&mut plan, merged, wide, y, patches);
-    plan.step("box_head.dense2", Matmul { place, ..last });
-    plan.tap("box.biased", y);
-    let y = feature(&mut plan, "class", embedding);
-    plan.step("class_head.dense0", class_head.record(merged, y, patches));
-    plan.tap("class_embeds", y);
-    let y = feature(&mut plan, "scale", 2);
-    plan.step("class_head.scale", scale_head.record(merged, y, patches));
-    plan.tap("shift and scale", y);
-    if let Some(head) = objectness_head {
-        let y = feature(&mut plan, "objectness", 1);
-        let last = head.record(&mut plan, merged, wide, y, patches);
-        plan.step("objectness_head.dense2", last);
-        plan.tap("objectness", y);
-    }
+    let features = heads.record(&mut plan, merged, [s.normed, s.x], patches);
     Ok(Look { plan, pixels, tokens: x, features })
 }
 

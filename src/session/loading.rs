@@ -6,7 +6,7 @@ use super::{
     Session,
     masks::{Decoder, Prompter},
     run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
-    scene::{Inputs, Look},
+    scene::Look,
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -69,6 +69,20 @@ impl Default for LoadOptions<'_> {
     }
 }
 
+impl LoadOptions<'_> {
+    /// The config with what these options say of pictures.
+    fn applied_to(&self, mut config: Config) -> Result<Config> {
+        config.preprocessor.alpha = self.alpha;
+        if let Some(most) = self.max_patches {
+            config.preprocessor = config.preprocessor.with_max_patches(most)?;
+        }
+        match self.canvas {
+            Some(side) => config.with_canvas(side),
+            None => Ok(config),
+        }
+    }
+}
+
 /// A model whose plans are recorded and compiled, and whose weights are still to come.
 pub struct Loading<B: Backend = Gpu> {
     config: Config,
@@ -107,15 +121,8 @@ impl<B: Backend> Loading<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn new(device: B, checkpoint: &Checkpoint, options: LoadOptions) -> Result<Self> {
-        let LoadOptions { towers, format, tuning, table, alpha, batch, canvas, max_patches, .. } = options;
-        let mut config = checkpoint.config.clone();
-        config.preprocessor.alpha = alpha;
-        if let Some(most) = max_patches {
-            config.preprocessor = config.preprocessor.with_max_patches(most)?;
-        }
-        if let Some(side) = canvas {
-            config = config.with_canvas(side)?;
-        }
+        let config = options.applied_to(checkpoint.config.clone())?;
+        let LoadOptions { towers, format, tuning, table, batch, .. } = options;
         let mut loader = Loader::new(checkpoint, format)?;
         let towers = checkpoint.towers.and(towers).ok_or_else(|| lacks(checkpoint.towers, towers))?;
         let mut model = model::record(&config, towers, &mut loader)?;
@@ -247,19 +254,8 @@ impl<B: Backend> Loading<B> {
                 hidden: self.config.vision.encoder.hidden,
             }),
         });
-        let look = self.look.zip(self.model.look).map(|(plan, tower)| Look {
-            plan,
-            pixels: tower.pixels,
-            tokens: tower.tokens,
-            features: tower.features.into_iter().map(|(_, act)| act).collect(),
-        });
-        let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder {
-            plan,
-            inputs: Inputs::new(part.reduced.into_iter().zip(0..)),
-            condition: part.condition,
-            logits: part.logits,
-            side: part.side,
-        });
+        let look = self.look.zip(self.model.look).map(|(plan, tower)| Look::new(plan, tower));
+        let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder::new(plan, part));
         let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
         let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },

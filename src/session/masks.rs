@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     gpu::milliseconds,
     kernels::{ActId, Run},
+    model,
 };
 
 /// What makes masks of features.
@@ -16,6 +17,13 @@ pub struct Decoder<B: Backend> {
     pub condition: ActId,
     pub logits: ActId,
     pub side: usize,
+}
+
+impl<B: Backend> Decoder<B> {
+    pub fn new(plan: B::Executor, part: model::Decoder) -> Self {
+        let model::Decoder { condition, reduced, logits, side, .. } = part;
+        Self { plan, inputs: Inputs::new(reduced.into_iter().zip(0..)), condition, logits, side }
+    }
 }
 
 /// The rest of the picture tower, from the last block that the decoder sees to what a picture says.

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     gpu::milliseconds,
     kernels::{ActId, Run},
-    model::{BOXES, CLASS, OBJECTNESS},
+    model::{self, BOXES, CLASS, OBJECTNESS},
 };
 
 /// What the picture tower makes of one picture. It needs no device: it outlives one, and can be sent to another thread.
@@ -58,6 +58,12 @@ pub struct Look<B: Backend> {
     pub pixels: ActId,
     pub tokens: ActId,
     pub features: Vec<ActId>,
+}
+
+impl<B: Backend> Look<B> {
+    pub fn new(plan: B::Executor, model::Look { pixels, tokens, features, .. }: model::Look) -> Self {
+        Self { plan, pixels, tokens, features: features.into_iter().map(|(_, act)| act).collect() }
+    }
 }
 
 /// Inputs of a plan that hold a scene's features, and whose they are.

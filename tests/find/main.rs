@@ -1,6 +1,7 @@
 //! Detection and segmentation against Hugging Face transformers: pixels, taps, logits, boxes, masks, and what must not pass.
 
 mod boxes;
+mod broken;
 #[path = "../common/mod.rs"]
 mod common;
 mod golden;
@@ -58,11 +59,13 @@ fn main() {
         add(model, &every);
         add(model, &detectors);
         add(model, &wrong::detectors(model));
+        add(model, &broken::TESTS[..1]);
     }
     for model in SEGMENTERS {
         add(model, &every);
         add(model, &segmenters);
         add(model, &wrong::segmenters(model));
+        add(model, &broken::TESTS[1..]);
     }
     for model in SEGMENTERS {
         add(model, &[("a picture as a prompt", false, masks::guided)]);

@@ -20,7 +20,7 @@ mod shuffle;
 mod unfold;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -30,6 +30,8 @@ use case::{Build, Case};
 use ocelli::{backend::Cpu, gpu::Tier};
 
 fn main() {
+    // Wrong variants may panic, on threads of their own: a line says so, a backtrace each would hide what failed.
+    panic::set_hook(Box::new(|info| eprintln!("{info}")));
     let arguments = Arguments::from_args();
     let skipped = !arguments.list && !common::runs_on_gpu();
     // Without the feature its tier is SKIPPED; lavapipe has it.
@@ -102,7 +104,10 @@ fn trials_of(
 /// What a GPU reads beyond an activation's end is caught as another number, and here as a panic.
 fn on_the_cpu(case: &Case, step: &Build) -> Result<(), String> {
     let check = AssertUnwindSafe(|| case.check_on(&Cpu::default(), Tier::Plain, step));
-    catch_unwind(check).unwrap_or_else(|_| Err("expected an output, found a panic".into()))
+    catch_unwind(check).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("expected an output, found a panic: {}", why.unwrap_or("not said")))
+    })
 }
 
 fn checker_rejects() -> Result<(), Failed> {

@@ -81,6 +81,10 @@ async function chromium() {
   const fresh = new Map();
   for (const engine of options["zero-shot"] ? [] : engines) {
     const found = await cold(engine);
+    if (engine.startsWith("ocelli") && !found.error) {
+      const kept = await cold(engine, { keep: 1 });
+      Object.assign(found, { coldKept: kept.cold, memoryKept: kept.memory });
+    }
     fresh.set(engine, found);
     console.log(
       `${engine}: ${found.error ?? `${(found.cold / 1000).toFixed(1)} s to the first answer, ${mb(found.bytes)} downloaded, ${mb(found.memory)} at the peak`}`,
@@ -98,7 +102,7 @@ async function chromium() {
     for (const { engine, figures } of result.columns) {
       const found = fresh.get(engine);
       if (!found || found.error) continue;
-      for (const row of ["cold", "bytes", "code", "memory"])
+      for (const row of ["cold", "coldKept", "bytes", "code", "memory", "memoryKept"])
         if (found[row] >= 0) figures[row] = { samples: [found[row]] };
     }
     await write(page, result, "web");
@@ -108,7 +112,7 @@ async function chromium() {
 }
 
 /** The first answer in a fresh browser: how long since the navigation, what was sent for it, and the most memory meanwhile. */
-async function cold(engine) {
+async function cold(engine, more = {}) {
   const browser = await startKept();
   if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
   try {
@@ -117,7 +121,7 @@ async function cold(engine) {
     const empty = resident();
     const sent = server.sent.length;
     const memory = watch();
-    await page.goto(address("bench-frame.html", { engine }));
+    await page.goto(address("bench-frame.html", { engine, ...more }));
     await page.waitForFunction(() => window.cold, null, { timeout: PATIENCE_MS });
     const found = await page.evaluate(() => window.cold);
     const most = memory.end();

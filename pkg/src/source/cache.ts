@@ -1,6 +1,9 @@
 import type { Piece } from "./remote.js";
 import type { Bytes, CacheAdapter } from "./types.js";
 
+/** Values that are written at once; each is in memory until then. */
+const AT_ONCE = 4;
+
 /** The record of a cached file, or of one that does not exist. */
 export interface FileRecord {
   /** Identifies the version of the file: its ETag, else its date, else its length. */
@@ -58,7 +61,8 @@ export class FolderCache {
   #replaced: string[] = [];
   /** What is to be written once this is known to be a model; undefined from then on. */
   #waiting: Map<string, Bytes> | undefined = new Map();
-  #writing: Promise<void> = Promise.resolve();
+  /** Writes that go on, by key, and `""` for what is deleted. */
+  readonly #writing = new Map<string, Promise<void>>();
   #full = false;
 
   private constructor(
@@ -95,11 +99,13 @@ export class FolderCache {
     this.#keys.clear();
   }
 
-  /** Writes a value after the writes before it, so that few run at once. Then what it stands in place of is deleted. */
+  /**
+   * Writes a value; then what it stands in place of is deleted. Resolves as soon as another one may be written: a few go on at once,
+   * because most of a write is waiting.
+   */
   async put(key: string, bytes: Bytes, replaces = (_: string): boolean => false): Promise<void> {
     if (this.#waiting) return void this.#waiting.set(key, bytes);
-    const before = this.#writing;
-    this.#writing = before.then(async () => {
+    this.#after(key, async () => {
       if (this.#full) return;
       try {
         await this.store?.put(key, bytes);
@@ -111,7 +117,15 @@ export class FolderCache {
         this.#full = true;
       }
     });
-    await before;
+    while (this.#writing.size >= AT_ONCE) await Promise.race(this.#writing.values());
+  }
+
+  /** Does something after what was to be done before under the same key. */
+  #after(key: string, work: () => Promise<void>): void {
+    const done = (this.#writing.get(key) ?? Promise.resolve()).then(work).then(() => {
+      if (this.#writing.get(key) === done) this.#writing.delete(key);
+    });
+    this.#writing.set(key, done);
   }
 
   /** This is a model: it is kept from now on, in place of what it replaces. */
@@ -119,7 +133,7 @@ export class FolderCache {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     const replaced = this.#replaced.splice(0);
-    this.#writing = this.#writing.then(() => this.#delete(replaced));
+    this.#after("", () => this.#delete(replaced));
     for (const [key, bytes] of waiting) void this.put(key, bytes);
   }
 
@@ -132,8 +146,8 @@ export class FolderCache {
   }
 
   /** Resolves when everything is written. */
-  settled(): Promise<void> {
-    return this.#writing;
+  async settled(): Promise<void> {
+    while (this.#writing.size > 0) await Promise.all(this.#writing.values());
   }
 
   /** Deletes the folder and stores nothing more of it. */
@@ -144,7 +158,7 @@ export class FolderCache {
 
   /** Deletes the folder. */
   async drop(): Promise<void> {
-    await this.#writing;
+    await this.settled();
     await this.look();
     const all = [...this.#keys];
     this.#keys.clear();

@@ -12,6 +12,8 @@ export interface Wish {
   /** Absolute address of the model folder, with a slash at its end. */
   model: string;
   precision: Precision;
+  /** Whether Ocelli keeps what it fetches in the browser's cache, as it does by default. The others keep nothing. */
+  keep: boolean;
 }
 
 export interface Engine {

@@ -3,6 +3,7 @@ import { bytes } from "../parts/words.ts";
 
 export const rows = {
   cold: { title: "Cold start to the first answer", unit: "ms" },
+  coldKept: { title: "the same, and the files are kept", unit: "ms" },
   picture1: { title: "A picture, one at a time", unit: "ms" },
   picture8: { title: "A picture, eight at a time", unit: "ms" },
   labels2: { title: "Classify, 2 known labels", unit: "ms" },
@@ -13,6 +14,7 @@ export const rows = {
   bytes: { title: "Downloaded", unit: "bytes" },
   code: { title: "Code alone, gzipped", unit: "bytes" },
   memory: { title: "Peak memory, over an empty page", unit: "bytes" },
+  memoryKept: { title: "the same, and the files are kept", unit: "bytes" },
 } as const;
 export type Row = keyof typeof rows;
 export const rowNames = Object.keys(rows) as Row[];
@@ -86,7 +88,7 @@ export const nameOf = (engine: string): string => names[engine] ?? engine.replac
 
 /** What the rows mean, for the page and the report. */
 export const meanings = [
-  "Cold start: code and model fetched, nothing cached, to the scores of two labels for one picture.",
+  "Cold start: code and model fetched, nothing cached, to the scores of two labels for one picture. The others never keep the files; Ocelli does so by default, for the next visit.",
   "A picture: Ocelli from a JPEG file of 640 × 480 to its embedding, decoding and resizing included; ORT from a ready tensor to its " +
     "embedding, read back; transformers.js from the file to the scores of two labels, because its pipeline has no less.",
   "Classify: from the picture to the scores. Ocelli and ORT keep the labels' embeddings; transformers.js's pipeline embeds all labels in every call.",

@@ -20,7 +20,8 @@ const asked = new URLSearchParams(location.search);
 const engine = asked.get("engine");
 if (engine) {
   const model = new URL(asked.get("model") ?? "models/ocelli-tiny/", document.baseURI).href;
-  load({ engine, model, precision: (asked.get("precision") ?? "f32") as Precision }, 1)
+  const precision = (asked.get("precision") ?? "f32") as Precision;
+  load({ engine, model, precision, keep: asked.has("keep") }, 1)
     .then(async (engine) => {
       await engine.answer();
       const done = performance.now();

@@ -1,7 +1,7 @@
 import { Ocelli, type Classification, type LabelSet, type LoadOptions } from "ocelli";
 import { fourLabels, labelList, template, threadsInWords, versions, type Engine, type Wish } from "./engine.ts";
 
-export async function load({ engine, model: folder, precision }: Wish, files: Blob[]): Promise<Engine> {
+export async function load({ engine, model: folder, precision, keep }: Wish, files: Blob[]): Promise<Engine> {
   const tier = engine.split(":")[1];
   const backend = engine.startsWith("ocelli-cpu") ? "cpu" : "webgpu";
   // A folder that is quantised already lies inside the one that the others read; without it Ocelli quantises while it loads.
@@ -11,6 +11,7 @@ export async function load({ engine, model: folder, precision }: Wish, files: Bl
   const options = {
     backend,
     format: small && !ready ? precision : "none",
+    cache: keep,
     threads: engine === "ocelli-cpu-1" ? 1 : "auto",
     ...(tier && { tier }),
   } as LoadOptions;

@@ -74,7 +74,7 @@ export class Bench {
     const start = performance.now();
     try {
       const inside = await opened(frame, this.place);
-      const engine = await inside.load({ engine: id, model, precision }, BATCH);
+      const engine = await inside.load({ engine: id, model, precision, keep: false }, BATCH);
       const asked = performance.now();
       const scores = await engine.answer();
       const done = performance.now();
