@@ -261,6 +261,13 @@ fn masks_are_enlarged_as_torch_does() {
 }
 
 #[test]
+fn a_score_at_the_threshold_is_not_above_it() {
+    // σ(0) = 0.5
+    let area = |logit: f32| Mask::from_logits(&[logit; 4], 2, 5, 3, 0.5).area();
+    assert_eq!((area(0.0), area(1e-6), area(-1e-6)), (0, 15, 0));
+}
+
+#[test]
 fn run_lengths_are_coco_s() {
     let mut others = 0;
     for Runs { size, counts, compressed, area, bounds } in fixture().masks {
@@ -363,6 +370,22 @@ proptest! {
         prop_assert_eq!(&rle.mask().expect("its own runs"), &mask);
         prop_assert_eq!(&Rle::of_compressed(&rle.compressed(), rle.size).expect("its own string"), &rle);
         prop_assert_eq!(rle.counts.iter().skip(1).step_by(2).sum::<u32>() as usize, mask.area());
+    }
+
+    #[test]
+    fn any_string_is_runs_or_an_error(text in "[0-o]{0,40}", other in "\\PC{0,10}") {
+        for text in [&text, &other] {
+            if let Ok(rle) = Rle::of_compressed(text, [7, 5]) {
+                prop_assert_eq!(rle.mask().is_ok(), rle.counts.iter().map(|&run| u64::from(run)).sum::<u64>() == 35);
+            }
+        }
+    }
+
+    #[test]
+    fn any_polygons_are_drawn_or_refused(rings in prop::collection::vec(prop::collection::vec([-99.0..99.0_f64, -99.0..99.0], 0..9), 0..4)) {
+        let mask = Mask::from_polygons(&rings, 11, 8);
+        let near = rings.iter().flatten().all(|[x, y]| x.abs() <= 88.0 && y.abs() <= 64.0);
+        prop_assert_eq!(mask.is_ok(), near);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{collections::HashMap, path::Path};
 use common::{compare, fixtures};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
+    backend::{Backend, Cpu},
     session::{LoadOptions, Source},
     synthetic::{Number, Recipe},
     verify::ReferenceRun,
@@ -39,8 +40,13 @@ fn so400m(layers: usize) -> Value {
 }
 
 fn write(config: &Value, to: &Path) -> Checkpoint {
+    write_with("siglip", config, to)
+}
+
+/// With the tokenizer of a fixture.
+fn write_with(fixture: &str, config: &Value, to: &Path) -> Checkpoint {
     let config = config.to_string().into_bytes();
-    let tokenizer = fixtures().join("siglip");
+    let tokenizer = fixtures().join(fixture);
     let recipe = Recipe { config: &config, tokenizer: &tokenizer, number: Number::F16, seed: 1, change: &|_, _, _| () };
     recipe.write(to).expect("room for 2 GB");
     Checkpoint::open(to).expect("sound")
@@ -106,4 +112,69 @@ fn so400m_within_default_limits() {
         assert!(check(&found, &expected).is_err(), "{name}: the comparison does not see a wrong block");
         found.insert(name.into(), right);
     }
+}
+
+/// Loads a model on a GPU with WebGPU's default limits, and on the CPU, where it is the faster one of the two here.
+fn on_cpu(checkpoint: &Checkpoint) -> Session<Cpu> {
+    if common::runs_on_gpu() {
+        let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+        assert_eq!(gpu.max_binding(), 128 << 20);
+        let session = Session::load(gpu, checkpoint, LoadOptions::default()).expect("it fits");
+        println!("on the GPU: {} MB", session.device().bytes() >> 20);
+    }
+    Session::load(Cpu::default(), checkpoint, LoadOptions::default()).expect("it fits")
+}
+
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, f64) {
+    let start = std::time::Instant::now();
+    let result = work();
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{what}: {:.0} ms", 1000.0 * seconds);
+    (result, seconds)
+}
+
+fn texts<B: Backend>(session: &Session<B>, count: usize) -> Vec<Vec<f32>> {
+    let texts: Vec<String> = (0..count).map(|i| format!("a photo of {i} cats")).collect();
+    pollster::block_on(session.embed_texts(&texts)).expect("finite")
+}
+
+/// google/owlv2-base-patch16: a picture costs its tower once, and a question to it next to nothing.
+#[test]
+#[ignore = "minutes and gigabytes: ./build.sh test --full runs it"]
+fn owlv2_base_at_960() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = json!({ "model_type": "owlv2", "text_config": {}, "vision_config": { "image_size": 960 } });
+    let session = on_cpu(&write_with("owlv2", &config, folder.path()));
+    let (scene, look) = timed("a look", || pollster::block_on(session.look(&picture())).expect("finite"));
+    assert_eq!([scene.boxes().len(), scene.class_embeddings().len()], [3600 * 4, 3600 * 512]);
+    for count in [1, 20] {
+        let queries = texts(&session, count);
+        let set = session.queries(&queries).expect("it fits");
+        let (first, _) =
+            timed("a first question", || pollster::block_on(session.detect(&scene, &set)).expect("finite"));
+        let (hits, again) = timed("another", || pollster::block_on(session.detect(&scene, &set)).expect("finite"));
+        println!("{count} labels: {:.2} % of a look", 100.0 * again / look);
+        assert!(hits == first && hits.len() == 3600);
+        assert!(again < 0.03 * look, "a question: {again} s, a look: {look} s");
+    }
+}
+
+/// CIDAS/clipseg-rd64-refined.
+#[test]
+#[ignore = "minutes and gigabytes: ./build.sh test --full runs it"]
+fn clipseg_refined_at_352() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = json!({ "model_type": "clipseg", "use_complex_transposed_convolution": true,
+        "text_config": {}, "vision_config": { "patch_size": 16 } });
+    let session = on_cpu(&write_with("clipseg-refined", &config, folder.path()));
+    let (scene, look) = timed("a look", || pollster::block_on(session.look(&picture())).expect("finite"));
+    let prompts = texts(&session, 5);
+    let segment = |count: usize| pollster::block_on(session.segment(&scene, &prompts[..count])).expect("finite");
+    segment(1);
+    let (one, first) = timed("a prompt", || segment(1));
+    let (five, all) = timed("five prompts", || segment(5));
+    assert!(five[0] == one[0] && five[0].len() == 352 * 352);
+    let further = (all - first) / 4.0;
+    println!("a further prompt: {:.2} % of a look", 100.0 * further / look);
+    assert!(further < 0.05 * look, "a further prompt: {further} s, a look: {look} s");
 }

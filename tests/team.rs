@@ -113,6 +113,45 @@ fn everything(session: &Session<Cpu>) -> Vec<u32> {
     bits(&all)
 }
 
+/// The same of a model that finds things: a look, answers to several questions, all taps.
+fn finds(session: &Session<Cpu>) -> Vec<u32> {
+    let scene = pollster::block_on(session.look(&Stripes(1))).expect("a sound picture");
+    let texts = pollster::block_on(session.embed_texts(&["a cat", "two dogs"])).expect("sound texts");
+    let mut all = [scene.features.clone(), texts.clone()].concat();
+    if session.mask_side().is_ok() {
+        all.extend(pollster::block_on(session.segment(&scene, &texts)).expect("sound prompts"));
+    } else {
+        let set = session.queries(&texts).expect("sound queries");
+        let hits = pollster::block_on(session.detect_all(&scene, &set, f32::NEG_INFINITY)).expect("a sound scene");
+        all.push(hits.iter().map(|hit| hit.logit).collect());
+        let best = pollster::block_on(session.detect(&scene, &set)).expect("a sound scene");
+        all.extend(best.iter().map(|hit| vec![hit.label as f32, hit.logit]));
+    }
+    let ids = session.tokenize("a cat").expect("a text");
+    let mut taps: Vec<_> =
+        pollster::block_on(session.taps(&Stripes(9), &ids)).expect("sound inputs").into_iter().collect();
+    taps.sort_by(|a, b| a.0.cmp(&b.0));
+    all.extend(taps.into_iter().map(|(_, numbers)| numbers));
+    bits(&all)
+}
+
+#[test]
+fn any_number_of_engines_finds_the_same() {
+    for model in ["owlv2", "clipseg-refined"] {
+        for format in [None, Some(Format::Q8)] {
+            let alone = finds(&load(model, format, Cpu::new(Some(1)).expect("one thread")));
+            for helpers in [1, 2, 6] {
+                let team = Here::new(helpers);
+                let found = finds(&load(model, format, Cpu::with_team(Box::new(team))));
+                assert!(alone == found, "{model}, {format:?}, {helpers} helpers");
+            }
+            let wrong = Here { wrong: true, ..Here::new(1) };
+            let wrong = finds(&load(model, format, Cpu::with_team(Box::new(wrong))));
+            assert!(alone != wrong, "{model}, {format:?}: a wrong answer passed");
+        }
+    }
+}
+
 #[test]
 fn any_number_of_engines_gives_the_same_bits() {
     for model in MODELS {

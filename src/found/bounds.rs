@@ -1,9 +1,9 @@
 //! Upright rectangles.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// An upright rectangle, in pixels of the upright picture or in shares of its sides: the left upper corner and the sides.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Bounds {
     /// Left edge.
     pub x: f64,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ocelli::{
     Checkpoint, Session,
     backend::{Backend, Cpu},
+    config::{Boxes, Head},
+    found::{self, DetectOptions, Hit},
     session::{LoadOptions, Scene},
 };
 use safetensors::SafeTensors;
@@ -119,6 +121,76 @@ pub fn canvas<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     for (name, image) in &images {
         let scene = look(&session, name);
         judge(&format!("{model} at {side}: {name}"), off(&session, &scene, &queries, (&golden, image))?);
+    }
+    Ok(())
+}
+
+/// Detections in the picture are those of the reference's post-processing, for landscape, portrait and square.
+pub fn detections<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
+    #[derive(Deserialize)]
+    struct Case {
+        image: String,
+        width: u32,
+        height: u32,
+        labels: Vec<String>,
+        threshold: f64,
+        found: Vec<Found>,
+        multi_label: Vec<[u32; 2]>,
+        nms: Option<Nms>,
+    }
+    #[derive(Deserialize)]
+    struct Found {
+        token: u32,
+        label: usize,
+        score: f32,
+        /// Left, top, right, bottom.
+        #[serde(rename = "box")]
+        corners: [f64; 4],
+    }
+    #[derive(Deserialize)]
+    struct Nms {
+        iou: f64,
+        tokens: Vec<u32>,
+    }
+    let (golden, session) = (Golden::<Image>::of(model), session(device(), model));
+    let Head::Boxes(Boxes { scale, .. }) = session.config.head else { panic!("a detector") };
+    let cases: Vec<Case> = golden.part("detections");
+    let shapes = cases.iter().map(|case| case.width.cmp(&case.height)).collect::<std::collections::HashSet<_>>();
+    assert_eq!(shapes.len(), 3, "landscape, portrait and square");
+    for case in &cases {
+        let scene = look(&session, &case.image);
+        assert_eq!(scene.size, (case.width, case.height));
+        let set = session.queries(&pollster::block_on(session.embed_texts(&case.labels))?)?;
+        let hits = pollster::block_on(session.detect(&scene, &set))?;
+        let plain = DetectOptions { threshold: case.threshold, clip: false, ..DetectOptions::default() };
+        let of =
+            |hits: &[Hit], options: &DetectOptions| found::detections(hits, scene.boxes(), scene.size, scale, options);
+        let mut kept = of(&hits, &plain);
+        kept.sort_by_key(|one| one.token);
+        assert_eq!(kept.len(), case.found.len(), "{}: detections", case.image);
+        for (one, expected) in kept.iter().zip(&case.found) {
+            assert_eq!((one.token, one.label), (expected.token, expected.label), "{}", case.image);
+            assert!((one.score - expected.score).abs() < 1e-5, "{}: {} {}", case.image, one.score, expected.score);
+            let b = one.bounds;
+            let corners = [b.x, b.y, b.x + b.width, b.y + b.height];
+            // Of the corners, in pixels: sums of two of its numbers.
+            let bound = 2.0 * BOXES * f64::from(case.width.max(case.height));
+            let off = corners.iter().zip(expected.corners).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off <= bound, "{}: a box: expected at most {bound} pixels, found {off}", case.image);
+        }
+        let every = pollster::block_on(session.detect_all(&scene, &set, f32::NEG_INFINITY))?;
+        let mut pairs: Vec<[u32; 2]> = of(&every, &DetectOptions { multi_label: true, ..plain.clone() })
+            .iter()
+            .map(|one| [one.token, one.label as u32])
+            .collect();
+        pairs.sort_unstable();
+        assert_eq!(pairs, case.multi_label, "{}: several labels a token", case.image);
+        if let Some(Nms { iou, tokens }) = &case.nms {
+            let mut left: Vec<u32> =
+                of(&hits, &DetectOptions { nms: Some(*iou), ..plain }).iter().map(|one| one.token).collect();
+            left.sort_unstable();
+            assert_eq!(left, *tokens, "{}: after suppression", case.image);
+        }
     }
     Ok(())
 }

@@ -67,6 +67,7 @@ fn main() {
         add(model, &[("a picture as a prompt", false, masks::guided)]);
     }
     for model in ["owlvit", "owlv2"] {
+        add(model, &both!("detections in the picture", boxes::detections));
         add(
             model,
             &[("several templates a query", false, boxes::templates), ("an example picture", false, boxes::guided)],

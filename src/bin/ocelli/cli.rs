@@ -1,8 +1,11 @@
 //! The command line.
 
+mod found;
+
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
 use ocelli::{Result, config::Alpha, quant};
 
 use crate::{bad_input, text_file};
@@ -38,6 +41,9 @@ pub struct Setup {
     /// Most patches of a picture, for NaFlex models, whose pictures keep their shape; their own number if left out.
     #[arg(long, global = true, value_name = "N")]
     pub max_num_patches: Option<usize>,
+    /// Side in pixels of the square that a detector sees, if not its own: a smaller one is faster and sees less.
+    #[arg(long, global = true, value_name = "N")]
+    pub canvas: Option<usize>,
 }
 
 /// What computes.
@@ -98,6 +104,14 @@ pub enum Command {
         #[command(flatten)]
         inputs: Inputs,
     },
+    /// Find things by words: a box for each (OWL-ViT, OWLv2).
+    Detect(DetectArgs),
+    /// Cut things out by words: a mask for each (CLIPSeg).
+    Segment(SegmentArgs),
+    /// Average precision of boxes over annotated pictures, as COCO and LVIS have it.
+    EvalDetect(EvalDetectArgs),
+    /// How well masks fit over annotated pictures: mean IoU and average precision.
+    EvalSegment(EvalSegmentArgs),
     /// What each format of a model costs: bytes, errors of its matrices, and how far its embeddings move.
     Compare(CompareArgs),
     /// Zero-shot accuracy over labelled pictures.
@@ -253,7 +267,7 @@ pub struct Over {
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
     /// Which pictures show what: a JSON file as docs/EVALUATION.md describes it.
-    #[arg(long, value_name = "FILE", required_unless_present = "images")]
+    #[arg(long, value_name = "FILE", required_unless_present = "images", visible_alias = "annotations")]
     pub manifest: Option<PathBuf>,
     /// The pictures' folder, instead of the manifest's; for eval without a manifest, a folder of folders, one for each class.
     #[arg(long, value_name = "FOLDER")]

@@ -2,17 +2,26 @@
 
 mod bench;
 mod cli;
+mod coco;
 mod compare;
+mod detect;
 mod device;
+mod draw;
 mod eval;
+mod eval_detect;
+mod eval_segment;
 mod manifest;
 mod metrics;
 mod output;
+mod overlap;
+mod phrasecut;
 mod picture;
+mod precision;
 mod recall;
 mod report;
 mod results;
 mod retrieval;
+mod segment;
 mod stream;
 mod text_file;
 mod turns;
@@ -28,7 +37,7 @@ use device::{Chosen, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Result, Score,
-    config::Towers,
+    config::{Task, Towers},
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
@@ -108,6 +117,10 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         Command::Compare(args) => compare::run(json, setup, args).await,
         Command::Eval(args) => eval::run(json, setup, args).await,
         Command::Recall(args) => recall::run(json, setup, args).await,
+        Command::Detect(args) => detect::run(json, setup, args).await,
+        Command::Segment(args) => segment::run(json, setup, args).await,
+        Command::EvalDetect(args) => eval_detect::run(json, setup, args).await,
+        Command::EvalSegment(args) => eval_segment::run(json, setup, args).await,
         other => run_other(json, setup, other).await.map(|()| Vec::new()),
     }
 }
@@ -177,7 +190,11 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         | Command::Embed { .. }
         | Command::Compare(_)
         | Command::Eval(_)
-        | Command::Recall(_) => {
+        | Command::Recall(_)
+        | Command::Detect(_)
+        | Command::Segment(_)
+        | Command::EvalDetect(_)
+        | Command::EvalSegment(_) => {
             unreachable!("`run` has taken it")
         }
     }
@@ -187,6 +204,13 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
 async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open_towers(folder, towers)?;
     load_on(device::choose(setup).await?, setup, &checkpoint, towers, format, show)
+}
+
+/// A model that finds or cuts out, with both towers; another one is refused before its weights are read.
+async fn load_for(task: Task, setup: &Setup, folder: &Path, format: Option<Format>, show: bool) -> Result<Session> {
+    let checkpoint = Checkpoint::open_towers(folder, Towers::Both)?;
+    checkpoint.config.expect(task)?;
+    load_on(device::choose(setup).await?, setup, &checkpoint, Towers::Both, format, show)
 }
 
 fn load_on(
@@ -200,9 +224,16 @@ fn load_on(
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let progress = |bytes| bar.inc(bytes);
-    let (alpha, max_patches) = (setup.alpha, setup.max_num_patches);
-    let options =
-        LoadOptions { towers, format, tuning, alpha, max_patches, progress: Some(&progress), ..LoadOptions::default() };
+    let options = LoadOptions {
+        towers,
+        format,
+        tuning,
+        alpha: setup.alpha,
+        max_patches: setup.max_num_patches,
+        canvas: setup.canvas,
+        progress: Some(&progress),
+        ..LoadOptions::default()
+    };
     let session = Session::load(device, checkpoint, options)?;
     bar.finish_and_clear();
     if let Some(note) = &session.note {

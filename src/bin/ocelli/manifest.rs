@@ -192,8 +192,14 @@ impl Captioned {
     }
 }
 
+/// The file of annotations in COCO's, LVIS's or PhraseCut's layout, and the folder of its pictures: the file's own unless it is given.
+pub fn annotations<'a>(path: Option<&'a Path>, images: Option<&Path>) -> Result<(&'a Path, PathBuf)> {
+    let path = path.ok_or_else(|| bad_input("expected --annotations with what is in the pictures, found none"))?;
+    Ok((path, folder(path, images, None)?))
+}
+
 /// The set that `word` names, or the JSON list in the file `word`.
-fn template_set(word: &str) -> Result<TemplateSet> {
+pub fn template_set(word: &str) -> Result<TemplateSet> {
     if let Ok(set) = shipped(word) {
         return Ok(set);
     }
@@ -349,7 +355,7 @@ fn once_each(names: Vec<String>) -> Vec<String> {
 }
 
 /// `limit` of the items, as evenly as it goes, in their order.
-fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+pub fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
     let limit = limit.min(items.len());
     (0..limit).map(|at| items[at * items.len() / limit].clone()).collect()
 }

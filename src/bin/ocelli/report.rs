@@ -3,7 +3,7 @@
 use crate::{
     metrics::Share,
     output::Run,
-    results::{Evaluation, Retrieval},
+    results::{DetectionScores, Evaluation, Retrieval, SegmentationScores},
 };
 
 /// Maximum number of lines of each table; `--json` has everything.
@@ -58,6 +58,42 @@ pub fn recall(result: &Retrieval) -> String {
         text += &line("  95 %", shares.map(interval));
     }
     text
+}
+
+pub fn detection(result: &DetectionScores) -> String {
+    let DetectionScores { run, rule, template_set, ap, ap50, ap75, by_frequency, categories, .. } = result;
+    let mut text = head(run, &format!("{}", run.pictures));
+    text += &format!("question  {} categories, templates {template_set}; counted as {rule}\n\n", categories.len());
+    let mut line = |name: &str, ap: Option<f64>| text += &format!("{name:12} {:>9}\n", some(ap));
+    [("AP", *ap), ("AP50", *ap50), ("AP75", *ap75)].into_iter().for_each(|(name, ap)| line(name, ap));
+    if let Some(by) = by_frequency {
+        let rows = [("AP rare", by.ap_rare), ("AP common", by.ap_common), ("AP frequent", by.ap_frequent)];
+        rows.into_iter().for_each(|(name, ap)| line(name, ap));
+    }
+    let mut worst: Vec<_> = categories.iter().filter(|row| row.ap.is_some()).collect();
+    worst.sort_by(|a, b| a.ap.partial_cmp(&b.ap).expect("precision is a number"));
+    let lines = worst.iter().map(|row| format!("{:>10}  {} ({} there)\n", some(row.ap), row.name, row.things));
+    text + &table("worst categories", worst.len(), lines)
+}
+
+pub fn segmentation(result: &SegmentationScores) -> String {
+    let SegmentationScores { run, layout, prompts, threshold, categories, .. } = result;
+    let mut text = head(run, &format!("{}", run.pictures));
+    text += &format!("question  {prompts} prompts; counted as {layout}\n\n");
+    let mut line = |name: String, share: f64| text += &format!("{name:22} {:>9}\n", percent(share));
+    line(format!("mIoU at {threshold}"), result.miou);
+    line(format!("mIoU at {:.2}, the best", result.best_threshold), result.best_miou);
+    line(format!("foreground at {threshold}"), result.foreground_iou);
+    line("AP".into(), result.ap);
+    let mut worst: Vec<_> = categories.iter().collect();
+    worst.sort_by(|a, b| a.iou.total_cmp(&b.iou));
+    let lines = worst.iter().map(|row| format!("{:>10}  {} ({})\n", percent(row.iou), row.name, row.pictures));
+    text + &table("worst categories", worst.len(), lines)
+}
+
+/// A share that may not be there.
+fn some(share: Option<f64>) -> String {
+    share.map_or("none".into(), percent)
 }
 
 fn head(run: &Run, pictures: &str) -> String {

@@ -110,3 +110,75 @@ pub struct Caption {
     /// The place of its picture among all, from 1.
     pub rank: usize,
 }
+
+/// Of `ocelli eval-detect`.
+#[derive(Serialize)]
+pub struct DetectionScores {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    /// coco or lvis: what counts.
+    pub rule: &'static str,
+    pub template_set: String,
+    pub templates: Vec<String>,
+    pub top_k: usize,
+    pub nms: Option<f64>,
+    /// Means over categories that are in some picture; none if there is no such category.
+    pub ap: Option<f64>,
+    pub ap50: Option<f64>,
+    pub ap75: Option<f64>,
+    /// By how many pictures of the training set show a category, as LVIS has it.
+    #[serde(flatten)]
+    pub by_frequency: Option<ByFrequency>,
+    pub categories: Vec<CategoryPrecision>,
+    pub unreadable: Vec<Unreadable>,
+}
+
+#[derive(Serialize)]
+pub struct ByFrequency {
+    pub ap_rare: Option<f64>,
+    pub ap_common: Option<f64>,
+    pub ap_frequent: Option<f64>,
+}
+
+#[derive(Serialize)]
+pub struct CategoryPrecision {
+    pub id: u64,
+    pub name: String,
+    /// How many are in the pictures.
+    pub things: usize,
+    pub ap: Option<f64>,
+    pub ap50: Option<f64>,
+}
+
+/// Of `ocelli eval-segment`.
+#[derive(Serialize)]
+pub struct SegmentationScores {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    /// coco: a group is a category. phrasecut: a group is a phrase in a picture.
+    pub layout: &'static str,
+    pub prompts: usize,
+    pub threshold: f64,
+    /// The mean of the groups' IoU at the threshold.
+    pub miou: f64,
+    /// The threshold at which that mean is highest, of 0.02, 0.04 …, and the mean there.
+    pub best_threshold: f64,
+    pub best_miou: f64,
+    /// IoU over all pixels of all prompts.
+    pub foreground_iou: f64,
+    pub ap: f64,
+    /// Of COCO's layout.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<CategoryOverlap>,
+    pub unreadable: Vec<Unreadable>,
+}
+
+#[derive(Serialize)]
+pub struct CategoryOverlap {
+    pub name: String,
+    /// That show it.
+    pub pictures: usize,
+    pub iou: f64,
+}

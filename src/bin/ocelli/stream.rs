@@ -38,6 +38,50 @@ pub async fn embed_files(
     bar: &ProgressBar,
     mut each: impl FnMut(usize, Vec<f32>),
 ) -> Result<Vec<Unreadable>> {
+    let work = async |pictures: Vec<(usize, Picture)>| {
+        let mut refused = Vec::new();
+        for ((at, _), embedding) in pictures.iter().zip(embed(session, &pictures).await?) {
+            match embedding {
+                Ok(embedding) => each(*at, embedding),
+                Err(error) => refused.push((*at, error)),
+            }
+        }
+        Ok(refused)
+    };
+    in_batches(folder, files, batch, bar, work).await
+}
+
+/// Hands each picture to `each`, in order and with its place; returns those that could not be read, and those that it refuses.
+/// At most two batches are in memory.
+pub async fn each_file(
+    folder: &Path,
+    files: &[PathBuf],
+    batch: usize,
+    bar: &ProgressBar,
+    mut each: impl AsyncFnMut(usize, Picture) -> Result<()>,
+) -> Result<Vec<Unreadable>> {
+    let work = async |pictures: Vec<(usize, Picture)>| {
+        let mut refused = Vec::new();
+        for (at, picture) in pictures {
+            match each(at, picture).await {
+                Ok(()) => bar.inc(1),
+                Err(error @ Error::BadImage(_)) => refused.push((at, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused)
+    };
+    in_batches(folder, files, batch, bar, work).await
+}
+
+/// Hands batches of decoded pictures with their places to `work`, which says which of them it refuses.
+async fn in_batches(
+    folder: &Path,
+    files: &[PathBuf],
+    batch: usize,
+    bar: &ProgressBar,
+    mut work: impl AsyncFnMut(Vec<(usize, Picture)>) -> Result<Vec<(usize, Error)>>,
+) -> Result<Vec<Unreadable>> {
     let paths = files.iter().map(|file| folder.join(file)).collect();
     let (mut unreadable, mut at) = (Vec::new(), 0);
     for batch in decode(paths, batch) {
@@ -49,12 +93,7 @@ pub async fn embed_files(
             }
             at += 1;
         }
-        for ((at, _), embedding) in pictures.iter().zip(embed(session, &pictures).await?) {
-            match embedding {
-                Ok(embedding) => each(*at, embedding),
-                Err(error) => unreadable.push((*at, error.to_string())),
-            }
-        }
+        unreadable.extend(work(pictures).await?.into_iter().map(|(at, error)| (at, error.to_string())));
         bar.set_position(at as u64);
     }
     if at < files.len() {

@@ -1,0 +1,188 @@
+//! `ocelli segment`: masks by words.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ocelli::{
+    Result,
+    config::Task,
+    found::{Bounds, Mask, Rle},
+};
+use serde::Serialize;
+
+use crate::{
+    bad_input,
+    cli::{SegmentArgs, Setup},
+    coco::{self, DataSet},
+    count_bar,
+    detect::{self, BATCH, place},
+    draw, embed_texts, load_for, output,
+    picture::Picture,
+    stream::{self, Unreadable},
+};
+
+/// What `--json` prints of a picture.
+#[derive(Serialize)]
+struct Row {
+    image: String,
+    /// Labels whose texts are longer than the model takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<String>,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    /// One for each label, in their order.
+    Masks(Vec<Found>),
+    /// Why the picture could not be read.
+    Error(String),
+}
+
+#[derive(Serialize)]
+struct Found {
+    label: String,
+    index: usize,
+    /// Pixels.
+    area: usize,
+    /// None if there are no pixels.
+    #[serde(rename = "box")]
+    bounds: Option<Bounds>,
+    rle: Rle,
+}
+
+pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unreadable>> {
+    let labels = args.ask.labels.list()?;
+    let prompts = args.ask.prompts(&labels)?;
+    args.check()?;
+    let session = load_for(Task::Segment, setup, &args.ask.model, args.ask.format.format(), true).await?;
+    let side = session.mask_side()?;
+    let cut = detect::cut(&session, &labels, &prompts)?;
+    let prompts = embed_texts(&session, &prompts).await?;
+    let mut all: Vec<Option<Vec<Found>>> = args.ask.images.iter().map(|_| None).collect();
+    let mut data_set = DataSet::new(&labels);
+    let each = async |at: usize, picture: Picture| {
+        let (width, height) = picture.size();
+        let scene = session.look(&picture).await?;
+        let logits = session.segment(&scene, &prompts).await?;
+        let mask = |logits: &Vec<f32>| Mask::from_logits(logits, side, width, height, args.threshold);
+        let masks: Vec<Mask> = logits.iter().map(mask).collect();
+        data_set.picture(&args.ask.images[at], picture.size());
+        masks.iter().enumerate().for_each(|(label, mask)| data_set.masked(label, mask));
+        if let Some(path) = &args.logits {
+            write_logits(path, &logits, side)?;
+        }
+        args.save(&args.ask.images[at], &picture, &masks)?;
+        let row = |(index, mask): (usize, &Mask)| Found {
+            label: labels[index].clone(),
+            index,
+            area: mask.area(),
+            bounds: mask.bounds(),
+            rle: mask.rle(),
+        };
+        all[at] = Some(masks.iter().enumerate().map(row).collect());
+        Ok(())
+    };
+    let bar = count_bar("pictures", args.ask.images.len(), true);
+    let unreadable = stream::each_file(Path::new(""), &args.ask.images, BATCH, &bar, each).await?;
+    bar.finish_and_clear();
+    if let Some(path) = &args.ask.coco {
+        coco::write(path, &data_set)?;
+    }
+    let rows = rows(&args.ask.images, all, &unreadable, &cut);
+    if json {
+        output::print_json(&rows)?;
+    } else {
+        detect::note_cut(&cut);
+        output::print(&text(&rows, args.ask.draw.is_some()))?;
+    }
+    Ok(unreadable)
+}
+
+fn rows(images: &[PathBuf], all: Vec<Option<Vec<Found>>>, unreadable: &[Unreadable], cut: &[String]) -> Vec<Row> {
+    let mut left_out = unreadable.iter();
+    let row = |(image, masks): (&PathBuf, Option<Vec<Found>>)| Row {
+        image: image.display().to_string(),
+        cut: cut.to_vec(),
+        outcome: match masks {
+            Some(masks) => Outcome::Masks(masks),
+            None => Outcome::Error(left_out.next().map(|picture| picture.reason.clone()).unwrap_or_default()),
+        },
+    };
+    images.iter().zip(all).map(row).collect()
+}
+
+/// For people.
+fn text(rows: &[Row], drawn: bool) -> String {
+    let mut text = String::new();
+    for Row { image, outcome, .. } in rows {
+        // Those that could not be read are named on stderr.
+        let Outcome::Masks(masks) = outcome else { continue };
+        text += &format!("{image}\n");
+        let width = masks.iter().map(|one| one.label.chars().count()).max().unwrap_or(0);
+        for Found { label, index, area, bounds, rle } in masks {
+            let share = 100.0 * *area as f64 / (rle.size[0] * rle.size[1]) as f64;
+            let place = bounds.map_or("nothing".into(), |bounds| place(bounds, 0));
+            let colour = if drawn { format!("  {}", draw::colour(*index)) } else { String::new() };
+            text += &format!("  {label:width$}  {share:6.2} %  {place}{colour}\n");
+        }
+    }
+    text
+}
+
+impl SegmentArgs {
+    /// Looks at what can be wrong before the model is loaded.
+    fn check(&self) -> Result<()> {
+        self.ask.check_draw()?;
+        let images = &self.ask.images;
+        if self.logits.is_some() && images.len() != 1 {
+            return Err(bad_input(format!("--logits: expected one picture, found {}", images.len())));
+        }
+        if let Some(folder) = &self.masks {
+            let mut seen = HashSet::new();
+            if let Some(again) = images.iter().find(|image| !seen.insert(image.file_stem())) {
+                return Err(bad_input(format!(
+                    "--masks: expected pictures whose names differ, found {} again",
+                    again.display()
+                )));
+            }
+            fs::create_dir_all(folder).map_err(|e| bad_input(format!("{}: {e}", folder.display())))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the masks of a picture, alone and over it, as was asked.
+    fn save(&self, image: &Path, picture: &Picture, masks: &[Mask]) -> Result<()> {
+        if let Some(folder) = &self.masks {
+            let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+            for (index, mask) in masks.iter().enumerate() {
+                draw::save_mask(mask, &folder.join(format!("{stem}-{index}.png")))?;
+            }
+        }
+        if let Some(path) = &self.ask.draw {
+            let mut canvas = draw::canvas(picture);
+            masks.iter().enumerate().for_each(|(label, mask)| draw::tint(&mut canvas, label, mask));
+            draw::save(&canvas, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// NumPy's format, version 1: float32 in C's order, `[labels, side, side]`.
+fn write_logits(path: &Path, logits: &[Vec<f32>], side: usize) -> Result<()> {
+    let shape = format!("({}, {side}, {side})", logits.len());
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    // The numbers start at a multiple of 64 bytes; before the header stand 10.
+    header += &" ".repeat(63 - (10 + header.len()) % 64);
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(logits.iter().flatten().flat_map(|logit| logit.to_le_bytes()));
+    fs::write(path, bytes).map_err(|e| bad_input(format!("{}: {e}", path.display())))
+}
