@@ -16,6 +16,7 @@ import { converted } from "./groups/converted.mjs";
 import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
+import { find } from "./groups/find.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
@@ -79,6 +80,7 @@ const everyPart = {
     }
   },
   naflex,
+  find,
   inputs,
   pictures,
   use,
