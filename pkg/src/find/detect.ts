@@ -15,6 +15,7 @@ export type {
   DetectorOptions,
   FindOptions,
   ImageQuery,
+  LookedAt,
   NegativeQuery,
   Query,
   QueryOptions,

@@ -1,7 +1,11 @@
 import type { SceneData } from "./plain.js";
-import type { Questions } from "./queries.js";
 import type { QuerySet } from "./query-set.js";
 import type { Detection, DetectOptions } from "./types.js";
+
+/** The detector of a scene. */
+export interface Asker {
+  ask(data: SceneData, what: QuerySet | readonly string[], options: DetectOptions): Promise<Detection[]>;
+}
 
 /**
  * A picture that a detector has looked at, for any number of questions: each costs a few milliseconds. It is plain numbers, and outlives
@@ -14,15 +18,15 @@ import type { Detection, DetectOptions } from "./types.js";
  * ```
  */
 export class DetectorScene {
-  readonly #questions: Questions;
+  readonly #asker: Asker;
 
   /** @internal */
   constructor(
-    questions: Questions,
+    asker: Asker,
     /** What it is made of: can be posted or stored, and becomes a scene again by {@link Detector.scene}. */
     readonly data: SceneData,
   ) {
-    this.#questions = questions;
+    this.#asker = asker;
   }
 
   /** Width of the upright picture in pixels. */
@@ -37,7 +41,6 @@ export class DetectorScene {
 
   /** What is there, best first: see {@link Detector.detect}. */
   detect(what: QuerySet | readonly string[], options: DetectOptions = {}): Promise<Detection[]> {
-    const questions = this.#questions;
-    return questions.model.call(options, () => questions.detect(async () => this.data, what, options));
+    return this.#asker.ask(this.data, what, options);
   }
 }

@@ -2,8 +2,9 @@ import { OcelliError } from "../error.js";
 import { KeptSets } from "../labels/kept-sets.js";
 import { LabelTexts, templatesOf } from "../labels/texts.js";
 import type { Model } from "../model.js";
+import type { ImageInput } from "../types.js";
 import { joined } from "../vectors.js";
-import { DetectorScene } from "./detector-scene.js";
+import { DetectorScene, type Asker } from "./detector-scene.js";
 import type { SceneData } from "./plain.js";
 import { QuerySet, readQueries, type Queries } from "./query-set.js";
 import type {
@@ -11,6 +12,7 @@ import type {
   Detection,
   DetectOptions,
   ImageQuery,
+  LookedAt,
   NegativeQuery,
   Query,
   QueryOptions,
@@ -18,12 +20,12 @@ import type {
 } from "./types.js";
 import { requireShare, wantedOf } from "./wanted.js";
 
-/** Asks a detector; all of it in calls of the model's. */
-export class Questions {
+/** Asks a detector; all of it, but {@link Questions.ask}, in calls of the model's. */
+export class Questions implements Asker {
   readonly #texts: LabelTexts;
   readonly #kept = new KeptSets<QuerySet>();
 
-  constructor(readonly model: Model) {
+  constructor(private readonly model: Model) {
     this.#texts = new LabelTexts(model, "plain");
   }
 
@@ -34,6 +36,10 @@ export class Questions {
 
   async load(file: Blob): Promise<QuerySet> {
     return QuerySet.make(this.model, await readQueries(file, this.model.info));
+  }
+
+  ask(data: SceneData, what: QuerySet | readonly string[], options: DetectOptions): Promise<Detection[]> {
+    return this.model.call(options, () => this.detect(async () => data, what, options));
   }
 
   /** With a set; or with labels, whose set is kept for the next call. `look` comes when the queries are known to be sound. */
@@ -85,11 +91,13 @@ export class Questions {
 
   async #example({ image, box }: ImageQuery | NegativeQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { core } = this.model;
-    const scene = image instanceof DetectorScene ? image.data : await core.look(image, signal);
+    const scene = isScene(image) ? image.data : await core.look(image, signal);
     const edges = box && Float64Array.of(box.x, box.y, box.x + box.width, box.y + box.height);
     return core.example(scene, edges);
   }
 }
+
+const isScene = (image: ImageInput | LookedAt): image is LookedAt => image instanceof DetectorScene;
 
 /** @throws {OcelliError} With code `bad-input` for what are no queries. */
 function requireQueries(given: unknown): asserts given is readonly Query[] {

@@ -1,6 +1,5 @@
 import type { CallOptions, ImageInput, LoadOptions, FindLoadOptions } from "../types.js";
-import type { DetectorScene } from "./detector-scene.js";
-import type { MaskSize } from "./plain.js";
+import type { MaskSize, SceneData } from "./plain.js";
 
 /** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
 export interface Box {
@@ -78,12 +77,18 @@ export interface TextQuery {
   text: string;
 }
 
+/** A scene of a detector's. */
+export interface LookedAt {
+  /** What it is made of. */
+  readonly data: SceneData;
+}
+
 /** What to look for by an example. Several examples may have one label: the one that fits best counts. */
 export interface ImageQuery {
   /** What detections are called. */
   label: string;
   /** A picture that shows it, or a scene that was looked at. */
-  image: ImageInput | DetectorScene;
+  image: ImageInput | LookedAt;
   /** Where it is in there, in pixels of the upright picture. Default: all of it. */
   box?: Box;
 }
@@ -93,7 +98,7 @@ export interface NegativeQuery {
   /** Always true. */
   negative: true;
   /** As in {@link ImageQuery}. */
-  image: ImageInput | DetectorScene;
+  image: ImageInput | LookedAt;
   /** Likewise. */
   box?: Box;
 }

@@ -6,6 +6,8 @@ import { everywhere, picture } from "../lib/finders.mjs";
 const LOGITS = 1e-5;
 /** Of the canvas. */
 const BOXES = 1e-6;
+/** The package refuses an empty label; a blank is the same text to every tokenizer. */
+const word = (text) => text || " ";
 /** Every label of every patch, where it is and how likely. */
 const ALL = { threshold: 0, clip: false, multiLabel: true };
 
@@ -14,7 +16,7 @@ export async function findBoxes(test) {
     const { info } = { info: await load() };
     const golden = test.fixtures.golden(model);
     await answers(test, { model, where, golden, info });
-    await detections(test, { model, where, golden });
+    if (golden.detections) await detections(test, { model, where, golden });
     if (where !== "CPU") return;
     if (golden.templates) await templates(test, { model, golden });
     if (golden.guided) await guided(test, { model, golden });
@@ -49,7 +51,7 @@ async function answers({ page, report }, { model, where, golden, info }) {
   const boxes = report.beside(`${name}: boxes`, largest, BOXES);
   logits.holds("what it can do", JSON.stringify(info.tasks) === '["detect"]', JSON.stringify(info.tasks));
   logits.holds("its family", info.family === (model === "owlvit" ? "owlvit" : "owlv2"), info.family);
-  const labels = golden.texts.map(({ text }) => text || " ");
+  const labels = golden.texts.map(({ text }) => word(text));
   await page.evaluate(([m, l]) => web.queries(m, "all", l), [model, labels]);
   const images = Object.entries(golden.images);
   for (const [at, [image, right]] of images.entries()) {
@@ -76,7 +78,8 @@ const corners = ({ box: { x, y, width, height } }) => [x, y, x + width, y + heig
 async function detections({ page, report }, { model, where, golden }) {
   const same = report.group(`${model} on the ${where}: detections`);
   const near = report.beside(`${model} on the ${where}: scores and boxes`, largest, 2e-6);
-  for (const { image, labels, threshold, found: right, multi_label, nms, width, height } of golden.detections) {
+  for (const { image, labels: given, threshold, found: right, multi_label, nms, width, height } of golden.detections) {
+    const labels = given.map(word);
     const detect = (options) =>
       page.evaluate(
         ([m, p, l, o]) => web.detect(m, p, l, o),
@@ -189,7 +192,7 @@ async function shared({ page, group, model }) {
 /** Sets: thresholds, files, scenes that move, many questions at once. */
 async function sets({ page, report, server }, { model, golden, load }) {
   const group = report.group(`${model}: sets and scenes`);
-  const labels = golden.texts.slice(0, 3).map(({ text }) => text);
+  const labels = golden.texts.slice(0, 3).map(({ text }) => word(text));
   const image = Object.keys(golden.images)[0];
   await page.evaluate(([m, l]) => web.queries(m, "plain", l), [model, labels]);
   await page.evaluate(([m, i, p]) => web.look(m, i, p), [model, image, picture(image)]);
@@ -197,12 +200,13 @@ async function sets({ page, report, server }, { model, golden, load }) {
     page.evaluate(([i, s, o]) => web.detectIn(i, s, o), [image, set, options]);
   const all = await ask("plain");
   group.same("labels or a set", pairs(await ask(labels)), pairs(all));
-  const middle = all[Math.floor(all.length / 2)].score;
-  const own = { [labels[0]]: middle };
-  await page.evaluate(([m, l, o]) => web.queries(m, "own", l, o), [model, labels, { thresholds: own }]);
-  const kept = all.filter(({ index, score }) => index !== 0 || score > middle);
-  group.same("a label's own threshold", pairs(await ask("own")), pairs(kept));
-  group.rejects("a label's own threshold: all", pairs(kept), pairs([...all, ...all]));
+  const [best] = all;
+  const thresholds = { [best.label]: best.score + 1e-6 };
+  await page.evaluate(([m, l, o]) => web.queries(m, "own", l, o), [model, labels, { thresholds }]);
+  const kept = all.filter(({ index }) => index !== best.index);
+  const above = pairs(await ask("own"));
+  group.same("a label's own threshold", above, pairs(kept));
+  group.rejects("a label's own threshold: all", above, pairs(all));
   await page.evaluate(([m, i]) => web.copyScene(m, i, `${i}, a copy`), [model, image]);
   const copy = await page.evaluate(([i]) => web.detectIn(`${i}, a copy`, "plain", { threshold: 0 }), [image]);
   group.same("a scene that was elsewhere", JSON.stringify(copy), JSON.stringify(all));
@@ -230,7 +234,7 @@ async function sets({ page, report, server }, { model, golden, load }) {
     [picture(image)],
   );
   group.same("without the text tower", pairs(found), pairs(kept));
-  const fetched = server.sent.map(({ path }) => path).filter((path) => path.includes("tokenizer"));
+  const fetched = server.sent.map(({ path }) => path).filter((path) => path.endsWith("/tokenizer.json"));
   group.holds("no tokenizer", fetched.length === 0, fetched.join());
   await page.evaluate(() => web.disposeFinder("without words"));
   await load();
@@ -246,7 +250,7 @@ async function canvas({ page, report }, { model, golden, load }) {
   );
   const info = await load({ canvas: side });
   group.holds("said", info.imageSize === side, info.imageSize);
-  const labels = golden.texts.map(({ text }) => text || " ");
+  const labels = golden.texts.map(({ text }) => word(text));
   for (const [image, right] of Object.entries(images)) {
     const found = await page.evaluate(([m, p, l, o]) => web.detect(m, p, l, o), [model, picture(image), labels, ALL]);
     const { logits } = tables(found, labels.length, [1, 1]);
@@ -260,7 +264,7 @@ async function canvas({ page, report }, { model, golden, load }) {
 async function lost({ page, report, fixtures }) {
   const group = report.group("owlv2: a worker that ends");
   const golden = fixtures.golden("owlv2");
-  const labels = golden.texts.slice(0, 3).map(({ text }) => text);
+  const labels = golden.texts.slice(0, 3).map(({ text }) => word(text));
   await page.evaluate(() => {
     const Own = Worker;
     globalThis.Worker = class extends Own {

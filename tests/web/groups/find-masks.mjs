@@ -25,7 +25,8 @@ const apart = (golden, masks, side) => (a, b) =>
   distance(a, b) / (golden.unrelated_distance.logits * Math.sqrt(a.length / (masks * side * side)));
 
 async function masks({ page, report }, { model, where, golden, info }) {
-  const { prompts, images } = golden;
+  const { images } = golden;
+  const prompts = golden.prompts.map((text) => text || " ");
   const side = info.imageSize;
   const name = `${model} on the ${where}`;
   const logits = report.group(`${name}: mask logits`, apart(golden, prompts.length, side), LOGITS);
@@ -33,7 +34,7 @@ async function masks({ page, report }, { model, where, golden, info }) {
   decided.holds("what it can do", JSON.stringify(info.tasks) === '["segment"]', JSON.stringify(info.tasks));
   const all = Object.entries(images);
   for (const [at, [image, right]] of all.entries()) {
-    const { threshold, masks: expected } = right.decided;
+    const { threshold = 0.4, masks: expected } = right.decided ?? {};
     const found = await page.evaluate(
       ([m, p, t, o]) => web.segment(m, p, t, o),
       [model, picture(image), prompts, { threshold }],
@@ -41,17 +42,16 @@ async function masks({ page, report }, { model, where, golden, info }) {
     const ours = found.flatMap((mask) => sample(mask.logits, mask.side));
     logits.same(image, ours, right.logits.flat());
     logits.rejects(`${image}: another picture`, ours, all[(at + 1) % all.length][1].logits.flat());
-    const facts = found.map(({ area, box }) => JSON.stringify([area, box && edges(box)]));
-    decided.same(
-      image,
-      facts,
-      expected.map(({ area, bounds }) => JSON.stringify([area, bounds])),
-    );
-    decided.rejects(
-      `${image}: of other prompts`,
-      facts,
-      [...facts].reverse().map((fact) => `${fact} `),
-    );
+    if (expected) {
+      const facts = found.map(({ area, box }) => JSON.stringify([area, box && edges(box)]));
+      const theirs = expected.map(({ area, bounds }) => JSON.stringify([area, bounds]));
+      decided.same(image, facts, theirs);
+      decided.rejects(
+        `${image}: one pixel less`,
+        facts,
+        expected.map(({ area, bounds }) => JSON.stringify([area - 1, bounds])),
+      );
+    }
     for (const mask of found) await whole(decided, `${image}, ${mask.label}`, mask);
     decided.same(
       `${image}: prompts`,

@@ -2,11 +2,13 @@
 // asked amiss.
 import { findBoxes } from "./find-boxes.mjs";
 import { findMasks } from "./find-masks.mjs";
+import { findNative } from "./find-native.mjs";
 import { picture } from "../lib/finders.mjs";
 
 export async function find(test) {
   await findBoxes(test);
   await findMasks(test);
+  await findNative(test);
   await refused(test);
 }
 
