@@ -6,6 +6,8 @@
 mod cpu;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
 mod engine;
+#[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
+mod find;
 mod folder;
 #[cfg(feature = "wasm-gpu")]
 mod gpu;

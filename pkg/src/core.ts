@@ -18,12 +18,14 @@ import type {
   ImageInput,
   ModelInfo,
   Progress,
+  Task,
   Tier,
   Towers,
   Verification,
   WasmOptions,
 } from "./types.js";
-import type { Labels, Pending } from "../wasm/ocelli.js";
+import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli.js";
+import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
 
 /** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
 export interface CoreOptions extends WasmOptions, SourceOptions {
@@ -32,6 +34,12 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   alpha: "drop" | "white";
   tokenTable: "memory" | "server";
   maxNumPatches: number | undefined;
+  /** Side of the square that the model sees; its own if undefined. */
+  canvas: number | undefined;
+  /** Whether a segmenter takes pictures as prompts. */
+  picturePrompts: boolean;
+  /** What it must be able to do, if anything. */
+  task: Task | undefined;
   backend: Backend | "auto";
   threads: "auto" | number;
   powerPreference: string;
@@ -51,6 +59,12 @@ export interface Calls {
   classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData>;
+  look(image: ImageInput, signal?: AbortSignal): Promise<SceneData>;
+  addQueries(vectors: Float32Array): Promise<number>;
+  detect(number: number, scene: SceneData, wanted: Wanted): Promise<Float64Array>;
+  example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array>;
+  picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
+  segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]>;
   verify(): Promise<Verification>;
   dispose(): void;
 }
@@ -172,16 +186,46 @@ export class Core implements Calls {
 
   /** What the picture tower sees. */
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
+    return this.#ofPicture(image, signal, (engine, pixels) => engine.preprocess(pixels));
+  }
+
+  /** What the picture tower makes of a picture, for any number of questions. */
+  look(image: ImageInput, signal?: AbortSignal): Promise<SceneData> {
+    return this.#ofPicture(image, signal, async (engine, pixels) => {
+      const [width, height, ...features] = (await engine.look(pixels)) as [number, number, ...Features];
+      return { width, height, features };
+    });
+  }
+
+  /** A picture as a prompt of a segmenter. */
+  picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
+    return this.#ofPicture(image, signal, (engine, pixels) => engine.picturePrompt(pixels));
+  }
+
+  /** Keeps a detector's queries on the device by their vectors; returns their number, for {@link Core.dropLabels}. */
+  addQueries(vectors: Float32Array): Promise<number> {
+    return this.#labels.add(vectors, (number) =>
+      this.#run((running) => submitted(running.device, () => this.#queriesOn(running, number))),
+    );
+  }
+
+  /** Of each detection, best first: label, score, logit, token, and the box's x, y, width and height. */
+  detect(number: number, scene: SceneData, wanted: Wanted): Promise<Float64Array> {
+    return this.#run((running) =>
+      running.borrow((engine) => engine.detect(this.#queriesOn(running, number), scene, wanted)),
+    );
+  }
+
+  /** What a scene shows as a query; with a region (left, top, right and bottom in pixels) what is there. */
+  example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array> {
+    return this.#run(async ({ engine }) => engine.example(scene, region));
+  }
+
+  /** A mask of a scene for each prompt: its vectors, one after the other. */
+  segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]> {
     return this.#run(async (running) => {
-      const preprocessed = (pixels: Pixels) => running.borrow((engine) => engine.preprocess(pixels));
-      return (
-        (await this.#asVideo(image, running, preprocessed)) ??
-        running.pictures.take(
-          () => this.#withPicture(image, running, signal, preprocessed),
-          async (seen) => seen,
-          signal,
-        )
-      );
+      const masks = await running.borrow((engine) => engine.segment(scene, prompts, threshold, size === "picture"));
+      return masks as MaskData[];
     });
   }
 
@@ -236,6 +280,29 @@ export class Core implements Calls {
 
   #labelsOn(running: Running, number: number): Labels {
     return running.labels(number, this.#labels.embeddings(number));
+  }
+
+  #queriesOn(running: Running, number: number): Queries {
+    return running.queries(number, this.#labels.embeddings(number));
+  }
+
+  /** What the engine makes of a picture by itself. */
+  #ofPicture<T>(
+    image: ImageInput,
+    signal: AbortSignal | undefined,
+    work: (engine: Engine, pixels: Pixels) => Promise<T>,
+  ): Promise<T> {
+    return this.#run(async (running) => {
+      const made = (pixels: Pixels) => running.borrow((engine) => work(engine, pixels));
+      return (
+        (await this.#asVideo(image, running, made)) ??
+        running.pictures.take(
+          () => this.#withPicture(image, running, signal, made),
+          async (answer) => answer,
+          signal,
+        )
+      );
+    });
   }
 
   async #tokens(texts: string[], { engine, folder }: Running): Promise<Uint32Array> {
@@ -299,6 +366,8 @@ export class Core implements Calls {
     }
   }
 }
+
+type Features = Float32Array[];
 
 /** What the engine takes. */
 type Pixels = DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame;

@@ -12,7 +12,7 @@ import { holdTokenizer } from "./source/tokenizer-files.js";
 import type { TensorFile } from "./source/tensors.js";
 import type { Piece } from "./source/remote.js";
 import type { Bytes, SourceOptions } from "./source/types.js";
-import type { Format, Progress, Towers } from "./types.js";
+import type { Format, Progress, Task, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { Team, threadsOf } from "./team.js";
 import { abandon, alive, modules, sameCpuFile } from "./wasm.js";
@@ -31,6 +31,9 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   tokenTable: "memory" | "server";
   /** Of a NaFlex model; its own if undefined. */
   maxNumPatches: number | undefined;
+  canvas: number | undefined;
+  picturePrompts: boolean;
+  task: Task | undefined;
   note?: string | undefined;
   /** Starts a worker for the model's own use. */
   startHelper: () => Starting;
@@ -99,16 +102,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     const { ModelLoading } = modules[part.part] as typeof modules.gpu;
     const started = await withoutGpuErrors(
       handle,
-      () =>
-        (loading = new ModelLoading(
-          device as Device,
-          model,
-          options.format,
-          tokenTable === "memory",
-          options.alpha,
-          options.batch,
-          options.maxNumPatches,
-        )),
+      () => (loading = new ModelLoading(device as Device, model, options)),
     );
     files.cache.commit();
     const runs = runsOf(started, tensors);

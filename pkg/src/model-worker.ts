@@ -74,9 +74,18 @@ export class ModelWorker implements Losable {
 
   /** The number in there of labels; made from their embeddings where they are not there yet. */
   labels(number: number, embeddings: Float32Array): Promise<number> {
+    return this.#there(number, () => this.core.addLabels(embeddings));
+  }
+
+  /** A detector's queries, likewise. */
+  queries(number: number, vectors: Float32Array): Promise<number> {
+    return this.#there(number, () => this.core.addQueries(vectors));
+  }
+
+  #there(number: number, make: () => Promise<number>): Promise<number> {
     const known = this.#labels.get(number);
     if (known) return known;
-    const made = this.core.addLabels(embeddings);
+    const made = make();
     this.#labels.set(number, made);
     made.catch(() => this.#labels.delete(number));
     return made;

@@ -1,19 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { embedPictures, split } from "./pictures/batches.js";
-import { Callback } from "./callback.js";
-import { Core, type Calls, type CoreOptions } from "./core.js";
 import { embedTexts } from "./embed-texts.js";
-import { aborted, OcelliError, wrap } from "./error.js";
+import { OcelliError } from "./error.js";
 import { LabelSets, type LabelSet } from "./labels/index.js";
-import { Model } from "./model.js";
-import type { Happening } from "./owner.js";
-import { RemoteCore } from "./remote-core.js";
-import { startWorker } from "./worker-refusal.js";
-import { wholeUrl } from "./source/address.js";
-import { meant } from "./source/advice.js";
+import { loadModel } from "./load-model.js";
+import type { Model } from "./model.js";
 import { cached, clear, storage } from "./source/inventory.js";
-import { abortable } from "./shared.js";
-import { plainSource } from "./source/open.js";
 import type { CachedModel, ModelSource, SourceOptions, StorageState } from "./source/types.js";
 import type {
   BatchOptions,
@@ -27,9 +19,6 @@ import type {
   ModelInfo,
   Verification,
 } from "./types.js";
-
-/** What a load that is stopped may take to free what it has begun. */
-const GRACE_MS = 200;
 
 /**
  * A loaded model.
@@ -70,77 +59,7 @@ export class Ocelli {
    * @throws {OcelliError} See {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
-    const {
-      onProgress,
-      format = "none",
-      alpha = "drop",
-      towers = "both",
-      tokenTable = "memory",
-      maxNumPatches,
-      backend = "auto",
-      threads = "auto",
-      powerPreference = "",
-      tier = "auto",
-      signal,
-    } = options;
-    const { worker = false, workerUrl, wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
-    const stop = new AbortController();
-    const relay = () => stop.abort(signal?.reason);
-    const report = new Callback("onProgress", onProgress, () => stop.abort());
-    signal?.addEventListener("abort", relay);
-    try {
-      if (signal?.aborted) throw aborted(signal.reason);
-      if (tokenTable !== "memory" && tokenTable !== "server") {
-        throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
-      }
-      if (maxNumPatches !== undefined && !Number.isInteger(maxNumPatches)) {
-        throw new OcelliError("bad-input", `maxNumPatches: expected a whole number, found ${String(maxNumPatches)}.`);
-      }
-      if (threads !== "auto" && !(Number.isInteger(threads) && threads > 0)) {
-        throw new OcelliError("bad-input", `threads: expected "auto" or 1 or more, found ${String(threads)}.`);
-      }
-      const core: CoreOptions = {
-        towers,
-        format,
-        alpha,
-        tokenTable,
-        maxNumPatches,
-        backend,
-        threads,
-        powerPreference,
-        tier,
-        wasmUrl: absolute(wasmUrl),
-        wasmModule,
-        revision,
-        endpoint,
-        fetch,
-        cache,
-      };
-      const files = plainSource(source);
-      let model: Model | undefined;
-      const tell = (what: Happening, info?: ModelInfo) => model?.tell(what, info);
-      const here = (note?: string) =>
-        Core.load(files, { ...core, note }, () => startWorker(workerUrl), report.call, stop.signal, tell);
-      const there = () => RemoteCore.load(workerUrl, files, core, report.call, stop.signal, tell);
-      const loading = worker ? (worker === "prefer" ? orElse(there, here) : there()) : here();
-      const calls = await abortable(stop.signal, loading, "load", GRACE_MS).catch((error: unknown) => {
-        loading.then(
-          (late) => late.dispose(),
-          () => {},
-        );
-        throw error;
-      });
-      if (report.failed) {
-        calls.dispose();
-        throw report.failed;
-      }
-      return new Ocelli((model = new Model(calls)));
-    } catch (error) {
-      throw report.failed ?? meant(source, wrap(error));
-    } finally {
-      report.ended = true;
-      signal?.removeEventListener("abort", relay);
-    }
+    return new Ocelli(await loadModel(source, options));
   }
 
   /**
@@ -307,26 +226,6 @@ export class Ocelli {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** In a worker; where there can be none, here. */
-async function orElse(there: () => Promise<Calls>, here: (note: string) => Promise<Calls>): Promise<Calls> {
-  try {
-    return await there();
-  } catch (error) {
-    const { code, message } = wrap(error);
-    if (code !== "no-worker") throw error;
-    return here(message);
-  }
-}
-
-/** Of the page's own address, which a worker does not know. */
-function absolute(wasmUrl: LoadOptions["wasmUrl"]): LoadOptions["wasmUrl"] {
-  if (wasmUrl === undefined) return undefined;
-  const one = (url: string | URL) => wholeUrl(url).href;
-  return typeof wasmUrl === "string" || wasmUrl instanceof URL
-    ? one(wasmUrl)
-    : Object.fromEntries(Object.entries(wasmUrl).map(([part, url]) => [part, one(url)]));
 }
 
 function requireString(text: unknown): void {

@@ -1,4 +1,5 @@
 import type { Calls, CoreOptions } from "./core.js";
+import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
 import { KeptLabels } from "./kept-labels.js";
 import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
@@ -104,13 +105,33 @@ export class RemoteCore implements Calls {
   }
 
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
-    return this.#owner.use(({ core, pictures }) =>
-      pictures.take(
-        () => postable(image, signal),
-        (ready) => core.preprocess(ready),
-        signal,
-      ),
+    return this.#ofPicture(image, signal, (core, ready) => core.preprocess(ready));
+  }
+
+  look(image: ImageInput, signal?: AbortSignal): Promise<SceneData> {
+    return this.#ofPicture(image, signal, (core, ready) => core.look(ready));
+  }
+
+  picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
+    return this.#ofPicture(image, signal, (core, ready) => core.picturePrompt(ready));
+  }
+
+  addQueries(vectors: Float32Array): Promise<number> {
+    return this.#labels.add(vectors, (number) => this.#owner.use((worker) => worker.queries(number, vectors)));
+  }
+
+  detect(number: number, scene: SceneData, wanted: Wanted): Promise<Float64Array> {
+    return this.#owner.use(async (worker) =>
+      worker.core.detect(await worker.queries(number, this.#labels.embeddings(number)), scene, wanted),
     );
+  }
+
+  example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array> {
+    return this.#owner.use(({ core }) => core.example(scene, region));
+  }
+
+  segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]> {
+    return this.#owner.use(({ core }) => core.segment(scene, prompts, threshold, size));
   }
 
   verify(): Promise<Verification> {
@@ -120,5 +141,19 @@ export class RemoteCore implements Calls {
   dispose(): void {
     this.#owner.dispose();
     this.#labels.clear();
+  }
+
+  #ofPicture<T>(
+    image: ImageInput,
+    signal: AbortSignal | undefined,
+    work: (core: ModelWorker["core"], ready: ImageInput) => Promise<T>,
+  ): Promise<T> {
+    return this.#owner.use(({ core, pictures }) =>
+      pictures.take(
+        () => postable(image, signal),
+        (ready) => work(core, ready),
+        signal,
+      ),
+    );
   }
 }

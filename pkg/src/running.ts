@@ -7,7 +7,7 @@ import type { PlainSource } from "./source/open.js";
 import type { ModelInfo } from "./types.js";
 import { ended, type Team } from "./team.js";
 import { abandon, alive, whenAbandoned } from "./wasm.js";
-import type { Engine, Labels } from "../wasm/ocelli.js";
+import type { Engine, Labels, Queries } from "../wasm/ocelli.js";
 import type { Engine as CpuEngine } from "../wasm/ocelli_cpu.js";
 
 /** How long an error of the GPU may come before the word that the device is lost. */
@@ -29,7 +29,9 @@ export class Running implements Losable {
   readonly #start: number;
   readonly #engine: Engine;
   readonly #team: Team | undefined;
-  readonly #labels = new Map<number, Labels>();
+  readonly #labels = new Map<number, Labels | Queries>();
+  /** Dropped while the engine was in use, maybe with them. */
+  #dropped: (Labels | Queries)[] = [];
   #lost: Loss | undefined;
   #unwatch = () => {};
   #freed = false;
@@ -83,21 +85,39 @@ export class Running implements Losable {
       return await work(this.engine);
     } finally {
       this.#borrows -= 1;
+      if (this.#borrows === 0) this.#letGo();
       if (this.#freed) this.#release();
     }
   }
 
   /** Labels of a number; made from their embeddings where they are not here yet. */
   labels(number: number, embeddings: Float32Array): Labels {
-    const labels = this.#labels.get(number) ?? this.engine.labels(embeddings);
-    this.#labels.set(number, labels);
-    return labels;
+    return this.#kept(number, () => this.engine.labels(embeddings)) as Labels;
+  }
+
+  /** A detector's queries, likewise. */
+  queries(number: number, vectors: Float32Array): Queries {
+    return this.#kept(number, () => this.engine.queries(vectors)) as Queries;
+  }
+
+  #kept(number: number, make: () => Labels | Queries): Labels | Queries {
+    const kept = this.#labels.get(number) ?? make();
+    this.#labels.set(number, kept);
+    return kept;
   }
 
   dropLabels(number: number): void {
     const labels = this.#labels.get(number);
     this.#labels.delete(number);
-    if (alive(this.part, this.#start)) labels?.free();
+    if (labels) this.#dropped.push(labels);
+    if (this.#borrows === 0) this.#letGo();
+  }
+
+  #letGo(): void {
+    const dropped = this.#dropped;
+    this.#dropped = [];
+    if (!alive(this.part, this.#start)) return;
+    for (const labels of dropped) labels.free();
   }
 
   watch(lost: (why: Loss) => void, failed: (why: OcelliError) => void): void {

@@ -16,6 +16,9 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
+/** What can be asked of a model: `classify` and `embed` of an {@link Ocelli}, `detect` of a detector, `segment` of a segmenter. */
+export type Task = "classify" | "embed" | "detect" | "segment";
+
 /**
  * Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
  * the checkpoint has.
@@ -128,6 +131,15 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   signal?: AbortSignal;
 }
 
+/** What {@link Detector.load} and {@link Segmenter.load} take besides. */
+export interface FindLoadOptions {
+  /**
+   * Side of the square that OWLv2 or CLIPSeg sees, in pixels: a multiple of a patch's, at most the model's own (OWLv2: 960 or 1,008). Smaller
+   * is faster and less accurate. Default: the model's own. For other models it is an error with the code `bad-input`.
+   */
+  canvas?: number;
+}
+
 /** What every call takes. */
 export interface CallOptions {
   /** Ends the call with the code `aborted`. What the GPU has begun it still finishes. */
@@ -233,8 +245,10 @@ export interface ModelInfo {
    * checkpoint were left out. Absent if all is well.
    */
   note?: string;
-  /** Which of the two kinds of model it is. */
-  family: "clip" | "siglip";
+  /** Which kind of model it is. */
+  family: "clip" | "siglip" | "owlvit" | "owlv2" | "clipseg";
+  /** What can be asked of it; anything else is an error with the code `wrong-model`. */
+  tasks: Task[];
   /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */
   towers: Towers;
   /** How matrices are kept: f32, f16, q8 or q4. */

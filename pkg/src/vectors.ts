@@ -20,6 +20,13 @@ export function unitSum(terms: [weight: number, vector: ArrayLike<number>][]): F
   return Float32Array.from(sum, (x) => x / length);
 }
 
+/** The mean of vectors, of whatever length it comes to. */
+export function meanOf(vectors: readonly Float32Array[]): Float32Array {
+  const sum = new Float64Array(vectors[0]?.length ?? 0);
+  for (const vector of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += vector[i] as number;
+  return Float32Array.from(sum, (x) => x / vectors.length);
+}
+
 /** The cosine of two vectors of unit length. */
 export function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;

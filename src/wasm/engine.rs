@@ -20,8 +20,8 @@ use crate::{Checkpoint, Error, Result, Session, config::ScoreRule, session};
 #[wasm_bindgen]
 pub struct Engine {
     /// Where pictures are put; before the session, so that it goes first.
-    texture: Texture,
-    session: Session<Backend>,
+    pub(super) texture: Texture,
+    pub(super) session: Session<Backend>,
     checkpoint: Checkpoint,
 }
 

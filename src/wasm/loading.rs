@@ -8,9 +8,9 @@ use super::{
     js_error,
 };
 use crate::{
-    Checkpoint, Error,
+    Checkpoint, Error, Result,
     checkpoint::Folder,
-    config::Alpha,
+    config::{Alpha, Task},
     quant::Format,
     session::{BATCH, LoadOptions, Loading, TableIn},
 };
@@ -24,36 +24,54 @@ pub struct ModelLoading {
 }
 
 #[wasm_bindgen]
+extern "C" {
+    /// How a model is loaded.
+    pub type ModelOptions;
+    /// none, f16, q8 or q4.
+    #[wasm_bindgen(method, getter)]
+    fn format(this: &ModelOptions) -> String;
+    /// memory, or server: the token table does not come into memory.
+    #[wasm_bindgen(method, getter, js_name = tokenTable)]
+    fn token_table(this: &ModelOptions) -> String;
+    /// drop or white.
+    #[wasm_bindgen(method, getter)]
+    fn alpha(this: &ModelOptions) -> String;
+    /// Most pictures or texts in one submission.
+    #[wasm_bindgen(method, getter)]
+    fn batch(this: &ModelOptions) -> Option<u32>;
+    /// Most patches of a NaFlex picture.
+    #[wasm_bindgen(method, getter, js_name = maxNumPatches)]
+    fn max_num_patches(this: &ModelOptions) -> Option<f64>;
+    /// Side of the square that the model sees.
+    #[wasm_bindgen(method, getter)]
+    fn canvas(this: &ModelOptions) -> Option<f64>;
+    /// Whether a segmenter takes pictures as prompts.
+    #[wasm_bindgen(method, getter, js_name = picturePrompts)]
+    fn picture_prompts(this: &ModelOptions) -> bool;
+    /// What the model must be able to do: detect or segment; none for anything.
+    #[wasm_bindgen(method, getter)]
+    fn task(this: &ModelOptions) -> Option<String>;
+}
+
+#[wasm_bindgen]
 impl ModelLoading {
-    /// Takes what the folder and the device hold. `format` is none, f16, q8 or q4; `table` says whether the token table comes
-    /// into memory; `alpha` is drop or white; `batch` is the most pictures or texts in one submission, `max_patches` the most patches
-    /// of a NaFlex picture.
+    /// Takes what the folder and the device hold.
     #[wasm_bindgen(constructor)]
     pub fn new(
         device: &mut Device,
         folder: &mut ModelFolder,
-        format: &str,
-        table: bool,
-        alpha: &str,
-        batch: Option<u32>,
-        max_patches: Option<f64>,
+        given: &ModelOptions,
     ) -> std::result::Result<ModelLoading, JsValue> {
         let mut start = || {
-            let format =
-                match format {
-                    "none" => None,
-                    name => Some(Format::from_name(name).filter(|f| *f != Format::F32).ok_or_else(|| {
-                        Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}"))
-                    })?),
-                };
             let towers = folder.folder.towers();
             let checkpoint = std::mem::replace(&mut folder.folder, Folder::new("", towers)).open()?;
+            match given.task().as_deref() {
+                Some("detect") => checkpoint.config.expect(Task::Detect)?,
+                Some("segment") => checkpoint.config.expect(Task::Segment)?,
+                _ => {}
+            }
             let (device, tuning) = device.take();
-            let table = if table { TableIn::Memory } else { TableIn::File };
-            let batch = batch.unwrap_or(BATCH);
-            let (alpha, max_patches) = (Alpha::parse(alpha)?, max_patches.map(|n| n as usize));
-            let options =
-                LoadOptions { towers, format, tuning, table, alpha, batch, max_patches, ..LoadOptions::default() };
+            let options = LoadOptions { towers, tuning, ..given.options()? };
             let loading = Loading::new(device, &checkpoint, options)?;
             Ok(Self { checkpoint: Some(checkpoint), loading: Some(loading) })
         };
@@ -112,5 +130,28 @@ impl ModelLoading {
         let loading = self.loading.take().expect("the package finishes once");
         let session = loading.finish(&checkpoint).map_err(|e| js_error(&e))?;
         Ok(Engine::new(session, checkpoint))
+    }
+}
+
+impl ModelOptions {
+    fn options(&self) -> Result<LoadOptions<'static>> {
+        let format = match self.format().as_str() {
+            "none" => None,
+            name => Some(
+                Format::from_name(name)
+                    .filter(|f| *f != Format::F32)
+                    .ok_or_else(|| Error::BadInput(format!("format: expected none, f16, q8 or q4, found {name:?}")))?,
+            ),
+        };
+        Ok(LoadOptions {
+            format,
+            table: if self.token_table() == "server" { TableIn::File } else { TableIn::Memory },
+            alpha: Alpha::parse(&self.alpha())?,
+            batch: self.batch().unwrap_or(BATCH),
+            canvas: self.canvas().map(|side| side as usize),
+            picture_prompts: self.picture_prompts(),
+            max_patches: self.max_num_patches().map(|most| most as usize),
+            ..LoadOptions::default()
+        })
     }
 }

@@ -17,6 +17,7 @@ import { draw } from "./groups/draw.mjs";
 import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
+import { find } from "./groups/find.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
@@ -80,6 +81,7 @@ const everyPart = {
     }
   },
   naflex,
+  find,
   inputs,
   pictures,
   use,

@@ -1,25 +1,22 @@
 import { aborted, OcelliError } from "../error.js";
 import type { Model } from "../model.js";
-import { Shared } from "../shared.js";
 import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
 import { learned, type Content } from "./content.js";
 import { readLabelFile } from "./file.js";
+import { KeptSets } from "./kept-sets.js";
 import { embedded, LabelSet, listOf, requireNames } from "./label-set.js";
 import { requireRoom } from "./on-device.js";
 import { judging, requireScore } from "./scores.js";
 import { LabelTexts, templatesOf } from "./texts.js";
 
-/** Sets that {@link LabelSets.classify} keeps, by labels and templates. */
-const KEPT = 8;
-
 /** Makes a model's sets of labels; all of it in calls of the model's. */
 export class LabelSets {
   readonly #texts: LabelTexts;
   /** By labels and templates. Calls that come while a set is made wait for the same one. */
-  readonly #kept = new Map<string, Shared<LabelSet>>();
+  readonly #kept = new KeptSets<LabelSet>();
 
   constructor(private readonly model: Model) {
-    this.#texts = new LabelTexts(model);
+    this.#texts = new LabelTexts(model, "unit");
   }
 
   /** A set for its caller alone; if that one has stopped waiting, it is freed. */
@@ -34,7 +31,7 @@ export class LabelSets {
     const { templates, template, neutral, score, ...how } = rest;
     judging(options, "auto", this.model.info);
     const key = JSON.stringify([templates, template, neutral, names]);
-    const making = this.#keep(key, (stop) => this.make(names, { ...rest, score: "auto", signal: stop }));
+    const making = this.#kept.keep(key, (stop) => this.make(names, { ...rest, score: "auto", signal: stop }));
     const set = await making.wait(signal, "call");
     return set.ranked(image, { ...how, ...(score && { score }), ...(signal && { signal }) });
   }
@@ -61,39 +58,7 @@ export class LabelSets {
 
   /** Lets go of what is kept, after calls that are under way. */
   dispose(): void {
-    for (const key of [...this.#kept.keys()]) this.#letGo(key);
-  }
-
-  /** The set under a key, which `make` makes if there is none. One that could not be made, or that nobody waited for, is forgotten. */
-  #keep(key: string, make: (signal: AbortSignal) => Promise<LabelSet>): Shared<LabelSet> {
-    const kept = this.#kept.get(key);
-    const set = kept && !kept.stopped ? kept : new Shared(make);
-    // The last one used is the last to go.
-    this.#kept.delete(key);
-    this.#kept.set(key, set);
-    set.result.then(
-      () => this.#trim(),
-      () => this.#kept.get(key) === set && this.#kept.delete(key),
-    );
-    return set;
-  }
-
-  #trim(): void {
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= KEPT) break;
-      this.#letGo(oldest);
-    }
-  }
-
-  /** A set is disposed of after the work of those who waited for it: they have come before, and begin as soon as it is made. */
-  #letGo(key: string): void {
-    const set = this.#kept.get(key);
-    this.#kept.delete(key);
-    // After as many steps as theirs.
-    set?.wait(undefined, "call").then(
-      (made) => made.dispose(),
-      () => {},
-    );
+    this.#kept.dispose();
   }
 
   async #made(content: Content, { signal }: LabelOptions): Promise<LabelSet> {

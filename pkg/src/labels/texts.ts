@@ -4,7 +4,7 @@ import type { Model } from "../model.js";
 import { abortable, Shared } from "../shared.js";
 import { Turns } from "../turns.js";
 import type { LabelOptions } from "../types.js";
-import { rowsOf, unitSum } from "../vectors.js";
+import { meanOf, rowsOf, unitSum } from "../vectors.js";
 import { readLabels, writeLabels } from "./cache.js";
 
 /** Labels whose embeddings are kept for each set of templates; beyond this the oldest go. */
@@ -21,11 +21,16 @@ export class LabelTexts {
   /** By model and templates. */
   readonly #sets = new Map<string, KnownLabels>();
 
-  constructor(private readonly model: Model) {}
+  /** `mean` says what several templates come to: their mean, or that of unit length again. */
+  constructor(
+    private readonly model: Model,
+    private readonly mean: "unit" | "plain",
+  ) {}
 
   /**
-   * Each label's embedding: the mean over the templates of its text's unit embeddings, of unit length again (Radford et al.,
-   * Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4).
+   * Each label's embedding: the mean over the templates of its text's embeddings. CLIP's are of unit length, and so is their mean again (Radford
+   * et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4); the plain mean of a detector's
+   * queries gives the mean of their logits.
    */
   async embed(
     labels: string[],
@@ -55,7 +60,7 @@ export class LabelTexts {
     const { modelHash, format, tier, tierCost, embeddingDim } = this.model.info;
     // Tiers that cost nothing differ in the last bits only.
     const rounding = tierCost > 0 ? tier : "f32";
-    const key = JSON.stringify([modelHash, format, rounding, templates]);
+    const key = JSON.stringify([modelHash, format, rounding, templates, ...(this.mean === "plain" ? ["mean"] : [])]);
     const known = this.#sets.get(key) ?? new KnownLabels(key, embeddingDim);
     // The last one used is the last to go.
     this.#sets.delete(key);
@@ -98,7 +103,8 @@ export class LabelTexts {
     const rows = rowsOf(await embedTexts(this.model.core, texts, signal), embeddingDim);
     return labels.map((_, i) => {
       const own = rows.slice(i * templates.length, (i + 1) * templates.length);
-      return own.length === 1 ? (own[0] as Float32Array).slice() : unitSum(own.map((row) => [1, row]));
+      if (own.length === 1) return (own[0] as Float32Array).slice();
+      return this.mean === "unit" ? unitSum(own.map((row) => [1, row])) : meanOf(own);
     });
   }
 }

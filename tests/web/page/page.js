@@ -1,5 +1,6 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
+import { findCalls } from "./find.js";
 import { labelCalls, later } from "./labels.js";
 import { lifecycleCalls } from "./lifecycle.js";
 import { copiesVideos, watch } from "./watch.js";
@@ -159,6 +160,7 @@ function toBase64(bytes) {
 globalThis.web = {
   ...labelCalls({ models, sets, made, attempt }),
   ...lifecycleCalls({ models, sets, made, attempt }),
+  ...findCalls({ made, backend, attempt }),
   attempt,
   happened: () => happened,
   bytes: () => measured(),

@@ -1,0 +1,41 @@
+import { OcelliError } from "../error.js";
+
+/** What the engine takes and gives, in a form that can be posted to a worker. */
+
+/** What the picture tower made of a picture: plain data, which can be posted, stored, and asked about later on any device. */
+export interface SceneData {
+  /** Of the upright picture, in pixels. */
+  width: number;
+  /** Likewise. */
+  height: number;
+  /** What the model's heads are given, one row for each patch: which arrays these are differs from model to model. */
+  features: Float32Array[];
+}
+
+/** Which detections are wanted: `DetectOptions` of the engine. */
+export interface Wanted {
+  threshold: number;
+  /** NaN where a label has none of its own. */
+  thresholds: Float64Array;
+  /** The label of each query; -1 for what is not meant. Empty: each query is a label. */
+  owners: Int32Array;
+  nms: number | undefined;
+  topK: number | undefined;
+  clip: boolean;
+  normalized: boolean;
+  multiLabel: boolean;
+}
+
+/** Of which size masks are: the picture's, or that of the square that the model sees. */
+export type MaskSize = "picture" | "model";
+
+/** Width, height, bits, run lengths, area, the box's edges (none of an empty mask), and the model's logits. */
+export type MaskData = [number, number, Uint8Array, Uint32Array, number, Float64Array, Float32Array];
+
+/** @throws {OcelliError} With code `bad-input` for what is no scene. */
+export function requireScene(data: unknown): asserts data is SceneData {
+  const { width, height, features } = (data ?? {}) as Partial<SceneData>;
+  const side = (given: unknown) => Number.isInteger(given) && (given as number) > 0;
+  if (!side(width) || !side(height) || !Array.isArray(features) || !features.every((f) => f instanceof Float32Array))
+    throw new OcelliError("bad-input", "scene: expected the data of one that was looked at, found something else.");
+}

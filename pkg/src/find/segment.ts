@@ -1,0 +1,12 @@
+/**
+ * Cutting things out of pictures by words: CLIPSeg on the user's own GPU.
+ *
+ * @module ocelli/segment
+ */
+export { OcelliError, type ErrorCode } from "../error.js";
+export { Mask, type Colour, type Rle } from "./mask.js";
+export type { Point } from "./outline.js";
+export { Segmenter } from "./segmenter.js";
+export { SegmenterScene } from "./segmenter-scene.js";
+export type { MaskSize, SceneData } from "./plain.js";
+export type { Box, SegmenterOptions, SegmentOptions, TemplateOptions } from "./types.js";

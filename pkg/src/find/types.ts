@@ -1,0 +1,124 @@
+import type { CallOptions, ImageInput, LoadOptions, FindLoadOptions } from "../types.js";
+import type { MaskSize, SceneData } from "./plain.js";
+
+/** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
+export interface Box {
+  /** Left edge. */
+  x: number;
+  /** Upper edge; y grows downwards. */
+  y: number;
+  /** From the left edge to the right one. */
+  width: number;
+  /** From the upper edge to the lower one. */
+  height: number;
+}
+
+/** A thing that was found. */
+export interface Detection {
+  /** What it is, as given. */
+  label: string;
+  /** Place of the label in {@link QuerySet.labels}. */
+  index: number;
+  /** The sigmoid of `logit`, 0 to 1. */
+  score: number;
+  /** As the model gives it; it orders what is equal as a score. */
+  logit: number;
+  /** Which of the model's patches has found it: row by row, from 0. */
+  token: number;
+  /** Where it is: in pixels of the upright picture, or in shares of its sides if that was asked for. */
+  box: Box;
+}
+
+/** Texts stand in these words, with `{}` where the label goes. */
+export interface TemplateOptions {
+  /**
+   * Sentences, over whose answers the mean is taken: `ocelli/templates` has sets of them. Default: the label as it is.
+   */
+  templates?: string | readonly string[];
+  /** The same for one sentence: `"a photo of a {}."`. */
+  template?: string;
+  /** Whether embeddings of texts are kept in the browser's cache and looked for there, as those of {@link LabelOptions.cache}. Default true. */
+  cache?: boolean;
+}
+
+/** What {@link Detector.queries} takes. */
+export interface QueryOptions extends TemplateOptions, CallOptions {
+  /** By label: the score, 0 to 1, above which it is found, in place of {@link FindOptions.threshold}. */
+  thresholds?: Record<string, number>;
+}
+
+/** Which detections are wanted. */
+export interface FindOptions extends CallOptions {
+  /** Scores must be above it, 0 to 1. Default 0.1. */
+  threshold?: number;
+  /**
+   * Non-maximum suppression: a box that overlaps a better one by a larger intersection over union than this, 0 to 1, is left out. Default:
+   * nothing is left out.
+   */
+  nms?: number;
+  /** Return only so many, best first. Default: all. */
+  topK?: number;
+  /** Whether boxes end at the picture's edges. Default true. */
+  clip?: boolean;
+  /** Whether boxes are shares of the picture's sides, 0 to 1, not pixels. Default false. */
+  normalized?: boolean;
+  /** Whether one patch may find several labels; otherwise only the one that fits best. Default false. */
+  multiLabel?: boolean;
+}
+
+/** What {@link Detector.detect} takes. */
+export interface DetectOptions extends FindOptions, TemplateOptions {}
+
+/** What to look for by words. */
+export interface TextQuery {
+  /** What detections are called. */
+  label: string;
+  /** What is looked for; goes into the templates. */
+  text: string;
+}
+
+/** A scene of a detector's. */
+export interface LookedAt {
+  /** What it is made of. */
+  readonly data: SceneData;
+}
+
+/** What to look for by an example. Several examples may have one label: the one that fits best counts. */
+export interface ImageQuery {
+  /** What detections are called. */
+  label: string;
+  /** A picture that shows it, or a scene that was looked at. */
+  image: ImageInput | LookedAt;
+  /** Where it is in there, in pixels of the upright picture. Default: all of it. */
+  box?: Box;
+}
+
+/** An example of what is not meant: a patch that looks more like it than like any label finds nothing. */
+export interface NegativeQuery {
+  /** Always true. */
+  negative: true;
+  /** As in {@link ImageQuery}. */
+  image: ImageInput | LookedAt;
+  /** Likewise. */
+  box?: Box;
+}
+
+/** What to look for: a label, which is its own text; words; or an example. */
+export type Query = string | TextQuery | ImageQuery | NegativeQuery;
+
+/** What {@link Detector.load} takes. */
+export interface DetectorOptions extends LoadOptions, FindLoadOptions {}
+
+/** What {@link Segmenter.load} takes. */
+export interface SegmenterOptions extends LoadOptions, FindLoadOptions {
+  /** Whether pictures can be prompts: that needs the whole picture tower, of which words need three quarters. Default false. */
+  picturePrompts?: boolean;
+}
+
+/** What {@link Segmenter.segment} takes. */
+export interface SegmentOptions extends CallOptions, TemplateOptions {
+  /** Pixels whose score is above it belong to the thing, 0 to 1. Default 0.4. */
+  threshold?: number;
+  /** Whether masks have the `"picture"`'s size (default) or that of the square that the `"model"` sees. */
+  size?: MaskSize;
+}
