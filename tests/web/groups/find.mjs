@@ -90,7 +90,8 @@ async function refused({ page, report, server }) {
       "bad-input",
       word,
     );
-  for (const data of [null, {}, { width: 1, height: 1, features: [[1]] }])
+  const endless = { width: 2 ** 20, height: 2 ** 20, features: [] };
+  for (const data of [null, {}, endless, { width: 1, height: 1, features: [[1]] }])
     is(`scene, ${JSON.stringify(data)}`, await ask("badScene", "d", data), "bad-input", "scene");
   await page.evaluate((p) => web.look("s", "a segmenter's", p), RGB);
   await page.evaluate(() => web.copyScene("d", "a segmenter's", "foreign"));
