@@ -434,3 +434,23 @@ proptest! {
         prop_assert!((area - mask.area() as f64).abs() <= most, "{} {} {}", area, mask.area(), most);
     }
 }
+
+#[test]
+fn what_is_not_above_the_least_logit_changes_nothing() {
+    let hit = |at: u32| Hit { token: at / 4, label: at % 4, logit: (at as f32 * 0.37).sin() * 6.0 };
+    let hits: Vec<Hit> = (0..400).map(hit).collect();
+    let boxes = vec![0.0; 400];
+    for (threshold, thresholds, owners) in [
+        (0.0, vec![], vec![]),
+        (0.3, vec![], vec![]),
+        (0.9, vec![None, Some(0.2)], vec![]),
+        (0.9, vec![], vec![Some(0), None, Some(1), Some(0)]),
+        (1.0, vec![], vec![]),
+    ] {
+        let options = DetectOptions { threshold, thresholds, owners, multi_label: true, ..DetectOptions::default() };
+        let find = |hits: &[Hit]| detections(hits, &boxes, (10, 10), BoxScale::Sides, &options);
+        let above: Vec<Hit> = hits.iter().copied().filter(|hit| hit.logit > options.least_logit()).collect();
+        assert_eq!(find(&above), find(&hits), "{options:?}");
+        assert_eq!(above.len() < hits.len(), threshold > 0.0 && options.owners.is_empty(), "{options:?}");
+    }
+}

@@ -1,6 +1,7 @@
 import { live, open, type DecodedPicture } from "./pictures/image.js";
+import { all, numbered } from "./pictures/picture-error.js";
 import { ready, type ReadyPicture } from "./pictures/ready.js";
-import { OcelliError, wrap } from "./error.js";
+import { wrap } from "./error.js";
 import { submitted } from "./gpu.js";
 import { KeptLabels } from "./kept-labels.js";
 import { Loss, Owner, type Happening } from "./owner.js";
@@ -379,34 +380,5 @@ async function submit(running: Running, work: () => Pending): Promise<Pending> {
   } catch (error) {
     if (wrap(error).code === "gpu") running.forgetPictures();
     throw error;
-  }
-}
-
-/** Of which picture of a batch an error speaks. */
-export class PictureError extends OcelliError {
-  constructor(
-    readonly index: number,
-    { code, message, cause }: OcelliError,
-  ) {
-    super(code, message, { cause });
-  }
-}
-
-/** What all have come to; or the first one's error, and `drop` for the others. */
-function all<T>(outcomes: PromiseSettledResult<T>[], drop: (value: T) => void = () => {}): T[] {
-  const values = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-  const failed = outcomes.findIndex((outcome) => outcome.status === "rejected");
-  if (failed < 0) return values;
-  values.forEach(drop);
-  return numbered(failed, () => {
-    throw (outcomes[failed] as PromiseRejectedResult).reason;
-  });
-}
-
-function numbered<T>(index: number, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw new PictureError(index, wrap(error));
   }
 }

@@ -122,6 +122,19 @@ pub fn detections(
 }
 
 impl DetectOptions {
+    /// Hits of logits that are not above it change nothing, where every label of every token is asked for.
+    #[must_use]
+    pub fn least_logit(&self) -> f32 {
+        // What is not meant has to be known to the last.
+        if self.owners.contains(&None) {
+            return f32::NEG_INFINITY;
+        }
+        let own = self.thresholds.iter().flatten().copied();
+        let least = own.fold(self.threshold, f64::min).clamp(0.0, 1.0);
+        // A little less, for rounding.
+        ((least / (1.0 - least)).ln() - 1e-3) as f32
+    }
+
     fn threshold_of(&self, label: u32) -> f64 {
         self.thresholds.get(label as usize).copied().flatten().unwrap_or(self.threshold)
     }

@@ -158,18 +158,6 @@ impl Wanted {
     }
 }
 
-impl DetectOptions {
-    /// What is below it is over no threshold; a little less, for rounding. What is not meant has to be known to the last.
-    fn least_logit(&self) -> f32 {
-        if self.owners.contains(&None) {
-            return f32::NEG_INFINITY;
-        }
-        let own = self.thresholds.iter().flatten().copied();
-        let least = own.fold(self.threshold, f64::min).clamp(0.0, 1.0);
-        ((least / (1.0 - least)).ln() - 1e-3) as f32
-    }
-}
-
 fn plain_mask(mask: &Mask, logits: &[f32]) -> Array {
     let bits: Vec<u8> = mask.bits.iter().map(|&bit| bit.into()).collect();
     let edges = mask.bounds().map_or(Vec::new(), |b| vec![b.x, b.y, b.x + b.width, b.y + b.height]);

@@ -32,10 +32,14 @@ export type MaskSize = "picture" | "model";
 /** Width, height, bits, run lengths, area, the box's edges (none of an empty mask), and the model's logits. */
 export type MaskData = [number, number, Uint8Array, Uint32Array, number, Float64Array, Float32Array];
 
+/** No picture has more pixels. */
+const MOST_PIXELS = 2 ** 30;
+
 /** @throws {OcelliError} With code `bad-input` for what is no scene. */
 export function requireScene(data: unknown): asserts data is SceneData {
   const { width, height, features } = (data ?? {}) as Partial<SceneData>;
   const side = (given: unknown) => Number.isInteger(given) && (given as number) > 0;
-  if (!side(width) || !side(height) || !Array.isArray(features) || !features.every((f) => f instanceof Float32Array))
+  const size = side(width) && side(height) ? (width as number) * (height as number) : Infinity;
+  if (size > MOST_PIXELS || !Array.isArray(features) || !features.every((f) => f instanceof Float32Array))
     throw new OcelliError("bad-input", "scene: expected the data of one that was looked at, found something else.");
 }

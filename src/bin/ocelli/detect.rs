@@ -75,7 +75,7 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
     let each = async |at: usize, picture: Picture| {
         let scene = session.look(&picture).await?;
         let hits = match args.multi_label {
-            true => session.detect_all(&scene, &set, least_logit(args.threshold)).await?,
+            true => session.detect_all(&scene, &set, options.least_logit()).await?,
             false => session.detect(&scene, &set).await?,
         };
         let found = detections(&hits, scene.boxes(), scene.size, scale, &options);
@@ -189,9 +189,4 @@ pub fn scale(session: &Session) -> BoxScale {
         Head::Boxes(boxes) => boxes.scale,
         _ => unreachable!("`load_for` takes detectors only"),
     }
-}
-
-/// What is below it cannot be above the threshold; a little less, for rounding.
-fn least_logit(threshold: f64) -> f32 {
-    ((threshold / (1.0 - threshold)).ln() - 1e-3) as f32
 }

@@ -260,32 +260,47 @@ async function canvas({ page, report }, { model, golden, load }) {
   await load();
 }
 
-/** A worker that ends takes neither scenes nor sets with it. */
+/** A worker that ends, or a device that goes, takes neither scenes nor sets with it. */
 async function lost({ page, report, fixtures }) {
-  const group = report.group("owlv2: a worker that ends");
+  const group = report.group("owlv2: what outlives a loss");
   const golden = fixtures.golden("owlv2");
   const labels = golden.texts.slice(0, 3).map(({ text }) => word(text));
-  await page.evaluate(() => {
-    const Own = Worker;
-    globalThis.Worker = class extends Own {
-      constructor(...given) {
-        super(...given);
-        globalThis.lastWorker = this;
-        globalThis.Worker = Own;
-      }
-    };
-  });
-  const load = { backend: "cpu", threads: 1, worker: true };
-  await page.evaluate((o) => web.loadFinder("lost", "detect", "/fixtures/owlv2/", o), load);
-  await page.evaluate((p) => web.look("lost", "kept", p), picture("rgb-61x37.png"));
-  await page.evaluate((l) => web.queries("lost", "kept", l), labels);
-  const ask = () => page.evaluate(() => web.attempt(() => web.detectIn("kept", "kept", { threshold: 0 })));
-  const before = await ask();
-  const happened = page.evaluate(() => web.happenedTo("lost", "devicelost"));
-  await page.evaluate(() => lastWorker.dispatchEvent(new ErrorEvent("error", { message: "out of memory" })));
-  await happened;
-  const after = await ask();
-  group.same("the same answer", JSON.stringify(after.value), JSON.stringify(before.value));
-  group.rejects("no answer", "undefined", JSON.stringify(before.value));
-  await page.evaluate(() => web.disposeFinder("lost"));
+  await page.evaluate(keepNext);
+  const ends = {
+    worker: () => lastWorker.dispatchEvent(new ErrorEvent("error", { message: "out of memory" })),
+    device: () => lastDevice.destroy(),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    const options = what === "worker" ? { backend: "cpu", threads: 1, worker: true } : { backend: "webgpu" };
+    await page.evaluate((o) => web.loadFinder("lost", "detect", "/fixtures/owlv2/", o), options);
+    await page.evaluate((p) => web.look("lost", "kept", p), picture("rgb-61x37.png"));
+    await page.evaluate((l) => web.queries("lost", "kept", l), labels);
+    const ask = () => page.evaluate(() => web.attempt(() => web.detectIn("kept", "kept", { threshold: 0 })));
+    const before = await ask();
+    group.holds(`a ${what}: finds something`, before.value?.length === 25, before.message);
+    const happened = page.evaluate(() => web.happenedTo("lost", "devicelost"));
+    await page.evaluate(end);
+    await happened;
+    const after = await ask();
+    group.same(`a ${what}: the same answer`, JSON.stringify(after.value), JSON.stringify(before.value));
+    group.rejects(`a ${what}: no answer`, JSON.stringify([]), JSON.stringify(before.value));
+    await page.evaluate(() => web.disposeFinder("lost"));
+  }
+}
+
+/** In the page: keeps the next worker and the next device where the test finds them. */
+function keepNext() {
+  const Own = Worker;
+  globalThis.Worker = class extends Own {
+    constructor(...given) {
+      super(...given);
+      globalThis.lastWorker = this;
+      globalThis.Worker = Own;
+    }
+  };
+  const request = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    GPUAdapter.prototype.requestDevice = request;
+    return (globalThis.lastDevice = await request.apply(this, options));
+  };
 }

@@ -90,21 +90,21 @@ async function refused({ page, report, server }) {
       "bad-input",
       word,
     );
-  for (const data of [null, {}, { width: 1, height: 1, features: [[1]] }])
+  const endless = { width: 2 ** 20, height: 2 ** 20, features: [] };
+  for (const data of [null, {}, endless, { width: 1, height: 1, features: [[1]] }])
     is(`scene, ${JSON.stringify(data)}`, await ask("badScene", "d", data), "bad-input", "scene");
   await page.evaluate((p) => web.look("s", "a segmenter's", p), RGB);
   await page.evaluate(() => web.copyScene("d", "a segmenter's", "foreign"));
   is("another model's scene", await ask("detectIn", "foreign", ["a cat"]), "bad-input", "scene");
   is("a file of something else", await ask("loadQueries", "d", "nothing"), "bad-input", "queries file");
-  for (const when of ["before", "during"]) {
-    is(`detect, stopped ${when}`, await ask("stoppedFind", "d", "detect", RGB, ["a cat"], when), "aborted", "aborted");
-    is(
-      `segment, stopped ${when}`,
-      await ask("stoppedFind", "s", "segment", RGB, ["a cat"], when),
-      "aborted",
-      "aborted",
-    );
-  }
+  for (const when of ["before", "during"])
+    for (const [name, method] of [
+      ["d", "detect"],
+      ["s", "segment"],
+    ]) {
+      const stopped = await ask("stoppedFind", name, method, RGB, ["a cat"], when);
+      is(`${method}, stopped ${when}`, stopped.value, "aborted", "aborted");
+    }
   group.same("the next call works", (await ask("detect", "d", RGB, ["a cat"], { threshold: 0 })).value?.length, 25);
   await page.evaluate((p) => web.queries("d", "held", ["a cat"]), RGB);
   group.same("disposed of while asked", await ask("disposedWhileAsked", "d", "held", RGB).then(({ value }) => value), [

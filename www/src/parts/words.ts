@@ -14,7 +14,7 @@ export function millions(count: number): string {
 
 /** The model's family, for display. */
 export function familyOf({ family }: ModelInfo): string {
-  return family === "clip" ? "CLIP" : "SigLIP";
+  return { clip: "CLIP", siglip: "SigLIP", owlvit: "OWL-ViT", owlv2: "OWLv2", clipseg: "CLIPSeg" }[family];
 }
 
 /** Stand-ins for a GPU, by the names that browsers give them. */
