@@ -10,7 +10,7 @@ use ocelli::{Result, config::Alpha, quant};
 
 use crate::{bad_input, text_file};
 
-/// CLIP and SigLIP on your own GPU.
+/// Vision language models on your own GPU: CLIP, SigLIP, OWL-ViT, OWLv2, CLIPSeg.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
