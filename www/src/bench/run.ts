@@ -2,7 +2,7 @@
 import type { Engine, Frame, Wish } from "./engine.ts";
 import { median, nameOf, type Column, type Figure, type Result, type Row } from "./figures.ts";
 
-export interface Settings extends Omit<Wish, "engine"> {
+export interface Settings extends Omit<Wish, "engine" | "keep"> {
   engines: string[];
   /** Whether to run each of Ocelli's kernel tiers, too. */
   tiers: boolean;
