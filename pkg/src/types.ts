@@ -131,7 +131,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   signal?: AbortSignal;
 }
 
-/** What {@link Detector.load} and {@link Segmenter.load} take besides. */
+/** What `Detector.load` and `Segmenter.load` take besides. */
 export interface FindLoadOptions {
   /**
    * Side of the square that OWLv2 or CLIPSeg sees, in pixels: a multiple of a patch's, at most the model's own (OWLv2: 960 or 1,008). Smaller

@@ -27,7 +27,7 @@ export class Detector {
   }
 
   /**
-   * Loads a detector: with the options of {@link Ocelli.load}, and from the same sources.
+   * Loads a detector: with the options of `Ocelli.load`, and from the same sources.
    *
    * @throws {OcelliError} With code `wrong-model` if it finds nothing, before its weights are fetched; else see {@link ErrorCode}.
    */
@@ -40,7 +40,7 @@ export class Detector {
     return this.#model.info;
   }
 
-  /** Listens to what happens by itself: see {@link Ocelli.on}. Returns how to stop listening. */
+  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
     return this.#model.on(event, listener);
   }
@@ -99,7 +99,7 @@ export class Detector {
     );
   }
 
-  /** Whether this very device computes rightly: see {@link Ocelli.verify}. */
+  /** Whether this very device computes rightly: see `Ocelli.verify`. */
   verify(options: CallOptions = {}): Promise<Verification> {
     return this.#model.call(options, (core) => core.verify());
   }

@@ -35,7 +35,7 @@ export class Segmenter {
   }
 
   /**
-   * Loads a segmenter: with the options of {@link Ocelli.load}, and from the same sources.
+   * Loads a segmenter: with the options of `Ocelli.load`, and from the same sources.
    *
    * @throws {OcelliError} With code `wrong-model` if it makes no masks, before its weights are fetched; else see {@link ErrorCode}.
    */
@@ -48,7 +48,7 @@ export class Segmenter {
     return this.#model.info;
   }
 
-  /** Listens to what happens by itself: see {@link Ocelli.on}. Returns how to stop listening. */
+  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
     return this.#model.on(event, listener);
   }
@@ -87,7 +87,7 @@ export class Segmenter {
     return this.#model.call(options, (core) => this.#cut(() => core.look(picture, options.signal), prompts, options));
   }
 
-  /** Whether this very device computes rightly: see {@link Ocelli.verify}. */
+  /** Whether this very device computes rightly: see `Ocelli.verify`. */
   verify(options: CallOptions = {}): Promise<Verification> {
     return this.#model.call(options, (core) => core.verify());
   }

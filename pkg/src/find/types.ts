@@ -37,7 +37,7 @@ export interface TemplateOptions {
   templates?: string | readonly string[];
   /** The same for one sentence: `"a photo of a {}."`. */
   template?: string;
-  /** Whether embeddings of texts are kept in the browser's cache and looked for there, as those of {@link LabelOptions.cache}. Default true. */
+  /** Whether embeddings of texts are kept in the browser's cache and looked for there, as those of `LabelOptions.cache`. Default true. */
   cache?: boolean;
 }
 
