@@ -182,6 +182,13 @@ export async function callbacks(test) {
   group.same("onProgress", seen, Array(8).fill(right));
   group.rejects("a download that broke off", "not-found: the download broke off: TypeError: bar is null", right);
   group.same("workers left", await workersLeft(page), 0);
+  await page.evaluate(async (folder) => {
+    const { Ocelli } = await import("ocelli");
+    globalThis.kept = await Ocelli.load(folder, { backend: "cpu", threads: 1, worker: true, cache: false });
+  }, MODEL);
+  group.rejects("workers left: one that lives", await workersLeft(page), 0);
+  await page.evaluate(() => globalThis.kept.dispose());
+  group.same("workers left: none after it", await workersLeft(page), 0);
   // Listeners end no call, and their errors are told as any uncaught one.
   const heard = await page.evaluate(async (folder) => {
     const { Ocelli } = await import("ocelli");

@@ -68,10 +68,17 @@ export async function adapterName(browser, url) {
   }
 }
 
-/** How many workers a page is left with. The browser tells of an end a moment after it. */
+/**
+ * How many workers a page is left with. The browser tells of an end a moment after it; and of one that was ended while it started
+ * Chromium may never tell. So what counts then are the locks, of which each of Ocelli's workers holds one as long as it lives.
+ */
 export async function workersLeft(page) {
   for (let wait = 0; wait < 50 && page.workers().length > 0; wait++) await page.waitForTimeout(100);
-  return page.workers().length;
+  if (page.workers().length === 0) return 0;
+  return page.evaluate(async () => {
+    const { held } = await navigator.locks.query();
+    return held.filter(({ name }) => name.startsWith("ocelli.worker.")).length;
+  });
 }
 
 /** Everything that a page complains about, in words: console errors and warnings, uncaught errors, failed requests. */
