@@ -289,6 +289,10 @@ fn what_cannot_be_read_or_asked_is_said() {
         assert!(ask(&[&bad]).contains("bad.jpg"));
         assert!(ask(&["--draw", "out.png", &image, &image]).contains("--draw: expected one picture, found 2"));
         assert!(ask(&["--template", "a photo", &image]).contains("{}"));
+        for option in ["--draw", "--coco"] {
+            let ask = [command, "--model", "no/such/model", "--labels", "a cat", option, "no/such/folder/file", &image];
+            assert!(refused(&ask).contains("no/such/folder/file: expected a file to write in a folder that exists"));
+        }
         assert!(!ocelli(&[command, "--model", &model, "--labels", "a", "--threshold", "1.5", &image]).status.success());
         let other = fixture(if command == "detect" { "clipseg" } else { "owlv2" });
         for other in [other, fixture("clip")] {
@@ -306,6 +310,7 @@ fn what_cannot_be_read_or_asked_is_said() {
     let model = fixture("clipseg");
     let segment = |more: &[&str]| refused(&[&["segment", "--model", &model, "--labels", "a cat"], more].concat());
     assert!(segment(&["--logits", "out.npy", &image, &image]).contains("--logits: expected one picture"));
+    assert!(segment(&["--logits", "no/such/folder/out.npy", &image]).contains("a folder that exists"));
     let masks = folder.path().join("masks").display().to_string();
     assert!(segment(&["--masks", &masks, &image, &image]).contains("names differ"));
 }

@@ -190,5 +190,8 @@ fn wrong_annotations_are_refused_before_the_model_is_loaded() {
     );
     let good = write(folder.path(), "good.json", &file(&[&image], &[&annotation], &[&category]).to_string());
     assert!(refused(&["eval-detect", "--model", "no/such/model", "--annotations", &good]).contains("config.json"));
+    let results =
+        ["eval-detect", "--model", "no/such/model", "--annotations", &good, "--results", "no/such/folder/file"];
+    assert!(refused(&results).contains("no/such/folder/file: expected a file to write in a folder that exists"));
     assert!(refused(&["eval-segment", "--model", "no", "--annotations", &good]).contains("expected segmentations"));
 }

@@ -57,7 +57,7 @@ struct Found {
 pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unreadable>> {
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
-    args.ask.check_draw()?;
+    args.ask.check()?;
     let options = DetectOptions {
         threshold: args.threshold,
         nms: args.nms,
@@ -174,11 +174,18 @@ impl Ask {
         labels.iter().map(|label| fill(self.template.as_deref(), label)).collect()
     }
 
-    /// Whether there is one picture to draw on.
-    pub fn check_draw(&self) -> Result<()> {
-        match (&self.draw, self.images.len()) {
-            (Some(_), count) if count != 1 => Err(bad_input(format!("--draw: expected one picture, found {count}"))),
-            _ => Ok(()),
+    /// Looks at what can be wrong before the model is loaded.
+    pub fn check(&self) -> Result<()> {
+        self.check_one("--draw", self.draw.as_deref())?;
+        self.coco.as_deref().map_or(Ok(()), output::check_file)
+    }
+
+    /// Whether there is one picture, if an option writes a file about it, and whether that file can be written.
+    pub fn check_one(&self, option: &str, file: Option<&Path>) -> Result<()> {
+        let Some(file) = file else { return Ok(()) };
+        match self.images.len() {
+            1 => output::check_file(file),
+            count => Err(bad_input(format!("{option}: expected one picture, found {count}"))),
         }
     }
 }

@@ -34,6 +34,7 @@ const AT_75: usize = 5;
 pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<Unreadable>> {
     let over = &args.over;
     output::check_out(json, over.out.as_deref())?;
+    args.results.as_deref().map_or(Ok(()), output::check_file)?;
     let templates = manifest::template_set(&args.templates)?;
     let (path, images) = manifest::annotations(over.manifest.as_deref(), over.images.as_deref())?;
     let mut annotated = Annotated::<IgnoredAny>::read(path, &images)?;

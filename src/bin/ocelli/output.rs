@@ -269,9 +269,14 @@ pub fn check_out(json: bool, out: Option<&Path>) -> Result<()> {
     if !json {
         return Err(bad_input(format!("{}: expected --json before the file to write", out.display())));
     }
-    let folder = out.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if out.is_dir() || !folder.is_dir() {
-        return Err(bad_input(format!("{}: expected a file to write in a folder that exists", out.display())));
+    check_file(out)
+}
+
+/// Whether a file can be written there at the end.
+pub fn check_file(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || !folder.is_dir() {
+        return Err(bad_input(format!("{}: expected a file to write in a folder that exists", path.display())));
     }
     Ok(())
 }

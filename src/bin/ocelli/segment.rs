@@ -138,14 +138,11 @@ fn text(rows: &[Row], drawn: bool) -> String {
 impl SegmentArgs {
     /// Looks at what can be wrong before the model is loaded.
     fn check(&self) -> Result<()> {
-        self.ask.check_draw()?;
-        let images = &self.ask.images;
-        if self.logits.is_some() && images.len() != 1 {
-            return Err(bad_input(format!("--logits: expected one picture, found {}", images.len())));
-        }
+        self.ask.check()?;
+        self.ask.check_one("--logits", self.logits.as_deref())?;
         if let Some(folder) = &self.masks {
             let mut seen = HashSet::new();
-            if let Some(again) = images.iter().find(|image| !seen.insert(image.file_stem())) {
+            if let Some(again) = self.ask.images.iter().find(|image| !seen.insert(image.file_stem())) {
                 return Err(bad_input(format!(
                     "--masks: expected pictures whose names differ, found {} again",
                     again.display()
