@@ -3,7 +3,7 @@
 use ocelli::{
     Checkpoint, Result,
     backend::Backend,
-    config::Towers,
+    config::Task,
     quant::Format,
     quantize::{losses, tensor_bytes},
     scores::fill,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bad_input,
     cli::{CompareArgs, Setup},
-    embed_images, embed_texts, load,
+    embed_images, embed_texts, load_for,
     metrics::{Share, dot, top},
     output,
     stream::Unreadable,
@@ -93,7 +93,7 @@ pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unr
         )));
     }
     let answers = async |format| {
-        let session = load(setup, &args.model, Towers::Both, Some(format), true).await?;
+        let session = load_for(Task::Embed, setup, &args.model, Some(format), true).await?;
         let (pictures, unreadable) = embed_images(&session, &args.images).await?;
         let labels = embed_texts(&session, &prompts).await?;
         let answers = Answers { pictures: pictures.into_iter().flatten().collect(), labels };

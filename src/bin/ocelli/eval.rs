@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, time::Instant};
 
-use ocelli::{Error, Result, config::Towers, scores::fill};
+use ocelli::{Error, Result, config::Task, scores::fill};
 use serde::Deserialize;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     cli::{EvalArgs, Setup},
     count_bar,
     device::Session,
-    load,
+    load_for,
     manifest::Labelled,
     metrics::{self, Answer, Share},
     output, report,
@@ -40,7 +40,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalArgs) -> Result<Vec<Unread
     let earlier = same_as.as_ref().map(|path| Earlier::read(path, &labelled)).transpose()?;
 
     let show = !over.no_progress;
-    let session = load(setup, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load_for(Task::Embed, setup, &over.model, over.format.format(), show).await?;
     let classes = class_embeddings(&session, &labelled, show).await?;
     let bar = count_bar("pictures", labelled.files.len(), show);
     let (mut rows, mut answers, mut ranks) = (Vec::new(), Vec::new(), Vec::new());

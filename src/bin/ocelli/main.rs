@@ -83,7 +83,7 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
     match cli.command {
         Command::Classify { model, labels, template, score, images, format } => {
             let labels = labels.list()?;
-            let session = load(setup, &model, Towers::Both, format.format(), true).await?;
+            let session = load_for(Task::Embed, setup, &model, format.format(), true).await?;
             let score = Score::parse(&score, session.config.score)?;
             let prompts: Vec<String> = labels.iter().map(|l| fill(template.as_deref(), l)).collect::<Result<_>>()?;
             let texts = embed_texts(&session, &prompts).await?;
@@ -206,7 +206,7 @@ async fn load(setup: &Setup, folder: &Path, towers: Towers, format: Option<Forma
     load_on(device::choose(setup).await?, setup, &checkpoint, towers, format, show)
 }
 
-/// A model that finds or cuts out, with both towers; another one is refused before its weights are read.
+/// A model for a task, with both towers; one that cannot do it is refused before its weights are read.
 async fn load_for(task: Task, setup: &Setup, folder: &Path, format: Option<Format>, show: bool) -> Result<Session> {
     let checkpoint = Checkpoint::open_towers(folder, Towers::Both)?;
     checkpoint.config.expect(task)?;

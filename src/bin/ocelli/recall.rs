@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use ocelli::{Result, config::Towers};
+use ocelli::{Result, config::Task};
 
 use crate::{
     cli::{RecallArgs, Setup},
     count_bar,
     device::Session,
-    load,
+    load_for,
     manifest::Captioned,
     output, report,
     results::{Caption, CaptionsRow, Recall, Retrieval},
@@ -23,7 +23,7 @@ pub async fn run(json: bool, setup: &Setup, RecallArgs { over }: RecallArgs) -> 
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let session = load(setup, &over.model, Towers::Both, over.format.format(), show).await?;
+    let session = load_for(Task::Embed, setup, &over.model, over.format.format(), show).await?;
     let bar = count_bar("pictures", asked.files.len(), show);
     let (mut pictures, mut places) = (Vec::new(), Vec::new());
     let start = Instant::now();
