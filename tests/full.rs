@@ -114,7 +114,7 @@ fn so400m_within_default_limits() {
     }
 }
 
-/// Loads a model on a GPU with WebGPU's default limits, and on the CPU, where it is the faster one of the two here.
+/// Loads a model on a GPU with WebGPU's default limits, to see that it fits, and on the CPU, which is faster than an emulated GPU.
 fn on_cpu(checkpoint: &Checkpoint) -> Session<Cpu> {
     if common::runs_on_gpu() {
         let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");

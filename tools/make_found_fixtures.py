@@ -1,6 +1,6 @@
 """Makes tests/fixtures/found: what the references make of raw boxes, mask logits, run lengths, polygons and detections.
 
-    pip install -r tools/requirements.txt scipy==1.17.1 pycocotools==2.0.11 lvis==0.5.3
+    pip install -r tools/requirements.txt pycocotools==2.0.11 lvis==0.5.3
     python tools/make_found_fixtures.py      # from the root of the repository; CPU, seconds
 
 found.json      transformers' post-processing and torchvision's NMS of random boxes; torch's interpolate; pycocotools' masks

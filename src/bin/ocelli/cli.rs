@@ -41,7 +41,7 @@ pub struct Setup {
     /// Most patches of a picture, for NaFlex models, whose pictures keep their shape; their own number if left out.
     #[arg(long, global = true, value_name = "N")]
     pub max_num_patches: Option<usize>,
-    /// Side in pixels of the square that a detector sees, if not its own: a smaller one is faster and sees less.
+    /// Side in pixels of the square that OWLv2 or CLIPSeg sees, if not its own: a smaller one is faster and sees less.
     #[arg(long, global = true, value_name = "N")]
     pub canvas: Option<usize>,
 }

@@ -227,7 +227,7 @@ fn info_text(value: &Value) -> String {
     text
 }
 
-/// What was measured with what: the beginning of the results of `ocelli eval` and `ocelli recall`.
+/// What was measured with what: the beginning of the results of `ocelli eval`, `recall`, `eval-detect` and `eval-segment`.
 #[derive(Serialize)]
 pub struct Run {
     pub version: &'static str,

@@ -1,4 +1,4 @@
-//! `ocelli eval` and `ocelli recall` for people: a few aligned lines.
+//! `ocelli eval`, `recall`, `eval-detect` and `eval-segment` for people: a few aligned lines.
 
 use crate::{
     metrics::Share,

@@ -1,4 +1,4 @@
-//! What `ocelli eval` and `ocelli recall` find, as `--json` writes it; `docs/EVALUATION.md` describes it.
+//! What `ocelli eval`, `recall`, `eval-detect` and `eval-segment` find, as `--json` writes it; `docs/EVALUATION.md` describes it.
 
 use serde::{Deserialize, Serialize};
 
