@@ -300,6 +300,8 @@ fn what_cannot_be_read_or_asked_is_said() {
             assert!(why.contains("expected a model that"), "{why}");
         }
     }
+    let none = ["detect", "--model", &fixture("owlv2"), "--labels", "a cat", "--top-k", "0", &image];
+    assert!(!ocelli(&none).status.success(), "no detections at all");
     // A text of forty words is cut, and the answer says so.
     let long = ["a cat"; 20].join(" ");
     let labels = format!("{long},a dog");

@@ -61,7 +61,7 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
     let options = DetectOptions {
         threshold: args.threshold,
         nms: args.nms,
-        top_k: args.top_k,
+        top_k: args.top_k.map(Into::into),
         clip: !args.no_clip,
         multi_label: args.multi_label,
         ..DetectOptions::default()

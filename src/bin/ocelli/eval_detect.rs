@@ -50,7 +50,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     let options = DetectOptions {
         threshold: 0.0,
         nms: args.nms,
-        top_k: Some(args.top_k),
+        top_k: Some(args.top_k.into()),
         multi_label: true,
         ..DetectOptions::default()
     };
@@ -101,7 +101,7 @@ fn evaluation(
         rule: if annotated.lvis { "lvis" } else { "coco" },
         template_set: templates.name,
         templates: templates.texts,
-        top_k: args.top_k,
+        top_k: args.top_k.into(),
         nms: args.nms,
         ap: precision.mean(None, |_| true),
         ap50: precision.mean(Some(AT_50), |_| true),

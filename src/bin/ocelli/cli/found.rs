@@ -1,6 +1,6 @@
 //! The command line of what finds and cuts out.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
@@ -18,7 +18,7 @@ pub struct DetectArgs {
     pub nms: Option<f64>,
     /// Most detections of a picture.
     #[arg(long, value_name = "N")]
-    pub top_k: Option<usize>,
+    pub top_k: Option<NonZeroUsize>,
     /// Leave boxes as they are beyond the picture's edges.
     #[arg(long)]
     pub no_clip: bool,
@@ -82,7 +82,7 @@ pub struct EvalDetectArgs {
     pub as_written: bool,
     /// Most detections of a picture, over all categories.
     #[arg(long, value_name = "N", default_value = "300")]
-    pub top_k: usize,
+    pub top_k: NonZeroUsize,
     /// Drop boxes that overlap a better one of the same category by a larger IoU.
     #[arg(long, value_name = "IOU", value_parser = share)]
     pub nms: Option<f64>,
