@@ -1,5 +1,6 @@
 //! `ocelli`: the same crate on the command line.
 
+mod ask;
 mod bench;
 mod cli;
 mod coco;

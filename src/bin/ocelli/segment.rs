@@ -1,10 +1,6 @@
 //! `ocelli segment`: masks by words.
 
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, fs, path::Path};
 
 use ocelli::{
     Result,
@@ -14,34 +10,20 @@ use ocelli::{
 use serde::Serialize;
 
 use crate::{
+    ask::{self, Outcome, Row, place},
     bad_input,
     cli::{SegmentArgs, Setup},
-    coco::{self, DataSet},
-    count_bar,
-    detect::{self, BATCH, place},
-    draw, embed_texts, load_for, output,
+    coco::DataSet,
+    draw, embed_texts, load_for,
     picture::Picture,
-    stream::{self, Unreadable},
+    stream::Unreadable,
 };
 
-/// What `--json` prints of a picture.
+/// What `--json` prints of a picture that could be read.
 #[derive(Serialize)]
-struct Row {
-    image: String,
-    /// Labels whose texts are longer than the model takes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    cut: Vec<String>,
-    #[serde(flatten)]
-    outcome: Outcome,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
+struct Masks {
     /// One for each label, in their order.
-    Masks(Vec<Found>),
-    /// Why the picture could not be read.
-    Error(String),
+    masks: Vec<Found>,
 }
 
 #[derive(Serialize)]
@@ -62,9 +44,8 @@ pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unr
     args.check()?;
     let session = load_for(Task::Segment, setup, &args.ask.model, args.ask.format.format(), true).await?;
     let side = session.mask_side()?;
-    let cut = detect::cut(&session, &labels, &prompts)?;
+    let cut = ask::cut(&session, &labels, &prompts)?;
     let prompts = embed_texts(&session, &prompts).await?;
-    let mut all: Vec<Option<Vec<Found>>> = args.ask.images.iter().map(|_| None).collect();
     let mut data_set = DataSet::new(&labels);
     let each = async |at: usize, picture: Picture| {
         let (width, height) = picture.size();
@@ -85,44 +66,19 @@ pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unr
             bounds: mask.bounds(),
             rle: mask.rle(),
         };
-        all[at] = Some(masks.iter().enumerate().map(row).collect());
-        Ok(())
+        Ok(Masks { masks: masks.iter().enumerate().map(row).collect() })
     };
-    let bar = count_bar("pictures", args.ask.images.len(), true);
-    let unreadable = stream::each_file(Path::new(""), &args.ask.images, BATCH, &bar, each).await?;
-    bar.finish_and_clear();
-    if let Some(path) = &args.ask.coco {
-        coco::write(path, &data_set)?;
-    }
-    let rows = rows(&args.ask.images, all, &unreadable, &cut);
-    if json {
-        output::print_json(&rows)?;
-    } else {
-        detect::note_cut(&cut);
-        output::print(&text(&rows, args.ask.draw.is_some()))?;
-    }
+    let (rows, unreadable) = args.ask.rows(&cut, each).await?;
+    args.ask.print(json, &rows, &cut, &data_set, || text(&rows, args.ask.draw.is_some()))?;
     Ok(unreadable)
 }
 
-fn rows(images: &[PathBuf], all: Vec<Option<Vec<Found>>>, unreadable: &[Unreadable], cut: &[String]) -> Vec<Row> {
-    let mut left_out = unreadable.iter();
-    let row = |(image, masks): (&PathBuf, Option<Vec<Found>>)| Row {
-        image: image.display().to_string(),
-        cut: cut.to_vec(),
-        outcome: match masks {
-            Some(masks) => Outcome::Masks(masks),
-            None => Outcome::Error(left_out.next().map(|picture| picture.reason.clone()).unwrap_or_default()),
-        },
-    };
-    images.iter().zip(all).map(row).collect()
-}
-
 /// For people.
-fn text(rows: &[Row], drawn: bool) -> String {
+fn text(rows: &[Row<Masks>], drawn: bool) -> String {
     let mut text = String::new();
     for Row { image, outcome, .. } in rows {
         // Those that could not be read are named on stderr.
-        let Outcome::Masks(masks) = outcome else { continue };
+        let Outcome::Found(Masks { masks }) = outcome else { continue };
         text += &format!("{image}\n");
         let width = masks.iter().map(|one| one.label.chars().count()).max().unwrap_or(0);
         for Found { label, index, area, bounds, rle } in masks {
