@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::{
     bad_input,
     cli::Ask,
-    coco::{self, DataSet},
+    coco::DataSet,
     count_bar,
     device::Session,
-    output,
+    json_file, output,
     picture::Picture,
     stream::{self, Unreadable},
 };
@@ -99,7 +99,7 @@ impl Ask {
         text: impl Fn() -> String,
     ) -> Result<()> {
         if let Some(path) = &self.coco {
-            coco::write(path, data_set)?;
+            json_file::write(path, data_set)?;
         }
         if json {
             return output::print_json(&rows);

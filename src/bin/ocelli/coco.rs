@@ -2,8 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File},
-    io::{BufReader, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,12 +12,12 @@ use ocelli::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    bad_input,
+    bad_input, json_file,
     precision::{Judged, Rule, Truth},
 };
 
 /// What a file must be, in words.
-const EXPECTED: &str = "expected COCO's or LVIS's annotations, an object of `images`, `annotations` and `categories`";
+const EXPECTED: &str = "COCO's or LVIS's annotations, an object of `images`, `annotations` and `categories`";
 
 /// A file as it is written; `S` is what is read of a segmentation.
 #[derive(Deserialize)]
@@ -117,11 +115,8 @@ pub struct Thing<S> {
 impl<S: DeserializeOwned> Annotated<S> {
     /// Reads a file; `images` is the folder of its pictures.
     pub fn read(path: &Path, images: &Path) -> Result<Self> {
-        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
-        let file = File::open(path).map_err(|e| bad(e.to_string()))?;
-        let written: Written<S> =
-            serde_json::from_reader(BufReader::new(file)).map_err(|e| bad(format!("{EXPECTED}, found: {e}")))?;
-        Self::of(written, images).map_err(bad)
+        let written: Written<S> = json_file::read(path, EXPECTED)?;
+        Self::of(written, images).map_err(|what| bad_input(format!("{}: {what}", path.display())))
     }
 
     fn of(written: Written<S>, images: &Path) -> std::result::Result<Self, String> {
@@ -358,12 +353,4 @@ pub struct ResultRow {
     pub category_id: u64,
     pub bbox: [f64; 4],
     pub score: f64,
-}
-
-/// Writes JSON to a file.
-pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
-    let bad = |why: String| bad_input(format!("{}: {why}", path.display()));
-    let mut file = BufWriter::new(fs::File::create(path).map_err(|e| bad(e.to_string()))?);
-    serde_json::to_writer(&mut file, value).map_err(|e| bad(e.to_string()))?;
-    file.write_all(b"\n").and_then(|()| file.flush()).map_err(|e| bad(e.to_string()))
 }

@@ -17,7 +17,7 @@ use crate::{
     count_bar,
     detect::scale,
     device::Session,
-    load_for,
+    json_file, load_for,
     manifest::{self, TemplateSet},
     output,
     picture::Picture,
@@ -76,7 +76,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     let run = output::Run::new(over, &session, &images, files.len() - unreadable.len(), start.elapsed());
     bar.finish_and_clear();
     if let Some(path) = &args.results {
-        coco::write(path, &found.iter().map(|one| result_row(&annotated, one)).collect::<Vec<_>>())?;
+        json_file::write(path, &found.iter().map(|one| result_row(&annotated, one)).collect::<Vec<_>>())?;
     }
     let result = evaluation(run, &annotated, &found, unreadable, templates, &args);
     output::result(json, over.out.as_deref(), &result, || report::detection(&result))?;

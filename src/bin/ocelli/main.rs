@@ -11,6 +11,7 @@ mod draw;
 mod eval;
 mod eval_detect;
 mod eval_segment;
+mod json_file;
 mod manifest;
 mod metrics;
 mod output;

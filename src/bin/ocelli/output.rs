@@ -1,7 +1,6 @@
 //! What is printed: aligned text for people, JSON for machines.
 
 use std::{
-    fs,
     io::{self, Write},
     path::Path,
     time::Duration,
@@ -18,7 +17,7 @@ use ocelli::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{bad_input, cli::Over, device::Session, stream::Unreadable};
+use crate::{bad_input, cli::Over, device::Session, json_file, stream::Unreadable};
 
 /// What came of one picture of `ocelli classify`.
 #[derive(Serialize)]
@@ -287,8 +286,7 @@ pub fn result(json: bool, out: Option<&Path>, value: &impl Serialize, text: impl
         None if json => print_json(value),
         None => print(&text()),
         Some(path) => {
-            let json = serde_json::to_string(value).map_err(bad_input)? + "\n";
-            fs::write(path, json).map_err(|e| bad_input(format!("{}: {e}", path.display())))?;
+            json_file::write(path, value)?;
             print(&text())
         }
     }

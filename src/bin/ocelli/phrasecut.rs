@@ -1,11 +1,11 @@
 //! PhraseCut's referring expressions (`refer_test.json`): phrases, and the polygons of what they mean.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::path::Path;
 
 use ocelli::{Result, found::Mask};
 use serde::Deserialize;
 
-use crate::bad_input;
+use crate::{bad_input, json_file};
 
 /// One phrase about one picture.
 #[derive(Deserialize)]
@@ -19,11 +19,11 @@ pub struct Phrase {
 
 /// Reads a file, whose phrases about one picture need not stand together.
 pub fn read(path: &Path) -> Result<Vec<Phrase>> {
-    let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
-    let file = File::open(path).map_err(|e| bad(e.to_string()))?;
-    let phrases: Vec<Phrase> = serde_json::from_reader(BufReader::new(file))
-        .map_err(|e| bad(format!("expected PhraseCut's list of `image_id`, `phrase` and `Polygons`, found: {e}")))?;
-    if phrases.is_empty() { Err(bad("expected at least one phrase, found none".into())) } else { Ok(phrases) }
+    let phrases: Vec<Phrase> = json_file::read(path, "PhraseCut's list of `image_id`, `phrase` and `Polygons`")?;
+    if phrases.is_empty() {
+        return Err(bad_input(format!("{}: expected at least one phrase, found none", path.display())));
+    }
+    Ok(phrases)
 }
 
 impl Phrase {
