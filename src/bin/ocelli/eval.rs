@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, time::Instant};
 
-use ocelli::{Error, Result, config::Task, scores::fill};
+use ocelli::{Error, Result, config::Task};
 use serde::Deserialize;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     cli::{EvalArgs, Setup},
     count_bar,
     device::Session,
-    load_for,
+    embedding_sums, load_for,
     manifest::Labelled,
     metrics::{self, Answer, Share},
     output, report,
@@ -89,24 +89,9 @@ pub async fn run(json: bool, setup: &Setup, args: EvalArgs) -> Result<Vec<Unread
 /// That is the recipe of OpenAI's CLIP (Prompt_Engineering_for_ImageNet.ipynb, `zeroshot_classifier`) and of open_clip
 /// (`build_zero_shot_classifier`).
 async fn class_embeddings(session: &Session, labelled: &Labelled, show: bool) -> Result<Vec<Vec<f32>>> {
-    let (mut owners, mut prompts) = (Vec::new(), Vec::new());
-    for (class, names) in labelled.names.iter().enumerate() {
-        for name in names {
-            for template in &labelled.templates.texts {
-                owners.push(class);
-                prompts.push(fill(Some(template), name)?);
-            }
-        }
-    }
-    let bar = count_bar("texts", prompts.len(), show);
-    let mut sums = vec![vec![0.0; session.config.embedding]; labelled.names.len()];
-    for (owners, prompts) in owners.chunks(crate::CHUNK).zip(prompts.chunks(crate::CHUNK)) {
-        for (&owner, embedding) in owners.iter().zip(session.embed_texts(prompts).await?) {
-            sums[owner].iter_mut().zip(embedding).for_each(|(sum, x)| *sum += f64::from(x));
-        }
-        bar.inc(prompts.len() as u64);
-    }
-    bar.finish_and_clear();
+    let prompts: Vec<Vec<String>> =
+        labelled.names.iter().map(|names| labelled.templates.prompts(names)).collect::<Result<_>>()?;
+    let sums = embedding_sums(session, &prompts, show).await?;
     let named = sums.iter().zip(&labelled.labels);
     let none =
         |label| Error::NotFinite(format!("{label}: expected a mean of its prompts with a direction, found none"));

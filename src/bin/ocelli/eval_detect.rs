@@ -1,23 +1,21 @@
 //! `ocelli eval-detect`: average precision over annotated pictures.
 
-use std::time::Instant;
+use std::{slice, time::Instant};
 
 use ocelli::{
     Result,
     config::Task,
     found::{DetectOptions, Detection, detections},
-    scores::fill,
 };
 use serde::de::IgnoredAny;
 
 use crate::{
-    bad_input,
     cli::{EvalDetectArgs, Setup},
-    coco::{self, Annotated, ResultRow},
+    coco::{Annotated, Category, ResultRow},
     count_bar,
     detect::scale,
     device::Session,
-    json_file, load_for,
+    embedding_sums, json_file, load_for,
     manifest::{self, TemplateSet},
     output,
     picture::Picture,
@@ -45,8 +43,8 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     let show = !over.no_progress;
     let session = load_for(Task::Detect, setup, &over.model, over.format.format(), show).await?;
     let scale = scale(&session);
-    let names: Vec<&str> = annotated.categories.iter().map(|category| category.name.as_str()).collect();
-    let set = session.queries(&queries(&session, &names, &templates, args.as_written, show).await?)?;
+    let queries = queries(&session, &annotated.categories, &templates, args.as_written, show).await?;
+    let set = session.queries(&queries)?;
     let options = DetectOptions {
         threshold: 0.0,
         nms: args.nms,
@@ -129,7 +127,7 @@ fn by_frequency(annotated: &Annotated<IgnoredAny>, precision: &Precision) -> ByF
 fn rows(annotated: &Annotated<IgnoredAny>, truths: &[Truth], precision: &Precision) -> Vec<CategoryPrecision> {
     let mut things = vec![0; annotated.categories.len()];
     truths.iter().filter(|truth| !truth.crowd).for_each(|truth| things[truth.category] += 1);
-    let row = |(at, category): (usize, &coco::Category)| CategoryPrecision {
+    let row = |(at, category): (usize, &Category)| CategoryPrecision {
         id: category.id,
         name: category.name.clone(),
         things: things[at],
@@ -139,37 +137,25 @@ fn rows(annotated: &Annotated<IgnoredAny>, truths: &[Truth], precision: &Precisi
     annotated.categories.iter().enumerate().map(row).collect()
 }
 
-/// A query a name: the mean of its texts' unit embeddings, and not of unit length itself, which equals scenic's mean of logits.
+/// A query a category: the mean of its texts' unit embeddings, and not of unit length itself, which equals scenic's mean of logits.
 async fn queries(
     session: &Session,
-    names: &[&str],
+    categories: &[Category],
     templates: &TemplateSet,
     as_written: bool,
     show: bool,
 ) -> Result<Vec<Vec<f32>>> {
-    let bar = count_bar("texts", names.len(), show);
-    let mut queries = Vec::with_capacity(names.len());
-    for name in names {
-        let text = |template: &String| {
-            let text = fill(Some(template), name)?;
-            Ok(if as_written { text } else { canonical(&text) })
-        };
-        let texts: Vec<String> = templates.texts.iter().map(text).collect::<Result<_>>()?;
-        let mut sum: Vec<f64> = Vec::new();
-        for texts in texts.chunks(crate::CHUNK) {
-            for embedding in session.embed_texts(texts).await? {
-                sum.resize(embedding.len(), 0.0);
-                sum.iter_mut().zip(embedding).for_each(|(sum, x)| *sum += f64::from(x));
-            }
+    let texts = |category: &Category| {
+        let mut texts = templates.prompts(slice::from_ref(&category.name))?;
+        if !as_written {
+            texts.iter_mut().for_each(|text| *text = canonical(text));
         }
-        queries.push(sum.into_iter().map(|sum| (sum / texts.len() as f64) as f32).collect());
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    match queries.is_empty() {
-        true => Err(bad_input("categories: expected at least one, found none")),
-        false => Ok(queries),
-    }
+        Ok(texts)
+    };
+    let texts: Vec<Vec<String>> = categories.iter().map(texts).collect::<Result<_>>()?;
+    let count = templates.texts.len() as f64;
+    let mean = |sum: Vec<f64>| sum.into_iter().map(|x| (x / count) as f32).collect();
+    Ok(embedding_sums(session, &texts, show).await?.into_iter().map(mean).collect())
 }
 
 /// A text as in OWL-ViT's training: small letters, digits, dashes and single spaces (scenic's `_canonicalize_string_py`).

@@ -265,6 +265,22 @@ async fn embed_texts(session: &Session, texts: &[String]) -> Result<Vec<Vec<f32>
     Ok(embeddings)
 }
 
+/// Of each list of texts the sum of their unit embeddings.
+async fn embedding_sums(session: &Session, lists: &[Vec<String>], show: bool) -> Result<Vec<Vec<f64>>> {
+    let owners: Vec<usize> = lists.iter().enumerate().flat_map(|(owner, list)| vec![owner; list.len()]).collect();
+    let texts: Vec<&str> = lists.iter().flatten().map(String::as_str).collect();
+    let bar = count_bar("texts", texts.len(), show);
+    let mut sums = vec![vec![0.0; session.config.embedding]; lists.len()];
+    for (owners, texts) in owners.chunks(CHUNK).zip(texts.chunks(CHUNK)) {
+        for (&owner, embedding) in owners.iter().zip(session.embed_texts(texts).await?) {
+            sums[owner].iter_mut().zip(embedding).for_each(|(sum, x)| *sum += f64::from(x));
+        }
+        bar.inc(texts.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(sums)
+}
+
 fn count_bar(message: &'static str, length: usize, show: bool) -> ProgressBar {
     let bar = bar(message, "{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left", show);
     bar.set_length(length as u64);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ocelli::Result;
+use ocelli::{Result, scores::fill};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{bad_input, text_file};
@@ -60,6 +60,13 @@ struct LabelledPicture {
 pub struct TemplateSet {
     pub name: String,
     pub texts: Vec<String>,
+}
+
+impl TemplateSet {
+    /// Every name in every template.
+    pub fn prompts(&self, names: &[String]) -> Result<Vec<String>> {
+        names.iter().flat_map(|name| self.texts.iter().map(move |template| fill(Some(template), name))).collect()
+    }
 }
 
 /// The manifest of `ocelli eval`: labelled pictures.
@@ -231,7 +238,7 @@ fn checked(name: &str, texts: &[String]) -> Result<TemplateSet> {
     }
     for text in texts {
         // The rule, and the message, of `ocelli classify`.
-        ocelli::scores::fill(Some(text), "")?;
+        fill(Some(text), "")?;
     }
     Ok(TemplateSet { name: name.into(), texts: texts.to_vec() })
 }
