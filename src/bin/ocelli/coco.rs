@@ -156,8 +156,8 @@ impl<S: DeserializeOwned> Annotated<S> {
     }
 
     /// Keeps the pictures at these places, which ascend, and what is in them.
-    pub fn keep(&mut self, kept: &[usize]) {
-        let places: HashMap<usize, usize> = kept.iter().enumerate().map(|(new, &old)| (old, new)).collect();
+    pub fn keep(&mut self, kept: impl Iterator<Item = usize>) {
+        let places: HashMap<usize, usize> = kept.enumerate().map(|(new, old)| (old, new)).collect();
         let mut at = 0..;
         self.pictures.retain(|_| at.next().is_some_and(|at| places.contains_key(&at)));
         self.things.retain_mut(|thing| {

@@ -37,8 +37,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     let (path, images) = manifest::annotations(over.manifest.as_deref(), over.images.as_deref())?;
     let mut annotated = Annotated::<IgnoredAny>::read(path, &images)?;
     if let Some(limit) = over.limit {
-        let all: Vec<usize> = (0..annotated.pictures.len()).collect();
-        annotated.keep(&manifest::spread(&all, limit.get()));
+        annotated.keep(manifest::spread_places(annotated.pictures.len(), limit.get()));
     }
     let show = !over.no_progress;
     let session = load_for(Task::Detect, setup, &over.model, over.format.format(), show).await?;

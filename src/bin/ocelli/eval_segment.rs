@@ -1,7 +1,7 @@
 //! `ocelli eval-segment`: how well masks fit over annotated pictures.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
@@ -59,10 +59,9 @@ pub async fn run(json: bool, setup: &Setup, args: EvalSegmentArgs) -> Result<Vec
     let (path, images) = manifest::annotations(over.manifest.as_deref(), over.images.as_deref())?;
     let mut questions = Questions::read(path, &images, args.template.as_deref())?;
     if let Some(limit) = over.limit {
-        let places: Vec<usize> = (0..questions.pictures.len()).collect();
-        let kept = manifest::spread(&places, limit.get());
+        let kept: HashSet<usize> = manifest::spread_places(questions.pictures.len(), limit.get()).collect();
         let mut at = 0..;
-        questions.pictures.retain(|_| at.next().is_some_and(|at| kept.binary_search(&at).is_ok()));
+        questions.pictures.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
     }
     let show = !over.no_progress;
     let session = load_for(Task::Segment, setup, &over.model, over.format.format(), show).await?;

@@ -361,10 +361,15 @@ fn once_each(names: Vec<String>) -> Vec<String> {
     names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
-/// `limit` of the items, as evenly as it goes, in their order.
-pub fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
-    let limit = limit.min(items.len());
-    (0..limit).map(|at| items[at * items.len() / limit].clone()).collect()
+/// `limit` of the items, in their order.
+fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+    spread_places(items.len(), limit).map(|at| items[at].clone()).collect()
+}
+
+/// `limit` of so many places, as evenly as it goes, ascending.
+pub fn spread_places(count: usize, limit: usize) -> impl Iterator<Item = usize> {
+    let limit = limit.min(count);
+    (0..limit).map(move |at| at * count / limit)
 }
 
 #[cfg(test)]
