@@ -13,7 +13,7 @@ use crate::{
     coco::DataSet,
     device::Session,
     draw, embed_texts, load_for,
-    picture::Picture,
+    picture::{self, Picture},
     stream::Unreadable,
 };
 
@@ -63,7 +63,7 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
         if let Some(path) = &args.ask.draw {
             let mut canvas = draw::canvas(&picture);
             found.iter().rev().for_each(|one| draw::frame(&mut canvas, one.label, one.bounds));
-            draw::save(&canvas, path)?;
+            picture::save_png(path, canvas)?;
         }
         let [width, height] = [scene.size.0, scene.size.1].map(f64::from);
         let row = |one: Detection| Found {

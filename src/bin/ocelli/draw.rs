@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{Rgb, RgbImage};
 use ocelli::{
     Result,
     found::{Bounds, Mask},
 };
 
-use crate::{bad_input, picture::Picture};
+use crate::picture::{self, Picture};
 
 /// Colours for labels in turn, which also colour-blind people tell apart: M. Okabe and K. Ito, "Color Universal Design".
 const COLOURS: [(&str, [u8; 3]); 7] = [
@@ -59,16 +59,11 @@ pub fn tint(canvas: &mut RgbImage, label: usize, mask: &Mask) {
     }
 }
 
-/// Writes a PNG.
-pub fn save(canvas: &RgbImage, path: &Path) -> Result<()> {
-    canvas.save_with_format(path, ImageFormat::Png).map_err(|e| bad_input(format!("{}: {e}", path.display())))
-}
-
 /// Writes a mask as a PNG, white on black.
 pub fn save_mask(mask: &Mask, path: &Path) -> Result<()> {
     let grey = mask.bits.iter().map(|&bit| if bit { 255 } else { 0 }).collect();
     let image = image::GrayImage::from_raw(mask.width as u32, mask.height as u32, grey).expect("a byte a pixel");
-    image.save_with_format(path, ImageFormat::Png).map_err(|e| bad_input(format!("{}: {e}", path.display())))
+    picture::save_png(path, image)
 }
 
 #[cfg(test)]

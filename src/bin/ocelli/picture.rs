@@ -172,7 +172,11 @@ impl<B: Backend> Source<B> for Picture {
 pub fn save(path: &Path, pixels: &[u32], [width, height]: [u32; 2]) -> Result<()> {
     let rgb: Vec<u8> = pixels.iter().flat_map(|p| p.to_le_bytes()[..3].to_vec()).collect();
     let image = image::RgbImage::from_raw(width, height, rgb).expect("three bytes a pixel");
-    image
-        .save_with_format(path, image::ImageFormat::Png)
-        .map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
+    save_png(path, image)
+}
+
+/// Writes a PNG.
+pub fn save_png(path: &Path, image: impl Into<DynamicImage>) -> Result<()> {
+    let saved = image.into().save_with_format(path, ImageFormat::Png);
+    saved.map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
 }

@@ -15,7 +15,7 @@ use crate::{
     cli::{SegmentArgs, Setup},
     coco::DataSet,
     draw, embed_texts, load_for,
-    picture::Picture,
+    picture::{self, Picture},
     stream::Unreadable,
 };
 
@@ -120,7 +120,7 @@ impl SegmentArgs {
         if let Some(path) = &self.ask.draw {
             let mut canvas = draw::canvas(picture);
             masks.iter().enumerate().for_each(|(label, mask)| draw::tint(&mut canvas, label, mask));
-            draw::save(&canvas, path)?;
+            picture::save_png(path, canvas)?;
         }
         Ok(())
     }
