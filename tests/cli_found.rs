@@ -6,7 +6,7 @@ mod program;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use ocelli::found::{Mask, Rle};
-use program::{fixture, json, ocelli, refused};
+use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::{Value, json};
 
 const DETECTORS: [&str; 2] = ["owlvit", "owlv2"];
@@ -15,20 +15,6 @@ const SEGMENTERS: [&str; 3] = ["clipseg", "clipseg-refined", "clipseg-rd16"];
 fn golden(model: &str) -> Value {
     let text = fs::read_to_string(fixture(&format!("{model}/golden.json"))).expect("a fixture");
     serde_json::from_str(&text).expect("JSON")
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).expect("a list")
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().expect("a number")
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, text).expect("a file");
-    path.display().to_string()
 }
 
 /// Labels as `--labels` takes them, and the place of each among all: an empty one cannot be asked for.

@@ -19,9 +19,7 @@ fn samples() -> String {
 }
 
 fn write(folder: &Path, name: &str, value: &Value) -> String {
-    let path = folder.join(name);
-    fs::write(&path, value.to_string()).expect("a file");
-    path.display().to_string()
+    program::write(folder, name, &value.to_string())
 }
 
 fn data(name: &str) -> Value {

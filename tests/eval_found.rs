@@ -3,24 +3,10 @@
 #[path = "common/program.rs"]
 mod program;
 
-use std::{fs, path::Path};
+use std::fs;
 
-use program::{fixture, json, ocelli, refused};
+use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::{Value, json};
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).expect("a list")
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().expect("a number")
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, text).expect("a file");
-    path.display().to_string()
-}
 
 /// COCO's annotations of three pictures: of the first, what the detector finds itself, of each label its two best boxes.
 fn own_boxes(model: &str, names: &[&str]) -> Value {

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::{
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -15,6 +16,21 @@ pub fn root() -> PathBuf {
 
 pub fn fixture(name: &str) -> String {
     root().join("tests/fixtures").join(name).display().to_string()
+}
+
+/// Writes a file, and says where it is.
+pub fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, text).expect("a file");
+    path.display().to_string()
+}
+
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).expect("a list")
+}
+
+pub fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
 }
 
 /// Runs the program, on the CPU unless the arguments say something else: it is there on every machine, and faster than a GPU that it
