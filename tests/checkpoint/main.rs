@@ -1,5 +1,6 @@
 //! Broken, missing and foreign checkpoints: one clear error each. Random damage is in `tests/fuzz`.
 
+mod head_files;
 mod heads;
 mod lies;
 mod manifest;
