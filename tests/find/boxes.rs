@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{
     Outcome,
     common::{distance, files},
-    golden::{Golden, TAP_IMAGE, embed, folder, look, open, session},
+    golden::{Golden, TAP_IMAGE, embed, folder, length, look, open, session, unit},
 };
 
 /// Of the distance between unrelated pictures.
@@ -221,11 +221,7 @@ pub fn templates(model: &str) -> Outcome {
     };
     let off = moved(&queries)?;
     assert!(off <= bound, "expected at most {bound}, found {off:.2e}");
-    for query in &mut queries {
-        let length = query.iter().map(|x| x * x).sum::<f32>().sqrt();
-        query.iter_mut().for_each(|x| *x /= length);
-    }
-    let again = moved(&queries)?;
+    let again = moved(&queries.iter().map(|query| unit(query)).collect::<Vec<_>>())?;
     assert!(again > 100.0 * bound, "means of unit length pass: {again:.2e}");
     Ok(())
 }
@@ -244,9 +240,7 @@ fn by_example(session: &Session<Cpu>, golden: &Golden<Image>, given: &Guided) ->
     let example = session.example(&scene, None)?;
     assert_eq!(example.token, given.token, "{}: the token that stands for the picture", given.query);
     assert_eq!(session.example(&scene, None)?, example, "the same twice");
-    let length = given.class_embed.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let expected: Vec<f32> = given.class_embed.iter().map(|x| x / length).collect();
-    let off = distance(&example.query, &expected);
+    let off = distance(&example.query, &unit(&given.class_embed));
     assert!(off <= LOGITS, "{}: query: expected at most {LOGITS}, found {off:.2e}", given.query);
     let found = logits(session, &look(session, &given.target), &[example.query])?;
     // The unit is of all labels' logits, here is one.
@@ -266,7 +260,7 @@ pub fn guided(model: &str) -> Outcome {
     // Of a part of the picture: an object that fills it.
     let scene = look(&session, TAP_IMAGE);
     let part = session.example(&scene, Some([0.0, 0.0, 20.0, 15.0]))?;
-    let length = part.query.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let length = length(&part.query);
     assert!((length - 1.0).abs() < 1e-5, "of unit length, found {length}");
     Ok(())
 }

@@ -18,10 +18,8 @@ use crate::{
     common::distance,
     golden::{Golden, TAP_IMAGE, folder, open, session, tensors},
     masks::MASKS,
+    wrong::MARGIN,
 };
-
-/// Every mistake is so many bounds away.
-const MARGIN: f64 = 20.0;
 
 /// What a step does in place of its own work.
 type Work = fn(&dyn Kernel, Run, &mut Host);

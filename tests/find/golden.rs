@@ -85,3 +85,14 @@ pub fn embed<B: Backend, I>(session: &Session<B>, golden: &Golden<I>) -> Vec<Vec
     let texts: Vec<&str> = golden.texts.iter().map(|text| text.text.as_str()).collect();
     pollster::block_on(session.embed_texts(&texts)).expect("sound texts")
 }
+
+/// Euclidean length.
+pub fn length(vector: &[f32]) -> f32 {
+    vector.iter().map(|x| x * x).sum::<f32>().sqrt()
+}
+
+/// The same vector of unit length.
+pub fn unit(vector: &[f32]) -> Vec<f32> {
+    let length = length(vector);
+    vector.iter().map(|x| x / length).collect()
+}

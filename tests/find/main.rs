@@ -40,8 +40,6 @@ fn main() {
     let skipped = !arguments.list && !common::runs_on_gpu();
     let every =
         [both!("pixels are the reference's", taps::pixels), both!("taps are the reference's", taps::taps)].concat();
-    let detectors = [both!("logits, boxes and objectness", boxes::answers)].concat();
-    let segmenters = [both!("masks", masks::answers)].concat();
     let mut trials = Vec::new();
     let mut add = |model: &'static str, tests: &[(&'static str, bool, Test)]| {
         for &(name, on_gpu, test) in tests {
@@ -57,17 +55,15 @@ fn main() {
     }
     for model in DETECTORS {
         add(model, &every);
-        add(model, &detectors);
+        add(model, &both!("logits, boxes and objectness", boxes::answers));
         add(model, &wrong::detectors(model));
         add(model, &broken::TESTS[..1]);
     }
     for model in SEGMENTERS {
         add(model, &every);
-        add(model, &segmenters);
+        add(model, &both!("masks", masks::answers));
         add(model, &wrong::segmenters(model));
         add(model, &broken::TESTS[1..]);
-    }
-    for model in SEGMENTERS {
         add(model, &[("a picture as a prompt", false, masks::guided)]);
     }
     for model in ["owlvit", "owlv2"] {

@@ -13,12 +13,12 @@ use crate::{
     DETECTORS, Outcome, SEGMENTERS, Test,
     boxes::{self, BOXES, LOGITS},
     common::distance,
-    golden::{Golden, changed, embed, look, session},
+    golden::{Golden, changed, embed, look, session, unit},
     masks::{self, MASKS},
 };
 
 /// Every mistake is at least so many bounds away, in one of the fixtures at least.
-const MARGIN: f64 = 20.0;
+pub const MARGIN: f64 = 20.0;
 
 pub fn recorded(_: &str) -> Outcome {
     // Corners are of the picture, and enlarged masks are found's; both have bounds of their own.
@@ -95,11 +95,7 @@ pub fn segmenters(_: &str) -> Vec<(&'static str, bool, Test)> {
         ("wrong: bicubic for bilinear", false, |m| masks_move(m, |c| c.preprocessor.filter = Filter::Bicubic)),
         ("wrong: condition of unit length", false, |m| {
             let (golden, session) = (Golden::of(m), session(Cpu::default(), m));
-            let mut prompts = masks::prompts(&session, &golden);
-            for prompt in &mut prompts {
-                let length = prompt.iter().map(|x| x * x).sum::<f32>().sqrt();
-                prompt.iter_mut().for_each(|x| *x /= length);
-            }
+            let prompts: Vec<Vec<f32>> = masks::prompts(&session, &golden).iter().map(|prompt| unit(prompt)).collect();
             worst_mask(&session, &golden, &prompts)
         }),
     ]
