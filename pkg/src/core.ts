@@ -193,7 +193,7 @@ export class Core implements Calls {
   /** What the picture tower makes of a picture, for any number of questions. */
   look(image: ImageInput, signal?: AbortSignal): Promise<SceneData> {
     return this.#ofPicture(image, signal, async (engine, pixels) => {
-      const [width, height, ...features] = (await engine.look(pixels)) as [number, number, ...Features];
+      const [width, height, ...features] = (await engine.look(pixels)) as [number, number, ...Float32Array[]];
       return { width, height, features };
     });
   }
@@ -367,8 +367,6 @@ export class Core implements Calls {
     }
   }
 }
-
-type Features = Float32Array[];
 
 /** What the engine takes. */
 type Pixels = DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame;

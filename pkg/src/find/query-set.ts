@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Calls } from "../core.js";
+import { DeviceRows } from "../device-rows.js";
 import { labelsDisposed, OcelliError } from "../error.js";
 import type { Model } from "../model.js";
 import { readSafetensors, writeSafetensors } from "../safetensors.js";
@@ -31,22 +31,18 @@ export interface Queries {
  * ```
  */
 export class QuerySet {
-  #calls = 0;
   #disposed = false;
 
   private constructor(
     private readonly model: Model,
     private readonly queries: Queries,
-    private readonly held: Held,
+    private readonly rows: DeviceRows,
   ) {}
 
   /** @internal In a call of the model's. */
   static async make(model: Model, queries: Queries): Promise<QuerySet> {
     const { core } = model;
-    const held = { core, number: await core.addQueries(queries.vectors) };
-    const set = new QuerySet(model, queries, held);
-    forgotten.register(set, held, set);
-    return set;
+    return new QuerySet(model, queries, new DeviceRows(core, await core.addQueries(queries.vectors)));
   }
 
   /** What detections are called, in order. */
@@ -64,14 +60,8 @@ export class QuerySet {
       );
     const { labels, owners, thresholds } = this.queries;
     const wanted = wantedOf(options, owners.every((owner, i) => owner === i) ? new Int32Array() : owners, thresholds);
-    this.#calls += 1;
-    try {
-      const { core, number } = this.held;
-      return detections(await core.detect(number, await look(), wanted), labels);
-    } finally {
-      this.#calls -= 1;
-      this.#free();
-    }
+    const rows = await this.rows.use(async (core, number) => core.detect(number, await look(), wanted));
+    return detections(rows, labels);
   }
 
   /**
@@ -99,31 +89,16 @@ export class QuerySet {
   /** Frees the device's memory, after calls that are under way. */
   dispose(): void {
     this.#disposed = true;
-    this.#free();
+    this.rows.release();
   }
 
   /** For `using set = await detector.queries(…)`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
-
-  #free(): void {
-    if (this.#disposed && this.#calls === 0 && forgotten.unregister(this)) drop(this.held);
-  }
 }
 
-/** Queries on the device, and their number there. */
-interface Held {
-  core: Calls;
-  number: number;
-}
-
-const drop = ({ core, number }: Held) => core.dropLabels(number);
-
-/** Queries that went without being disposed of. */
-const forgotten = new FinalizationRegistry<Held>(drop);
-
-/** From what {@link Calls.detect} gives. */
+/** From what {@link Core.detect} gives. */
 function detections(rows: Float64Array, labels: readonly string[]): Detection[] {
   return Array.from({ length: rows.length / 8 }, (_, at) => {
     const [index, score, logit, token, x, y, width, height] = rows.subarray(8 * at, 8 * at + 8) as unknown as Row;

@@ -1,4 +1,4 @@
-import { OcelliError } from "../error.js";
+import { labelsDisposed, OcelliError } from "../error.js";
 import type { Model } from "../model.js";
 import { embeddedBatches, embedPictures, type Embedder } from "../pictures/batches.js";
 import { Turns } from "../turns.js";
@@ -209,7 +209,7 @@ export class LabelSet {
   }
 
   #here(): OnDevice {
-    if (this.#disposed) throw new OcelliError("disposed", "These labels were disposed of: make them again.");
+    if (this.#disposed) throw labelsDisposed();
     return this.#device;
   }
 

@@ -1,4 +1,4 @@
-import type { Calls } from "../core.js";
+import { DeviceRows } from "../device-rows.js";
 import { OcelliError } from "../error.js";
 import type { Model } from "../model.js";
 import type { ImageInput } from "../types.js";
@@ -10,12 +10,9 @@ const MOST_BYTES = 128 << 20;
 
 /** The rows of a set, one for each label and then the neutral text's, here and on the device. */
 export class OnDevice {
-  #calls = 0;
-  #released = false;
-
   private constructor(
     private readonly rows: Float32Array[],
-    private readonly matrix: Matrix,
+    private readonly matrix: DeviceRows,
   ) {}
 
   static async make({ core, info }: Model, { labels, neutral, nothing }: Content): Promise<OnDevice> {
@@ -24,22 +21,12 @@ export class OnDevice {
       examples && nothing ? blend(text, examples, nothing) : (text as Float32Array),
     );
     if (neutral) rows.push(neutral);
-    const matrix = { core, number: await core.addLabels(joined(rows, info.embeddingDim)) };
-    const device = new OnDevice(rows, matrix);
-    forgotten.register(device, matrix, device);
-    return device;
+    return new OnDevice(rows, new DeviceRows(core, await core.addLabels(joined(rows, info.embeddingDim))));
   }
 
   /** The cosine of each row with a picture's embedding. */
-  async cosines(image: ImageInput, signal: AbortSignal | undefined): Promise<Float32Array> {
-    const { core, number } = this.matrix;
-    this.#calls += 1;
-    try {
-      return await core.classify(number, image, signal);
-    } finally {
-      this.#calls -= 1;
-      this.#free();
-    }
+  cosines(image: ImageInput, signal: AbortSignal | undefined): Promise<Float32Array> {
+    return this.matrix.use((core, number) => core.classify(number, image, signal));
   }
 
   cosinesWith(embedding: Float32Array): Float32Array {
@@ -48,25 +35,9 @@ export class OnDevice {
 
   /** Frees the memory, after calls that are under way. */
   release(): void {
-    this.#released = true;
-    this.#free();
-  }
-
-  #free(): void {
-    if (this.#released && this.#calls === 0 && forgotten.unregister(this)) drop(this.matrix);
+    this.matrix.release();
   }
 }
-
-/** Rows on the device, and their number there. */
-interface Matrix {
-  core: Calls;
-  number: number;
-}
-
-const drop = ({ core, number }: Matrix) => core.dropLabels(number);
-
-/** Rows that went without being released. */
-const forgotten = new FinalizationRegistry<Matrix>(drop);
 
 /** @throws {OcelliError} With code `bad-input` for more labels than a GPU must be able to hold. */
 export function requireRoom(labels: number, dim: number): void {
