@@ -7,6 +7,7 @@ export { OcelliError, type ErrorCode } from "../error.js";
 export { Detector } from "./detector.js";
 export { DetectorScene } from "./detector-scene.js";
 export { QuerySet } from "./query-set.js";
+export type { LookedAt } from "./looked-at.js";
 export type { SceneData } from "./plain.js";
 export type {
   Box,
@@ -15,7 +16,6 @@ export type {
   DetectorOptions,
   FindOptions,
   ImageQuery,
-  LookedAt,
   NegativeQuery,
   Query,
   QueryOptions,

@@ -1,3 +1,4 @@
+import { LookedAt } from "./looked-at.js";
 import type { SceneData } from "./plain.js";
 import type { QuerySet } from "./query-set.js";
 import type { Detection, DetectOptions } from "./types.js";
@@ -8,8 +9,8 @@ export interface Asker {
 }
 
 /**
- * A picture that a detector has looked at, for any number of questions: each costs a few milliseconds. It is plain numbers, and outlives
- * the device that they come from.
+ * A picture that a detector has looked at, for any number of questions: each costs a few milliseconds. It is plain numbers
+ * ({@link DetectorScene.data}), and outlives the device that they come from.
  *
  * ```ts
  * const scene = await detector.look(picture);
@@ -17,26 +18,13 @@ export interface Asker {
  * const dogs = await scene.detect(["a dog"]);
  * ```
  */
-export class DetectorScene {
+export class DetectorScene extends LookedAt {
   readonly #asker: Asker;
 
   /** @internal */
-  constructor(
-    asker: Asker,
-    /** What it is made of: can be posted or stored, and becomes a scene again by {@link Detector.scene}. */
-    readonly data: SceneData,
-  ) {
+  constructor(asker: Asker, data: SceneData) {
+    super(data);
     this.#asker = asker;
-  }
-
-  /** Width of the upright picture in pixels. */
-  get width(): number {
-    return this.data.width;
-  }
-
-  /** Its height. */
-  get height(): number {
-    return this.data.height;
   }
 
   /** What is there, best first: see {@link Detector.detect}. */

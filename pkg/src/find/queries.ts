@@ -4,7 +4,8 @@ import { LabelTexts, templatesOf } from "../labels/texts.js";
 import type { Model } from "../model.js";
 import type { ImageInput } from "../types.js";
 import { joined } from "../vectors.js";
-import { DetectorScene, type Asker } from "./detector-scene.js";
+import type { Asker } from "./detector-scene.js";
+import { LookedAt } from "./looked-at.js";
 import type { SceneData } from "./plain.js";
 import { QuerySet, readQueries, type Queries } from "./query-set.js";
 import type {
@@ -12,7 +13,6 @@ import type {
   Detection,
   DetectOptions,
   ImageQuery,
-  LookedAt,
   NegativeQuery,
   Query,
   QueryOptions,
@@ -91,13 +91,11 @@ export class Questions implements Asker {
 
   async #example({ image, box }: ImageQuery | NegativeQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { core } = this.model;
-    const scene = isScene(image) ? image.data : await core.look(image, signal);
+    const scene = image instanceof LookedAt ? image.data : await core.look(image, signal);
     const edges = box && Float64Array.of(box.x, box.y, box.x + box.width, box.y + box.height);
     return core.example(scene, edges);
   }
 }
-
-const isScene = (image: ImageInput | LookedAt): image is LookedAt => image instanceof DetectorScene;
 
 /** @throws {OcelliError} With code `bad-input` for what are no queries. */
 function requireQueries(given: unknown): asserts given is readonly Query[] {

@@ -4,6 +4,7 @@
  * @module ocelli/segment
  */
 export { OcelliError, type ErrorCode } from "../error.js";
+export type { LookedAt } from "./looked-at.js";
 export { Mask, type Colour, type Rle } from "./mask.js";
 export type { Point } from "./outline.js";
 export { Segmenter } from "./segmenter.js";

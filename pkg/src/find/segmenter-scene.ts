@@ -1,4 +1,5 @@
 import type { ImageInput } from "../types.js";
+import { LookedAt } from "./looked-at.js";
 import type { Mask } from "./mask.js";
 import type { SceneData } from "./plain.js";
 import type { SegmentOptions } from "./types.js";
@@ -8,27 +9,17 @@ export interface Cutter {
   cut(data: SceneData, prompts: readonly (string | ImageInput)[], options: SegmentOptions): Promise<Mask[]>;
 }
 
-/** A picture that a segmenter has looked at, for any number of prompts. It is plain numbers, and outlives the device that they come from. */
-export class SegmenterScene {
+/**
+ * A picture that a segmenter has looked at, for any number of prompts. It is plain numbers ({@link SegmenterScene.data}), and outlives the
+ * device that they come from.
+ */
+export class SegmenterScene extends LookedAt {
   readonly #cutter: Cutter;
 
   /** @internal */
-  constructor(
-    cutter: Cutter,
-    /** What it is made of: can be posted or stored, and becomes a scene again by {@link Segmenter.scene}. */
-    readonly data: SceneData,
-  ) {
+  constructor(cutter: Cutter, data: SceneData) {
+    super(data);
     this.#cutter = cutter;
-  }
-
-  /** Width of the upright picture in pixels. */
-  get width(): number {
-    return this.data.width;
-  }
-
-  /** Its height. */
-  get height(): number {
-    return this.data.height;
   }
 
   /** A mask for each prompt: see {@link Segmenter.segment}. */

@@ -1,5 +1,6 @@
 import type { CallOptions, ImageInput, LoadOptions, FindLoadOptions } from "../types.js";
-import type { MaskSize, SceneData } from "./plain.js";
+import type { LookedAt } from "./looked-at.js";
+import type { MaskSize } from "./plain.js";
 
 /** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
 export interface Box {
@@ -75,12 +76,6 @@ export interface TextQuery {
   label: string;
   /** What is looked for; goes into the templates. */
   text: string;
-}
-
-/** A scene of a detector's. */
-export interface LookedAt {
-  /** What it is made of. */
-  readonly data: SceneData;
 }
 
 /** What to look for by an example. Several examples may have one label: the one that fits best counts. */
