@@ -1,5 +1,6 @@
 import { OcelliError } from "../error.js";
 import { KeptSets } from "../labels/kept-sets.js";
+import { requireNames } from "../labels/label-set.js";
 import { LabelTexts, templatesOf } from "../labels/texts.js";
 import type { Model } from "../model.js";
 import type { ImageInput } from "../types.js";
@@ -51,7 +52,7 @@ export class Questions implements Asker {
     // Nothing is computed for what will be refused.
     wantedOf(options, new Int32Array(), new Float64Array());
     if (what instanceof QuerySet) return what.find(this.model, look, options);
-    requireQueries(what);
+    requireNames(what);
     const { signal, templates, template, cache } = options;
     const how = { ...(templates !== undefined && { templates }), ...(template !== undefined && { template }) };
     const key = JSON.stringify([templates, template, what]);

@@ -61,6 +61,9 @@ async function refused({ page, report, server }) {
     [{ template: "a photo" }, "template"],
   ])
     is(`detect, ${JSON.stringify(options)}`, await ask("detect", "d", RGB, ["a cat"], options), "bad-input", word);
+  // Sets of labels are kept by their words; an example has none.
+  for (const labels of [[], [""], [{ label: "x", image: RGB }]])
+    is(`detect, ${JSON.stringify(labels)}`, await ask("detect", "d", RGB, labels), "bad-input", "labels");
   for (const [queries, word] of [
     [[], "queries"],
     [[""], "queries[0]"],
