@@ -12,7 +12,7 @@ export interface Rle {
 }
 
 /** Red, green, blue, and how opaque it is, each from 0 to 255; or `"#rrggbb"` or `"#rrggbbaa"`. */
-export type Colour = readonly [red: number, green: number, blue: number, alpha?: number] | string;
+export type Color = readonly [red: number, green: number, blue: number, alpha?: number] | string;
 
 /** Which pixels of a picture belong to a thing. */
 export class Mask {
@@ -61,7 +61,7 @@ export class Mask {
    *
    * @param options `color`: default `[255, 64, 64, 128]`.
    */
-  toImageData({ color = [255, 64, 64, 128] }: { color?: Colour } = {}): ImageData {
+  toImageData({ color = [255, 64, 64, 128] }: { color?: Color } = {}): ImageData {
     const image = new ImageData(this.width, this.height);
     const pixels = new Uint32Array(image.data.buffer);
     const pixel = new Uint32Array(Uint8Array.from(parts(color)).buffer)[0] as number;
@@ -89,7 +89,7 @@ export class Mask {
   }
 }
 
-function parts(color: Colour): number[] {
+function parts(color: Color): number[] {
   const hex = typeof color === "string" ? /^#([0-9a-f]{6})([0-9a-f]{2})?$/i.exec(color) : undefined;
   const given = hex
     ? (hex[0].slice(1).match(/../g) as string[]).map((two) => parseInt(two, 16))

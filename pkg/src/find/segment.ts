@@ -5,7 +5,7 @@
  */
 export { OcelliError, type ErrorCode } from "../error.js";
 export type { LookedAt } from "./looked-at.js";
-export { Mask, type Colour, type Rle } from "./mask.js";
+export { Mask, type Color, type Rle } from "./mask.js";
 export type { Point } from "./outline.js";
 export { Segmenter } from "./segmenter.js";
 export { SegmenterScene } from "./segmenter-scene.js";
