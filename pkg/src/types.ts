@@ -97,8 +97,8 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   maxNumPatches?: number;
   /**
    * `"auto"` (default): the GPU; the CPU where there is no WebGPU, or where WebGPU is emulated on the CPU and a short race shows
-   * that the CPU itself is faster, or where the browser gives no GPU within ten seconds. {@link ModelInfo.backend} tells what it came to. On the CPU a call holds up the thread that it
-   * runs in for a second or so with a model of usual size: load with `worker: true`.
+   * that the CPU itself is faster, or where the browser gives no GPU within ten seconds. {@link ModelInfo.backend} tells what it came
+   * to. On the CPU a call holds up the thread that it runs in for a second or so with a model of usual size: load with `worker: true`.
    */
   backend?: "auto" | Backend;
   /**
@@ -134,8 +134,8 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
 /** What `Detector.load` and `Segmenter.load` take besides. */
 export interface FindLoadOptions {
   /**
-   * Side of the square that OWLv2 or CLIPSeg sees, in pixels: a multiple of a patch's, at most the model's own (OWLv2: 960 or 1,008). Smaller
-   * is faster and less accurate. Default: the model's own. For other models it is an error with the code `bad-input`.
+   * Side of the square that OWLv2 or CLIPSeg sees, in pixels: a multiple of a patch's side, for OWLv2 at most its own (960 or 1,008). A
+   * smaller one is faster and less accurate. Default: the model's own. For other models it is an error with the code `bad-input`.
    */
   canvas?: number;
 }

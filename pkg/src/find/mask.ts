@@ -27,8 +27,8 @@ export class Mask {
   /** The smallest box around them, in pixels of the mask; null if there are none. */
   readonly box: Box | null;
   /**
-   * What the model says of each pixel in its own resolution, before the sigmoid: a square of {@link Mask.side}², row by row. For heat maps, and
-   * thresholds of your own.
+   * What the model says of each pixel in its own resolution, before the sigmoid: a square of {@link Mask.side}², row by row. For heat
+   * maps, and thresholds of your own.
    */
   readonly logits: Float32Array;
   /** Side of the square that the model sees, in pixels. */
@@ -77,10 +77,10 @@ export class Mask {
   }
 
   /**
-   * Its outlines, through the corners of pixels: clockwise on the screen around what is inside, the other way round around holes. Fill them by
-   * the even-odd rule.
+   * Its outlines, through the corners of pixels: clockwise on the screen around what is inside, the other way round around holes. Fill
+   * them by the even-odd rule.
    *
-   * @param tolerance Points are left out as long as the outline moves by at most so many pixels. Default 0: none that matters.
+   * @param tolerance Points are left out as long as the outline moves by at most so many pixels. Default 0: it does not move.
    */
   toPolygons(tolerance = 0): Point[][] {
     if (!(tolerance >= 0))

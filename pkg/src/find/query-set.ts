@@ -128,7 +128,8 @@ export async function readQueries(file: Blob, { modelHash, embeddingDim: dim }: 
     if (head.modelHash !== modelHash) {
       throw new OcelliError(
         "wrong-model",
-        `queries file: expected model ${modelHash}, which is loaded, found queries of model ${String(head.modelHash)}: load that one, or make them again.`,
+        `queries file: expected model ${modelHash}, which is loaded, found queries of model ${String(head.modelHash)}: ` +
+          "load that one, or make them again.",
       );
     }
     const { shape, data } = tensors["queries"] ?? { shape: [0, 0], data: new Float32Array() };

@@ -18,7 +18,7 @@ import { requireShare } from "./wanted.js";
  * ```ts
  * const segmenter = await Segmenter.load("hf:CIDAS/clipseg-rd64-refined", { worker: true });
  * const [mask] = await segmenter.segment(picture, ["a glass"]);
- * context.putImageData(mask.toImageData({ color: "#ff404080" }), 0, 0);
+ * context.drawImage(await createImageBitmap(mask.toImageData({ color: "#ff404080" })), 0, 0);
  * ```
  */
 export class Segmenter {
@@ -72,8 +72,8 @@ export class Segmenter {
   }
 
   /**
-   * A mask for each prompt, in order. A prompt is a text; or, with {@link SegmenterOptions.picturePrompts}, a picture of the thing, best cut
-   * out before a dark background.
+   * A mask for each prompt, in order. A prompt is a text; or, with {@link SegmenterOptions.picturePrompts}, a picture of the thing,
+   * best cut out before a dark background.
    *
    * ```ts
    * const [glass, table] = await segmenter.segment(picture, ["a glass", "a table"], { threshold: 0.5 });

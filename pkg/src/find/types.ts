@@ -106,7 +106,7 @@ export interface DetectorOptions extends LoadOptions, FindLoadOptions {}
 
 /** What {@link Segmenter.load} takes. */
 export interface SegmenterOptions extends LoadOptions, FindLoadOptions {
-  /** Whether pictures can be prompts: that needs the whole picture tower, of which words need three quarters. Default false. */
+  /** Whether pictures can be prompts: that needs the whole picture tower, of whose 12 blocks words need 10. Default false. */
   picturePrompts?: boolean;
 }
 

@@ -28,9 +28,9 @@ export class LabelTexts {
   ) {}
 
   /**
-   * Each label's embedding: the mean over the templates of its text's embeddings. CLIP's are of unit length, and so is their mean again (Radford
-   * et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4); the plain mean of a detector's
-   * queries gives the mean of their logits.
+   * Each label's embedding: the mean over the templates of its text's embeddings. CLIP's are of unit length, and so is their mean
+   * again (Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4); the plain mean
+   * of a detector's queries gives the mean of their logits.
    */
   async embed(
     labels: string[],
@@ -181,7 +181,8 @@ function withoutTower(labels: string[]): OcelliError {
   const what = others.length > 0 ? `none of ${first} and ${others.length} more` : `none of ${first}`;
   return new OcelliError(
     "bad-input",
-    `labels: this model was loaded without its text tower: expected all embeddings in the cache of an earlier visit, found ${what}: load it with "both" once.`,
+    "This model was loaded without its text tower: expected all embeddings of texts in the cache of an earlier visit, " +
+      `found ${what}: load it with "both" once.`,
   );
 }
 
