@@ -55,8 +55,7 @@ fn shares(region: Option<Corners>, (width, height): (u32, u32), scale: BoxScale)
     let inside = [left.max(0.0), top.max(0.0), right.min(width), bottom.min(height)];
     if !(inside[0] < inside[2] && inside[1] < inside[3]) {
         return Err(Error::BadInput(format!(
-            "region: expected left, top, right and bottom of a part of {width} × {height} pixels, found {:?}",
-            [left, top, right, bottom]
+            "box: expected a part of the picture's {width} × {height} pixels, found {left}, {top} to {right}, {bottom}"
         )));
     }
     let (x, y) = match scale {

@@ -72,7 +72,7 @@ impl<B: Backend> Session<B> {
         self.decoder()?;
         let Some(Prompter { plan, tokens, prompt }) = &self.prompter else {
             return Err(Error::BadInput(
-                "picture_prompts: this model was loaded without them: load it with them".into(),
+                "prompts: expected texts, found a picture, for which this model was not loaded: load it with picturePrompts".into(),
             ));
         };
         let look = self.put_look(image)?;

@@ -70,7 +70,7 @@ async function refused({ page, report, server }) {
     [["a cat", 7], "queries[1]"],
     [[{ label: "x" }], "text or image"],
     [[{ label: "x", image: RGB, box: { x: 1, y: 2 } }], "box"],
-    [[{ label: "x", image: RGB, box: { x: 70, y: 2, width: 5, height: 5 } }], "region"],
+    [[{ label: "x", image: RGB, box: { x: 70, y: 2, width: 5, height: 5 } }], "box"],
     [[{ negative: true, image: RGB }], "not negative"],
   ])
     is(`queries, ${JSON.stringify(queries)}`, await ask("queries", "d", "set", queries), "bad-input", word);
@@ -85,7 +85,7 @@ async function refused({ page, report, server }) {
     [["a", ""], {}, "prompts"],
     [["a"], { threshold: 2 }, "threshold"],
     [["a"], { size: "full" }, "size"],
-    [[RGB], {}, "picture_prompts"],
+    [[RGB], {}, "picturePrompts"],
   ])
     is(
       `segment, ${JSON.stringify([prompts, options])}`,
