@@ -210,7 +210,8 @@ async function run(test) {
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
     try {
-      await everyPart[part]({ ...test, native, quirks, ...(onCpu.has(part) && !full ? onlyCpu : onGpu) });
+      const place = onCpu.has(part) && !full ? onlyCpu : onGpu;
+      await everyPart[part]({ ...test, native, quirks, cpuServer: onlyCpu.server, ...place });
     } catch (error) {
       test.report.end();
       test.report.fail(part, String(error.stack ?? error));

@@ -1,6 +1,7 @@
 // What detectors answer, against tests/fixtures (owlvit, owlv2, owlv2-scale).
-import { distance, largest } from "../lib/report.mjs";
 import { everywhere, picture } from "../lib/finders.mjs";
+import { watchLife } from "../lib/life.mjs";
+import { distance, largest } from "../lib/report.mjs";
 
 /** Of the distance between unrelated pictures. */
 const LOGITS = 1e-5;
@@ -13,14 +14,14 @@ const ALL = { threshold: 0, clip: false, multiLabel: true };
 
 export async function findBoxes(test) {
   await everywhere(test, "detect", ["owlv2", "owlvit", "owlv2-scale"], async (model, where, load) => {
-    const { info } = { info: await load() };
+    const info = await load();
     const golden = test.fixtures.golden(model);
     await answers(test, { model, where, golden, info });
     if (golden.detections) await detections(test, { model, where, golden });
     if (where !== "CPU") return;
     if (golden.templates) await templates(test, { model, golden });
     if (golden.guided) await guided(test, { model, golden });
-    await sets(test, { model, golden, load });
+    await sets(test, { model, golden });
     if (golden.canvas) await canvas(test, { model, golden, load });
   });
   await lost(test);
@@ -190,7 +191,7 @@ async function shared({ page, group, model }) {
 }
 
 /** Sets: thresholds, files, scenes that move, many questions at once. */
-async function sets({ page, report, server }, { model, golden, load }) {
+async function sets({ page, report, server }, { model, golden }) {
   const group = report.group(`${model}: sets and scenes`);
   const labels = golden.texts.slice(0, 3).map(({ text }) => word(text));
   const image = Object.keys(golden.images)[0];
@@ -237,7 +238,6 @@ async function sets({ page, report, server }, { model, golden, load }) {
   const fetched = server.sent.map(({ path }) => path).filter((path) => path.endsWith("/tokenizer.json"));
   group.holds("no tokenizer", fetched.length === 0, fetched.join());
   await page.evaluate(() => web.disposeFinder("without words"));
-  await load();
 }
 
 /** On a smaller square. */
@@ -257,18 +257,19 @@ async function canvas({ page, report }, { model, golden, load }) {
     group.same(image, logits, right.logits.flat());
     group.rejects(`${image}: at full size`, logits, golden.images[image].logits.flat());
   }
-  await load();
 }
 
 /** A worker that ends, or a device that goes, takes neither scenes nor sets with it. */
-async function lost({ page, report, fixtures }) {
+async function lost({ browser, server, report, fixtures }) {
   const group = report.group("owlv2: what outlives a loss");
   const golden = fixtures.golden("owlv2");
   const labels = golden.texts.slice(0, 3).map(({ text }) => word(text));
-  await page.evaluate(keepNext);
+  const page = await browser.newPage();
+  await page.addInitScript(watchLife);
+  await page.goto(server.page);
   const ends = {
-    worker: () => lastWorker.dispatchEvent(new ErrorEvent("error", { message: "out of memory" })),
-    device: () => lastDevice.destroy(),
+    worker: () => life.workers.at(-1).dispatchEvent(new ErrorEvent("error", { message: "out of memory" })),
+    device: () => life.device().destroy(),
   };
   for (const [what, end] of Object.entries(ends)) {
     const options = what === "worker" ? { backend: "cpu", threads: 1, worker: true } : { backend: "webgpu" };
@@ -286,21 +287,5 @@ async function lost({ page, report, fixtures }) {
     group.rejects(`a ${what}: no answer`, JSON.stringify([]), JSON.stringify(before.value));
     await page.evaluate(() => web.disposeFinder("lost"));
   }
-}
-
-/** In the page: keeps the next worker and the next device where the test finds them. */
-function keepNext() {
-  const Own = Worker;
-  globalThis.Worker = class extends Own {
-    constructor(...given) {
-      super(...given);
-      globalThis.lastWorker = this;
-      globalThis.Worker = Own;
-    }
-  };
-  const request = GPUAdapter.prototype.requestDevice;
-  GPUAdapter.prototype.requestDevice = async function (...options) {
-    GPUAdapter.prototype.requestDevice = request;
-    return (globalThis.lastDevice = await request.apply(this, options));
-  };
+  await page.close();
 }

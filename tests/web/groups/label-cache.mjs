@@ -10,9 +10,8 @@ export async function labelCache(test) {
   await hashes(test);
   // What a visit costs is counted on the GPU; the rest is the same on both engines, and the CPU starts at once.
   for (const model of process.env.OCELLI_FULL === "1" ? ["siglip", "clip"] : ["clip"]) await visits({ ...test, model });
-  const server = { ...test.server, page: `${test.server.page}?backend=cpu` };
-  await trouble({ ...test, server });
-  await cleared({ ...test, server });
+  await trouble({ ...test, server: test.cpuServer });
+  await cleared({ ...test, server: test.cpuServer });
 }
 
 /** What the cache goes by. */
