@@ -29,11 +29,10 @@ export interface Engine {
   learn(count: number, different: number): Promise<void>;
   /** The first picture's scores for the labels that were learnt last, in their order. */
   classify(): Promise<number[]>;
-  /**
-   * The first picture's scores for {@link fourLabels}. Both towers run in the call, unless the labels' embeddings may be `kept`
-   * from the call before; none where the engine keeps nothing.
-   */
-  zeroShot?(kept: boolean): Promise<number[] | undefined>;
+  /** The first picture's scores for {@link fourLabels}. Both towers run in the call. */
+  zeroShot?(): Promise<number[]>;
+  /** The same, with the labels' embeddings kept from the call before. */
+  zeroShotKept?(): Promise<number[]>;
   /** The first picture as the picture tower sees it, RGBA. */
   square?(): Promise<Uint8ClampedArray>;
   /** Replaces the first picture by this square, RGBA. */

@@ -42,8 +42,7 @@ export async function load({ engine, model: folder, precision, keep }: Wish, fil
       set = await model.labels(names, { template });
     },
     classify: async () => scoresOf((await set?.classify(first)) ?? []),
-    async zeroShot(kept) {
-      if (kept) return scoresOf(await (four ??= await model.labels(fourLabels, { template })).classify(first));
+    async zeroShot() {
       // Texts are embedded anew each time; a set of labels would remember them.
       const texts = await model.embedTexts(fourLabels.map((label) => template.replace("{}", label)));
       const image = await model.embedImage(first);
@@ -52,6 +51,7 @@ export async function load({ engine, model: folder, precision, keep }: Wish, fil
       const all = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
       return all.map((one) => one / all.reduce((sum, x) => sum + x));
     },
+    zeroShotKept: async () => scoresOf(await (four ??= await model.labels(fourLabels, { template })).classify(first)),
     square: async () => (await model.preprocess(first)).data,
   };
 }

@@ -105,10 +105,10 @@ export class Bench {
   async #zeroShot(): Promise<void> {
     const able = this.#runners.filter(({ engine }) => engine.zeroShot);
     await this.#turns("zeroShot", able, async (runner) => {
-      runner.four = await runner.engine.zeroShot?.(false);
+      runner.four = await runner.engine.zeroShot?.();
     });
-    const keeps = able.filter(({ column }) => column.engine.startsWith("ocelli"));
-    await this.#turns("zeroShotKept", keeps, async ({ engine }) => void (await engine.zeroShot?.(true)));
+    const keeps = able.filter(({ engine }) => engine.zeroShotKept);
+    await this.#turns("zeroShotKept", keeps, async ({ engine }) => void (await engine.zeroShotKept?.()));
   }
 
   /** All see the same square, so that their embeddings can be compared. */

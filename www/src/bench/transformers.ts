@@ -54,8 +54,7 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
       names = labelList(count); // all different: it tells them apart by name alone
     },
     classify,
-    async zeroShot(kept) {
-      if (kept) return undefined;
+    async zeroShot() {
       names = fourLabels;
       return classify();
     },
