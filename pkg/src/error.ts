@@ -4,7 +4,8 @@
  * - `insecure-context`: the page is neither https nor localhost.
  * - `not-found`: a file of the model folder, or the wasm file, cannot be fetched.
  * - `bad-checkpoint`: a file is broken or contradicts another.
- * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, or what another model than this one made.
+ * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, a model that cannot do what is asked of it, or what another
+ *   model than this one made.
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `aborted`: the signal said so.

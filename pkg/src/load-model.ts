@@ -15,12 +15,11 @@ import { startWorker } from "./worker-refusal.js";
 /** What a load that is stopped may take to free what it has begun. */
 const GRACE_MS = 200;
 
-/** Loads a model, here or in a worker, that can do the task if there is one; `wrong-model` otherwise, before its weights are fetched. */
-export async function loadModel(
-  source: ModelSource,
-  options: LoadOptions & FindLoadOptions & { picturePrompts?: boolean },
-  task?: Task,
-): Promise<Model> {
+/** Of models of every kind. */
+type Options = LoadOptions & FindLoadOptions & { picturePrompts?: boolean };
+
+/** Loads a model, here or in a worker. If it cannot do the `task`, it is refused as `wrong-model` before its weights are fetched. */
+export async function loadModel(source: ModelSource, options: Options, task?: Task): Promise<Model> {
   const { signal, worker = false, workerUrl } = options;
   const stop = new AbortController();
   const relay = () => stop.abort(signal?.reason);
@@ -57,10 +56,7 @@ export async function loadModel(
 }
 
 /** With the defaults filled in. */
-function coreOptions(
-  options: LoadOptions & FindLoadOptions & { picturePrompts?: boolean },
-  task: Task | undefined,
-): CoreOptions {
+function coreOptions(options: Options, task: Task | undefined): CoreOptions {
   const {
     format = "none",
     alpha = "drop",

@@ -29,7 +29,7 @@ export class Detector {
   /**
    * Loads a detector: with the options of `Ocelli.load`, and from the same sources.
    *
-   * @throws {OcelliError} With code `wrong-model` if it finds nothing, before its weights are fetched; else see {@link ErrorCode}.
+   * @throws {OcelliError} With code `wrong-model` if it is no detector, before its weights are fetched; else see {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: DetectorOptions = {}): Promise<Detector> {
     return new Detector(await loadModel(source, options, "detect"));

@@ -37,7 +37,7 @@ export class Segmenter {
   /**
    * Loads a segmenter: with the options of `Ocelli.load`, and from the same sources.
    *
-   * @throws {OcelliError} With code `wrong-model` if it makes no masks, before its weights are fetched; else see {@link ErrorCode}.
+   * @throws {OcelliError} With code `wrong-model` if it is no segmenter, before its weights are fetched; else see {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: SegmenterOptions = {}): Promise<Segmenter> {
     return new Segmenter(await loadModel(source, options, "segment"));
