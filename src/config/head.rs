@@ -34,6 +34,17 @@ pub enum BoxScale {
     LongerSide,
 }
 
+impl BoxScale {
+    /// Width and height, in pixels of a picture of this size, of the square that the tower sees.
+    #[must_use]
+    pub fn extent(self, (width, height): (u32, u32)) -> [f64; 2] {
+        match self {
+            Self::Sides => [width.into(), height.into()],
+            Self::LongerSide => [width.max(height).into(); 2],
+        }
+    }
+}
+
 /// The decoder of a segmenter: `CLIPSegDecoder` in transformers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Masks {
@@ -109,21 +120,33 @@ impl Config {
         }
     }
 
+    /// The heads of a detector.
+    ///
+    /// # Errors
+    /// As [`Config::expect`], of a model that does not detect.
+    pub fn boxes(&self) -> Result<&Boxes> {
+        match &self.head {
+            Head::Boxes(boxes) => Ok(boxes),
+            _ => Err(self.cannot(Task::Detect)),
+        }
+    }
+
     /// Checks that this can be asked of the model.
     ///
     /// # Errors
     /// [`Error::WrongModel`] that says what can be.
     pub fn expect(&self, task: Task) -> Result<()> {
-        if self.tasks().contains(&task) {
-            return Ok(());
-        }
+        if self.tasks().contains(&task) { Ok(()) } else { Err(self.cannot(task)) }
+    }
+
+    fn cannot(&self, task: Task) -> Error {
         let found: Vec<&str> = self.tasks().iter().map(|task| task.name()).collect();
-        Err(Error::WrongModel(format!(
+        Error::WrongModel(format!(
             "{}: expected a model that can {}, found one that can {}: load {}",
             self.family.name(),
             task.name(),
             found.join(" and "),
             task.families()
-        )))
+        ))
     }
 }

@@ -16,6 +16,22 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Of what the box head says of a token (centre, width, height) before the sigmoid, whose shares are of `across` and `down`
+    /// ([`crate::config::BoxScale::extent`]).
+    ///
+    /// # Panics
+    /// If `raw` is shorter than four numbers.
+    #[must_use]
+    pub fn of_raw(raw: &[f32], [across, down]: [f64; 2]) -> Self {
+        let [x, y, width, height] = [0, 1, 2, 3].map(|at| sigmoid(raw[at]));
+        Self::of_edges([
+            (x - width / 2.0) * across,
+            (y - height / 2.0) * down,
+            (x + width / 2.0) * across,
+            (y + height / 2.0) * down,
+        ])
+    }
+
     /// By the left, upper, right and lower edge.
     #[must_use]
     pub fn of_edges([left, top, right, bottom]: [f64; 4]) -> Self {
@@ -43,6 +59,16 @@ impl Bounds {
         if both > 0.0 { both / (self.area() + other.area() - both) } else { 0.0 }
     }
 
+    /// The same, less the share of the rectangle around both that neither covers (GIoU), -1 to 1: of two that are apart the nearer ones
+    /// have more. One of them has an area.
+    #[must_use]
+    pub fn generalized_iou(self, other: Self) -> f64 {
+        let width = (self.x + self.width).max(other.x + other.width) - self.x.min(other.x);
+        let height = (self.y + self.height).max(other.y + other.height) - self.y.min(other.y);
+        let (around, union) = (width * height, self.area() + other.area() - self.intersection(other));
+        self.iou(other) - (around - union) / around
+    }
+
     /// The part within a picture of `width` × `height`; what lies outside ends up on the picture's edge, without an area.
     #[must_use]
     pub fn clipped(self, width: f64, height: f64) -> Self {
@@ -59,4 +85,8 @@ impl Bounds {
     pub fn shares_of(self, width: f64, height: f64) -> Self {
         Self { x: self.x / width, y: self.y / height, width: self.width / width, height: self.height / height }
     }
+}
+
+pub(super) fn sigmoid(x: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(x)).exp())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Bounds;
+use super::bounds::{Bounds, sigmoid};
 use crate::config::BoxScale;
 
 /// What a token says of a query.
@@ -103,7 +103,7 @@ pub fn detections(
         score: sigmoid(hit.logit) as f32,
         logit: hit.logit,
         token: hit.token,
-        bounds: bounds(&boxes[4 * hit.token as usize..][..4], extent(size, scale)),
+        bounds: Bounds::of_raw(&boxes[4 * hit.token as usize..][..4], scale.extent(size)),
     };
     // Suppressed as they are, like in the reference: clipped boxes would overlap otherwise.
     let mut found = match options.nms {
@@ -192,27 +192,4 @@ fn suppressed(found: impl Iterator<Item = Detection>, iou: f64, by_label: bool, 
         }
     }
     kept
-}
-
-/// Width and height in pixels of what a tower's square has seen.
-fn extent((width, height): (u32, u32), scale: BoxScale) -> [f64; 2] {
-    match scale {
-        BoxScale::Sides => [width.into(), height.into()],
-        BoxScale::LongerSide => [width.max(height).into(); 2],
-    }
-}
-
-/// A box in pixels of a token's raw numbers.
-fn bounds(raw: &[f32], [across, down]: [f64; 2]) -> Bounds {
-    let [x, y, width, height] = [0, 1, 2, 3].map(|at| sigmoid(raw[at]));
-    Bounds::of_edges([
-        (x - width / 2.0) * across,
-        (y - height / 2.0) * down,
-        (x + width / 2.0) * across,
-        (y + height / 2.0) * down,
-    ])
-}
-
-fn sigmoid(x: f32) -> f64 {
-    1.0 / (1.0 + (-f64::from(x)).exp())
 }

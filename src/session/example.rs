@@ -3,8 +3,9 @@
 use super::{Scene, Session};
 use crate::{
     backend::Backend,
-    config::{BoxScale, Boxes, Head, Task},
+    config::BoxScale,
     error::{Error, Result},
+    found::Bounds,
     model::EPS,
 };
 
@@ -17,9 +18,6 @@ pub struct Example {
     pub token: u32,
 }
 
-/// Left, top, right, bottom.
-type Corners = [f64; 4];
-
 impl<B: Backend> Session<B> {
     /// What a scene shows as a query; with a `region` (left, top, right and bottom in pixels of the upright picture) what is there.
     ///
@@ -29,11 +27,8 @@ impl<B: Backend> Session<B> {
     ///
     /// # Errors
     /// [`Error::WrongModel`] for a model without boxes, [`Error::BadInput`] for a scene of another model or a region without area.
-    pub fn example(&self, scene: &Scene, region: Option<Corners>) -> Result<Example> {
-        let Head::Boxes(Boxes { scale, .. }) = self.config.head else {
-            self.config.expect(Task::Detect)?;
-            unreachable!("models with boxes detect");
-        };
+    pub fn example(&self, scene: &Scene, region: Option<[f64; 4]>) -> Result<Example> {
+        let scale = self.config.boxes()?.scale;
         let (dim, tokens) = (self.config.embedding, self.config.vision.grid().pow(2));
         if scene.boxes().len() != 4 * tokens || scene.class_embeddings().len() != dim * tokens {
             return Err(Error::BadInput("scene: expected one that this model has looked at: look again".into()));
@@ -49,28 +44,29 @@ impl<B: Backend> Session<B> {
 }
 
 /// A region, or else the whole picture, in shares of the square that the tower saw.
-fn shares(region: Option<Corners>, (width, height): (u32, u32), scale: BoxScale) -> Result<Corners> {
-    let (width, height) = (f64::from(width), f64::from(height));
-    let [left, top, right, bottom] = region.unwrap_or([0.0, 0.0, width, height]);
-    let inside = [left.max(0.0), top.max(0.0), right.min(width), bottom.min(height)];
-    if !(inside[0] < inside[2] && inside[1] < inside[3]) {
+fn shares(region: Option<[f64; 4]>, size: (u32, u32), scale: BoxScale) -> Result<Bounds> {
+    let (width, height) = (f64::from(size.0), f64::from(size.1));
+    let edges = region.unwrap_or([0.0, 0.0, width, height]);
+    let [left, top, right, bottom] = edges;
+    let [left, right] = [left, right].map(|x| x.clamp(0.0, width));
+    let [top, bottom] = [top, bottom].map(|y| y.clamp(0.0, height));
+    let inside = Bounds::of_edges([left, top, right, bottom]);
+    // Not so of what is no number, either.
+    if !(inside.width > 0.0 && inside.height > 0.0) {
         return Err(Error::BadInput(format!(
-            "box: expected a part of the picture's {width} × {height} pixels, found {left}, {top} to {right}, {bottom}"
+            "box: expected left, top, right and bottom of a part of the picture's {width} × {height} pixels, found {edges:?}"
         )));
     }
-    let (x, y) = match scale {
-        BoxScale::Sides => (width, height),
-        BoxScale::LongerSide => (width.max(height), width.max(height)),
-    };
-    Ok([inside[0] / x, inside[1] / y, inside[2] / x, inside[3] / y])
+    let [across, down] = scale.extent(size);
+    Ok(inside.shares_of(across, down))
 }
 
 /// Of the tokens whose boxes overlap nearly as well as the best, the one whose class embedding is least like the mean of all.
-fn most_telling(scene: &Scene, region: Corners, dim: usize) -> usize {
-    let boxes: Vec<Corners> = scene.boxes().chunks_exact(4).map(corners).collect();
-    let mut overlaps: Vec<f64> = boxes.iter().map(|corners| overlap(region, *corners).0).collect();
+fn most_telling(scene: &Scene, region: Bounds, dim: usize) -> usize {
+    let boxes: Vec<Bounds> = scene.boxes().chunks_exact(4).map(|raw| Bounds::of_raw(raw, [1.0; 2])).collect();
+    let mut overlaps: Vec<f64> = boxes.iter().map(|bounds| region.iou(*bounds)).collect();
     if overlaps.iter().all(|&iou| iou == 0.0) {
-        overlaps = boxes.iter().map(|corners| generalized(region, *corners)).collect();
+        overlaps = boxes.iter().map(|bounds| region.generalized_iou(*bounds)).collect();
     }
     let best = overlaps[first_best(overlaps.iter().copied())];
     // A share of a negative number is above it, and would leave none over.
@@ -86,30 +82,6 @@ fn most_telling(scene: &Scene, region: Corners, dim: usize) -> usize {
 /// The place of the largest number, the first of equal ones.
 fn first_best(numbers: impl Iterator<Item = f64>) -> usize {
     numbers.enumerate().fold((0, f64::NEG_INFINITY), |best, (at, x)| if x > best.1 { (at, x) } else { best }).0
-}
-
-/// From what the box head gives: center, width and height before the sigmoid.
-fn corners(raw: &[f32]) -> Corners {
-    let [x, y, width, height] = [0, 1, 2, 3].map(|i| 1.0 / (1.0 + (-f64::from(raw[i])).exp()));
-    [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0]
-}
-
-fn area([left, top, right, bottom]: Corners) -> f64 {
-    (right - left).max(0.0) * (bottom - top).max(0.0)
-}
-
-/// Intersection over union, and the union.
-fn overlap(a: Corners, b: Corners) -> (f64, f64) {
-    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
-    let union = area(a) + area(b) - both;
-    (both / union, union)
-}
-
-/// The same, less the share of the rectangle around both that neither has.
-fn generalized(a: Corners, b: Corners) -> f64 {
-    let (iou, union) = overlap(a, b);
-    let around = area([a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
-    iou - (around - union) / around
 }
 
 #[cfg(test)]
@@ -130,23 +102,29 @@ mod tests {
     fn of_good_boxes_the_one_least_like_the_mean() {
         let boxes = [[0.5, 0.5, 0.9, 0.9], [0.5, 0.5, 0.85, 0.9], [0.2, 0.2, 0.1, 0.1]];
         let scene = scene(&boxes, vec![1.0, 0.0, 0.0, 1.0, 9.0, 0.0]);
-        assert_eq!(most_telling(&scene, [0.0, 0.0, 1.0, 1.0], 2), 1);
-        assert_eq!(most_telling(&scene, [0.15, 0.15, 0.25, 0.25], 2), 2);
+        let of = |edges| most_telling(&scene, Bounds::of_edges(edges), 2);
+        assert_eq!(of([0.0, 0.0, 1.0, 1.0]), 1);
+        assert_eq!(of([0.15, 0.15, 0.25, 0.25]), 2);
     }
 
     #[test]
     fn without_any_overlap_the_nearest_box() {
         let scene = scene(&[[0.3, 0.3, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1]], vec![1.0, 2.0]);
-        assert_eq!(most_telling(&scene, [0.9, 0.9, 1.0, 1.0], 1), 1);
-        assert_eq!(most_telling(&scene, [0.0, 0.0, 0.1, 0.1], 1), 0);
+        let of = |edges| most_telling(&scene, Bounds::of_edges(edges), 1);
+        assert_eq!(of([0.9, 0.9, 1.0, 1.0]), 1);
+        assert_eq!(of([0.0, 0.0, 0.1, 0.1]), 0);
     }
 
     #[test]
     fn regions_in_shares_of_the_square() {
-        let of = |region, scale| shares(region, (10, 20), scale).expect("a region");
-        assert_eq!(of(None, BoxScale::Sides), [0.0, 0.0, 1.0, 1.0]);
-        assert_eq!(of(None, BoxScale::LongerSide), [0.0, 0.0, 0.5, 1.0]);
-        assert_eq!(of(Some([5.0, 5.0, 99.0, 10.0]), BoxScale::LongerSide), [0.25, 0.25, 0.5, 0.5]);
-        assert!(shares(Some([5.0, 5.0, 5.0, 10.0]), (10, 20), BoxScale::Sides).is_err());
+        let of = |region, scale| shares(region, (10, 20), scale);
+        let is = |region, scale, edges| assert_eq!(of(region, scale).expect("a region"), Bounds::of_edges(edges));
+        is(None, BoxScale::Sides, [0.0, 0.0, 1.0, 1.0]);
+        is(None, BoxScale::LongerSide, [0.0, 0.0, 0.5, 1.0]);
+        is(Some([5.0, 5.0, 99.0, 10.0]), BoxScale::LongerSide, [0.25, 0.25, 0.5, 0.5]);
+        for wrong in [[5.0, 5.0, 5.0, 10.0], [5.0, 5.0, 4.0, 10.0], [12.0, 5.0, 14.0, 10.0], [f64::NAN, 0.0, 5.0, 10.0]]
+        {
+            assert!(of(Some(wrong), BoxScale::Sides).is_err(), "{wrong:?}");
+        }
     }
 }
