@@ -7,7 +7,7 @@ use crate::{
     backend::{Backend, Executor},
     config::Task,
     error::{Error, Result},
-    found::Hit,
+    found::{DetectOptions, Detection, Hit, detections},
     gpu::Gpu,
     kernels::{ActId, MatrixRef, Run, WeightId},
     model::{Question, question},
@@ -55,6 +55,19 @@ impl<B: Backend> Session<B> {
         let plan = self.device.compile(plan, &weights, &self.tuning, ONE, states)?;
         let inputs = Inputs::new(inputs);
         Ok(QuerySet { plan, _weights: weights, inputs, logits, best, labels })
+    }
+
+    /// What is found of the queries in a scene, best first.
+    ///
+    /// # Errors
+    /// As [`Session::detect`].
+    pub async fn find(&self, scene: &Scene, set: &QuerySet<B>, options: &DetectOptions) -> Result<Vec<Detection>> {
+        let scale = self.config.boxes()?.scale;
+        let hits = match options.multi_label {
+            true => self.detect_all(scene, set, options.least_logit()).await?,
+            false => self.detect(scene, set).await?,
+        };
+        Ok(detections(&hits, scene.boxes(), scene.size, scale, options))
     }
 
     /// Of every token the label that it is most like, the first of equal ones.

@@ -6,13 +6,13 @@ use wasm_bindgen::prelude::*;
 use web_sys::ImageData;
 
 #[cfg(feature = "wasm-cpu")]
-pub use super::cpu::{Backend, Device};
+pub use super::cpu::{Backend, Device, Picture};
 #[cfg(feature = "wasm-cpu")]
-use super::cpu::{Picture, Texture, facts};
+use super::cpu::{Texture, facts};
 #[cfg(feature = "wasm-gpu")]
-pub use super::gpu::{Backend, Device};
+pub use super::gpu::{Backend, Device, Picture};
 #[cfg(feature = "wasm-gpu")]
-use super::gpu::{Picture, Texture, facts};
+use super::gpu::{Texture, facts};
 use super::js_error;
 use crate::{Checkpoint, Error, Result, Session, config::ScoreRule, session};
 
@@ -37,6 +37,11 @@ impl Engine {
     /// A model whose weights are here.
     pub fn new(session: Session<Backend>, checkpoint: Checkpoint) -> Self {
         Self { texture: Texture::default(), session, checkpoint }
+    }
+
+    /// Embeddings that come one after the other.
+    pub(super) fn rows(&self, embeddings: &[f32]) -> Vec<Vec<f32>> {
+        embeddings.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect()
     }
 }
 
@@ -145,8 +150,7 @@ impl Engine {
 
     /// Labels by their texts' embeddings, one after the other.
     pub fn labels(&self, texts: &[f32]) -> std::result::Result<Labels, JsValue> {
-        let texts: Vec<Vec<f32>> = texts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
-        self.session.labels(&texts).map(Labels).map_err(|e| js_error(&e))
+        self.session.labels(&self.rows(texts)).map(Labels).map_err(|e| js_error(&e))
     }
 
     /// The file in a model folder that `verify` compares with, if there is one.

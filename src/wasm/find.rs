@@ -3,18 +3,13 @@
 use js_sys::{Array, Float32Array, Float64Array, Uint8Array, Uint32Array};
 use wasm_bindgen::prelude::*;
 
-#[cfg(feature = "wasm-cpu")]
-use super::cpu::Picture;
-#[cfg(feature = "wasm-gpu")]
-use super::gpu::Picture;
 use super::{
-    engine::{Backend, Engine},
+    engine::{Backend, Engine, Picture},
     js_error,
 };
 use crate::{
     Error,
-    config::{Head, Task},
-    found::{DetectOptions, Detection, Mask, detections},
+    found::{DetectOptions, Detection, Mask},
     session::{QuerySet, Scene},
 };
 
@@ -68,8 +63,7 @@ impl Engine {
 
     /// Queries by their vectors, one after the other.
     pub fn queries(&self, vectors: &[f32]) -> std::result::Result<Queries, JsValue> {
-        let vectors: Vec<Vec<f32>> = vectors.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
-        self.session.queries(&vectors).map(Queries).map_err(|e| js_error(&e))
+        self.session.queries(&self.rows(vectors)).map(Queries).map_err(|e| js_error(&e))
     }
 
     /// What is found of the queries in a scene, best first: label, score, logit, token, and the box's x, y, width and height, again and
@@ -81,18 +75,7 @@ impl Engine {
         wanted: Wanted,
     ) -> std::result::Result<Float64Array, JsValue> {
         let (scene, options) = (scene.scene(), wanted.options());
-        let run = async {
-            let Head::Boxes(head) = self.session.config.head else {
-                self.session.config.expect(Task::Detect)?;
-                unreachable!("models that detect have boxes");
-            };
-            let hits = match options.multi_label {
-                true => self.session.detect_all(&scene, &queries.0, options.least_logit()).await?,
-                false => self.session.detect(&scene, &queries.0).await?,
-            };
-            Ok(detections(&hits, scene.boxes(), scene.size, head.scale, &options))
-        };
-        let found = run.await.map_err(|e: Error| js_error(&e))?;
+        let found = self.session.find(&scene, &queries.0, &options).await.map_err(|e| js_error(&e))?;
         let numbers = |one: &Detection| {
             let (label, token, bounds) = (one.label as f64, f64::from(one.token), one.bounds);
             let [score, logit] = [one.score, one.logit].map(f64::from);
@@ -125,11 +108,7 @@ impl Engine {
         picture: bool,
     ) -> std::result::Result<Vec<Array>, JsValue> {
         let scene = scene.scene();
-        let run = async {
-            let prompts: Vec<Vec<f32>> =
-                prompts.chunks_exact(self.session.config.embedding).map(<[f32]>::to_vec).collect();
-            Ok((self.session.segment(&scene, &prompts).await?, self.session.mask_side()?))
-        };
+        let run = async { Ok((self.session.segment(&scene, &self.rows(&prompts)).await?, self.session.mask_side()?)) };
         let (logits, side) = run.await.map_err(|e: Error| js_error(&e))?;
         let (width, height) = if picture { (scene.size.0 as usize, scene.size.1 as usize) } else { (side, side) };
         let mask = |logits: &Vec<f32>| plain_mask(&Mask::from_logits(logits, side, width, height, threshold), logits);
