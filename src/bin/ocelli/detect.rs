@@ -2,8 +2,8 @@
 
 use ocelli::{
     Result,
-    config::{BoxScale, Head, Task},
-    found::{Bounds, DetectOptions, Detection, detections},
+    config::Task,
+    found::{Bounds, DetectOptions, Detection},
 };
 use serde::Serialize;
 
@@ -47,17 +47,12 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
         ..DetectOptions::default()
     };
     let session = load_for(Task::Detect, setup, &args.ask.model, args.ask.format.format(), true).await?;
-    let scale = scale(&session);
     let cut = ask::cut(&session, &labels, &prompts)?;
     let set = session.queries(&embed_texts(&session, &prompts).await?)?;
     let mut data_set = DataSet::new(&labels);
     let each = async |at: usize, picture: Picture| {
         let scene = session.look(&picture).await?;
-        let hits = match args.multi_label {
-            true => session.detect_all(&scene, &set, options.least_logit()).await?,
-            false => session.detect(&scene, &set).await?,
-        };
-        let found = detections(&hits, scene.boxes(), scene.size, scale, &options);
+        let found = session.find(&scene, &set, &options).await?;
         data_set.picture(&args.ask.images[at], picture.size());
         found.iter().for_each(|one| data_set.boxed(one.label, one.score, one.bounds));
         if let Some(path) = &args.ask.draw {
@@ -98,12 +93,4 @@ fn text(rows: &[Row<Detections>], drawn: bool, digits: usize) -> String {
         }
     }
     text
-}
-
-/// How a detector's boxes become pixels.
-pub fn scale(session: &Session) -> BoxScale {
-    match &session.config.head {
-        Head::Boxes(boxes) => boxes.scale,
-        _ => unreachable!("`load_for` takes detectors only"),
-    }
 }

@@ -5,7 +5,7 @@ use std::{slice, time::Instant};
 use ocelli::{
     Result,
     config::Task,
-    found::{DetectOptions, Detection, detections},
+    found::{DetectOptions, Detection},
 };
 use serde::de::IgnoredAny;
 
@@ -13,7 +13,6 @@ use crate::{
     cli::{EvalDetectArgs, Setup},
     coco::{Annotated, Category, ResultRow},
     count_bar,
-    detect::scale,
     device::Session,
     embedding_sums, json_file, load_for,
     manifest::{self, TemplateSet},
@@ -41,7 +40,6 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     }
     let show = !over.no_progress;
     let session = load_for(Task::Detect, setup, &over.model, over.format.format(), show).await?;
-    let scale = scale(&session);
     let queries = queries(&session, &annotated.categories, &templates, args.as_written, show).await?;
     let set = session.queries(&queries)?;
     let options = DetectOptions {
@@ -58,7 +56,6 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
     let each = async |at: usize, picture: Picture| {
         annotated.pictures[at].check(&images, picture.size())?;
         let scene = session.look(&picture).await?;
-        let hits = session.detect_all(&scene, &set, f32::NEG_INFINITY).await?;
         let one = |one: Detection| Found {
             picture: at,
             category: one.label,
@@ -66,7 +63,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalDetectArgs) -> Result<Vec<
             // Scores near 1 are one score in f32; logits are told apart.
             score: 1.0 / (1.0 + (-f64::from(one.logit)).exp()),
         };
-        found.extend(detections(&hits, scene.boxes(), scene.size, scale, &options).into_iter().map(one));
+        found.extend(session.find(&scene, &set, &options).await?.into_iter().map(one));
         Ok(())
     };
     let unreadable = stream::each_file(&images, &files, over.batch.get(), &bar, each).await?;
