@@ -65,22 +65,27 @@ impl<B: Backend> Session<B> {
         }
         self.check_dim(texts)?;
         let (dim, labels) = (self.config.embedding, texts.len());
-        // The labels are a matrix like any other, and this is one more layer.
-        let mut weights = B::Weights::default();
-        let mut store = self.device.store(&mut weights);
-        store.make_room("labels", Format::F32, labels, dim)?;
-        store.write(0, Plane::Values, 0, &pack(Format::F32, &texts.concat(), dim)?.values);
-        drop(store);
+        let (weights, weight) = self.matrix_of("labels", texts)?;
         let mut plan = Plan::default();
         let pictures = Rows::Shared(pictures as u32);
         let images = plan.input("images", pictures, dim);
         let cosines = plan.scratch("cosines", pictures, labels);
         plan.output("cosines", cosines);
-        let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: labels as u32, cols: dim as u32 };
         plan.step("cosines", Matmul::new(images, weight, cosines, pictures));
         let states = &mut B::States::default();
         let plan = self.device.compile(plan, &weights, &self.tuning, Run::items(1), states)?;
         Ok(LabelSet { plan, _weights: weights, images, cosines, labels })
+    }
+
+    /// Embeddings on the device: a matrix like any other, for one more layer.
+    pub(super) fn matrix_of(&self, label: &str, embeddings: &[Vec<f32>]) -> Result<(B::Weights, MatrixRef)> {
+        let (rows, dim) = (embeddings.len(), self.config.embedding);
+        let mut weights = B::Weights::default();
+        let mut store = self.device.store(&mut weights);
+        store.make_room(label, Format::F32, rows, dim)?;
+        store.write(0, Plane::Values, 0, &pack(Format::F32, &embeddings.concat(), dim)?.values);
+        drop(store);
+        Ok((weights, MatrixRef { id: WeightId(0), format: Format::F32, rows: rows as u32, cols: dim as u32 }))
     }
 
     pub(super) fn check_dim(&self, embeddings: &[Vec<f32>]) -> Result<()> {

@@ -9,10 +9,8 @@ use crate::{
     error::{Error, Result},
     found::{DetectOptions, Detection, Hit, detections},
     gpu::Gpu,
-    kernels::{ActId, MatrixRef, Run, WeightId},
+    kernels::{ActId, Run},
     model::{Question, question},
-    quant::{Format, pack},
-    weights::Plane,
 };
 
 /// Queries that stay on the device, so that a scene costs the same however many there are.
@@ -41,20 +39,14 @@ impl<B: Backend> Session<B> {
         }
         self.check_dim(vectors)?;
         check_finite(&vectors.concat(), self.config.embedding, "query")?;
-        let (labels, dim) = (vectors.len(), self.config.embedding);
-        let mut weights = B::Weights::default();
-        let mut store = self.device.store(&mut weights);
-        store.make_room("queries", Format::F32, labels, dim)?;
-        store.write(0, Plane::Values, 0, &pack(Format::F32, &vectors.concat(), dim)?.values);
-        drop(store);
-        let matrix = MatrixRef { id: WeightId(0), format: Format::F32, rows: labels as u32, cols: dim as u32 };
+        let (weights, matrix) = self.matrix_of("queries", vectors)?;
         let grid = self.config.vision.grid() as u32;
         let Question { plan, inputs, logits, best } = question(matrix, grid * grid);
         self.device.capacity(&plan, ONE)?;
         let states = &mut B::States::default();
         let plan = self.device.compile(plan, &weights, &self.tuning, ONE, states)?;
         let inputs = Inputs::new(inputs);
-        Ok(QuerySet { plan, _weights: weights, inputs, logits, best, labels })
+        Ok(QuerySet { plan, _weights: weights, inputs, logits, best, labels: vectors.len() })
     }
 
     /// What is found of the queries in a scene, best first.
