@@ -46,7 +46,7 @@ impl Kernel for AddShared {
     /// A sum of two numbers is the same in f32 and in f64: this is fast already.
     fn reference(&self, run: Run, host: &mut Host) {
         let item = (self.tokens * self.dim) as usize;
-        let mut act = std::mem::take(&mut host.acts[self.y.0]);
+        let mut act = host.take(self.y);
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..run.batch as usize * item];
         reference::add_shared(&host.floats(self.x)[..item], y);
         host.acts[self.y.0] = act;

@@ -229,7 +229,6 @@ impl Host<'_> {
     pub fn vector(&self, vector: VectorRef) -> Vec<f32> {
         self.weights[vector.id.0].row(0)
     }
-    #[cfg(not(feature = "wasm-gpu"))]
     /// Takes an activation out, to write it while others are read; it has to be put back.
     pub(crate) fn take(&mut self, id: ActId) -> Vec<u32> {
         std::mem::take(&mut self.acts[id.0])

@@ -57,7 +57,7 @@ impl Kernel for Unfold {
     /// Copies: this is fast already.
     fn reference(&self, run: Run, host: &mut Host) {
         let [grid, dim, lead] = [self.grid, self.dim, self.lead].map(|n| n as usize);
-        let mut act = std::mem::take(&mut host.acts[self.y.0]);
+        let mut act = host.take(self.y);
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..(run.batch * self.item()) as usize];
         reference::unfold(host.floats(self.x), grid, dim, lead, y);
         host.acts[self.y.0] = act;
