@@ -63,9 +63,8 @@ fn not_square<T>(found: &str) -> Result<T> {
 fn masks(root: &mut Object, vision: &Vision) -> Result<Masks> {
     let reduce = root.take("reduce_dim")?.unwrap_or(64);
     let extract: Vec<usize> = root.take("extract_layers")?.unwrap_or_else(|| vec![3, 6, 9]);
+    let conditional: usize = root.take("conditional_layer")?.unwrap_or(0);
     let masks = Masks {
-        reduce,
-        conditional: root.take("conditional_layer")?.unwrap_or(0),
         decoder: Encoder {
             hidden: reduce,
             heads: root.take("decoder_num_attention_heads")?.unwrap_or(4),
@@ -85,9 +84,9 @@ fn masks(root: &mut Object, vision: &Vision) -> Result<Masks> {
         let expected = format!("ascending numbers of blocks below {layers}");
         return wrong("extract_layers", expected, format!("{extract:?}"));
     }
-    if masks.conditional >= extract.len() {
-        let expected = format!("a block of the decoder, below {}", extract.len());
-        return wrong("conditional_layer", expected, masks.conditional.to_string());
+    if conditional != 0 {
+        let expected = "0, as every published CLIPSeg has it".to_string();
+        return wrong("conditional_layer", expected, conditional.to_string());
     }
     if masks.refined && (vision.patch_size < 4 || reduce < 2) {
         let expected = "patches of at least 4 pixels and reduce_dim of at least 2".to_string();

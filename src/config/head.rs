@@ -48,12 +48,9 @@ impl BoxScale {
 /// The decoder of a segmenter: `CLIPSegDecoder` in transformers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Masks {
-    /// Floats to which a token is reduced: `decoder.hidden`.
-    pub reduce: usize,
-    /// The picture tower's blocks whose outputs the decoder sees, counted from 0, ascending. It begins with the last of them.
+    /// The picture tower's blocks whose outputs the decoder sees, counted from 0, ascending. It begins with the last of them,
+    /// and the text comes in before its first block.
     pub extract: Vec<usize>,
-    /// Before which block of the decoder the text comes in, counted from 0.
-    pub conditional: usize,
     /// The decoder's blocks, one for each of `extract`: a layer norm follows attention and MLP, and the MLP's nonlinearity is ReLU.
     pub decoder: Encoder,
     /// Whether a convolution of 3 × 3 and two transposed ones make pixels of tokens, in place of one transposed convolution.

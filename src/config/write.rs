@@ -66,8 +66,7 @@ fn model(config: &Config) -> Value {
     }
     if let Head::Masks(masks) = &config.head {
         root["extract_layers"] = masks.extract.clone().into();
-        root["reduce_dim"] = masks.reduce.into();
-        root["conditional_layer"] = masks.conditional.into();
+        root["reduce_dim"] = masks.decoder.hidden.into();
         root["decoder_num_attention_heads"] = masks.decoder.heads.into();
         root["decoder_intermediate_size"] = masks.decoder.intermediate.into();
         root["use_complex_transposed_convolution"] = masks.refined.into();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Activation, Config, Mask, Masks, Towers},
-    error::{Error, Result},
+    error::Result,
     kernels::{ActId, AddShared, Matmul, Modulate, Pictures, Place, Rows, Shuffle, Unfold},
     plan::Plan,
     weights::Loader,
@@ -169,12 +169,6 @@ impl Upscale {
 }
 
 fn decoder(config: &Config, masks: &Masks, l: &mut Loader) -> Result<Decoder> {
-    if masks.conditional != 0 {
-        return Err(Error::WrongModel(format!(
-            "config.json: conditional_layer: expected 0, as every published CLIPSeg has it, found {}",
-            masks.conditional
-        )));
-    }
     let (e, patch) = (&masks.decoder, config.vision.patch_size);
     let (dim, grid, tokens) = (e.hidden, config.vision.grid(), config.vision.tokens());
     let rows = Rows::PerItem(tokens as u32);
