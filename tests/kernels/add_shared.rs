@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, with_others, words};
+use crate::case::{Case, changed, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, tokens that they share, columns: one of all, tails, published shapes.
@@ -31,11 +31,7 @@ fn case(batch: usize, tokens: usize, dim: usize) -> Case {
     }
     let (acts, y, mut wrong) = with_others(vec![words(&x)], others, words(&before), batch);
     let right = AddShared { x: ActId(0), y, tokens: tokens as u32, dim: dim as u32 };
-    let build = |change: fn(&mut AddShared)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut AddShared)| changed(&right, &[], change);
     if tokens > 1 {
         wrong.push(("one token less", build(|k| k.tokens -= 1)));
     }

@@ -1,6 +1,6 @@
 use ocelli::{
     config::Mask,
-    kernels::{ActId, Attention, Kernel, Keys, Queries, Rows, Run},
+    kernels::{ActId, Attention, Keys, Queries, Rows, Run},
     random::Random,
 };
 
@@ -104,7 +104,7 @@ pub fn cases() -> Vec<Case> {
         (long(16, Mask::None, 2, Asked::Padded), 0),
         (many(64, 600, Mask::None, Asked::Own), 1),
     ];
-    shapes.into_iter().map(case).chain(cut.into_iter().map(|(shape, part)| cut_case(shape, part))).collect()
+    shapes.into_iter().map(case).chain(cut.into_iter().map(|(shape, part)| case(shape).cut(part))).collect()
 }
 
 fn case(s: Shape) -> Case {
@@ -179,27 +179,6 @@ fn case(s: Shape) -> Case {
             vec![4.0; s.batch * s.q_len * dim],
             2f64.powi(-21) * 8.0 + 16.0 * (s.size as f64).powf(1.5) * 2f64.powi(-24),
         )),
-    }
-}
-
-/// A part of the queries; the outputs of the others stay as they were.
-fn cut_case(s: Shape, part: usize) -> Case {
-    let whole = case(s);
-    let run = whole.run;
-    let build = move |part: usize| -> Build {
-        Box::new(move || Step { kernel: kernel(s).cut(run, 1).swap_remove(part), weights: Vec::new() })
-    };
-    let mut acts = whole.acts;
-    let y = acts.last_mut().expect("an output");
-    *y = words(&Random::new(7).floats(y.len()));
-    let others = (0..3).filter(|other| *other != part).map(|other| ("another part", build(other)));
-    let all: Build = Box::new(move || Step { kernel: Box::new(kernel(s)), weights: Vec::new() });
-    Case {
-        name: format!("{}, part {part}", whole.name),
-        acts,
-        right: build(part),
-        wrong: others.chain([("all queries", all)]).collect(),
-        ..whole
     }
 }
 

@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, poison, with_others, words};
+use crate::case::{Case, changed, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, rows of each, labels: one of all, tails of a workgroup, many labels.
@@ -48,11 +48,7 @@ fn case(batch: usize, rows: usize, labels: usize) -> Case {
     }
     let (acts, y, mut wrong) = with_others(vec![words(&x)], others, poison(right.len()), batch);
     let right = Best { x: ActId(0), y, labels: labels as u32, rows: Rows::PerItem(rows as u32) };
-    let build = |change: fn(&mut Best)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Best)| changed(&right, &[], change);
     if batch * rows > 1 {
         wrong.push(("one row", build(|k| k.rows = Rows::Shared(1))));
         wrong.push(("rows one longer", build(|k| k.labels += 1)));

@@ -1,10 +1,14 @@
 //! A case and its wrong variants: the same inputs, other steps.
 
+use std::sync::Arc;
+
 pub use ocelli::verify::{Rough, Step, poison, rough, words};
 use ocelli::{
     backend::Backend,
     gpu::{Tier, Tuning},
-    kernels::{ActId, Gather, Rows, Run},
+    kernels::{ActId, Gather, Kernel, Rows, Run},
+    quant::Matrix,
+    random::Random,
     verify,
 };
 
@@ -33,6 +37,13 @@ pub fn output(inputs: usize) -> ActId {
     ActId(inputs)
 }
 
+/// Builds a kernel over these weights, with a change.
+pub fn changed<K: Kernel + Clone + Send + Sync + 'static>(kernel: &K, weights: &[Matrix], change: fn(&mut K)) -> Build {
+    let (mut kernel, weights) = (kernel.clone(), weights.to_vec());
+    change(&mut kernel);
+    Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
+}
+
 /// What is wrong, and what is built to show it.
 pub type Wrong = Vec<(&'static str, Build)>;
 
@@ -46,9 +57,9 @@ pub fn with_others(
 ) -> (Vec<Vec<u32>>, ActId, Wrong) {
     let (first, out) = (acts.len(), output(acts.len() + others.len()));
     let dim = (y.len() / batch) as u32;
-    let copy = |from| -> Build {
+    let copy = |from| {
         let kernel = Gather { x: ActId(from), index: None, y: out, of: Rows::PerItem(1), dim };
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
+        changed(&kernel, &[], |_| ())
     };
     let mut wrong = Wrong::new();
     for (at, (what, words)) in others.into_iter().enumerate() {
@@ -61,6 +72,25 @@ pub fn with_others(
 }
 
 impl Case {
+    /// A part of the step, which is cut into three; the rows of the others stay as they were.
+    pub fn cut(mut self, part: usize) -> Self {
+        let (run, whole) = (self.run, Arc::new(self.right));
+        let build = |part: usize| -> Build {
+            let whole = whole.clone();
+            Box::new(move || {
+                let Step { kernel, weights } = whole();
+                Step { kernel: kernel.cut(run, 1).swap_remove(part), weights }
+            })
+        };
+        let others = (0..3).filter(|other| *other != part).map(|other| ("another part", build(other)));
+        let all = whole.clone();
+        let all: (_, Build) = ("all rows", Box::new(move || all()));
+        let wrong = others.chain([all]).collect();
+        let y = self.acts.last_mut().expect("an output");
+        *y = words(&Random::new(7).floats(y.len()));
+        Self { name: format!("{}, part {part}", self.name), right: build(part), wrong, ..self }
+    }
+
     /// Tiers in which this kernel has a shader of its own; the GPU must be able to.
     pub fn tiers(&self) -> Vec<Tier> {
         let kernel = (self.right)().kernel;

@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, poison, with_others, words};
+use crate::case::{Case, changed, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, rows of each, labels: one of all, tails, more labels than a workgroup, and more workgroups than one dimension has.
@@ -52,11 +52,7 @@ fn case(batch: usize, rows: usize, labels: usize) -> Case {
     let (acts, y, mut wrong) = with_others(inputs, others, poison(cos.len()), batch);
     let right =
         ClassHead { cos: ActId(0), scale: ActId(1), y, labels: labels as u32, rows: Rows::PerItem(rows as u32) };
-    let build = |change: fn(&mut ClassHead)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut ClassHead)| changed(&right, &[], change);
     wrong.push(("shift and scale exchanged", build(|k| k.scale = ActId(2))));
     wrong.push(("one row", build(|k| k.rows = Rows::Shared(1))));
     if labels > 1 {

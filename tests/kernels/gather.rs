@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, output, poison, words};
+use crate::case::{Build, Case, changed, output, poison, words};
 
 pub fn cases() -> Vec<Case> {
     // The last row, the first and one between; rows of a fixed number and as many as a run has tokens.
@@ -17,10 +17,10 @@ pub fn cases() -> Vec<Case> {
 fn case(batch: usize, of: usize, dim: usize, indexed: bool, tokens: bool) -> Case {
     let x = Random::new((batch + of * dim) as u64).floats(batch * of * dim);
     let index: Vec<u32> = (0..batch).map(|b| [of - 1, 0, of / 2][b] as u32).collect();
-    let build = move |of: u32, index: Option<ActId>| -> Build {
+    let build = |of: u32, index: Option<ActId>| {
         let of = if tokens { Rows::PerToken } else { Rows::PerItem(of) };
         let kernel = Gather { x: ActId(0), index, y: output(2), of, dim: dim as u32 };
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
+        changed(&kernel, &[], |_| ())
     };
     let (own, other) = if indexed { (Some(ActId(1)), None) } else { (None, Some(ActId(1))) };
     let mut wrong: Vec<(&'static str, Build)> = Vec::new();

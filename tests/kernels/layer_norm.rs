@@ -5,7 +5,7 @@ use ocelli::{
     reference,
 };
 
-use crate::case::{Build, Case, Step, output, poison, with_others, words};
+use crate::case::{Build, Case, Step, changed, output, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Fewer columns than lanes, a tail, published widths; one row, and more rows than one dimension of a dispatch has.
@@ -49,11 +49,7 @@ fn merged_case(batch: usize, rows: usize, dim: usize) -> Case {
         eps: 1e-5,
         merge: true,
     };
-    let build = |change: fn(&mut LayerNorm)| -> Build {
-        let (mut kernel, weights) = (right.clone(), weights.clone());
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
-    };
+    let build = |change: fn(&mut LayerNorm)| changed(&right, &weights, change);
     wrong.push(("weight and bias exchanged", build(|k| std::mem::swap(&mut k.weight, &mut k.bias))));
     wrong.push(("merge off", build(|k| k.merge = false)));
     if batch > 1 {

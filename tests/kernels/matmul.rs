@@ -1,6 +1,6 @@
 use ocelli::{
     config::Activation,
-    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Place, Positions, Rows, Run, VectorRef, WeightId},
+    kernels::{ActId, Matmul, MatrixRef, Operand, Place, Positions, Rows, Run, VectorRef, WeightId},
     quant::{Format, Matrix, Packed},
     random::Random,
     reference,
@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
     // Some of the rows: 150 are cut into 64, 64 and 22.
     let cut = [(Format::F32, false, 1), (Format::Q8, true, 2), (Format::Q4, false, 0), (Format::F16, true, 1)];
     let long = |format, accumulate| Shape { m: 150, k: 36, n: 70, format, accumulate, ..plain };
-    let cut = cut.map(|(format, accumulate, part)| cut_case(long(format, accumulate), part));
+    let cut = cut.map(|(format, accumulate, part)| case(long(format, accumulate)).cut(part));
     shapes.into_iter().map(case).chain(placed).chain(cut).collect()
 }
 
@@ -187,34 +187,6 @@ fn case(s: Shape) -> Case {
         // K / 4 additions of a product of four, each rounding by at most 2^-24 of the running magnitude, and a few for
         // bias and activation (whose slopes stay below 1.2; the error function is within 1.5e-7).
         bound: Some((magnitude, f32_bound)),
-    }
-}
-
-/// A part of the rows; the others stay as they were.
-fn cut_case(s: Shape, part: usize) -> Case {
-    let whole = case(s);
-    let run = whole.run;
-    let weights = (whole.right)().weights;
-    let build = |part: Option<usize>| -> Build {
-        let weights = weights.clone();
-        Box::new(move || {
-            let kernel = match part {
-                Some(part) => kernel(s).cut(run, 1).swap_remove(part),
-                None => Box::new(kernel(s)),
-            };
-            Step { kernel, weights: weights.clone() }
-        })
-    };
-    let mut acts = whole.acts;
-    let y = acts.last_mut().expect("an output");
-    *y = words(&Random::new(7).floats(y.len()));
-    let others = (0..3).filter(|other| *other != part).map(|other| ("another part", build(Some(other))));
-    Case {
-        name: format!("{}, part {part}", whole.name),
-        acts,
-        right: build(Some(part)),
-        wrong: others.chain([("all rows", build(None))]).collect(),
-        ..whole
     }
 }
 

@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, poison, with_others, words};
+use crate::case::{Case, changed, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, tokens that they share, columns: one of all, tails, published shapes.
@@ -42,11 +42,7 @@ fn case(batch: usize, tokens: usize, dim: usize) -> Case {
     }
     let (acts, y, mut wrong) = with_others(vec![words(&x), words(&by)], others, poison(n), batch);
     let right = Modulate { x: ActId(0), by: ActId(1), y, tokens: tokens as u32, dim: dim as u32 };
-    let build = |change: fn(&mut Modulate)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Modulate)| changed(&right, &[], change);
     if tokens > 1 {
         wrong.push(("one token less", build(|k| k.tokens -= 1)));
     }

@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, poison, with_others, words};
+use crate::case::{Case, changed, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, rows of each, columns, magnitude, epsilon: fewer columns than lanes, a tail, published widths, and more rows than one
@@ -48,11 +48,7 @@ fn case([batch, rows, dim]: [usize; 3], scale: f32, eps: f32) -> Case {
     let other = random.floats(numbers);
     let (acts, y, mut wrong) = with_others(vec![words(&x), words(&other)], others, poison(numbers), batch);
     let right = Normalize { x: ActId(0), y, dim: dim as u32, rows: Rows::PerItem(rows as u32), eps };
-    let build = |change: fn(&mut Normalize)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Normalize)| changed(&right, &[], change);
     if batch * rows > 1 {
         wrong.push(("rows one longer", build(|k| k.dim += 1)));
         wrong.push(("another input", build(|k| k.x = ActId(1))));

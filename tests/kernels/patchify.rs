@@ -3,7 +3,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, output, poison, words};
+use crate::case::{Case, changed, output, poison, words};
 
 /// Columns and lengths of the pictures, and lengths without padding.
 const COLUMNS: ActId = ActId(1);
@@ -58,19 +58,14 @@ fn case(name: String, [batch, area, side, rows]: [usize; 4], pictures: Pictures,
         scale: [0.0146, 0.015, 0.0142],
         shift: [-1.79, -1.75, -1.48],
     };
-    let build = |change: fn(&mut Patchify)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Patchify)| changed(&right, &[], change);
     let mut wrong = vec![
         ("red and blue exchanged", build(|k| k.scale.swap(0, 2))),
         ("mean not subtracted", build(|k| k.shift = [0.0; 3])),
     ];
     if let Pictures::Floats { size, lead } = pictures {
         let bytes = Patchify { pictures: Pictures::Squares { size, lead }, ..right.clone() };
-        let build = move || Step { kernel: Box::new(bytes.clone()), weights: Vec::new() };
-        wrong.push(("bytes for floats", Box::new(build)));
+        wrong.push(("bytes for floats", changed(&bytes, &[], |_| ())));
     }
     let lengths: Vec<u32> = grids.iter().map(|g| g[0] * g[1]).collect();
     if lengths.iter().any(|&length| length < rows as u32) {

@@ -5,7 +5,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, output, poison};
+use crate::case::{Case, changed, output, poison};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -65,11 +65,7 @@ fn case(filter: Filter, source: usize, axis: &Axis, lines: usize, vertical: bool
     let table = words(alpha);
     let mut shorter = table.clone();
     shorter[1] -= 1;
-    let build = |change: fn(&mut Resize)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Resize)| changed(&right, &[], change);
     Case {
         name: format!(
             "resize {filter:?} {source} -> {outputs} pixels, {lines} lines, {}, alpha {alpha:?}",

@@ -5,7 +5,7 @@ use ocelli::{
     random::Random,
 };
 
-use crate::case::{Build, Case, Step, output, poison, words};
+use crate::case::{Case, changed, output, poison, words};
 
 /// One table for the right way, three for wrong ones.
 const TABLES: usize = 4;
@@ -77,11 +77,7 @@ fn case(name: String, pixels: Vec<u32>, tables: [Vec<i32>; 2], first: bool, line
         usual: if lines.is_multiple_of(2) { outputs } else { 5 },
         lines: Rows::PerItem(lines as u32),
     };
-    let build = |change: fn(&mut ResizeFloat)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut ResizeFloat)| changed(&right, &[], change);
     let numbers = out.len();
     Case {
         name,

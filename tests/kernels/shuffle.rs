@@ -9,7 +9,7 @@ use ocelli::{
     reference,
 };
 
-use crate::case::{Build, Case, Step, poison, rough, with_others, words};
+use crate::case::{Case, changed, poison, rough, with_others, words};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -168,11 +168,7 @@ fn case(s: Shape, format: Format) -> Case {
             Rows::PerItem(s.rows() as u32),
         )
     };
-    let build = |change: fn(&mut Matmul)| -> Build {
-        let (mut kernel, weights) = (right.clone(), weights.clone());
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() })
-    };
+    let build = |change: fn(&mut Matmul)| changed(&right, &weights, change);
     wrong.push(("not shuffled", build(|k| k.place = Place::Set)));
     if s.bias {
         wrong.push(("bias dropped", build(|k| k.bias = None)));

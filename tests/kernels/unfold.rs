@@ -5,7 +5,7 @@ use ocelli::{
     reference,
 };
 
-use crate::case::{Build, Case, Step, poison, with_others, words};
+use crate::case::{Case, changed, poison, with_others, words};
 
 pub fn cases() -> Vec<Case> {
     // Items, side, columns, rows before the grid: one place, two (all of them edge), tails, published shapes.
@@ -82,11 +82,7 @@ fn case(shape: [usize; 4]) -> Case {
     let (acts, y, mut wrong) = with_others(vec![words(&x)], others, poison(batch * grid * grid * 9 * dim), batch);
     let [grid, dim, lead] = [grid, dim, lead].map(|n| n as u32);
     let right = Unfold { x: ActId(0), y, grid, dim, lead };
-    let build = |change: fn(&mut Unfold)| -> Build {
-        let mut kernel = right.clone();
-        change(&mut kernel);
-        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: Vec::new() })
-    };
+    let build = |change: fn(&mut Unfold)| changed(&right, &[], change);
     if lead > 0 {
         wrong.push(("the class token is a place too", build(|k| k.lead -= 1)));
     }
