@@ -27,7 +27,7 @@ impl Mask {
         for polygon in polygons.iter().filter(|polygon| !polygon.is_empty()) {
             // Down each column in turn, what is inside changes at these places.
             let mut changes = vec![false; width * height + 1];
-            crossings(polygon, width, height).for_each(|at| changes[at] ^= true);
+            crossings(polygon, width, height).into_iter().for_each(|at| changes[at] ^= true);
             let mut inside = false;
             for (at, change) in changes.into_iter().take(width * height).enumerate() {
                 inside ^= change;
@@ -39,10 +39,9 @@ impl Mask {
 }
 
 /// Where the outline passes from one column of pixels' centres to the next: the first pixel below it, `x · height + y`.
-fn crossings(polygon: &[[f64; 2]], width: usize, height: usize) -> impl Iterator<Item = usize> {
-    let points = outline(polygon);
+fn crossings(polygon: &[[f64; 2]], width: usize, height: usize) -> Vec<usize> {
     let centre = |fine: i64| (fine as f64 + 0.5) / FINE - 0.5;
-    let crossing = move |pair: &[[i64; 2]]| {
+    let crossing = |pair: &[[i64; 2]]| {
         let [[before_x, before_y], [x, y]] = [pair[0], pair[1]];
         let column = centre(if x < before_x { x } else { x - 1 });
         let whole = column.floor() == column && column >= 0.0 && column <= width as f64 - 1.0;
@@ -51,8 +50,7 @@ fn crossings(polygon: &[[f64; 2]], width: usize, height: usize) -> impl Iterator
             column as usize * height + row as usize
         })
     };
-    let found: Vec<usize> = points.windows(2).filter_map(crossing).collect();
-    found.into_iter()
+    outline(polygon).windows(2).filter_map(crossing).collect()
 }
 
 /// Points along the outline, a step of a fifth of a pixel apart on the longer axis of each edge.
