@@ -136,7 +136,7 @@ impl<B: Backend> Session<B> {
         self.embed(tower, images.len(), batches, |index, item, _| self.put_image(images[index], item)).await
     }
 
-    /// Unit-length embeddings, one a text.
+    /// Embeddings, one a text: of unit length but for CLIPSeg's, which are prompts.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if the tokenizer does not fit the token table, [`Error::NotFinite`], [`Error::Gpu`], or
@@ -146,7 +146,7 @@ impl<B: Backend> Session<B> {
         self.embed_tokens(&ids).await
     }
 
-    /// Unit-length embeddings of texts by their token ids, padding included.
+    /// The same by token ids, padding included.
     ///
     /// # Errors
     /// [`Error::BadInput`] for ids that the model does not have or without the text tower, [`Error::NotFinite`], or

@@ -165,13 +165,14 @@ impl<B: Backend> Session<B> {
             ids = tokens.unwrap_or(ids);
         }
         let taps = self.every_run(async || self.taps(&Picture, &ids).await).await;
+        let length = if matches!(self.config.head, Head::Masks(_)) { "as a prompt" } else { "unit length" };
         let mut judge = |name, tower: &goldens::Tower, embeddings: Option<Runs<Vec<Vec<f32>>>>| {
             for tap in &tower.taps {
                 checks.push(Check::new(&tap.name, tap_of(&taps, &tap.name).and_then(|taps| tap.judge(bound, taps))));
             }
             if let Some(embeddings) = embeddings {
                 let judged = embeddings.and_then(|runs| tower.judge(bound, &same(&runs)?[0]));
-                checks.push(Check::new(format!("{name}.embedding, unit length"), judged));
+                checks.push(Check::new(format!("{name}.embedding, {length}"), judged));
             }
         };
         if self.towers().vision() {
