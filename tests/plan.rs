@@ -30,12 +30,14 @@ fn close(found: &[f32], expected: &[f32]) -> bool {
     found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-5)
 }
 
-/// A matrix on a device.
-fn weights<B: Backend>(device: &B, matrix: &Matrix) -> B::Weights {
+/// Matrices in f32 on a device.
+fn weights<B: Backend>(device: &B, matrices: &[Matrix]) -> B::Weights {
     let mut weights = B::Weights::default();
     let mut store = device.store(&mut weights);
-    store.make_room("weight", matrix.format, matrix.rows, matrix.cols).expect("it fits");
-    store.write(0, Plane::Values, 0, &matrix.packed.values);
+    for (at, matrix) in matrices.iter().enumerate() {
+        store.make_room("weight", matrix.format, matrix.rows, matrix.cols).expect("it fits");
+        store.write(at, Plane::Values, 0, &matrix.packed.values);
+    }
     drop(store);
     weights
 }
@@ -120,7 +122,7 @@ fn steps_over_a_state<B: Backend>(device: &B) {
 /// Runs of different sizes, one after the other on one plan, and two outputs of each.
 fn runs_of_any_size<B: Backend>(device: &B) {
     let matrix = Matrix::new(Format::F32, &Random::new(5).floats(3 * DIM), DIM).expect("small weights");
-    let weights = weights(device, &matrix);
+    let weights = weights(device, std::slice::from_ref(&matrix));
     let mut plan = Plan::default();
     let (x, index) = (plan.input("x", Rows::PerToken, DIM), plan.input("index", Rows::PerItem(1), 1));
     let y = plan.scratch("y", Rows::PerToken, 3);
@@ -259,13 +261,7 @@ fn cut_steps_leave_the_same_bits() {
     let most = Run::items(2);
     let x = Random::new(9).floats(2 * LONG as usize * 3 * DIM);
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
-    let mut weights = <Gpu as Backend>::Weights::default();
-    let mut store = gpu.store(&mut weights);
-    for (at, m) in long_weights().iter().enumerate() {
-        store.make_room("weight", m.format, m.rows, m.cols).expect("it fits");
-        store.write(at, Plane::Values, 0, &m.packed.values);
-    }
-    drop(store);
+    let weights = weights(&gpu, &long_weights());
     let compiled = |mask, tier| {
         let (plan, input, outputs) = long_steps(mask);
         let plan = gpu.compile(plan, &weights, &Tuning::all(tier), most, &mut Default::default()).expect("it fits");
