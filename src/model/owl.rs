@@ -8,7 +8,7 @@ use super::{
     tower::{Length, Look, Model},
 };
 use crate::{
-    config::{Activation, Boxes, Config, Mask, Resize, Towers},
+    config::{Activation, Boxes, Config, Mask, Towers},
     error::Result,
     kernels::{
         ActId, Best, ClassHead, LayerNorm, Matmul, MatrixRef, Normalize, Pictures, Place, Positions, Rows, VectorRef,
@@ -132,12 +132,9 @@ fn look(config: &Config, boxes: &Boxes, l: &mut Loader) -> Result<Look> {
     let heads = Heads::load(config, boxes, embed.grid, l)?;
 
     let mut plan = Plan::default();
-    let (side, lead) = (embed.side as u32, 1);
-    let (pictures, words) = match config.preprocessor.resize {
-        Resize::PadSquare(_) => (Pictures::Floats { size: side, lead }, 3),
-        _ => (Pictures::Squares { size: side, lead }, 1),
-    };
-    let pixels = plan.input("pixels", Rows::PerItem(1), words * embed.side * embed.side);
+    let (filter, size, lead) = (config.preprocessor.filter, embed.side as u32, 1);
+    let pictures = if filter.floats() { Pictures::Floats { size, lead } } else { Pictures::Squares { size, lead } };
+    let pixels = plan.input("pixels", Rows::PerItem(1), filter.words() * embed.side * embed.side);
     let x = plan.scratch("x", rows, e.hidden);
     let s = blocks.stream(&mut plan, x);
     embed.record(&mut plan, config, pixels, pictures, s);
