@@ -29,10 +29,8 @@ impl<B: Backend> Session<B> {
     /// [`Error::WrongModel`] for a model without boxes, [`Error::BadInput`] for a scene of another model or a region without area.
     pub fn example(&self, scene: &Scene, region: Option<[f64; 4]>) -> Result<Example> {
         let scale = self.config.boxes()?.scale;
-        let (dim, tokens) = (self.config.embedding, self.config.vision.grid().pow(2));
-        if scene.boxes().len() != 4 * tokens || scene.class_embeddings().len() != dim * tokens {
-            return Err(Error::BadInput("scene: expected one that this model has looked at: look again".into()));
-        }
+        self.check_boxes(scene)?;
+        let dim = self.config.embedding;
         let token = match (region, scene.objectness()) {
             (None, Some(objectness)) => first_best(objectness.iter().map(|&x| f64::from(x))),
             _ => most_telling(scene, shares(region, scene.size, scale)?, dim),

@@ -55,6 +55,7 @@ impl<B: Backend> Session<B> {
     /// As [`Session::detect`].
     pub async fn find(&self, scene: &Scene, set: &QuerySet<B>, options: &DetectOptions) -> Result<Vec<Detection>> {
         let scale = self.config.boxes()?.scale;
+        self.check_boxes(scene)?;
         let hits = match options.multi_label {
             true => self.detect_all(scene, set, options.least_logit()).await?,
             false => self.detect(scene, set).await?,

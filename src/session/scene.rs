@@ -90,9 +90,7 @@ impl Inputs {
         let room = |act: ActId| plan.plan().acts()[act.0].item(plan.most());
         let found = |&(act, place): &(ActId, usize)| Some(room(act)) == scene.features.get(place).map(Vec::len);
         if !self.acts.iter().all(found) {
-            return Err(Error::BadInput(
-                "scene: expected one that this model has looked at, found another model's, or another canvas': look again".into(),
-            ));
+            return Err(stranger());
         }
         for &(act, place) in &self.acts {
             plan.write(device, act, 0, bytemuck::cast_slice(&scene.features[place]));
@@ -102,7 +100,24 @@ impl Inputs {
     }
 }
 
+/// The error of a question about what this model has not looked at.
+fn stranger() -> Error {
+    Error::BadInput(
+        "scene: expected one that this model has looked at, found another model's, or another canvas': look again"
+            .into(),
+    )
+}
+
 impl<B: Backend> Session<B> {
+    /// Checks that a scene has of each token what a detector says: its data may come from anywhere.
+    pub(super) fn check_boxes(&self, scene: &Scene) -> Result<()> {
+        let tokens = self.config.vision.grid().pow(2);
+        let sound = scene.boxes().len() == 4 * tokens
+            && scene.class_embeddings().len() == self.config.embedding * tokens
+            && scene.objectness().is_none_or(|objectness| objectness.len() == tokens);
+        if sound { Ok(()) } else { Err(stranger()) }
+    }
+
     /// Runs the picture tower once, for any number of questions.
     ///
     /// # Errors

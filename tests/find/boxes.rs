@@ -310,6 +310,14 @@ pub fn errors(model: &str) -> Outcome {
         Some("bad-input"),
         "another model's scene"
     );
+    // Its data may come from anywhere.
+    for part in 0..scene.features.len() {
+        let mut features = scene.features.clone();
+        features[part].pop();
+        let (damaged, options) = (Scene::new(scene.size, features), DetectOptions::default());
+        let found = session.find(&damaged, &set, &options);
+        assert_eq!(code(pollster::block_on(found).err()), Some("bad-input"), "part {part} is too short");
+    }
     let load = |canvas: usize| {
         let options = LoadOptions { canvas: Some(canvas), ..LoadOptions::default() };
         Session::load(Cpu::default(), &Checkpoint::open(&folder(model)).expect("a fixture"), options).err()
