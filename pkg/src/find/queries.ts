@@ -3,7 +3,6 @@ import { KeptSets } from "../labels/kept-sets.js";
 import { requireNames } from "../labels/label-set.js";
 import { LabelTexts, templatesOf } from "../labels/texts.js";
 import type { Model } from "../model.js";
-import type { ImageInput } from "../types.js";
 import { joined } from "../vectors.js";
 import type { Asker } from "./detector-scene.js";
 import { LookedAt } from "./looked-at.js";

@@ -11,7 +11,6 @@ use crate::{
     ask::{self, Outcome, Row, place},
     cli::{DetectArgs, Setup},
     coco::DataSet,
-    device::Session,
     draw, embed_texts, load_for,
     picture::{self, Picture},
     stream::Unreadable,
