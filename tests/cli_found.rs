@@ -302,3 +302,39 @@ fn what_cannot_be_read_or_asked_is_said() {
     let masks = folder.path().join("masks").display().to_string();
     assert!(segment(&["--masks", &masks, &image, &image]).contains("names differ"));
 }
+
+/// Losses in boxes and in masks: none in f32, more in q4 than in q8; of the same pictures as one by one.
+#[test]
+fn compare_measures_boxes_and_masks() {
+    let images = ["rgb-61x37.png", "tall-23x97.png"].map(|name| fixture(&format!("images/{name}")));
+    let labels = ["--formats", "f32,q8,q4", "--labels", "a cat,two dogs,a tree"];
+    for (model, lost) in [("owlv2", ["boxes", "ranks"]), ("clipseg", ["masks", "logits"])] {
+        let model = fixture(model);
+        let ask = |images: &[&str]| json(&[&["compare", &model], &labels[..], images].concat());
+        let report = ask(&[&images[0], &images[1]]);
+        let formats = list(&report["formats"]);
+        for what in lost.into_iter().chain(["matrices"]) {
+            let [f32, q8, q4] = [0, 1, 2].map(|at| number(&formats[at][what]["mean"]));
+            assert!(f32 == 0.0 && q8 > 0.0 && q4 > q8, "{what}: {f32}, {q8}, {q4}");
+            assert!(formats.iter().all(|row| number(&row[what]["mean"]) <= number(&row[what]["worst"])));
+        }
+        if lost[0] == "boxes" {
+            assert_eq!((&formats[0]["first"]["right"], &formats[0]["first"]["of"]), (&json!(6), &json!(6)));
+            // Each picture's best twenty of three labels, of which all or some are the same.
+            assert_eq!(formats[1]["boxes"]["count"], 2 * 3 * 20);
+            let worst = formats[2]["boxes"]["worst_name"].as_str().expect("a name");
+            assert!(images.iter().any(|image| worst.starts_with(image.as_str())), "{worst}");
+        } else {
+            assert_eq!(formats[1]["masks"]["count"], 2 * 3);
+        }
+        let bad = ocelli(&[&["--json", "compare", &model], &labels[..], &[&images[0], "no.png", &images[1]]].concat());
+        assert_eq!(bad.status.code(), Some(3));
+        let found: Value = serde_json::from_slice(&bad.stdout).expect("JSON");
+        assert_eq!((&found["formats"], &found["pictures"]), (&report["formats"], &json!(2)));
+        let people = ocelli(&[&["compare", &model], &labels[..], &[&images[0], &images[1]]].concat());
+        let people = String::from_utf8_lossy(&people.stdout);
+        assert!(people.contains("2 pictures, 3 labels") && people.contains(lost[0]), "{people}");
+    }
+    let refused = refused(&["compare", &fixture("clipseg"), "--labels", "a", "--formats", "q8", &images[0]]);
+    assert!(refused.contains("pictures: expected some that differ"), "{refused}");
+}

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Pictures decoded at a time; looking at one takes longer.
-const BATCH: usize = 2;
+pub const BATCH: usize = 2;
 
 /// What `--json` prints of a picture.
 #[derive(Serialize)]

@@ -112,7 +112,7 @@ pub enum Command {
     EvalDetect(EvalDetectArgs),
     /// How well masks fit over annotated pictures: mean IoU and average precision.
     EvalSegment(EvalSegmentArgs),
-    /// What each format of a model costs: bytes, errors of its matrices, and how far its embeddings move.
+    /// What each format of a model costs: bytes, errors of its matrices, and how far its embeddings, boxes or masks move.
     Compare(CompareArgs),
     /// Zero-shot accuracy over labelled pictures.
     Eval(EvalArgs),

@@ -1,21 +1,16 @@
-//! `ocelli compare`: what each format of one model costs, in bytes and in what its answers lose.
+//! `ocelli compare`: what each format of one model costs, in bytes and in what its answers lose. Here of embeddings; of boxes and masks
+//! in `compare_found.rs`.
 
-use ocelli::{
-    Checkpoint, Result,
-    backend::Backend,
-    config::Task,
-    quant::Format,
-    quantize::{losses, tensor_bytes},
-    scores::fill,
-};
+use ocelli::{Checkpoint, Result, backend::Backend, config::Task, quant::Format, scores::fill};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bad_input,
     cli::{CompareArgs, Setup},
-    embed_images, embed_texts, load_for,
+    compare_found, embed_images, embed_texts, load_for,
     metrics::{Share, dot, top},
     output,
+    spread::{Spread, Weights, between, percent},
     stream::Unreadable,
 };
 
@@ -48,25 +43,13 @@ struct Between {
 
 #[derive(Serialize)]
 struct Row {
-    format: &'static str,
-    /// Bytes of all tensors, as `ocelli quantize` writes them.
-    bytes: u64,
-    /// Relative RMS errors of the matrices.
-    matrices: Spread,
+    #[serde(flatten)]
+    weights: Weights,
     /// Distances of the embeddings from those in f32, as shares of the mean distance.
     pictures: Spread,
     labels: Spread,
     /// Pictures whose first label is that of f32.
     top1: Share,
-}
-
-/// The mean of several numbers, and the worst one with its name.
-#[derive(Serialize)]
-struct Spread {
-    count: usize,
-    mean: f64,
-    worst: f64,
-    worst_name: String,
 }
 
 /// The embeddings of all pictures and labels in one format.
@@ -77,13 +60,6 @@ struct Answers {
 
 pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unreadable>> {
     let labels = args.labels().map_or_else(|| Ok(shipped_labels()), |labels| labels.list())?;
-    for (what, count) in [("pictures", args.images.len()), ("labels", labels.len())] {
-        if count < 2 {
-            return Err(bad_input(format!(
-                "{what}: expected at least two, found {count}: what moves is measured by the distance between them"
-            )));
-        }
-    }
     let prompts: Vec<String> = labels.iter().map(|l| fill(args.template.as_deref(), l)).collect::<Result<_>>()?;
     let model = args.model.display().to_string();
     let checkpoint = Checkpoint::open(&args.model)?;
@@ -91,6 +67,17 @@ pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unr
         return Err(bad_input(format!(
             "{model}: expected an original checkpoint, found one stored as {stored}: what it has lost cannot be seen in it"
         )));
+    }
+    let tasks = checkpoint.config.tasks();
+    if tasks.contains(&Task::Detect) || tasks.contains(&Task::Segment) {
+        return compare_found::run(json, setup, args, &checkpoint, &labels, &prompts).await;
+    }
+    for (what, count) in [("pictures", args.images.len()), ("labels", labels.len())] {
+        if count < 2 {
+            return Err(bad_input(format!(
+                "{what}: expected at least two, found {count}: what moves is measured by the distance between them"
+            )));
+        }
     }
     let answers = async |format| {
         let session = load_for(Task::Embed, setup, &args.model, Some(format), true).await?;
@@ -114,11 +101,8 @@ pub async fn run(json: bool, setup: &Setup, args: CompareArgs) -> Result<Vec<Unr
     for format in args.formats.iter().map(|format| format.format()) {
         // Computed again for f32 too: it must come out as nothing.
         let (found, ..) = answers(format).await?;
-        let matrices = losses(&checkpoint, format)?.into_iter().map(|(name, loss)| (name, loss.relative_rms()));
         formats.push(Row {
-            format: format.name(),
-            bytes: tensor_bytes(&checkpoint, format)?,
-            matrices: Spread::of(matrices),
+            weights: Weights::of(&checkpoint, format)?,
             pictures: Spread::moved(&files, &found.pictures, &truth.pictures, between.pictures),
             labels: Spread::moved(&labels, &found.labels, &truth.labels, between.labels),
             top1: agreement(&found.first(), &truth.first()),
@@ -153,43 +137,8 @@ impl Answers {
     }
 }
 
-impl Spread {
-    /// The spread of at least one number.
-    fn of(named: impl Iterator<Item = (String, f64)>) -> Self {
-        let (mut count, mut sum, mut worst, mut worst_name) = (0, 0.0, f64::NEG_INFINITY, String::new());
-        for (name, number) in named {
-            count += 1;
-            sum += number;
-            if number > worst {
-                (worst, worst_name) = (number, name);
-            }
-        }
-        Self { count, mean: sum / count as f64, worst, worst_name }
-    }
-
-    /// The spread of distances between found and true embeddings, as shares of `unit`.
-    fn moved(names: &[String], found: &[Vec<f32>], truth: &[Vec<f32>], unit: f64) -> Self {
-        let moved = found.iter().zip(truth).map(|(found, truth)| distance(found, truth) / unit);
-        Self::of(names.iter().cloned().zip(moved))
-    }
-}
-
 fn agreement(found: &[usize], truth: &[usize]) -> Share {
     Share::new(found.iter().zip(truth).filter(|(a, b)| a == b).count(), truth.len())
-}
-
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>().sqrt()
-}
-
-/// The mean distance of all pairs.
-fn between(what: &str, all: &[Vec<f32>]) -> Result<f64> {
-    let pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| distance(a, b)));
-    let mean = pairs.sum::<f64>() / (all.len() * (all.len() - 1) / 2) as f64;
-    if mean > 0.0 {
-        return Ok(mean);
-    }
-    Err(bad_input(format!("{what}: expected some that differ, found {} that are one to this model", all.len())))
 }
 
 fn table(report: &Report) -> String {
@@ -206,15 +155,17 @@ fn table(report: &Report) -> String {
         format!("{format:6} {bytes:>10}  {a:>9} {b:>9}  {c:>9} {d:>9}  {e:>9} {f:>9}  {same:>12}\n")
     };
     text += &line(["", "", "matrices", "worst", "pictures", "worst", "labels", "worst", "same first"].map(Into::into));
-    let percent = |share: f64| format!("{:.3} %", 100.0 * share);
-    for Row { format, bytes, matrices, pictures, labels, top1 } in formats {
+    for Row { weights: Weights { format, bytes, matrices }, pictures, labels, top1 } in formats {
         let [[a, b], [c, d], [e, f]] =
             [matrices, pictures, labels].map(|spread| [spread.mean, spread.worst].map(percent));
         let same = format!("{} of {}", top1.right, top1.of);
         text += &line([(*format).into(), output::mega(*bytes), a, b, c, d, e, f, same]);
     }
     text += "\nworst\n";
-    for Row { format, matrices, pictures, labels, .. } in formats.iter().filter(|row| row.matrices.worst > 0.0) {
+    for Row { weights: Weights { format, matrices, .. }, pictures, labels, .. } in formats {
+        if matrices.worst == 0.0 {
+            continue;
+        }
         let names = [&matrices.worst_name, &pictures.worst_name, &labels.worst_name];
         text += &format!("{format:6} {}, {}, {:?}\n", names[0], names[1], names[2]);
     }
