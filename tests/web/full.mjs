@@ -1,5 +1,6 @@
 // Full-size models in Chromium: random weights in the published shape, made here. Tells and bounds the memory that the wasm
-// instance takes, and compares embeddings with the native program's. Takes minutes and gigabytes.
+// instance takes, and compares answers with the native program's. Takes minutes and gigabytes. A word in the command line runs only the
+// models with it in their names.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -37,6 +38,30 @@ const models = [
   },
 ];
 
+const LABELS = ["a cat", "two dogs in the snow", "a cup"];
+/** What a further question costs at most, as a share of looking at the picture. */
+const finders = [
+  {
+    name: "OWLv2 B/16 at 960, f32, 0.6 GB",
+    kind: "detect",
+    fixture: "owlv2",
+    config: { model_type: "owlv2", text_config: {}, vision_config: { image_size: 960 } },
+    share: 0.03,
+  },
+  {
+    name: "CLIPSeg rd64-refined at 352, f32, 0.6 GB",
+    kind: "segment",
+    fixture: "clipseg-refined",
+    config: {
+      model_type: "clipseg",
+      use_complex_transposed_convolution: true,
+      text_config: {},
+      vision_config: { patch_size: 16 },
+    },
+    share: 0.05,
+  },
+];
+
 async function main() {
   const folder = mkdtempSync(join(target, "full-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -58,8 +83,10 @@ async function main() {
   try {
     if (!(await adapterName(browser, page))) skipAll(`${findChromium()} gives no WebGPU adapter`);
     const program = join(target, "release", "ocelli");
-    for (const model of models)
-      await run({ ...model, browser, page, folder, fixtures, report, native: new Native(program), program });
+    const common = { browser, page, folder, fixtures, report, native: new Native(program), program };
+    const wanted = ({ name }) => name.toLowerCase().includes((process.argv[2] ?? "").toLowerCase());
+    for (const model of models.filter(wanted)) await run({ ...common, ...model });
+    for (const model of finders.filter(wanted)) await find({ ...common, ...model });
   } finally {
     await browser.close();
     server.close();
@@ -82,15 +109,7 @@ async function run({
   program,
 }) {
   const group = report.group(name, largest, 1e-4);
-  const model = join(folder, tokenizer);
-  writeFileSync(join(folder, `${tokenizer}.json`), JSON.stringify(config));
-  execFileSync(program, [
-    "synthesize",
-    join(folder, `${tokenizer}.json`),
-    model,
-    "--tokenizer",
-    fixtures.model(tokenizer),
-  ]);
+  const model = synthesize({ program, folder, fixtures, fixture: tokenizer, config });
   const page = await browser.newPage();
   const complaints = listen(page);
   await page.addInitScript(watchMemory);
@@ -123,6 +142,80 @@ async function run({
   group.holds("no complaints", complaints.length === 0, complaints.join("; "));
   await page.close();
   rmSync(model, { recursive: true });
+}
+
+/** A folder of random weights, with the tokenizer of a fixture, under its name. */
+function synthesize({ program, folder, fixtures, fixture, config }) {
+  const [from, to] = [join(folder, `${fixture}.json`), join(folder, fixture)];
+  writeFileSync(from, JSON.stringify(config));
+  execFileSync(program, ["synthesize", from, to, "--tokenizer", fixtures.model(fixture)]);
+  return to;
+}
+
+/** A look, a question, and a further one, on both engines; answers as natively. */
+async function find({ name, kind, fixture, config, share, browser, page: address, folder, fixtures, report, native, program }) {
+  const model = synthesize({ program, folder, fixtures, fixture, config });
+  const image = fixtures.image(PICTURE);
+  const asked = ["--backend", "cpu", "--model", model, "--labels", LABELS.join(), image];
+  const theirs =
+    kind === "detect"
+      ? native.run("detect", "--threshold", "0", "--no-clip", ...asked)[0].detections.map(rowOf)
+      : native.run("segment", ...asked)[0].masks.map(({ area }) => area);
+  for (const backend of ["webgpu", "cpu"]) {
+    const group = report.group(`${name}, ${backend}`, largest, kind === "detect" ? 1e-3 : 4);
+    const page = await browser.newPage();
+    const complaints = listen(page);
+    await page.addInitScript(watchMemory);
+    await page.goto(address);
+    const found = await page.evaluate(asking, [kind, `/full/${fixture}/`, backend, `/fixtures/images/${PICTURE}`, LABELS]);
+    const ours = kind === "detect" ? found.answer.map(rowOf) : found.answer;
+    const order = (rows) => (kind === "detect" ? rows.toSorted((a, b) => a[0] - b[0]) : rows).flat();
+    const times = Object.entries(found.times).map(([what, time]) => `${what} ${Math.round(time).toLocaleString("en")} ms`);
+    const { again, look } = found.times;
+    console.log(
+      `${name}, ${backend}: ${times.join(", ")}; a further question costs ${((100 * again) / look).toFixed(2)} % of a look; ` +
+        `wasm memory ${(found.memory / MB).toFixed(0)} MB at its peak, on the device ${(found.info.gpuBytes / MB).toFixed(0)} MB`,
+    );
+    group.holds("many", theirs.length >= LABELS.length, theirs.length);
+    group.same("as natively", order(ours), order(theirs));
+    group.rejects("the other way round", order(ours).reverse(), order(theirs));
+    group.holds(`a further question: at most ${100 * share} %`, again <= share * look, `${again} ms, ${look} ms`);
+    group.holds("no complaints", complaints.length === 0, complaints.join("; "));
+    await page.close();
+  }
+  rmSync(model, { recursive: true });
+}
+
+/** Token, and what it has found. */
+const rowOf = ({ token, index, score, box }) => [token, index, score, box.x, box.y, box.width, box.height];
+
+/** In the page. */
+async function asking([kind, folder, backend, url, labels]) {
+  const times = {};
+  const timed = async (what, work) => {
+    const start = performance.now();
+    const result = await work();
+    times[what] = performance.now() - start;
+    return result;
+  };
+  const info = await timed("load", () => web.loadFinder("full", kind, folder, { backend }));
+  await timed("look", () => web.look("full", "seen", { url }));
+  const options = { threshold: 0, clip: false };
+  const ask =
+    kind === "detect"
+      ? () => web.detectIn("seen", "words", options)
+      : (some = labels) => web.segmentIn("seen", some, {});
+  if (kind === "detect") await timed("words", () => web.queries("full", "words", labels));
+  const answer = await timed("question", () => ask());
+  await timed("again", () => ask());
+  if (kind === "segment") {
+    // What one more prompt costs, of words that are known.
+    const { again } = times;
+    await timed("one prompt", () => ask(labels.slice(0, 1)));
+    times.again = (again - times["one prompt"]) / (labels.length - 1);
+  }
+  const plain = kind === "detect" ? answer : answer.map(({ area }) => area);
+  return { info, times, answer: plain, memory: globalThis.wasmBytes() };
 }
 
 await main();
