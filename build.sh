@@ -24,6 +24,7 @@ usage() {
   bench          how fast this device is, natively: tiers, kernels, models: bench [--full] or what `ocelli bench` takes
   bench-cpu      Ocelli's CPU path beside PyTorch and ONNX Runtime on the same cores: bench-cpu [--batches 1,8] [--threads 1,2] …
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
+                 bench-web --detect: detection, with OWL-ViT B/32, then with OWLv2 B/16 on a canvas of 448
                  bench-web --zero-shot --precision q4: the zero-shot workload of webai-compute-benchmark
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
@@ -350,12 +351,12 @@ bench_venv() {
   "$venv/bin/pip" install --quiet -r tools/requirements.txt -r tools/requirements-bench.txt
 }
 
-# synthesize FOLDER: SigLIP B/16-224 with random weights in f32.
+# synthesize FOLDER FAMILY VISION: a model with random weights in f32, of the family's usual shape but for what VISION says.
 synthesize() {
   mkdir -p target/bench/models
   rm -rf "$1"
-  echo '{ "model_type": "siglip", "text_config": {}, "vision_config": {} }' >target/bench/siglip-b16.json
-  target/release/ocelli synthesize target/bench/siglip-b16.json "$1" --tokenizer tests/fixtures/siglip --dtype f32
+  echo "{ \"model_type\": \"$2\", \"text_config\": {}, \"vision_config\": $3 }" >"$1.json"
+  target/release/ocelli synthesize "$1.json" "$1" --tokenizer "tests/fixtures/$2" --dtype f32
 }
 
 # The model that natively all compare, unless another folder is named.
@@ -367,21 +368,21 @@ bench_cpu() {
     model=$1
     shift
   elif [ ! -f "$model/model.safetensors" ]; then
-    stage "model" synthesize "$model"
+    stage "model" synthesize "$model" siglip '{}'
   fi
   target/bench/venv/bin/python tools/bench_cpu.py "$model" "$@"
 }
 
-# As files for all that browsers compare; made once, about 4 GB.
+# bench_model FOLDER FAMILY VISION: as files for all that browsers compare; made once, up to 4 GB.
 bench_model() {
-  local model=target/bench/models/siglip-b16
-  [ ! -f "$model/.complete" ] || return 0
+  [ ! -f "$1/.complete" ] || return 0
+  cargo build --quiet --release
   stage "PyTorch and onnxruntime" bench_venv
-  synthesize "$model"
-  stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$model" --complete
-  target/release/ocelli quantize "$model" "$model/q8" --format q8
-  target/release/ocelli quantize "$model" "$model/q4" --format q4
-  touch "$model/.complete"
+  synthesize "$@"
+  stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$1" --complete
+  target/release/ocelli quantize "$1" "$1/q8" --format q8
+  target/release/ocelli quantize "$1" "$1/q4" --format q4
+  touch "$1/.complete"
 }
 
 bench_site() {
@@ -405,13 +406,18 @@ bench_web() {
   fi
   setup_browser
   bench_site
-  local model=()
-  if [[ " $* " != *" --smoke "* && " $* " != *" --model"* ]]; then
-    cargo build --quiet --release
-    bench_model
-    model=(--model target/bench/models/siglip-b16)
+  local models=target/bench/models
+  if [[ " $* " = *" --smoke "* || " $* " = *" --model"* ]]; then
+    node tests/web/bench.mjs "$@"
+  elif [[ " $* " = *" --detect "* ]]; then
+    bench_model "$models/owlvit-b32" owlvit '{}'
+    bench_model "$models/owlv2-b16-448" owlv2 '{ "image_size": 448 }'
+    node tests/web/bench.mjs --model "$models/owlvit-b32" "$@"
+    node tests/web/bench.mjs --model "$models/owlv2-b16-448" "$@"
+  else
+    bench_model "$models/siglip-b16" siglip '{}'
+    node tests/web/bench.mjs --model "$models/siglip-b16" "$@"
   fi
-  node tests/web/bench.mjs "${model[@]}" "$@"
 }
 
 format() {

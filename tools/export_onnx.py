@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Exports a CLIP or SigLIP folder of Hugging Face to ONNX, for `./build.sh bench-web`.
+"""Exports a folder of Hugging Face to ONNX, for `./build.sh bench-web`: CLIP or SigLIP, or a detector (OWL-ViT or OWLv2).
 
     python tools/export_onnx.py FOLDER [--complete]
 
@@ -7,6 +7,9 @@ Writes FOLDER/onnx/{model,vision_model,text_model}.onnx in f32, with the names o
 expects, and the same with `_quantized`, by onnxruntime's dynamic int8; of the whole model also `_q4`, whose matrices have 4 bits,
 and `_q4f16`, whose other numbers are f16. What onnxruntime computes from each f32 file must be
 what PyTorch computes from the checkpoint, at other batch sizes than those of the export; else it fails.
+
+Of a detector there is the whole model alone; beside it FOLDER/picture.png, and FOLDER/boxes.json with the box that transformers finds
+best in it for each of its labels.
 """
 
 import argparse
@@ -22,11 +25,15 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
-from transformers import AutoModel
+from PIL import Image, ImageDraw
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, CLIPTokenizer, Owlv2ForObjectDetection, OwlViTForObjectDetection
 
 OPSET = 18
 # Of f32 sums in another order; embeddings have unit length, logits are scaled first.
 MOST_ERROR = 1e-4
+DETECTORS = {"owlvit": OwlViTForObjectDetection, "owlv2": Owlv2ForObjectDetection}
+LABELS = ["a cat", "a dog", "two birds", "a red car", "a bicycle", "the moon", "a tree", "a cup of tea", "a chair", "a window",
+          "a green ball", "the blue door", "a person", "a hat", "a pair of shoes", "a road", "a mountain", "a boat", "bread", "a lamp"]
 
 
 class Whole(torch.nn.Module):
@@ -45,6 +52,22 @@ class Whole(torch.nn.Module):
     def forward(self, input_ids, pixel_values, attention_mask=None):
         out = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
         return out.logits_per_image, out.logits_per_text, out.text_embeds, out.image_embeds
+
+
+class Detection(torch.nn.Module):
+    """Both towers and the heads, for one picture, as the zero-shot pipeline runs them."""
+
+    file = "model"
+    inputs = ["input_ids", "pixel_values", "attention_mask"]
+    outputs = ["logits", "pred_boxes"]
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, pixel_values, attention_mask):
+        out = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
+        return out.logits, out.pred_boxes
 
 
 class Vision(torch.nn.Module):
@@ -80,14 +103,14 @@ class Text(torch.nn.Module):
         return self.projection(self.tower(input_ids=input_ids, attention_mask=attention_mask).pooler_output)
 
 
-def inputs_of(model, texts, images):
+def inputs_of(model, texts, images, length=None):
     """Random inputs. CLIP's texts end at different places, so that its mask matters."""
     text, vision = model.config.text_config, model.config.vision_config
     generator = torch.Generator().manual_seed(texts * 100 + images)
-    length = text.max_position_embeddings
+    length = length or text.max_position_embeddings
     ids = torch.randint(3, text.vocab_size - 2, (texts, length), generator=generator)
     mask = torch.ones_like(ids)
-    if model.config.model_type == "clip":
+    if model.config.model_type != "siglip":
         end = text.eos_token_id if text.eos_token_id != 2 else text.vocab_size - 1
         for row in range(texts):
             at = length - 1 - row % (length // 2)
@@ -98,9 +121,13 @@ def inputs_of(model, texts, images):
 
 
 def export(part, model, folder):
-    made = inputs_of(model, texts=2, images=3)
+    detects = model.config.model_type in DETECTORS
+    made = inputs_of(model, texts=2, images=1 if detects else 3)
     inputs = {name: made[name] for name in part.inputs}
-    pictures, words = torch.export.Dim("image_batch"), torch.export.Dim("text_batch")
+    pictures, words, tokens = (torch.export.Dim(name) for name in ("image_batch", "text_batch", "sequence_length"))
+    # A detector is asked about one picture at a time; its texts are as long as the longest of them.
+    shape_of = {"pixel_values": {} if detects else {0: pictures}}
+    of_texts = {0: words, 1: tokens} if detects else {0: words}
     to = folder / f"{part.file}.onnx"
     torch.onnx.export(
         part,
@@ -108,7 +135,7 @@ def export(part, model, folder):
         f=str(to),
         input_names=list(inputs),
         output_names=part.outputs,
-        dynamic_shapes={name: {0: pictures if name == "pixel_values" else words} for name in inputs},
+        dynamic_shapes={name: shape_of.get(name, of_texts) for name in inputs},
         opset_version=OPSET,
         dynamo=True,
         external_data=False,
@@ -134,8 +161,9 @@ def check(part, model, file, most=MOST_ERROR):
     """The largest error over batch sizes that the export has not seen; too large, and it raises."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     worst = 0.0
-    for texts, images in [(1, 1), (5, 4)]:
-        made = inputs_of(model, texts, images)
+    detects = model.config.model_type in DETECTORS
+    for texts, images, length in [(1, 1, 4), (5, 1, 9)] if detects else [(1, 1, None), (5, 4, None)]:
+        made = inputs_of(model, texts, images, length)
         inputs = {name: made[name] for name in part.inputs}
         expected = part(**inputs)
         expected = [expected] if isinstance(expected, torch.Tensor) else expected
@@ -172,19 +200,23 @@ def quantize_to_4_bits(file):
 
 def complete(folder, model):
     """Says in words what `ocelli synthesize` leaves to defaults that transformers.js does not have."""
-    clip = model.config.model_type == "clip"
+    kind = model.config.model_type
     file = folder / "preprocessor_config.json"
     given = json.loads(file.read_text())
-    mean, std = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]) if clip else ([0.5] * 3, [0.5] * 3)
+    ours = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+    mean, std = ([0.5] * 3, [0.5] * 3) if kind == "siglip" else ours
+    processor = {"clip": "CLIP", "siglip": "Siglip", "owlvit": "OwlViT", "owlv2": "Owlv2"}[kind]
     fields = {
-        "image_processor_type": "CLIPImageProcessor" if clip else "SiglipImageProcessor",
+        "image_processor_type": f"{processor}ImageProcessor",
         "do_resize": True,
         "do_rescale": True,
         "do_normalize": True,
         "image_mean": mean,
         "image_std": std,
         "rescale_factor": 1 / 255,
-        "resample": 3,
+        "resample": 2 if kind == "owlv2" else 3,
+        **({"processor_class": f"{processor}Processor"} if kind in DETECTORS else {}),
+        **({"do_pad": True} if kind == "owlv2" else {}),
     }
     file.write_text(json.dumps({**fields, **given}, indent=1) + "\n")
     # Both must see texts of the same length: transformers.js pads to what the tokenizer says, Ocelli to what the model says.
@@ -192,6 +224,25 @@ def complete(folder, model):
     given = json.loads(file.read_text())
     given["model_max_length"] = model.config.text_config.max_position_embeddings
     file.write_text(json.dumps(given, indent=1) + "\n")
+
+
+def write_reference(folder, model):
+    """A picture wider than high, and what transformers finds in it: for each label the box with the highest score, its left, top, right
+    and bottom edges in shares of the picture's width and height."""
+    picture = Image.new("RGB", (640, 480), "#8a9a80")
+    draw = ImageDraw.Draw(picture)
+    for i in range(40):
+        x, y, radius = i * 97 % 640, i * 61 % 480, 12 + i * 17 % 50
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), f"hsl({i * 67 % 360}, 70%, {30 + i * 13 % 50}%)")
+    picture.save(folder / "picture.png")
+    texts = CLIPTokenizer.from_pretrained(folder)(LABELS, padding="max_length", truncation=True, return_tensors="pt")
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    out = model(**texts, pixel_values=processor(picture, return_tensors="pt").pixel_values)
+    scores, best = out.logits[0].sigmoid().max(0)
+    [kept] = processor.post_process_object_detection(out, threshold=-1, target_sizes=[picture.size[::-1]])
+    boxes = kept["boxes"][best] / torch.tensor(picture.size * 2)
+    found = [dict(score=score, box=box) for score, box in zip(scores.tolist(), boxes.tolist())]
+    (folder / "boxes.json").write_text(json.dumps(dict(labels=LABELS, found=found)) + "\n")
 
 
 @torch.no_grad()
@@ -204,14 +255,18 @@ def main():
     warnings.filterwarnings("ignore")
 
     # Plain attention: the fused kinds become the same products in ONNX, in more nodes.
-    model = AutoModel.from_pretrained(given.folder, dtype=torch.float32, attn_implementation="eager").eval()
-    if model.config.model_type not in ("clip", "siglip"):
-        raise SystemExit(f"config.json: expected model_type clip or siglip, found {model.config.model_type}")
+    options = dict(dtype=torch.float32, attn_implementation="eager")
+    kind = AutoConfig.from_pretrained(given.folder).model_type
+    if kind not in ("clip", "siglip", *DETECTORS):
+        raise SystemExit(f"config.json: expected model_type clip, siglip, owlvit or owlv2, found {kind}")
+    model = DETECTORS.get(kind, AutoModel).from_pretrained(given.folder, **options).eval()
     if given.complete:
         complete(given.folder, model)
     folder = given.folder / "onnx"
     folder.mkdir(exist_ok=True)
-    for part in [Whole(model), Vision(model), Text(model)]:
+    if kind in DETECTORS:
+        write_reference(given.folder, model)
+    for part in [Detection(model)] if kind in DETECTORS else [Whole(model), Vision(model), Text(model)]:
         file = export(part, model, folder)
         worst = check(part, model, file)
         small = quantize(file)

@@ -3,7 +3,11 @@
 export type Precision = "f32" | "q8" | "q4";
 export const precisions: readonly string[] = ["f32", "q8", "q4"] satisfies Precision[];
 
+/** What is compared: classification by CLIP or SigLIP, or detection by OWL-ViT or OWLv2. */
+export type Task = "classify" | "detect";
+
 export interface Wish {
+  task: Task;
   /**
    * "ocelli", "ocelli:TIER" (one kernel tier), "ocelli-cpu", "ocelli-cpu-1" (one thread), "ort-webgpu", "ort-wasm", "ort-wasm-1" (one thread),
    * "transformers-webgpu" or "transformers-wasm".
@@ -21,10 +25,14 @@ export interface Engine {
   readonly facts: string;
   /** Kernel tiers that it can also be loaded with, beside the one in use. */
   readonly tiers: readonly string[];
-  /** The pictures' embeddings, one after the other, in one call where the engine has such; nothing where it gives none. */
-  pictures(count: number): Promise<Float32Array>;
   /** The first picture's scores for two labels that were never asked for, as a page's first question would be put. */
   answer(): Promise<number[]>;
+}
+
+/** For the task "classify". */
+export interface Classifier extends Engine {
+  /** The pictures' embeddings, one after the other, in one call where the engine has such; nothing where it gives none. */
+  pictures(count: number): Promise<Float32Array>;
   /** Learns `count` labels, `different` of which differ. */
   learn(count: number, different: number): Promise<void>;
   /** The first picture's scores for the labels that were learnt last, in their order. */
@@ -39,9 +47,23 @@ export interface Engine {
   see?(square: Uint8ClampedArray): void;
 }
 
+/** For the task "detect". */
+export interface Finder extends Engine {
+  /** Whether it keeps labels that were asked for. */
+  readonly keeps: boolean;
+  /** For each label the best of all boxes in the picture, whatever its score. */
+  find(labels: string[]): Promise<Found[]>;
+}
+
+export interface Found {
+  score: number;
+  /** Left, top, right and bottom, in shares of the picture's width and height; not clipped. */
+  box: [number, number, number, number];
+}
+
 /** What a frame offers to the page. */
 export interface Frame {
-  /** Loads an engine; `pictures` is the number of files to prepare. */
+  /** Loads an engine for the wish's task; `pictures` is the number of files to prepare. */
   load(wish: Wish, pictures: number): Promise<Engine>;
 }
 

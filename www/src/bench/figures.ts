@@ -11,6 +11,9 @@ export const rows = {
   labels1000: { title: "Classify, 1,000 known labels", unit: "ms" },
   zeroShot: { title: "Zero-shot, 4 labels, both towers", unit: "ms" },
   zeroShotKept: { title: "Zero-shot, 4 labels, which are kept", unit: "ms" },
+  detect1: { title: "Detect, 1 new label", unit: "ms" },
+  detect20: { title: "Detect, 20 new labels", unit: "ms" },
+  detect20Kept: { title: "Detect, 20 labels asked for before", unit: "ms" },
   bytes: { title: "Downloaded", unit: "bytes" },
   code: { title: "Code alone, gzipped", unit: "bytes" },
   memory: { title: "Peak memory, over an empty page", unit: "bytes" },
@@ -93,6 +96,7 @@ export const meanings = [
     "embedding, read back; transformers.js from the file to the scores of two labels, because its pipeline has no less.",
   "Classify: from the picture to the scores. Ocelli and ORT keep the labels' embeddings; transformers.js's pipeline embeds all labels in every call.",
   "Zero-shot: from a file and four labels to their scores, as the workload of that name in GoogleChrome/webai-compute-benchmark.",
+  "Detect: from a file and labels to all their boxes. Ocelli keeps labels that were asked for before; transformers.js's pipeline keeps none. The first round's answers stand beside Python's.",
   "ORT has no tokenizer and no decoder: what it leaves out is in the other columns.",
   "Figures are medians; engines alternate, and ratios are medians over rounds in which both ran.",
 ];

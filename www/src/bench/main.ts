@@ -13,8 +13,10 @@ import {
   showRatio,
   type Result,
 } from "./figures.ts";
+import { ClassifyBench } from "./classify.ts";
+import { DetectBench } from "./detect.ts";
 import { precisions, type Precision } from "./engine.ts";
-import { Bench, inWords, type Settings } from "./run.ts";
+import { inWords, type Settings } from "./run.ts";
 
 const form = byId("settings", "form");
 const model = byId("model", "input");
@@ -44,6 +46,7 @@ for (const [value, name] of Object.entries({
   long: "Also what takes very long",
   brief: "A picture alone: no batch, no labels",
   zeroshot: "Zero-shot with four labels alone",
+  detect: "Detection: a folder of OWL-ViT or OWLv2",
 })) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
@@ -80,6 +83,7 @@ function read(): Settings {
   if (!(rounds.valueAsNumber >= 1)) throw new Error("Rounds: expected at least 1.");
   return {
     engines,
+    task: checked.has("detect") ? "detect" : "classify",
     tiers: checked.has("tiers"),
     long: checked.has("long"),
     brief: checked.has("brief"),
@@ -105,7 +109,8 @@ async function start(): Promise<void> {
       rounds: settings.rounds,
       columns: [],
     };
-    await new Bench(settings, byId("frames", "div"), result, step).run();
+    const bench = settings.task === "detect" ? DetectBench : ClassifyBench;
+    await new bench(settings, byId("frames", "div"), result, step).run();
   } catch (error) {
     trouble.textContent = inWords(error);
   }

@@ -1,7 +1,19 @@
-import { Ocelli, type Classification, type LabelSet, type LoadOptions } from "ocelli";
-import { fourLabels, labelList, template, threadsInWords, versions, type Engine, type Wish } from "./engine.ts";
+import { Ocelli, type Classification, type LabelSet, type LoadOptions, type ModelInfo } from "ocelli";
+import { Detector } from "ocelli/detect";
+import { bestOf } from "./boxes.ts";
+import {
+  fourLabels,
+  labelList,
+  template,
+  threadsInWords,
+  versions,
+  type Classifier,
+  type Finder,
+  type Wish,
+} from "./engine.ts";
 
-export async function load({ engine, model: folder, precision, keep }: Wish, files: Blob[]): Promise<Engine> {
+/** Where the files are, and how they are loaded. */
+async function prepared({ engine, model: folder, precision, keep }: Wish) {
   const tier = engine.split(":")[1];
   const backend = engine.startsWith("ocelli-cpu") ? "cpu" : "webgpu";
   // A folder that is quantised already lies inside the one that the others read; without it Ocelli quantises while it loads.
@@ -15,7 +27,20 @@ export async function load({ engine, model: folder, precision, keep }: Wish, fil
     threads: engine === "ocelli-cpu-1" ? 1 : "auto",
     ...(tier && { tier }),
   } as LoadOptions;
-  const model = await Ocelli.load(ready ? inner : folder, options);
+  const facts = (info: ModelInfo) => ({
+    facts: [
+      `Ocelli ${versions.ocelli}`,
+      backend === "cpu" ? `CPU, ${threadsInWords(info.threads)}` : `kernel tier ${info.tier}`,
+      `weights ${info.format}${small && !ready && info.format === precision ? ", quantised while loading" : ""}`,
+    ].join(", "),
+    tiers: info.tiers.filter((tier) => tier !== info.tier),
+  });
+  return { from: ready ? inner : folder, options, facts };
+}
+
+export async function load(wish: Wish, files: Blob[]): Promise<Classifier> {
+  const { from, options, facts } = await prepared(wish);
+  const model = await Ocelli.load(from, options);
   const { info } = model;
   const first = files[0] as Blob;
   let names: string[] = [];
@@ -23,12 +48,7 @@ export async function load({ engine, model: folder, precision, keep }: Wish, fil
   let set: LabelSet | undefined;
   let four: LabelSet | undefined;
   return {
-    facts: [
-      `Ocelli ${versions.ocelli}`,
-      backend === "cpu" ? `CPU, ${threadsInWords(info.threads)}` : `kernel tier ${info.tier}`,
-      `weights ${info.format}${small && !ready && info.format === precision ? ", quantised while loading" : ""}`,
-    ].join(", "),
-    tiers: info.tiers.filter((tier) => tier !== info.tier),
+    ...facts(info),
     async pictures(count) {
       const some = files.slice(0, count);
       return joined(count > 1 ? await model.embedImages(some) : [await model.embedImage(some[0] as Blob)]);
@@ -53,6 +73,28 @@ export async function load({ engine, model: folder, precision, keep }: Wish, fil
     },
     zeroShotKept: async () => scoresOf(await (four ??= await model.labels(fourLabels, { template })).classify(first)),
     square: async () => (await model.preprocess(first)).data,
+  };
+}
+
+export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
+  const { from, options, facts } = await prepared(wish);
+  const detector = await Detector.load(from, options);
+  // All that there is, as transformers.js gives it with this threshold.
+  const all = { threshold: 0, multiLabel: true, normalized: true, clip: false, cache: false };
+  const find = async (labels: string[]) =>
+    bestOf(
+      labels,
+      (await detector.detect(picture, labels, all)).map(({ label, score, box: { x, y, width, height } }) => ({
+        label,
+        score,
+        box: [x, y, x + width, y + height],
+      })),
+    );
+  return {
+    ...facts(detector.info),
+    keeps: true,
+    find,
+    answer: async () => (await find(labelList(2))).map(({ score }) => score),
   };
 }
 

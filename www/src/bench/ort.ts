@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-web/webgpu";
-import { threads, threadsInWords, versions, type Engine, type Wish } from "./engine.ts";
+import { threads, threadsInWords, versions, type Classifier, type Wish } from "./engine.ts";
 import { squareOf } from "./pictures.ts";
 
 /** Texts in one run, so that a thousand labels ask for no buffer beyond the limits of a GPU. */
@@ -12,7 +12,7 @@ const idOf = (text: number, place: number): bigint => BigInt(3 + ((text * 7 + pl
  * onnxruntime-web by hand, as an app that wants the most of it would: two sessions, pixels ready as tensors, label embeddings
  * kept. Reading the embedding back from the GPU is part of every run; decoding, resizing and tokenizing are not.
  */
-export async function load({ engine, model, precision }: Wish, files: Blob[]): Promise<Engine> {
+export async function load({ engine, model, precision }: Wish, files: Blob[]): Promise<Classifier> {
   const gpu = engine === "ort-webgpu";
   const ort = gpu ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
   ort.env.wasm.wasmPaths = new URL("ort/", document.baseURI).href;

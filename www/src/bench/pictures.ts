@@ -8,6 +8,13 @@ export async function drawPictures(count: number): Promise<Blob[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => draw(i)));
 }
 
+/** The picture that lies in a detector's folder, of which the reference's boxes are known: tools/export_onnx.py makes both. */
+export async function pictureOf(model: string): Promise<Blob> {
+  const response = await fetch(`${model}picture.png`);
+  if (!response.ok) throw new Error(`${model}picture.png: ${response.status}: make it by tools/export_onnx.py`);
+  return response.blob();
+}
+
 async function draw(seed: number): Promise<Blob> {
   const canvas = new OffscreenCanvas(WIDTH, HEIGHT);
   const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;

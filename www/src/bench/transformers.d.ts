@@ -8,14 +8,26 @@ export const env: {
   backends: { onnx: { wasm: { wasmPaths: string; numThreads: number } } };
 };
 
+export interface Device {
+  device: "webgpu" | "wasm";
+  dtype: "fp32" | "q8" | "q4" | "q4f16";
+}
+
+export type Classify = (
+  images: Blob[],
+  labels: string[],
+  options: { hypothesis_template: string },
+) => Promise<{ label: string; score: number }[][]>;
+
+export type Detect = (
+  image: Blob,
+  labels: string[],
+  options: { threshold: number; percentage: true },
+) => Promise<{ label: string; score: number; box: { xmin: number; ymin: number; xmax: number; ymax: number } }[]>;
+
 export function pipeline(
   task: "zero-shot-image-classification",
   model: string,
-  options: { device: "webgpu" | "wasm"; dtype: "fp32" | "q8" | "q4" | "q4f16" },
-): Promise<
-  (
-    images: Blob[],
-    labels: string[],
-    options: { hypothesis_template: string },
-  ) => Promise<{ label: string; score: number }[][]>
->;
+  options: Device,
+): Promise<Classify>;
+export function pipeline(task: "zero-shot-object-detection", model: string, options: Device): Promise<Detect>;

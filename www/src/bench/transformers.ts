@@ -5,16 +5,16 @@ import {
   threads,
   threadsInWords,
   versions,
-  type Engine,
+  type Classifier,
+  type Finder,
   type Wish,
 } from "./engine.ts";
+import { bestOf } from "./boxes.ts";
 
-/**
- * transformers.js's pipeline, as its documentation shows it: picture files in, scores out. It keeps no label embeddings, so every
- * call embeds all labels again; and it has no call for a picture alone, so a picture is asked with two labels.
- */
-export async function load({ engine, model, precision }: Wish, files: Blob[]): Promise<Engine> {
-  const { env, pipeline } = await import("@huggingface/transformers");
+/** The library, told where the files are, and how its pipelines are loaded. */
+async function prepared({ engine, model, precision }: Wish) {
+  const library = await import("@huggingface/transformers");
+  const { env } = library;
   const folder = new URL(model);
   // The folder is where it is; the name stands for nothing, but has to look like one of a model.
   env.remoteHost = `${folder.origin}/`;
@@ -26,11 +26,23 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
   env.backends.onnx.wasm.numThreads = threads();
   env.logLevel = 40; // errors alone
   const gpu = engine === "transformers-webgpu";
-  const dtype = { f32: "fp32", q8: "q8", q4: gpu && !(await hasHalf()) ? "q4" : "q4f16" } as const;
-  const ask = await pipeline("zero-shot-image-classification", "the/model", {
-    device: gpu ? "webgpu" : "wasm",
-    dtype: dtype[precision],
-  });
+  const dtypes = { f32: "fp32", q8: "q8", q4: gpu && !(await hasHalf()) ? "q4" : "q4f16" } as const;
+  const dtype = dtypes[precision];
+  return {
+    pipeline: library.pipeline,
+    device: { device: gpu ? "webgpu" : "wasm", dtype } as const,
+    facts: `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${dtype}`,
+    tiers: [],
+  };
+}
+
+/**
+ * transformers.js's pipeline, as its documentation shows it: picture files in, scores out. It keeps no label embeddings, so every
+ * call embeds all labels again; and it has no call for a picture alone, so a picture is asked with two labels.
+ */
+export async function load(wish: Wish, files: Blob[]): Promise<Classifier> {
+  const { pipeline, device, facts, tiers } = await prepared(wish);
+  const ask = await pipeline("zero-shot-image-classification", "the/model", device);
   const options = { hypothesis_template: template };
   let names: string[] = [];
   const classify = async (): Promise<number[]> => {
@@ -40,8 +52,8 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
     return names.map((name) => scores.get(name) ?? NaN);
   };
   return {
-    facts: `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${dtype[precision]}`,
-    tiers: [],
+    facts,
+    tiers,
     async pictures(count) {
       await ask(files.slice(0, count), labelList(2), options);
       return new Float32Array();
@@ -59,6 +71,20 @@ export async function load({ engine, model, precision }: Wish, files: Blob[]): P
       return classify();
     },
   };
+}
+
+/** Likewise its pipeline for detection. Every call runs both towers. */
+export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
+  const { pipeline, device, facts, tiers } = await prepared(wish);
+  const ask = await pipeline("zero-shot-object-detection", "the/model", device);
+  const find = async (labels: string[]) => {
+    const all = await ask(picture, labels, { threshold: 0, percentage: true });
+    return bestOf(
+      labels,
+      all.map(({ label, score, box: { xmin, ymin, xmax, ymax } }) => ({ label, score, box: [xmin, ymin, xmax, ymax] })),
+    );
+  };
+  return { facts, tiers, keeps: false, find, answer: async () => (await find(labelList(2))).map(({ score }) => score) };
 }
 
 /** Whether shaders may use f16, as q4f16 must. */
