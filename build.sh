@@ -155,10 +155,16 @@ wasm_part() {
 
 pkg() {
   setup_wasm
+  # Two at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
+  local other
+  {
+    wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
+    wasm_part wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "-C target-feature=+simd128,+relaxed-simd" --enable-relaxed-simd
+  } &
+  other=$!
   wasm_part wasm-gpu ocelli
   wasm_part wasm-tokenizer ocelli_tokenizer
-  wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
-  wasm_part wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "-C target-feature=+simd128,+relaxed-simd" --enable-relaxed-simd
+  wait "$other"
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
 }
