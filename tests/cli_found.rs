@@ -247,6 +247,7 @@ fn mask(rle: &Value) -> Mask {
     Rle { size, counts }.mask().expect("runs that fit")
 }
 
+/// Report 12 of `find/reports.rs`.
 #[test]
 fn one_prompt_is_as_several() {
     let (model, image) = (fixture("clipseg-refined"), fixture("images/tall-23x97.png"));
@@ -254,6 +255,21 @@ fn one_prompt_is_as_several() {
     let (one, two) = (ask("a cat"), ask("a cat,two dogs"));
     assert_eq!((list(&one).len(), list(&two).len()), (1, 2));
     assert_eq!(one[0], two[0]);
+}
+
+/// Report 6 of `find/reports.rs`: the text is cut, and the answer says so.
+#[test]
+fn a_text_of_forty_words_is_cut() {
+    let (long, image) = (["a cat"; 20].join(" "), fixture("images/rgb-61x37.png"));
+    let labels = format!("{long},a dog");
+    for model in DETECTORS {
+        let ask = ["detect", "--model", &fixture(model), "--labels", &labels, "--threshold", "0", &image];
+        let rows = json(&ask);
+        assert_eq!(rows[0]["cut"], json!([long]));
+        assert_eq!(list(&rows[0]["detections"]).len(), 25, "{model}");
+        let stderr = String::from_utf8_lossy(&ocelli(&ask).stderr).into_owned();
+        assert!(stderr.contains("longer than the model takes") && stderr.lines().count() == 1, "{stderr}");
+    }
 }
 
 #[test]
@@ -288,13 +304,6 @@ fn what_cannot_be_read_or_asked_is_said() {
     }
     let none = ["detect", "--model", &fixture("owlv2"), "--labels", "a cat", "--top-k", "0", &image];
     assert!(!ocelli(&none).status.success(), "no detections at all");
-    // A text of forty words is cut, and the answer says so.
-    let long = ["a cat"; 20].join(" ");
-    let labels = format!("{long},a dog");
-    let ask = ["detect", "--model", &fixture("owlv2"), "--labels", &labels, &image];
-    assert_eq!(json(&ask)[0]["cut"], json!([long]));
-    let stderr = String::from_utf8_lossy(&ocelli(&ask).stderr).into_owned();
-    assert!(stderr.contains("longer than the model takes") && stderr.lines().count() == 1, "{stderr}");
     let model = fixture("clipseg");
     let segment = |more: &[&str]| refused(&[&["segment", "--model", &model, "--labels", "a cat"], more].concat());
     assert!(segment(&["--logits", "out.npy", &image, &image]).contains("--logits: expected one picture"));

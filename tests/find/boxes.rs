@@ -9,13 +9,12 @@ use ocelli::{
     found::{self, DetectOptions, Hit},
     session::{LoadOptions, Scene},
 };
-use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::{
     Outcome,
-    common::{distance, files},
-    golden::{Golden, TAP_IMAGE, embed, folder, length, look, open, session, unit},
+    common::distance,
+    golden::{Golden, TAP_IMAGE, embed, filled, folder, length, look, open, session, unit},
 };
 
 /// Of the distance between unrelated pictures.
@@ -48,7 +47,7 @@ pub fn apart(found: &[f64], expected: &[f32]) -> f64 {
 }
 
 /// How far a scene is from what the reference has: logits and objectness in units of the unrelated distance, boxes in canvases.
-fn off<B: Backend>(
+pub fn off<B: Backend>(
     session: &Session<B>,
     scene: &Scene,
     queries: &[Vec<f32>],
@@ -65,7 +64,7 @@ fn off<B: Backend>(
     Ok([logits, boxes, objectness])
 }
 
-fn judge(what: &str, [logits, boxes, objectness]: [f64; 3]) {
+pub fn judge(what: &str, [logits, boxes, objectness]: [f64; 3]) {
     println!("{what}: logits {logits:.1e}, boxes {boxes:.1e}, objectness {objectness:.1e}");
     assert!(logits <= LOGITS, "{what}: logits: expected {LOGITS} of the unrelated distance, found {logits:.2e}");
     assert!(
@@ -275,17 +274,7 @@ pub fn guided_nowhere(model: &str) -> Outcome {
     }
     let golden = Golden::<Image>::of(model);
     let Nowhere { box_bias, guided } = golden.part("guided_nowhere");
-    let mut files = files(model);
-    let weights = files.get_mut("model.safetensors").expect("a fixture");
-    let (at, halves) = {
-        let all = SafeTensors::deserialize(weights)?;
-        let bias = all.tensor("box_head.dense2.bias")?;
-        (bias.data().as_ptr() as usize - weights.as_ptr() as usize, bias.data().len() == 8)
-    };
-    assert!(halves, "the fixture is stored as F16");
-    for (into, x) in weights[at..at + 8].chunks_exact_mut(2).zip(&box_bias) {
-        into.copy_from_slice(&half::f16::from_f32(*x).to_le_bytes());
-    }
+    let files = filled(model, &[("box_head.dense2.bias", &box_bias)]);
     let session = Session::load(Cpu::default(), &Checkpoint::from_files(files)?, LoadOptions::default())?;
     by_example(&session, &golden, &guided)
 }

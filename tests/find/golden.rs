@@ -11,10 +11,13 @@ use ocelli::{
     config::Config,
     session::{LoadOptions, Scene},
 };
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{common::fixtures, picture::Picture};
+use crate::{
+    common::{files, fixtures},
+    picture::Picture,
+};
 
 /// The picture of the taps.
 pub const TAP_IMAGE: &str = "rgb-61x37.png";
@@ -75,6 +78,25 @@ pub fn changed(model: &str, change: impl FnOnce(&mut Config)) -> Session<Cpu> {
     let mut checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
     change(&mut checkpoint.config);
     Session::load(Cpu::default(), &checkpoint, LoadOptions::default()).expect("a sound fixture")
+}
+
+/// The files of a checkpoint with other numbers in some tensors, which are repeated as far as needed.
+pub fn filled(model: &str, tensors: &[(&str, &[f32])]) -> BTreeMap<String, Vec<u8>> {
+    let mut files = files(model);
+    let weights = files.get_mut("model.safetensors").expect("a fixture");
+    for (name, numbers) in tensors {
+        let place = {
+            let all = SafeTensors::deserialize(weights).expect("a sound fixture");
+            let tensor = all.tensor(name).expect("a tensor");
+            assert_eq!(tensor.dtype(), Dtype::F16, "{name}");
+            let at = tensor.data().as_ptr() as usize - weights.as_ptr() as usize;
+            at..at + tensor.data().len()
+        };
+        for (into, x) in weights[place].chunks_exact_mut(2).zip(numbers.iter().cycle()) {
+            into.copy_from_slice(&half::f16::from_f32(*x).to_le_bytes());
+        }
+    }
+    files
 }
 
 pub fn look<B: Backend>(session: &Session<B>, name: &str) -> Scene {

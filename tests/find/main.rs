@@ -9,6 +9,7 @@ mod masks;
 #[path = "../../src/bin/ocelli/picture.rs"]
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
+mod reports;
 mod taps;
 mod wrong;
 
@@ -78,5 +79,8 @@ fn main() {
     add("owlv2", &[("what cannot be", false, boxes::errors)]);
     add("clipseg", &[("what cannot be", false, masks::errors)]);
     add("every", &[("mistakes are farther away than the bounds", false, wrong::recorded)]);
+    for (name, on_gpu, test) in reports::all() {
+        trials.push(Trial::test(name, test).with_ignored_flag(on_gpu && skipped));
+    }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -28,23 +28,18 @@ const TAP_BOUND: f64 = 1e-5;
 /// by 1.8e-5 behind it. Little of that is left in the masks.
 const DECODER_BOUND: f64 = 5e-5;
 /// Of pixels that are floats, where white is 1.
-const PIXEL_BOUND: f64 = 1e-6;
+pub const PIXEL_BOUND: f64 = 1e-6;
 
 pub fn pixels<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     let (golden, session) = (Golden::<serde_json::Value>::of(model), session(device(), model));
     let floats = folder(model).join("pixels/pixels.safetensors").is_file();
     for name in golden.images.keys() {
-        let stem = name.strip_suffix(".png").expect("lossless");
-        let (found, _) = pollster::block_on(session.seen(&open(name)))?;
         if floats {
-            let expected = &tensors(model, "pixels/pixels.safetensors")[stem];
-            let found: &[f32] = bytemuck::cast_slice(&found);
-            assert_eq!(found.len(), expected.len(), "{name}");
-            let off = |(a, b): (&f32, &f32)| (f64::from(*a) / 255.0 - f64::from(*b)).abs();
-            let worst = found.iter().zip(expected).map(off).fold(0.0, f64::max);
+            let worst = pixel_error(&session, model, name, &open(name))?;
             println!("{model}: {name}: {worst:.1e}");
             assert!(worst <= PIXEL_BOUND, "{name}: expected at most {PIXEL_BOUND}, found {worst}");
         } else {
+            let (found, _) = pollster::block_on(session.seen(&open(name)))?;
             let expected = Picture::open(&folder(model).join("pixels").join(name))?;
             let expected: Vec<u32> = bytemuck::pod_collect_to_vec(expected.0.as_raw());
             let equal = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| (a ^ b) << 8 == 0);
@@ -52,6 +47,22 @@ pub fn pixels<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// How far the floats that a tower sees of a picture are from those of the reference's picture `name`, where white is 1.
+pub fn pixel_error<B: Backend>(
+    session: &Session<B>,
+    model: &str,
+    name: &str,
+    picture: &Picture,
+) -> ocelli::Result<f64> {
+    let (found, _) = pollster::block_on(session.seen(picture))?;
+    let stem = name.strip_suffix(".png").expect("lossless");
+    let expected = &tensors(model, "pixels/pixels.safetensors")[stem];
+    let found: &[f32] = bytemuck::cast_slice(&found);
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let off = |(a, b): (&f32, &f32)| (f64::from(*a) / 255.0 - f64::from(*b)).abs();
+    Ok(found.iter().zip(expected).map(off).fold(0.0, f64::max))
 }
 
 /// All that the reference recorded and the plans have, of one picture: the first text's tower, and what is asked with all texts, or of
