@@ -55,6 +55,7 @@ export interface Calls {
   imageBatch(): Promise<number>;
   embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array>;
   embedTexts(texts: string[]): Promise<Float32Array>;
+  cuts(texts: string[]): Promise<boolean[]>;
   addLabels(embeddings: Float32Array): Promise<number>;
   dropLabels(number: number): void;
   classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
@@ -63,6 +64,7 @@ export interface Calls {
   look(image: ImageInput, signal?: AbortSignal): Promise<SceneData>;
   addQueries(vectors: Float32Array): Promise<number>;
   detect(number: number, scene: SceneData, wanted: Wanted): Promise<Float64Array>;
+  objects(scene: SceneData, wanted: Wanted): Promise<Float64Array>;
   example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array>;
   picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
   segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]>;
@@ -133,10 +135,14 @@ export class Core implements Calls {
         const sources = await this.#decode(here, running);
         try {
           const { engine } = running;
-          return await submit(running, () => {
-            sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
-            return engine.runImages(sources.length);
-          });
+          return await submit(
+            running,
+            () => {
+              sources.forEach(({ pixels }, item) => numbered(item, () => engine.putImage(pixels, item)));
+              return engine.runImages(sources.length);
+            },
+            free,
+          );
         } finally {
           for (const source of sources) source.release();
         }
@@ -152,6 +158,11 @@ export class Core implements Calls {
       await fetchRows(running.engine, ids, running.folder);
       return running.engine.embedTokens(ids);
     });
+  }
+
+  /** Of each text, whether it is longer than the text tower takes. */
+  cuts(texts: string[]): Promise<boolean[]> {
+    return this.#run((running) => this.#tokenized(running, (tokenizer) => texts.map((text) => tokenizer.cuts(text))));
   }
 
   /** Keeps labels on the device by their embeddings; returns their number. */
@@ -170,7 +181,7 @@ export class Core implements Calls {
   classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
       const classified = (pixels: Pixels) =>
-        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels));
+        submit(running, () => running.engine.classify(this.#labelsOn(running, number), pixels), free);
       const pending = await this.#asVideo(image, running, classified);
       if (pending) return running.borrow((engine) => engine.read(pending));
       return running.pictures.take(
@@ -206,7 +217,7 @@ export class Core implements Calls {
   /** Keeps a detector's queries on the device by their vectors; returns their number, for {@link Core.dropLabels}. */
   addQueries(vectors: Float32Array): Promise<number> {
     return this.#labels.add(vectors, (number) =>
-      this.#run((running) => submitted(running.device, () => this.#queriesOn(running, number))),
+      this.#run((running) => submit(running, () => this.#queriesOn(running, number))),
     );
   }
 
@@ -215,6 +226,11 @@ export class Core implements Calls {
     return this.#run((running) =>
       running.borrow((engine) => engine.detect(this.#queriesOn(running, number), scene, wanted)),
     );
+  }
+
+  /** Of whatever is there, best first, likewise; the label is 0. */
+  objects(scene: SceneData, wanted: Wanted): Promise<Float64Array> {
+    return this.#run(async ({ engine }) => engine.objects(scene, wanted));
   }
 
   /** What a scene shows as a query; with a region (left, top, right and bottom in pixels) what is there. */
@@ -306,7 +322,14 @@ export class Core implements Calls {
     });
   }
 
-  async #tokens(texts: string[], { engine, folder }: Running): Promise<Uint32Array> {
+  async #tokens(texts: string[], running: Running): Promise<Uint32Array> {
+    const ids = await this.#tokenized(running, (tokenizer) => texts.map((text) => tokenizer.encode(text)));
+    const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
+    ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+    return all;
+  }
+
+  async #tokenized<T>({ engine, folder }: Running, work: (tokenizer: Tokenizer) => T): Promise<T> {
     // Without the text tower this is an error, and nothing is fetched.
     engine.missingRows(new Uint32Array(0));
     const asked = (this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal));
@@ -318,9 +341,8 @@ export class Core implements Calls {
       forget();
       throw error;
     });
-    let ids: Uint32Array[];
     try {
-      ids = texts.map((text) => tokenizer.encode(text));
+      return work(tokenizer);
     } catch (error) {
       const { code, message } = wrap(error);
       if (code !== "internal") throw error;
@@ -328,9 +350,6 @@ export class Core implements Calls {
       forget();
       throw new Loss(code, message, { cause: error });
     }
-    const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
-    ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
-    return all;
   }
 
   /** All pictures, or none and the first one's error. */
@@ -371,10 +390,12 @@ export class Core implements Calls {
 /** What the engine takes. */
 type Pixels = DecodedPicture["pixels"] | HTMLVideoElement | VideoFrame;
 
-/** What `work` submits without a pause, once the GPU has taken it. */
-async function submit(running: Running, work: () => Pending): Promise<Pending> {
+const free = (pending: Pending) => pending.free();
+
+/** What `work` submits without a pause, once the GPU has taken it; else it goes by `drop`. */
+async function submit<T>(running: Running, work: () => T, drop?: (made: T) => void): Promise<T> {
   try {
-    return await submitted(running.device, work, (pending) => pending.free());
+    return await submitted(running.device, work, drop);
   } catch (error) {
     if (wrap(error).code === "gpu") running.forgetPictures();
     throw error;

@@ -81,6 +81,10 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.embedTexts(texts));
   }
 
+  cuts(texts: string[]): Promise<boolean[]> {
+    return this.#owner.use(({ core }) => core.cuts(texts));
+  }
+
   addLabels(embeddings: Float32Array): Promise<number> {
     return this.#labels.add(embeddings, (number) => this.#owner.use((worker) => worker.labels(number, embeddings)));
   }
@@ -124,6 +128,10 @@ export class RemoteCore implements Calls {
     return this.#owner.use(async (worker) =>
       worker.core.detect(await worker.queries(number, this.#labels.embeddings(number)), scene, wanted),
     );
+  }
+
+  objects(scene: SceneData, wanted: Wanted): Promise<Float64Array> {
+    return this.#owner.use(({ core }) => core.objects(scene, wanted));
   }
 
   example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array> {

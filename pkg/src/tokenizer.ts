@@ -75,6 +75,15 @@ export class Tokenizer {
   }
 
   /**
+   * Whether a text is longer than the text tower takes: then its end is not among the ids, but for the end token.
+   *
+   * @internal
+   */
+  cuts(text: string): boolean {
+    return this.#run((engine) => engine.cuts(text));
+  }
+
+  /**
    * The text of token ids, without special tokens unless they are asked for.
    *
    * @internal

@@ -201,11 +201,11 @@ export interface Example {
   labels: string[];
 }
 
-/** What {@link LabelSet.calibrate} found for a label. */
+/** What `calibrate` found for a label of a set. */
 export interface Calibration {
   /** Of the set. */
   label: string;
-  /** From 0 to 1, as scores with `multiLabel`. */
+  /** From 0 to 1: of labels, as scores with `multiLabel`; of a detector's, as its scores. */
   threshold: number;
   /** 2 · right answers / (answers + pictures that have it), from 0 to 1; null if no example has this label. */
   f1: number | null;

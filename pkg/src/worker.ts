@@ -23,6 +23,23 @@ function startHelper(): Starting {
   return { worker, refusal };
 }
 
+/** The core, whose calls close frames and bitmaps at their end: here these are copies of its own, and a frame holds up its video until then. */
+function closing(core: Core): Core {
+  return new Proxy(core, {
+    get(of, name) {
+      const own: unknown = of[name as keyof Core];
+      if (typeof own !== "function") return own;
+      return async (...given: unknown[]) => {
+        try {
+          return (await own.apply(of, given)) as unknown;
+        } finally {
+          for (const one of given.flat()) (one as { close?(): void } | undefined)?.close?.();
+        }
+      };
+    },
+  });
+}
+
 const entry = {
   async load(
     source: PlainSource,
@@ -35,16 +52,8 @@ const entry = {
     tell: (what: Happening) => void,
   ) {
     memory.text = known;
-    return proxy(
-      await Core.load(
-        source,
-        { ...options, cache, fetch: ask && fetchBy(ask) },
-        startHelper,
-        onProgress,
-        stop.signal,
-        tell,
-      ),
-    );
+    const all = { ...options, cache, fetch: ask && fetchBy(ask) };
+    return proxy(closing(await Core.load(source, all, startHelper, onProgress, stop.signal, tell)));
   },
   help,
   lock,

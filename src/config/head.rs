@@ -136,6 +136,21 @@ impl Config {
         if self.tasks().contains(&task) { Ok(()) } else { Err(self.cannot(task)) }
     }
 
+    /// The heads of a detector that says of each box how likely it holds any object at all.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`], also for models without boxes.
+    pub fn expect_objectness(&self) -> Result<&Boxes> {
+        let boxes = self.boxes()?;
+        if boxes.objectness {
+            return Ok(boxes);
+        }
+        Err(Error::WrongModel(format!(
+            "{}: expected a model with a head for objectness, found one without: load owlv2",
+            self.family.name()
+        )))
+    }
+
     fn cannot(&self, task: Task) -> Error {
         let found: Vec<&str> = self.tasks().iter().map(|task| task.name()).collect();
         Error::WrongModel(format!(

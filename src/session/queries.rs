@@ -1,8 +1,12 @@
-//! Boxes of a scene by queries: what a detector is asked.
+//! Boxes of a scene by queries, or of whatever is there: what a detector is asked.
 
 use std::collections::HashMap;
 
-use super::{Scene, Session, run::check_finite, scene::Inputs};
+use super::{
+    Scene, Session,
+    run::check_finite,
+    scene::{Inputs, stranger},
+};
 use crate::{
     backend::{Backend, Executor},
     config::Task,
@@ -90,6 +94,21 @@ impl<B: Backend> Session<B> {
             (logit > least).then_some(Hit { token, label, logit })
         };
         Ok(logits.iter().enumerate().filter_map(hit).collect())
+    }
+
+    /// What is there whatever it is, best first, by how likely each box holds any object at all: detections of one label. It costs no
+    /// question, the picture tower has said it.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] for a model that does not say (OWL-ViT), [`Error::BadInput`] for a scene of another model, or
+    /// [`Error::NotFinite`].
+    pub fn objects(&self, scene: &Scene, options: &DetectOptions) -> Result<Vec<Detection>> {
+        let scale = self.config.expect_objectness()?.scale;
+        self.check_boxes(scene)?;
+        let logits = scene.objectness().ok_or_else(stranger)?;
+        check_finite(logits, 1, "objectness")?;
+        let hits: Vec<Hit> = (0..).zip(logits).map(|(token, &logit)| Hit { token, label: 0, logit }).collect();
+        Ok(detections(&hits, scene.boxes(), scene.size, scale, options))
     }
 
     async fn ask(&self, scene: &Scene, set: &QuerySet<B>, answer: ActId) -> Result<Vec<u32>> {

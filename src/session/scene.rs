@@ -101,7 +101,7 @@ impl Inputs {
 }
 
 /// The error of a question about what this model has not looked at.
-fn stranger() -> Error {
+pub fn stranger() -> Error {
     Error::BadInput(
         "scene: expected one that this model has looked at, found another model's, or another canvas': look again"
             .into(),

@@ -76,12 +76,13 @@ impl Engine {
     ) -> std::result::Result<Float64Array, JsValue> {
         let (scene, options) = (scene.scene(), wanted.options());
         let found = self.session.find(&scene, &queries.0, &options).await.map_err(|e| js_error(&e))?;
-        let numbers = |one: &Detection| {
-            let (label, token, bounds) = (one.label as f64, f64::from(one.token), one.bounds);
-            let [score, logit] = [one.score, one.logit].map(f64::from);
-            [label, score, logit, token, bounds.x, bounds.y, bounds.width, bounds.height]
-        };
-        Ok(found.iter().flat_map(numbers).collect::<Vec<f64>>().as_slice().into())
+        Ok(plain_detections(&found))
+    }
+
+    /// What is there whatever it is, by the model's objectness, likewise; the label is 0.
+    pub fn objects(&self, scene: &PlainScene, wanted: &Wanted) -> std::result::Result<Float64Array, JsValue> {
+        let found = self.session.objects(&scene.scene(), &wanted.options()).map_err(|e| js_error(&e))?;
+        Ok(plain_detections(&found))
     }
 
     /// What a scene shows as a query; with a region (left, top, right and bottom in pixels) what is there.
@@ -135,6 +136,16 @@ impl Wanted {
             multi_label: self.multi_label(),
         }
     }
+}
+
+/// Label, score, logit, token, and the box's x, y, width and height, again and again.
+fn plain_detections(found: &[Detection]) -> Float64Array {
+    let numbers = |one: &Detection| {
+        let (label, token, bounds) = (one.label as f64, f64::from(one.token), one.bounds);
+        let [score, logit] = [one.score, one.logit].map(f64::from);
+        [label, score, logit, token, bounds.x, bounds.y, bounds.width, bounds.height]
+    };
+    found.iter().flat_map(numbers).collect::<Vec<f64>>().as_slice().into()
 }
 
 fn plain_mask(mask: &Mask, logits: &[f32]) -> Array {

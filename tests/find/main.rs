@@ -6,6 +6,7 @@ mod broken;
 mod common;
 mod golden;
 mod masks;
+mod objects;
 #[path = "../../src/bin/ocelli/picture.rs"]
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
@@ -76,6 +77,9 @@ fn main() {
     }
     add("owlvit", &[("an example picture without any box in it", false, boxes::guided_nowhere)]);
     add("owlv2", &both!("a smaller canvas", boxes::canvas));
+    add("owlv2", &both!("whatever is there", objects::answers));
+    add("owlv2", &[("whatever is there in other scenes", false, objects::foreign)]);
+    add("owlvit", &[("no objectness", false, objects::none)]);
     add("owlv2", &[("what cannot be", false, boxes::errors)]);
     add("clipseg", &[("what cannot be", false, masks::errors)]);
     add("every", &[("mistakes are farther away than the bounds", false, wrong::recorded)]);

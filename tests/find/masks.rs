@@ -107,6 +107,7 @@ pub fn errors(model: &str) -> Outcome {
     assert_eq!(code(pollster::block_on(session.segment(&scene, &[vec![0.0; 3]])).err()), Some("bad-input"));
     assert_eq!(code(session.queries(&[vec![0.0; 26]]).err()), Some("wrong-model"));
     assert_eq!(code(session.example(&scene, None).err()), Some("wrong-model"));
+    assert_eq!(code(session.objects(&scene, &ocelli::found::DetectOptions::default()).err()), Some("wrong-model"));
     let picture = open(TAP_IMAGE);
     let embedded = pollster::block_on(session.embed_images(&[&picture as &dyn ocelli::session::Source<Cpu>]));
     assert_eq!(code(embedded.err()), Some("wrong-model"));

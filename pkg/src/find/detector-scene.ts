@@ -1,11 +1,12 @@
 import { LookedAt } from "./looked-at.js";
 import type { SceneData } from "./plain.js";
 import type { QuerySet } from "./query-set.js";
-import type { Detection, DetectOptions } from "./types.js";
+import type { Detection, DetectOptions, ObjectOptions, Proposal } from "./types.js";
 
 /** The detector of a scene. */
 export interface Asker {
   ask(data: SceneData, what: QuerySet | readonly string[], options: DetectOptions): Promise<Detection[]>;
+  objects(data: SceneData, options: ObjectOptions): Promise<Proposal[]>;
 }
 
 /**
@@ -30,5 +31,18 @@ export class DetectorScene extends LookedAt {
   /** What is there, best first: see {@link Detector.detect}. */
   detect(what: QuerySet | readonly string[], options: DetectOptions = {}): Promise<Detection[]> {
     return this.#asker.ask(this.data, what, options);
+  }
+
+  /**
+   * Boxes without words: whatever OWLv2 takes for an object, best first.
+   *
+   * ```ts
+   * for (const { score, box } of await scene.objects({ topK: 20, nms: 0.5 })) console.log(score, box);
+   * ```
+   *
+   * @throws {OcelliError} With code `wrong-model` for OWL-ViT, which does not say.
+   */
+  objects(options: ObjectOptions = {}): Promise<Proposal[]> {
+    return this.#asker.objects(this.data, options);
   }
 }

@@ -42,6 +42,8 @@ export class Mask {
     readonly label: string,
     /** Place of the prompt among those given. */
     readonly index: number,
+    /** Whether the prompt, in any of its templates, is longer than the model takes, so that its end is left out. */
+    readonly cut: boolean,
   ) {
     const [width, height, bits, counts, area, edges, logits] = data;
     [this.width, this.height, this.bits, this.area, this.logits] = [width, height, bits, area, logits];

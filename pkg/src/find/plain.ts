@@ -26,6 +26,25 @@ export interface Wanted {
   multiLabel: boolean;
 }
 
+/** A detection, but for its label. */
+interface Row {
+  index: number;
+  score: number;
+  logit: number;
+  token: number;
+  box: { x: number; y: number; width: number; height: number };
+}
+
+/** What the engine's detections are: label, score, logit, token, and the box's x, y, width and height, again and again. */
+export function rowsOf(numbers: Float64Array): Row[] {
+  return Array.from({ length: numbers.length / 8 }, (_, at) => {
+    const [index, score, logit, token, x, y, width, height] = numbers.subarray(8 * at, 8 * at + 8) as unknown as Eight;
+    return { index, score, logit, token, box: { x, y, width, height } };
+  });
+}
+
+type Eight = [number, number, number, number, number, number, number, number];
+
 /** Of which size masks are: the picture's, or that of the square that the model sees. */
 export type MaskSize = "picture" | "model";
 

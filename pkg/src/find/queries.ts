@@ -1,32 +1,35 @@
 import { OcelliError } from "../error.js";
+import type { LabelText } from "../labels/cache.js";
 import { KeptSets } from "../labels/kept-sets.js";
 import { requireNames } from "../labels/label-set.js";
 import { LabelTexts, templatesOf } from "../labels/texts.js";
 import type { Model } from "../model.js";
 import { joined } from "../vectors.js";
 import type { Asker } from "./detector-scene.js";
-import { LookedAt } from "./looked-at.js";
-import type { SceneData } from "./plain.js";
+import { rowsOf, type SceneData } from "./plain.js";
 import { QuerySet, readQueries, type Queries } from "./query-set.js";
+import { sceneOf } from "./scene-of.js";
 import type {
   Box,
   Detection,
   DetectOptions,
   ImageQuery,
   NegativeQuery,
+  ObjectOptions,
+  Proposal,
   Query,
   QueryOptions,
   TextQuery,
 } from "./types.js";
 import { requireShare, wantedOf } from "./wanted.js";
 
-/** Asks a detector; all of it, but {@link Questions.ask}, in calls of the model's. */
+/** Asks a detector; all of it, but {@link Questions.ask} and {@link Questions.objects}, in calls of the model's. */
 export class Questions implements Asker {
   readonly #texts: LabelTexts;
   readonly #kept = new KeptSets<QuerySet>();
 
   constructor(private readonly model: Model) {
-    this.#texts = new LabelTexts(model, "plain");
+    this.#texts = new LabelTexts(model, { mean: "plain", cut: true });
   }
 
   /** A set for its caller alone. */
@@ -40,6 +43,14 @@ export class Questions implements Asker {
 
   ask(data: SceneData, what: QuerySet | readonly string[], options: DetectOptions): Promise<Detection[]> {
     return this.model.call(options, () => this.detect(async () => data, what, options));
+  }
+
+  objects(data: SceneData, options: ObjectOptions): Promise<Proposal[]> {
+    return this.model.call(options, async (core) => {
+      const { threshold = 0, ...how } = options;
+      const wanted = wantedOf({ ...how, threshold }, new Int32Array(), new Float64Array());
+      return rowsOf(await core.objects(data, wanted)).map(({ index: _, ...proposal }) => proposal);
+    });
   }
 
   /** With a set; or with labels, whose set is kept for the next call. `look` comes when the queries are known to be sound. */
@@ -79,10 +90,19 @@ export class Questions implements Asker {
     const { cache = true, signal } = options;
     const words = texts.length > 0 ? await this.#texts.embed(texts, templates, cache, signal) : [];
     const vectors: Float32Array[] = [];
-    for (const query of queries)
-      vectors.push("text" in query ? (words.shift() as Float32Array) : await this.#example(query, signal));
+    const cut = new Set<string>();
+    for (const query of queries) {
+      if (!("text" in query)) {
+        vectors.push(await this.#example(query, signal));
+        continue;
+      }
+      const text = words.shift() as LabelText;
+      vectors.push(text.embedding);
+      if (text.cut) cut.add(query.label);
+    }
     return {
       labels,
+      cut: labels.filter((label) => cut.has(label)),
       thresholds,
       owners: Int32Array.from(queries, (query) => ("label" in query ? labels.indexOf(query.label) : -1)),
       vectors: joined(vectors, this.model.info.embeddingDim),
@@ -91,9 +111,8 @@ export class Questions implements Asker {
 
   async #example({ image, box }: ImageQuery | NegativeQuery, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { core } = this.model;
-    const scene = image instanceof LookedAt ? image.data : await core.look(image, signal);
     const edges = box && Float64Array.of(box.x, box.y, box.x + box.width, box.y + box.height);
-    return core.example(scene, edges);
+    return core.example(await sceneOf(core, image, signal), edges);
   }
 }
 

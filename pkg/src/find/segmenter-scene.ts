@@ -5,8 +5,8 @@ import type { SceneData } from "./plain.js";
 import type { SegmentOptions } from "./types.js";
 
 /** The segmenter of a scene. */
-export interface Cutter {
-  cut(data: SceneData, prompts: readonly (string | ImageInput)[], options: SegmentOptions): Promise<Mask[]>;
+export interface Masker {
+  masks(data: SceneData, prompts: readonly (string | ImageInput)[], options: SegmentOptions): Promise<Mask[]>;
 }
 
 /**
@@ -14,16 +14,16 @@ export interface Cutter {
  * device that they come from.
  */
 export class SegmenterScene extends LookedAt {
-  readonly #cutter: Cutter;
+  readonly #masker: Masker;
 
   /** @internal */
-  constructor(cutter: Cutter, data: SceneData) {
+  constructor(masker: Masker, data: SceneData) {
     super(data);
-    this.#cutter = cutter;
+    this.#masker = masker;
   }
 
   /** A mask for each prompt: see {@link Segmenter.segment}. */
   segment(prompts: readonly (string | ImageInput)[], options: SegmentOptions = {}): Promise<Mask[]> {
-    return this.#cutter.cut(this.data, prompts, options);
+    return this.#masker.masks(this.data, prompts, options);
   }
 }

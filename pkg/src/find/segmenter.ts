@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { OcelliError } from "../error.js";
+import type { LabelText } from "../labels/cache.js";
 import { LabelTexts, templatesOf } from "../labels/texts.js";
 import { loadModel } from "../load-model.js";
 import type { Model } from "../model.js";
@@ -8,7 +9,7 @@ import type { CallOptions, ImageInput, ModelEvents, ModelInfo, Verification } fr
 import { joined } from "../vectors.js";
 import { Mask } from "./mask.js";
 import { requireScene, type SceneData } from "./plain.js";
-import { SegmenterScene, type Cutter } from "./segmenter-scene.js";
+import { SegmenterScene, type Masker } from "./segmenter-scene.js";
 import type { SegmenterOptions, SegmentOptions } from "./types.js";
 import { requireShare } from "./wanted.js";
 
@@ -24,13 +25,13 @@ import { requireShare } from "./wanted.js";
 export class Segmenter {
   readonly #model: Model;
   readonly #texts: LabelTexts;
-  readonly #cutter: Cutter;
+  readonly #masker: Masker;
 
   private constructor(model: Model) {
     this.#model = model;
-    this.#texts = new LabelTexts(model, "plain");
-    this.#cutter = {
-      cut: (data, prompts, options) => model.call(options, () => this.#cut(async () => data, prompts, options)),
+    this.#texts = new LabelTexts(model, { mean: "plain", cut: true });
+    this.#masker = {
+      masks: (data, prompts, options) => model.call(options, () => this.#masks(async () => data, prompts, options)),
     };
   }
 
@@ -57,7 +58,7 @@ export class Segmenter {
   look(picture: ImageInput, options: CallOptions = {}): Promise<SegmenterScene> {
     return this.#model.call(
       options,
-      async (core) => new SegmenterScene(this.#cutter, await core.look(picture, options.signal)),
+      async (core) => new SegmenterScene(this.#masker, await core.look(picture, options.signal)),
     );
   }
 
@@ -68,7 +69,7 @@ export class Segmenter {
    */
   scene(data: SceneData): SegmenterScene {
     requireScene(data);
-    return new SegmenterScene(this.#cutter, data);
+    return new SegmenterScene(this.#masker, data);
   }
 
   /**
@@ -84,7 +85,7 @@ export class Segmenter {
     prompts: readonly (string | ImageInput)[],
     options: SegmentOptions = {},
   ): Promise<Mask[]> {
-    return this.#model.call(options, (core) => this.#cut(() => core.look(picture, options.signal), prompts, options));
+    return this.#model.call(options, (core) => this.#masks(() => core.look(picture, options.signal), prompts, options));
   }
 
   /** Whether this very device computes rightly: see `Ocelli.verify`. */
@@ -102,7 +103,7 @@ export class Segmenter {
     this.dispose();
   }
 
-  async #cut(
+  async #masks(
     look: () => Promise<SceneData>,
     prompts: readonly (string | ImageInput)[],
     options: SegmentOptions,
@@ -116,13 +117,19 @@ export class Segmenter {
     const texts = prompts.filter((prompt) => typeof prompt === "string");
     const templates = templatesOf(options);
     const words = texts.length > 0 ? await this.#texts.embed(texts, templates, cache, signal) : [];
-    const vectors: Float32Array[] = [];
+    const given: LabelText[] = [];
     for (const prompt of prompts)
-      vectors.push(
-        typeof prompt === "string" ? (words.shift() as Float32Array) : await core.picturePrompt(prompt, signal),
+      given.push(
+        typeof prompt === "string"
+          ? (words.shift() as LabelText)
+          : { embedding: await core.picturePrompt(prompt, signal), cut: false },
       );
-    const masks = await core.segment(await look(), joined(vectors, info.embeddingDim), threshold, size);
-    return masks.map((data, at) => new Mask(data, nameOf(prompts[at]), at));
+    const vectors = joined(
+      given.map(({ embedding }) => embedding),
+      info.embeddingDim,
+    );
+    const masks = await core.segment(await look(), vectors, threshold, size);
+    return masks.map((data, at) => new Mask(data, nameOf(prompts[at]), at, given[at]?.cut === true));
   }
 }
 

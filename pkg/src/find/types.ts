@@ -70,6 +70,24 @@ export interface FindOptions extends CallOptions {
 /** What {@link Detector.detect} takes. */
 export interface DetectOptions extends FindOptions, TemplateOptions {}
 
+/** Something that may be an object, whatever it is. */
+export interface Proposal {
+  /** How likely it is one: the sigmoid of `logit`, 0 to 1. */
+  score: number;
+  /** As the model gives it; it orders what is equal as a score. */
+  logit: number;
+  /** Which of the model's patches has found it: row by row, from 0. */
+  token: number;
+  /** Where it is: in pixels of the upright picture, or in shares of its sides if that was asked for. */
+  box: Box;
+}
+
+/** What {@link DetectorScene.objects} takes. */
+export interface ObjectOptions extends Omit<FindOptions, "threshold" | "multiLabel"> {
+  /** Scores must be above it, 0 to 1. Default 0: every patch has a box, so {@link FindOptions.topK} says how many. */
+  threshold?: number;
+}
+
 /** What to look for by words. */
 export interface TextQuery {
   /** What detections are called. */
@@ -96,6 +114,14 @@ export interface NegativeQuery {
   image: ImageInput | LookedAt;
   /** Likewise. */
   box?: Box;
+}
+
+/** A picture and what it shows, for {@link QuerySet.calibrate}. */
+export interface LabelledPicture {
+  /** The picture, or a scene of it. */
+  image: ImageInput | LookedAt;
+  /** Labels of what is there, of the set's; of the others nothing is. */
+  labels: readonly string[];
 }
 
 /** What to look for: a label, which is its own text; words; or an example. */

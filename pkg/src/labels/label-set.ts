@@ -4,6 +4,7 @@ import { embeddedBatches, embedPictures, type Embedder } from "../pictures/batch
 import { Turns } from "../turns.js";
 import type { Calibration, Classification, Example, ImageInput, RankOptions } from "../types.js";
 import { learned, type Content, type Label } from "./content.js";
+import { examplesOf, listOf } from "./examples.js";
 import { writeLabelFile } from "./file.js";
 import { OnDevice } from "./on-device.js";
 import { calibrated, judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
@@ -111,19 +112,7 @@ export class LabelSet {
    * @returns What was found, in the order of {@link LabelSet.names}.
    */
   async calibrate(examples: Iterable<Example>): Promise<Calibration[]> {
-    const all = listOf(examples, "examples");
-    const { names } = this;
-    all.forEach(({ labels } = {} as Example, i) => {
-      const unknown = listOf(labels, `examples[${i}].labels`).find((label) => !names.includes(label));
-      if (unknown !== undefined)
-        throw new OcelliError(
-          "bad-input",
-          `examples[${i}].labels: expected labels of this set, found ${JSON.stringify(unknown)}.`,
-        );
-    });
-    if (!all.some(({ labels }) => labels.length > 0)) {
-      throw new OcelliError("bad-input", "examples: expected at least one with a label, found none.");
-    }
+    const all = examplesOf(examples, this.names);
     this.#judging({ multiLabel: true });
     const model = this.#model;
     return model.call({}, async () => {
@@ -269,13 +258,6 @@ export function requireNames(labels: unknown): asserts labels is string[] {
       `labels: expected an array of at least one string, none of them empty, found ${wrong}.`,
     );
   }
-}
-
-export function listOf<T>(items: Iterable<T>, what: string): T[] {
-  if (typeof items === "string" || typeof items?.[Symbol.iterator] !== "function") {
-    throw new OcelliError("bad-input", `${what}: expected an array or another iterable, found ${typeof items}.`);
-  }
-  return [...items];
 }
 
 /** Pictures become embeddings; what is one already stays. */

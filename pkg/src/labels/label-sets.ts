@@ -2,9 +2,10 @@ import { aborted, OcelliError } from "../error.js";
 import type { Model } from "../model.js";
 import type { Classification, ClassifyOptions, ImageInput, LabelOptions } from "../types.js";
 import { learned, type Content } from "./content.js";
+import { listOf } from "./examples.js";
 import { readLabelFile } from "./file.js";
 import { KeptSets } from "./kept-sets.js";
-import { embedded, LabelSet, listOf, requireNames } from "./label-set.js";
+import { embedded, LabelSet, requireNames } from "./label-set.js";
 import { requireRoom } from "./on-device.js";
 import { judging, requireScore } from "./scores.js";
 import { LabelTexts, templatesOf } from "./texts.js";
@@ -16,7 +17,7 @@ export class LabelSets {
   readonly #kept = new KeptSets<LabelSet>();
 
   constructor(private readonly model: Model) {
-    this.#texts = new LabelTexts(model, "unit");
+    this.#texts = new LabelTexts(model, { mean: "unit", cut: false });
   }
 
   /** A set for its caller alone; if that one has stopped waiting, it is freed. */
@@ -77,7 +78,8 @@ export class LabelSets {
     requireRoom(names.length, embeddingDim);
     const texts = defaultScore === "softmax" ? [...names, neutral] : names;
     const rows = await this.#texts.embed(texts, templates, cache, options.signal);
-    const labels = names.map((name, i) => ({ name, text: rows[i], examples: undefined, threshold: undefined }));
-    return { labels, neutral: rows[names.length], nothing: undefined, templates, score };
+    const text = (i: number) => rows[i]?.embedding;
+    const labels = names.map((name, i) => ({ name, text: text(i), examples: undefined, threshold: undefined }));
+    return { labels, neutral: text(names.length), nothing: undefined, templates, score };
   }
 }

@@ -91,8 +91,8 @@ export function rank(
 const MARGIN = 0.5;
 
 /**
- * A threshold for each label: the one with the best F1 over the examples. `logits` and `has` are by picture, then by label.
- * A label that no example has gets the median of the others'.
+ * A threshold for each label: the one with the best F1 over the examples. `logits` and `has` are by picture, then by label; a logit is -∞
+ * where nothing in the picture is the label, whatever the threshold. A label that no example has gets the median of the others'.
  */
 export function calibrated(names: readonly string[], logits: number[][], has: boolean[][]): Calibration[] {
   const found = names.map((label, at) => {
@@ -104,15 +104,15 @@ export function calibrated(names: readonly string[], logits: number[][], has: bo
   return found.map(({ label, cut, examples }) => ({
     label,
     threshold: sigmoid(cut?.logit ?? median),
-    f1: cut?.f1 ?? null,
+    f1: cut?.f1 ?? (examples > 0 ? 0 : null),
     examples,
   }));
 }
 
 /** Midway between the last logit that is accepted and the next one; of equally good cuts the highest. */
 function bestCut(examples: { logit: number; right: boolean }[]): { logit: number; f1: number } | undefined {
-  const sorted = [...examples].sort((a, b) => b.logit - a.logit);
-  const all = sorted.filter(({ right }) => right).length;
+  const sorted = examples.filter(({ logit }) => logit > -Infinity).sort((a, b) => b.logit - a.logit);
+  const all = examples.filter(({ right }) => right).length;
   let best: { logit: number; f1: number } | undefined;
   let hits = 0;
   sorted.forEach(({ logit, right }, i) => {

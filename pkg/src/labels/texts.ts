@@ -5,7 +5,7 @@ import { abortable, Shared } from "../shared.js";
 import { Turns } from "../turns.js";
 import type { LabelOptions } from "../types.js";
 import { meanOf, rowsOf, unitSum } from "../vectors.js";
-import { readLabels, writeLabels } from "./cache.js";
+import { readLabels, writeLabels, type LabelText } from "./cache.js";
 
 /** Labels whose embeddings are kept for each set of templates; beyond this the oldest go. */
 const MOST_LABELS = 4096;
@@ -21,14 +21,17 @@ export class LabelTexts {
   /** By model and templates. */
   readonly #sets = new Map<string, KnownLabels>();
 
-  /** `mean` says what several templates come to: their mean, or that of unit length again. */
+  /**
+   * `mean` says what several templates come to: their mean, or that of unit length again; `cut`, whether anybody wants to know which texts
+   * are cut.
+   */
   constructor(
     private readonly model: Model,
-    private readonly mean: "unit" | "plain",
+    private readonly rule: { mean: "unit" | "plain"; cut: boolean },
   ) {}
 
   /**
-   * Each label's embedding: the mean over the templates of its text's embeddings. CLIP's are of unit length, and so is their mean
+   * Each label with its embedding: the mean over the templates of its text's embeddings. CLIP's are of unit length, and so is their mean
    * again (Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4); the plain mean
    * of a detector's queries gives the mean of their logits.
    */
@@ -37,7 +40,7 @@ export class LabelTexts {
     templates: string[],
     cache: boolean,
     signal: AbortSignal | undefined,
-  ): Promise<Float32Array[]> {
+  ): Promise<LabelText[]> {
     const known = this.#known(templates);
     if (cache) await abortable(signal, known.read(), "call");
     const missing = [...new Set(labels)].filter((label) => !known.has(label));
@@ -48,7 +51,7 @@ export class LabelTexts {
     // All that is being made for this call, by it or by others, goes on for as long as this call waits.
     const leave = [...new Set(entries.map(({ work }) => work))].map((work) => work?.join());
     try {
-      const rows = await abortable(signal, Promise.all(entries.map(({ embedding }) => embedding)), "call");
+      const rows = await abortable(signal, Promise.all(entries.map(({ text }) => text)), "call");
       if (cache && missing.length > 0) await known.write();
       return rows;
     } finally {
@@ -60,7 +63,8 @@ export class LabelTexts {
     const { modelHash, format, tier, tierCost, embeddingDim } = this.model.info;
     // Tiers that cost nothing differ in the last bits only.
     const rounding = tierCost > 0 ? tier : "f32";
-    const key = JSON.stringify([modelHash, format, rounding, templates, ...(this.mean === "plain" ? ["mean"] : [])]);
+    const mean = this.rule.mean === "plain" ? ["mean"] : [];
+    const key = JSON.stringify([modelHash, format, rounding, templates, ...mean]);
     const known = this.#sets.get(key) ?? new KnownLabels(key, embeddingDim);
     // The last one used is the last to go.
     this.#sets.delete(key);
@@ -78,7 +82,7 @@ export class LabelTexts {
     const parts = Array.from({ length: Math.ceil(labels.length / step) }, (_, i) =>
       labels.slice(i * step, (i + 1) * step),
     );
-    let rows: Promise<Float32Array[]>[] = [];
+    let rows: Promise<LabelText[]>[] = [];
     const work = new Shared(async (signal) => {
       let before: Promise<unknown> = Promise.resolve();
       rows = parts.map((some) => {
@@ -90,36 +94,41 @@ export class LabelTexts {
     });
     parts.forEach((some, part) => {
       some.forEach((label, i) => {
-        const embedding = (rows[part] as Promise<Float32Array[]>).then((made) => made[i] as Float32Array);
-        known.add(label, { embedding, work });
+        const text = (rows[part] as Promise<LabelText[]>).then((made) => made[i] as LabelText);
+        known.add(label, { text, work });
       });
     });
   }
 
-  async #means(labels: string[], templates: string[], signal: AbortSignal): Promise<Float32Array[]> {
+  async #means(labels: string[], templates: string[], signal: AbortSignal): Promise<LabelText[]> {
     const { towers, embeddingDim } = this.model.info;
     if (towers === "vision") throw withoutTower(labels);
     const texts = labels.flatMap((label) => templates.map((template) => fill(template, label)));
     const rows = rowsOf(await embedTexts(this.model.core, texts, signal), embeddingDim);
+    const cuts = this.rule.cut ? await this.model.core.cuts(texts) : [];
     return labels.map((_, i) => {
-      const own = rows.slice(i * templates.length, (i + 1) * templates.length);
-      if (own.length === 1) return (own[0] as Float32Array).slice();
-      return this.mean === "unit" ? unitSum(own.map((row) => [1, row])) : meanOf(own);
+      const [first, end] = [i * templates.length, (i + 1) * templates.length];
+      return { embedding: this.#mean(rows.slice(first, end)), cut: cuts.slice(first, end).includes(true) };
     });
+  }
+
+  #mean(rows: Float32Array[]): Float32Array {
+    if (rows.length === 1) return (rows[0] as Float32Array).slice();
+    return this.rule.mean === "unit" ? unitSum(rows.map((row) => [1, row])) : meanOf(rows);
   }
 }
 
-/** A label's embedding, and the work that makes it if one does. */
+/** A label, and the work that makes it if one does. */
 interface Entry {
-  embedding: Promise<Float32Array>;
+  text: Promise<LabelText>;
   work: Shared<void> | undefined;
 }
 
-/** Labels' embeddings of one model in one set of templates: those that are here, and those that are being made. */
+/** Labels of one model in one set of templates: those that are here, and those that are being made. */
 class KnownLabels {
   readonly #embeddings = new Map<string, Entry>();
   /** Those that are here. */
-  readonly #rows = new Map<string, Float32Array>();
+  readonly #rows = new Map<string, LabelText>();
   #reading: Promise<void> | undefined;
   readonly #writing = new Turns();
   /** A write that has not begun. */
@@ -135,17 +144,17 @@ class KnownLabels {
     return entry !== undefined && (this.#rows.has(label) || !entry.work?.stopped);
   }
 
-  /** The embedding of a label that is known. */
+  /** A label that is known. */
   get(label: string): Entry {
     return this.#embeddings.get(label) as Entry;
   }
 
-  /** Whoever asks for the label from now on gets this embedding. If it cannot be made, the next one to ask tries again. */
+  /** Whoever asks for the label from now on gets this one. If it cannot be made, the next one to ask tries again. */
   add(label: string, entry: Entry): void {
     this.#embeddings.set(label, entry);
     const current = () => this.#embeddings.get(label) === entry;
-    entry.embedding.then(
-      (row) => current() && this.#rows.set(label, row),
+    entry.text.then(
+      (text) => current() && this.#rows.set(label, text),
       () => current() && this.#embeddings.delete(label),
     );
   }
@@ -162,8 +171,8 @@ class KnownLabels {
   /** Takes over what the browser's cache has, once. */
   read(): Promise<void> {
     return (this.#reading ??= readLabels(this.key, this.dim).then((rows) => {
-      for (const [label, row] of rows)
-        if (!this.has(label)) this.add(label, { embedding: Promise.resolve(row), work: undefined });
+      for (const [label, text] of rows)
+        if (!this.has(label)) this.add(label, { text: Promise.resolve(text), work: undefined });
     }));
   }
 

@@ -1,16 +1,15 @@
 // What detectors answer, against tests/fixtures (owlvit, owlv2, owlv2-scale).
-import { everywhere, picture } from "../lib/finders.mjs";
+import { ALL, everywhere, picture, tables, word } from "../lib/finders.mjs";
 import { watchLife } from "../lib/life.mjs";
 import { distance, largest } from "../lib/report.mjs";
+import { frames } from "./find-frames.mjs";
 
 /** Of the distance between unrelated pictures. */
 const LOGITS = 1e-5;
 /** Of the canvas. */
 const BOXES = 1e-6;
-/** The package refuses an empty label; a blank is the same text to every tokenizer. */
-const word = (text) => text || " ";
-/** Every label of every patch, where it is and how likely. */
-const ALL = { threshold: 0, clip: false, multiLabel: true };
+/** The picture whose shape tells scales apart. */
+const WIDE = "rgb-61x37.png";
 
 export async function findBoxes(test) {
   await everywhere(test, "detect", ["owlv2", "owlvit", "owlv2-scale"], async (model, where, load) => {
@@ -18,6 +17,9 @@ export async function findBoxes(test) {
     const golden = test.fixtures.golden(model);
     await answers(test, { model, where, golden, info });
     if (golden.detections) await detections(test, { model, where, golden });
+    if (golden.images[WIDE].objectness) await objects(test, { model, where, golden });
+    if (model === "owlv2") await frames(test, { model, where, golden });
+    if (where === "GPU") await written(test, { model });
     if (where !== "CPU") return;
     if (golden.templates) await templates(test, { model, golden });
     if (golden.guided) await guided(test, { model, golden });
@@ -25,20 +27,6 @@ export async function findBoxes(test) {
     if (golden.canvas) await canvas(test, { model, golden, load });
   });
   await lost(test);
-}
-
-/** Logits [token][label] and boxes [token] of a scene, as the reference has them. */
-function tables(found, labels, extent) {
-  const tokens = found.length / labels;
-  const logits = new Array(tokens * labels).fill(NaN);
-  const boxes = new Array(tokens * 4).fill(NaN);
-  for (const { index, token, logit, box } of found) {
-    logits[token * labels + index] = logit;
-    const { x, y, width, height } = box;
-    const shares = [(x + width / 2) / extent[0], (y + height / 2) / extent[1], width / extent[0], height / extent[1]];
-    boxes.splice(token * 4, 4, ...shares);
-  }
-  return { logits, boxes };
 }
 
 /** Pixels that a share of the square is of. */
@@ -68,6 +56,66 @@ async function answers({ page, report }, { model, where, golden, info }) {
     if (scene.width !== scene.height)
       boxes.rejects(`${image}: the other family's scale`, scaled.boxes, right.boxes.flat());
   }
+}
+
+/** Boxes without words. */
+async function objects({ page, report }, { model, where, golden }) {
+  const unit = golden.unrelated_distance.objectness;
+  const logits = report.group(`${model} on the ${where}: objectness`, (a, b) => distance(a, b) / unit, LOGITS);
+  const boxes = report.beside(`${model} on the ${where}: boxes without words`, largest, BOXES);
+  const images = Object.entries(golden.images);
+  const ask = (image, options) => page.evaluate(([i, o]) => web.objectsIn(i, o), [image, options]);
+  const table = (found, scene) =>
+    tables(
+      found.map((one) => ({ ...one, index: 0 })),
+      1,
+      extentOf("owlv2", scene),
+    );
+  for (const [at, [image, right]] of images.entries()) {
+    const scene = await page.evaluate(([m, i, p]) => web.look(m, i, p), [model, image, picture(image)]);
+    const other = images[(at + 1) % images.length][1];
+    const made = table(await ask(image, { clip: false }), scene);
+    logits.same(image, made.logits, right.objectness);
+    logits.rejects(`${image}: another picture`, made.logits, other.objectness);
+    boxes.same(image, made.boxes, right.boxes.flat());
+    boxes.rejects(`${image}: another picture`, made.boxes, other.boxes.flat());
+  }
+  const all = await ask(WIDE);
+  const tokens = (found) => found.map(({ token }) => token);
+  logits.holds(
+    "best first",
+    all.every(({ logit, score }, i) => (i === 0 || logit <= all[i - 1].logit) && score > 0 && score < 1),
+  );
+  logits.holds("no label", !("label" in all[0]) && !("index" in all[0]), Object.keys(all[0]).join());
+  const chosen = report.beside(`${model} on the ${where}: which boxes without words`);
+  chosen.same("topK", tokens(await ask(WIDE, { topK: 3 })), tokens(all.slice(0, 3)));
+  const above = await ask(WIDE, { threshold: (all[3].score + all[4].score) / 2 });
+  chosen.same("threshold", tokens(above), tokens(all.slice(0, 4)));
+  chosen.rejects("threshold: all", tokens(above), tokens(all));
+  const apart = await ask(WIDE, { nms: 0.3 });
+  const places = tokens(apart).map((token) => tokens(all).indexOf(token));
+  chosen.holds("nms", places[0] === 0 && places.every((place, i) => i === 0 || place > places[i - 1]), places.join());
+  if (model === "owlv2") chosen.holds("nms: fewer", apart.length < all.length, apart.length);
+  const shares = await ask(WIDE, { normalized: true });
+  const inside = shares.every((one) => corners(one).every((edge) => edge >= 0 && edge <= 1 + 1e-12));
+  chosen.holds("shares, clipped", inside && tokens(shares).join() === tokens(all).join());
+}
+
+/** What a scene's numbers cost the device: the first question writes them, and no other, whichever set asks. */
+async function written({ page, report }, { model }) {
+  const group = report.group(`${model} on the GPU: bytes of a scene that are written`);
+  const look = (scene, image) => page.evaluate(([m, s, p]) => web.look(m, s, p), [model, scene, picture(image)]);
+  const { features } = await look("first", WIDE);
+  await look("second", "tall-23x97.png");
+  await page.evaluate(([m]) => web.queries(m, "words", ["a cat", "a dog"]), [model]);
+  const ask = (scene) => page.evaluate(([m, s]) => web.writtenFor(m, "words", s), [model, scene]);
+  await ask("first");
+  const again = await ask("first");
+  // Class embeddings, and their shift and scale.
+  const all = 4 * (features[1] + features[2]);
+  group.same("another scene", [(await ask("second")) - again], [all]);
+  group.same("the same scene, another set", [(await ask("second")) - again], [0]);
+  group.rejects("always", [again], [again + all]);
 }
 
 /** Of every detection its token and its label. */

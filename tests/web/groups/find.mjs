@@ -3,11 +3,13 @@
 import { findBoxes } from "./find-boxes.mjs";
 import { findMasks } from "./find-masks.mjs";
 import { findNative } from "./find-native.mjs";
+import { findSets } from "./find-sets.mjs";
 import { picture } from "../lib/finders.mjs";
 
 export async function find(test) {
   await findBoxes(test);
   await findMasks(test);
+  await findSets(test);
   await findNative(test);
   await refused(test);
 }
@@ -99,6 +101,7 @@ async function refused({ page, report, server }) {
   await page.evaluate((p) => web.look("s", "a segmenter's", p), RGB);
   await page.evaluate(() => web.copyScene("d", "a segmenter's", "foreign"));
   is("another model's scene", await ask("detectIn", "foreign", ["a cat"]), "bad-input", "scene");
+  await withoutWords({ page, load, ask, is });
   is("a file of something else", await ask("loadQueries", "d", "nothing"), "bad-input", "queries file");
   for (const when of ["before", "during"])
     for (const [name, method] of [
@@ -117,6 +120,23 @@ async function refused({ page, report, server }) {
   ]);
   await page.evaluate(() => web.disposeFinder("s"));
   await untouched({ load, server, group });
+}
+
+/** Boxes without words. */
+async function withoutWords({ page, load, ask, is }) {
+  await page.evaluate((p) => web.look("d", "seen", p), RGB);
+  for (const [options, word] of [
+    [{ threshold: 2 }, "threshold"],
+    [{ nms: "0.5" }, "nms"],
+    [{ topK: 0 }, "topK"],
+    [{ normalized: 1 }, "normalized"],
+  ])
+    is(`objects, ${JSON.stringify(options)}`, await ask("objectsIn", "seen", options), "bad-input", word);
+  is("objects in another model's scene", await ask("objectsIn", "foreign"), "bad-input", "scene");
+  await load("first", "detect", "owlvit", { backend: "cpu" });
+  await page.evaluate((p) => web.look("first", "without objectness", p), RGB);
+  is("objects by owlvit", await ask("objectsIn", "without objectness"), "wrong-model", "load owlv2");
+  await page.evaluate(() => web.disposeFinder("first"));
 }
 
 /** A model that cannot do what is asked costs its weights nothing. */

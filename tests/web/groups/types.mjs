@@ -3,7 +3,7 @@
 import { complaints } from "../lib/types.mjs";
 
 const CONSUMER = `import { Ocelli, OcelliError, type Bytes, type Classification, type ImageInput, type LabelSet } from "ocelli";
-import { Detector, type Detection, type QuerySet } from "ocelli/detect";
+import { Detector, type Detection, type Proposal, type QuerySet } from "ocelli/detect";
 import { ImageIndex, type Hit } from "ocelli/index";
 import { Segmenter, type Mask } from "ocelli/segment";
 import { best7 } from "ocelli/templates";
@@ -43,14 +43,17 @@ export async function find(model: Ocelli, image: ImageInput): Promise<Hit<number
   console.log(one?.length, await ImageIndex.import(index.export("safetensors")));
   return index.search("a cat", { k: 1, filter: ({ meta }) => meta === 1, minScore: 0.1 });
 }
-export async function where(image: ImageInput): Promise<Detection[]> {
+export async function where(image: ImageInput, signal: AbortSignal): Promise<Detection[]> {
   const detector = await Detector.load("hf:google/owlv2-base-patch16-ensemble", { format: "q8", canvas: 672, worker: true });
   const scene = await detector.look(image);
   const set: QuerySet = await detector.queries(["a cat", { label: "cup", image, box: { x: 1, y: 2, width: 3, height: 4 } }, { negative: true, image: scene }]);
   console.log(await scene.detect(set), await detector.scene(scene.data).detect(["a dog"], { template: "a photo of {}" }));
+  const things: Proposal[] = await scene.objects({ topK: 20, threshold: 0.1, nms: 0.5, clip: false, normalized: true, signal });
+  const [first] = await set.calibrate([{ image, labels: ["cup"] }, { image: scene, labels: [] }], { signal });
+  console.log(things[0]?.box.x, first?.threshold, set.cut[0]);
   const segmenter = await Segmenter.load("/models/", { picturePrompts: true });
   const [mask]: Mask[] = await segmenter.segment(image, ["a glass", image], { threshold: 0.4, size: "picture" });
-  console.log(mask?.toImageData({ color: "#ff0000" }).width, mask?.toRLE().counts[0], mask?.toPolygons()[0]?.[0]?.[0], mask?.box?.x, mask?.area);
+  console.log(mask?.toImageData({ color: "#ff0000" }).width, mask?.toRLE().counts[0], mask?.toPolygons()[0]?.[0]?.[0], mask?.box?.x, mask?.area, mask?.cut);
   return detector.detect(image, set, { threshold: 0.2, nms: 0.5, topK: 50 });
 }
 `;

@@ -20,3 +20,23 @@ export async function everywhere({ page }, kind, models, check) {
       await page.evaluate((m) => web.disposeFinder(m), model);
     }
 }
+
+/** The package refuses an empty label; a blank is the same text to every tokenizer. */
+export const word = (text) => text || " ";
+
+/** Every label of every patch, where it is and how likely. */
+export const ALL = { threshold: 0, clip: false, multiLabel: true };
+
+/** Logits [token][label] and boxes [token] of a scene, as the reference has them. */
+export function tables(found, labels, extent) {
+  const tokens = found.length / labels;
+  const logits = new Array(tokens * labels).fill(NaN);
+  const boxes = new Array(tokens * 4).fill(NaN);
+  for (const { index, token, logit, box } of found) {
+    logits[token * labels + index] = logit;
+    const { x, y, width, height } = box;
+    const shares = [(x + width / 2) / extent[0], (y + height / 2) / extent[1], width / extent[0], height / extent[1]];
+    boxes.splice(token * 4, 4, ...shares);
+  }
+  return { logits, boxes };
+}

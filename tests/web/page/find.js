@@ -1,6 +1,7 @@
 // The page's half of the tests of detectors and segmenters. Numbers go back as they are; nothing is judged here.
 import { Detector } from "ocelli/detect";
 import { Segmenter } from "ocelli/segment";
+import { watch } from "./watch.js";
 
 const KINDS = { detect: Detector, segment: Segmenter };
 
@@ -8,6 +9,7 @@ const KINDS = { detect: Detector, segment: Segmenter };
 const plain = (mask) => ({
   label: mask.label,
   index: mask.index,
+  cut: mask.cut,
   width: mask.width,
   height: mask.height,
   bits: Array.from(mask.bits),
@@ -38,6 +40,8 @@ export function findCalls({ made, backend, attempt }) {
       ),
     );
   const what = (given) => (typeof given === "string" ? sets.get(given) : given);
+  /** A picture, or a scene by its name. */
+  const shown = async (given) => (typeof given === "string" ? scenes.get(given) : made(given));
 
   const calls = {
     async loadFinder(name, kind, folder, options = {}) {
@@ -64,11 +68,69 @@ export function findCalls({ made, backend, attempt }) {
       sets.set(to, await finders.get(name).loadQueries(sets.get(set).save()));
       return sets.get(to).labels;
     },
+    cutOf: (set) => [...sets.get(set).cut],
+    /** With pictures, or names of scenes; `stop` fires the call's signal when it is under way. */
+    async calibrateQueries(set, examples, stop = false) {
+      const controller = new AbortController();
+      const given = Array.isArray(examples)
+        ? await Promise.all(examples.map(async ({ image, ...more }) => ({ ...more, image: await shown(image) })))
+        : examples;
+      const found = sets.get(set).calibrate(given, { signal: controller.signal });
+      if (stop) controller.abort();
+      return found;
+    },
+    /** Bytes that go to the GPU while an equal set is made and asked. */
+    async writtenFor(name, set, scene) {
+      const file = sets.get(set).save();
+      const { seen } = await watch(async () => {
+        const again = await finders.get(name).loadQueries(file);
+        await scenes.get(scene).detect(again);
+        again.dispose();
+        return {};
+      });
+      return seen.written;
+    },
     loadQueries: (name, text) => finders.get(name).loadQueries(new Blob([text])),
     dropQueries: (set) => sets.get(set).dispose(),
     detect: async (name, picture, given, options) =>
       finders.get(name).detect(await made(picture), what(given), { cache: false, ...options }),
     detectIn: (scene, given, options) => scenes.get(scene).detect(what(given), { cache: false, ...options }),
+    objectsIn: (scene, options) => scenes.get(scene).objects(options),
+    /** Pictures one after the other, whatever their form. */
+    async detectEach(name, pictures, given, options) {
+      const all = [];
+      for (const picture of pictures) {
+        const image = await made(picture);
+        all.push(await finders.get(name).detect(image, what(given), options));
+        if (globalThis.VideoFrame && image instanceof VideoFrame) image.close();
+      }
+      return all;
+    },
+    /** As many frames as were closed within a worker while `pictures` were asked about, once all are or it takes too long. */
+    async closedInWorker(channel, name, pictures, given, options) {
+      let closed = 0;
+      const told = new BroadcastChannel(channel);
+      const all = new Promise((resolve) => {
+        told.onmessage = () => ++closed === pictures.length && resolve();
+        setTimeout(resolve, 5000);
+      });
+      await calls.detectEach(name, pictures, given, options);
+      await all;
+      told.close();
+      return closed;
+    },
+    /** The same on one canvas, which shows one after the other. */
+    async detectRedrawn(name, pictures, given, options) {
+      const canvas = document.createElement("canvas");
+      const all = [];
+      for (const picture of pictures) {
+        const bitmap = await made({ ...picture, form: "ImageBitmap" });
+        Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+        canvas.getContext("2d").drawImage(bitmap, 0, 0);
+        all.push(await finders.get(name).detect(canvas, what(given), options));
+      }
+      return all;
+    },
     /** All at once: each scene with each list of labels. */
     detectAtOnce: (names, lists, options) =>
       Promise.all(names.flatMap((scene) => lists.map((labels) => calls.detectIn(scene, labels, options)))),

@@ -20,6 +20,7 @@ export async function watch(work) {
     buffers: 0,
     destroyed: 0,
     readBuffers: 0,
+    written: 0,
     textures: 0,
   };
   const restore = [
@@ -70,6 +71,16 @@ export async function watch(work) {
         function () {
           seen.destroyed++;
           return destroy.call(this);
+        },
+    ),
+    around(
+      GPUQueue.prototype,
+      "writeBuffer",
+      (write) =>
+        function (...args) {
+          const [, , data, , size] = args;
+          seen.written += size === undefined ? data.byteLength : size * (data.BYTES_PER_ELEMENT ?? 1);
+          return write.apply(this, args);
         },
     ),
     around(
