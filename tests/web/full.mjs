@@ -153,7 +153,20 @@ function synthesize({ program, folder, fixtures, fixture, config }) {
 }
 
 /** A look, a question, and a further one, on both engines; answers as natively. */
-async function find({ name, kind, fixture, config, share, browser, page: address, folder, fixtures, report, native, program }) {
+async function find({
+  name,
+  kind,
+  fixture,
+  config,
+  share,
+  browser,
+  page: address,
+  folder,
+  fixtures,
+  report,
+  native,
+  program,
+}) {
   const model = synthesize({ program, folder, fixtures, fixture, config });
   const image = fixtures.image(PICTURE);
   const asked = ["--backend", "cpu", "--model", model, "--labels", LABELS.join(), image];
@@ -167,10 +180,18 @@ async function find({ name, kind, fixture, config, share, browser, page: address
     const complaints = listen(page);
     await page.addInitScript(watchMemory);
     await page.goto(address);
-    const found = await page.evaluate(asking, [kind, `/full/${fixture}/`, backend, `/fixtures/images/${PICTURE}`, LABELS]);
+    const found = await page.evaluate(asking, [
+      kind,
+      `/full/${fixture}/`,
+      backend,
+      `/fixtures/images/${PICTURE}`,
+      LABELS,
+    ]);
     const ours = kind === "detect" ? found.answer.map(rowOf) : found.answer;
     const order = (rows) => (kind === "detect" ? rows.toSorted((a, b) => a[0] - b[0]) : rows).flat();
-    const times = Object.entries(found.times).map(([what, time]) => `${what} ${Math.round(time).toLocaleString("en")} ms`);
+    const times = Object.entries(found.times).map(
+      ([what, time]) => `${what} ${Math.round(time).toLocaleString("en")} ms`,
+    );
     const { again, look } = found.times;
     console.log(
       `${name}, ${backend}: ${times.join(", ")}; a further question costs ${((100 * again) / look).toFixed(2)} % of a look; ` +

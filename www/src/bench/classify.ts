@@ -116,9 +116,7 @@ export class ClassifyBench extends Bench<Classifier> {
       const { embedding, four } = this.#of(runner);
       // A library's two backends have the same weights, and should have the same answers.
       const [library] = column.engine.split("-");
-      const other = this.runners.find(
-        (one) => this.#of(one).four && one.column.engine.startsWith(library as string),
-      );
+      const other = this.runners.find((one) => this.#of(one).four && one.column.engine.startsWith(library as string));
       const others = other && this.#of(other).four;
       if (four && others && other.column !== column) {
         // Of random weights all scores are nearly 0: their log-odds are what can be told apart.

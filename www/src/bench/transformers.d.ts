@@ -25,9 +25,5 @@ export type Detect = (
   options: { threshold: number; percentage: true },
 ) => Promise<{ label: string; score: number; box: { xmin: number; ymin: number; xmax: number; ymax: number } }[]>;
 
-export function pipeline(
-  task: "zero-shot-image-classification",
-  model: string,
-  options: Device,
-): Promise<Classify>;
+export function pipeline(task: "zero-shot-image-classification", model: string, options: Device): Promise<Classify>;
 export function pipeline(task: "zero-shot-object-detection", model: string, options: Device): Promise<Detect>;
