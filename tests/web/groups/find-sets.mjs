@@ -144,6 +144,7 @@ async function calibrated({ page, report, where, load }) {
   used.same("detect", await answers("set"), expected);
   used.same("with another threshold", await answers("set", { threshold: 1 }), expected);
   used.rejects("without them", await answers("plain", { threshold: 0 }), expected);
+  await lowest({ page, used, scores });
   // As scenes, and once more: what the set had before does not matter.
   for (const image of IMAGES) await page.evaluate(([i, p]) => web.look("sets", i, p), [image, picture(image)]);
   const scenes = IMAGES.map((image, i) => ({ image, labels: SHOWN[i] }));
@@ -159,6 +160,19 @@ async function calibrated({ page, report, where, load }) {
   const there = await page.evaluate((p) => web.detect("eyes", p, "kept"), picture(IMAGES[0]));
   used.same("without the text tower", labelsOf(there), expected[0]);
   await page.evaluate(() => web.disposeFinder("eyes"));
+}
+
+/** Where a label is wherever it is anything at all, half a logit is left below the last one: pictures of nothing of it do not count. */
+async function lowest({ page, used, scores }) {
+  const own = scores.map(([cat]) => cat);
+  used.holds("a cat is somewhere and not everywhere", own.some((score) => score > 0) && own.includes(0), own.join());
+  const examples = IMAGES.map((image, i) => ({ image: picture(image), labels: own[i] > 0 ? ["a cat"] : [] }));
+  await make(page, "lowest", LABELS);
+  const [{ threshold }] = await page.evaluate((e) => web.calibrateQueries("lowest", e), examples);
+  const last = Math.min(...own.filter((score) => score > 0));
+  const below = 1 / (1 + ((1 - last) / last) * Math.exp(0.5));
+  used.same("half a logit below the last one", [threshold.toFixed(5)], [below.toFixed(5)]);
+  used.rejects("the last one", [threshold.toFixed(5)], [last.toFixed(5)]);
 }
 
 const labelsOf = (found) => LABELS.filter((label) => found.some((one) => one.label === label)).join();

@@ -79,13 +79,10 @@ export function findCalls({ made, backend, attempt }) {
       if (stop) controller.abort();
       return found;
     },
-    /** Bytes that go to the GPU while an equal set is made and asked. */
-    async writtenFor(name, set, scene) {
-      const file = sets.get(set).save();
+    /** Bytes that go to the GPU while a set is asked. */
+    async writtenFor(set, scene) {
       const { seen } = await watch(async () => {
-        const again = await finders.get(name).loadQueries(file);
-        await scenes.get(scene).detect(again);
-        again.dispose();
+        await scenes.get(scene).detect(sets.get(set));
         return {};
       });
       return seen.written;
