@@ -23,7 +23,7 @@ function startHelper(): Starting {
   return { worker, refusal };
 }
 
-/** The core, whose calls close frames and bitmaps at their end: here these are copies of its own, and a frame holds up its video until then. */
+/** A core whose calls close frames and bitmaps at their end: these are copies here, and a frame holds up its video until it is closed. */
 function closing(core: Core): Core {
   return new Proxy(core, {
     get(of, name) {
