@@ -46,7 +46,7 @@ for (const [value, name] of Object.entries({
   long: "Also what takes very long",
   brief: "A picture alone: no batch, no labels",
   zeroshot: "Zero-shot with four labels alone",
-  detect: "Detection: a folder of OWL-ViT or OWLv2",
+  detect: "Detection with OWL-ViT or OWLv2",
 })) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
