@@ -174,6 +174,11 @@ async function find({
     kind === "detect"
       ? native.run("detect", "--threshold", "0", "--no-clip", ...asked)[0].detections.map(rowOf)
       : native.run("segment", ...asked)[0].masks.map(({ area }) => area);
+  // Random weights hear little of the words, so masks are told apart by a threshold.
+  const wrong =
+    kind === "detect"
+      ? [...theirs.slice(-1), ...theirs.slice(0, -1)].map((row, at) => [theirs[at][0], ...row.slice(1)])
+      : native.run("segment", "--threshold", "0.5", ...asked)[0].masks.map(({ area }) => area);
   for (const backend of ["webgpu", "cpu"]) {
     const group = report.group(`${name}, ${backend}`, largest, kind === "detect" ? 1e-3 : 4);
     const page = await browser.newPage();
@@ -199,7 +204,7 @@ async function find({
     );
     group.holds("many", theirs.length >= LABELS.length, theirs.length);
     group.same("as natively", order(ours), order(theirs));
-    group.rejects("the other way round", order(ours).reverse(), order(theirs));
+    group.rejects("others", order(ours), order(wrong));
     group.holds(`a further question: at most ${100 * share} %`, again <= share * look, `${again} ms, ${look} ms`);
     group.holds("no complaints", complaints.length === 0, complaints.join("; "));
     await page.close();
@@ -223,9 +228,7 @@ async function asking([kind, folder, backend, url, labels]) {
   await timed("look", () => web.look("full", "seen", { url }));
   const options = { threshold: 0, clip: false };
   const ask =
-    kind === "detect"
-      ? () => web.detectIn("seen", "words", options)
-      : (some = labels) => web.segmentIn("seen", some, {});
+    kind === "detect" ? () => web.detectIn("seen", "words", options) : (some = labels) => web.areasIn("seen", some, {});
   if (kind === "detect") await timed("words", () => web.queries("full", "words", labels));
   const answer = await timed("question", () => ask());
   await timed("again", () => ask());
@@ -235,8 +238,7 @@ async function asking([kind, folder, backend, url, labels]) {
     await timed("one prompt", () => ask(labels.slice(0, 1)));
     times.again = (again - times["one prompt"]) / (labels.length - 1);
   }
-  const plain = kind === "detect" ? answer : answer.map(({ area }) => area);
-  return { info, times, answer: plain, memory: globalThis.wasmBytes() };
+  return { info, times, answer, memory: globalThis.wasmBytes() };
 }
 
 await main();

@@ -137,6 +137,9 @@ export function findCalls({ made, backend, attempt }) {
     },
     segmentIn: async (scene, prompts, options) =>
       (await scenes.get(scene).segment(prompts, { cache: false, ...options })).map(plain),
+    /** Of each mask its area alone: without the time that all else of it takes. */
+    areasIn: async (scene, prompts, options) =>
+      (await scenes.get(scene).segment(prompts, { cache: false, ...options })).map(({ area }) => area),
     /** A call with a signal that fires before it, or when it is under way. */
     async stoppedFind(name, method, picture, texts, when) {
       const stop = new AbortController();
