@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
 # What a browser may download: images alone (engine and package code), everything but the CPU's engine, and that by itself.
-readonly MOST_FOR_IMAGES=390000
+readonly MOST_FOR_IMAGES=391000
 readonly MOST_BYTES=1013000
-readonly MOST_FOR_CPU=426000
+readonly MOST_FOR_CPU=427000
 # The search, an entry of its own.
 readonly MOST_FOR_INDEX=12000
 
