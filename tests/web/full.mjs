@@ -39,7 +39,7 @@ const models = [
 ];
 
 const LABELS = ["a cat", "two dogs in the snow", "a cup"];
-/** What a further question costs at most, as a share of looking at the picture. */
+/** `share`: what a further question costs at most, as a share of looking at the picture. */
 const finders = [
   {
     name: "OWLv2 B/16 at 960, f32, 0.6 GB",
