@@ -110,10 +110,7 @@ async function run({
 }) {
   const group = report.group(name, largest, 1e-4);
   const model = synthesize({ program, folder, fixtures, fixture: tokenizer, config });
-  const page = await browser.newPage();
-  const complaints = listen(page);
-  await page.addInitScript(watchMemory);
-  await page.goto(address);
+  const { page, complaints } = await opened(browser, address);
   const start = performance.now();
   const found = await page.evaluate(
     async ([folder, picture, text]) => {
@@ -142,6 +139,15 @@ async function run({
   group.holds("no complaints", complaints.length === 0, complaints.join("; "));
   await page.close();
   rmSync(model, { recursive: true });
+}
+
+/** A page whose memory is watched, and what it complains of. */
+async function opened(browser, address) {
+  const page = await browser.newPage();
+  const complaints = listen(page);
+  await page.addInitScript(watchMemory);
+  await page.goto(address);
+  return { page, complaints };
 }
 
 /** A folder of random weights, with the tokenizer of a fixture, under its name. */
@@ -181,10 +187,7 @@ async function find({
       : native.run("segment", "--threshold", "0.5", ...asked)[0].masks.map(({ area }) => area);
   for (const backend of ["webgpu", "cpu"]) {
     const group = report.group(`${name}, ${backend}`, largest, kind === "detect" ? 1e-3 : 4);
-    const page = await browser.newPage();
-    const complaints = listen(page);
-    await page.addInitScript(watchMemory);
-    await page.goto(address);
+    const { page, complaints } = await opened(browser, address);
     const found = await page.evaluate(asking, [
       kind,
       `/full/${fixture}/`,
