@@ -158,8 +158,13 @@ impl GpuPlan {
         for step in steps {
             let Some(kernel) = self.plan.kernel(step, self.begun.get()) else { continue };
             let tier = kernel.variant(&self.tuning, run);
+            let workgroups = kernel.workgroups(tier, run);
+            // A part of a step that was cut for larger runs may have no row of this one; browsers warn of dispatches of nothing.
+            if workgroups.contains(&0) {
+                continue;
+            }
             let bound = self.bound[step].get(&tier).expect("bound for every run up to the largest");
-            bound.dispatch(&mut pass, kernel.workgroups(tier, run));
+            bound.dispatch(&mut pass, workgroups);
         }
         if last {
             self.begun.set(true);
