@@ -1,4 +1,4 @@
-// y[b, i, h, :] = Σ_j softmax_j(q[b, i, h, :] · k[b, j, h, :] · scale) v[b, j, h, :]
+// y[b, i, h, :] = Σ_j softmax_j(cap(q[b, i, h, :] · k[b, j, h / GROUP, :] · scale)) v[b, j, h / GROUP, :]
 // Streaming softmax (Milakov and Gimelshein 2018): one pass over j with a running maximum, no matrix of scores.
 // One invocation a query and head; its query and its sum stay in registers, heads of up to 128.
 
@@ -58,13 +58,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let end = keys_seen(b, i);
     var peak = -3.0e38;
     var total = 0.0;
-    for (var j = 0u; j < end; j++) {
-        let token = b * params.kv_item + j * params.kv_stride + h * size;
+    for (var j = first_seen(b, i); j < end; j++) {
+        let token = b * params.kv_item + j * params.kv_stride + h / GROUP * size;
         let k_at = token + params.k_offset;
         var score = 0.0;
         for (var d = 0u; d < size4; d++) {
             score += dot(query[d], load_kv(k_at + d * 4u, size - d * 4u));
         }
+        score = capped(score);
         let new_peak = max(peak, score);
         let keep = exp(peak - new_peak);
         let share = exp(score - new_peak);

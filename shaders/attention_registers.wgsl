@@ -12,8 +12,10 @@ fn keys4(at: vec4u, d: u32) -> mat4x4f {
 }
 
 // Scores of keys that this query does not see are as low as can be.
-fn visible(scores: vec4f, keys: vec4u, end: u32) -> vec4f {
-    return select(vec4f(HIDDEN), scores * params.scale, keys < vec4u(end));
+fn visible(scores: vec4f, keys: vec4u, start: u32, end: u32) -> vec4f {
+    let s = scores * params.scale;
+    let all = vec4f(capped(s.x), capped(s.y), capped(s.z), capped(s.w));
+    return select(vec4f(HIDDEN), all, (keys >= vec4u(start)) & (keys < vec4u(end)));
 }
 
 fn largest(scores: vec4f) -> f32 {
@@ -34,9 +36,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let last = params.first + params.count - 1u;
     let queries = min(vec4u(params.first + at % quads * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
     let q_at = (vec4u(b * params.q_item) + queries * params.q_stride) / 4u + vec4u(h * size4);
+    let starts = vec4u(first_seen(b, queries.x), first_seen(b, queries.y), first_seen(b, queries.z), first_seen(b, queries.w));
     let ends = vec4u(keys_seen(b, queries.x), keys_seen(b, queries.y), keys_seen(b, queries.z), keys_seen(b, queries.w));
     let stride4 = params.kv_stride / 4u;
-    let item = b * params.kv_item / 4u + h * size4;
+    let item = b * params.kv_item / 4u + h / GROUP * size4;
 
     var sum0: array<vec4f, 32>;
     var sum1: array<vec4f, 32>;
@@ -44,7 +47,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var sum3: array<vec4f, 32>;
     var peak = vec4f(HIDDEN);
     var total = vec4f();
-    for (var j = 0u; j < ends.w; j += 8u) {
+    for (var j = starts.x; j < ends.w; j += 8u) {
         let first = vec4u(j) + vec4u(0u, 1u, 2u, 3u);
         let second = first + 4u;
         let first_at = min(first, vec4u(params.kv_len - 1u)) * stride4 + item;
@@ -74,14 +77,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             a3 += q3 * k0;
             b3 += q3 * k1;
         }
-        a0 = visible(a0, first, ends.x);
-        b0 = visible(b0, second, ends.x);
-        a1 = visible(a1, first, ends.y);
-        b1 = visible(b1, second, ends.y);
-        a2 = visible(a2, first, ends.z);
-        b2 = visible(b2, second, ends.z);
-        a3 = visible(a3, first, ends.w);
-        b3 = visible(b3, second, ends.w);
+        a0 = visible(a0, first, starts.x, ends.x);
+        b0 = visible(b0, second, starts.x, ends.x);
+        a1 = visible(a1, first, starts.y, ends.y);
+        b1 = visible(b1, second, starts.y, ends.y);
+        a2 = visible(a2, first, starts.z, ends.z);
+        b2 = visible(b2, second, starts.z, ends.z);
+        a3 = visible(a3, first, starts.w, ends.w);
+        b3 = visible(b3, second, starts.w, ends.w);
         let tops = vec4f(largest(max(a0, b0)), largest(max(a1, b1)), largest(max(a2, b2)), largest(max(a3, b3)));
         let new_peak = max(peak, tops);
         let keep = exp(peak - new_peak);

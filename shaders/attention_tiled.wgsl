@@ -53,16 +53,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let end = params.first + params.count;
     let queries = min(asked, vec2u(end - 1u));
     let q_at = (vec2u(b * params.q_item) + queries * params.q_stride) / 4u + vec2u(h * HEAD4);
-    let item = b * params.kv_item / 4u + h * HEAD4;
+    let item = b * params.kv_item / 4u + h / GROUP * HEAD4;
+    let starts = vec2u(first_seen(b, queries.x), first_seen(b, queries.y));
     let ends = vec2u(keys_seen(b, queries.x), keys_seen(b, queries.y));
     // Of the whole workgroup.
+    let start = first_seen(b, params.first + block * QUERIES);
     let last = keys_seen(b, min(params.first + (block + 1u) * QUERIES, end) - 1u);
 
     var sum0: array<vec4f, STRIPS>;
     var sum1: array<vec4f, STRIPS>;
     var peak = vec2f(HIDDEN);
     var total = vec2f();
-    for (var first = 0u; first < last; first += KEYS) {
+    for (var first = start; first < last; first += KEYS) {
         workgroupBarrier();  // the last values have been read
         load_tile(first, item, params.k_offset, lane);
         workgroupBarrier();
@@ -78,7 +80,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         var tops = peak;
         for (var s = 0u; s < KEYS / LANES; s++) {
             let key = first + s * LANES + own;
-            scores[s] = select(vec2f(HIDDEN), scores[s] * params.scale, vec2u(key) < ends);
+            let score = scores[s] * params.scale;
+            let seen = (vec2u(key) >= starts) & (vec2u(key) < ends);
+            scores[s] = select(vec2f(HIDDEN), vec2f(capped(score.x), capped(score.y)), seen);
             tops = max(tops, scores[s]);
         }
         partial[lane] = tops;

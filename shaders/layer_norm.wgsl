@@ -1,8 +1,8 @@
 // y[r, d] = (x[r, d] - mean(x[r, :])) / sqrt(variance(x[r, :]) + eps) * weight[d] + bias[d]
 // If MERGE, of x[b, 1 + t, :] · x[b, 0, :]: each of an item's tokens times its class token, which has no row of y.
-// One workgroup a row. Two passes over the row, because mean(x²) - mean(x)² cancels when one channel is large.
+// One workgroup a row. Two passes over the row, because mean(x²) - mean(x)² cancels when one channel is large. Joined to
+// lib/row_sum.
 
-override WORKGROUP: u32 = 64;
 override MERGE: bool = false;
 
 struct Params {
@@ -17,19 +17,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<f32>;   // [dim]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;     // [dim]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [rows, dim]
-
-var<workgroup> partial: array<f32, WORKGROUP>;
-
-fn sum_over_lanes(lane: u32, value: f32) -> f32 {
-    workgroupBarrier();  // the last sum has been read
-    partial[lane] = value;
-    workgroupBarrier();
-    var sum = 0.0;
-    for (var i = 0u; i < WORKGROUP; i++) {
-        sum += partial[i];
-    }
-    return sum;
-}
 
 fn input(row: u32, d: u32) -> f32 {
     if !MERGE {

@@ -316,17 +316,9 @@ impl<B: Backend> Work<B> {
         let mixed = plan.scratch("work.mixed", all, 64);
         let weight = MatrixRef { id: WeightId(0), format: self.matrix.format, rows: width, cols: width };
         plan.step("work.matmul", Matmul::new(x, weight, y, all));
-        plan.step(
-            "work.attention",
-            Attention {
-                q: Queries { act: x, len: all, stride: width, index: None },
-                kv: Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None, lengths: None },
-                y: mixed,
-                heads: 1,
-                head_size: 64,
-                mask: Mask::None,
-            },
-        );
+        let q = Queries { act: x, len: all, stride: width, index: None };
+        let kv = Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None, lengths: None };
+        plan.step("work.attention", Attention::new(q, kv, mixed, [1, 64], Mask::None));
         plan
     }
 

@@ -1,8 +1,12 @@
 //! The naive twin of every kernel: the formula on the CPU, summed in f64, nothing clever. It judges the shaders.
 
+mod attention;
+mod decoder;
+
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+pub use attention::{Heads, Seen, attention};
+pub use decoder::{embed, gated, normed, pick, pixel_shuffle, rms_norm, rope};
 
 use crate::{
     config::Activation,
@@ -74,6 +78,7 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
         Activation::None => x,
         Activation::Relu => x.max(0.0),
         Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + (std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x)).tanh())
@@ -92,111 +97,6 @@ fn erf(x: f64) -> f64 {
         sum += term / f64::from(2 * n + 1);
     }
     sum * std::f64::consts::FRAC_2_SQRT_PI
-}
-
-/// The shape of an attention, in tokens and floats: what `shaders/lib/attention_shape.wgsl` has as parameters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Heads {
-    /// Items.
-    pub batch: usize,
-    /// Heads of a token.
-    pub heads: usize,
-    /// Floats of a head.
-    pub size: usize,
-    /// Queries of an item.
-    pub q_len: usize,
-    /// Keys of an item.
-    pub kv_len: usize,
-    /// Floats between two query tokens.
-    pub q_stride: usize,
-    /// Floats between two items' queries; 0 where all items share them.
-    pub q_item: usize,
-    /// Floats between two key tokens.
-    pub kv_stride: usize,
-    /// Floats between two items' keys.
-    pub kv_item: usize,
-    /// Where keys start in a token.
-    pub k: usize,
-    /// Where values start in a token.
-    pub v: usize,
-    /// Which keys a query sees.
-    pub seen: Seen,
-}
-
-/// Which keys a query sees.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Seen {
-    /// All of them.
-    All,
-    /// The first so many of each item: the rest is padding.
-    First(Vec<usize>),
-    /// Those up to its own place; of each item the place of its first query among the keys.
-    UpTo(Vec<usize>),
-}
-
-impl Heads {
-    /// How many keys query `i` of an item sees.
-    #[must_use]
-    pub fn keys_seen(&self, item: usize, i: usize) -> usize {
-        match &self.seen {
-            Seen::All => self.kv_len,
-            Seen::First(lengths) => lengths[item],
-            Seen::UpTo(first) => first[item] + i + 1,
-        }
-    }
-
-    /// Floats of the output, `[batch, q_len, heads, size]`.
-    #[must_use]
-    pub fn outputs(&self) -> usize {
-        self.batch * self.q_len * self.heads * self.size
-    }
-
-    /// Some of the heads by themselves, with their queries and with their keys and values, each without what lies between them.
-    #[must_use]
-    pub fn some(&self, heads: Range<usize>, q: &[f32], kv: &[f32]) -> (Self, Vec<f32>, Vec<f32>) {
-        let width = heads.len() * self.size;
-        let start = heads.start * self.size;
-        let mut own =
-            Self { heads: heads.len(), q_stride: width, kv_stride: 2 * width, k: 0, v: width, ..self.clone() };
-        (own.q_item, own.kv_item) = (if self.q_item == 0 { 0 } else { self.q_len * width }, self.kv_len * 2 * width);
-        let items = if self.q_item == 0 { 1 } else { self.batch };
-        let (mut queries, mut keys) =
-            (Vec::with_capacity(items * self.q_len * width), Vec::with_capacity(self.batch * own.kv_item));
-        for token in (0..items).flat_map(|item| (0..self.q_len).map(move |i| item * self.q_item + i * self.q_stride)) {
-            queries.extend(&q[token + start..][..width]);
-        }
-        for token in
-            (0..self.batch).flat_map(|item| (0..self.kv_len).map(move |j| item * self.kv_item + j * self.kv_stride))
-        {
-            keys.extend(&kv[token + self.k + start..][..width]);
-            keys.extend(&kv[token + self.v + start..][..width]);
-        }
-        (own, queries, keys)
-    }
-}
-
-/// `shaders/attention.wgsl`
-#[must_use]
-pub fn attention(shape: &Heads, q: &[f32], kv: &[f32]) -> Vec<f32> {
-    let Heads { heads, size, q_len, kv_len, .. } = *shape;
-    each(shape.batch * q_len, 2 * kv_len * heads * size, |row| {
-        let (b, i) = (row / q_len, row % q_len);
-        let seen = shape.keys_seen(b, i);
-        let mut y = Vec::with_capacity(heads * size);
-        for h in 0..heads {
-            let query = &q[b * shape.q_item + i * shape.q_stride + h * size..][..size];
-            let part =
-                |j: usize, offset: usize| &kv[b * shape.kv_item + j * shape.kv_stride + offset + h * size..][..size];
-            let dot = |key: &[f32]| query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
-            let scores: Vec<f64> = (0..seen).map(|j| dot(part(j, shape.k)) / (size as f64).sqrt()).collect();
-            let shares = softmax(&scores);
-            for d in 0..size {
-                y.push((0..seen).map(|j| shares[j] * f64::from(part(j, shape.v)[d])).sum::<f64>() as f32);
-            }
-        }
-        y
-    })
-    .concat()
 }
 
 /// exp(x) / Σ exp(x)

@@ -5,10 +5,10 @@ use ocelli::{
     autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, work},
     gpu::{
         Size,
-        Tier::{self, Dot8, Half, Plain, Registers, Tiled, Wide},
+        Tier::{self, Dot8, Half, Plain, Registers, Serial, Tiled, Vector, Wide},
         Tuning,
     },
-    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Rows, Run, WeightId},
+    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Place, Rows, Run, Shuffle, WeightId},
     plan::Plan,
     quant::Format,
 };
@@ -52,6 +52,26 @@ fn the_tier_goes_by_the_rows_of_a_run() {
         [7, 8, 40, 512].map(|tokens| product.variant(&tuning, Run::tokens(1, tokens))),
         [Plain, Registers, Tiled, Wide]
     );
+}
+
+#[test]
+fn a_few_rows_have_tiers_of_their_own() {
+    let tier =
+        |tier, rows, place| Matmul { place, ..product(rows, Format::Q8) }.variant(&Tuning::all(tier), Run::items(1));
+    for rows in [1, 7] {
+        let columns = Place::Columns { first: 0, of: 1 };
+        for place in [Place::Set, Place::Add, columns] {
+            let found = [Plain, Registers, Tiled, Wide, Half, Dot8].map(|own| tier(own, rows, place));
+            assert_eq!(found, [Plain, Plain, Vector, Vector, Vector, Vector]);
+        }
+        let shuffle = Place::Shuffle(Shuffle { lead: 0, grid: 1, kernel: 1 });
+        assert_eq!([Registers, Wide].map(|own| tier(own, rows, shuffle)), [Plain; 2]);
+    }
+    assert_eq!([Registers, Wide].map(|own| tier(own, 8, Place::Set)), [Registers, Wide]);
+    // Nothing that is chosen, stored or asked for.
+    for own in [Vector, Serial] {
+        assert!(own.exact() && !Tier::ALL.contains(&own) && Tier::parse(own.name()).is_err());
+    }
 }
 
 #[test]

@@ -18,8 +18,14 @@ fn vector(len: u32) -> VectorRef {
     VectorRef { id: WeightId(0), len }
 }
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::None, Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::None,
+    Activation::QuickGelu,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+];
 
 /// Every kernel in every variant.
 fn kernels() -> Vec<Box<dyn Kernel>> {
@@ -34,6 +40,8 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         Box::new(ClassHead { cos: a, scale: b, y: c, labels: 7, rows }),
         Box::new(Modulate { x: a, by: b, y: c, tokens: 5, dim: 8 }),
         Box::new(Normalize { x: a, y: b, dim: 8, rows, eps: 1e-6 }),
+        Box::new(Pick { x: a, y: b, rows, count: 7 }),
+        Box::new(PixelShuffle { x: a, y: b, grid: 4, scale: 2, lead: 1, dim: 8 }),
         Box::new(Unfold { x: a, y: b, grid: 5, dim: 8, lead: 1 }),
         patchify(Pictures::Squares { size: 8, lead: 0 }),
         patchify(Pictures::Floats { size: 8, lead: 0 }),
@@ -43,20 +51,46 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     for merge in [false, true] {
         all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, merge }));
     }
+    for activation in [Activation::Silu, Activation::GeluTanh] {
+        all.push(Box::new(Gated { x: a, y: b, rows, dim: 8, activation }));
+    }
     for on in [false, true] {
+        all.push(Box::new(Rope {
+            x: a,
+            y: b,
+            table: vector(80),
+            norm: on.then(|| vector(8)),
+            eps: 1e-6,
+            one_plus: on,
+            rows: Rows::PerToken,
+            stride: 48,
+            from: 32,
+            heads: 1,
+            copied: on.into(),
+            head_size: 8,
+            most: on.then_some(10),
+        }));
+        all.push(Box::new(RmsNorm { x: a, weight: vector(8), y: b, rows, eps: 1e-5, one_plus: on, accumulate: on }));
         all.push(Box::new(ResizeFloat { source: a, table: b, out: c, first: on, usual: 1, lines: Rows::PerToken }));
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
         for (mask, lengths) in [(Mask::None, None), (Mask::None, Some(c)), (Mask::Causal, None)] {
             let kv = Keys { act: a, len: tokens, stride: 24, k: 8, v: 16, most: None, lengths };
-            for len in [tokens, Rows::PerItem(600)] {
-                let q = Queries { act: a, len, stride: 24, index };
-                all.push(Box::new(Attention { q, kv, y: b, heads: 2, head_size: 4, mask }));
+            for (len, most) in [(tokens, None), (tokens, Some(9)), (Rows::PerItem(600), None)] {
+                let (q, kv) = (Queries { act: a, len, stride: 24, index }, Keys { most, ..kv });
+                let attention = Attention::new(q, kv, b, [2, 4], mask);
+                let (cap, window) = (Some(50.0), (mask == Mask::Causal).then_some(2));
+                all.push(Box::new(Attention { kv_heads: 1, cap, window, ..attention.clone() }));
+                all.push(Box::new(attention));
             }
         }
     }
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for cols in [8, 7] {
+            let table = MatrixRef { id: WeightId(0), format, rows: 4, cols };
+            for pictures in [None, Some(b)] {
+                all.push(Box::new(Embed { ids: a, table, first: 4, pictures, y: c, rows, scale: 2.0 }));
+            }
             for activation in ACTIVATIONS {
                 for on in [false, true] {
                     let matmul = Matmul {
@@ -71,7 +105,9 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
                     let table = vector(120);
                     let positions = Positions { class_token: on.then(|| vector(4)), table };
                     let shuffle = Shuffle { lead: on.into(), grid: 5, kernel: 2 };
-                    for place in [matmul.place, Place::Positions(positions), Place::Shuffle(shuffle)] {
+                    let columns = Place::Columns { first: 3, of: 9 };
+                    all.push(Box::new(Matmul { rows: Rows::Shared(3), ..matmul.clone() }));
+                    for place in [matmul.place, columns, Place::Positions(positions), Place::Shuffle(shuffle)] {
                         all.push(Box::new(Matmul { place, ..matmul.clone() }));
                     }
                 }
@@ -134,6 +170,17 @@ fn tiles_have_the_size_that_the_host_counts_with() {
         sizes.push(rows);
     }
     assert_eq!(sizes, [32, 64, 64, 32], "two sizes, or the comparison sees nothing");
+    // For a few rows their size is the host's, and is put into the shader.
+    let tier = Tier::Vector;
+    let shader = matmul(1, 1).shader(tier);
+    let value = |name| shader.overrides.iter().find(|(other, _)| *other == name).expect("an override").1;
+    let [lanes, cols, workgroup] = ["LANES", "COLS", "WORKGROUP"].map(value);
+    assert_eq!(lanes * cols, workgroup);
+    let groups = |rows, cols| matmul(rows, cols).workgroups(tier, Run::items(1));
+    assert_eq!([groups(1, cols), groups(3, cols), groups(1, cols + 1)], [[1, 1, 1], [1, 1, 3], [2, 1, 1]]);
+    // More columns than one dimension of a dispatch has room for.
+    let [x, y, z] = groups(2, 70_000 * cols);
+    assert!(x <= 65_535 && x * y >= 70_000 && z == 2);
 }
 
 /// Place, address space and name of what each group binds, in order and without gaps.

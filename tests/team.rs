@@ -8,8 +8,11 @@ use common::fixtures;
 use ocelli::{
     Checkpoint, Error, Session,
     backend::{Backend, Cpu, Executor, Team},
+    config::Mask,
     gpu::Tuning,
-    kernels::{Matmul, MatrixRef, Part, Place, Rows, Run, Shuffle, VectorRef, WeightId, Work},
+    kernels::{
+        Attention, Keys, Matmul, MatrixRef, Part, Place, Queries, Rows, Run, Shuffle, VectorRef, WeightId, Work,
+    },
     plan::Plan,
     quant::{Format, Matrix, Order},
     random::Random,
@@ -289,4 +292,45 @@ fn engines_share_what_is_shuffled() {
     }
     let wrong = shuffled(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })));
     assert!(wrong != alone, "a wrong answer passed");
+}
+
+/// A decoder's attention over a state, where pairs of heads share keys.
+fn decoded(cpu: &Cpu, tokens: u32) -> Vec<u8> {
+    const HEADS: u32 = 6;
+    const SIZE: u32 = 20;
+    const PAST: u32 = 9;
+    let (dim, room, rows) = (HEADS * SIZE, 30, Rows::PerItem(tokens));
+    let mut plan = Plan::default();
+    let q = plan.input("q", rows, dim as usize);
+    let kv = plan.state("kv", room, dim as usize);
+    let y = plan.scratch("y", rows, dim as usize);
+    let queries = Queries { act: q, len: rows, stride: dim, index: None };
+    let keys = Keys { act: kv, len: rows, stride: dim, k: 0, v: dim / 2, most: Some(room), lengths: None };
+    let usual = Attention::new(queries, keys, y, [HEADS, SIZE], Mask::Causal);
+    plan.step("attention", Attention { kv_heads: HEADS / 2, cap: Some(2.0), window: Some(7), ..usual });
+    let run = Run { batch: 2, tokens: 1, past: PAST };
+    let states = &mut Default::default();
+    let weights = <Cpu as Backend>::Weights::default();
+    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
+    let mut random = Random::new(6);
+    plan.write(cpu, q, 0, bytemuck::cast_slice(&random.floats((2 * tokens * dim) as usize)));
+    plan.write(cpu, kv, 0, bytemuck::cast_slice(&random.floats((2 * room * dim) as usize)));
+    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+}
+
+/// Whole groups of heads with the keys that they share; a step of few tokens is not worth sending keys for.
+#[test]
+fn engines_share_a_decoders_heads() {
+    for (tokens, shared) in [(12, true), (3, false)] {
+        let alone = decoded(&Cpu::new(Some(1)).expect("one thread"), tokens);
+        assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
+        for helpers in [0, 1, 2, 6] {
+            let team = Here::new(helpers);
+            let asked = team.asked.clone();
+            assert!(decoded(&Cpu::with_team(Box::new(team)), tokens) == alone, "{tokens} tokens, {helpers} helpers");
+            assert_eq!(*asked.borrow() > 0, helpers > 0 && shared, "{tokens} tokens: parts that helpers had");
+        }
+        let wrong = decoded(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })), tokens);
+        assert_eq!(wrong != alone, shared, "{tokens} tokens: a wrong answer");
+    }
 }

@@ -103,6 +103,9 @@ struct Broken {
 }
 
 impl Kernel for Broken {
+    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
+        self.inner.variant(tuning, run)
+    }
     fn shader(&self, _tier: Tier) -> Shader {
         self.shader.clone()
     }
@@ -127,24 +130,31 @@ impl Kernel for Broken {
 }
 
 /// For each kernel some of its text, and what that becomes.
-const DAMAGE: [(&str, &str, &str); 13] = [
+const DAMAGE: [(&str, &str, &str); 20] = [
     ("add_shared", "x[at % item]", "x[at % params.dim]"),
     ("attention", "params.scale", "1.001 * params.scale"),
+    ("attention_row", "params.scale", "1.01 * params.scale"),
     ("best", "other > value", "other >= value"),
     ("class_head", "own.y + 1.0", "exp(own.y)"),
+    ("embed", "value = weight4(source, k4) * params.scale", "value = weight4(source, k4)"),
+    ("gated", "* x[gate + params.dim]", "* 0.999 * x[gate + params.dim]"),
     ("gather", "+ at % params.dim", "+ (at + 1u) % params.dim"),
     ("layer_norm", "params.eps", "0.001"),
     ("matmul", "value += bias[", "value += 0.999 * bias["),
     ("modulate", "factor + params.dim", "factor"),
     ("normalize", "let length = sqrt(squares)", "let length = 1.0001 * sqrt(squares)"),
     ("patchify", "value * params.scale[c]", "0.999 * value * params.scale[c]"),
+    ("pixel_shuffle", "inside % params.scale", "inside / params.scale"),
+    ("pick", "&& at < places[lane]", "&& at > places[lane]"),
     ("resize", "vec3i(1 << 21)", "vec3i(1 << 20)"),
     ("resize_float", "sum += pixel(", "sum += 0.999 * pixel("),
+    ("rms_norm", "/ f32(params.dim) + params.eps", "/ f32(params.dim)"),
+    ("rope", "low * cosine - high * sine", "low * cosine + high * sine"),
     ("unfold", "py <= params.grid", "py < params.grid"),
 ];
 
 fn damaged((case, step): (Case, Step)) -> (Case, Step) {
-    let mut shader = step.kernel.shader(Tier::Plain);
+    let mut shader = step.kernel.shader(step.kernel.variant(&Tuning::all(Tier::Plain), case.run));
     let (_, from, to) = DAMAGE.into_iter().find(|(name, ..)| *name == shader.name).expect("damage for every kernel");
     let file = shader.files.iter_mut().find(|file| file.contains(from)).unwrap_or_else(|| panic!("{from}"));
     *file = file.replace(from, to).leak();

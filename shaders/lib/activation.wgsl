@@ -1,4 +1,4 @@
-// activate(x) by ACTIVATION: 0 x, 1 x·σ(1.702 x), 2 x·Φ(x), 3 the tanh approximation of x·Φ(x), 4 max(x, 0).
+// activate(x) by ACTIVATION: 0 x, 1 x·σ(1.702 x), 2 x·Φ(x), 3 the tanh approximation of x·Φ(x), 4 max(x, 0), 5 x·σ(x).
 
 override ACTIVATION: u32 = 0u;
 
@@ -24,6 +24,10 @@ fn activate(x: f32) -> f32 {
         }
         case 4u: {
             return max(x, 0.0);
+        }
+        case 5u: {
+            // Clamped, because what exp is beyond the largest number is the driver's choice.
+            return x / (1.0 + exp(min(-x, 87.0)));
         }
         default: {
             return x;

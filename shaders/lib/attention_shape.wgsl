@@ -1,14 +1,17 @@
-// keys_seen(b, i): how many keys query i of item b sees; all of them, or if CAUSAL those up to its own place, or if HAS_LENGTHS
-// those that the item has: the rest is padding.
+// keys_seen(b, i): the end of the keys that query i of item b sees; of all, or if CAUSAL of those up to its own place, or if
+// HAS_LENGTHS of those that the item has: the rest is padding. first_seen(b, i): their start.
 
 override CAUSAL: bool = false;
 override HAS_INDEX: bool = false;
 override HAS_LENGTHS: bool = false;
+override HAS_CAP: bool = false;
+override WINDOW: u32 = 0u;  // if CAUSAL, so many keys at most that a query sees; 0: all
+override GROUP: u32 = 1u;   // heads of a query token that share a head of keys and values
 
 struct Params {
     batch: u32,
-    heads: u32,
-    head_size: u32,  // at most 128; a multiple of 4 where vectors are loaded
+    heads: u32,      // of a query token
+    head_size: u32,  // at most 128, or a multiple of 4 up to 256; a multiple of 4 where vectors are loaded
     q_len: u32,
     kv_len: u32,
     q_stride: u32,   // floats between two query tokens
@@ -17,7 +20,8 @@ struct Params {
     kv_item: u32,    // floats between two items' keys
     k_offset: u32,   // where keys start in a token
     v_offset: u32,   // where values start in a token
-    scale: f32,      // 1 / sqrt(head_size)
+    scale: f32,      // of products of queries and keys
+    cap: f32,
     first: u32,      // the first query of a part
     count: u32,      // queries of a part
 }
@@ -38,4 +42,21 @@ fn keys_seen(b: u32, i: u32) -> u32 {
         first = index[b];
     }
     return first + i + 1u;
+}
+
+fn first_seen(b: u32, i: u32) -> u32 {
+    if !CAUSAL || WINDOW == 0u {
+        return 0u;
+    }
+    let end = keys_seen(b, i);
+    return end - min(end, WINDOW);
+}
+
+// A score, cap · tanh(score / cap) if HAS_CAP.
+fn capped(score: f32) -> f32 {
+    if !HAS_CAP {
+        return score;
+    }
+    // Clamped, because a driver may compute tanh through exp, which overflows; tanh(10) is 1 in f32.
+    return params.cap * tanh(clamp(score / params.cap, -10.0, 10.0));
 }

@@ -41,6 +41,11 @@ pub fn activate(activation: Activation, row: &mut [f32]) {
                 *x /= 1.0 + exp(-1.702 * *x);
             }
         }
+        Activation::Silu => {
+            for x in row {
+                *x /= 1.0 + exp(-*x);
+            }
+        }
         Activation::Gelu => {
             for x in row {
                 *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
@@ -65,6 +70,15 @@ fn erf(x: f32) -> f32 {
         p = p * t + c;
     }
     (1.0 - p * t * exp(-x * x)).copysign(x)
+}
+
+/// cap · tanh(x / cap), in place.
+#[inline(always)]
+pub fn cap(row: &mut [f32], cap: f32) {
+    for x in row {
+        // tanh by way of the logistic function: near 0 it is off by as much as numbers near `cap` are rounded by.
+        *x = cap * (2.0 / (1.0 + exp(-2.0 * *x / cap)) - 1.0);
+    }
 }
 
 /// exp(x) / Σ exp(x), in place.
@@ -119,14 +133,29 @@ mod tests {
 
     #[test]
     fn activations_are_those_of_the_reference() {
-        use Activation::{Gelu, GeluTanh, None, QuickGelu, Relu};
-        for activation in [None, QuickGelu, Gelu, GeluTanh, Relu] {
+        use Activation::{Gelu, GeluTanh, None, QuickGelu, Relu, Silu};
+        for activation in [None, QuickGelu, Gelu, GeluTanh, Relu, Silu] {
             let mut row: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 100.0).collect();
             let expected: Vec<f64> = row.iter().map(|&x| reference::activate(activation, f64::from(x))).collect();
             activate(activation, &mut row);
             for (y, expected) in row.iter().zip(expected) {
-                // The error function's approximation, and rounding.
-                assert!((f64::from(*y) - expected).abs() <= 1e-6, "{activation:?}: expected {expected}, found {y}");
+                // The error function's approximation, and rounding, twice where it counts.
+                let most = f64::max(1e-6, f64::from(f32::EPSILON) * expected.abs());
+                assert!((f64::from(*y) - expected).abs() <= most, "{activation:?}: expected {expected}, found {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn caps_are_those_of_a_hyperbolic_tangent() {
+        for most in [2.0f32, 50.0] {
+            let mut row: Vec<f32> = (-1200..=1200).map(|i| i as f32 / 3.0).collect();
+            let tanh = |x: &f32| f64::from(most) * (f64::from(*x) / f64::from(most)).tanh();
+            let expected: Vec<f64> = row.iter().map(tanh).collect();
+            cap(&mut row, most);
+            for (y, expected) in row.iter().zip(expected) {
+                let off = (f64::from(*y) - expected).abs();
+                assert!(off <= f64::from(most * 2.0 * f32::EPSILON), "{most}: expected {expected}, found {y}");
             }
         }
     }

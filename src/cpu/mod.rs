@@ -2,7 +2,9 @@
 //! and no plan. Each runs in the widest vector instructions of the CPU at hand.
 
 mod attention;
+mod attention_row;
 mod columns;
+mod gated;
 mod layer_norm;
 mod math;
 mod normalize;
@@ -10,15 +12,19 @@ mod patchify;
 mod product;
 mod resize;
 mod resize_float;
+mod rms_norm;
 mod tile;
 
 pub use attention::attention;
+pub use attention_row::attention_row;
+pub use gated::gated;
 pub use layer_norm::layer_norm;
 pub use normalize::normalize;
 pub use patchify::patchify;
 pub use product::Product;
 pub use resize::resize;
 pub use resize_float::resize_float;
+pub use rms_norm::rms_norm;
 
 /// The vector instructions that operations run in here.
 #[cfg(not(target_arch = "wasm32"))]

@@ -22,13 +22,17 @@ pub enum Tier {
     Half,
     /// Packed 8-bit dot products of q8 and q4 weights with inputs that are quantised on the way; other weights as in `Tiled`.
     Dot8,
+    /// For few rows, whatever was tuned: a workgroup shares the sums of an output. Not raced.
+    Vector,
+    /// The same for software adapters, where `Registers` was tuned: few invocations, or one, for an output. Not raced.
+    Serial,
 }
 
 impl Tier {
-    /// Slowest first, as a rule.
+    /// Those that can be chosen, slowest first as a rule.
     pub const ALL: [Self; 6] = [Self::Plain, Self::Registers, Self::Tiled, Self::Wide, Self::Half, Self::Dot8];
 
-    /// `plain`, `registers`, `tiled`, `wide`, `half`, `dot8`.
+    /// `plain`, `registers`, `tiled`, `wide`, `half`, `dot8`, `vector`, `serial`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,10 +42,12 @@ impl Tier {
             Self::Wide => "wide",
             Self::Half => "half",
             Self::Dot8 => "dot8",
+            Self::Vector => "vector",
+            Self::Serial => "serial",
         }
     }
 
-    /// The reverse of [`Tier::name`].
+    /// The reverse of [`Tier::name`], for those that can be chosen.
     ///
     /// # Errors
     /// [`Error::BadInput`] for another word.

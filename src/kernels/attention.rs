@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     ActId, Field, Host, Kernel, Operand, Rows, Run,
     params::params,
-    spread,
+    row_lanes, spread,
     stretch::{ByRows, stretches},
 };
 #[cfg(not(feature = "wasm-gpu"))]
@@ -54,7 +54,13 @@ pub struct Keys {
 /// Queries of an item from which on a workgroup takes 64 of them: fewer would leave many of the last one's idle.
 const LONG: u32 = 512;
 
-/// y = softmax(q·kᵀ / √head_size)·v for each head.
+/// Queries of an item below which, over a state, a workgroup takes one of them: tiles would be all but empty.
+const FEW: u32 = 8;
+
+/// The widest head that is kept in registers.
+const NARROW: u32 = 128;
+
+/// y = softmax(cap(q·kᵀ · scale))·v for each head.
 #[derive(Debug, Clone)]
 pub struct Attention {
     /// Queries.
@@ -63,12 +69,21 @@ pub struct Attention {
     pub kv: Keys,
     /// `[batch, q.len, heads · head_size]`
     pub y: ActId,
-    /// Number of heads.
+    /// Heads of a query token.
     pub heads: u32,
-    /// Floats of a head, at most 128.
+    /// Heads of a key token, a divisor of `heads`: head h reads number h / (heads / kv_heads).
+    pub kv_heads: u32,
+    /// Floats of a head: at most 128, or a multiple of 4 up to 256.
     pub head_size: u32,
     /// Which keys a query sees.
     pub mask: Mask,
+    /// What products of queries and keys are multiplied by.
+    pub scale: f32,
+    /// Scores become cap · tanh(score / cap). None: they stay as they are.
+    pub cap: Option<f32>,
+    /// Of the keys that [`Mask::Causal`] shows a query sees the last so many, its own among them; other masks are not narrowed.
+    /// None: all.
+    pub window: Option<u32>,
 }
 
 params! {
@@ -85,12 +100,25 @@ params! {
         k_offset: u32,
         v_offset: u32,
         scale: f32,
+        cap: f32,
         first: u32,
         count: u32,
     }
 }
 
 impl Attention {
+    /// Softmax(q·kᵀ / √head_size)·v: every head has keys and values of its own.
+    #[must_use]
+    pub fn new(q: Queries, kv: Keys, y: ActId, [heads, head_size]: [u32; 2], mask: Mask) -> Self {
+        let scale = 1.0 / (head_size as f32).sqrt();
+        Self { q, kv, y, heads, kv_heads: heads, head_size, mask, scale, cap: None, window: None }
+    }
+
+    /// Whether there are so few queries, as in a step of a decoder, that keys and values are read where they are.
+    fn few(&self, run: Run) -> bool {
+        self.kv.most.is_some() && self.count(run) < FEW
+    }
+
     /// For some queries of each item.
     fn param(&self, run: Run, queries: &Range<u32>) -> Params {
         let q_len = self.q.len.each(run);
@@ -107,7 +135,8 @@ impl Attention {
             kv_item: self.kv.most.unwrap_or(kv_len) * self.kv.stride,
             k_offset: self.kv.k,
             v_offset: self.kv.v,
-            scale: 1.0 / (self.head_size as f32).sqrt(),
+            scale: self.scale,
+            cap: self.cap.unwrap_or_default(),
             first: queries.start,
             count: queries.end - queries.start,
         }
@@ -136,7 +165,26 @@ impl Attention {
             (Mask::Causal, None) => Seen::UpTo(vec![kv_len - q_len; batch]),
             (Mask::Causal, Some(index)) => Seen::UpTo(numbers(index)),
         };
-        Heads { batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v, seen }
+        let (kv_heads, window) = (self.kv_heads as usize, self.window.map(|window| window as usize));
+        let (scale, cap) = (self.scale, self.cap);
+        Heads {
+            batch,
+            heads,
+            kv_heads,
+            size,
+            q_len,
+            kv_len,
+            q_stride,
+            q_item,
+            kv_stride,
+            kv_item,
+            k,
+            v,
+            scale,
+            cap,
+            window,
+            seen,
+        }
     }
 }
 
@@ -144,8 +192,11 @@ impl Kernel for Attention {
     /// Those but the plain one load whole vectors.
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
         let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v];
+        let by_row = self.few(run) || self.head_size > NARROW;
         match tuning.at(self.q.len.of(run), Format::F32) {
             _ if !numbers.iter().all(|n| n.is_multiple_of(4)) => Tier::Plain,
+            Tier::Registers if by_row => Tier::Serial,
+            _ if by_row => Tier::Vector,
             tier @ (Tier::Plain | Tier::Registers | Tier::Tiled) => tier,
             _ if self.count(run) < LONG => Tier::Tiled,
             _ => Tier::Wide,
@@ -153,11 +204,14 @@ impl Kernel for Attention {
     }
     fn shader(&self, tier: Tier) -> Shader {
         let shape = wgsl!("lib/attention_shape.wgsl");
+        let head4 = self.head_size / 4;
         let shader = match tier {
             Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")),
             Tier::Registers => Shader::new("attention_registers", wgsl!("attention_registers.wgsl")),
+            Tier::Vector | Tier::Serial => Shader::new("attention_row", wgsl!("attention_row.wgsl"))
+                .with("WORKGROUP", row_lanes(tier))
+                .with("HEAD4", head4),
             _ => {
-                let head4 = self.head_size / 4;
                 // As many keys as fit into 16 KiB.
                 let (name, queries, keys) = match (tier, head4) {
                     (Tier::Wide, ..=16) => ("attention_wide", 64u32, 24u32),
@@ -181,6 +235,9 @@ impl Kernel for Attention {
             .with("CAUSAL", causal)
             .with("HAS_INDEX", causal && self.q.index.is_some())
             .with("HAS_LENGTHS", padded)
+            .with("HAS_CAP", self.cap.is_some())
+            .with("WINDOW", self.window.unwrap_or(0))
+            .with("GROUP", self.heads / self.kv_heads)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS
@@ -197,7 +254,8 @@ impl Kernel for Attention {
     }
     fn flops(&self, run: Run) -> u64 {
         let p = self.param(run, &(0..self.count(run)));
-        4 * u64::from(p.batch) * u64::from(p.q_len) * u64::from(p.kv_len) * u64::from(self.heads * self.head_size)
+        let keys = self.window.map_or(p.kv_len, |window| window.min(p.kv_len));
+        4 * u64::from(p.batch) * u64::from(p.q_len) * u64::from(keys) * u64::from(self.heads * self.head_size)
     }
     fn cut(&self, run: Run, most: u64) -> Vec<Box<dyn Kernel>> {
         stretches(self, run, most)
@@ -211,13 +269,16 @@ impl Kernel for Attention {
     fn cpu(&self, run: Run, host: &mut Host) {
         self.own_part(run, host, 1);
     }
-    /// Each engine has some of the heads.
+    /// Each engine has some of the keys' heads, with the queries that read them. A few queries are not worth sending all keys.
     #[cfg(not(feature = "wasm-gpu"))]
     fn parts<'a>(&self, run: Run, host: &'a Host, engines: usize) -> Vec<(usize, Part<'a>)> {
+        if self.few(run) {
+            return Vec::new();
+        }
         let all = self.heads(run, host);
         let (q, kv) = (host.floats(self.q.act), host.floats(self.kv.act));
         let part = |engine| {
-            let own = share(all.heads, engines, engine);
+            let own = share(all.kv_heads, engines, engine);
             (!own.is_empty()).then(|| {
                 let (heads, q, kv) = all.some(own, q, kv);
                 (engine, Part { work: Work::Attention(heads), inputs: [q.into(), kv.into()] })
@@ -230,20 +291,24 @@ impl Kernel for Attention {
         let mut shape = self.heads(run, host);
         let (numbers, stride) = (shape.outputs(), shape.heads * shape.size);
         // They are the first ones.
-        shape.heads = share(shape.heads, engines, 0).len();
+        let (each, own) = (shape.heads / shape.kv_heads, share(shape.kv_heads, engines, 0).len());
+        (shape.heads, shape.kv_heads) = (own * each, own);
         let mut act = host.take(self.y);
         let y = &mut bytemuck::cast_slice_mut(&mut act)[..numbers];
-        crate::cpu::attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y, stride);
+        let attention = if self.few(run) { crate::cpu::attention_row } else { crate::cpu::attention };
+        attention(host.threads, &shape, host.floats(self.q.act), host.floats(self.kv.act), y, stride);
         host.acts[self.y.0] = act;
     }
     #[cfg(not(feature = "wasm-gpu"))]
     fn join(&self, _: Run, host: &mut Host, engines: usize, parts: &[(usize, Vec<f32>)]) {
-        let (heads, size) = (self.heads as usize, self.head_size as usize);
+        let (kv_heads, width) = (self.kv_heads as usize, (self.heads * self.head_size) as usize);
+        // Floats of the queries that share a head of keys.
+        let each = width / kv_heads;
         let y: &mut [f32] = bytemuck::cast_slice_mut(&mut host.acts[self.y.0]);
         for (engine, part) in parts {
-            let own = share(heads, engines, *engine);
-            for (y, part) in y.chunks_exact_mut(heads * size).zip(part.chunks_exact(own.len() * size)) {
-                y[own.start * size..own.end * size].copy_from_slice(part);
+            let own = share(kv_heads, engines, *engine);
+            for (y, part) in y.chunks_exact_mut(width).zip(part.chunks_exact(own.len() * each)) {
+                y[own.start * each..own.end * each].copy_from_slice(part);
             }
         }
     }
@@ -263,6 +328,7 @@ impl ByRows for Attention {
             Tier::Plain => spread((heads * queries).div_ceil(64)),
             // 4 invocations with 4 queries each
             Tier::Registers => spread((heads * queries.div_ceil(4)).div_ceil(4)),
+            Tier::Vector | Tier::Serial => spread(heads * queries),
             Tier::Wide => spread(heads * queries.div_ceil(64)),
             _ => spread(heads * queries.div_ceil(16)),
         }

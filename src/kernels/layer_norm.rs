@@ -54,7 +54,10 @@ impl Kernel for LayerNorm {
         row_tier(tuning, self.rows.of(run))
     }
     fn shader(&self, tier: Tier) -> Shader {
-        Shader::new("layer_norm", wgsl!("layer_norm.wgsl")).with("WORKGROUP", row_lanes(tier)).with("MERGE", self.merge)
+        Shader::new("layer_norm", wgsl!("layer_norm.wgsl"))
+            .and(wgsl!("lib/row_sum.wgsl"))
+            .with("WORKGROUP", row_lanes(tier))
+            .with("MERGE", self.merge)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::{
     ActId, Field, Host, Kernel, MatrixRef, Operand, Rows, Run, VectorRef,
     params::params,
+    spread,
     stretch::{ByRows, stretches},
 };
 #[cfg(not(feature = "wasm-gpu"))]
@@ -27,7 +28,7 @@ pub struct Matmul {
     pub weight: MatrixRef,
     /// `[weight.rows]`; of [`Place::Shuffle`] one for each channel.
     pub bias: Option<VectorRef>,
-    /// `[rows, weight.rows]`; of [`Place::Shuffle`] what that says.
+    /// `[rows, weight.rows]`; of [`Place::Shuffle`] what that says, of [`Place::Columns`] `[rows, of]`.
     pub y: ActId,
     /// Rows of x.
     pub rows: Rows,
@@ -45,6 +46,13 @@ pub enum Place {
     Set,
     /// The residual: y +=
     Add,
+    /// y = in some columns, where rows of y have more: a matrix that is too large for one binding is several that lie side by side.
+    Columns {
+        /// Which number of a row of y the first output is.
+        first: u32,
+        /// Numbers of a row of y.
+        of: u32,
+    },
     /// The patches of a picture, and where they are.
     Positions(Positions),
     /// The pixels of a transposed convolution.
@@ -103,9 +111,16 @@ impl Matmul {
     fn inputs(&self, run: Run) -> usize {
         (self.rows.of(run) * self.weight.cols) as usize
     }
-    /// Numbers of rows that are not shuffled.
+    /// Numbers of rows that hold nothing but outputs.
     fn outputs(&self, run: Run) -> usize {
         (self.rows.of(run) * self.weight.rows) as usize
+    }
+    /// Of rows that are not shuffled, how many numbers of y each has, and which of them is the first output.
+    fn row(&self) -> [usize; 2] {
+        match self.place {
+            Place::Columns { first, of } => [of as usize, first as usize],
+            _ => [self.weight.rows as usize, 0],
+        }
     }
     /// One number for each row of the weight.
     fn full_bias(&self, host: &Host) -> Option<Vec<f32>> {
@@ -117,15 +132,16 @@ impl Matmul {
     }
     /// Puts sums, which have these columns of each row, where they belong.
     fn put(&self, sums: &[f32], columns: Range<usize>, y: &mut [f32]) {
-        let cols = self.weight.rows as usize;
-        let rows = y.chunks_exact_mut(cols).zip(sums.chunks_exact(columns.len()));
+        let ([of, first], count) = (self.row(), columns.len());
+        let rows =
+            y.chunks_exact_mut(of).map(|y| &mut y[first + columns.start..][..count]).zip(sums.chunks_exact(count));
         match self.place {
-            Place::Set | Place::Positions(_) => rows.for_each(|(y, sums)| y[columns.clone()].copy_from_slice(sums)),
-            Place::Add => {
-                rows.for_each(|(y, sums)| y[columns.clone()].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum));
+            Place::Set | Place::Columns { .. } | Place::Positions(_) => {
+                rows.for_each(|(y, sums)| y.copy_from_slice(sums))
             }
+            Place::Add => rows.for_each(|(y, sums)| y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum)),
             Place::Shuffle(shuffle) => {
-                reference::shuffle(sums, columns, shuffle.shape(), cols / shuffle.area(), y);
+                reference::shuffle(sums, columns, shuffle.shape(), of / shuffle.area(), y);
             }
         }
     }
@@ -140,18 +156,14 @@ impl Matmul {
 
 /// The files that only this kind of product is made of.
 fn own_files(tier: Tier, format: Format) -> (&'static str, Vec<&'static str>) {
-    let weight = match format {
-        Format::F32 => wgsl!("lib/weight_f32.wgsl"),
-        Format::F16 => wgsl!("lib/weight_f16.wgsl"),
-        Format::Q8 => wgsl!("lib/weight_q8.wgsl"),
-        Format::Q4 => wgsl!("lib/weight_q4.wgsl"),
-    };
+    let weight = weight_file(format);
     let words = match format {
         Format::Q4 => wgsl!("lib/words_q4.wgsl"),
         _ => wgsl!("lib/words_q8.wgsl"),
     };
     let tiled = wgsl!("matmul_tiled.wgsl");
     let in_f32 = wgsl!("lib/element_f32.wgsl");
+    let few = wgsl!("matmul_vector.wgsl");
     let small = wgsl!("lib/tile_4x4.wgsl");
     let large = wgsl!("lib/tile_8x8.wgsl");
     match tier {
@@ -161,6 +173,17 @@ fn own_files(tier: Tier, format: Format) -> (&'static str, Vec<&'static str>) {
         Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight]),
         Tier::Half => ("matmul_half", vec![wgsl!("lib/element_f16.wgsl"), tiled, large, weight]),
         Tier::Dot8 => ("matmul_dot8", vec![wgsl!("matmul_dot8.wgsl"), small, words]),
+        Tier::Vector => ("matmul_vector", vec![few, weight]),
+        // Attention's own.
+        Tier::Serial => own_files(Tier::Plain, format),
+    }
+}
+
+/// Of the tiers for a few rows the invocations that share an output, and the outputs of a workgroup.
+fn lanes(tier: Tier) -> Option<[u32; 2]> {
+    match tier {
+        Tier::Vector => Some([16, 4]),
+        _ => None,
     }
 }
 
@@ -169,7 +192,11 @@ impl Kernel for Matmul {
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
         let rows = self.rows.of(run);
         match tuning.at(rows, self.weight.format) {
-            _ if rows < 8 => Tier::Plain,
+            Tier::Plain => Tier::Plain,
+            _ if rows < 8 && matches!(self.place, Place::Positions(_) | Place::Shuffle(_)) => Tier::Plain,
+            // Where barriers are slow, small tiles are faster than any invocation that sums alone.
+            Tier::Registers if rows < 8 => Tier::Plain,
+            _ if rows < 8 => Tier::Vector,
             tier if !tier.suits(self.weight.format) => Tier::Tiled,
             tier => tier,
         }
@@ -185,6 +212,7 @@ impl Kernel for Matmul {
             Place::Set | Place::Add => {
                 ("", wgsl!("lib/output.wgsl"), vec![("ACCUMULATE", (self.place == Place::Add).into())])
             }
+            Place::Columns { first, of } => ("", wgsl!("lib/output.wgsl"), vec![("FIRST", first), ("OF", of)]),
             Place::Positions(positions) => {
                 let class = positions.class_token.is_some();
                 (".positions", wgsl!("lib/output_positions.wgsl"), vec![("HAS_CLASS", class.into())])
@@ -194,8 +222,10 @@ impl Kernel for Matmul {
                 (".shuffle", wgsl!("lib/output_shuffle.wgsl"), shape)
             }
         };
-        let overrides =
-            [vec![("ACTIVATION", code(self.activation)), ("HAS_BIAS", self.bias.is_some().into())], switches];
+        let own_switches = lanes(tier)
+            .map_or(Vec::new(), |[lanes, cols]| vec![("LANES", lanes), ("COLS", cols), ("WORKGROUP", lanes * cols)]);
+        let shared = vec![("ACTIVATION", code(self.activation)), ("HAS_BIAS", self.bias.is_some().into())];
+        let overrides = [shared, switches, own_switches];
         Shader {
             name,
             variant: format!("{input}.{}{place}", self.weight.format.name()),
@@ -292,16 +322,21 @@ impl ByRows for Matmul {
         bytemuck::bytes_of(&Params { rows: rows.end, inner, cols, tokens, first: rows.start }).to_vec()
     }
     fn workgroups_of(&self, tier: Tier, _: Run, rows: u32) -> [u32; 3] {
+        if let Some([_, cols]) = lanes(tier) {
+            let [x, y, _] = spread(self.weight.rows.div_ceil(cols));
+            return [x, y, rows];
+        }
         // Rows and columns of a workgroup's outputs: TILE in `shaders/lib/tile_*.wgsl`, and as much in the others.
         let tile = match tier {
-            Tier::Plain | Tier::Registers | Tier::Tiled | Tier::Dot8 => 32,
             Tier::Wide | Tier::Half => 64,
+            _ => 32,
         };
         [self.weight.rows.div_ceil(tile), rows.div_ceil(tile), 1]
     }
     fn words_of(&self, _: Run, rows: &Range<u32>) -> (ActId, Vec<Range<usize>>) {
-        let [start, end] = [rows.start, rows.end].map(|row| (row * self.weight.rows) as usize);
-        (self.y, std::iter::once(start..end).collect())
+        let ([of, first], outputs) = (self.row(), self.weight.rows as usize);
+        let starts = rows.clone().map(|row| row as usize * of + first);
+        (self.y, starts.map(|start| start..start + outputs).collect())
     }
 }
 
@@ -313,15 +348,16 @@ impl Matmul {
         let y: &mut [f32] = bytemuck::cast_slice_mut(&mut act);
         let (input, bias, weight) = (host.operand(self.x), self.full_bias(host), &host.weights[self.weight.id.0]);
         let x = &input[..self.inputs(run)];
-        let shuffled = matches!(self.place, Place::Shuffle(_));
+        // What does not lie in y row by row is put there afterwards.
+        let apart = matches!(self.place, Place::Shuffle(_) | Place::Columns { .. });
         let product = crate::cpu::Product {
             weight,
             bias: bias.as_deref(),
             activation: self.activation,
             accumulate: self.place == Place::Add,
-            stride: if shuffled { weight.rows } else { self.weight.rows as usize },
+            stride: if apart { weight.rows } else { self.weight.rows as usize },
         };
-        if shuffled {
+        if apart {
             let mut sums = vec![0.0; self.rows.of(run) as usize * weight.rows];
             product.run(host.threads, x, &mut sums);
             self.put(&sums, 0..weight.rows, y);
@@ -333,13 +369,24 @@ impl Matmul {
     }
 }
 
+/// `weight4` for a matrix in this format.
+pub(super) fn weight_file(format: Format) -> &'static str {
+    match format {
+        Format::F32 => wgsl!("lib/weight_f32.wgsl"),
+        Format::F16 => wgsl!("lib/weight_f16.wgsl"),
+        Format::Q8 => wgsl!("lib/weight_q8.wgsl"),
+        Format::Q4 => wgsl!("lib/weight_q4.wgsl"),
+    }
+}
+
 /// `ACTIVATION` in `shaders/lib/activation.wgsl`.
-fn code(activation: Activation) -> u32 {
+pub(super) fn code(activation: Activation) -> u32 {
     match activation {
         Activation::None => 0,
         Activation::QuickGelu => 1,
         Activation::Gelu => 2,
         Activation::GeluTanh => 3,
         Activation::Relu => 4,
+        Activation::Silu => 5,
     }
 }

@@ -7,6 +7,8 @@ mod add_shared;
 mod attention;
 mod best;
 mod class_head;
+mod embed;
+mod gated;
 mod gather;
 mod layer_norm;
 mod matmul;
@@ -15,17 +17,23 @@ mod normalize;
 mod params;
 mod part;
 mod patchify;
+mod pick;
+mod pixel_shuffle;
 mod resize;
 mod resize_float;
+mod rms_norm;
+mod rope;
 mod stretch;
 mod unfold;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 pub use add_shared::AddShared;
 pub use attention::{Attention, Keys, Queries};
 pub use best::Best;
 pub use class_head::ClassHead;
+pub use embed::Embed;
+pub use gated::Gated;
 pub use gather::Gather;
 pub use layer_norm::LayerNorm;
 pub use matmul::{Matmul, Place, Positions, Shuffle};
@@ -34,8 +42,12 @@ pub use normalize::Normalize;
 pub use params::Field;
 pub use part::{Part, Work, rows_of};
 pub use patchify::{Patchify, Pictures};
+pub use pick::Pick;
+pub use pixel_shuffle::PixelShuffle;
 pub use resize::Resize;
 pub use resize_float::ResizeFloat;
+pub use rms_norm::RmsNorm;
+pub use rope::Rope;
 pub use unfold::Unfold;
 
 use crate::{
@@ -43,6 +55,8 @@ use crate::{
     quant::{Format, Matrix},
     threads::Threads,
 };
+
+pub use crate::text::PICTURE;
 
 /// An activation buffer of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -229,6 +243,11 @@ impl Host<'_> {
     pub fn vector(&self, vector: VectorRef) -> Vec<f32> {
         self.weights[vector.id.0].row(0)
     }
+    /// Some floats of a vector of weights that may be long.
+    #[must_use]
+    pub fn vector_part(&self, vector: VectorRef, part: Range<usize>) -> Vec<f32> {
+        bytemuck::pod_collect_to_vec(&self.weights[vector.id.0].packed.values[4 * part.start..4 * part.end])
+    }
     /// Takes an activation out, to write it while others are read; it has to be put back.
     pub(crate) fn take(&mut self, id: ActId) -> Vec<u32> {
         std::mem::take(&mut self.acts[id.0])
@@ -256,5 +275,5 @@ fn row_tier(tuning: &Tuning, rows: u32) -> Tier {
 
 /// Invocations of such a workgroup: where barriers are slow, as few as run in step.
 fn row_lanes(tier: Tier) -> u32 {
-    if tier == Tier::Registers { 4 } else { 64 }
+    if matches!(tier, Tier::Registers | Tier::Serial) { 4 } else { 64 }
 }

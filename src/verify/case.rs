@@ -4,9 +4,9 @@ use crate::{
     backend::{Backend, Executor},
     error::Result,
     gpu::{Tier, Tuning},
-    kernels::{ActId, Host, Kernel, Rows, Run},
+    kernels::{ActId, Host, Kernel, Rows, Run, VectorRef, WeightId},
     plan::Plan,
-    quant::Matrix,
+    quant::{Format, Matrix},
     threads::Threads,
     weights::Plane,
 };
@@ -72,6 +72,16 @@ pub fn words(floats: &[f32]) -> Vec<u32> {
 #[must_use]
 pub fn poison(words: usize) -> Vec<u32> {
     vec![POISON; words]
+}
+
+/// A weight of small numbers.
+pub(super) fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
+    Matrix::new(format, data, cols).expect("small weights")
+}
+
+/// A step's weight number `id`, a vector.
+pub(super) fn vector(id: usize, len: usize) -> VectorRef {
+    VectorRef { id: WeightId(id), len: len as u32 }
 }
 
 /// A case of so many items, whose outputs all have one magnitude and bound.

@@ -2,16 +2,16 @@
 //! the browser too. `tests/kernels` has hundreds.
 
 use super::{
-    case::{Case, Step, case, poison, rough, words},
-    pictures,
+    case::{Case, Step, case, poison, rough, small, vector, words},
+    decoder, pictures,
 };
 use crate::{
     config::{Activation, Mask},
     kernels::{
         ActId, AddShared, Attention, Best, ClassHead, Gather, Keys, LayerNorm, Matmul, MatrixRef, Modulate, Normalize,
-        Operand, Place, Positions, Queries, Rows, Shuffle, Unfold, VectorRef, WeightId,
+        Operand, Place, Positions, Queries, Rows, Shuffle, Unfold, WeightId,
     },
-    quant::{Format, Matrix},
+    quant::Format,
     random::Random,
     reference,
 };
@@ -27,7 +27,8 @@ pub fn cases() -> Vec<(Case, Step)> {
         // More than one tile in every dimension.
         all.push(matmul(format, [67, 136, 70], Activation::None, true));
     }
-    for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+    let gelus = [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh];
+    for activation in gelus.into_iter().chain([Activation::Relu, Activation::Silu]) {
         all.push(matmul(Format::F32, [3, 36, 5], activation, false));
     }
     for (size, mask) in [(72, Mask::None), (80, Mask::Causal), (88, Mask::None), (7, Mask::Causal)] {
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<(Case, Step)> {
     all.push(attention(64, [1, 70], Mask::Causal, Asked::Placed));
     all.push(attention(64, [70, 70], Mask::None, Asked::Padded));
     all.push(attention(7, [9, 9], Mask::None, Asked::Padded));
+    all.extend([(64, 1), (256, 1), (64, 12)].map(|(size, tokens)| decoder_attention(size, tokens)));
     all.extend([
         layer_norm(false),
         layer_norm(true),
@@ -52,22 +54,16 @@ pub fn cases() -> Vec<(Case, Step)> {
         normalize(1e30, 0.0),
         normalize(1e-6, 1e-6),
         shuffled(),
+        columns(),
         class_head(),
         best(),
         modulate(),
         add_shared(),
         unfold(),
     ]);
+    all.extend(decoder::cases());
     all.extend(pictures::cases());
     all
-}
-
-fn small(format: Format, data: &[f32], cols: usize) -> Matrix {
-    Matrix::new(format, data, cols).expect("small weights")
-}
-
-fn vector(id: usize, len: usize) -> VectorRef {
-    VectorRef { id: WeightId(id), len: len as u32 }
 }
 
 fn matmul(format: Format, [m, k, n]: [usize; 3], activation: Activation, accumulate: bool) -> (Case, Step) {
@@ -122,14 +118,10 @@ fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked)
     let len = |tokens: usize| Rows::PerItem(tokens as u32);
     let q_rows = if asked == Asked::Probe { Rows::Shared(q_len as u32) } else { len(q_len) };
     let [index, lengths] = [Asked::Placed, Asked::Padded].map(|how| (asked == how).then_some(ActId(2)));
-    let kernel = Attention {
-        q: Queries { act: ActId(0), len: q_rows, stride: dim as u32, index },
-        kv: Keys { act: ActId(1), len: len(kv_len), stride: 2 * dim as u32, k: 0, v: dim as u32, most: None, lengths },
-        y: ActId(3),
-        heads: HEADS as u32,
-        head_size: size as u32,
-        mask,
-    };
+    let q_at = Queries { act: ActId(0), len: q_rows, stride: dim as u32, index };
+    let kv_at =
+        Keys { act: ActId(1), len: len(kv_len), stride: 2 * dim as u32, k: 0, v: dim as u32, most: None, lengths };
+    let kernel = Attention::new(q_at, kv_at, ActId(3), [HEADS as u32, size as u32], mask);
     let how = match asked {
         Asked::All => "",
         Asked::Probe => ", one probe",
@@ -146,6 +138,38 @@ fn attention(size: usize, [q_len, kv_len]: [usize; 2], mask: Mask, asked: Asked)
         Some((1.0, 2f64.powi(-21) * 8.0 + (size as f64).powf(1.5) / 4.0 * 2f64.powi(-24))),
         (kernel, Vec::new()),
     )
+}
+
+/// A decoder's tokens over what a state holds: heads share keys, scores are capped, and a window narrows what is seen.
+fn decoder_attention(size: usize, tokens: u32) -> (Case, Step) {
+    const HEADS: u32 = 4;
+    const BATCH: usize = 2;
+    const PAST: u32 = 150;
+    let mut random = Random::new(16 + u64::from(tokens));
+    let (dim, room) = (HEADS * size as u32, PAST + tokens + 3);
+    let q = random.floats(BATCH * (tokens * dim) as usize);
+    // Two heads of keys, and as many of values.
+    let kv = random.floats(BATCH * (room * dim) as usize);
+    let len = Rows::PerItem(tokens);
+    let queries = Queries { act: ActId(0), len, stride: dim, index: None };
+    let keys = Keys { act: ActId(1), len, stride: dim, k: 0, v: dim / 2, most: Some(room), lengths: None };
+    let kernel = Attention {
+        kv_heads: HEADS / 2,
+        scale: 0.2,
+        cap: Some(2.0),
+        window: Some(140),
+        ..Attention::new(queries, keys, ActId(2), [HEADS, size as u32], Mask::Causal)
+    };
+    let (mut case, step) = case(
+        format!("attention of a decoder, heads of {size}, {tokens} tokens"),
+        vec![words(&q), words(&kv), poison(BATCH * (tokens * dim) as usize)],
+        BATCH as u32,
+        // As above, with another scale; a driver's own tanh may be off as much as its exp.
+        Some((1.0, 2f64.powi(-21) * 10.0 + (size as f64).powi(2) * 0.2 / 4.0 * 2f64.powi(-24))),
+        (kernel, Vec::new()),
+    );
+    case.run.past = PAST;
+    (case, step)
 }
 
 /// Of rows, or of rows times their item's class token.
@@ -258,6 +282,25 @@ fn shuffled() -> (Case, Step) {
     case.rough = Some(rough(&vec![1.0; n / outputs * K], &[1.0; CHANNELS * KERNEL * KERNEL * K], K, &magnitude));
     case.bound = Some((magnitude, 16.0 * 2f64.powi(-24)));
     (case, step)
+}
+
+/// Among columns that others fill.
+fn columns() -> (Case, Step) {
+    const ROWS: usize = 3;
+    const K: usize = 8;
+    const N: usize = 5;
+    const OF: usize = 11;
+    let mut random = Random::new(17);
+    let acts = vec![words(&random.floats(ROWS * K)), words(&random.floats(ROWS * OF))];
+    let weights = vec![small(Format::F32, &random.floats(N * K), K), small(Format::F32, &random.floats(N), N)];
+    let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: N as u32, cols: K as u32 };
+    let kernel = Matmul {
+        bias: Some(vector(1, N)),
+        place: Place::Columns { first: 4, of: OF as u32 },
+        ..Matmul::new(ActId(0), weight, ActId(1), Rows::Shared(ROWS as u32))
+    };
+    // Products of numbers up to 1.
+    case("matmul in some columns".into(), acts, 1, Some((K as f32 + 2.0, 16.0 * 2f64.powi(-24))), (kernel, weights))
 }
 
 fn class_head() -> (Case, Step) {

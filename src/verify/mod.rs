@@ -4,6 +4,7 @@
 
 mod case;
 mod cases;
+mod decoder;
 mod goldens;
 mod pictures;
 #[cfg(not(target_arch = "wasm32"))]

@@ -2,9 +2,10 @@ use ocelli::{
     config::Mask,
     kernels::{ActId, Attention, Keys, Queries, Rows, Run},
     random::Random,
+    verify,
 };
 
-use crate::case::{Build, Case, Step, output, poison, words};
+use crate::case::{Build, Case, Step, output, poison, with_others, words};
 
 /// Which queries there are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,11 +42,29 @@ struct Shape {
     asked: Asked,
     /// Tokens of an item that a state holds from earlier runs, and room for more than there are.
     state: Option<(usize, usize)>,
+    /// Heads of a query token that share one of a key token.
+    group: usize,
+    /// In place of 1 / √size.
+    scale: Option<f32>,
+    cap: Option<f32>,
+    window: Option<usize>,
 }
 
 pub fn cases() -> Vec<Case> {
-    let base =
-        Shape { batch: 2, heads: 3, size: 8, q_len: 5, kv_len: 5, mask: Mask::None, asked: Asked::Own, state: None };
+    let base = Shape {
+        batch: 2,
+        heads: 3,
+        size: 8,
+        q_len: 5,
+        kv_len: 5,
+        mask: Mask::None,
+        asked: Asked::Own,
+        state: None,
+        group: 1,
+        scale: None,
+        cap: None,
+        window: None,
+    };
     let square = |size, len, mask, shape: Shape| Shape { size, q_len: len, kv_len: len, mask, ..shape };
     let mut shapes = vec![
         Shape { batch: 1, heads: 1, size: 1, q_len: 1, kv_len: 1, ..base },
@@ -95,6 +114,7 @@ pub fn cases() -> Vec<Case> {
     };
     shapes.extend([16, 64, 80, 128].map(|size| many(size, 520, Mask::None, Asked::Own)));
     shapes.extend([many(64, 513, Mask::Causal, Asked::Own), many(16, 512, Mask::None, Asked::Padded)]);
+    shapes.extend(decoders(base));
     // Some of the queries: 150 are cut into 64, 64 and 22.
     let long = |size, mask, batch, asked| Shape { size, q_len: 150, kv_len: 150, mask, batch, asked, heads: 2, ..base };
     let cut = [
@@ -103,8 +123,69 @@ pub fn cases() -> Vec<Case> {
         (long(64, Mask::Causal, 1, Asked::Own), 1),
         (long(16, Mask::None, 2, Asked::Padded), 0),
         (many(64, 600, Mask::None, Asked::Own), 1),
+        (Shape { group: 2, window: Some(50), cap: Some(2.0), ..long(64, Mask::Causal, 1, Asked::Own) }, 2),
+        (long(160, Mask::Causal, 1, Asked::Own), 1),
     ];
     shapes.into_iter().map(case).chain(cut.into_iter().map(|(shape, part)| case(shape).cut(part))).collect()
+}
+
+/// What decoders need: shared heads of keys, windows, caps, scales of their own, wide heads; steps of one token and of several.
+fn decoders(base: Shape) -> Vec<Shape> {
+    let causal = Shape { mask: Mask::Causal, ..base };
+    let step = |heads, group, size, q_len, kv_len| Shape {
+        heads,
+        group,
+        size,
+        q_len,
+        kv_len,
+        state: Some((kv_len - q_len, kv_len + 5)),
+        // Of many keys each must weigh enough to be missed.
+        scale: (kv_len >= 100).then_some(0.02),
+        ..causal
+    };
+    let mut shapes = vec![
+        // Steps: the first token, several chunks of keys and their edges, as many queries as are few, and one more.
+        step(9, 3, 64, 1, 1),
+        step(9, 3, 64, 1, 300),
+        step(2, 2, 64, 1, 127),
+        step(2, 2, 64, 1, 128),
+        step(4, 2, 64, 1, 129),
+        step(4, 2, 72, 7, 45),
+        step(4, 2, 64, 8, 45),
+        step(6, 3, 7, 3, 20),
+        step(4, 1, 16, 2, 30),
+        step(14, 7, 64, 1, 33),
+        // Wide heads
+        step(4, 4, 256, 1, 140),
+        step(4, 2, 256, 9, 30),
+        Shape { heads: 2, size: 132, q_len: 3, kv_len: 7, ..base },
+        Shape { heads: 4, group: 4, size: 256, q_len: 20, kv_len: 20, ..base },
+        Shape { heads: 2, size: 160, q_len: 1, kv_len: 20, asked: Asked::Shared, ..base },
+        Shape { heads: 2, size: 160, q_len: 3, kv_len: 20, asked: Asked::Placed, ..causal },
+        Shape { heads: 2, size: 160, q_len: 5, kv_len: 5, asked: Asked::Padded, ..base },
+        // A prompt in tiles, whole and by chunks
+        Shape { heads: 4, group: 2, size: 64, q_len: 40, kv_len: 40, ..causal },
+        Shape { heads: 4, group: 4, size: 128, q_len: 40, kv_len: 40, ..causal },
+        Shape { heads: 6, group: 3, size: 15, q_len: 20, kv_len: 20, ..causal },
+        step(4, 2, 64, 40, 70),
+        Shape { heads: 4, group: 2, size: 64, q_len: 520, kv_len: 520, batch: 1, window: Some(70), ..causal },
+        Shape { heads: 2, size: 64, q_len: 3, kv_len: 20, asked: Asked::Placed, window: Some(4), ..causal },
+    ];
+    // Narrower and wider than a tile, wider than all keys, and the query's own key alone.
+    for window in [1, 9, 33, 100] {
+        shapes.extend(
+            [step(4, 2, 64, 1, 70), step(4, 2, 64, 3, 70), step(4, 2, 64, 40, 70), step(4, 2, 7, 20, 70)]
+                .map(|shape| Shape { window: Some(window), ..shape }),
+        );
+    }
+    shapes.push(Shape { window: Some(129), ..step(4, 2, 64, 1, 300) });
+    // A cap that bends most scores: those of published models bend few.
+    for shape in [step(4, 2, 64, 1, 70), step(4, 2, 64, 40, 70), step(4, 2, 256, 1, 70), step(4, 2, 7, 20, 30)] {
+        shapes.push(Shape { cap: Some(2.0), ..shape });
+        shapes.push(Shape { scale: Some(0.02), ..shape });
+        shapes.push(Shape { cap: Some(2.0), scale: Some(0.02), window: Some(9), ..shape });
+    }
+    shapes
 }
 
 fn case(s: Shape) -> Case {
@@ -114,7 +195,10 @@ fn case(s: Shape) -> Case {
     let scaled = |v: Vec<f32>| v.into_iter().map(|x| x * 4.0).collect::<Vec<_>>();
     let room = s.state.map_or(s.kv_len, |(_, most)| most);
     let q = scaled(random.floats(q_items * s.q_len * dim));
-    let kv = scaled(random.floats(s.batch * room * 2 * dim));
+    let token = 2 * dim / s.group;
+    let mut kv = scaled(random.floats(s.batch * room * token));
+    // What a state has room for and does not hold must not show.
+    kv.chunks_exact_mut(room * token).for_each(|item| item[s.kv_len * token..].fill(f32::NAN));
     let places: Vec<u32> = match s.asked.padded() {
         false => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len.saturating_sub(s.q_len), 0][b] as u32).collect(),
         true => (0..s.batch).map(|b| [s.kv_len / 2, s.kv_len][b] as u32).collect(),
@@ -161,50 +245,113 @@ fn case(s: Shape) -> Case {
         if past > 0 {
             wrong.push(("what is past not seen", build(s, |a| a.kv.most = None)));
         }
+        if s.mask == Mask::Causal && most > s.kv_len {
+            let on = |a: &mut Attention| a.kv.len = Rows::PerItem(a.kv.len.each(Run::items(1)) + 1);
+            wrong.push(("a place further on", build(s, on)));
+        }
+        if s.mask == Mask::Causal && s.q_len > 1 {
+            wrong.push(("what is to come seen", build(s, |a| a.mask = Mask::None)));
+        }
+    }
+    if s.cap.is_some() {
+        wrong.push(("cap left out", build(s, |a| a.cap = None)));
+    }
+    if s.scale.is_some() {
+        wrong.push(("the usual scale", build(s, |a| a.scale = 1.0 / (a.head_size as f32).sqrt())));
+    }
+    if let Some(window) = s.window.filter(|window| *window < s.kv_len) {
+        wrong.push(("a window too wide", build(s, |a| a.window = a.window.map(|window| window + 1))));
+        wrong.push(("no window", build(s, |a| a.window = None)));
+        if window > 1 {
+            wrong.push(("a window too narrow", build(s, |a| a.window = a.window.map(|window| window - 1))));
+        }
     }
     let past = s.state.map_or(0, |(past, _)| past) as u32;
+    let run = Run { batch: s.batch as u32, tokens: 1, past };
+    let mut acts = vec![words(&q), words(&kv), places, poison(s.batch * s.q_len * dim)];
+    if s.group > 1 && s.group < s.heads {
+        let tiled = tiled(s, acts.clone(), run);
+        let y = acts.pop().expect("the output");
+        let others = vec![("heads of keys one after the other, not each several times", tiled)];
+        let (with, out, copies) = with_others(acts, others, y, s.batch);
+        assert_eq!(out, output_of(s));
+        acts = with;
+        wrong.extend(copies);
+    }
+    let switches: String = [
+        (s.group > 1).then(|| format!(" group={}", s.group)),
+        s.scale.map(|scale| format!(" scale={scale}")),
+        s.cap.map(|cap| format!(" cap={cap}")),
+        s.window.map(|window| format!(" window={window}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let scale = f64::from(kernel(s).scale);
     Case {
         name: format!(
-            "attention batch={} heads={} size={} q={} kv={} {:?} {:?} state={:?}",
+            "attention batch={} heads={} size={} q={} kv={} {:?} {:?} state={:?}{switches}",
             s.batch, s.heads, s.size, s.q_len, s.kv_len, s.mask, s.asked, s.state
         ),
-        acts: vec![words(&q), words(&kv), places, poison(s.batch * s.q_len * dim)],
+        acts,
         rough: None,
-        run: Run { batch: s.batch as u32, tokens: 1, past },
+        run,
         right: build(s, |_| ()),
         wrong,
-        // Scores of up to 16·√size are known to 2^-24 of that, times size additions; exp turns that into a relative error,
-        // and a driver's own exp may be off by 2^-21. Values stay within 4.
+        // Scores of up to 16·size·scale are known to 2^-24 of that, times size additions; exp turns that into a relative error,
+        // and a driver's own exp may be off by 2^-21, as may its tanh. Values stay within 4.
         bound: Some((
             vec![4.0; s.batch * s.q_len * dim],
-            2f64.powi(-21) * 8.0 + 16.0 * (s.size as f64).powf(1.5) * 2f64.powi(-24),
+            2f64.powi(-21) * (8.0 + f64::from(s.cap.unwrap_or(0.0)))
+                + 16.0 * (s.size as f64).powi(2) * scale * 2f64.powi(-24),
         )),
     }
 }
 
+/// After the inputs, and after what is made of tiled heads where heads are shared.
+fn output_of(s: Shape) -> ActId {
+    output(if s.group > 1 && s.group < s.heads { 4 } else { 3 })
+}
+
+/// What comes of keys whose heads are laid side by side again and again, a, b, a, b, where each should follow itself: a, a, b, b.
+fn tiled(s: Shape, mut acts: Vec<Vec<u32>>, run: Run) -> Vec<u32> {
+    let width = s.heads / s.group * s.size;
+    let all = |part: &[u32]| part.repeat(s.group);
+    acts[1] = acts[1].chunks_exact(width).flat_map(all).collect();
+    let step = Step { kernel: Box::new(kernel(Shape { group: 1, ..s })), weights: Vec::new() };
+    let words = acts[3].len();
+    let case = verify::Case { name: String::new(), acts, run, bound: None, rough: None };
+    let mut y = case.expected(&step);
+    y.truncate(words);
+    y
+}
+
 fn kernel(s: Shape) -> Attention {
     let dim = (s.heads * s.size) as u32;
+    let kv_dim = dim / s.group as u32;
     let q_len = s.q_len as u32;
     let past = s.state.map_or(0, |(past, _)| past);
+    let q = Queries {
+        act: ActId(0),
+        len: if s.asked.shared() { Rows::Shared(q_len) } else { Rows::PerItem(q_len) },
+        stride: dim,
+        index: (s.asked == Asked::Placed).then_some(ActId(2)),
+    };
+    let kv = Keys {
+        act: ActId(1),
+        len: Rows::PerItem((s.kv_len - past) as u32),
+        stride: 2 * kv_dim,
+        k: 0,
+        v: kv_dim,
+        most: s.state.map(|(_, most)| most as u32),
+        lengths: s.asked.padded().then_some(ActId(2)),
+    };
+    let usual = Attention::new(q, kv, output_of(s), [s.heads as u32, s.size as u32], s.mask);
     Attention {
-        q: Queries {
-            act: ActId(0),
-            len: if s.asked.shared() { Rows::Shared(q_len) } else { Rows::PerItem(q_len) },
-            stride: dim,
-            index: (s.asked == Asked::Placed).then_some(ActId(2)),
-        },
-        kv: Keys {
-            act: ActId(1),
-            len: Rows::PerItem((s.kv_len - past) as u32),
-            stride: 2 * dim,
-            k: 0,
-            v: dim,
-            most: s.state.map(|(_, most)| most as u32),
-            lengths: s.asked.padded().then_some(ActId(2)),
-        },
-        y: output(3),
-        heads: s.heads as u32,
-        head_size: s.size as u32,
-        mask: s.mask,
+        kv_heads: (s.heads / s.group) as u32,
+        scale: s.scale.unwrap_or(usual.scale),
+        cap: s.cap,
+        window: s.window.map(|window| window as u32),
+        ..usual
     }
 }

@@ -91,14 +91,15 @@ impl Case {
         Self { name: format!("{}, part {part}", self.name), right: build(part), wrong, ..self }
     }
 
-    /// Tiers in which this kernel has a shader of its own; the GPU must be able to.
-    pub fn tiers(&self) -> Vec<Tier> {
+    /// Tiers in which this kernel has a shader of its own, each with the one that a device is tuned to for it; the GPU must be able to.
+    pub fn tiers(&self) -> Vec<(Tier, Tier)> {
         let kernel = (self.right)().kernel;
-        let mut tiers: Vec<Tier> = Vec::new();
-        for tier in Tier::ALL {
+        let mut tiers: Vec<(Tier, Tier)> = Vec::new();
+        for tuned in Tier::ALL {
+            let tier = kernel.variant(&Tuning::all(tuned), self.run);
             // A tier that this kernel has no variant of falls back to another.
-            if kernel.variant(&Tuning::all(tier), self.run) == tier {
-                tiers.push(tier);
+            if tiers.iter().all(|(known, _)| *known != tier) {
+                tiers.push((tier, tuned));
             }
         }
         tiers

@@ -8,14 +8,20 @@ mod case;
 mod class_head;
 #[path = "../common/mod.rs"]
 mod common;
+mod embed;
+mod gated;
 mod gather;
 mod layer_norm;
 mod matmul;
 mod modulate;
 mod normalize;
 mod patchify;
+mod pick;
+mod pixel_shuffle;
 mod resize;
 mod resize_float;
+mod rms_norm;
+mod rope;
 mod shuffle;
 mod unfold;
 
@@ -42,14 +48,20 @@ fn main() {
         attention::cases(),
         best::cases(),
         class_head::cases(),
+        embed::cases(),
+        gated::cases(),
         gather::cases(),
         layer_norm::cases(),
         matmul::cases(),
         modulate::cases(),
         normalize::cases(),
         patchify::cases(),
+        pick::cases(),
+        pixel_shuffle::cases(),
         resize::cases(),
         resize_float::cases(),
+        rms_norm::cases(),
+        rope::cases(),
         shuffle::cases(),
         unfold::cases(),
     ];
@@ -65,12 +77,13 @@ fn main() {
 
 /// In each tier one trial that the kernel equals its twin, and one for each wrong variant.
 fn trials(case: &Arc<Case>, skipped: bool, f16: bool) -> Vec<Trial> {
-    let in_tier = |tier: Tier| {
+    let in_tier = |(tier, tuned): (Tier, Tier)| {
         let skipped = skipped || (tier.needs_f16() && !f16);
-        let trials = trials_of(tier.name(), case, move |case, step| case.check(tier, step));
+        let trials = trials_of(tier.name(), case, move |case, step| case.check(tuned, step));
         // Smaller than what these tiers round; the line is that of the exact tiers, in lib/output and lib/activation.
         let rounded = |trial: &Trial| {
-            ["the other gelu", "gelu in place of relu", "bias dropped"].iter().any(|what| trial.name().ends_with(what))
+            let small = ["the other gelu", "gelu in place of relu", "gelu in place of silu", "bias dropped"];
+            small.iter().any(|what| trial.name().ends_with(what))
         };
         trials
             .into_iter()

@@ -6,7 +6,7 @@ use ocelli::{
     reference,
 };
 
-use crate::case::{Build, Case, Step, output, poison, rough, words};
+use crate::case::{Build, Case, Step, changed, output, poison, rough, words};
 
 #[derive(Clone, Copy)]
 struct Shape {
@@ -25,9 +25,10 @@ pub fn cases() -> Vec<Case> {
     let mut shapes = Vec::new();
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         // Tails in every dimension; K of one block, of less, of odd numbers of blocks, not a multiple of 4; 588 and 4304
-        // are a patch row and an MLP of published models.
+        // are a patch row and an MLP of published models, 1 row of 1536 a step of a decoder.
         for (m, k, n) in [
             (1, 1, 1),
+            (1, 1536, 131),
             (5, 7, 3),
             (2, 30, 9),
             (33, 64, 31),
@@ -39,19 +40,73 @@ pub fn cases() -> Vec<Case> {
         ] {
             shapes.push(Shape { m, k, n, format, ..plain });
         }
-        for activation in [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        let gelus = [Activation::QuickGelu, Activation::Gelu, Activation::GeluTanh];
+        for activation in gelus.into_iter().chain([Activation::Relu, Activation::Silu]) {
             shapes.push(Shape { m: 9, k: 48, n: 13, format, activation, ..plain });
         }
+        shapes.push(Shape { m: 2, k: 48, n: 13, format, activation: Activation::Silu, ..plain });
         shapes.push(Shape { m: 6, k: 40, n: 10, format, accumulate: true, ..plain });
         shapes.push(Shape { m: 6, k: 41, n: 10, format, bias: false, ..plain });
     }
+    // Side by side with others: the first, in the middle, the last; in tiles and for a few rows.
+    let side_by_side = [([1, 30, 9], [0, 20]), ([5, 36, 33], [7, 50]), ([40, 64, 70], [30, 100])];
+    let side_by_side = side_by_side
+        .into_iter()
+        .flat_map(|(shape, columns)| [Format::F32, Format::Q8].map(|format| columns_case(shape, columns, format)));
     let placed = [(1, 2, 9, true), (3, 10, 48, true), (2, 9, 36, false), (2, 50, 7, true), (1, 1, 3, false)];
     let placed = placed.into_iter().map(|(batch, tokens, n, class)| placed_case(batch, tokens, n, class));
     // Some of the rows: 150 are cut into 64, 64 and 22.
     let cut = [(Format::F32, false, 1), (Format::Q8, true, 2), (Format::Q4, false, 0), (Format::F16, true, 1)];
     let long = |format, accumulate| Shape { m: 150, k: 36, n: 70, format, accumulate, ..plain };
     let cut = cut.map(|(format, accumulate, part)| case(long(format, accumulate)).cut(part));
-    shapes.into_iter().map(case).chain(placed).chain(cut).collect()
+    let [m, k, n] = [150, 36, 70];
+    let cut_columns = columns_case([m, k, n], [30, 101], Format::F32).cut(1);
+    let all = shapes.into_iter().map(case).chain(placed).chain(side_by_side);
+    all.chain(cut).chain([cut_columns]).collect()
+}
+
+/// A product that fills some columns of y: from `first` on, `of` so many.
+fn columns_case([m, k, n]: [usize; 3], [first, of]: [usize; 2], format: Format) -> Case {
+    let mut random = Random::new((m * 31 + k * 7 + n) as u64);
+    let x = random.floats(m * k);
+    let matrix = Matrix::new(format, &random.floats(n * k), k).expect("small weights");
+    let weights = vec![matrix, Matrix::new(Format::F32, &random.floats(n), n).expect("small weights")];
+    // What the neighbours have written.
+    let y = random.floats(m * of);
+    let right = Matmul {
+        bias: Some(VectorRef { id: WeightId(1), len: n as u32 }),
+        place: Place::Columns { first: first as u32, of: of as u32 },
+        ..Matmul::new(
+            ActId(0),
+            MatrixRef { id: WeightId(0), format, rows: n as u32, cols: k as u32 },
+            output(1),
+            Rows::Shared(m as u32),
+        )
+    };
+    let moved = |by: [u32; 2]| {
+        let place = Place::Columns { first: first as u32 + by[0], of: of as u32 + by[1] };
+        let (kernel, weights) = (Matmul { place, ..right.clone() }, weights.clone());
+        Box::new(move || Step { kernel: Box::new(kernel.clone()), weights: weights.clone() }) as Build
+    };
+    let mut wrong =
+        vec![("one column on", moved([1, 0])), ("bias dropped", changed(&right, &weights, |k| k.bias = None))];
+    if m > 1 {
+        wrong.push(("not among others", changed(&right, &weights, |k| k.place = Place::Set)));
+        wrong.push(("longer rows", moved([0, 1])));
+    }
+    let magnitude = vec![k as f32 + 2.0; m * of];
+    // In the places of the outputs, each as far off as any can be.
+    let most = rough(&vec![1.0; m * k], &vec![1.0; of * k], k, &magnitude);
+    Case {
+        name: format!("matmul m={m} k={k} n={n} {} in columns from {first} of {of}", format.name()),
+        acts: vec![words(&x), words(&y)],
+        rough: Some(most),
+        run: Run::items(1),
+        right: changed(&right, &weights, |_| ()),
+        wrong,
+        // As for other products, of numbers up to 1.
+        bound: Some((magnitude, (k as f64 / 4.0 + 16.0) * 2f64.powi(-24))),
+    }
 }
 
 /// A patch embedding, and where its patches are.
@@ -136,6 +191,10 @@ fn case(s: Shape) -> Case {
     if s.activation == Activation::Relu {
         let other = Shape { activation: Activation::Gelu, ..right };
         wrong.push(("gelu in place of relu", build(other, weights.clone())));
+    }
+    if s.activation == Activation::Silu {
+        let other = Shape { activation: Activation::QuickGelu, ..right };
+        wrong.push(("quick_gelu in place of silu", build(other, weights.clone())));
     }
     if matches!(s.activation, Activation::Gelu | Activation::GeluTanh) {
         let other = if s.activation == Activation::Gelu { Activation::GeluTanh } else { Activation::Gelu };

@@ -9,7 +9,7 @@ use crate::case::{Case, changed, output, poison};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for filter in [Filter::Bilinear, Filter::Bicubic] {
+    for filter in [Filter::Lanczos, Filter::Bilinear, Filter::Bicubic] {
         // Down, up, the same, from one pixel, a crop of the middle, a crop beyond the picture, far down.
         for (source, full, window, lines) in [
             (61, 48, 0..48, 7),

@@ -1,0 +1,110 @@
+// attention for few queries, and for heads of up to 256: a workgroup takes a query of a head and KEYS keys at a time. Each invocation
+// scores every WORKGROUPth key, and sums some vectors of the output over every PARTSth value. Heads of whole vectors only.
+// The streaming softmax is that of attention.wgsl.
+
+override WORKGROUP: u32 = 64u;
+override HEAD4: u32 = 16u;  // vectors in a head, at most 16 · WORKGROUP
+
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]
+
+const HIDDEN: f32 = -3.0e38;
+const KEYS: u32 = 128u;
+const STRIPS: u32 = 16u;  // vectors of the output of an invocation at most
+
+var<workgroup> query: array<vec4f, HEAD4>;
+var<workgroup> shares: array<f32, KEYS>;          // scores, then shares
+var<workgroup> partial: array<f32, WORKGROUP>;
+var<workgroup> partial4: array<vec4f, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let at = group.y * groups.x + group.x;
+    if at >= params.batch * params.heads * params.count {
+        return;
+    }
+    // Neighbours share keys and values.
+    let i = params.first + at % params.count;
+    let h = at / params.count % params.heads;
+    let b = at / (params.count * params.heads);
+    let q_at = (b * params.q_item + i * params.q_stride) / 4u + h * HEAD4;
+    let stride4 = params.kv_stride / 4u;
+    let item = b * params.kv_item / 4u + h / GROUP * HEAD4;
+    let k_item = item + params.k_offset / 4u;
+    let v_item = item + params.v_offset / 4u;
+    // Where heads are narrow, several invocations share a vector of the output.
+    let width = min(HEAD4, WORKGROUP);
+    let parts = WORKGROUP / width;
+    let strips = (HEAD4 + width - 1u) / width;
+    let part = lane / width;
+    let own = lane % width;
+
+    for (var d = lane; d < HEAD4; d += WORKGROUP) {
+        query[d] = q[q_at + d];
+    }
+    var sum: array<vec4f, STRIPS>;
+    var peak = HIDDEN;
+    var total = 0.0;
+    let end = keys_seen(b, i);
+    for (var first = first_seen(b, i); first < end; first += KEYS) {
+        let count = min(KEYS, end - first);
+        workgroupBarrier();  // the query is there, and the last shares have been read
+        var top = peak;
+        for (var j = lane; j < count; j += WORKGROUP) {
+            let k_at = k_item + (first + j) * stride4;
+            var score = 0.0;
+            for (var d = 0u; d < HEAD4; d++) {
+                score += dot(query[d], kv[k_at + d]);
+            }
+            score = capped(score * params.scale);
+            shares[j] = score;
+            top = max(top, score);
+        }
+        partial[lane] = top;
+        workgroupBarrier();
+        for (var l = 0u; l < WORKGROUP; l++) {
+            top = max(top, partial[l]);
+        }
+        let keep = exp(peak - top);
+        peak = top;
+        total *= keep;
+        for (var j = lane; j < count; j += WORKGROUP) {
+            let share = exp(shares[j] - peak);
+            shares[j] = share;
+            total += share;
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < strips; s++) {
+            sum[s] *= keep;
+        }
+        // The rest of the workgroup has no part.
+        for (var j = part; j < count && part < parts; j += parts) {
+            let share = shares[j];
+            let v_at = v_item + (first + j) * stride4;
+            for (var s = 0u; s < strips; s++) {
+                sum[s] += share * kv[v_at + min(s * width + own, HEAD4 - 1u)];
+            }
+        }
+    }
+    partial[lane] = total;
+    workgroupBarrier();
+    var all = 0.0;
+    for (var l = 0u; l < WORKGROUP; l++) {
+        all += partial[l];
+    }
+    let y_at = ((b * params.q_len + i) * params.heads + h) * HEAD4;
+    for (var s = 0u; s < strips; s++) {
+        workgroupBarrier();  // the last sums have been read
+        partial4[lane] = sum[s];
+        workgroupBarrier();
+        let d = s * width + own;
+        if part == 0u && d < HEAD4 {
+            var value = partial4[own];
+            for (var p = 1u; p < parts; p++) {
+                value += partial4[p * width + own];
+            }
+            y[y_at + d] = value / all;
+        }
+    }
+}
