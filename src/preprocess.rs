@@ -6,11 +6,14 @@
 //! Here are the coefficients, computed for the cropped window only, and the CPU oracle; the GPU applies them
 //! (`shaders/resize.wgsl`, `shaders/resize_float.wgsl`).
 
+mod filter;
 mod smooth;
+mod tiles;
 
 use std::ops::Range;
 
 pub use smooth::bytes;
+pub use tiles::{Packing, Stage, Tiling};
 
 use crate::{
     config::{Alpha, CropRounding, Filter, Preprocessor, Resize},
@@ -119,59 +122,6 @@ pub struct Strides {
     pub out_line: usize,
 }
 
-impl Filter {
-    /// Whether what comes out is floats from 0 to 255, and not rounded to bytes.
-    #[must_use]
-    pub fn floats(self) -> bool {
-        self == Self::Smooth
-    }
-
-    /// Words of a pixel that comes out: RGBA in one, or three f32.
-    #[must_use]
-    pub fn words(self) -> usize {
-        if self.floats() { 3 } else { 1 }
-    }
-
-    /// The first of the `source` pixels that output `at` of `full` is made of, and the weights from there on, which add up to 1.
-    fn weights(self, source: usize, full: usize, at: usize) -> (usize, Vec<f64>) {
-        let (support, curve) = match self {
-            Self::Bilinear => (1.0, triangle as fn(f64) -> f64),
-            Self::Bicubic => (2.0, cubic as fn(f64) -> f64),
-            Self::Smooth => return smooth::weights(source, full, at),
-        };
-        let scale = source as f64 / full as f64;
-        let filter_scale = scale.max(1.0);
-        let support = support * filter_scale;
-        let center = (at as f64 + 0.5) * scale;
-        // C's cast truncates towards zero, as `as` does; what is below zero starts at zero.
-        let first = (center - support + 0.5).max(0.0) as usize;
-        let end = ((center + support + 0.5) as usize).min(source);
-        let mut weights: Vec<f64> =
-            (first..end).map(|x| curve(((x as f64 - center + 0.5) * (1.0 / filter_scale)).abs())).collect();
-        // Summed in Pillow's order; another order could round differently.
-        let sum = weights.iter().fold(0.0, |a, w| a + w);
-        if sum != 0.0 {
-            weights.iter_mut().for_each(|w| *w /= sum);
-        }
-        (first, weights)
-    }
-}
-
-/// Pillow's `bilinear_filter`, for x ≥ 0.
-fn triangle(x: f64) -> f64 {
-    (1.0 - x).max(0.0)
-}
-
-/// Pillow's `bicubic_filter`, likewise.
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    match x {
-        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-        _ => 0.0,
-    }
-}
-
 /// Both axes for one picture size: resize and centre crop in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampling {
@@ -200,11 +150,7 @@ impl Sampling {
     /// # Errors
     /// [`Error::BadImage`] for a side of 0 or above [`MAX_SIDE`].
     pub fn new(rule: &Preprocessor, width: usize, height: usize) -> Result<Self> {
-        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
-            return Err(Error::BadImage(format!(
-                "expected a picture of 1 to {MAX_SIDE} pixels a side, found {width} × {height}"
-            )));
-        }
+        check_size(width, height)?;
         // transformers' `get_resize_output_image_size`: `int(size * long / short)`; the product may need more than 32 bits.
         let longer = |edge: usize, long: usize, short: usize| {
             usize::try_from(edge as u64 * long as u64 / short as u64).map_err(|_| {
@@ -224,14 +170,24 @@ impl Sampling {
             _ => (width, height),
         };
         let (crop_w, crop_h) = rule.crop.unwrap_or((w, h));
-        Ok(Self {
-            horizontal: Axis::new(rule.filter, across, w, crop(w, crop_w, rule.rounding)).within(0..width),
-            vertical: Axis::new(rule.filter, down, h, crop(h, crop_h, rule.rounding)).within(0..height),
+        let window = [crop(w, crop_w, rule.rounding), crop(h, crop_h, rule.rounding)];
+        let part = Self::part(rule.filter, rule.alpha, [across, down], [w, h], window);
+        let [horizontal, vertical] = [part.horizontal.within(0..width), part.vertical.within(0..height)];
+        Ok(Self { horizontal, vertical, ..part })
+    }
+
+    /// From a picture of `source` to one of `full` pixels, width and height, of which only `window`, along x and along y, is made; black
+    /// beyond it.
+    fn part(filter: Filter, alpha: Alpha, source: [usize; 2], full: [usize; 2], window: [Range<isize>; 2]) -> Self {
+        let ([x, y], [width, height]) = (window, source);
+        Self {
+            horizontal: Axis::new(filter, width, full[0], x),
+            vertical: Axis::new(filter, height, full[1], y),
             // Without a rounding between them, floats know no order.
-            vertical_first: !rule.filter.floats() && down > across * TALL && h < down,
-            alpha: rule.alpha,
-            filter: rule.filter,
-        })
+            vertical_first: !filter.floats() && height > width * TALL && full[1] < height,
+            alpha,
+            filter,
+        }
     }
 
     /// The axes in the order of their passes.
@@ -244,6 +200,15 @@ impl Sampling {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.horizontal.first.len(), self.vertical.first.len())
+    }
+}
+
+fn check_size(width: usize, height: usize) -> Result<()> {
+    match [width, height].iter().all(|side| (1..=MAX_SIDE).contains(side)) {
+        true => Ok(()),
+        false => Err(Error::BadImage(format!(
+            "expected a picture of 1 to {MAX_SIDE} pixels a side, found {width} × {height}"
+        ))),
     }
 }
 

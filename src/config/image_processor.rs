@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Alpha, Config, Family, Filter, JsonFiles, Kind, Patches, Preprocessor, Resize, own, write};
+use super::{Alpha, Config, Family, Filter, JsonFiles, Kind, Patches, Preprocessor, Resize, Tiles, own, write};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -51,7 +51,11 @@ impl Preprocessor {
             }
         }
         let filter = usual.filter(&mut file)?;
-        let resize = usual.resize(&mut file)?;
+        let tiles = Tiles::of(&mut file)?;
+        let resize = match tiles.side() {
+            Some(side) => Resize::Squash { width: side, height: side },
+            None => usual.resize(&mut file)?,
+        };
         let crop = usual.crop(&mut file)?;
         let normalize = file.take("do_normalize")?.unwrap_or(true);
         let std = if normalize { file.take("image_std")?.unwrap_or(usual.std) } else { [1.0; 3] };
@@ -63,6 +67,7 @@ impl Preprocessor {
         Ok(Self {
             resize,
             filter,
+            tiles,
             crop,
             rounding: own::rounding(file.object(own::KEY)?)?,
             alpha: Alpha::default(),
@@ -133,6 +138,13 @@ impl Usual {
                 class: Some("Owlv2"),
                 ..clip
             },
+            (Family::SmolVlm, _) => Self { filter: Filter::Lanczos, ..siglip },
+            (Family::LlavaOnevision | Family::PaliGemma, _) => siglip,
+            (Family::Llava, _) => Self { resize: Resize::ShortestEdge(336), crop: (true, Some(336)), ..clip },
+            // A decoder by itself sees nothing.
+            (Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Gemma | Family::Gemma2 | Family::Gemma3, _) => {
+                siglip
+            }
             (Family::ClipSeg, _) => {
                 Self { filter: Filter::Bilinear, crop: (false, None), square: true, class: Some("ViT"), ..siglip }
             }
@@ -173,9 +185,10 @@ impl Usual {
         }
         match number {
             None => Ok(self.filter),
+            Some(1) => Ok(Filter::Lanczos),
             Some(2) => Ok(Filter::Bilinear),
             Some(3) => Ok(Filter::Bicubic),
-            Some(other) => bad(file, "resample", "2 (bilinear) or 3 (bicubic)", &other.to_string()),
+            Some(other) => bad(file, "resample", "1 (Lanczos), 2 (bilinear) or 3 (bicubic)", &other.to_string()),
         }
     }
 
@@ -241,6 +254,11 @@ impl Config {
                 Resize::MaxPatches { most, .. } => Resize::MaxPatches { patch: v.patch_size, most },
             },
             filter: usual.filter,
+            tiles: match self.family {
+                // Of published models the longest edge is four tiles.
+                Family::SmolVlm => Tiles::Split { longest_edge: 4 * seen, side: seen, split: true },
+                _ => Tiles::Whole,
+            },
             crop: usual.crop.0.then_some((seen, seen)),
             mean: usual.mean,
             std: usual.std,

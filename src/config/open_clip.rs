@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Alpha, Cleaning, Config, CropRounding, Encoder, Family, Filter, Head, Mask, OpenClipCleaning, Padding, Patches,
-    PositionSource, Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, TokenizerFile, Towers, Vision,
+    PositionSource, Preprocessor, Resize, ScoreRule, Text, TextPooling, TextRule, Tiles, TokenizerFile, Towers, Vision,
     VisionPooling,
     check::{Names, check},
     section::Section,
@@ -215,6 +215,7 @@ fn preprocessor(mut p: Section, image_size: usize) -> Result<Preprocessor> {
             false => Resize::ShortestEdge(image_size),
         },
         filter,
+        tiles: Tiles::Whole,
         crop: (!squash).then_some((image_size, image_size)),
         rounding: CropRounding::HalfEven,
         alpha: Alpha::default(),

@@ -1,11 +1,13 @@
 //! From a picture of any size to the one that the tower sees.
 
-use super::CropRounding;
+use super::{CropRounding, Tiles};
 use crate::error::{Error, Result};
 
 /// How a picture is resized: Pillow's antialiased filters, by the numbers that the JSON files use, and one of scikit-image's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
+    /// Lanczos, three lobes wide: number 1 (SmolVLM).
+    Lanczos,
     /// Bilinear: number 2.
     Bilinear,
     /// Bicubic with a = -0.5: number 3.
@@ -71,6 +73,8 @@ pub struct Preprocessor {
     pub resize: Resize,
     /// The filter of the resize.
     pub filter: Filter,
+    /// The squares that the tower sees of a picture.
+    pub tiles: Tiles,
     /// Width and height of the centre crop, in pixels; none means the whole resized picture.
     pub crop: Option<(usize, usize)>,
     /// How half a pixel of the crop's start is rounded.
@@ -91,6 +95,7 @@ impl Preprocessor {
         Self {
             resize: Resize::Squash { width: side, height: side },
             filter: Filter::Bicubic,
+            tiles: Tiles::Whole,
             crop: None,
             rounding: CropRounding::default(),
             alpha: Alpha::default(),

@@ -297,7 +297,7 @@ impl<B: Backend> Pixels<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CropRounding, Filter, Resize};
+    use crate::config::{CropRounding, Filter, Resize, Tiles};
 
     /// WebGPU's default for a binding.
     const BINDING: usize = 128 << 20;
@@ -308,6 +308,7 @@ mod tests {
             let rule = Preprocessor {
                 resize: Resize::PadSquare(side),
                 filter: Filter::Smooth,
+                tiles: Tiles::Whole,
                 crop: None,
                 rounding: CropRounding::default(),
                 alpha: Alpha::default(),

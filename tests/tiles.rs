@@ -1,0 +1,230 @@
+//! Tiles of SmolVLM and LLaVA-OneVision: rows, columns and bytes are those of their image processors (`tools/make_tiles.py` prints them), and
+//! the usual mistakes are not.
+
+mod common;
+
+use ocelli::{
+    Checkpoint,
+    config::{Filter, Preprocessor, Resize, Tiles},
+    preprocess::{Packing, Tiling, resize},
+};
+use sha2::{Digest, Sha256};
+
+/// Width, height, longest edge, side of a tile, whether it is cut, rows and columns, and the SHA-256 of all tiles in RGB.
+type Split = (usize, usize, usize, usize, bool, [usize; 2], &'static str);
+
+const SPLIT: [Split; 15] = [
+    (61, 37, 192, 64, true, [2, 3], "b78c211c29bbca201b4c8304b5f89e8f6f4dcd16847c29a883d5201eafe77382"),
+    (37, 61, 192, 64, true, [3, 2], "2f132219a47255d95b17fc700de24209b59c581ac5fa7e73e7571d874a962807"),
+    (23, 97, 192, 64, true, [3, 1], "ae09881f25f7eb63c72a7e7705ab08e50aa3918ff2c81aabaa6bee0483b37d66"),
+    (1, 1, 192, 64, true, [3, 3], "6d7bd1fa33ee71b2d2c4fc8062f6c4b09804b84449ff73a687fe7cfd568d0625"),
+    (7, 5, 192, 64, true, [3, 3], "5b2f753206e0a76cfa71bfdd5586aae6c9d3e232d7bebd8bf18798e67f17f56e"),
+    (301, 300, 192, 64, true, [3, 3], "3fb35fbeeabd268b31298a537154130916d08b5a6c9dd569fc81910020c4daba"),
+    (3, 2000, 192, 64, true, [3, 1], "6bbf9ecadfe1e6c44cf0c75a27491fcca96600e2d8ab56e3331cee7400f50562"),
+    (2000, 3, 192, 64, true, [1, 3], "6f932b7a07897d3a30046c54b8bae30391e9ba87c521f276d45cf5c58e7c01d5"),
+    (192, 128, 192, 64, true, [2, 3], "df3422906be8e4209148175d347eb028251ca6213b85fdd401b155144329d193"),
+    (61, 37, 64, 64, true, [0, 0], "79e42ee527dcd8ff978ef8db02258d7248da621a4754038ba7a0f9cb061822e2"),
+    (61, 37, 147, 49, true, [2, 3], "ee9e66eaeff8eaf93589fd37ebea0f276d545c23f133fd8fee2abca9d12f4b84"),
+    (200, 131, 50, 32, true, [2, 2], "4770f4734e362e5d508ca961a3f122b26a5ae974d9b7be6ab091257364e6804a"),
+    (61, 37, 192, 64, false, [0, 0], "0c716183dccf36ff4291a5cc16c631c2f8212e79ff35eaaae19c66603e14ba16"),
+    (3, 2000, 192, 64, false, [0, 0], "4cb8160f24e4a8ec30d219fc9c64e2f2d2766268c2ca0bd8e682425590dc9a91"),
+    (1000, 10, 192, 64, false, [0, 0], "fbd6902fd0b4f63218734db1012cdfa3a3c67a6bfcf999b240810df82a5576e9"),
+];
+
+/// Width, height, longest edge, side of a tile, rows and columns.
+const SIZES: [(usize, usize, usize, usize, [usize; 2]); 28] = [
+    (1, 1, 2048, 512, [4, 4]),
+    (64, 64, 2048, 512, [4, 4]),
+    (386, 386, 2048, 512, [4, 4]),
+    (512, 512, 2048, 512, [4, 4]),
+    (513, 511, 2048, 512, [4, 4]),
+    (1024, 768, 2048, 512, [3, 4]),
+    (1920, 1080, 2048, 512, [3, 4]),
+    (500, 2000, 2048, 512, [4, 1]),
+    (2048, 1025, 2048, 512, [3, 4]),
+    (300, 301, 2048, 512, [4, 4]),
+    (5000, 50, 2048, 512, [1, 4]),
+    (50, 5000, 2048, 512, [4, 1]),
+    (1, 100000, 2048, 512, [4, 1]),
+    (100000, 7, 2048, 512, [1, 4]),
+    (1, 1, 1536, 384, [4, 4]),
+    (64, 64, 1536, 384, [4, 4]),
+    (386, 386, 1536, 384, [4, 4]),
+    (512, 512, 1536, 384, [4, 4]),
+    (513, 511, 1536, 384, [4, 4]),
+    (1024, 768, 1536, 384, [3, 4]),
+    (1920, 1080, 1536, 384, [3, 4]),
+    (500, 2000, 1536, 384, [4, 1]),
+    (2048, 1025, 1536, 384, [2, 4]),
+    (300, 301, 1536, 384, [4, 4]),
+    (5000, 50, 1536, 384, [1, 4]),
+    (50, 5000, 1536, 384, [4, 1]),
+    (1, 100000, 1536, 384, [4, 1]),
+    (100000, 7, 1536, 384, [1, 4]),
+];
+
+/// Of LLaVA-OneVision with tiles of 42 pixels: width, height, rows and columns, and the SHA-256 of all tiles in RGB.
+const GRID: [(usize, usize, [usize; 2], &str); 11] = [
+    (61, 37, [1, 2], "3002c863611bc577acb45074a0e12819042c0445bbb5a81a6ac4398b2e74ba41"),
+    (37, 61, [2, 1], "99593b06771e2aa3c24e20cf6630ef89e67e5d4c470cfa762622b6a38f728618"),
+    (96, 96, [2, 2], "18646c81920d2aea5f63a8872a6d1bd8d4008b7d06c859b0a3d855a7d6bf34e8"),
+    (23, 97, [3, 1], "d8d566a1497ed93439bfab8424631def708bad8cf939879a7c69bb719029b7c4"),
+    (7, 5, [1, 1], "8f41b809c42cbb2f1385c73fb53f98d879f2f076a5663cb815f2179aa5ec27fb"),
+    (1, 1, [1, 1], "5653245968f2b72cba85fe001ef4ec413bd57ea73e3dc471930505746c268076"),
+    (300, 100, [1, 3], "e7e39c1d89fd103a37b2075deecc4501c24b3d3775b3451fb16db8a8c83df2c5"),
+    (3, 2000, [1, 1], "58c8b00dde611a7d1ba09d84803d7c316c2dc380d3a6ca1e3394ca8dbd547921"),
+    (42, 42, [1, 1], "9b69b435b7b47e4ca60ba8687792e955aba3aea8e787321424995f400350b011"),
+    (126, 42, [1, 3], "9e90f6a388c34d61c4e6a0f0e15d74b51689389051af82c3845a314b57b7818d"),
+    (97, 43, [1, 3], "d59fa5a5eeb07759435bc684490b0d1dea9b3201eb68ee2a12ae058992969b37"),
+];
+
+/// Of LLaVA-OneVision as it is published: width, height, rows and columns of tiles, columns and rows of tokens.
+const PACKED: [(usize, usize, [usize; 2], [usize; 2]); 12] = [
+    (1, 1, [1, 1], [27, 27]),
+    (384, 384, [1, 1], [27, 27]),
+    (386, 386, [2, 2], [54, 54]),
+    (640, 480, [2, 2], [54, 40]),
+    (1920, 1080, [3, 5], [108, 60]),
+    (1080, 1920, [5, 3], [60, 108]),
+    (4000, 3000, [5, 6], [93, 70]),
+    (500, 2000, [6, 2], [40, 162]),
+    (5000, 50, [1, 6], [162, 1]),
+    (50, 5000, [6, 1], [1, 162]),
+    (2303, 2305, [6, 6], [81, 81]),
+    (333, 1000, [3, 1], [27, 81]),
+];
+
+fn rule(filter: Filter, tiles: Tiles) -> Preprocessor {
+    let checkpoint = Checkpoint::open(&common::fixtures().join("siglip")).expect("a fixture");
+    let side = tiles.side().expect("tiles");
+    let resize = Resize::Squash { width: side, height: side };
+    Preprocessor { resize, filter, tiles, crop: None, ..checkpoint.config.preprocessor }
+}
+
+fn split(longest_edge: usize, side: usize, split: bool) -> Preprocessor {
+    rule(Filter::Lanczos, Tiles::Split { longest_edge, side, split })
+}
+
+fn grid(side: usize, sizes: &[[usize; 2]]) -> Preprocessor {
+    rule(
+        Filter::Bicubic,
+        Tiles::Grid { pinpoints: sizes.iter().map(|[rows, columns]| [columns * side, rows * side]).collect(), side },
+    )
+}
+
+/// Rows and columns.
+const SMALL_GRID: [[usize; 2]; 6] = [[1, 1], [1, 2], [1, 3], [2, 1], [2, 2], [3, 1]];
+
+/// As the tool paints it.
+fn picture(width: usize, height: usize) -> Vec<u32> {
+    let pixel = |at: usize| {
+        let (x, y) = (at % width, at / width);
+        let channels = [x * 37 + y * 11, x * y + y * 5, (x * 7) ^ (y * 13), 255];
+        u32::from_le_bytes(channels.map(|channel| channel as u8))
+    };
+    (0..width * height).map(pixel).collect()
+}
+
+fn digest(tiles: &[Vec<u32>]) -> String {
+    let rgb: Vec<u8> = tiles.iter().flatten().flat_map(|pixel| pixel.to_le_bytes().into_iter().take(3)).collect();
+    Sha256::digest(&rgb).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn tiling(rule: &Preprocessor, width: usize, height: usize) -> Tiling {
+    Tiling::new(rule, width, height).expect("within bounds")
+}
+
+#[test]
+fn smolvlms_tiles_are_the_references() {
+    for (width, height, longest_edge, side, cut, [rows, columns], expected) in SPLIT {
+        let tiling = tiling(&split(longest_edge, side, cut), width, height);
+        assert_eq!([tiling.rows, tiling.columns], [rows, columns], "{width} × {height}");
+        let tiles = tiling.resize(&picture(width, height), width, height);
+        assert_eq!(tiles.len(), rows * columns + 1);
+        assert_eq!(digest(&tiles), expected, "{width} × {height} to {longest_edge}, {side}, {cut}");
+    }
+}
+
+#[test]
+fn smolvlms_rows_and_columns_are_the_references() {
+    for (width, height, longest_edge, side, expected) in SIZES {
+        let tiling = tiling(&split(longest_edge, side, true), width, height);
+        assert_eq!([tiling.rows, tiling.columns], expected, "{width} × {height} to {longest_edge}");
+    }
+}
+
+#[test]
+fn less_detail_is_one_tile() {
+    let rule = split(192, 64, true);
+    let low = Preprocessor { tiles: rule.tiles.whole(), ..rule };
+    assert_eq!(low, split(192, 64, false));
+    assert_eq!(tiling(&low, 386, 386).seen.len(), 1);
+    let low = grid(42, &SMALL_GRID).tiles.whole();
+    assert_eq!(low, Tiles::Whole);
+}
+
+#[test]
+fn llavas_tiles_are_the_references() {
+    for (width, height, [rows, columns], expected) in GRID {
+        let tiling = tiling(&grid(42, &SMALL_GRID), width, height);
+        assert_eq!([tiling.rows, tiling.columns], [rows, columns], "{width} × {height}");
+        let tiles = tiling.resize(&picture(width, height), width, height);
+        assert_eq!(tiles.len(), rows * columns + 1);
+        assert_eq!(digest(&tiles), expected, "{width} × {height}");
+    }
+}
+
+#[test]
+fn llavas_tokens_are_packed_as_in_the_reference() {
+    let sizes: Vec<[usize; 2]> = (1..=6).flat_map(|rows| (1..=6).map(move |columns| [rows, columns])).collect();
+    let mut shrunk = 0;
+    for (width, height, expected, tokens) in PACKED {
+        let tiling = tiling(&grid(384, &sizes), width, height);
+        assert_eq!([tiling.rows, tiling.columns], expected, "{width} × {height}");
+        let packing = Packing::new(&tiling, 27, 9, width, height);
+        assert_eq!(packing.shrunk, tokens, "{width} × {height}");
+        assert_eq!(packing.tokens(), (tokens[0] + 1) * tokens[1]);
+        shrunk += usize::from([packing.columns.len(), packing.rows.len()] != tokens);
+    }
+    assert!(shrunk > 0, "expected pictures of too many tokens, found none");
+}
+
+/// Each is what somebody did.
+#[test]
+fn usual_mistakes_show() {
+    let (width, height) = (61, 37);
+    let pixels = picture(width, height);
+    let (.., expected) = SPLIT[0];
+    let right = split(192, 64, true);
+    let made = |rule: &Preprocessor| tiling(rule, width, height).resize(&pixels, width, height);
+    let tiles = made(&right);
+    assert_eq!(digest(&tiles), expected);
+    let squash = Preprocessor { tiles: Tiles::Whole, ..right.clone() };
+    let sampling = tiling(&squash, width, height).seen.remove(0).sampling;
+    let whole = resize(&pixels, width, height, &sampling);
+    let bicubic = Preprocessor { filter: Filter::Bicubic, ..right.clone() };
+    let exchanged = |a: usize, b: usize| {
+        let mut tiles = tiles.clone();
+        tiles.swap(a, b);
+        tiles
+    };
+    let last = tiles.len() - 1;
+    let direct = [&tiles[..last], std::slice::from_ref(&whole)].concat();
+    for (mistake, tiles) in [
+        ("bicubic for Lanczos", made(&bicubic)),
+        ("tiles exchanged", exchanged(1, tiling(&right, width, height).columns)),
+        ("the whole picture first", exchanged(0, last)),
+        ("the whole picture made of the source", direct),
+        ("enlarged to another size", made(&split(256, 64, true))),
+    ] {
+        assert_ne!(digest(&tiles), expected, "{mistake}");
+    }
+}
+
+#[test]
+fn pictures_out_of_bounds_are_refused() {
+    for (width, height) in [(0, 1), (1, 0), (2 << 20, 1)] {
+        let error = Tiling::new(&split(192, 64, true), width, height).expect_err("expected this to be refused");
+        assert_eq!(error.code(), "bad-image", "{width} × {height}");
+    }
+}
