@@ -5,13 +5,17 @@ mod clip_files;
 mod decoder;
 mod html;
 mod parts;
+mod prompt;
 mod read;
+mod request;
 mod sentencepiece;
 mod steps;
 mod tokenizer;
 
 use std::sync::Arc;
 
+pub use prompt::{Layout, Message, PICTURE, Part, Prompt, Role};
+pub use request::{Request, messages_of};
 pub use sentencepiece::compact;
 pub use tokenizer::{TextStream, Tokenizer};
 

@@ -1,9 +1,10 @@
 //! A model's tokenizer by itself: texts become token ids, and token ids text. It is the tokenizers crate's.
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, ops::Range, sync::Arc};
 
 use tokenizers::{
-    AddedToken, AddedVocabulary, Encoding, Model, ModelWrapper, NormalizedString, Normalizer, OffsetType, PreTokenizer,
+    AddedToken, AddedVocabulary, Encoding, Model, ModelWrapper, NormalizedString, Normalizer, OffsetReferential,
+    OffsetType, PreTokenizedString, PreTokenizer, Token, normalizer::Range as Cut,
 };
 
 use super::{
@@ -18,6 +19,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Stands for a token that was found in a text, until all ids are known: no vocabulary is so large.
+const KEPT: u32 = u32::MAX;
+
 /// Text to token ids, and token ids to text.
 pub struct Tokenizer {
     model: ModelWrapper,
@@ -27,8 +31,6 @@ pub struct Tokenizer {
     template: Template,
     /// Tokens that are found in a text before the model sees it.
     added: AddedVocabulary,
-    /// The same, of which special ones written out in a text are not found.
-    plain: AddedVocabulary,
     decoder: std::result::Result<Arc<Decoder>, String>,
     /// For messages.
     file: String,
@@ -70,10 +72,8 @@ impl Tokenizer {
         }
         let mut added = AddedVocabulary::new();
         added.add_tokens(tokens, &model, Some(&normalizers)).map_err(|e| format!("added_tokens: {e}"))?;
-        let mut plain = added.clone();
-        plain.set_encode_special_tokens(true);
         let decoder = decoder.map(Arc::new);
-        Ok(Self { model, unk, normalizers, pre_tokenizers, template, added, plain, decoder, file: file.into() })
+        Ok(Self { model, unk, normalizers, pre_tokenizers, template, added, decoder, file: file.into() })
     }
 
     /// The id of the token that pads texts. Written out in a text it is this token, too, and not what the model makes of its characters:
@@ -83,11 +83,9 @@ impl Tokenizer {
     /// [`Error::BadCheckpoint`] if the tokenizer has no such token.
     pub(super) fn special(&mut self, token: &str) -> Result<u32> {
         let id = self.id(token).ok_or_else(|| self.bad(format!("expected the padding token {token:?}, found none")))?;
-        if !self.added(id).is_some_and(|added| added.special) {
+        if !self.is_special(id) {
             let added = [AddedToken::from(token, true)];
             self.added.add_tokens(added, &self.model, Some(&self.normalizers)).map_err(|e| self.bad(e))?;
-            self.plain = self.added.clone();
-            self.plain.set_encode_special_tokens(true);
         }
         Ok(id)
     }
@@ -116,9 +114,16 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::BadCheckpoint`] if the tokenizer has no token for something in the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let tokens = self.tokens(&self.added, text).map_err(|e| self.bad(e))?;
-        let Template { before, after } = &self.template;
-        Ok(before.iter().chain(tokens.get_ids()).chain(after).copied().collect())
+        let pieces = self.added.extract_and_normalize(Some(&self.normalizers), text);
+        let tokens = self.tokens(pieces).map_err(|e| self.bad(e))?;
+        let [before, after] = self.around();
+        Ok([before, tokens.get_ids(), after].concat())
+    }
+
+    /// The special tokens that the tokenizer puts before and after a text.
+    #[must_use]
+    pub fn around(&self) -> [&[u32]; 2] {
+        [&self.template.before, &self.template.after]
     }
 
     /// The ids of a text that somebody wrote, to be a part of a prompt: nothing is put around it, and none of the ids is a special
@@ -127,30 +132,80 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
-        self.plain(text).map_err(|e| self.bad(e))
+        let all = 0..text.len();
+        self.encode_prompt(text, &[all])
     }
 
-    fn plain(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
-        let tokens = self.tokens(&self.plain, text)?;
-        let mut ids = Vec::with_capacity(tokens.len());
-        for (&id, token) in tokens.get_ids().iter().zip(tokens.get_tokens()) {
-            if Some(id) == self.unk || !self.added(id).is_some_and(|added| added.special) {
-                ids.push(id);
-                continue;
+    /// The ids of a prompt; nothing is put around it. Special tokens written out in it count, but not in `foreign`, ranges of bytes that
+    /// somebody else wrote: there they are text, as in [`Tokenizer::encode_plain`].
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_prompt(&self, text: &str, foreign: &[Range<usize>]) -> Result<Vec<u32>> {
+        self.prompt(text, foreign).map_err(|e| self.bad(e))
+    }
+
+    fn prompt(&self, text: &str, foreign: &[Range<usize>]) -> tokenizers::Result<Vec<u32>> {
+        let kept = self.found(text, foreign);
+        // The text is cut at these tokens and nowhere else: what stands between two of them is one text, whoever wrote it.
+        let mut pieces = PreTokenizedString::from(text);
+        pieces.split(|_, whole| {
+            let piece = |range: Range<usize>| whole.slice(Cut::Original(range)).ok_or("added_tokens: cut a character");
+            let (mut cut, mut at) = (Vec::with_capacity(2 * kept.len() + 1), 0);
+            for (range, _) in &kept {
+                if at < range.start {
+                    cut.push((piece(at..range.start)?, None));
+                }
+                cut.push((piece(range.clone())?, Some(vec![Token::new(KEPT, String::new(), (0, 0))])));
+                at = range.end;
             }
-            // Unigrams have special tokens among their pieces.
-            for c in token.chars() {
-                ids.extend(self.model.tokenize(c.encode_utf8(&mut [0; 4]))?.iter().map(|token| token.id));
+            if at < text.len() {
+                cut.push((piece(at..text.len())?, None));
+            }
+            Ok(cut)
+        })?;
+        pieces.normalize(|piece| self.normalizers.normalize(piece))?;
+        let (tokens, mut kept) = (self.tokens(pieces)?, kept.into_iter());
+        let mut ids = Vec::with_capacity(tokens.len());
+        for &id in tokens.get_ids() {
+            if id == KEPT {
+                ids.extend(kept.next().map(|(_, id)| id));
+            } else if Some(id) == self.unk || !self.is_special(id) {
+                ids.push(id);
+            } else {
+                // Unigrams have special tokens among their pieces.
+                for c in self.model.id_to_token(id).unwrap_or_default().chars() {
+                    ids.extend(self.model.tokenize(c.encode_utf8(&mut [0; 4]))?.iter().map(|token| token.id));
+                }
             }
         }
         Ok(ids)
     }
 
-    fn tokens(&self, added: &AddedVocabulary, text: &str) -> tokenizers::Result<Encoding> {
-        let mut text = added.extract_and_normalize(Some(&self.normalizers), text);
-        self.pre_tokenizers.pre_tokenize(&mut text)?;
-        self.model.tokenize_in_pretokenized(&mut text, None)?;
-        text.into_encoding(None, 0, OffsetType::None)
+    /// The added tokens that are written out in a text, each with its bytes; special ones not where they are foreign.
+    fn found(&self, text: &str, foreign: &[Range<usize>]) -> Vec<(Range<usize>, u32)> {
+        let pieces = self.added.extract_and_normalize(Some(&self.normalizers), text);
+        let is_foreign = |start, end| foreign.iter().any(|range| range.start < end && start < range.end);
+        pieces
+            .get_splits(OffsetReferential::Original, OffsetType::Byte)
+            .into_iter()
+            .filter_map(|(_, (start, end), tokens)| {
+                let id = tokens.as_ref()?.first()?.id;
+                // What a normalizer puts in has no bytes of its own.
+                let counts = start < end && !(self.is_special(id) && is_foreign(start, end));
+                counts.then_some((start..end, id))
+            })
+            .collect()
+    }
+
+    fn tokens(&self, mut pieces: PreTokenizedString) -> tokenizers::Result<Encoding> {
+        self.pre_tokenizers.pre_tokenize(&mut pieces)?;
+        self.model.tokenize_in_pretokenized(&mut pieces, None)?;
+        pieces.into_encoding(None, 0, OffsetType::None)
+    }
+
+    fn is_special(&self, id: u32) -> bool {
+        self.added(id).is_some_and(|token| token.special)
     }
 
     /// The text of token ids; an id that no token has is passed over. `skip_special` leaves out special tokens, such as those at the

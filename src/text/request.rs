@@ -1,0 +1,106 @@
+//! What is asked of a model that writes, as JSON: messages in OpenAI's form, a raw prompt, a caption, a question.
+
+use serde_json::Value;
+
+use super::prompt::{Layout, Message, Part, Prompt, Role};
+use crate::{
+    config::PromptRule,
+    error::{Error, Result},
+    json::brief,
+    text::Tokenizer,
+};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A conversation.
+    Messages(Vec<Message>),
+    /// A prompt as the model reads it.
+    Raw(String),
+    /// What so many pictures show.
+    Caption(usize),
+    /// Something about so many pictures.
+    Question(usize, String),
+}
+
+impl Request {
+    /// Reads `{"messages": […]}`, `{"raw": "…"}`, `{"caption": true, "pictures": n}` or `{"question": "…", "pictures": n}`.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for anything else.
+    pub fn parse(json: &str) -> Result<Self> {
+        let request: Value = serde_json::from_str(json).map_err(|e| Error::BadInput(format!("prompt: {e}")))?;
+        let pictures = request["pictures"].as_u64().unwrap_or(0) as usize;
+        match (&request["messages"], &request["raw"], &request["question"], &request["caption"]) {
+            (Value::Array(messages), ..) => messages_of(messages).map(Self::Messages),
+            (_, Value::String(raw), ..) => Ok(Self::Raw(raw.clone())),
+            (_, _, Value::String(question), _) => Ok(Self::Question(pictures, question.clone())),
+            (_, _, _, Value::Bool(true)) => Ok(Self::Caption(pictures)),
+            _ => Err(Error::BadInput(format!(
+                "prompt: expected messages, raw, caption or question, found {}",
+                brief(&request)
+            ))),
+        }
+    }
+
+    /// The prompt that asks it. `layouts` are rows, columns and tokens of each picture.
+    ///
+    /// # Errors
+    /// As [`Prompt::chat`].
+    pub fn prompt(&self, tokenizer: &Tokenizer, rule: PromptRule, layouts: &[u32], context: usize) -> Result<Prompt> {
+        let layout = |numbers: &[u32]| {
+            let [rows, columns, tokens] = [numbers[0], numbers[1], numbers[2]].map(|n| n as usize);
+            Layout { rows, columns, tokens }
+        };
+        let layouts: Vec<Layout> = layouts.chunks_exact(3).map(layout).collect();
+        let chat = |messages: &[Message]| Prompt::chat(tokenizer, rule, messages, &layouts, context);
+        match self {
+            Self::Raw(raw) => Prompt::raw(tokenizer, rule, raw, &layouts, context),
+            Self::Messages(messages) => chat(messages),
+            Self::Caption(pictures) => chat(&[Message::ask(*pictures, rule.caption())]),
+            Self::Question(pictures, question) => chat(&[Message::ask(*pictures, &rule.question(question))]),
+        }
+    }
+}
+
+/// Messages in OpenAI's form; pictures are counted through where they have no `picture` of their own.
+///
+/// # Errors
+/// [`Error::BadInput`] that names the message.
+pub fn messages_of(list: &[Value]) -> Result<Vec<Message>> {
+    let mut next = 0;
+    let message = |(at, message): (usize, &Value)| {
+        one(message, &mut next).map_err(|what| Error::BadInput(format!("message {}: {what}", at + 1)))
+    };
+    list.iter().enumerate().map(message).collect()
+}
+
+fn one(message: &Value, next: &mut usize) -> std::result::Result<Message, String> {
+    let role = match message["role"].as_str() {
+        Some("system") => Role::System,
+        Some("user") => Role::User,
+        Some("assistant") => Role::Assistant,
+        _ => return Err(format!("role: expected system, user or assistant, found {}", brief(&message["role"]))),
+    };
+    let content = match &message["content"] {
+        Value::String(text) => vec![Part::Text(text.clone())],
+        Value::Array(parts) => parts.iter().map(|part| part_of(part, next)).collect::<std::result::Result<_, _>>()?,
+        other => return Err(format!("content: expected a text or a list, found {}", brief(other))),
+    };
+    Ok(Message { role, content })
+}
+
+fn part_of(part: &Value, next: &mut usize) -> std::result::Result<Part, String> {
+    match (part["type"].as_str(), part["text"].as_str()) {
+        (Some("text"), Some(text)) => Ok(Part::Text(text.into())),
+        (Some("image" | "image_url"), _) => {
+            let picture = part["picture"].as_u64().map_or(*next, |at| at as usize);
+            *next = picture + 1;
+            Ok(Part::Picture(picture))
+        }
+        _ => Err(format!(
+            "content: expected {{\"type\": \"text\", \"text\": …}} or {{\"type\": \"image\"}}, found {}",
+            brief(part)
+        )),
+    }
+}
