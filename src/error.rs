@@ -27,6 +27,9 @@ pub enum Error {
     /// NaN or infinity where an embedding or a score belongs: the weights overflow f32, or the GPU computes wrongly.
     #[error("{0}")]
     NotFinite(String),
+    /// A prompt that the model has no room for.
+    #[error("{0}")]
+    ContextFull(String),
     /// An engine that shared the work went away under it.
     #[error("{0}")]
     WorkerLost(String),
@@ -45,6 +48,7 @@ impl Error {
             Self::NoGpu(_) => "no-webgpu",
             Self::Gpu(_) => "gpu",
             Self::NotFinite(_) => "not-finite",
+            Self::ContextFull(_) => "context-full",
             Self::WorkerLost(_) => "worker-lost",
         }
     }

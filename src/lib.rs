@@ -37,6 +37,7 @@ pub mod quant;
 pub mod quantize;
 pub mod random;
 pub mod reference;
+pub mod sampling;
 pub mod scores;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]

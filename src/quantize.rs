@@ -161,7 +161,8 @@ pub fn quantize(
         list(&mut manifest, to, &name, tower)?;
     }
     save(&manifest, to)?;
-    if goldens && checkpoint.config.towers == Towers::Both {
+    // Models that write have none yet.
+    if goldens && checkpoint.config.towers == Towers::Both && checkpoint.config.generator().is_err() {
         // They are those of the folder as it is, which opens only with its manifest.
         Goldens::write(to)?;
         list(&mut manifest, to, GOLDENS, Towers::Both)?;
@@ -204,7 +205,7 @@ fn outs<'a>(checkpoint: &'a Checkpoint, format: Format, report: &'a dyn Fn(usize
 /// The tower that needs a tensor. Heads belong to the picture tower: texts reach them as vectors.
 fn tower(name: &str) -> Towers {
     match name {
-        _ if name.starts_with("text_") => Towers::Text,
+        _ if ["text_", "model.", "lm_head."].iter().any(|start| name.starts_with(start)) => Towers::Text,
         _ if name.starts_with("logit_") => Towers::Both,
         _ => Towers::Vision,
     }

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     model,
     random::Random,
-    text::TextEncoder,
+    text::{TextEncoder, Tokenizer},
     weights::Entry,
 };
 
@@ -59,7 +59,11 @@ impl Recipe<'_> {
         let files = JsonFiles { config: self.config, ..JsonFiles::default() };
         let preprocessor = Config::from_files(&files)?.usual_preprocessor().into_bytes();
         let config = Config::parse(self.config, &preprocessor, &tokenizer_config)?;
-        TextEncoder::new(&TokenizerFiles::Json(tokenizer.clone()), &config)?.encode("a photo of a cat")?;
+        let json = TokenizerFiles::Json(tokenizer.clone());
+        match config.generator() {
+            Ok(_) => Tokenizer::new(&json, config.text_rule.byte_fallback)?.encode_plain("a photo of a cat")?,
+            Err(_) => TextEncoder::new(&json, &config)?.encode("a photo of a cat")?,
+        };
         let tensors: Vec<Out<Tensor>> = model::entries(&Checkpoint::blank(config))?
             .into_iter()
             .map(|entry| Out { name: entry.name.clone(), tower: Towers::Both, view: Tensor { recipe: self, entry } })
@@ -87,6 +91,8 @@ impl Recipe<'_> {
             // Of a detector: scores that queries move (tools/make_fixtures.py).
             "class_head.logit_shift.bias" => (-0.4, 0.0),
             "class_head.logit_scale.bias" => (9.0, 0.0),
+            // Of a decoder: with rows of length 1 it would repeat one token.
+            _ if name.contains("embed_tokens") => (0.0, 0.02),
             _ if name.ends_with("bias") => (0.0, 0.15),
             _ if name.contains("norm") => (1.0, 0.25),
             _ if name.contains("position_embedding") || name.contains("class_embedding") => (0.0, 0.3),

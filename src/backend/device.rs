@@ -126,6 +126,12 @@ impl Backend for Device {
             _ => unreachable!("{ONE_DEVICE}"),
         }
     }
+    fn steps_ahead(&self) -> usize {
+        match self {
+            Self::Gpu(gpu) => gpu.steps_ahead(),
+            Self::Cpu(cpu) => cpu.steps_ahead(),
+        }
+    }
     fn observe(&self, flops: u64, milliseconds: f64) {
         match self {
             Self::Gpu(gpu) => Backend::observe(gpu, flops, milliseconds),

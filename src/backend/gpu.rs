@@ -57,6 +57,9 @@ impl Backend for Gpu {
     async fn bytes(&self, readback: Readback) -> Result<Vec<u8>> {
         readback.bytes(self).await
     }
+    fn steps_ahead(&self) -> usize {
+        4
+    }
     fn observe(&self, flops: u64, milliseconds: f64) {
         self.observe(flops, milliseconds);
     }

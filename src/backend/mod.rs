@@ -69,6 +69,10 @@ pub trait Backend: Sized + 'static {
     ) -> Result<Self::Executor>;
     /// Waits for what was submitted.
     fn bytes(&self, readback: Self::Readback) -> impl Future<Output = Result<Vec<u8>>>;
+    /// Steps of a text that are best under way at a time: a device that works by itself need not wait until each is read.
+    fn steps_ahead(&self) -> usize {
+        1
+    }
     /// Learns that so many operations took so long.
     fn observe(&self, flops: u64, milliseconds: f64);
 }

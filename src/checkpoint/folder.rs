@@ -66,6 +66,7 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 pub(super) const PROCESSOR: &str = "processor_config.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(super) const GENERATION: &str = "generation_config.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TENSORS: &str = "model.safetensors";
 pub(super) const OPEN_CLIP_TENSORS: &str = "open_clip_model.safetensors";
@@ -252,6 +253,7 @@ impl Folder {
                 preprocessor: self.whole(PREPROCESSOR),
                 processor: self.whole(PROCESSOR),
                 tokenizer_config: self.whole(TOKENIZER_CONFIG),
+                generation: self.whole(GENERATION),
             })?
         };
         let inner = self.inner.clone();
@@ -272,4 +274,4 @@ impl Folder {
 }
 
 /// The files that describe the model.
-const JSON: [&str; 5] = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG];
+const JSON: [&str; 6] = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG, GENERATION];

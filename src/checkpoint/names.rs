@@ -140,9 +140,29 @@ const BUFFERS: [&str; 5] = [
     "vocab_size",
 ];
 
+/// Where models with pictures keep their decoder, in place of a decoder's own `model` and `lm_head`: transformers 5, and before it.
+const DECODERS: [(&str, &str); 4] = [
+    ("model.", "model.language_model."),
+    ("model.", "language_model.model."),
+    ("model.", "model.text_model."),
+    ("lm_head.", "language_model.lm_head."),
+];
+
+/// Likewise their picture tower and what leads from it into the decoder.
+const IN_GENERATORS: [&str; 3] = ["model.", "model.vision_tower.", "vision_tower."];
+
 /// The names under which transformers finds a tensor in a file, best first: its own; behind `base_model_prefix`, in a model with a
-/// CLIP inside; of a single tower also without the tower's name, as `SiglipVisionModel` saves it.
+/// CLIP inside; of a single tower also without the tower's name, as `SiglipVisionModel` saves it; in a model that writes, those of its
+/// parts.
 pub fn alternatives(name: &str, family: Family, towers: Towers) -> Vec<String> {
+    if family.generates() {
+        let decoder = DECODERS.iter().filter_map(|(own, other)| Some(format!("{other}{}", name.strip_prefix(own)?)));
+        let inside = IN_GENERATORS.map(|prefix| format!("{prefix}{name}"));
+        // transformers 5 drops the tower's own name.
+        let tower = name.strip_prefix("vision_model.").unwrap_or(name);
+        let towers = ["model.vision_tower.", "vision_tower."].map(|prefix| format!("{prefix}{tower}"));
+        return [name.into()].into_iter().chain(decoder).chain(inside).chain(towers).collect();
+    }
     let inside = format!("{}.{name}", family.prefix());
     let single = match towers {
         Towers::Both => None,
@@ -176,6 +196,8 @@ impl Naming {
     pub fn ignores(name: &str, head: &Head) -> bool {
         let untrained: &[&str] = match head {
             Head::Contrastive => &[],
+            // Blocks of the tower behind the one whose features are taken, and its head.
+            Head::Generate(_) => return name.contains("vision_tower.") || name.contains("vision_model."),
             Head::Boxes(_) => &["visual_projection.weight", "logit_scale"],
             Head::Masks(_) => &["logit_scale"],
         };

@@ -3,7 +3,7 @@
 
 use super::{
     Folder, INDEX, OPEN_CLIP_CONFIG, PYTORCH_INDEX, Want,
-    folder::{CONFIG, OPEN_CLIP_TENSORS, PREPROCESSOR, PROCESSOR, TENSORS, TOKENIZER, TOKENIZER_CONFIG},
+    folder::{CONFIG, GENERATION, OPEN_CLIP_TENSORS, PREPROCESSOR, PROCESSOR, TENSORS, TOKENIZER, TOKENIZER_CONFIG},
     is_safetensors,
     manifest::{KEY, MANIFEST},
     others::{ADAPTER, MODULES, adapter},
@@ -146,7 +146,7 @@ impl Folder {
         let mut names = Vec::new();
         if let Some(manifest) = &self.manifest {
             let listed = |name: &&str| manifest.files.contains_key(*name);
-            names.extend([PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG].into_iter().filter(listed));
+            names.extend([PREPROCESSOR, PROCESSOR, TOKENIZER_CONFIG, GENERATION].into_iter().filter(listed));
             self.expect_all(&names)?;
             return Ok(names);
         }
@@ -161,6 +161,9 @@ impl Folder {
             if towers.vision() && !self.unknown(PROCESSOR) && !nested {
                 self.expect_all(&[PREPROCESSOR])?;
             }
+        }
+        if kind.family.generates() {
+            names.push(GENERATION);
         }
         if kind.towers.text() {
             names.push(TOKENIZER_CONFIG);

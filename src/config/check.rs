@@ -40,7 +40,10 @@ fn encoder(e: &Encoder, [hidden, heads, intermediate]: [&str; 3]) -> std::result
 pub fn check(config: &Config, names: &Names) -> Result<()> {
     let bad = |what: String| Err(Error::BadCheckpoint(format!("{}: {what}", names.file)));
     let towers = [(config.towers.vision(), &config.vision.encoder), (config.towers.text(), &config.text.encoder)];
-    for (i, (_, e)) in towers.into_iter().enumerate().filter(|(_, (there, _))| *there) {
+    // A decoder's sizes were checked where they were read.
+    let decodes = matches!(config.head, Head::Generate(_));
+    let towers = towers.into_iter().enumerate().filter(|(i, (there, _))| *there && !(decodes && *i == 1));
+    for (i, (_, e)) in towers {
         let section = names.sections[i];
         let sizes = [names.hidden, names.heads[i], names.intermediate];
         encoder(e, sizes).or_else(|what| bad(format!("{section}: {what}")))?;

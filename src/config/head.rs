@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Config, Encoder, Family, Towers};
+use super::{Config, Encoder, Family, Generator, Towers};
 use crate::error::{Error, Result};
 
 /// What a model makes of its towers.
@@ -14,6 +14,8 @@ pub enum Head {
     Boxes(Boxes),
     /// A picture and a text become a mask (CLIPSeg).
     Masks(Masks),
+    /// Pictures and words become words (SmolVLM, PaliGemma, LLaVA), or words alone do (Llama, Qwen, Gemma).
+    Generate(Box<Generator>),
 }
 
 /// The heads of a detector: `OwlViTForObjectDetection` and `Owlv2ForObjectDetection` in transformers.
@@ -69,10 +71,12 @@ pub enum Task {
     Detect,
     /// Masks of what words name.
     Segment,
+    /// Words that go on from words and pictures.
+    Generate,
 }
 
 impl Task {
-    /// `classify`, `embed`, `detect` or `segment`.
+    /// `classify`, `embed`, `detect`, `segment` or `generate`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -80,6 +84,7 @@ impl Task {
             Self::Embed => "embed",
             Self::Detect => "detect",
             Self::Segment => "segment",
+            Self::Generate => "generate",
         }
     }
 
@@ -89,6 +94,7 @@ impl Task {
             Self::Classify | Self::Embed => "clip, siglip or siglip2",
             Self::Detect => "owlvit or owlv2",
             Self::Segment => "clipseg",
+            Self::Generate => "smolvlm, paligemma or llava",
         }
     }
 }
@@ -114,6 +120,7 @@ impl Config {
             (Head::Contrastive, _) => &[Task::Embed],
             (Head::Boxes(_), _) => &[Task::Detect],
             (Head::Masks(_), _) => &[Task::Segment],
+            (Head::Generate(_), _) => &[Task::Generate],
         }
     }
 
@@ -126,6 +133,24 @@ impl Config {
             Head::Boxes(boxes) => Ok(boxes),
             _ => Err(self.cannot(Task::Detect)),
         }
+    }
+
+    /// What a writing model is made of.
+    ///
+    /// # Errors
+    /// As [`Config::expect`], of a model that does not write.
+    pub fn generator(&self) -> Result<&Generator> {
+        match &self.head {
+            Head::Generate(generator) => Ok(generator),
+            _ => Err(self.cannot(Task::Generate)),
+        }
+    }
+
+    /// Tokens of the picture in a prompt whose tokens all see each other, so that it is one run; none of other models.
+    #[must_use]
+    pub fn prompt_run(&self) -> Option<usize> {
+        let Head::Generate(generator) = &self.head else { return None };
+        generator.pictures.as_ref().filter(|pictures| pictures.prefix).map(|_| self.vision.tokens())
     }
 
     /// Checks that this can be asked of the model.

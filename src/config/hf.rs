@@ -6,6 +6,7 @@ use super::{
     check::{Names, check},
     clipseg, owl, own,
     towers::{Defaults, Sections, clip_text, clip_text_pooling, clip_text_rule, clip_vision, encoder},
+    writes,
 };
 use crate::{
     error::{Error, Result},
@@ -24,6 +25,7 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
         Family::Siglip => siglip(kind, &mut sections, preprocessor, tokenizer)?,
         Family::OwlVit | Family::Owlv2 => owl::parse(kind, &mut sections, preprocessor, tokenizer)?,
         Family::ClipSeg => clipseg::parse(kind, &mut sections, &mut root, preprocessor, tokenizer)?,
+        _ => writes::parse(kind, (&mut root, files.generation), &mut sections, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = own {
         built.text.mask = own.need("text_mask")?;

@@ -72,9 +72,20 @@ impl Kind {
             Some("siglip_text_model") => (Family::Siglip, Patches::Square, Towers::Text, true),
             Some("siglip2_vision_model") => (Family::Siglip, Patches::Naflex, Towers::Vision, true),
             Some("siglip2_text_model") => (Family::Siglip, Patches::Naflex, Towers::Text, true),
+            Some("llama") => (Family::Llama, Patches::Square, Towers::Text, true),
+            Some("qwen2") => (Family::Qwen2, Patches::Square, Towers::Text, true),
+            Some("qwen3") => (Family::Qwen3, Patches::Square, Towers::Text, true),
+            Some("gemma") => (Family::Gemma, Patches::Square, Towers::Text, true),
+            Some("gemma2") => (Family::Gemma2, Patches::Square, Towers::Text, true),
+            Some("gemma3_text") => (Family::Gemma3, Patches::Square, Towers::Text, true),
+            Some("smolvlm" | "idefics3") => (Family::SmolVlm, Patches::Square, Towers::Both, false),
+            Some("paligemma") => (Family::PaliGemma, Patches::Square, Towers::Both, false),
+            Some("llava") => (Family::Llava, Patches::Square, Towers::Both, false),
+            Some("llava_onevision") => (Family::LlavaOnevision, Patches::Square, Towers::Both, false),
             other => {
                 return Err(Error::WrongModel(format!(
-                    "config.json: model_type: expected clip, siglip, siglip2, owlvit, owlv2 or clipseg, which Ocelli runs, found {}",
+                    "config.json: model_type: expected clip, siglip, siglip2, owlvit, owlv2, clipseg, smolvlm, paligemma, llava, llava_onevision, or a \
+                     decoder by itself (llama, qwen2, qwen3, gemma, gemma2, gemma3_text), which Ocelli runs, found {}",
                     other.map_or("none".into(), |name| format!("{name:?}"))
                 )));
             }

@@ -4,6 +4,8 @@
 mod canvas;
 mod check;
 mod clipseg;
+mod decoder;
+mod generator;
 mod head;
 mod hf;
 mod image_processor;
@@ -14,25 +16,32 @@ mod openai;
 mod owl;
 mod own;
 mod preprocessor;
+mod prompt_rule;
 mod section;
 mod text_rule;
+mod tiles;
 mod timm;
 mod tokenizer_config;
 mod tokenizer_files;
 mod towers;
 mod vision;
 mod write;
+mod writes;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
 pub use check::MAX_HEAD_SIZE;
+pub use decoder::{Decoder, Rope};
+pub use generator::{Connector, Features, Generator, Pictures};
 pub use head::{BoxScale, Boxes, Head, Masks, Task};
 pub use image_processor::has_image_processor;
 pub use kind::Kind;
 pub use preprocessor::{Alpha, Filter, MAX_PATCHES, Preprocessor, Resize};
+pub use prompt_rule::{PromptRule, chat_template};
 pub use text_rule::{Cleaning, OpenClipCleaning, Padding, TextRule};
+pub use tiles::Tiles;
 use tokenizer_config::TokenizerFile;
 pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
@@ -51,10 +60,30 @@ pub enum Family {
     Owlv2,
     /// Lüddecke and Ecker 2022, `CLIPSegForImageSegmentation` in transformers.
     ClipSeg,
+    /// Touvron et al. 2023, `LlamaForCausalLM` in transformers; SmolLM2 is one.
+    Llama,
+    /// Yang et al. 2024, `Qwen2ForCausalLM` in transformers.
+    Qwen2,
+    /// Yang et al. 2025, `Qwen3ForCausalLM` in transformers.
+    Qwen3,
+    /// Gemma Team 2024, `GemmaForCausalLM` in transformers.
+    Gemma,
+    /// Gemma Team 2024, `Gemma2ForCausalLM` in transformers.
+    Gemma2,
+    /// Gemma Team 2025, `Gemma3ForCausalLM` in transformers: texts alone.
+    Gemma3,
+    /// Marafioti et al. 2025, `SmolVLMForConditionalGeneration` in transformers; and Idefics3, which it grew out of.
+    SmolVlm,
+    /// Beyer et al. 2024, `PaliGemmaForConditionalGeneration` in transformers.
+    PaliGemma,
+    /// Liu et al. 2023, `LlavaForConditionalGeneration` in transformers.
+    Llava,
+    /// Li et al. 2024, `LlavaOnevisionForConditionalGeneration` in transformers.
+    LlavaOnevision,
 }
 
 impl Family {
-    /// `clip`, `siglip`, `owlvit`, `owlv2` or `clipseg`, as `model_type` spells it.
+    /// `clip`, `siglip`, `owlvit` and so on, as `model_type` spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +92,22 @@ impl Family {
             Self::OwlVit => "owlvit",
             Self::Owlv2 => "owlv2",
             Self::ClipSeg => "clipseg",
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Gemma => "gemma",
+            Self::Gemma2 => "gemma2",
+            Self::Gemma3 => "gemma3_text",
+            Self::SmolVlm => "smolvlm",
+            Self::PaliGemma => "paligemma",
+            Self::Llava => "llava",
+            Self::LlavaOnevision => "llava_onevision",
         }
+    }
+    /// Whether its models write.
+    #[must_use]
+    pub fn generates(self) -> bool {
+        !matches!(self, Self::Clip | Self::Siglip | Self::OwlVit | Self::Owlv2 | Self::ClipSeg)
     }
     /// What stands before the names of the towers' tensors in a file of a larger model: transformers' `base_model_prefix`.
     #[must_use]
@@ -141,6 +185,8 @@ pub enum Activation {
     GeluTanh,
     /// max(x, 0): CLIPSeg's decoder.
     Relu,
+    /// x · sigmoid(x): the gate of Llama's MLP.
+    Silu,
 }
 
 /// The sizes of a stack of transformer blocks.
@@ -255,6 +301,8 @@ pub struct JsonFiles<'a> {
     pub processor: Option<&'a [u8]>,
     /// `tokenizer_config.json`, which some folders do without.
     pub tokenizer_config: Option<&'a [u8]>,
+    /// `generation_config.json`, of models that write, which some folders do without.
+    pub generation: Option<&'a [u8]>,
 }
 
 impl Config {
@@ -265,7 +313,7 @@ impl Config {
     /// As [`Config::from_files`].
     pub fn parse(config: &[u8], preprocessor: &[u8], tokenizer_config: &[u8]) -> Result<Self> {
         let (preprocessor, tokenizer_config) = (Some(preprocessor), Some(tokenizer_config));
-        Self::from_files(&JsonFiles { config, preprocessor, processor: None, tokenizer_config })
+        Self::from_files(&JsonFiles { config, preprocessor, tokenizer_config, ..JsonFiles::default() })
     }
 
     /// Reads whichever files a folder has. Where settings of the image processor are in both files, those of

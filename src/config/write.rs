@@ -35,6 +35,7 @@ fn encoder(e: &Encoder) -> Value {
             Activation::Gelu => "gelu",
             Activation::GeluTanh => "gelu_pytorch_tanh",
             Activation::Relu => "relu",
+            Activation::Silu => "silu",
             Activation::None => "linear",
         },
         "layer_norm_eps": float(e.eps),
@@ -63,6 +64,8 @@ fn model(config: &Config) -> Value {
             eos(&mut text, &config.text);
         }
         Family::Siglip => text["projection_size"] = config.embedding.into(),
+        // No folder of a model that writes is converted.
+        _ => {}
     }
     if let Head::Masks(masks) = &config.head {
         root["extract_layers"] = masks.extract.clone().into();
@@ -94,6 +97,7 @@ fn pixels(p: &Preprocessor) -> Value {
     let mut file = json!({
         "do_resize": true,
         "resample": match p.filter {
+            Filter::Lanczos => 1,
             Filter::Bilinear | Filter::Smooth => 2,
             Filter::Bicubic => 3,
         },
@@ -120,6 +124,7 @@ fn pixels(p: &Preprocessor) -> Value {
     if let Some((width, height)) = p.crop {
         file["crop_size"] = json!({ "height": height, "width": width });
     }
+    p.tiles.write(&mut file);
     file
 }
 

@@ -196,7 +196,7 @@ impl Blocks {
 
     fn attention(&self, q: Queries, kv: Keys, y: ActId) -> Attention {
         let heads = self.encoder.heads as u32;
-        Attention { q, kv, y, heads, head_size: self.encoder.hidden as u32 / heads, mask: self.mask }
+        Attention::new(q, kv, y, [heads, self.encoder.hidden as u32 / heads], self.mask)
     }
 
     /// Records what all tokens attend to, from `x` to `s.mixed`.

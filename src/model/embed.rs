@@ -1,11 +1,11 @@
-//! What CLIP's picture tower does before its blocks: patches, the class token, positions, a norm.
+//! What a picture tower of squares does before its blocks: patches, positions, and of CLIP's the class token and a norm.
 
 use super::{
     block::{Linear, Norm, Stream},
     positions,
 };
 use crate::{
-    config::{Config, PositionSource},
+    config::{Config, PositionSource, VisionPooling},
     error::Result,
     kernels::{ActId, Matmul, Patchify, Pictures, Place, Positions, Rows, VectorRef},
     plan::Plan,
@@ -15,9 +15,9 @@ use crate::{
 /// The weights of it, and the sizes of what comes in.
 pub struct Embedding {
     patches: Linear,
-    class_token: VectorRef,
+    class_token: Option<VectorRef>,
     positions: VectorRef,
-    pre_norm: Norm,
+    pre_norm: Option<Norm>,
     /// Side of the square that the tower sees, in pixels.
     pub side: usize,
     /// Patches a side.
@@ -30,7 +30,12 @@ impl Embedding {
         let (dim, patch) = (v.encoder.hidden, v.patch_size);
         let (side, to) = (v.image_size, v.grid());
         let embed = "vision_model.embeddings";
+        let class = v.pooling == VisionPooling::ClassToken;
         let weight = l.matrix(&format!("{embed}.patch_embedding.weight"), &[dim, 3, patch, patch])?;
+        let bias = match class {
+            true => None,
+            false => Some(l.vector(&format!("{embed}.patch_embedding.bias"), &[dim])?),
+        };
         let (name, shape) = (format!("{embed}.position_embedding.weight"), [v.stored_positions(), dim]);
         let len = v.tokens() * dim;
         let positions = match v.positions {
@@ -43,18 +48,26 @@ impl Embedding {
             }
         };
         Ok(Self {
-            patches: Linear { weight, bias: None },
-            class_token: l.vector(&format!("{embed}.class_embedding"), &[dim])?,
+            patches: Linear { weight, bias },
+            class_token: class.then(|| l.vector(&format!("{embed}.class_embedding"), &[dim])).transpose()?,
             positions,
-            pre_norm: Norm::load(l, &format!("vision_model.{}", v.pre_norm), dim, v.encoder.eps)?,
+            pre_norm: match v.pre_norm {
+                "" => None,
+                name => Some(Norm::load(l, &format!("vision_model.{name}"), dim, v.encoder.eps)?),
+            },
             side,
             grid: to,
         })
     }
 
-    /// Tokens of a picture: the class token and its patches.
+    /// Tokens of a picture before its patches: 1 with a class token.
+    pub fn lead(&self) -> usize {
+        self.class_token.is_some().into()
+    }
+
+    /// Tokens of a picture: the class token, if there is one, and its patches.
     pub fn rows(&self) -> Rows {
-        Rows::PerItem((1 + self.grid * self.grid) as u32)
+        Rows::PerItem((self.lead() + self.grid * self.grid) as u32)
     }
 
     /// Records the way from `pixels` to the residual stream.
@@ -62,10 +75,13 @@ impl Embedding {
         let (rows, patch) = (self.rows(), config.vision.patch_size);
         let cut = plan.scratch("patches", rows, 3 * patch * patch);
         plan.step("patchify", Patchify::new([pixels, cut], rows, pictures, patch as u32, &config.preprocessor));
-        let place = Place::Positions(Positions { class_token: Some(self.class_token), table: self.positions });
-        plan.step("patch_embedding", Matmul { place, ..self.patches.record(cut, s.normed, rows) });
-        plan.tap("vision.embed", s.normed);
-        plan.step("pre_norm", self.pre_norm.record(s.normed, s.x, rows));
-        plan.tap("vision.pre_norm", s.x);
+        let place = Place::Positions(Positions { class_token: self.class_token, table: self.positions });
+        let embedded = if self.pre_norm.is_some() { s.normed } else { s.x };
+        plan.step("patch_embedding", Matmul { place, ..self.patches.record(cut, embedded, rows) });
+        plan.tap("vision.embed", embedded);
+        if let Some(norm) = &self.pre_norm {
+            plan.step("pre_norm", norm.record(embedded, s.x, rows));
+            plan.tap("vision.pre_norm", s.x);
+        }
     }
 }

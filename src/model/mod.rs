@@ -4,14 +4,18 @@ mod block;
 mod clip;
 mod clipseg;
 mod embed;
+mod language;
 mod owl;
+mod pictures;
 mod positions;
 mod siglip;
 mod text;
 mod tower;
 
 pub use clipseg::PicturePrompt;
+pub use language::LanguageModel;
 pub use owl::{BOXES, CLASS, EPS, OBJECTNESS, Question, question};
+pub use pictures::PictureTokens;
 pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
@@ -30,6 +34,11 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
     match (&config.head, config.vision.pooling) {
         (Head::Boxes(boxes), _) => owl::record(config, boxes, towers, loader),
         (Head::Masks(masks), _) => clipseg::record(config, masks, towers, loader),
+        (Head::Generate(generator), _) => Ok(Model {
+            pictures: towers.vision().then(|| pictures::record(config, generator, loader)).transpose()?,
+            language: towers.text().then(|| language::record(generator, config.text.tokens, loader)).transpose()?,
+            ..Model::default()
+        }),
         (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
         (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
     }
@@ -63,7 +72,8 @@ pub fn entries(checkpoint: &Checkpoint) -> Result<Vec<Entry>> {
 /// mean that the config is not theirs. What is missing is an error, of the tower that needs it.
 #[must_use]
 pub fn note(checkpoint: &Checkpoint) -> Option<String> {
-    let pooler = (!checkpoint.config.projection).then(|| {
+    let embeds = checkpoint.config.head == Head::Contrastive;
+    let pooler = (embeds && !checkpoint.config.projection).then(|| {
         "config.json: this class of transformers has no projection: an embedding is its pooler_output, of unit length, which is not \
          comparable with embeddings of the whole model"
             .to_string()

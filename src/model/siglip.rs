@@ -75,17 +75,10 @@ impl PoolingHead {
         let wide = plan.scratch("head.wide", ONE, e.intermediate);
         plan.once("head.q", self.q.record(Operand::Vector(self.probe), q, probe));
         plan.step("head.kv", self.kv.record(all, kv, rows));
-        plan.step(
-            "head.attention",
-            Attention {
-                q: Queries { act: q, len: probe, stride: d, index: None },
-                kv: Keys { act: kv, len: rows, stride: 2 * d, k: 0, v: d, most: None, lengths },
-                y: mixed,
-                heads: e.heads as u32,
-                head_size: d / e.heads as u32,
-                mask: Mask::None,
-            },
-        );
+        let q = Queries { act: q, len: probe, stride: d, index: None };
+        let kv = Keys { act: kv, len: rows, stride: 2 * d, k: 0, v: d, most: None, lengths };
+        let heads = e.heads as u32;
+        plan.step("head.attention", Attention::new(q, kv, mixed, [heads, d / heads], Mask::None));
         plan.step("head.out", self.out.record(mixed, pooled, ONE));
         plan.step("head.norm", self.norm.record(pooled, normed, ONE));
         self.mlp.record(plan, "head", [normed, wide, pooled], ONE);

@@ -1,6 +1,6 @@
 //! What a recorded model looks like from outside.
 
-use super::block::Linear;
+use super::{block::Linear, language::LanguageModel, pictures::PictureTokens};
 use crate::{
     kernels::{ActId, Normalize, Rows},
     plan::Plan,
@@ -85,6 +85,10 @@ pub struct Model {
     pub decoder: Option<Decoder>,
     /// The text tower.
     pub text: Option<TextTower>,
+    /// What makes tokens of pictures for it.
+    pub pictures: Option<PictureTokens>,
+    /// What writes.
+    pub language: Option<LanguageModel>,
     /// Its exponential multiplies cosines. None in a checkpoint of a single tower, which has no cosines.
     pub logit_scale: Option<HostId>,
     /// None for CLIP, or for a single tower: 0.

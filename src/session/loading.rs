@@ -4,6 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
+    generate::{Language, Sight},
     masks::{Decoder, Prompter},
     run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
     scene::Look,
@@ -13,7 +14,7 @@ use crate::{
     backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
     config::{Alpha, Config, Towers},
-    error::Result,
+    error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
     model::{self, Model, PicturePrompt},
@@ -42,6 +43,8 @@ pub struct LoadOptions<'a> {
     pub canvas: Option<usize>,
     /// Whether CLIPSeg takes pictures as prompts, too: that needs its whole picture tower.
     pub picture_prompts: bool,
+    /// Most tokens of a prompt and what is written after it; none takes the model's own, but at most [`CONTEXT`].
+    pub context: Option<usize>,
     /// Most patches of a NaFlex picture; none takes the checkpoint's own number.
     pub max_patches: Option<usize>,
     /// Without one, texts have to come as token ids; [`Session::load`] takes the checkpoint's own.
@@ -49,6 +52,9 @@ pub struct LoadOptions<'a> {
     /// Is told of bytes as [`Session::load`] reads them.
     pub progress: Option<&'a dyn Fn(u64)>,
 }
+
+/// Tokens that there is room for unless more are asked for: each costs memory.
+pub const CONTEXT: usize = 4096;
 
 impl Default for LoadOptions<'_> {
     /// Both towers as stored, in the plain tier.
@@ -62,6 +68,7 @@ impl Default for LoadOptions<'_> {
             batch: BATCH,
             canvas: None,
             picture_prompts: false,
+            context: None,
             max_patches: None,
             tokenizer: None,
             progress: None,
@@ -75,6 +82,16 @@ impl LoadOptions<'_> {
         config.preprocessor.alpha = self.alpha;
         if let Some(most) = self.max_patches {
             config.preprocessor = config.preprocessor.with_max_patches(most)?;
+        }
+        if let Ok(generator) = config.generator() {
+            let most = generator.decoder.context;
+            config.text.tokens = match self.context {
+                Some(tokens) if !(2..=most).contains(&tokens) => {
+                    return Err(Error::BadInput(format!("context: expected 2 to {most} tokens, found {tokens}")));
+                }
+                Some(tokens) => tokens,
+                None => most.min(CONTEXT),
+            };
         }
         match self.canvas {
             Some(side) => config.with_canvas(side),
@@ -97,6 +114,8 @@ pub struct Loading<B: Backend = Gpu> {
     decoder: Option<B::Executor>,
     prompter: Option<(B::Executor, PicturePrompt)>,
     text: Option<B::Executor>,
+    language: Option<B::Executor>,
+    sight: Option<B::Executor>,
     computed: Vec<Computed>,
     pieces: Vec<(Place, Piece)>,
     /// Of the tensor files that the manifest lists.
@@ -150,6 +169,9 @@ impl<B: Backend> Loading<B> {
         let decoder = model.decoder.as_mut().map(|part| compile(&mut part.plan, Run::items(batch))).transpose()?;
         let prompter_plan = prompter.as_mut().map(|rest| compile(&mut rest.plan, Run::items(1))).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
+        let prompts = Language::<B>::most(config.text.tokens, config.prompt_run());
+        let language = model.language.as_mut().map(|part| compile(&mut part.plan, prompts)).transpose()?;
+        let sight = model.pictures.as_mut().map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
         // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
@@ -175,6 +197,8 @@ impl<B: Backend> Loading<B> {
             decoder,
             prompter: prompter_plan.zip(prompter),
             text,
+            language,
+            sight,
             computed: loader.computed,
             pieces,
             hashes: checkpoint.hashes()?,
@@ -257,6 +281,8 @@ impl<B: Backend> Loading<B> {
         let look = self.look.zip(self.model.look).map(|(plan, tower)| Look::new(plan, tower));
         let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder::new(plan, part));
         let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
+        let language = self.language.zip(self.model.language).map(|(plan, model)| Language::new(plan, model));
+        let sight = self.sight.zip(self.model.pictures).map(|(plan, model)| Sight::new(plan, model));
         let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,
@@ -282,6 +308,8 @@ impl<B: Backend> Loading<B> {
             decoder,
             prompter,
             text,
+            language,
+            sight,
             resizer: RefCell::new(None),
             _weights: self.weights,
             device: self.device,

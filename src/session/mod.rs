@@ -1,6 +1,7 @@
 //! From pictures and texts to embeddings and scores: the only place where a model, its tokenizer and a GPU meet.
 
 mod example;
+mod generate;
 mod labels;
 mod loading;
 mod masks;
@@ -13,6 +14,8 @@ mod table;
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 pub use example::Example;
+pub use generate::{Finish, Generation, Options, Token};
+use generate::{Language, Sight};
 pub use labels::LabelSet;
 pub use loading::{LoadOptions, Loading};
 use pixels::Pixels;
@@ -61,6 +64,8 @@ pub struct Session<B: Backend = Gpu> {
     decoder: Option<masks::Decoder<B>>,
     prompter: Option<masks::Prompter<B>>,
     text: Option<TextTower<B>>,
+    language: Option<Language<B>>,
+    sight: Option<Sight<B>>,
     resizer: RefCell<Option<Pixels<B>>>,
     /// Bound by both plans; a destroyed buffer must not be.
     _weights: B::Weights,
@@ -74,7 +79,8 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
     pub fn load(device: B, checkpoint: &Checkpoint, mut options: LoadOptions) -> Result<Self> {
-        if options.towers.text() && checkpoint.towers.text() && options.tokenizer.is_none() {
+        let writes = checkpoint.config.generator().is_ok();
+        if options.towers.text() && checkpoint.towers.text() && options.tokenizer.is_none() && !writes {
             let tokenizer = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
             options.tokenizer = Some(Box::new(tokenizer) as Box<dyn Tokenize>);
         }
@@ -248,9 +254,12 @@ impl<B: Backend> Session<B> {
         self.queries(vectors)?.taps(&self.device, scene).await
     }
 
-    /// Lets go of the buffers that are kept for the next picture: after an error of the GPU they may be none at all.
+    /// Lets go of what is kept for the next picture or prompt: after an error of the GPU it may be none at all.
     pub fn forget_pictures(&self) {
         self.resizer.take();
+        if let Some(language) = &self.language {
+            language.forget();
+        }
     }
 
     /// Resizes a picture and passes it on.

@@ -238,6 +238,9 @@ impl<B: Backend> Session<B> {
     }
 
     pub(super) fn text(&self) -> Result<&TextTower<B>> {
+        if self.config.generator().is_ok() {
+            self.config.expect(Task::Embed)?;
+        }
         self.text.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Text))
     }
 }

@@ -145,7 +145,7 @@ impl<B: Backend> Session<B> {
             self.resize(image, |resized| resized.hand_over(&self.device, (&look.plan, look.pixels), 0))?;
             return Ok(look);
         }
-        if self.config.head == Head::Contrastive {
+        if !matches!(self.config.head, Head::Boxes(_) | Head::Masks(_)) {
             self.config.expect(Task::Detect)?;
         }
         Err(self.lacks_vision())

@@ -19,8 +19,11 @@ use crate::{
     checkpoint::{Checkpoint, Tensor},
     error::{Error, Result},
     kernels::{MatrixRef, VectorRef, WeightId},
-    quant::Format,
+    quant::{Format, PANEL},
 };
+
+/// Bytes of the largest buffer that is bound: WebGPU's default `maxStorageBufferBindingSize`.
+const MAX_BINDING: usize = 128 << 20;
 
 /// A weight that stays on the CPU, by its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +143,16 @@ impl<'a> Loader<'a> {
         Ok(self.flat(tensors))
     }
 
+    /// Vectors of these lengths, one after the other as one.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn stacked_vectors(&mut self, parts: &[(String, usize)]) -> Result<VectorRef> {
+        let tensors = parts.iter().map(|(name, len)| Ok((self.tensor(name, &[*len], false)?, 0..*len)));
+        let tensors = tensors.collect::<Result<_>>()?;
+        Ok(self.flat(tensors))
+    }
+
     fn flat(&mut self, tensors: Vec<(Tensor, Range<usize>)>) -> VectorRef {
         let weight = vector(tensors);
         let len = weight.cols as u32;
@@ -187,6 +200,16 @@ impl<'a> Loader<'a> {
         self.on_gpu(parts)
     }
 
+    /// Matrices of so many rows each, stacked.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn stacked(&mut self, parts: &[(String, usize)], cols: usize) -> Result<MatrixRef> {
+        let tensors = parts.iter().map(|(name, rows)| Ok((self.tensor(name, &[*rows, cols], true)?, 0..*rows)));
+        let tensors = tensors.collect::<Result<_>>()?;
+        self.on_gpu(tensors)
+    }
+
     /// Some rows of a matrix that the file keeps joined.
     ///
     /// # Errors
@@ -205,6 +228,24 @@ impl<'a> Loader<'a> {
         let table = self.stack(vec![(tensor, 0..shape[0])])?;
         self.host.push(table);
         Ok(HostId(self.host.len() - 1))
+    }
+
+    /// A matrix in parts of whole rows, each small enough to be bound by default limits, and the row that each begins with.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn shards(&mut self, name: &str, shape: &[usize]) -> Result<Vec<(MatrixRef, u32)>> {
+        let tensor = self.tensor(name, shape, true)?;
+        let bytes = stored_format(&tensor, self.format).row_bytes(tensor.cols);
+        // As many in each, and whole panels.
+        let count = (shape[0] * bytes).div_ceil(MAX_BINDING);
+        let rows = shape[0].div_ceil(count).next_multiple_of(PANEL);
+        let starts = (0..shape[0]).step_by(rows);
+        let shard = |start: usize| {
+            let part = start..(start + rows).min(shape[0]);
+            Ok((self.on_gpu(vec![(tensor.clone(), part)])?, start as u32))
+        };
+        starts.map(shard).collect()
     }
 
     fn on_gpu(&mut self, tensors: Vec<(Tensor, Range<usize>)>) -> Result<MatrixRef> {

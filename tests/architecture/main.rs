@@ -13,7 +13,7 @@ const ROWS: [&[&str]; 15] = [
     &["error", "random"],
     &["json", "threads"],
     &["config"],
-    &["checkpoint", "quant", "preprocess", "text", "scores", "found"],
+    &["checkpoint", "quant", "preprocess", "text", "sampling", "scores", "found"],
     &["gpu"],
     &["reference"],
     &["cpu"],

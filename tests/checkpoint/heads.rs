@@ -199,7 +199,13 @@ fn image_processors_that_would_make_other_pixels_are_refused() {
         (CLIPSEG, CLIPSEG_PIXELS, "size", json!([352, 320]), "size: expected a square"),
         (CLIPSEG, CLIPSEG_PIXELS, "size", json!({ "shortest_edge": 352 }), "size: expected a square"),
         (CLIPSEG, CLIPSEG_PIXELS, "do_center_crop", json!(true), "crop_size: expected a number"),
-        (CLIPSEG, CLIPSEG_PIXELS, "resample", json!(1), "resample: expected 2 (bilinear) or 3 (bicubic), found 1"),
+        (
+            CLIPSEG,
+            CLIPSEG_PIXELS,
+            "resample",
+            json!(4),
+            "resample: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic), found 4",
+        ),
     ] {
         let error = parsed(config, &with(file, key, value)).expect_err("expected this to be refused").to_string();
         assert!(error.starts_with(place) && error.contains(says), "{says}: {error}");

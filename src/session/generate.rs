@@ -1,0 +1,413 @@
+//! Words that go on from words and pictures: a prompt through the decoder, then token by token.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+};
+
+use super::Session;
+use crate::{
+    backend::{Backend, Executor},
+    config::{Decoder, Task, Towers},
+    error::{Error, Result},
+    kernels::{ActId, PICTURE, Run},
+    model,
+    sampling::Sampling,
+    session::run::{check_finite, lacks},
+};
+
+/// Most tokens of a prompt in one run, where they need not see what comes after them: a signal finds its place between runs.
+const CHUNK: u32 = 256;
+
+/// Tokens of texts beside a picture, where a prompt is one run.
+const PROMPT: usize = 256;
+
+/// In place of a token where no logit is a number.
+const NONE: u32 = u32::MAX;
+
+/// A decoder on a device.
+pub struct Language<B: Backend> {
+    pub plan: B::Executor,
+    pub ids: ActId,
+    pub pictures: Option<ActId>,
+    last: ActId,
+    logits: ActId,
+    /// The tokens whose keys and values the device holds.
+    held: RefCell<Vec<u32>>,
+    /// How many prompts there were.
+    prompts: Cell<u64>,
+}
+
+impl<B: Backend> Language<B> {
+    pub fn new(plan: B::Executor, model: model::LanguageModel) -> Self {
+        let model::LanguageModel { ids, pictures, last, logits, .. } = model;
+        Self { plan, ids, pictures, last, logits, held: RefCell::default(), prompts: Cell::default() }
+    }
+
+    /// No prompt begins with what was computed before.
+    pub fn forget(&self) {
+        self.held.borrow_mut().clear();
+    }
+
+    /// A run as large as any: where a prompt's tokens all see each other, the whole prompt.
+    pub fn most(room: usize, image_tokens: Option<usize>) -> Run {
+        let tokens = image_tokens.map_or(CHUNK, |tokens| (tokens + PROMPT) as u32);
+        Run { batch: 1, tokens: tokens.min(room as u32), past: room as u32 }
+    }
+}
+
+/// What makes a decoder's tokens of pictures.
+pub struct Sight<B: Backend> {
+    pub plan: B::Executor,
+    pixels: ActId,
+    rows: ActId,
+    tokens: usize,
+}
+
+impl<B: Backend> Sight<B> {
+    pub fn new(plan: B::Executor, model: model::PictureTokens) -> Self {
+        let model::PictureTokens { pixels, rows, tokens, .. } = model;
+        Self { plan, pixels, rows, tokens }
+    }
+}
+
+/// What becomes of a prompt.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Most tokens that are written; none: as many as there is room for.
+    pub max_tokens: Option<usize>,
+    /// Tokens that end the text, and belong to it no more.
+    pub stops: Vec<u32>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Whether each token comes with the logits that it was chosen from.
+    pub logits: bool,
+}
+
+/// Why a text ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended it.
+    Stop,
+    /// It has as many tokens as were asked for.
+    Length,
+    /// There is no more room.
+    Context,
+}
+
+/// A token, as it is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Token {
+    /// Its id.
+    pub id: u32,
+    /// What it was chosen from, `[vocab]`, where they were asked for.
+    pub logits: Option<Vec<f32>>,
+}
+
+/// A text on its way. The next prompt of its session ends it.
+pub struct Generation<B: Backend> {
+    options: Options,
+    /// The prompt and what was written, as far as it is known.
+    ids: Vec<u32>,
+    /// Of these the prompt.
+    prompt: usize,
+    /// Tokens whose keys and values are there, or will be when all steps under way are done.
+    past: usize,
+    /// Steps under way, in order.
+    pending: VecDeque<B::Readback>,
+    finish: Option<Finish>,
+    /// Which of the session's prompts it goes on from.
+    number: u64,
+}
+
+impl Finish {
+    /// `stop`, `length` or `context`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Context => "context",
+        }
+    }
+}
+
+impl<B: Backend> Generation<B> {
+    /// Why it ended; none while it goes on.
+    #[must_use]
+    pub fn finish(&self) -> Option<Finish> {
+        self.finish
+    }
+
+    /// Tokens of the prompt.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt
+    }
+
+    /// Goes on from another token in the place of the last one: for who chooses tokens by other rules, or measures how likely a text is.
+    /// Only where each token is seen before the next step: with [`Options::logits`], or where tokens are drawn.
+    ///
+    /// # Panics
+    /// If steps are under way that the token was a part of, or nothing was written.
+    pub fn replace_last(&mut self, token: u32) {
+        assert!(self.by_turns() && self.written() > 0, "a token to replace, which no step has seen");
+        *self.ids.last_mut().expect("there is one") = token;
+    }
+
+    fn written(&self) -> usize {
+        self.ids.len() - self.prompt
+    }
+
+    /// Whether each token has to be seen before the next step.
+    fn by_turns(&self) -> bool {
+        self.options.logits || !self.options.sampling.is_greedy()
+    }
+}
+
+impl<B: Backend> Session<B> {
+    /// Most tokens of a prompt and what is written after it.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] for a model that does not write.
+    pub fn context(&self) -> Result<usize> {
+        self.config.expect(Task::Generate)?;
+        Ok(self.config.text.tokens)
+    }
+
+    /// Begins a text with a prompt. Tokens that it begins with and that the prompt before began with are not run again, where a token sees
+    /// none after it.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] for a prompt that leaves no room for a token, before anything runs; [`Error::BadInput`] for ids that the
+    /// model does not have or settings without meaning; [`Error::WrongModel`].
+    pub fn generate(&self, prompt: &[u32], options: Options) -> Result<Generation<B>> {
+        let language = self.language()?;
+        options.sampling.check()?;
+        self.check_prompt(prompt)?;
+        let mut held = language.held.borrow_mut();
+        let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        // The last token is run in any case: the next one follows from it.
+        let past = if self.prompt_is_one_run() { 0 } else { same.min(prompt.len() - 1) };
+        held.truncate(past);
+        language.prompts.set(language.prompts.get() + 1);
+        let (ids, number) = (prompt.to_vec(), language.prompts.get());
+        Ok(Generation { options, ids, prompt: prompt.len(), past, pending: VecDeque::new(), finish: None, number })
+    }
+
+    /// Runs the next part of a prompt, and says whether it was the last. Whoever wants to stop in between calls it; for others
+    /// [`Session::next_token`] does.
+    ///
+    /// # Errors
+    /// As [`Session::next_token`].
+    pub async fn read_prompt(&self, generation: &mut Generation<B>) -> Result<bool> {
+        let language = self.check_number(generation)?;
+        let (past, end) = (generation.past, generation.prompt);
+        if past >= end {
+            return Ok(true);
+        }
+        let chunk = &generation.ids[past..end.min(past + language.plan.most().tokens as usize)];
+        let count = chunk.len() as u32;
+        language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(chunk));
+        language.plan.write(&self.device, language.last, 0, &(count - 1).to_le_bytes());
+        let (run, outputs) = (Run { batch: 1, tokens: count, past: past as u32 }, [self.output_of(generation)?]);
+        let readback = language.plan.submit(&self.device, run, &outputs);
+        language.held.borrow_mut().extend_from_slice(chunk);
+        generation.past += count as usize;
+        if generation.past < end {
+            self.device.bytes(readback).await?;
+            return Ok(false);
+        }
+        language.plan.write(&self.device, language.last, 0, &0u32.to_le_bytes());
+        generation.pending.push_back(readback);
+        Ok(true)
+    }
+
+    /// The next token; none at the end, which [`Generation::finish`] tells.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] once another prompt has begun, [`Error::NotFinite`], or [`Error::Gpu`].
+    pub async fn next_token(&self, generation: &mut Generation<B>) -> Result<Option<Token>> {
+        if generation.finish.is_some() {
+            return Ok(None);
+        }
+        if generation.options.max_tokens.is_some_and(|most| generation.written() >= most) {
+            return Ok(self.end(generation, Finish::Length));
+        }
+        let (language, context) = (self.check_number(generation)?, self.config.text.tokens);
+        while !self.read_prompt(generation).await? {}
+        let ahead = if generation.by_turns() { 1 } else { self.device.steps_ahead() };
+        let most = generation.options.max_tokens.map_or(context, |most| generation.prompt + most - 1);
+        let outputs = self.output_of(generation)?;
+        // The first of those under way is the one that is waited for.
+        while generation.pending.len() < ahead && generation.past < context && generation.past < most {
+            if generation.by_turns() && generation.past == generation.ids.len() {
+                break;
+            }
+            if let Some(&token) = generation.ids.get(generation.past) {
+                language.plan.write(&self.device, language.ids, 0, &token.to_le_bytes());
+            }
+            let run = Run { batch: 1, tokens: 1, past: generation.past as u32 };
+            generation.pending.push_back(language.plan.submit(&self.device, run, &[outputs]));
+            generation.past += 1;
+        }
+        let Some(readback) = generation.pending.pop_front() else {
+            return Ok(self.end(generation, Finish::Context));
+        };
+        let bytes = self.device.bytes(readback).await?;
+        let token = match generation.by_turns() {
+            false => match bytemuck::pod_read_unaligned(&bytes[..4]) {
+                NONE => return Err(check_finite(&[f32::NAN], 1, "logits").expect_err("it is not")),
+                id => Token { id, logits: None },
+            },
+            true => {
+                let mut logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                check_finite(&logits, logits.len(), "logits")?;
+                if let Some(cap) = self.decoder_config()?.logit_cap {
+                    logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
+                }
+                let id = generation.options.sampling.pick(&logits, &generation.ids);
+                Token { id, logits: generation.options.logits.then_some(logits) }
+            }
+        };
+        if generation.options.stops.contains(&token.id) {
+            return Ok(self.end(generation, Finish::Stop));
+        }
+        generation.ids.push(token.id);
+        let known = generation.past.min(generation.ids.len());
+        let mut held = language.held.borrow_mut();
+        let from = held.len();
+        held.extend_from_slice(&generation.ids[from..known.max(from)]);
+        Ok(Some(token))
+    }
+
+    /// Named activations of the decoder for a prompt that is one run.
+    ///
+    /// # Errors
+    /// As [`Session::generate`].
+    pub async fn taps_of_prompt(&self, prompt: &[u32]) -> Result<HashMap<String, Vec<f32>>> {
+        self.check_prompt(prompt)?;
+        let language = self.language()?;
+        language.held.borrow_mut().clear();
+        language.prompts.set(language.prompts.get() + 1);
+        language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(prompt));
+        language.plan.write(&self.device, language.last, 0, &(prompt.len() as u32 - 1).to_le_bytes());
+        language.plan.taps(&self.device, Run::tokens(1, prompt.len() as u32)).await
+    }
+
+    /// Makes a picture's tokens, or a tile's, the rows from `number` times as many as it has on: those that prompts then refer to by
+    /// [`PICTURE`]. `tile` is RGBA in words, `[size, size]`.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] for more rows than there is room for, [`Error::BadInput`] for another size, [`Error::WrongModel`] for a model
+    /// that reads words alone.
+    pub fn put_tile(&self, tile: &[u32], number: usize) -> Result<()> {
+        let (language, sight) = (self.language()?, self.sight()?);
+        let (side, context) = (self.config.vision.image_size, self.config.text.tokens);
+        if tile.len() != side * side {
+            return Err(Error::BadInput(format!("tile: expected {side} × {side} pixels, found {}", tile.len())));
+        }
+        if (number + 1) * sight.tokens > context {
+            return Err(Error::ContextFull(format!(
+                "pictures: expected at most {context} tokens, found {}: show fewer or smaller pictures, or load the model with a larger context",
+                (number + 1) * sight.tokens
+            )));
+        }
+        // What was computed with the rows that are replaced is worth nothing, and a text under way has lost them.
+        let rows = number * sight.tokens..(number + 1) * sight.tokens;
+        let lost = |id: &u32| *id >= PICTURE && rows.contains(&((id - PICTURE) as usize));
+        let mut held = language.held.borrow_mut();
+        if let Some(at) = held.iter().position(lost) {
+            held.truncate(at);
+            language.prompts.set(language.prompts.get() + 1);
+        }
+        drop(held);
+        let one = Run::items(1);
+        sight.plan.write(&self.device, sight.pixels, 0, bytemuck::cast_slice(tile));
+        sight.plan.run_all(&self.device, one);
+        let pictures = language.pictures.expect("a model with a picture tower has room for its rows");
+        sight.plan.hand_over(&self.device, sight.rows, (&language.plan, pictures), number as u32);
+        Ok(())
+    }
+
+    /// Tokens that a picture becomes, or a tile of it.
+    ///
+    /// # Errors
+    /// As [`Session::put_tile`].
+    pub fn tile_tokens(&self) -> Result<usize> {
+        Ok(self.sight()?.tokens)
+    }
+
+    /// Named activations of the picture tower and the connector, for the last tile.
+    ///
+    /// # Errors
+    /// As [`Session::put_tile`].
+    pub async fn taps_of_tile(&self) -> Result<HashMap<String, Vec<f32>>> {
+        self.sight()?.plan.taps(&self.device, Run::items(1)).await
+    }
+
+    fn sight(&self) -> Result<&Sight<B>> {
+        let reads = self.config.generator()?.pictures.is_some();
+        match &self.sight {
+            Some(sight) => Ok(sight),
+            None if reads => Err(self.lacks_vision()),
+            None => Err(Error::WrongModel(format!(
+                "{}: expected a model that reads pictures, found one that reads words alone: load smolvlm, paligemma or llava",
+                self.config.family.name()
+            ))),
+        }
+    }
+
+    fn end(&self, generation: &mut Generation<B>, finish: Finish) -> Option<Token> {
+        generation.finish = Some(finish);
+        generation.pending.clear();
+        None
+    }
+
+    /// What a step hands back.
+    fn output_of(&self, generation: &Generation<B>) -> Result<ActId> {
+        let language = self.language()?;
+        Ok(if generation.by_turns() { language.logits } else { language.ids })
+    }
+
+    fn check_number(&self, generation: &Generation<B>) -> Result<&Language<B>> {
+        let language = self.language()?;
+        if language.prompts.get() == generation.number {
+            return Ok(language);
+        }
+        Err(Error::BadInput("text: expected the one of the last prompt, found an older one, which has ended".into()))
+    }
+
+    fn check_prompt(&self, prompt: &[u32]) -> Result<()> {
+        let (context, vocab) = (self.config.text.tokens, self.decoder_config()?.vocab);
+        if prompt.is_empty() {
+            return Err(Error::BadInput("prompt: expected at least one token, found none".into()));
+        }
+        let most = if self.prompt_is_one_run() { self.language()?.plan.most().tokens as usize } else { context };
+        if prompt.len() >= context || prompt.len() > most {
+            return Err(Error::ContextFull(format!(
+                "prompt: expected at most {} tokens, found {}: shorten it, or load the model with a larger context",
+                most.min(context - 1),
+                prompt.len()
+            )));
+        }
+        match prompt.iter().find(|&&id| id < PICTURE && id as usize >= vocab) {
+            Some(id) => Err(Error::BadInput(format!("token ids: expected ids below {vocab}, found {id}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn prompt_is_one_run(&self) -> bool {
+        self.config.generator().is_ok_and(|g| g.pictures.as_ref().is_some_and(|p| p.prefix))
+    }
+
+    fn decoder_config(&self) -> Result<&Decoder> {
+        Ok(&self.config.generator()?.decoder)
+    }
+
+    pub(super) fn language(&self) -> Result<&Language<B>> {
+        self.config.expect(Task::Generate)?;
+        self.language.as_ref().ok_or_else(|| lacks(self.config.towers, Towers::Text))
+    }
+}
