@@ -1,6 +1,7 @@
 //! The command line.
 
 mod found;
+mod written;
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
@@ -8,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
 use ocelli::{Result, config::Alpha, quant};
 
+pub use written::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Writes};
+
 use crate::{bad_input, text_file};
 
-/// Vision language models on your own GPU: CLIP, SigLIP, OWL-ViT, OWLv2, CLIPSeg.
+/// Vision language models on your own GPU: CLIP, SigLIP, OWL-ViT, OWLv2, CLIPSeg, SmolVLM, PaliGemma, LLaVA.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
@@ -44,6 +47,9 @@ pub struct Setup {
     /// Side in pixels of the square that OWLv2 or CLIPSeg sees, if not its own: a smaller one is faster and sees less.
     #[arg(long, global = true, value_name = "N")]
     pub canvas: Option<usize>,
+    /// Of models that write: room for so many tokens, the prompt's and those that are written; the model's own number, but at most 4096, if left out.
+    #[arg(long, global = true, value_name = "N")]
+    pub context: Option<usize>,
 }
 
 /// What computes.
@@ -108,6 +114,12 @@ pub enum Command {
     Detect(DetectArgs),
     /// Cut things out by words: a mask for each (CLIPSeg).
     Segment(SegmentArgs),
+    /// Go on from pictures and words: SmolVLM, PaliGemma, LLaVA, or a text decoder by itself.
+    Generate(GenerateArgs),
+    /// Say what pictures show.
+    Caption(CaptionArgs),
+    /// Ask the same of every picture.
+    Ask(AskArgs),
     /// Average precision of boxes over annotated pictures, as COCO and LVIS have it.
     EvalDetect(EvalDetectArgs),
     /// How well masks fit over annotated pictures: mean IoU and average precision.

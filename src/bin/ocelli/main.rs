@@ -12,9 +12,12 @@ mod draw;
 mod eval;
 mod eval_detect;
 mod eval_segment;
+mod generate;
 mod json_file;
 mod manifest;
+mod messages;
 mod metrics;
+mod npy;
 mod output;
 mod overlap;
 mod phrasecut;
@@ -123,6 +126,8 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         Command::Recall(args) => recall::run(json, setup, args).await,
         Command::Detect(args) => detect::run(json, setup, args).await,
         Command::Segment(args) => segment::run(json, setup, args).await,
+        Command::Caption(args) => generate::caption(json, setup, args).await,
+        Command::Ask(args) => generate::ask(json, setup, args).await,
         Command::EvalDetect(args) => eval_detect::run(json, setup, args).await,
         Command::EvalSegment(args) => eval_segment::run(json, setup, args).await,
         other => run_other(json, setup, other).await.map(|()| Vec::new()),
@@ -141,6 +146,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
             bar.finish_and_clear();
             output::quantized(json, &to, sizes)
         }
+        Command::Generate(args) => generate::run(json, setup, args).await,
         Command::Bench(args) => bench::run(json, setup, &args).await,
         Command::Turns { model, format, image } => turns::run(setup, model, format, image).await,
         Command::Tokenize { model, text } => {
@@ -197,6 +203,8 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         | Command::Recall(_)
         | Command::Detect(_)
         | Command::Segment(_)
+        | Command::Caption(_)
+        | Command::Ask(_)
         | Command::EvalDetect(_)
         | Command::EvalSegment(_) => {
             unreachable!("`run` has taken it")
@@ -235,6 +243,7 @@ fn load_on(
         alpha: setup.alpha,
         max_patches: setup.max_num_patches,
         canvas: setup.canvas,
+        context: setup.context,
         progress: Some(&progress),
         ..LoadOptions::default()
     };

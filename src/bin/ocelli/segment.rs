@@ -14,7 +14,7 @@ use crate::{
     bad_input,
     cli::{SegmentArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for,
+    draw, embed_texts, load_for, npy,
     picture::{self, Picture},
     stream::Unreadable,
 };
@@ -56,7 +56,7 @@ pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unr
         data_set.picture(&args.ask.images[at], picture.size());
         masks.iter().enumerate().for_each(|(label, mask)| data_set.masked(label, mask));
         if let Some(path) = &args.logits {
-            write_logits(path, &logits, side)?;
+            npy::write(path, &logits, &[side, side])?;
         }
         args.save(&args.ask.images[at], &picture, &masks)?;
         let row = |(index, mask): (usize, &Mask)| Found {
@@ -124,18 +124,4 @@ impl SegmentArgs {
         }
         Ok(())
     }
-}
-
-/// NumPy's format, version 1: float32 in C's order, `[labels, side, side]`.
-fn write_logits(path: &Path, logits: &[Vec<f32>], side: usize) -> Result<()> {
-    let shape = format!("({}, {side}, {side})", logits.len());
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-    // The numbers start at a multiple of 64 bytes; before the header stand 10.
-    header += &" ".repeat(63 - (10 + header.len()) % 64);
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(logits.iter().flatten().flat_map(|logit| logit.to_le_bytes()));
-    fs::write(path, bytes).map_err(|e| bad_input(format!("{}: {e}", path.display())))
 }

@@ -1,0 +1,122 @@
+//! The command line of what writes.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use ocelli::{Result, sampling::Sampling, session};
+
+use super::Keep;
+
+#[derive(Args)]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    pub model: Writes,
+    /// A picture for the prompt; may be given several times.
+    #[arg(long = "image", value_name = "F")]
+    pub images: Vec<PathBuf>,
+    #[command(flatten)]
+    pub script: Script,
+    #[command(flatten)]
+    pub length: Length,
+    /// A NumPy file for the logits from which each token was chosen, float32 [tokens, vocabulary].
+    #[arg(long, value_name = "OUT.npy")]
+    pub logits: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct CaptionArgs {
+    #[command(flatten)]
+    pub model: Writes,
+    #[command(flatten)]
+    pub length: Length,
+    /// The pictures: PNG, JPEG, WebP, GIF or BMP.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct AskArgs {
+    /// What is asked of every picture.
+    #[arg(long)]
+    pub question: String,
+    #[command(flatten)]
+    pub all: CaptionArgs,
+}
+
+/// A model that writes, and how pictures come to it.
+#[derive(Args)]
+pub struct Writes {
+    /// The model's folder.
+    #[arg(long = "model", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// How to keep the weights on the device; none keeps them as the file has them.
+    #[arg(long, default_value = "none")]
+    pub format: Keep,
+    /// How closely to look at pictures: low sees each as one square, which is faster; high cuts it into tiles where the model does; auto is
+    /// low on the CPU and high on a GPU.
+    #[arg(long, value_enum, default_value_t)]
+    pub detail: Detail,
+}
+
+/// How closely pictures are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Detail {
+    /// One square.
+    Low,
+    /// Low on the CPU, high on a GPU.
+    #[default]
+    Auto,
+    /// As the model's files say.
+    High,
+}
+
+/// What the model goes on from.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct Script {
+    /// A question or a request, which the model's own template is put around.
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// The prompt as the model reads it, special tokens written out and <image> where pictures go.
+    #[arg(long)]
+    pub raw: Option<String>,
+    /// A JSON file with a conversation: [{"role": "user", "content": "…" or [{"type": "text", "text": "…"}, {"type": "image"}]}, …]
+    #[arg(long, value_name = "F.json")]
+    pub messages: Option<PathBuf>,
+}
+
+/// How long, and how tokens are chosen.
+#[derive(Args)]
+pub struct Length {
+    /// Most tokens to write.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token; larger numbers vary more.
+    #[arg(long, value_name = "X", default_value = "0")]
+    pub temperature: f32,
+    /// Choose among the N likeliest tokens.
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Choose among the likeliest tokens whose probabilities add up to this.
+    #[arg(long, value_name = "P", default_value = "1")]
+    pub top_p: f32,
+    /// Above 1, what the text has already becomes less likely.
+    #[arg(long, value_name = "X", default_value = "1")]
+    pub repetition_penalty: f32,
+    /// Another seed gives another text; the same one gives the same on every device.
+    #[arg(long, value_name = "S", default_value = "0")]
+    pub seed: u64,
+    /// Go on where the model would end.
+    #[arg(long)]
+    pub ignore_eos: bool,
+}
+
+impl Length {
+    /// As a session takes it, but for tokens that end a text.
+    pub fn options(&self) -> Result<session::Options> {
+        let Self { temperature, top_k, top_p, repetition_penalty, seed, .. } = *self;
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed };
+        sampling.check()?;
+        Ok(session::Options { max_tokens: Some(self.max_tokens), sampling, ..session::Options::default() })
+    }
+}

@@ -1,0 +1,254 @@
+//! `ocelli generate`, `caption` and `ask`: words that go on from words and pictures.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use ocelli::{
+    Checkpoint, Result,
+    config::{Task, Towers},
+    preprocess::Tiling,
+    session::{Finish, Options},
+    text::{Layout, Message, Prompt, Tokenizer},
+};
+use serde::Serialize;
+
+use crate::{
+    bad_input,
+    cli::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Setup, Writes},
+    device::{self, Session},
+    load_on, messages, npy, output,
+    picture::Picture,
+    stream::Unreadable,
+};
+
+/// What `--json` prints of a text.
+#[derive(Serialize)]
+pub struct Written {
+    pub text: String,
+    pub tokens: Vec<u32>,
+    pub finish: Finish,
+    pub prompt_tokens: usize,
+    pub image_tokens: usize,
+    /// From the prompt to the first token, pictures included.
+    pub first_token_ms: f64,
+    /// Of those after the first; none of a single one.
+    pub tokens_per_second: Option<f64>,
+    #[serde(skip)]
+    logits: Vec<Vec<f32>>,
+}
+
+/// A model that writes, with its tokenizer.
+pub struct Writer {
+    pub session: Session,
+    tokenizer: Arc<Tokenizer>,
+}
+
+/// Pictures as the model sees them.
+#[derive(Default)]
+pub struct Seen {
+    tiles: Vec<Vec<u32>>,
+    layouts: Vec<Layout>,
+}
+
+impl Writer {
+    pub async fn load(setup: &Setup, args: &Writes, show: bool) -> Result<Self> {
+        let mut checkpoint = Checkpoint::open_towers(&args.folder, Towers::Both)?;
+        checkpoint.config.expect(Task::Generate)?;
+        let tokenizer = Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?;
+        let chosen = device::choose(setup).await?;
+        let low = match args.detail {
+            Detail::Low => true,
+            Detail::High => false,
+            Detail::Auto => matches!(chosen.device, ocelli::backend::Device::Cpu(_)),
+        };
+        if low {
+            checkpoint.config.preprocessor.tiles = checkpoint.config.preprocessor.tiles.whole();
+        }
+        let session = load_on(chosen, setup, &checkpoint, Towers::Both, args.format.format(), show)?;
+        Ok(Self { session, tokenizer: Arc::new(tokenizer) })
+    }
+
+    /// Makes pictures those of the next prompt.
+    pub fn see(&self, pictures: &[Picture]) -> Result<Seen> {
+        let config = &self.session.config;
+        let mut seen = Seen::default();
+        for picture in pictures {
+            let (width, height) = picture.size();
+            let tiling = Tiling::new(&config.preprocessor, width, height)?;
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(picture.0.as_raw());
+            let tiles = tiling.resize(&words, width, height);
+            let tokens = tiles.len() * self.session.tile_tokens()?;
+            seen.layouts.push(Layout { rows: tiling.rows, columns: tiling.columns, tokens });
+            seen.tiles.extend(tiles);
+        }
+        Ok(seen)
+    }
+
+    fn prompt(&self, script: &Script, seen: &Seen) -> Result<Prompt> {
+        let (rule, context) = (self.session.config.generator()?.prompt, self.session.context()?);
+        let (tokenizer, layouts) = (&self.tokenizer, &seen.layouts);
+        match script {
+            Script { raw: Some(raw), .. } => Prompt::raw(tokenizer, rule, raw, layouts, context),
+            Script { messages: Some(file), .. } => {
+                Prompt::chat(tokenizer, rule, &messages::read(file, layouts.len())?, layouts, context)
+            }
+            Script { prompt, .. } => self.ask(prompt.as_deref().unwrap_or_default(), seen),
+        }
+    }
+
+    /// A question about pictures, in the model's own form.
+    pub fn ask(&self, text: &str, seen: &Seen) -> Result<Prompt> {
+        let (rule, context) = (self.session.config.generator()?.prompt, self.session.context()?);
+        let message = Message::ask(seen.layouts.len(), text);
+        Prompt::chat(&self.tokenizer, rule, &[message], &seen.layouts, context)
+    }
+
+    /// Writes; `say` gets the text as it comes.
+    pub async fn write(
+        &self,
+        seen: &Seen,
+        prompt: &Prompt,
+        options: Options,
+        mut say: impl FnMut(&str) -> Result<()>,
+    ) -> Result<Written> {
+        let start = Instant::now();
+        for (at, tile) in seen.tiles.iter().enumerate() {
+            self.session.put_tile(tile, at)?;
+        }
+        let mut generation = self.session.generate(&prompt.ids, options)?;
+        let mut stream = self.tokenizer.stream(true)?;
+        let (mut text, mut tokens, mut logits, mut first) = (String::new(), Vec::new(), Vec::new(), None);
+        while let Some(token) = self.session.next_token(&mut generation).await? {
+            first.get_or_insert_with(Instant::now);
+            let part = stream.push(token.id);
+            say(&part)?;
+            text += &part;
+            tokens.push(token.id);
+            logits.extend(token.logits);
+        }
+        let rest = stream.finish();
+        say(&rest)?;
+        text += &rest;
+        let after = first.map(|first| first.elapsed().as_secs_f64()).filter(|_| tokens.len() > 1);
+        Ok(Written {
+            text,
+            finish: generation.finish().expect("the text has ended"),
+            prompt_tokens: generation.prompt_tokens(),
+            image_tokens: prompt.image_tokens,
+            first_token_ms: first.map_or(0.0, |first| (first - start).as_secs_f64() * 1e3),
+            tokens_per_second: after.map(|seconds| (tokens.len() - 1) as f64 / seconds),
+            tokens,
+            logits,
+        })
+    }
+
+    /// Tokens that end a text.
+    fn stops(&self, ignore: bool) -> Result<Vec<u32>> {
+        if ignore {
+            return Ok(Vec::new());
+        }
+        let generator = self.session.config.generator()?;
+        let own = generator.prompt.ends().iter().filter_map(|token| self.tokenizer.id(token));
+        Ok(generator.stops.iter().copied().chain(own).collect())
+    }
+}
+
+pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
+    let mut options = args.length.options()?;
+    if let Some(path) = &args.logits {
+        output::check_file(path)?;
+        options.logits = true;
+    }
+    let pictures = args.images.iter().map(|path| Picture::open(path)).collect::<Result<Vec<_>>>()?;
+    let writer = Writer::load(setup, &args.model, true).await?;
+    options.stops = writer.stops(args.length.ignore_eos)?;
+    let seen = writer.see(&pictures)?;
+    let prompt = writer.prompt(&args.script, &seen)?;
+    let say = |part: &str| {
+        if json {
+            return Ok(());
+        }
+        output::print(part)?;
+        io::stdout().flush().map_err(|e| bad_input(format!("standard output: {e}")))
+    };
+    let written = writer.write(&seen, &prompt, options, say).await?;
+    if let Some(path) = &args.logits {
+        npy::write(path, &written.logits, &[writer.session.config.generator()?.decoder.vocab])?;
+    }
+    if json { output::print_json(&written) } else { output::print("\n") }
+}
+
+/// What `--json` prints of a picture.
+#[derive(Serialize)]
+struct Row {
+    image: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Written(Written),
+    /// Why the picture could not be read.
+    Unreadable {
+        error: String,
+    },
+}
+
+pub async fn caption(json: bool, setup: &Setup, args: CaptionArgs) -> Result<Vec<Unreadable>> {
+    each(json, setup, &args, None).await
+}
+
+pub async fn ask(json: bool, setup: &Setup, args: AskArgs) -> Result<Vec<Unreadable>> {
+    each(json, setup, &args.all, Some(&args.question)).await
+}
+
+/// Asks the same of every picture; without a question, what it shows.
+async fn each(json: bool, setup: &Setup, args: &CaptionArgs, question: Option<&str>) -> Result<Vec<Unreadable>> {
+    let mut options = args.length.options()?;
+    let writer = Writer::load(setup, &args.model, true).await?;
+    options.stops = writer.stops(args.length.ignore_eos)?;
+    let rule = writer.session.config.generator()?.prompt;
+    let request = question.map_or_else(|| rule.caption().to_string(), |question| rule.question(question));
+    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+    for (at, path) in args.images.iter().enumerate() {
+        let outcome = match answer(&writer, path, &request, options.clone()).await? {
+            Ok(written) => {
+                if !json {
+                    output::print(&format!("{}\n  {}\n", path.display(), written.text.trim()))?;
+                }
+                Outcome::Written(written)
+            }
+            Err(reason) => {
+                unreadable.push(Unreadable { at, file: path.display().to_string(), reason: reason.clone() });
+                Outcome::Unreadable { error: reason }
+            }
+        };
+        rows.push(Row { image: path.display().to_string(), outcome });
+    }
+    if json {
+        output::print_json(&rows)?;
+    }
+    Ok(unreadable)
+}
+
+/// What is said of a picture, or why it could not be read.
+async fn answer(
+    writer: &Writer,
+    path: &Path,
+    request: &str,
+    options: Options,
+) -> Result<std::result::Result<Written, String>> {
+    let picture = match Picture::open(path) {
+        Ok(picture) => picture,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let seen = writer.see(&[picture])?;
+    let prompt = writer.ask(request, &seen)?;
+    writer.write(&seen, &prompt, options, |_| Ok(())).await.map(Ok)
+}
