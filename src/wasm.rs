@@ -9,6 +9,8 @@ mod engine;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
 mod find;
 mod folder;
+#[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
+mod generate;
 #[cfg(feature = "wasm-gpu")]
 mod gpu;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]

@@ -44,6 +44,11 @@ impl Pixels {
         (self.width as usize, self.height as usize)
     }
 
+    /// All of them, RGBA in words.
+    pub fn words(&self) -> Vec<u32> {
+        bytemuck::pod_collect_to_vec(&self.data.to_vec())
+    }
+
     /// Puts rows into a strip.
     pub fn fill<B: Backend>(&self, rows: Range<usize>, strip: &Strip<B>) {
         let bytes = self.width * 4;

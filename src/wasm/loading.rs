@@ -48,7 +48,10 @@ extern "C" {
     /// Whether a segmenter takes pictures as prompts.
     #[wasm_bindgen(method, getter, js_name = picturePrompts)]
     fn picture_prompts(this: &ModelOptions) -> bool;
-    /// What the model must be able to do: detect or segment; none for anything.
+    /// Of a model that writes: room for so many tokens.
+    #[wasm_bindgen(method, getter)]
+    fn context(this: &ModelOptions) -> Option<f64>;
+    /// What the model must be able to do: detect, segment or generate; none for anything.
     #[wasm_bindgen(method, getter)]
     fn task(this: &ModelOptions) -> Option<String>;
 }
@@ -68,6 +71,7 @@ impl ModelLoading {
             match given.task().as_deref() {
                 Some("detect") => checkpoint.config.expect(Task::Detect)?,
                 Some("segment") => checkpoint.config.expect(Task::Segment)?,
+                Some("generate") => checkpoint.config.expect(Task::Generate)?,
                 _ => {}
             }
             let (device, tuning) = device.take();
@@ -149,6 +153,7 @@ impl ModelOptions {
             alpha: Alpha::parse(&self.alpha())?,
             batch: self.batch().unwrap_or(BATCH),
             canvas: self.canvas().map(|side| side as usize),
+            context: self.context().map(|tokens| tokens as usize),
             picture_prompts: self.picture_prompts(),
             max_patches: self.max_num_patches().map(|most| most as usize),
             ..LoadOptions::default()

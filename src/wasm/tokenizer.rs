@@ -1,50 +1,112 @@
 //! Texts become token ids and ids become text, in a file of its own: it is larger than all else together.
 
+use std::sync::Arc;
+
 use js_sys::Uint32Array;
 use wasm_bindgen::prelude::*;
 
 use super::{folder::ModelFolder, js_error};
-use crate::text::{TextEncoder, TextStream};
+use crate::{
+    Error,
+    config::{Config, Generator},
+    text::{Request, TextEncoder, TextStream, Tokenizer},
+};
 
 type Result<T> = std::result::Result<T, JsValue>;
 
 /// A model's tokenizer by itself.
 #[wasm_bindgen]
-pub struct TokenizerEngine(TextEncoder);
+pub struct TokenizerEngine {
+    tokenizer: Arc<Tokenizer>,
+    what: What,
+}
+
+/// What it is for.
+enum What {
+    /// The text tower.
+    Encode(TextEncoder),
+    /// A model that writes.
+    Write(Generator),
+}
+
+impl TokenizerEngine {
+    fn encoder(&self) -> Result<&TextEncoder> {
+        match &self.what {
+            What::Encode(encoder) => Ok(encoder),
+            What::Write(_) => Err(js_error(&Error::WrongModel(
+                "tokens: expected a model with a text tower, found one that writes: its prompts have a form of their own".into(),
+            ))),
+        }
+    }
+
+    fn generator(&self) -> Result<&Generator> {
+        match &self.what {
+            What::Write(generator) => Ok(generator),
+            What::Encode(_) => Err(js_error(&Error::WrongModel(
+                "prompt: expected a model that writes, found one with a text tower: load smolvlm, paligemma or llava"
+                    .into(),
+            ))),
+        }
+    }
+}
 
 #[wasm_bindgen]
 impl TokenizerEngine {
     /// From a folder of which no more than tensor files are wanted.
     #[wasm_bindgen(constructor)]
     pub fn new(folder: &mut ModelFolder) -> Result<TokenizerEngine> {
-        let encoder = folder.folder.described().and_then(|(config, files)| TextEncoder::new(&files, &config));
-        encoder.map(Self).map_err(|e| js_error(&e))
+        let mut make = || {
+            let (config, files) = folder.folder.described()?;
+            let Config { text_rule, .. } = &config;
+            if let Ok(generator) = config.generator() {
+                let tokenizer = Tokenizer::new(&files, text_rule.byte_fallback)?;
+                return Ok(Self { tokenizer: tokenizer.into(), what: What::Write(generator.clone()) });
+            }
+            let encoder = TextEncoder::new(&files, &config)?;
+            Ok(Self { tokenizer: Arc::clone(encoder.tokenizer()), what: What::Encode(encoder) })
+        };
+        make().map_err(|e: Error| js_error(&e))
     }
 
     /// The ids that the text tower is fed.
     pub fn encode(&self, text: &str) -> Result<Uint32Array> {
-        self.0.encode(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
+        self.encoder()?.encode(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
     }
 
     /// Whether a text is longer than the text tower takes, so that its end is not among [`Self::encode`]'s ids.
     pub fn cuts(&self, text: &str) -> Result<bool> {
-        self.0.encoded(text).map(|encoded| encoded.cut).map_err(|e| js_error(&e))
+        self.encoder()?.encoded(text).map(|encoded| encoded.cut).map_err(|e| js_error(&e))
+    }
+
+    /// The ids of a prompt: a [`Request`] as JSON, rows, columns and tokens of each picture, and the room that there is.
+    pub fn prompt(&self, request: &str, layouts: &[u32], context: usize) -> Result<Uint32Array> {
+        let rule = self.generator()?.prompt;
+        let prompt =
+            Request::parse(request).and_then(|request| request.prompt(&self.tokenizer, rule, layouts, context));
+        prompt.map(|prompt| prompt.ids.as_slice().into()).map_err(|e| js_error(&e))
+    }
+
+    /// Tokens that end what the model says.
+    pub fn stops(&self) -> Result<Uint32Array> {
+        let generator = self.generator()?;
+        let own = generator.prompt.ends().iter().filter_map(|token| self.tokenizer.id(token));
+        Ok(generator.stops.iter().copied().chain(own).collect::<Vec<_>>().as_slice().into())
     }
 
     /// The ids of a part of a prompt, of any length: none of them is a special token's, whatever the text says.
     #[wasm_bindgen(js_name = encodePlain)]
     pub fn encode_plain(&self, text: &str) -> Result<Uint32Array> {
-        self.0.tokenizer().encode_plain(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
+        self.tokenizer.encode_plain(text).map(|ids| ids.as_slice().into()).map_err(|e| js_error(&e))
     }
 
     /// The text of token ids; `skip_special` leaves out special tokens.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        self.0.tokenizer().decode(ids, skip_special).map_err(|e| js_error(&e))
+        self.tokenizer.decode(ids, skip_special).map_err(|e| js_error(&e))
     }
 
     /// The same, as token ids come one by one.
     pub fn stream(&self, skip_special: bool) -> Result<TokenStream> {
-        self.0.tokenizer().stream(skip_special).map(TokenStream).map_err(|e| js_error(&e))
+        self.tokenizer.stream(skip_special).map(TokenStream).map_err(|e| js_error(&e))
     }
 }
 
