@@ -8,7 +8,16 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 // Chunks are named by what is in them: those of the last build would stay.
 for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
 
-const entries = ["index", "labels/templates", "worker", "index/index", "find/detect", "find/segment", "draw/index"];
+const entries = [
+  "index",
+  "labels/templates",
+  "worker",
+  "index/index",
+  "find/detect",
+  "find/segment",
+  "vlm/vlm",
+  "draw/index",
+];
 
 await build({
   entryPoints: entries.map((name) => here(`src/${name}.ts`)),

@@ -1,3 +1,4 @@
+import type { Calls, CoreOptions } from "./calls.js";
 import { live, open, type DecodedPicture } from "./pictures/image.js";
 import { all, numbered } from "./pictures/picture-error.js";
 import { ready, type ReadyPicture } from "./pictures/ready.js";
@@ -9,68 +10,14 @@ import { fetchRows } from "./source/table-rows.js";
 import { Running } from "./running.js";
 import type { PlainSource } from "./source/open.js";
 import { Missing } from "./source/request.js";
-import type { SourceOptions } from "./source/types.js";
 import { Tokenizer } from "./tokenizer.js";
 import { modules } from "./wasm.js";
 import type { Starting } from "./worker-refusal.js";
-import type {
-  Backend,
-  Format,
-  ImageInput,
-  ModelInfo,
-  Progress,
-  Task,
-  Tier,
-  Towers,
-  Verification,
-  WasmOptions,
-} from "./types.js";
+import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
 import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
-
-/** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
-export interface CoreOptions extends WasmOptions, SourceOptions {
-  towers: Towers;
-  format: Format;
-  alpha: "drop" | "white";
-  tokenTable: "memory" | "server";
-  maxNumPatches: number | undefined;
-  /** Side of the square that the model sees; its own if undefined. */
-  canvas: number | undefined;
-  /** Whether a segmenter takes pictures as prompts. */
-  picturePrompts: boolean;
-  /** What it must be able to do, if anything. */
-  task: Task | undefined;
-  backend: Backend | "auto";
-  threads: "auto" | number;
-  powerPreference: string;
-  tier: "auto" | Tier;
-  /** What {@link ModelInfo.note} says besides. */
-  note?: string | undefined;
-}
-
-/** What can be asked of a model, wherever it runs. */
-export interface Calls {
-  readonly info: ModelInfo;
-  imageBatch(): Promise<number>;
-  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array>;
-  embedTexts(texts: string[]): Promise<Float32Array>;
-  cuts(texts: string[]): Promise<boolean[]>;
-  addLabels(embeddings: Float32Array): Promise<number>;
-  dropLabels(number: number): void;
-  classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
-  tokenize(text: string): Promise<Uint32Array>;
-  preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData>;
-  look(image: ImageInput, signal?: AbortSignal): Promise<SceneData>;
-  addQueries(vectors: Float32Array): Promise<number>;
-  detect(number: number, scene: SceneData, wanted: Wanted): Promise<Float64Array>;
-  objects(scene: SceneData, wanted: Wanted): Promise<Float64Array>;
-  example(scene: SceneData, region: Float64Array | undefined): Promise<Float32Array>;
-  picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array>;
-  segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]>;
-  verify(): Promise<Verification>;
-  dispose(): void;
-}
+import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
+import { Texts } from "./vlm/texts.js";
 
 /**
  * A model: the engine, its tokenizer, and the folder that both come from. It runs where it is made, in a page or in a worker;
@@ -83,6 +30,11 @@ export class Core implements Calls {
   #info: ModelInfo;
   #tokenizer: Promise<Tokenizer> | undefined;
   readonly #labels: KeptLabels;
+  readonly #texts = new Texts({
+    run: (work) => this.#run(work),
+    runOnly: (running, work) => this.#once((inner) => this.#owner.useOnly(running, inner), work),
+    tokenized: (running, work) => this.#tokenized(running, work),
+  });
 
   private constructor(
     first: Running,
@@ -162,7 +114,10 @@ export class Core implements Calls {
 
   /** Of each text, whether it is longer than the text tower takes. */
   cuts(texts: string[]): Promise<boolean[]> {
-    return this.#run((running) => this.#tokenized(running, (tokenizer) => texts.map((text) => tokenizer.cuts(text))));
+    return this.#run((running) => {
+      requireTexts(running);
+      return this.#tokenized(running, (tokenizer) => texts.map((text) => tokenizer.cuts(text)));
+    });
   }
 
   /** Keeps labels on the device by their embeddings; returns their number. */
@@ -246,6 +201,26 @@ export class Core implements Calls {
     });
   }
 
+  /** Begins a text: see {@link Texts}. */
+  begin(request: PromptRequest, images: ImageInput[], manner: Manner, signal?: AbortSignal): Promise<Begun> {
+    return this.#texts.begin(request, images, manner, signal);
+  }
+
+  /** The next step of a text, which is never made again. */
+  next(text: number): Promise<Step> {
+    return this.#texts.next(text);
+  }
+
+  /** Lets go of a text. */
+  async end(text: number): Promise<void> {
+    this.#texts.end(text);
+  }
+
+  /** Tokens of a prompt. */
+  countPrompt(request: PromptRequest, images: ImageInput[], detail: Detail, signal?: AbortSignal): Promise<number> {
+    return this.#texts.count(request, images, detail, signal);
+  }
+
   verify(): Promise<Verification> {
     return this.#run(async (running) => {
       const { info, folder, part } = running;
@@ -275,23 +250,34 @@ export class Core implements Calls {
   /** Makes a call on the model, which is loaded again first if it has to be. */
   async #run<T>(work: (running: Running) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      let used: Running | undefined;
       try {
-        return await this.#owner.use(async (running) => {
-          used = running;
-          try {
-            return await work(running);
-          } catch (error) {
-            if (wrap(error).code === "gpu") await running.settled();
-            throw error;
-          }
-        });
+        return await this.#once((inner) => this.#owner.use(inner), work);
       } catch (error) {
-        if (error instanceof Loss && attempt === 0) continue;
-        const wrapped = wrap(error);
-        if (wrapped.code === "internal" && !(error instanceof Loss)) used?.trapped();
-        throw wrapped;
+        if (!(error instanceof Loss) || attempt > 0) throw error;
       }
+    }
+  }
+
+  /** Makes a call on what `use` gives it. */
+  async #once<T>(
+    use: (inner: (running: Running) => Promise<T>) => Promise<T>,
+    work: (running: Running) => Promise<T>,
+  ): Promise<T> {
+    let used: Running | undefined;
+    try {
+      return await use(async (running) => {
+        used = running;
+        try {
+          return await work(running);
+        } catch (error) {
+          if (wrap(error).code === "gpu") await running.settled();
+          throw error;
+        }
+      });
+    } catch (error) {
+      const wrapped = wrap(error);
+      if (wrapped.code === "internal" && !(wrapped instanceof Loss)) used?.trapped();
+      throw wrapped;
     }
   }
 
@@ -323,15 +309,14 @@ export class Core implements Calls {
   }
 
   async #tokens(texts: string[], running: Running): Promise<Uint32Array> {
+    requireTexts(running);
     const ids = await this.#tokenized(running, (tokenizer) => texts.map((text) => tokenizer.encode(text)));
     const all = new Uint32Array(ids.reduce((sum, part) => sum + part.length, 0));
     ids.reduce((at, part) => (all.set(part, at), at + part.length), 0);
     return all;
   }
 
-  async #tokenized<T>({ engine, folder }: Running, work: (tokenizer: Tokenizer) => T): Promise<T> {
-    // Without the text tower this is an error, and nothing is fetched.
-    engine.missingRows(new Uint32Array(0));
+  async #tokenized<T>({ folder }: Running, work: (tokenizer: Tokenizer) => T): Promise<T> {
     const asked = (this.#tokenizer ??= Tokenizer.from(folder, this.options, new AbortController().signal));
     // The next text has another one.
     const forget = () => {
@@ -385,6 +370,11 @@ export class Core implements Calls {
       source.release();
     }
   }
+}
+
+/** @throws {OcelliError} Without the text tower; nothing is fetched for it. */
+function requireTexts({ engine }: Running): void {
+  engine.missingRows(new Uint32Array(0));
 }
 
 /** What the engine takes. */

@@ -1,4 +1,4 @@
-import type { Calls } from "./core.js";
+import type { Calls } from "./calls.js";
 
 /** Where rows are: the model, and their number there. */
 interface Place {

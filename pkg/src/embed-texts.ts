@@ -1,5 +1,5 @@
 import { breath } from "./breath.js";
-import type { Calls } from "./core.js";
+import type { Calls } from "./calls.js";
 import { aborted } from "./error.js";
 
 /** How long the CPU may work on texts before whatever else waits in its thread gets a turn. */

@@ -8,6 +8,7 @@
  *   model than this one made.
  * - `bad-image`: the picture cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
+ * - `context-full`: a prompt is longer than the model has room for.
  * - `aborted`: the signal said so.
  * - `no-worker`: the browser starts no worker here, or cannot load worker.js.
  * - `device-lost`: the GPU went away, and again while the call was made once more.
@@ -26,6 +27,7 @@ export type ErrorCode =
   | "wrong-model"
   | "bad-image"
   | "bad-input"
+  | "context-full"
   | "aborted"
   | "no-worker"
   | "device-lost"

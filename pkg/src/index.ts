@@ -24,6 +24,7 @@ export type {
   Check,
   Classification,
   ClassifyOptions,
+  ContextOptions,
   Example,
   FindLoadOptions,
   Format,

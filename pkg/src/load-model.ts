@@ -1,5 +1,6 @@
 import { Callback } from "./callback.js";
-import { Core, type Calls, type CoreOptions } from "./core.js";
+import type { Calls, CoreOptions } from "./calls.js";
+import { Core } from "./core.js";
 import { aborted, OcelliError, wrap } from "./error.js";
 import { Model } from "./model.js";
 import type { Happening } from "./owner.js";
@@ -9,14 +10,14 @@ import { wholeUrl } from "./source/address.js";
 import { meant } from "./source/advice.js";
 import { plainSource } from "./source/open.js";
 import type { ModelSource } from "./source/types.js";
-import type { FindLoadOptions, LoadOptions, ModelInfo, Task } from "./types.js";
+import type { ContextOptions, FindLoadOptions, LoadOptions, ModelInfo, Task } from "./types.js";
 import { startWorker } from "./worker-refusal.js";
 
 /** What a load that is stopped may take to free what it has begun. */
 const GRACE_MS = 200;
 
 /** Of models of every kind. */
-type Options = LoadOptions & FindLoadOptions & { picturePrompts?: boolean };
+type Options = LoadOptions & FindLoadOptions & ContextOptions & { picturePrompts?: boolean };
 
 /** Loads a model, here or in a worker. If it cannot do the `task`, it is refused as `wrong-model` before its weights are fetched. */
 export async function loadModel(source: ModelSource, options: Options, task?: Task): Promise<Model> {
@@ -64,6 +65,7 @@ function coreOptions(options: Options, task: Task | undefined): CoreOptions {
     tokenTable = "memory",
     maxNumPatches,
     canvas,
+    context,
     picturePrompts = false,
     backend = "auto",
     threads = "auto",
@@ -80,6 +82,12 @@ function coreOptions(options: Options, task: Task | undefined): CoreOptions {
   if (canvas !== undefined && !(Number.isInteger(canvas) && canvas > 0)) {
     throw new OcelliError("bad-input", `canvas: expected a whole number of pixels, found ${String(canvas)}.`);
   }
+  if (context !== undefined && !(Number.isInteger(context) && context >= 2)) {
+    throw new OcelliError(
+      "bad-input",
+      `context: expected a whole number of tokens, 2 or more, found ${String(context)}.`,
+    );
+  }
   if (threads !== "auto" && !(Number.isInteger(threads) && threads > 0)) {
     throw new OcelliError("bad-input", `threads: expected "auto" or 1 or more, found ${String(threads)}.`);
   }
@@ -90,6 +98,7 @@ function coreOptions(options: Options, task: Task | undefined): CoreOptions {
     tokenTable,
     maxNumPatches,
     canvas,
+    context,
     picturePrompts,
     task,
     backend,

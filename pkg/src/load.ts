@@ -32,6 +32,8 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   /** Of a NaFlex model; its own if undefined. */
   maxNumPatches: number | undefined;
   canvas: number | undefined;
+  /** Of a model that writes; its own if undefined. */
+  context: number | undefined;
   picturePrompts: boolean;
   task: Task | undefined;
   note?: string | undefined;

@@ -1,5 +1,6 @@
 import { proxy, wrap as connect, type Remote } from "comlink";
-import type { Core, CoreOptions } from "./core.js";
+import type { CoreOptions } from "./calls.js";
+import type { Core } from "./core.js";
 import { keep, memory } from "./device.js";
 import { aborted, OcelliError } from "./error.js";
 import { Loss, type Happening, type Losable } from "./owner.js";

@@ -1,4 +1,4 @@
-import type { Calls } from "./core.js";
+import type { Calls } from "./calls.js";
 import { aborted, disposed, wrap } from "./error.js";
 import type { Happening } from "./owner.js";
 import { abortable } from "./shared.js";

@@ -23,6 +23,8 @@ type State<T extends Losable> =
 /** The one owner of what calls run on. What was lost is loaded again by the next call; if that fails, by the one after it. */
 export class Owner<T extends Losable> {
   #state: State<T> = { is: "lost" };
+  /** Why the last thing went away. */
+  #why: Loss | undefined;
 
   constructor(
     first: T,
@@ -41,6 +43,18 @@ export class Owner<T extends Losable> {
   async use<R>(work: (thing: T) => Promise<R>): Promise<R> {
     const held = await this.#held();
     return held.use(work);
+  }
+
+  /**
+   * Makes a call that makes sense on this thing alone, and not on one that took its place.
+   *
+   * @throws {Loss} If it went away, before or under the call.
+   */
+  async useOnly<R>(thing: T, work: (thing: T) => Promise<R>): Promise<R> {
+    const state = this.#state;
+    if (state.is === "disposed") throw disposed();
+    if (state.is === "running" && state.held.thing === thing) return state.held.use(work);
+    throw this.#why as Loss;
   }
 
   /** Frees it after the calls under way; those that wait for it to be loaded again end with the code `disposed`. */
@@ -86,6 +100,7 @@ export class Owner<T extends Losable> {
       (why) => {
         if (this.#state.is !== "running" || this.#state.held !== held) return;
         this.#state = { is: "lost" };
+        this.#why = why;
         held.lose(why);
         this.tell("devicelost");
       },

@@ -1,5 +1,6 @@
-import type { Calls, CoreOptions } from "./core.js";
+import type { Calls, CoreOptions } from "./calls.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
+import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
 import { KeptLabels } from "./kept-labels.js";
 import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
@@ -17,6 +18,8 @@ export class RemoteCore implements Calls {
   readonly #owner: Owner<ModelWorker>;
   #info: ModelInfo;
   readonly #labels: KeptLabels;
+  /** In which worker the last text has begun. */
+  #writer: ModelWorker | undefined;
 
   private constructor(
     first: ModelWorker,
@@ -140,6 +143,26 @@ export class RemoteCore implements Calls {
 
   segment(scene: SceneData, prompts: Float32Array, threshold: number, size: MaskSize): Promise<MaskData[]> {
     return this.#owner.use(({ core }) => core.segment(scene, prompts, threshold, size));
+  }
+
+  begin(request: PromptRequest, images: ImageInput[], manner: Manner, signal?: AbortSignal): Promise<Begun> {
+    return this.#owner.use(async (worker) => {
+      const begun = await worker.core.begin(request, await allPostable(images, signal), manner);
+      this.#writer = worker;
+      return begun;
+    });
+  }
+
+  next(text: number): Promise<Step> {
+    return this.#owner.useOnly(this.#writer as ModelWorker, ({ core }) => core.next(text));
+  }
+
+  end(text: number): Promise<void> {
+    return this.#owner.useOnly(this.#writer as ModelWorker, ({ core }) => core.end(text));
+  }
+
+  countPrompt(request: PromptRequest, images: ImageInput[], detail: Detail, signal?: AbortSignal): Promise<number> {
+    return this.#owner.use(async ({ core }) => core.countPrompt(request, await allPostable(images, signal), detail));
   }
 
   verify(): Promise<Verification> {

@@ -14,7 +14,7 @@ import type { Engine as CpuEngine } from "../wasm/ocelli_cpu.js";
 const LOSS_FOLLOWS_MS = 250;
 
 /** What the engine knows of the model; a note of its own is on the checkpoint. */
-type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "threads" | "note"> & {
+type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "threads" | "note" | "context"> & {
   note: string | null;
 };
 
@@ -26,12 +26,14 @@ export class Running implements Losable {
   /** The `GPUDevice`; none on the CPU. */
   readonly device: GpuDevice | undefined;
   readonly pictures = new PictureQueue();
+  /** Which tiles of pictures the engine has made tokens of, by their number in prompts. */
+  tiles: (string | undefined)[] = [];
   readonly #start: number;
   readonly #engine: Engine;
   readonly #team: Team | undefined;
   readonly #labels = new Map<number, Labels | Queries>();
   /** Dropped while the engine was in use, maybe with them. */
-  #dropped: (Labels | Queries)[] = [];
+  #dropped: { free(): void }[] = [];
   #lost: Loss | undefined;
   #unwatch = () => {};
   #freed = false;
@@ -55,6 +57,7 @@ export class Running implements Losable {
       backend: part === "gpu" ? "webgpu" : "cpu",
       adapter,
       threads: 1 + (team?.helpers ?? 0),
+      context: facts.tasks.includes("generate") ? engine.context() : null,
       downloadBytes: folder.downloaded,
       ...(notes && { note: notes }),
     };
@@ -109,7 +112,12 @@ export class Running implements Losable {
   dropLabels(number: number): void {
     const labels = this.#labels.get(number);
     this.#labels.delete(number);
-    if (labels) this.#dropped.push(labels);
+    if (labels) this.drop(labels);
+  }
+
+  /** Frees something that the engine made, once the engine does not use it. */
+  drop(thing: { free(): void }): void {
+    this.#dropped.push(thing);
     if (this.#borrows === 0) this.#letGo();
   }
 
@@ -117,7 +125,7 @@ export class Running implements Losable {
     const dropped = this.#dropped;
     this.#dropped = [];
     if (!alive(this.part, this.#start)) return;
-    for (const labels of dropped) labels.free();
+    for (const thing of dropped) thing.free();
   }
 
   watch(lost: (why: Loss) => void, failed: (why: OcelliError) => void): void {
@@ -159,6 +167,7 @@ export class Running implements Losable {
 
   /** After an error of the GPU: what is kept for the next picture may be invalid, and would fail that one as well. */
   forgetPictures(): void {
+    this.tiles = [];
     if (!this.#lost && !this.#freed && alive(this.part, this.#start)) this.#engine.forgetPictures();
   }
 

@@ -6,7 +6,8 @@ import { openFolder, plainSource } from "./source/open.js";
 import type { ModelSource, SourceOptions } from "./source/types.js";
 import { abandon, alive, modules, start } from "./wasm.js";
 import type { WasmOptions } from "./types.js";
-import type { TokenizerEngine } from "../wasm/ocelli_tokenizer.js";
+import type { PromptRequest } from "./vlm/plain.js";
+import type { TokenizerEngine, TokenStream } from "../wasm/ocelli_tokenizer.js";
 
 /**
  * A model's tokenizer by itself: no weights are fetched, and no GPU is needed.
@@ -90,6 +91,42 @@ export class Tokenizer {
    */
   decode(ids: Uint32Array, skipSpecial = true): string {
     return this.#run((engine) => engine.decode(ids, skipSpecial));
+  }
+
+  /**
+   * What a decoder is fed: token ids, and from 2³¹ on the rows of pictures' tokens. Of each picture `layouts` has the rows and columns of its
+   * tiles and how many tokens it becomes.
+   *
+   * @throws {OcelliError} With code `context-full` if there are more than `most`.
+   * @internal
+   */
+  prompt(request: PromptRequest, layouts: Uint32Array, most: number): Uint32Array {
+    return this.#run((engine) => engine.prompt(JSON.stringify(request), layouts, most));
+  }
+
+  /**
+   * The tokens that end a text.
+   *
+   * @internal
+   */
+  stops(): Uint32Array {
+    return this.#run((engine) => engine.stops());
+  }
+
+  /**
+   * Makes a text of token ids that come one by one.
+   *
+   * @internal
+   */
+  stream(skipSpecial: boolean): Pick<TokenStream, "push" | "finish" | "free"> {
+    const stream = this.#run((engine) => engine.stream(skipSpecial));
+    return {
+      push: (id) => this.#run(() => stream.push(id)),
+      finish: () => this.#run(() => stream.finish()),
+      free: () => {
+        if (alive("tokenizer", this.#start)) stream.free();
+      },
+    };
   }
 
   #run<T>(work: (engine: TokenizerEngine) => T): T {

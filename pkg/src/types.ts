@@ -16,8 +16,11 @@ export type Format = "none" | "f16" | "q8" | "q4";
  */
 export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 
-/** What can be asked of a model: `classify` and `embed` of an {@link Ocelli}, `detect` of a detector, `segment` of a segmenter. */
-export type Task = "classify" | "embed" | "detect" | "segment";
+/**
+ * What can be asked of a model: `classify` and `embed` of an {@link Ocelli}, `detect` of a detector, `segment` of a segmenter, `generate` of
+ * a model that writes.
+ */
+export type Task = "classify" | "embed" | "detect" | "segment" | "generate";
 
 /**
  * Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
@@ -140,6 +143,15 @@ export interface FindLoadOptions {
   canvas?: number;
 }
 
+/** What `Vlm.load` takes besides. */
+export interface ContextOptions {
+  /**
+   * Room for so many tokens: a prompt's, those of its pictures, and those that are written after it. More of it takes more of the device's
+   * memory. Default: as much as the model was made for, but at most 4,096.
+   */
+  context?: number;
+}
+
 /** What every call takes. */
 export interface CallOptions {
   /** Ends the call with the code `aborted`. What the GPU has begun it still finishes. */
@@ -246,7 +258,22 @@ export interface ModelInfo {
    */
   note?: string;
   /** Which kind of model it is. */
-  family: "clip" | "siglip" | "owlvit" | "owlv2" | "clipseg";
+  family:
+    | "clip"
+    | "siglip"
+    | "owlvit"
+    | "owlv2"
+    | "clipseg"
+    | "llama"
+    | "qwen2"
+    | "qwen3"
+    | "gemma"
+    | "gemma2"
+    | "gemma3_text"
+    | "smolvlm"
+    | "paligemma"
+    | "llava"
+    | "llava_onevision";
   /** What can be asked of it; anything else is an error with the code `wrong-model`. */
   tasks: Task[];
   /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */
@@ -282,6 +309,8 @@ export interface ModelInfo {
   imageSize: number;
   /** Most patches of a picture, for a NaFlex model; null for others, whose pictures all become the same square. */
   maxNumPatches: number | null;
+  /** Of a model that writes: most tokens of a prompt and of what is written after it; null for others. */
+  context: number | null;
   /** Numbers in an embedding. */
   embeddingDim: number;
   /** Weights in the towers that were loaded. */

@@ -1,6 +1,7 @@
 // The dedicated worker that `worker: true` starts: one model, wholly in here. Or one that shares the work of a model elsewhere.
 import { expose, proxy } from "comlink";
-import { Core, type CoreOptions } from "./core.js";
+import type { CoreOptions } from "./calls.js";
+import { Core } from "./core.js";
 import { OcelliError } from "./error.js";
 import { help } from "./helper.js";
 import type { Happening } from "./owner.js";

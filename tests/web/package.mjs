@@ -44,6 +44,7 @@ import { table, towers } from "./groups/towers.mjs";
 import { types } from "./groups/types.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
+import { vlm } from "./groups/vlm.mjs";
 import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { findFirefox, startFirefox } from "./lib/firefox.mjs";
@@ -82,6 +83,7 @@ const everyPart = {
   },
   naflex,
   find,
+  vlm,
   inputs,
   pictures,
   use,

@@ -1,4 +1,4 @@
-import type { Calls } from "../core.js";
+import type { Calls } from "../calls.js";
 import type { ImageInput } from "../types.js";
 import { LookedAt } from "./looked-at.js";
 import { requireScene, type SceneData } from "./plain.js";

@@ -1,4 +1,4 @@
-import type { Calls } from "../core.js";
+import type { Calls } from "../calls.js";
 import { aborted, callersError, OcelliError, wrap } from "../error.js";
 import type { BatchOptions, ImageInput } from "../types.js";
 import { rowsOf } from "../vectors.js";

@@ -7,6 +7,7 @@ import { Detector, type Detection, type Proposal, type QuerySet } from "ocelli/d
 import { ImageIndex, type Hit } from "ocelli/index";
 import { Segmenter, type Mask } from "ocelli/segment";
 import { best7 } from "ocelli/templates";
+import { LanguageModel, Vlm, WritingError, type Message, type TextStream, type Written } from "ocelli/vlm";
 import { drawBoxes, drawMask, type BoxOptions } from "ocelli/draw";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total, fraction }) => console.log(loaded, total ?? "?", (fraction ?? 0) * 100), signal, towers: "both" });
@@ -56,6 +57,22 @@ export async function where(image: ImageInput, signal: AbortSignal): Promise<Det
   console.log(mask?.toImageData({ color: "#ff0000" }).width, mask?.toRLE().counts[0], mask?.toPolygons()[0]?.[0]?.[0], mask?.box?.x, mask?.area, mask?.cut);
   return detector.detect(image, set, { threshold: 0.2, nms: 0.5, topK: 50 });
 }
+export async function write(image: ImageInput, signal: AbortSignal): Promise<string> {
+  const model = await Vlm.load("hf:HuggingFaceTB/SmolVLM-256M-Instruct", { format: "q8", context: 2048, worker: true });
+  const messages: Message[] = [{ role: "user", content: [{ type: "image", image }, { type: "text", text: "What is this?" }] }];
+  const written: Written = await model.generate({ messages }, { maxTokens: 20, temperature: 0.7, seed: 3, stop: ["."], detail: "low", signal });
+  const stream: TextStream = model.stream({ image, prompt: "What is this?" }, { onToken: ({ id, text }) => console.log(id, text.length) });
+  for await (const part of stream) console.log(part.length, (await stream.written).finish);
+  const chat = model.chat({ system: "Be brief.", messages });
+  const session = await LanguageModel.create({ model, initialPrompts: messages });
+  console.log(written.tokens.length, written.tokensPerSecond ?? 0, chat.contextUsage, model.info.context, await model.countTokens("a"), await model.caption(image));
+  try {
+    return (await chat.prompt("Why?")).text + (await model.ask(image, "What?")).text + (await session.prompt("How?"));
+  } catch (error) {
+    if (error instanceof WritingError && error.code === "context-full") return error.text;
+    throw error;
+  }
+}
 `;
 
 /** How a project resolves modules, and what its files are called: CommonJS is .cts. Version 7 knows node10 no more. */
@@ -87,5 +104,6 @@ export function types({ report, site, root }) {
   group.rejects("a program that misuses it", judge(CONSUMER.replace('"softmax"', '"softest"')), "");
   group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
   group.rejects("a program that draws a file", judge(CONSUMER.replace("ImageBitmap | null", "File")), "");
+  group.rejects("a program that misuses writing", judge(CONSUMER.replace('detail: "low"', 'detail: "least"')), "");
   group.rejects("a total that is taken for known", judge(CONSUMER.replace('total ?? "?"', "loaded / total")), "");
 }

@@ -24,6 +24,8 @@ function contents({ report, files }) {
     "dist/find/detect.d.ts",
     "dist/find/segment.js",
     "dist/find/segment.d.ts",
+    "dist/vlm/vlm.js",
+    "dist/vlm/vlm.d.ts",
     "package.json",
     "dist/worker.js",
     "dist/ocelli_bg.wasm",
@@ -72,14 +74,14 @@ function inNode({ report, site }) {
   const expected = '{"added":0,"code":"no-webgpu"}\n';
   group.same("output", run(), expected);
   const required = `const { Ocelli } = require("ocelli"); const { ImageIndex } = require("ocelli/index");
-    const [{ Detector }, { Segmenter }] = [require("ocelli/detect"), require("ocelli/segment")];
-    console.log(Ocelli.name, ImageIndex.name, Detector.name, Segmenter.name, require("ocelli/templates").best7.length);`;
+    const [{ Detector }, { Segmenter }, { Vlm }] = [require("ocelli/detect"), require("ocelli/segment"), require("ocelli/vlm")];
+    console.log(Ocelli.name, ImageIndex.name, Detector.name, Segmenter.name, Vlm.name, require("ocelli/templates").best7.length);`;
   const told = execFileSync(process.execPath, ["--input-type=commonjs", "-e", required], {
     cwd: site.folder,
     encoding: "utf8",
     stdio: "pipe",
   });
-  group.holds("required", /^(\S+ ){4}7\n$/.test(told), told);
+  group.holds("required", /^(\S+ ){5}7\n$/.test(told), told);
   group.rejects("a module that talks", run("console.log('hello')"), expected);
 }
 

@@ -3,6 +3,7 @@ import { Ocelli, OcelliError, Tokenizer } from "ocelli";
 import { findCalls } from "./find.js";
 import { labelCalls, later } from "./labels.js";
 import { lifecycleCalls } from "./lifecycle.js";
+import { vlmCalls } from "./vlm.js";
 import { copiesVideos, watch } from "./watch.js";
 
 /** What models run on here. The tests' GPU is a software adapter, in whose place the package would take the CPU if it were asked. */
@@ -161,6 +162,7 @@ globalThis.web = {
   ...labelCalls({ models, sets, made, attempt }),
   ...lifecycleCalls({ models, sets, made, attempt }),
   ...findCalls({ made, backend, attempt }),
+  ...vlmCalls({ made, backend, attempt }),
   attempt,
   happened: () => happened,
   bytes: () => measured(),

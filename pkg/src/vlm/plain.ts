@@ -1,0 +1,56 @@
+/** What the engine and the tokenizer take and give for texts, in a form that can be posted to a worker. */
+
+/** Who says something. */
+export type Role = "system" | "user" | "assistant";
+
+/** A part of a message: words, or a picture by its place among those of the prompt. */
+export type PlainPart = { type: "text"; text: string } | { type: "image"; picture: number };
+
+/** What somebody says. */
+export interface PlainMessage {
+  role: Role;
+  content: PlainPart[];
+}
+
+/** What a prompt is made of; the tokenizer puts it into the words of the model's family. */
+export type PromptRequest =
+  | { messages: PlainMessage[] }
+  | { raw: string }
+  | { caption: true; pictures: number }
+  | { question: string; pictures: number };
+
+/** How much of a picture the model sees: the whole of it once, or the tiles that it is cut into as well. */
+export type Detail = "low" | "auto" | "high";
+
+/** How a text is written. */
+export interface Manner {
+  detail: Detail;
+  /** As many as there is room for, if undefined. */
+  maxTokens: number | undefined;
+  temperature: number;
+  topK: number | undefined;
+  topP: number;
+  repetitionPenalty: number;
+  seed: number;
+  specialTokens: boolean;
+}
+
+/** Why a text ended: the model ended it, or a stop string; it has as many tokens as were asked for; there is no more room. */
+export type Finish = "stop" | "length" | "context";
+
+/** A text that has begun. */
+export interface Begun {
+  /** Of the text, for its steps. */
+  number: number;
+  promptTokens: number;
+  /** Those of the prompt that stand for pictures. */
+  imageTokens: number;
+}
+
+/** What a step came to: a tile was looked at or a part of the prompt read, and nothing written; or a token was; or the text ended. */
+export interface Step {
+  /** The characters that are whole now. */
+  text: string;
+  token?: number;
+  finish?: Finish;
+}

@@ -1,0 +1,148 @@
+import { OcelliError } from "../error.js";
+import { decoded, open } from "../pictures/image.js";
+import { all } from "../pictures/picture-error.js";
+import { ready } from "../pictures/ready.js";
+import type { Running } from "../running.js";
+import type { Tokenizer } from "../tokenizer.js";
+import type { ImageInput } from "../types.js";
+import type { Writing, WritingOptions } from "../../wasm/ocelli.js";
+import type { Begun, Detail, Finish, Manner, PromptRequest, Step } from "./plain.js";
+import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
+
+/** Ids from here on stand for pictures' tokens. */
+const PICTURE = 2 ** 31;
+/** More tokens than any model has room for. */
+const ENDLESS = 2 ** 32 - 1;
+
+/** What texts are written on. */
+export interface Host {
+  /** Makes a call on the engine that runs now; on another one once more if it goes away. */
+  run<T>(work: (running: Running) => Promise<T>): Promise<T>;
+  /** Makes a call on this engine alone. */
+  runOnly<T>(running: Running, work: () => Promise<T>): Promise<T>;
+  tokenized<T>(running: Running, work: (tokenizer: Tokenizer) => T): Promise<T>;
+}
+
+/** A text on its way, and the engine that it is on. */
+interface Text {
+  number: number;
+  running: Running;
+  ids: Uint32Array;
+  options: WritingOptions;
+  writing: Writing;
+  characters: ReturnType<Tokenizer["stream"]>;
+  /** Pictures of which the engine lacks tiles. */
+  cuts: Cut[];
+  /** The prompt was read to its end. */
+  read: boolean;
+}
+
+/**
+ * The texts of a model, one at a time. Each goes on step by step: a tile of a picture, a part of the prompt, a token. So whoever asks can
+ * stop after each of them. A text stays on its engine and is lost with it.
+ */
+export class Texts {
+  #text: Text | undefined;
+  #next = 0;
+
+  constructor(private readonly host: Host) {}
+
+  /** Begins a text, and ends the one before. Nothing runs yet, but all that can be wrong with the prompt has been said. */
+  begin(request: PromptRequest, images: ImageInput[], manner: Manner, signal: AbortSignal | undefined): Promise<Begun> {
+    return this.host.run(async (running) => {
+      this.#end();
+      const pictures = await Promise.allSettled(
+        images.map(async (image) => (await open(await ready(image, signal), "cpu")).pixels as ImageData),
+      );
+      const low = isLow(manner.detail, running);
+      const [cuts, layouts] = cutsOf(running, all(pictures), low);
+      const most = running.engine.context() - 1;
+      const [ids, stops, characters] = await this.host.tokenized(running, (tokenizer) => [
+        tokenizer.prompt(request, layouts, most),
+        tokenizer.stops(),
+        tokenizer.stream(!manner.specialTokens),
+      ]);
+      const options = { ...manner, stops };
+      const writing = running.engine.generate(ids, options);
+      const number = this.#next++;
+      const missing = cuts.filter((cut) => !isThere(running, cut));
+      this.#text = { number, running, ids, options, writing, characters, cuts: missing, read: false };
+      return { number, promptTokens: ids.length, imageTokens: ids.filter((id) => id >= PICTURE).length };
+    });
+  }
+
+  /** @throws {Loss} If the engine went away that the text is on. */
+  async next(number: number): Promise<Step> {
+    const text = this.#text;
+    if (text?.number !== number)
+      throw new OcelliError("bad-input", "text: expected one under way, found one that ended.");
+    return this.host.runOnly(text.running, () => this.#step(text));
+  }
+
+  end(number: number): void {
+    if (this.#text?.number === number) this.#end();
+  }
+
+  /** Tokens of a prompt, however many. */
+  count(
+    request: PromptRequest,
+    images: ImageInput[],
+    detail: Detail,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    return this.host.run(async (running) => {
+      const low = isLow(detail, running);
+      const layouts = await Promise.allSettled(
+        images.map(async (image) => {
+          const { pixels, release } = await decoded(await ready(image, signal));
+          const { width, height } = pixels;
+          release();
+          return [...running.engine.layout(width, height, low)];
+        }),
+      );
+      const flat = Uint32Array.from(all(layouts).flat());
+      return this.host.tokenized(running, (tokenizer) => tokenizer.prompt(request, flat, ENDLESS).length);
+    });
+  }
+
+  async #step(text: Text): Promise<Step> {
+    const { running } = text;
+    const cut = text.cuts[0];
+    if (cut) {
+      await putTile(running, cut);
+      if (!isThere(running, cut)) return { text: "" };
+      release(running, cut);
+      text.cuts.shift();
+      // What was begun may have been ended by new tiles.
+      if (text.cuts.length === 0) {
+        running.drop(text.writing);
+        text.writing = running.engine.generate(text.ids, text.options);
+      }
+      return { text: "" };
+    }
+    const { writing, characters } = text;
+    if (!text.read) {
+      text.read = await running.borrow((engine) => engine.readPrompt(writing));
+      return { text: "" };
+    }
+    const token = await running.borrow((engine) => engine.nextToken(writing));
+    return this.host.tokenized(running, () =>
+      token === undefined
+        ? { text: characters.finish(), finish: writing.finish() as Finish }
+        : { text: characters.push(token), token },
+    );
+  }
+
+  #end(): void {
+    const text = this.#text;
+    this.#text = undefined;
+    if (!text) return;
+    text.cuts.forEach((cut) => release(text.running, cut));
+    text.running.drop(text.writing);
+    text.characters.free();
+  }
+}
+
+function isLow(detail: Detail, running: Running): boolean {
+  return detail === "low" || (detail === "auto" && running.part === "cpu");
+}

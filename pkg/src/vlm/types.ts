@@ -1,0 +1,168 @@
+import type { CallOptions, ContextOptions, ImageInput, LoadOptions } from "../types.js";
+import type { Detail, Finish, Role } from "./plain.js";
+
+/** Words of a message, as OpenAI's and transformers' messages have them. */
+export interface TextPart {
+  /** What it is. */
+  type: "text";
+  /** The words. */
+  text: string;
+}
+
+/** Words of a message, as the Prompt API has them. */
+export interface TextValue {
+  /** What it is. */
+  type: "text";
+  /** The words. */
+  value: string;
+}
+
+/** A picture in a message. */
+export interface ImagePart {
+  /** What it is. */
+  type: "image";
+  /** The picture. Default: the next one of those that are given beside the messages. */
+  image?: ImageInput;
+}
+
+/** A picture in a message, as the Prompt API has it. */
+export interface ImageValue {
+  /** What it is. */
+  type: "image";
+  /** The picture. */
+  value: ImageInput;
+}
+
+/** A picture in a message by its address, as OpenAI's messages have it. */
+export interface ImageUrlPart {
+  /** What it is. */
+  type: "image_url";
+  /** The address, relative to the page; it may be a `data:` address. */
+  image_url: string | ImageUrl;
+}
+
+/** A picture's address in an object of its own. */
+export interface ImageUrl {
+  /** The address. */
+  url: string;
+}
+
+/** A part of a message: words, or a picture. */
+export type ContentPart = TextPart | TextValue | ImagePart | ImageValue | ImageUrlPart;
+
+/** What somebody says. */
+export interface Message {
+  /** Who: the user, the model, or whoever set the model up. */
+  role: Role;
+  /** Words, or words and pictures in their order. */
+  content: string | readonly ContentPart[];
+}
+
+/** What the user says of pictures. */
+export interface Words {
+  /** The words. */
+  prompt: string;
+  /** A picture, which stands before them. */
+  image?: ImageInput;
+  /** Several. */
+  images?: readonly ImageInput[];
+}
+
+/** A conversation. */
+export interface Conversation {
+  /** What was said; the last of it by the user. */
+  messages: readonly Message[];
+  /** The pictures that `{ type: "image" }` stands for, in order. */
+  images?: readonly ImageInput[];
+}
+
+/** A text in which the model's template is written out. Special tokens count in it. */
+export interface RawPrompt {
+  /** The text, with `<image>` where a picture goes. */
+  raw: string;
+  /** The picture. */
+  image?: ImageInput;
+  /** Several, in order. */
+  images?: readonly ImageInput[];
+}
+
+/**
+ * What a text goes on from: what the user says, with pictures or without, a conversation, or a raw text. All but the last go into the
+ * model's own template, and whatever they say, none of it becomes a special token there.
+ */
+export type Prompt = string | Words | Conversation | RawPrompt;
+
+/** A token, as it comes. */
+export interface TokenEvent {
+  /** Of the token, in the model's vocabulary. */
+  id: number;
+  /** The characters that it completes; empty within one. */
+  text: string;
+}
+
+/** How much of pictures is seen. */
+export interface DetailOptions extends CallOptions {
+  /**
+   * `"low"`: the whole picture at the size of one tile, for 64 tokens with SmolVLM. `"high"`: its tiles as well, as the model's own
+   * processor cuts them: small things and writing can be read, for up to 1,088 tokens. `"auto"` (default): high on a GPU, low on the CPU.
+   * For models that see one square of every picture it does not matter.
+   */
+  detail?: Detail;
+}
+
+/** How a text is written. */
+export interface WriteOptions extends DetailOptions {
+  /** Most tokens that are written; `Infinity` for as many as there is room for. Default 256. */
+  maxTokens?: number;
+  /** 0 (default) takes the likeliest token each time, so that results repeat; 1 draws by the model's own probabilities. */
+  temperature?: number;
+  /** Draws from so many of the likeliest tokens. Default: from all. */
+  topK?: number;
+  /** Draws from the likeliest tokens whose probabilities add up to this, above 0 and at most 1. Default 1. */
+  topP?: number;
+  /** Above 1, tokens that are there already become less likely. Default 1. */
+  repetitionPenalty?: number;
+  /** Another one draws another text; the same one repeats it. A whole number. Default 0. */
+  seed?: number;
+  /** Strings that end the text, and are no part of it. */
+  stop?: readonly string[];
+  /** Whether special tokens are written out, as the tags of documents need it. Default false. */
+  specialTokens?: boolean;
+  /** Told each token; must be quick. What it throws ends the call, with code `bad-input`. */
+  onToken?: (token: TokenEvent) => void;
+}
+
+/** A text, and what it took. */
+export interface Written {
+  /** The text. */
+  text: string;
+  /** Its tokens, with those of a stop string. */
+  tokens: Uint32Array;
+  /**
+   * `"stop"`: the model, or a stop string, ended it. `"length"`: it has as many tokens as were asked for. `"context"`: there was no more
+   * room.
+   */
+  finish: Finish;
+  /** Tokens of the prompt, pictures included. */
+  promptTokens: number;
+  /** Those of them that stand for pictures. */
+  imageTokens: number;
+  /** Milliseconds from the call's turn to the first token: pictures and prompt. */
+  firstTokenMs: number;
+  /** Of those after the first; null if there was only one. */
+  tokensPerSecond: number | null;
+}
+
+/** What {@link Vlm.load} takes. */
+export interface VlmOptions extends LoadOptions, ContextOptions {}
+
+/** What {@link Vlm.chat} takes; how its texts are written unless a call says otherwise. */
+export interface ChatOptions extends Omit<WriteOptions, "signal" | "onToken"> {
+  /** What the model is told before anything else. */
+  system?: string;
+  /** What was said before. */
+  messages?: readonly Message[];
+}
+
+/** What is said in a chat: the user's words, with pictures or without, or messages. */
+export type Turn = string | Words | readonly Message[];

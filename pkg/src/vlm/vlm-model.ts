@@ -1,0 +1,120 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { loadModel } from "../load-model.js";
+import type { Model } from "../model.js";
+import type { ModelSource } from "../source/types.js";
+import type { ImageInput, CallOptions, ModelEvents, ModelInfo, Verification } from "../types.js";
+import { OcelliError } from "../error.js";
+import { Chat } from "./chat.js";
+import { askedOf } from "./messages.js";
+import { textStream, type TextStream } from "./text-stream.js";
+import type { ChatOptions, DetailOptions, Prompt, VlmOptions, WriteOptions, Written } from "./types.js";
+import { Writer } from "./writer.js";
+
+/**
+ * A model that reads words and pictures, and writes: SmolVLM, PaliGemma or LLaVA; or one that reads words alone, such as Llama, Qwen or
+ * Gemma.
+ *
+ * ```ts
+ * const model = await Vlm.load("hf:HuggingFaceTB/SmolVLM-256M-Instruct", { format: "q8", worker: true });
+ * const { text } = await model.generate({ image: file, prompt: "What is this?" });
+ * ```
+ */
+export class Vlm {
+  readonly #model: Model;
+  readonly #writer: Writer;
+
+  private constructor(model: Model) {
+    this.#model = model;
+    this.#writer = new Writer(model);
+  }
+
+  /**
+   * Loads a model that writes: with the options of `Ocelli.load`, and from the same sources.
+   *
+   * @throws {OcelliError} With code `wrong-model` if it does not write, before its weights are fetched; else see {@link ErrorCode}.
+   */
+  static async load(source: ModelSource, options: VlmOptions = {}): Promise<Vlm> {
+    return new Vlm(await loadModel(source, options, "generate"));
+  }
+
+  /** What was loaded, and on what. */
+  get info(): ModelInfo {
+    return this.#model.info;
+  }
+
+  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
+  on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
+    return this.#model.on(event, listener);
+  }
+
+  /**
+   * Writes what follows. One text at a time is written; other calls wait.
+   *
+   * ```ts
+   * const { text, finish } = await model.generate(
+   *   { messages: [{ role: "user", content: [{ type: "image", image: file }, { type: "text", text: "How many dogs?" }] }] },
+   *   { maxTokens: 50, signal: stop.signal },
+   * );
+   * ```
+   *
+   * @throws {WritingError} With what was written before, if anything was. With code `context-full` and both numbers, before anything runs,
+   * if the prompt is longer than there is room for.
+   */
+  generate(prompt: Prompt, options: WriteOptions = {}): Promise<Written> {
+    return this.#writer.write(() => askedOf(prompt), options);
+  }
+
+  /**
+   * The same, part by part as it is written, in whole characters.
+   *
+   * ```ts
+   * const stream = model.stream({ image: file, prompt: "Describe this." });
+   * for await (const part of stream) output.append(part);
+   * console.log((await stream.written).tokensPerSecond);
+   * ```
+   */
+  stream(prompt: Prompt, options: WriteOptions = {}): TextStream {
+    return textStream(options.signal, (signal, tell) =>
+      this.#writer.write(() => askedOf(prompt), { ...options, signal }, tell),
+    );
+  }
+
+  /** Describes a picture, asked in the way that the model was trained for. */
+  caption(image: ImageInput, options: WriteOptions = {}): Promise<Written> {
+    return this.#writer.write(() => ({ request: { caption: true, pictures: 1 }, images: [image] }), options);
+  }
+
+  /** Answers a question about a picture, likewise. */
+  ask(image: ImageInput, question: string, options: WriteOptions = {}): Promise<Written> {
+    return this.#writer.write(() => {
+      if (typeof question !== "string")
+        throw new OcelliError("bad-input", `question: expected a text, found ${typeof question}.`);
+      return { request: { question, pictures: 1 }, images: [image] };
+    }, options);
+  }
+
+  /** Tokens of a prompt, those of its pictures included. Nothing runs. */
+  countTokens(prompt: Prompt, options: DetailOptions = {}): Promise<number> {
+    return this.#writer.count(() => askedOf(prompt), options);
+  }
+
+  /** Begins a conversation. */
+  chat(options: ChatOptions = {}): Chat {
+    return Chat.of(this.#writer, options);
+  }
+
+  /** Whether this very device computes rightly: see `Ocelli.verify`. */
+  verify(options: CallOptions = {}): Promise<Verification> {
+    return this.#model.call(options, (core) => core.verify());
+  }
+
+  /** Frees the device's memory, after texts that are under way; a worker ends with it. */
+  dispose(): void {
+    this.#model.dispose();
+  }
+
+  /** For `using model = await Vlm.load(…)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Words from pictures and words: SmolVLM, PaliGemma, LLaVA, and decoders by themselves, on the user's own GPU.
+ *
+ * @module ocelli/vlm
+ */
+export { OcelliError, type ErrorCode } from "../error.js";
+export { Chat } from "./chat.js";
+export { LanguageModel } from "./language-model.js";
+export { Vlm } from "./vlm-model.js";
+export { WritingError } from "./writing-error.js";
+export type { Detail, Finish, Role } from "./plain.js";
+export type { TextStream } from "./text-stream.js";
+export type {
+  Availability,
+  Expected,
+  LanguageModelMessage,
+  LanguageModelOptions,
+  LanguageModelPrompt,
+  LanguageModelPromptOptions,
+} from "./language-model.js";
+export type {
+  ChatOptions,
+  ContentPart,
+  Conversation,
+  DetailOptions,
+  ImagePart,
+  ImageUrl,
+  ImageUrlPart,
+  ImageValue,
+  Message,
+  Prompt,
+  RawPrompt,
+  TextPart,
+  TextValue,
+  TokenEvent,
+  Turn,
+  VlmOptions,
+  Words,
+  WriteOptions,
+  Written,
+} from "./types.js";
