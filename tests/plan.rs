@@ -54,17 +54,9 @@ fn over_a_state() -> (Plan, [ActId; 3]) {
     let y = plan.scratch("y", Rows::PerToken, DIM);
     plan.output("y", y);
     let dim = DIM as u32;
-    plan.step(
-        "attention",
-        Attention {
-            q: Queries { act: q, len: Rows::PerToken, stride: dim, index: None },
-            kv: Keys { act: kv, len: Rows::PerToken, stride: 2 * dim, k: 0, v: dim, most: Some(MOST), lengths: None },
-            y,
-            heads: 2,
-            head_size: dim / 2,
-            mask: Mask::Causal,
-        },
-    );
+    let queries = Queries { act: q, len: Rows::PerToken, stride: dim, index: None };
+    let keys = Keys { act: kv, len: Rows::PerToken, stride: 2 * dim, k: 0, v: dim, most: Some(MOST), lengths: None };
+    plan.step("attention", Attention::new(queries, keys, y, [2, dim / 2], Mask::Causal));
     (plan, [q, kv, y])
 }
 
@@ -208,7 +200,7 @@ fn long_steps(mask: Mask) -> (Plan, ActId, [ActId; 2]) {
     let y = plan.scratch("y", rows, 3);
     let q = Queries { act: x, len: rows, stride: 3 * dim, index: None };
     let kv = Keys { act: x, len: rows, stride: 3 * dim, k: dim, v: 2 * dim, most: None, lengths: None };
-    plan.step("attention", Attention { q, kv, y: mixed, heads: 2, head_size: dim / 2, mask });
+    plan.step("attention", Attention::new(q, kv, mixed, [2, dim / 2], mask));
     plan.tap("mixed", mixed);
     let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: 3, cols: dim };
     let table = VectorRef { id: WeightId(1), len: LONG * 3 };
