@@ -1,0 +1,160 @@
+//! `ocelli generate`, `caption` and `ask` as users meet them, on tiny models whose answers the reference has given.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::{fs, path::Path};
+
+use program::{fixture, json, list, ocelli, refused, write};
+use serde_json::{Value, json};
+
+const WITH_PICTURES: [&str; 3] = ["smolvlm", "paligemma", "llava"];
+
+fn golden(model: &str) -> Value {
+    let text = fs::read_to_string(fixture(&format!("decoders/{model}/golden.json"))).expect("a fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn folder(model: &str) -> String {
+    fixture(&format!("decoders/{model}"))
+}
+
+/// What `generate --json` prints for the golden prompt, with more arguments.
+fn generate(model: &str, more: &[&str]) -> Value {
+    let (golden, folder) = (golden(model), folder(model));
+    let images: Vec<String> = golden["images"].as_array().into_iter().flatten().map(image).collect();
+    let pictures = images.iter().flat_map(|image| ["--image", image]);
+    let usual = [["--detail", "high"], ["--max-tokens", "32"]];
+    let usual = usual.into_iter().filter(|[option, _]| !more.contains(option)).flatten();
+    let common = ["generate", "--model", &folder, "--ignore-eos"];
+    json(&[common.to_vec(), pictures.collect(), usual.collect(), more.to_vec()].concat())
+}
+
+fn image(name: &Value) -> String {
+    fixture(&format!("images/{}", name.as_str().expect("a name")))
+}
+
+/// The reference's tokens, from a raw prompt; counts, and why it ended.
+#[test]
+fn tokens_are_the_references() {
+    for model in ["llama", "gemma3"].into_iter().chain(WITH_PICTURES) {
+        let golden = golden(model);
+        let written = generate(model, &["--raw", golden["raw"].as_str().expect("a prompt")]);
+        assert_eq!(written["tokens"], golden["tokens"], "{model}");
+        assert_eq!(written["finish"], "length");
+        assert_eq!(written["prompt_tokens"].as_u64(), Some(list(&golden["ids"]).len() as u64), "{model}");
+        assert_eq!(written["image_tokens"], golden.get("image_tokens").cloned().unwrap_or(json!(0)), "{model}");
+        assert!(written["first_token_ms"].as_f64() > Some(0.0) && written["tokens_per_second"].as_f64() > Some(0.0));
+    }
+}
+
+/// A question and a conversation go through the model's own template: the same ids, the same answer.
+#[test]
+fn questions_and_conversations_are_the_templates() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    for model in ["smolvlm", "llava"] {
+        let golden = golden(model);
+        let question = &golden["messages"][0]["content"][1]["text"];
+        let written = generate(model, &["--prompt", question.as_str().expect("a question")]);
+        assert_eq!(written["tokens"], golden["tokens"], "{model}");
+        let file = write(scratch.path(), "messages.json", &golden["messages"].to_string());
+        assert_eq!(generate(model, &["--messages", &file])["tokens"], golden["tokens"], "{model}");
+        // Another question is another answer.
+        assert_ne!(generate(model, &["--prompt", "Why?"])["tokens"], golden["tokens"], "{model}");
+    }
+    // What somebody writes stays text: no second picture.
+    let [plain, spelled] = ["a", "<image> a"].map(|prompt| generate("smolvlm", &["--prompt", prompt]));
+    assert_eq!(plain["image_tokens"], spelled["image_tokens"]);
+    assert!(spelled["prompt_tokens"].as_u64() > plain["prompt_tokens"].as_u64());
+}
+
+/// One square in place of tiles: fewer tokens, and 8 bits that answer nearly the same.
+#[test]
+fn detail_and_formats() {
+    let golden = golden("smolvlm");
+    let raw = golden["raw"].as_str().expect("a prompt");
+    let low = generate("smolvlm", &["--raw", raw, "--detail", "low"]);
+    assert_eq!(low["image_tokens"], json!(4));
+    let scratch = tempfile::tempdir().expect("a folder");
+    let smaller = scratch.path().join("q8").display().to_string();
+    ocelli(&["quantize", &folder("smolvlm"), &smaller, "--format", "q8"]);
+    let image = image(&golden["images"][0]);
+    let common = ["--detail", "high", "--image", &image, "--raw", raw, "--max-tokens", "8", "--ignore-eos"];
+    let stored = json(&[&["generate", "--model", &smaller], &common[..]].concat());
+    let asked = json(&[&["generate", "--model", &folder("smolvlm"), "--format", "q8"], &common[..]].concat());
+    assert_eq!(stored["tokens"], asked["tokens"]);
+    assert_eq!(stored["tokens"][0], golden["tokens"][0]);
+}
+
+/// Chance by a seed, and logits as a file.
+#[test]
+fn seeds_and_logits() {
+    let golden = golden("llama");
+    let raw = golden["raw"].as_str().expect("a prompt");
+    let warm = |seed: &str| generate("llama", &["--raw", raw, "--temperature", "1", "--seed", seed])["tokens"].clone();
+    assert_eq!(warm("1"), warm("1"));
+    assert!(warm("1") != warm("2") && warm("1") != golden["tokens"]);
+    let scratch = tempfile::tempdir().expect("a folder");
+    let file = scratch.path().join("logits.npy");
+    generate("llama", &["--raw", raw, "--logits", &file.display().to_string(), "--max-tokens", "3"]);
+    let bytes = fs::read(&file).expect("a file");
+    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+    let vocab = (bytes.len() - 128) / 12;
+    assert!(header.contains("'<f4'") && header.contains(&format!("(3, {vocab})")), "{header}");
+    let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes[128..]);
+    for (token, logits) in list(&golden["tokens"]).iter().zip(logits.chunks_exact(vocab)) {
+        let best = (0..vocab).reduce(|a, b| if logits[b] > logits[a] { b } else { a });
+        assert_eq!(best.map(|best| best as u64), token.as_u64());
+    }
+}
+
+/// Many pictures: one that cannot be read is reported and passed over.
+#[test]
+fn captions_and_answers() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let broken = write(scratch.path(), "broken.png", "no picture");
+    let (good, model) = (fixture("images/rgb-61x37.png"), folder("paligemma"));
+    let common = ["--json", "--model", &model, "--max-tokens", "4", &good, &broken];
+    for command in [&["caption"][..], &["ask", "--question", "what is it?"]] {
+        let output = ocelli(&[command, &common[..]].concat());
+        assert_eq!(output.status.code(), Some(3));
+        let rows: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(
+            rows[0]["tokens"].is_array() && rows[1]["error"].as_str().is_some_and(|why| why.contains("broken.png"))
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_is_one_clear_error() {
+    let good = fixture("images/rgb-61x37.png");
+    let (llama, smolvlm, clip) = (folder("llama"), folder("smolvlm"), fixture("clip"));
+    assert!(Path::new(&good).is_file());
+    for (arguments, what) in [
+        (vec!["generate", "--model", &llama, "--image", &good, "--prompt", "x"], "reads words alone"),
+        (vec!["generate", "--model", &clip, "--prompt", "x"], "can generate"),
+        (vec!["classify", "--model", &smolvlm, "--labels", "a,b", &good], "can generate: load clip"),
+        (vec!["generate", "--model", &smolvlm, "--raw", "<image> <image>", "--image", &good], "found it 2 times"),
+        (vec!["generate", "--model", &smolvlm, "--prompt", "x", "--context", "1"], "context: expected 2 to"),
+        (
+            vec![
+                "generate",
+                "--model",
+                &smolvlm,
+                "--prompt",
+                "x",
+                "--context",
+                "20",
+                "--image",
+                &good,
+                "--detail",
+                "high",
+            ],
+            "tokens",
+        ),
+        (vec!["generate", "--model", &llama, "--prompt", "x", "--temperature=-1"], "temperature: expected 0"),
+    ] {
+        let message = refused(&arguments);
+        assert!(message.contains(what), "{arguments:?}: {message}");
+    }
+}
