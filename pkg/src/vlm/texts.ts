@@ -5,7 +5,7 @@ import { ready } from "../pictures/ready.js";
 import type { Running } from "../running.js";
 import type { Tokenizer } from "../tokenizer.js";
 import type { ImageInput } from "../types.js";
-import type { Writing, WritingOptions } from "../../wasm/ocelli.js";
+import type { Engine, Writing } from "../../wasm/ocelli.js";
 import type { Begun, Detail, Finish, Manner, PromptRequest, Step } from "./plain.js";
 import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
 
@@ -13,6 +13,9 @@ import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
 const PICTURE = 2 ** 31;
 /** More tokens than any model has room for. */
 const ENDLESS = 2 ** 32 - 1;
+
+/** How a text is written, as the engine takes it. */
+type WritingOptions = Parameters<Engine["generate"]>[1];
 
 /** What texts are written on. */
 export interface Host {
