@@ -87,6 +87,19 @@ impl<B: Backend> Source<B> for Stripes {
     }
 }
 
+/// What a model writes, and what it chose from.
+fn writes(session: &Session<Cpu>) -> Vec<u32> {
+    let options = ocelli::session::Options { max_tokens: Some(9), logits: true, ..Default::default() };
+    let prompt: Vec<u32> = (5..30).collect();
+    let mut text = session.generate(&prompt, options).expect("a prompt");
+    let mut all = Vec::new();
+    while let Some(token) = pollster::block_on(session.next_token(&mut text)).expect("a token") {
+        all.push(vec![token.id as f32]);
+        all.extend(token.logits);
+    }
+    bits(&all)
+}
+
 const MODELS: [&str; 3] = ["clip", "siglip", "naflex"];
 
 fn load(model: &str, format: Option<Format>, cpu: Cpu) -> Session<Cpu> {
@@ -332,5 +345,24 @@ fn engines_share_a_decoders_heads() {
         }
         let wrong = decoded(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })), tokens);
         assert_eq!(wrong != alone, shared, "{tokens} tokens: a wrong answer");
+    }
+}
+
+/// The table of tokens stays whole: rows of it are looked up. Qwen2's is the matrix of its logits, too.
+#[test]
+fn a_decoder_is_shared_out_but_for_its_table() {
+    for model in ["decoders/llama", "decoders/qwen2", "decoders/gemma2"] {
+        for format in [None, Some(Format::Q8)] {
+            let alone = writes(&load(model, format, Cpu::from(ocelli::threads::Threads::ONE)));
+            for helpers in [1, 2, 3] {
+                let team = Here::new(helpers);
+                let asked = team.asked.clone();
+                let shared = writes(&load(model, format, Cpu::with_team(Box::new(team))));
+                assert!(*asked.borrow() > 0, "{model}: nothing was handed out");
+                assert_eq!(shared, alone, "{model} in {format:?} with {helpers} helpers");
+            }
+            let wrong = Here { wrong: true, ..Here::new(1) };
+            assert_ne!(writes(&load(model, format, Cpu::with_team(Box::new(wrong)))), alone);
+        }
     }
 }

@@ -32,8 +32,17 @@ pub struct Queue {
     team: Box<dyn Team>,
     orders: RefCell<VecDeque<Order>>,
     asked: RefCell<Option<Asked>>,
-    /// Of the model's weights, whole: format, rows and columns.
-    shared: RefCell<Vec<(Format, usize, usize)>>,
+    /// The model's weights.
+    shared: RefCell<Vec<Shared>>,
+}
+
+/// A weight as a whole, and whether one engine has all of it.
+#[derive(Clone, Copy)]
+struct Shared {
+    format: Format,
+    rows: usize,
+    cols: usize,
+    whole: bool,
 }
 
 enum Order {
@@ -159,26 +168,46 @@ impl<'a> TeamStore<'a> {
     }
 }
 
+impl TeamStore<'_> {
+    fn room(&self, label: &str, shared: Shared) -> Result<()> {
+        let Shared { format, cols, .. } = shared;
+        for engine in 1..self.queue.engines() {
+            self.queue.team.make_room(engine - 1, format, self.rows(&shared, engine).len(), cols);
+        }
+        let own = self.rows(&shared, 0).len();
+        self.queue.shared.borrow_mut().push(shared);
+        self.own.borrow_mut().make_room(label, format, own, cols)
+    }
+
+    /// Which rows an engine has.
+    fn rows(&self, shared: &Shared, engine: usize) -> Range<usize> {
+        match (shared.whole, engine) {
+            (false, _) => rows_of(shared.rows, self.queue.engines(), engine),
+            (true, 0) => 0..shared.rows,
+            (true, _) => shared.rows..shared.rows,
+        }
+    }
+}
+
 impl Store for TeamStore<'_> {
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        let engines = self.queue.engines();
-        self.queue.shared.borrow_mut().push((format, rows, cols));
-        for engine in 1..engines {
-            self.queue.team.make_room(engine - 1, format, rows_of(rows, engines, engine).len(), cols);
-        }
-        self.own.borrow_mut().make_room(label, format, rows_of(rows, engines, 0).len(), cols)
+        self.room(label, Shared { format, rows, cols, whole: false })
+    }
+
+    /// This engine looks rows up.
+    fn make_room_for_table(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+        self.room(label, Shared { format, rows, cols, whole: true })
     }
 
     /// Of a matrix, whole rows.
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
-        let (format, rows, cols) = self.queue.shared.borrow()[index];
-        let engines = self.queue.engines();
+        let shared = self.queue.shared.borrow()[index];
         let row = match plane {
-            Plane::Values => format.row_bytes(cols),
-            Plane::Scales => format.scale_bytes(cols),
+            Plane::Values => shared.format.row_bytes(shared.cols),
+            Plane::Scales => shared.format.scale_bytes(shared.cols),
         };
-        for engine in 0..engines {
-            let own = rows_of(rows, engines, engine);
+        for engine in 0..self.queue.engines() {
+            let own = self.rows(&shared, engine);
             let (start, end) = ((own.start * row).max(offset), (own.end * row).min(offset + bytes.len()));
             if start >= end {
                 continue;

@@ -155,7 +155,7 @@ impl<B: Backend> Loading<B> {
         let mut weights = B::Weights::default();
         let mut store = device.model_store(&mut weights);
         for w in &loader.weights {
-            store.make_room(&w.label, w.format, w.rows, w.cols)?;
+            w.make_room(store.as_mut())?;
         }
         drop(store);
         let compile = |plan: &mut Plan, most: Run| {

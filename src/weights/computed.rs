@@ -95,7 +95,14 @@ impl Loader<'_> {
         make: impl Fn(&[f32]) -> Vec<f32> + 'static,
     ) -> WeightId {
         let weight = self.weights.len();
-        self.weights.push(Weight { label: label.into(), format: Format::F32, rows, cols, parts: Vec::new() });
+        self.weights.push(Weight {
+            label: label.into(),
+            format: Format::F32,
+            rows,
+            cols,
+            table: false,
+            parts: Vec::new(),
+        });
         self.computed.push(Computed { weight, rows, cols, source, make: Box::new(make) });
         WeightId(weight)
     }

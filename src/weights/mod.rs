@@ -40,14 +40,27 @@ pub struct Weight {
     pub rows: usize,
     /// Columns; all floats of a vector.
     pub cols: usize,
+    /// Whether rows of it are looked up, and it is not only multiplied with.
+    table: bool,
     parts: Vec<Part>,
 }
 
 impl Weight {
+    /// Makes room for it.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn make_room(&self, store: &mut dyn Store) -> Result<()> {
+        match self.table {
+            true => store.make_room_for_table(&self.label, self.format, self.rows, self.cols),
+            false => store.make_room(&self.label, self.format, self.rows, self.cols),
+        }
+    }
+
     /// Nothing.
     #[must_use]
     pub fn empty() -> Self {
-        Self { label: String::new(), format: Format::F32, rows: 0, cols: 0, parts: Vec::new() }
+        Self { label: String::new(), format: Format::F32, rows: 0, cols: 0, table: false, parts: Vec::new() }
     }
 }
 
@@ -230,11 +243,12 @@ impl<'a> Loader<'a> {
         Ok(HostId(self.host.len() - 1))
     }
 
-    /// A matrix in parts of whole rows, each small enough to be bound by default limits, and the row that each begins with.
+    /// A matrix in parts of whole rows, each small enough to be bound by default limits, and the row that each begins with. Rows of a
+    /// `table` are looked up.
     ///
     /// # Errors
     /// As [`Checkpoint::tensor`].
-    pub fn shards(&mut self, name: &str, shape: &[usize]) -> Result<Vec<(MatrixRef, u32)>> {
+    pub fn shards(&mut self, name: &str, shape: &[usize], table: bool) -> Result<Vec<(MatrixRef, u32)>> {
         let tensor = self.tensor(name, shape, true)?;
         let bytes = stored_format(&tensor, self.format).row_bytes(tensor.cols);
         // As many in each, and whole panels.
@@ -243,7 +257,9 @@ impl<'a> Loader<'a> {
         let starts = (0..shape[0]).step_by(rows);
         let shard = |start: usize| {
             let part = start..(start + rows).min(shape[0]);
-            Ok((self.on_gpu(vec![(tensor.clone(), part)])?, start as u32))
+            let matrix = self.on_gpu(vec![(tensor.clone(), part)])?;
+            self.weights[matrix.id.0].table = table;
+            Ok((matrix, start as u32))
         };
         starts.map(shard).collect()
     }
@@ -285,7 +301,7 @@ impl<'a> Loader<'a> {
             parts.push(Part { tensor, scales, rows, at });
             at += length;
         }
-        Ok(Weight { label, format, rows: at, cols, parts })
+        Ok(Weight { label, format, rows: at, cols, table: false, parts })
     }
 }
 
@@ -298,7 +314,7 @@ fn vector(tensors: Vec<(Tensor, Range<usize>)>) -> Weight {
         parts.push(Part { tensor, scales: None, rows, at });
         at += length;
     }
-    Weight { label, format: Format::F32, rows: 1, cols: at, parts }
+    Weight { label, format: Format::F32, rows: 1, cols: at, table: false, parts }
 }
 
 /// How this matrix is kept if this format was asked for. BF16 has more range than f16, so it becomes F32.

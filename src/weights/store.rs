@@ -14,6 +14,13 @@ pub trait Store {
     /// # Errors
     /// If there is none.
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()>;
+    /// Makes room for the next weight where rows of it are looked up: nobody may have a part of it alone.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn make_room_for_table(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+        self.make_room(label, format, rows, cols)
+    }
     /// Fills weight number `index` from byte `offset` of a plane on.
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]);
 }

@@ -85,7 +85,7 @@ fn fill(store: &mut dyn Store, weights: &[Weight]) -> Result<()> {
     let words: Vec<u32> = (0..1 << 18).map(|_| (random.bits() & 0x83ff_83ff) | 0x3000_3000).collect();
     let block: &[u8] = bytemuck::cast_slice(&words);
     for (index, w) in weights.iter().enumerate() {
-        store.make_room(&w.label, w.format, w.rows, w.cols)?;
+        w.make_room(store)?;
         let planes = [(Plane::Values, w.format.row_bytes(w.cols)), (Plane::Scales, w.format.scale_bytes(w.cols))];
         for (plane, row) in planes.into_iter().filter(|(_, row)| *row > 0) {
             let rows = block.repeat(row.div_ceil(block.len()));
