@@ -272,8 +272,7 @@ export interface ModelInfo {
     | "gemma3_text"
     | "smolvlm"
     | "paligemma"
-    | "llava"
-    | "llava_onevision";
+    | "llava";
   /** What can be asked of it; anything else is an error with the code `wrong-model`. */
   tasks: Task[];
   /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */

@@ -139,7 +139,7 @@ impl Usual {
                 ..clip
             },
             (Family::SmolVlm, _) => Self { filter: Filter::Lanczos, ..siglip },
-            (Family::LlavaOnevision | Family::PaliGemma, _) => siglip,
+            (Family::PaliGemma, _) => siglip,
             (Family::Llava, _) => Self { resize: Resize::ShortestEdge(336), crop: (true, Some(336)), ..clip },
             // A decoder by itself sees nothing.
             (Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Gemma | Family::Gemma2 | Family::Gemma3, _) => {

@@ -78,8 +78,6 @@ pub enum Family {
     PaliGemma,
     /// Liu et al. 2023, `LlavaForConditionalGeneration` in transformers.
     Llava,
-    /// Li et al. 2024, `LlavaOnevisionForConditionalGeneration` in transformers.
-    LlavaOnevision,
 }
 
 impl Family {
@@ -101,7 +99,6 @@ impl Family {
             Self::SmolVlm => "smolvlm",
             Self::PaliGemma => "paligemma",
             Self::Llava => "llava",
-            Self::LlavaOnevision => "llava_onevision",
         }
     }
     /// Whether its models write.

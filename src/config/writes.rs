@@ -34,7 +34,6 @@ pub(super) fn parse(
         Family::PaliGemma => ("gemma", Some(whole_tie.unwrap_or(true))),
         // Either of them will do (`LlavaConfig.__post_init__`).
         Family::Llava => ("llama", whole_tie.filter(|tied| *tied)),
-        Family::LlavaOnevision => ("qwen2", whole_tie.filter(|tied| *tied)),
         // A decoder by itself.
         family => (family.name(), None),
     };
@@ -54,7 +53,7 @@ pub(super) fn parse(
         Family::PaliGemma => PromptRule::PaliGemma,
         // LLaVA-Interleave is one of Qwen2.
         Family::Llava if decoder_type == "llama" => PromptRule::Llava15,
-        Family::Llava | Family::LlavaOnevision => PromptRule::ChatMl,
+        Family::Llava => PromptRule::ChatMl,
         _ => PromptRule::Raw,
     };
     let Decoder { hidden, layers, heads, intermediate, activation, eps, vocab, context, .. } = decoder;
@@ -135,16 +134,15 @@ fn pictures(family: Family, root: &mut Object, vision: &Vision, hidden: usize) -
             }
             (last, Connector::Linear, 256_000, true)
         }
-        Family::Llava => (llava(root, vision, -2, "default")?, Connector::Mlp, 32_000, false),
-        _ => (llava(root, vision, -1, "full")?, Connector::Mlp, 151_646, false),
+        _ => (llava(root, vision)?, Connector::Mlp, 32_000, false),
     };
     Ok(Pictures { features, connector, token: old.or(new).unwrap_or(usual), prefix })
 }
 
 /// Which of the tower's hidden states, counted from the embeddings on or from behind, and whether its first token is left out: a class
 /// token is, a patch is not.
-fn llava(root: &mut Object, vision: &Vision, layer: i64, strategy: &str) -> Result<Features> {
-    let layer = root.take::<Value>("vision_feature_layer")?.unwrap_or(layer.into());
+fn llava(root: &mut Object, vision: &Vision) -> Result<Features> {
+    let layer = root.take::<Value>("vision_feature_layer")?.unwrap_or((-2).into());
     let layers = vision.encoder.layers as i64;
     let blocks = layer.as_i64().map(|layer| if layer < 0 { layers + 1 + layer } else { layer });
     let Some(blocks) = blocks.filter(|blocks| (0..=layers).contains(blocks)) else {
@@ -152,7 +150,7 @@ fn llava(root: &mut Object, vision: &Vision, layer: i64, strategy: &str) -> Resu
     };
     let class = vision.pooling == VisionPooling::ClassToken;
     let expected = if class { "default" } else { "full" };
-    let strategy = root.take::<String>("vision_feature_select_strategy")?.unwrap_or_else(|| strategy.into());
+    let strategy = root.take::<String>("vision_feature_select_strategy")?.unwrap_or_else(|| "default".into());
     if strategy != expected {
         return refuse(root, "vision_feature_select_strategy", &format!("{expected} with this tower"), &strategy);
     }
