@@ -41,13 +41,14 @@ export function vlmCalls({ made, backend, attempt }) {
   };
 
   /** A text, or the error with what was written before it; and the tokens that were told. `act` happens at the token of number `at`. */
-  async function written(write, options = {}, { at, act } = {}) {
+  async function written(write, options = {}, { at, act } = {}, destroy) {
     const told = [];
     const stop = new AbortController();
     const acts = {
       abort: () => stop.abort(),
       terminate: () => life.workers.at(-1).terminate(),
       lose: () => life.device().destroy(),
+      destroy,
     };
     const onToken = (token) => {
       if (told.push(token) === at) acts[act]();
@@ -131,7 +132,12 @@ export function vlmCalls({ made, backend, attempt }) {
     appendTo: async (chat, given) => chats.get(chat).append(await prompt(given)),
     tell: async (chat, given, options, act) => {
       const turn = await prompt(given);
-      return written((how) => chats.get(chat).prompt(turn, how), options, act);
+      return written(
+        (how) => chats.get(chat).prompt(turn, how),
+        options,
+        act,
+        () => chats.get(chat).destroy(),
+      );
     },
     tellWatched: async (chat, given, options) => {
       const turn = await prompt(given);
