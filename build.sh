@@ -134,12 +134,12 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
-# One of the wasm files: wasm_part FEATURE NAME [PROFILE [RUSTFLAGS [FLAG OF WASM-OPT]]]
+# One of the wasm files: wasm_part FEATURES NAME [PROFILE [RUSTFLAGS [FLAG OF WASM-OPT]]]
 wasm_part() {
-  local feature=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
+  local features=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
   local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm file=pkg/wasm/$2_bg.wasm
   RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
-    --no-default-features --features "$feature"
+    --no-default-features --features "$features"
   # wasm-opt takes a while: only for what it has not seen.
   sum=$(cat "$built" build.sh | cksum)
   [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "$file" ] || return 0
@@ -157,16 +157,24 @@ wasm_part() {
 
 pkg() {
   setup_wasm
-  # Two at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
-  local other
+  # Several at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
+  local simd="-C target-feature=+simd128" cpu relaxed
   {
-    wasm_part wasm-cpu ocelli_cpu wasm-cpu "-C target-feature=+simd128"
-    wasm_part wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "-C target-feature=+simd128,+relaxed-simd" --enable-relaxed-simd
+    wasm_part wasm-cpu ocelli_cpu wasm-cpu "$simd"
+    wasm_part wasm-cpu,writing ocelli_vlm_cpu wasm-cpu "$simd"
   } &
-  other=$!
+  cpu=$!
+  {
+    wasm_part wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "$simd,+relaxed-simd" --enable-relaxed-simd
+    wasm_part wasm-cpu-relaxed,writing ocelli_vlm_cpu_relaxed wasm-cpu-relaxed "$simd,+relaxed-simd" --enable-relaxed-simd
+  } &
+  relaxed=$!
   wasm_part wasm-gpu ocelli
-  wasm_part wasm-tokenizer ocelli_tokenizer
-  wait "$other"
+  wasm_part wasm-gpu,writing ocelli_vlm
+  # Prompts are the tokenizer's.
+  wasm_part wasm-tokenizer,writing ocelli_tokenizer
+  wait "$cpu"
+  wait "$relaxed"
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
 }
@@ -182,7 +190,8 @@ within() {
 size() {
   pkg
   local js engine tokenizer cpu relaxed
-  js=$(gzipped pkg/dist/*.js)
+  # Bindings that are imported when they are needed are counted with their wasm files.
+  js=$(gzipped pkg/dist/{index,worker,chunk-*}.js)
   engine=$(gzipped pkg/wasm/ocelli_bg.wasm)
   tokenizer=$(gzipped pkg/wasm/ocelli_tokenizer_bg.wasm)
   cpu=$(gzipped pkg/wasm/ocelli_cpu_bg.wasm)
@@ -235,7 +244,7 @@ tarball() {
   "$bin/publint" run "$folder"/*.tgz --strict
   # Wasm files have no types.
   "$bin/attw" "$folder"/*.tgz --no-summary --format table-flipped --no-emoji --no-color \
-    --exclude-entrypoints ocelli.wasm ocelli_cpu.wasm ocelli_cpu_relaxed.wasm ocelli_tokenizer.wasm
+    --exclude-entrypoints ocelli{,_vlm}{,_cpu,_cpu_relaxed}.wasm ocelli_tokenizer.wasm
 }
 
 # consumers [NAME…]
@@ -261,7 +270,7 @@ check() {
   stage "format of TypeScript" prettier --check
   stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
   local part
-  for part in wasm-gpu wasm-cpu wasm-cpu-relaxed wasm-tokenizer; do
+  for part in wasm-{gpu,cpu,cpu-relaxed}{,\,writing} wasm-tokenizer,writing; do
     stage "lints, $part" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features --features "$part" -- -D warnings
   done
   stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib

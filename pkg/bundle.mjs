@@ -5,8 +5,12 @@ import { build } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+const wasm = ["ocelli", "ocelli_vlm"].flatMap((name) => [name, `${name}_cpu`, `${name}_cpu_relaxed`]);
+wasm.push("ocelli_tokenizer");
+
 // Chunks are named by what is in them: those of the last build would stay.
-for (const name of readdirSync(here("dist"))) if (name.startsWith("chunk-")) rmSync(here(`dist/${name}`));
+for (const name of readdirSync(here("dist")))
+  if (/^(chunk|ocelli_\w+)-.*\.js$/.test(name)) rmSync(here(`dist/${name}`));
 
 const entries = [
   "index",
@@ -32,8 +36,7 @@ await build({
   logLevel: "warning",
 });
 // Bundlers look for `new URL("…_bg.wasm", import.meta.url)`, which stands in wasm.ts.
-for (const name of ["ocelli", "ocelli_cpu", "ocelli_cpu_relaxed", "ocelli_tokenizer"])
-  copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
+for (const name of wasm) copyFileSync(here(`wasm/${name}_bg.wasm`), here(`dist/${name}_bg.wasm`));
 
 // For `require`, which Node allows of modules: the same ones. TypeScript and Node judge by the package.json above a file.
 for (const name of readdirSync(here("dist"), { recursive: true }))

@@ -1,6 +1,7 @@
 //! The browser's side: types converted, nothing decided. `pkg/src` wraps this in the API that people use.
 //!
-//! The crate becomes four wasm files, by feature: models on the GPU, models on the CPU with and without relaxed SIMD, and tokenizers.
+//! The crate becomes seven wasm files, by feature: models on the GPU, models on the CPU with and without relaxed SIMD, these three once
+//! more with models that write, and tokenizers.
 
 #[cfg(feature = "wasm-cpu")]
 mod cpu;
@@ -9,7 +10,7 @@ mod engine;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
 mod find;
 mod folder;
-#[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
+#[cfg(all(feature = "writing", any(feature = "wasm-gpu", feature = "wasm-cpu")))]
 mod generate;
 #[cfg(feature = "wasm-gpu")]
 mod gpu;

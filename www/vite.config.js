@@ -52,6 +52,8 @@ const offline = VitePWA({
     ],
   },
   workbox: {
+    // The app has no models that write. The rest is what workbox leaves out by itself.
+    globIgnores: ["**/ocelli_vlm*", "**/node_modules/**/*", "sw.js", "workbox-*.js"],
     // The manifest and its icons are added to these.
     globPatterns: ["**/*.{html,js,css,wasm,svg}", "samples/*.png", "icons/180.png"],
     // These have the hash of their content in their names and never change; all others are asked for again at each update.
@@ -71,7 +73,9 @@ export default defineConfig({
     rolldownOptions: {
       // The package in files of its own: they are fetched beside the app's, and a page shows before them.
       output: {
-        codeSplitting: { groups: [{ name: "ocelli", test: /[\\/]pkg[\\/]dist[\\/]|node_modules[\\/]ocelli[\\/]/ }] },
+        codeSplitting: {
+          groups: [{ name: "ocelli", test: /([\\/]pkg[\\/]dist|node_modules[\\/]ocelli)[\\/](?!.*ocelli_vlm)/ }],
+        },
       },
     },
   },

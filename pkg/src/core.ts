@@ -14,7 +14,7 @@ import { Tokenizer } from "./tokenizer.js";
 import { modules } from "./wasm.js";
 import type { Starting } from "./worker-refusal.js";
 import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
-import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli.js";
+import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli_vlm.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
 import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
 import { Texts } from "./vlm/texts.js";
@@ -224,7 +224,7 @@ export class Core implements Calls {
   verify(): Promise<Verification> {
     return this.#run(async (running) => {
       const { info, folder, part } = running;
-      const { Engine } = modules[part] as typeof modules.gpu;
+      const { Engine } = modules[part] as typeof modules.vlm;
       const goldens = await folder.whole(Engine.goldensFile(), new AbortController().signal).catch((error: unknown) => {
         if (!(error instanceof Missing)) throw error;
         return undefined;
@@ -338,14 +338,14 @@ export class Core implements Calls {
   }
 
   /** All pictures, or none and the first one's error. */
-  async #decode(images: ReadyPicture[], { part }: Running): Promise<DecodedPicture[]> {
-    const outcomes = await Promise.allSettled(images.map((image) => open(image, part)));
+  async #decode(images: ReadyPicture[], { info }: Running): Promise<DecodedPicture[]> {
+    const outcomes = await Promise.allSettled(images.map((image) => open(image, info.backend)));
     return all(outcomes, (source) => source.release());
   }
 
   /** Hands a video's frame to `use` as it is; undefined for all that has to be decoded. */
-  async #asVideo<T>(image: ImageInput, { part }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T | undefined> {
-    const video = part === "gpu" ? live(image) : undefined;
+  async #asVideo<T>(image: ImageInput, { info }: Running, use: (pixels: Pixels) => Promise<T>): Promise<T | undefined> {
+    const video = info.backend === "webgpu" ? live(image) : undefined;
     if (!video) return undefined;
     try {
       return await use(video);
@@ -359,11 +359,11 @@ export class Core implements Calls {
   /** Hands a decoded picture to `use`, and lets go of it. */
   async #withPicture<T>(
     image: ImageInput,
-    { part }: Running,
+    { info }: Running,
     signal: AbortSignal | undefined,
     use: (pixels: Pixels) => Promise<T>,
   ): Promise<T> {
-    const source = await open(await ready(image, signal), part);
+    const source = await open(await ready(image, signal), info.backend);
     try {
       return await use(source.pixels);
     } finally {

@@ -1,17 +1,18 @@
 import { OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
 import { threadsOf } from "./team.js";
-import { alive, cpuNote, modules, start, type Part } from "./wasm.js";
-import type { Backend, Tier, WasmOptions } from "./types.js";
-import type { Device as GpuPart } from "../wasm/ocelli.js";
-import type { Device as CpuPart } from "../wasm/ocelli_cpu.js";
+import { alive, cpuNote, modules, partsOf, start, type CpuPart, type EnginePart } from "./wasm.js";
+import type { Backend, Task, Tier, WasmOptions } from "./types.js";
+import type { Device as GpuEngine } from "../wasm/ocelli.js";
+import type { Device as CpuEngine } from "../wasm/ocelli_cpu.js";
 
 /** What a model will run on. */
 export interface Found {
-  part: Exclude<Part, "tokenizer">;
+  part: EnginePart;
+  backend: Backend;
   /** Of which start of its wasm file it is. */
   start: number;
-  device: GpuPart | CpuPart;
+  device: GpuEngine | CpuEngine;
   /** The `GPUDevice`; none on the CPU. */
   handle: GpuDevice | undefined;
   adapter: string;
@@ -24,6 +25,8 @@ export interface DeviceOptions extends WasmOptions {
   threads: "auto" | number;
   powerPreference: string;
   tier: "auto" | Tier;
+  /** What the model must be able to do, if anything. */
+  task: Task | undefined;
 }
 
 /** Where the outcome of the races is kept from visit to visit. Pages have such a place; a worker hands it to its page. */
@@ -45,7 +48,7 @@ interface Outcome {
 /** By the device's name. */
 type Known = Record<string, Outcome>;
 
-interface Likely extends Pick<Found, "part" | "start" | "note"> {}
+interface Likely extends Pick<Found, "part" | "backend" | "start" | "note"> {}
 
 /** Where a model will run, unless a race says otherwise; its wasm file is started. */
 export async function likely(options: DeviceOptions, signal: AbortSignal | undefined): Promise<Likely> {
@@ -57,8 +60,9 @@ export async function likely(options: DeviceOptions, signal: AbortSignal | undef
   }
   const trouble = options.backend === "cpu" ? undefined : await noWebGpu();
   if (trouble && options.backend === "webgpu") throw trouble;
-  const part = trouble || options.backend === "cpu" ? "cpu" : "gpu";
-  return { part, start: await start(part, options, signal), note: trouble?.message };
+  const backend = trouble || options.backend === "cpu" ? "cpu" : "webgpu";
+  const part = partsOf(options.task)[backend];
+  return { part, backend, start: await start(part, options, signal), note: trouble?.message };
 }
 
 /**
@@ -67,11 +71,13 @@ export async function likely(options: DeviceOptions, signal: AbortSignal | undef
  * itself: found by racing them, too.
  */
 export async function requestDevice(first: Likely, options: DeviceOptions, signal: AbortSignal): Promise<Found> {
-  if (first.part === "cpu") return cpu(first.start, first.note);
-  let device: GpuPart;
+  const parts = partsOf(options.task);
+  if (first.backend === "cpu") return cpu(parts.cpu, first.start, first.note);
+  const part = parts.webgpu;
+  let device: GpuEngine;
   try {
-    device = await answered(modules.gpu.Device.request(options.powerPreference), (late) => {
-      if (alive("gpu", first.start)) late.free();
+    device = await answered(modules[part].Device.request(options.powerPreference), (late) => {
+      if (alive(part, first.start)) late.free();
     });
   } catch (error) {
     const { code, message } = wrap(error);
@@ -80,19 +86,19 @@ export async function requestDevice(first: Likely, options: DeviceOptions, signa
     const said = (message.split("\n")[0] as string).replace("JsValue(", "");
     const why = error instanceof OcelliError ? error : refused(`gives no device (${said})`, error);
     if (options.backend !== "auto") throw why;
-    return cpu(await start("cpu", options, signal), why.message);
+    return cpu(parts.cpu, await start(parts.cpu, options, signal), why.message);
   }
   const handle = device.handle as GpuDevice;
   const { vendor = "", architecture = "", description = "" } = handle.adapterInfo ?? {};
   // What won may be another with the next version.
-  const name = [vendor, architecture, description, modules.gpu.Device.version()].join("|");
+  const name = [vendor, architecture, description, modules[part].Device.version()].join("|");
   const adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
-  const found: Found = { part: "gpu", start: first.start, device, handle, adapter };
+  const found: Found = { part, backend: "webgpu", start: first.start, device, handle, adapter };
   try {
     return await settled(found, name, options, signal);
   } catch (error) {
     // Nobody else knows of it.
-    if (alive("gpu", first.start)) device.free();
+    if (alive(part, first.start)) device.free();
     throw error;
   }
 }
@@ -100,7 +106,7 @@ export async function requestDevice(first: Likely, options: DeviceOptions, signa
 /** With its kernels chosen; or the CPU in its place. */
 async function settled(found: Found, name: string, options: DeviceOptions, signal: AbortSignal): Promise<Found> {
   const { adapter } = found;
-  const [device, handle] = [found.device as GpuPart, found.handle as GpuDevice];
+  const [device, handle] = [found.device as GpuEngine, found.handle as GpuDevice];
   if (options.tier !== "auto") {
     device.setTier(options.tier);
     found.note = (await sound(device, handle)) ? undefined : wrong(options.tier);
@@ -110,8 +116,10 @@ async function settled(found: Found, name: string, options: DeviceOptions, signa
   found.note = note;
   if (options.backend !== "auto" || rate >= SURELY_A_GPU) return found;
   try {
-    const own = cpu(await start("cpu", options, signal), note ?? `This GPU is slower than the CPU: ${adapter}.`);
-    if (rateOf(own.device as CpuPart) * threadsOf(options.threads) > rate) {
+    const part = partsOf(options.task).cpu;
+    const why = note ?? `This GPU is slower than the CPU: ${adapter}.`;
+    const own = cpu(part, await start(part, options, signal), why);
+    if (rateOf(part, own.device as CpuEngine) * threadsOf(options.threads) > rate) {
       device.free();
       return own;
     }
@@ -122,14 +130,14 @@ async function settled(found: Found, name: string, options: DeviceOptions, signa
   return found;
 }
 
-function cpu(start: number, why: string | undefined): Found {
+function cpu(part: CpuPart, start: number, why: string | undefined): Found {
   const note = [why, cpuNote].filter(Boolean).join(" ") || undefined;
-  return { part: "cpu", start, device: new modules.cpu.Device(), handle: undefined, adapter: "CPU", note };
+  return { part, backend: "cpu", start, device: new modules[part].Device(), handle: undefined, adapter: "CPU", note };
 }
 
 /** Sets the best tier of those that compute rightly; returns billions of operations a second in it, 0 if none does. */
 async function settle(
-  device: GpuPart,
+  device: GpuEngine,
   handle: GpuDevice,
   name: string,
 ): Promise<{ rate: number; note?: string | undefined }> {
@@ -154,7 +162,7 @@ async function settle(
 }
 
 /** Sets tiers that an earlier visit kept, unless another version wrote them, or somebody. */
-function takes(device: GpuPart, tier: string): boolean {
+function takes(device: GpuEngine, tier: string): boolean {
   try {
     device.setTier(tier);
     return true;
@@ -165,12 +173,12 @@ function takes(device: GpuPart, tier: string): boolean {
 
 const wrong = (tier: string) => `Of this GPU's kernel tiers ${tier} computes wrongly: update the graphics driver.`;
 
-async function sound(device: GpuPart, handle: GpuDevice): Promise<boolean> {
+async function sound(device: GpuEngine, handle: GpuDevice): Promise<boolean> {
   return withoutGpuErrors(handle, () => device.sound()).catch(() => false);
 }
 
-function rateOf(device: CpuPart): number {
-  const name = `cpu|${modules.cpu.Device.version()}`;
+function rateOf(part: CpuPart, device: CpuEngine): number {
+  const name = `cpu|${modules[part].Device.version()}`;
   const rate = recall(name)?.rate ?? device.race();
   remember(name, { rate });
   return rate;

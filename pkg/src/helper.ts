@@ -1,4 +1,4 @@
-import { modules, start } from "./wasm.js";
+import { modules, start, type CpuPart } from "./wasm.js";
 import type { WasmOptions } from "./types.js";
 
 /** What a helper is told: to make room for a weight, to fill it, or to compute a part of a step. */
@@ -12,14 +12,14 @@ export type Answer = ["wrote", number] | ["ran", Float32Array];
 
 /** A worker that may become a helper. */
 export interface HelperEntry {
-  help(options: WasmOptions): Promise<void>;
+  help(part: CpuPart, options: WasmOptions): Promise<void>;
   lock(name: string): Promise<boolean>;
 }
 
 /** Makes this worker a helper: it holds slices of a model's weights and computes what its leader asks for. An error ends it. */
-export async function help(options: WasmOptions): Promise<void> {
-  await start("cpu", options, undefined);
-  const helper = new modules.cpu.Helper();
+export async function help(part: CpuPart, options: WasmOptions): Promise<void> {
+  await start(part, options, undefined);
+  const helper = new modules[part].Helper();
   const leader = globalThis as unknown as Worker;
   const answer = (what: Answer, transfer: Transferable[] = []) => leader.postMessage(what, transfer);
   leader.addEventListener("message", ({ data }: MessageEvent<Message | object>) => {

@@ -12,13 +12,13 @@ import { holdTokenizer } from "./source/tokenizer-files.js";
 import type { TensorFile } from "./source/tensors.js";
 import type { Piece } from "./source/remote.js";
 import type { Bytes, SourceOptions } from "./source/types.js";
-import type { Format, Progress, Task, Towers } from "./types.js";
+import type { Format, Progress, Towers } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { Team, threadsOf } from "./team.js";
-import { abandon, alive, modules, sameCpuFile } from "./wasm.js";
+import { abandon, alive, modules, partsOf, sameCpuFile } from "./wasm.js";
 import type { Starting } from "./worker-refusal.js";
-import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli.js";
-import type { Device as CpuDevice } from "../wasm/ocelli_cpu.js";
+import type { Device, Engine, ModelFolder, ModelLoading } from "../wasm/ocelli_vlm.js";
+import type { Device as CpuDevice } from "../wasm/ocelli_vlm_cpu.js";
 
 /** Tensor files that are fetched side by side. */
 const SIDE_BY_SIDE = 4;
@@ -35,7 +35,6 @@ export interface LoadParameters extends DeviceOptions, SourceOptions {
   /** Of a model that writes; its own if undefined. */
   context: number | undefined;
   picturePrompts: boolean;
-  task: Task | undefined;
   note?: string | undefined;
   /** Starts a worker for the model's own use. */
   startHelper: () => Starting;
@@ -101,7 +100,7 @@ export async function load(source: PlainSource, options: LoadParameters): Promis
     team = await helpersOf(found, options, stop.signal);
     const model = known;
     const [loaded, inner] = [model.towers(), model.inner()];
-    const { ModelLoading } = modules[part.part] as typeof modules.gpu;
+    const { ModelLoading } = modules[part.part] as typeof modules.vlm;
     const started = await withoutGpuErrors(
       handle,
       () => (loading = new ModelLoading(device as Device, model, options)),
@@ -273,11 +272,12 @@ function runsOf(loading: ModelLoading, tensors: Map<string, TensorFile>): Run[] 
 
 /** Those that share the work of a model on the CPU. Where the browser starts none, it does without and says so. */
 async function helpersOf(found: Found, options: LoadParameters, signal: AbortSignal): Promise<Team | undefined> {
-  const threads = found.part === "cpu" ? threadsOf(options.threads) : 1;
+  const part = partsOf(options.task).cpu;
+  const threads = found.backend === "cpu" ? threadsOf(options.threads) : 1;
   if (threads === 1) return undefined;
   const { wasmUrl, wasmModule, startHelper } = options;
   try {
-    const team = await Team.start(threads - 1, startHelper, sameCpuFile({ wasmUrl, wasmModule }), signal);
+    const team = await Team.start(threads - 1, startHelper, part, sameCpuFile(part, { wasmUrl, wasmModule }), signal);
     (found.device as CpuDevice).setTeam(team);
     return team;
   } catch (error) {

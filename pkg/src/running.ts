@@ -6,9 +6,9 @@ import { PictureQueue } from "./pictures/queue.js";
 import type { PlainSource } from "./source/open.js";
 import type { ModelInfo } from "./types.js";
 import { ended, type Team } from "./team.js";
-import { abandon, alive, whenAbandoned } from "./wasm.js";
-import type { Engine, Labels, Queries } from "../wasm/ocelli.js";
-import type { Engine as CpuEngine } from "../wasm/ocelli_cpu.js";
+import { abandon, alive, whenAbandoned, type EnginePart } from "./wasm.js";
+import type { Engine, Labels, Queries } from "../wasm/ocelli_vlm.js";
+import type { Engine as CpuEngine } from "../wasm/ocelli_vlm_cpu.js";
 
 /** How long an error of the GPU may come before the word that the device is lost. */
 const LOSS_FOLLOWS_MS = 250;
@@ -22,7 +22,7 @@ type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "thr
 export class Running implements Losable {
   readonly info: ModelInfo;
   readonly folder: Loaded["folder"];
-  readonly part: "gpu" | "cpu";
+  readonly part: EnginePart;
   /** The `GPUDevice`; none on the CPU. */
   readonly device: GpuDevice | undefined;
   readonly pictures = new PictureQueue();
@@ -42,7 +42,7 @@ export class Running implements Losable {
   #released = false;
 
   private constructor({ engine, found, folder, team }: Loaded, besides: string | undefined) {
-    const { part, start, handle, adapter } = found;
+    const { part, backend, start, handle, adapter } = found;
     this.#engine = engine;
     this.#team = team;
     if (team) team.onAnswers = (answers) => this.#answered(answers);
@@ -54,7 +54,7 @@ export class Running implements Losable {
     const notes = [besides, found.note, note].filter(Boolean).join(" ");
     this.info = {
       ...facts,
-      backend: part === "gpu" ? "webgpu" : "cpu",
+      backend,
       adapter,
       threads: 1 + (team?.helpers ?? 0),
       context: facts.tasks.includes("generate") ? engine.context() : null,

@@ -3,6 +3,7 @@ import { OcelliError } from "./error.js";
 import type { Answer, HelperEntry, Message } from "./helper.js";
 import { abortable } from "./shared.js";
 import type { WasmOptions } from "./types.js";
+import type { CpuPart } from "./wasm.js";
 import { deathOf, end } from "./worker-death.js";
 import type { Starting } from "./worker-refusal.js";
 
@@ -58,6 +59,7 @@ export class Team {
   static async start(
     helpers: number,
     startWorker: () => Starting,
+    part: CpuPart,
     options: WasmOptions,
     signal: AbortSignal,
   ): Promise<Team> {
@@ -74,7 +76,7 @@ export class Team {
         const broken = death.then(async (why) => {
           throw heard ? new OcelliError("worker-lost", ended(why)) : await refusal(why);
         });
-        await Promise.race([entry.help(options), broken]);
+        await Promise.race([entry.help(part, options), broken]);
       });
       const late = new Promise<never>((_, reject) => {
         const why = `Workers have not started for ${START_MS / 1000} seconds.`;

@@ -56,15 +56,16 @@ export type Backend = "webgpu" | "cpu";
 
 /**
  * The package's wasm files: `ocelli_bg.wasm` (models on the GPU), `ocelli_cpu_bg.wasm` and `ocelli_cpu_relaxed_bg.wasm` (models on the
- * CPU; the second for browsers with relaxed SIMD, where it is faster), `ocelli_tokenizer_bg.wasm`.
+ * CPU; the second for browsers with relaxed SIMD, where it is faster), `ocelli_tokenizer_bg.wasm`; and for models that write
+ * `ocelli_vlm_bg.wasm`, `ocelli_vlm_cpu_bg.wasm` and `ocelli_vlm_cpu_relaxed_bg.wasm` in place of the first three.
  */
-export type WasmFile = "gpu" | "cpu" | "cpuRelaxed" | "tokenizer";
+export type WasmFile = "gpu" | "cpu" | "cpuRelaxed" | "vlm" | "vlmCpu" | "vlmCpuRelaxed" | "tokenizer";
 
 /** Where the package's wasm files are. The first load decides. */
 export interface WasmOptions {
   /**
-   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm`, or of each of them. Where `cpu` is named and
-   * `cpuRelaxed` is not, every browser takes `cpu`.
+   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm` (for a model that writes `ocelli_vlm_bg.wasm`), or
+   * of each of them. Where `cpu` is named and `cpuRelaxed` is not, every browser takes `cpu`; likewise with `vlmCpu`.
    */
   wasmUrl?: string | URL | Partial<Record<WasmFile, string | URL>> | undefined;
   /** The files themselves, compiled already, likewise. */

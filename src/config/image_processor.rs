@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Alpha, Config, Family, Filter, JsonFiles, Kind, Patches, Preprocessor, Resize, Tiles, own, write};
+use super::{Alpha, Config, Family, Filter, JsonFiles, Kind, Patches, Preprocessor, Resize, Tiles, WRITES, own, write};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -51,7 +51,7 @@ impl Preprocessor {
             }
         }
         let filter = usual.filter(&mut file)?;
-        let tiles = Tiles::of(&mut file)?;
+        let tiles = if WRITES { Tiles::of(&mut file)? } else { Tiles::Whole };
         let resize = match tiles.side() {
             Some(side) => Resize::Squash { width: side, height: side },
             None => usual.resize(&mut file)?,
@@ -185,10 +185,13 @@ impl Usual {
         }
         match number {
             None => Ok(self.filter),
-            Some(1) => Ok(Filter::Lanczos),
+            Some(1) if WRITES => Ok(Filter::Lanczos),
             Some(2) => Ok(Filter::Bilinear),
             Some(3) => Ok(Filter::Bicubic),
-            Some(other) => bad(file, "resample", "1 (Lanczos), 2 (bilinear) or 3 (bicubic)", &other.to_string()),
+            Some(other) => {
+                let lanczos = if WRITES { "1 (Lanczos), " } else { "" };
+                bad(file, "resample", &format!("{lanczos}2 (bilinear) or 3 (bicubic)"), &other.to_string())
+            }
         }
     }
 

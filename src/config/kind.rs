@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Family, Patches, Towers};
+use super::{Family, Patches, Towers, WRITES};
 use crate::{
     error::{Error, Result},
     json::Object,
@@ -89,6 +89,9 @@ impl Kind {
                 )));
             }
         };
+        if family.generates() && !WRITES {
+            return Err(family.unbuilt());
+        }
         if let Some((_, class)) = WITH_HEAD.iter().find(|(with, class)| *with == family && *class != architecture)
             && !architecture.is_empty()
         {

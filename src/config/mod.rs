@@ -30,7 +30,7 @@ mod writes;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use check::MAX_HEAD_SIZE;
 pub use decoder::{Decoder, Rope};
@@ -46,6 +46,9 @@ use tokenizer_config::TokenizerFile;
 pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use vision::{Patches, PositionSource, Vision, VisionPooling};
+
+/// Whether this build has models that write: the feature `writing`. What only they need hangs on it, and without it the linker drops that.
+pub const WRITES: bool = cfg!(feature = "writing");
 
 /// The families, for display. Code asks the fields of [`Config`] instead. SigLIP 2 belongs to SigLIP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,14 @@ impl Family {
     #[must_use]
     pub fn generates(self) -> bool {
         !matches!(self, Self::Clip | Self::Siglip | Self::OwlVit | Self::Owlv2 | Self::ClipSeg)
+    }
+    /// The error where this is a family that writes, and the build has none.
+    pub(crate) fn unbuilt(self) -> Error {
+        Error::WrongModel(format!(
+            "config.json: model_type: expected one of a model that does not write, found {:?}: this build of Ocelli does not write, load it \
+             with Vlm.load of ocelli/vlm",
+            self.name()
+        ))
     }
     /// What stands before the names of the towers' tensors in a file of a larger model: transformers' `base_model_prefix`.
     #[must_use]

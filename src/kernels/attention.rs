@@ -11,7 +11,7 @@ use super::{
 #[cfg(not(feature = "wasm-gpu"))]
 use super::{Part, Work, part::share};
 use crate::{
-    config::Mask,
+    config::{Mask, WRITES},
     gpu::{Shader, Tier, Tuning, wgsl},
     quant::Format,
     reference::{self, Heads, Seen},
@@ -116,7 +116,7 @@ impl Attention {
 
     /// Whether there are so few queries, as in a step of a decoder, that keys and values are read where they are.
     fn few(&self, run: Run) -> bool {
-        self.kv.most.is_some() && self.count(run) < FEW
+        WRITES && self.kv.most.is_some() && self.count(run) < FEW
     }
 
     /// For some queries of each item.
@@ -192,7 +192,7 @@ impl Kernel for Attention {
     /// Those but the plain one load whole vectors.
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
         let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v];
-        let by_row = self.few(run) || self.head_size > NARROW;
+        let by_row = self.few(run) || WRITES && self.head_size > NARROW;
         match tuning.at(self.q.len.of(run), Format::F32) {
             _ if !numbers.iter().all(|n| n.is_multiple_of(4)) => Tier::Plain,
             Tier::Registers if by_row => Tier::Serial,
@@ -208,7 +208,7 @@ impl Kernel for Attention {
         let shader = match tier {
             Tier::Plain => Shader::new("attention", wgsl!("attention.wgsl")),
             Tier::Registers => Shader::new("attention_registers", wgsl!("attention_registers.wgsl")),
-            Tier::Vector | Tier::Serial => Shader::new("attention_row", wgsl!("attention_row.wgsl"))
+            Tier::Vector | Tier::Serial if WRITES => Shader::new("attention_row", wgsl!("attention_row.wgsl"))
                 .with("WORKGROUP", row_lanes(tier))
                 .with("HEAD4", head4),
             _ => {

@@ -20,7 +20,7 @@ pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, Head, Towers, VisionPooling},
+    config::{Config, Head, Towers, VisionPooling, WRITES},
     error::Result,
     quant::{Format, Matrix},
     weights::{self, Entry, HostStore, Loader, Weight},
@@ -34,6 +34,7 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
     match (&config.head, config.vision.pooling) {
         (Head::Boxes(boxes), _) => owl::record(config, boxes, towers, loader),
         (Head::Masks(masks), _) => clipseg::record(config, masks, towers, loader),
+        (Head::Generate(_), _) if !WRITES => Err(config.family.unbuilt()),
         (Head::Generate(generator), _) => Ok(Model {
             pictures: towers.vision().then(|| pictures::record(config, generator, loader)).transpose()?,
             language: towers.text().then(|| language::record(generator, config.text.tokens, loader)).transpose()?,

@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use super::smooth;
-use crate::config::Filter;
+use crate::config::{Filter, WRITES};
 
 impl Filter {
     /// Whether what comes out is floats from 0 to 255, and not rounded to bytes.
@@ -24,6 +24,7 @@ impl Filter {
             Self::Smooth => return smooth::weights(source, full, at),
             // Pillow leaves out a pass that changes nothing.
             _ if source == full => return (at, vec![1.0]),
+            Self::Lanczos if !WRITES => unreachable!("no model that is read has it"),
             Self::Lanczos => (3.0, lanczos),
             Self::Bilinear => (1.0, triangle),
             Self::Bicubic => (2.0, cubic),

@@ -46,7 +46,7 @@ impl ModelFolder {
     pub fn new(label: &str, towers: &str) -> std::result::Result<ModelFolder, JsValue> {
         let towers = Towers::parse(towers).map_err(|e| js_error(&e))?;
         let folder = Folder::new(label, towers);
-        // Only one of the three files encodes texts.
+        // Only one of the files encodes texts.
         let folder = if cfg!(feature = "wasm-tokenizer") { folder } else { folder.without_tokenizer() };
         Ok(Self { folder, heads: HashMap::new() })
     }

@@ -45,6 +45,7 @@ impl Pixels {
     }
 
     /// All of them, RGBA in words.
+    #[cfg(feature = "writing")]
     pub fn words(&self) -> Vec<u32> {
         bytemuck::pod_collect_to_vec(&self.data.to_vec())
     }

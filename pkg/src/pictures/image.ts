@@ -1,5 +1,5 @@
 import { OcelliError } from "../error.js";
-import type { ImageInput } from "../types.js";
+import type { Backend, ImageInput } from "../types.js";
 import { formatOf } from "./formats.js";
 import { bad, headOf, type ReadyPicture } from "./ready.js";
 import { browserTurns, turned, webpOrientation } from "./webp.js";
@@ -46,9 +46,9 @@ function small<T>(image: T, width: number, height: number): T | undefined {
 }
 
 /** Decoding is the browser's; everything becomes an `ImageData` or an `ImageBitmap`, on the CPU always the former. */
-export async function open(image: ReadyPicture, part: "gpu" | "cpu"): Promise<DecodedPicture> {
+export async function open(image: ReadyPicture, backend: Backend): Promise<DecodedPicture> {
   const source = await decoded(image);
-  if (part === "gpu" || source.pixels instanceof ImageData) return source;
+  if (backend === "webgpu" || source.pixels instanceof ImageData) return source;
   try {
     return { pixels: read(source.pixels), release() {} };
   } catch (cause) {

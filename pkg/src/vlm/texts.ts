@@ -5,7 +5,7 @@ import { ready } from "../pictures/ready.js";
 import type { Running } from "../running.js";
 import type { Tokenizer } from "../tokenizer.js";
 import type { ImageInput } from "../types.js";
-import type { Engine, Writing } from "../../wasm/ocelli.js";
+import type { Engine, Writing } from "../../wasm/ocelli_vlm.js";
 import type { Begun, Detail, Finish, Manner, PromptRequest, Step } from "./plain.js";
 import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
 
@@ -147,5 +147,5 @@ export class Texts {
 }
 
 function isLow(detail: Detail, running: Running): boolean {
-  return detail === "low" || (detail === "auto" && running.part === "cpu");
+  return detail === "low" || (detail === "auto" && running.info.backend === "cpu");
 }

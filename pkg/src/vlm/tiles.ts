@@ -1,6 +1,6 @@
 import { submitted } from "../gpu.js";
 import type { Running } from "../running.js";
-import type { Tiles } from "../../wasm/ocelli.js";
+import type { Tiles } from "../../wasm/ocelli_vlm.js";
 
 /** A picture of a prompt, on its way through the tower tile by tile. */
 export interface Cut {

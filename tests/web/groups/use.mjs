@@ -31,6 +31,9 @@ function contents({ report, files }) {
     "dist/ocelli_bg.wasm",
     "dist/ocelli_cpu_bg.wasm",
     "dist/ocelli_cpu_relaxed_bg.wasm",
+    "dist/ocelli_vlm_bg.wasm",
+    "dist/ocelli_vlm_cpu_bg.wasm",
+    "dist/ocelli_vlm_cpu_relaxed_bg.wasm",
     "dist/ocelli_tokenizer_bg.wasm",
   ];
   const missing = (list) => needed.filter((name) => !list.includes(name));
@@ -52,8 +55,9 @@ function instructions({ report, site }) {
     const text = execFileSync("node", [dis, file], { encoding: "utf8", maxBuffer: 1 << 30 });
     return /\.relaxed_\w+/.exec(text)?.[0] ?? "none";
   };
-  for (const name of ["ocelli", "ocelli_cpu", "ocelli_tokenizer"]) group.same(name, has(name), "none");
-  group.rejects("the CPU's other file", has("ocelli_cpu_relaxed"), "none");
+  for (const name of ["ocelli", "ocelli_cpu", "ocelli_vlm", "ocelli_vlm_cpu", "ocelli_tokenizer"])
+    group.same(name, has(name), "none");
+  for (const name of ["ocelli_cpu_relaxed", "ocelli_vlm_cpu_relaxed"]) group.rejects(name, has(name), "none");
 }
 
 /** Server-side rendering: importing does nothing, loading says what is missing. */

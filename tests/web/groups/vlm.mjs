@@ -197,8 +197,13 @@ async function refused(test) {
     "wrong-model",
     "classify",
   );
-  await page.evaluate((f) => web.load("writer", f, { backend: "cpu" }), folderOf("smolvlm"));
-  is("classify", await attempt("classify", "writer", picture("rgb-61x37.png"), ["a"]), "wrong-model", "generate");
+  for (const model of ["smolvlm", "llama"])
+    is(
+      `${model} in Ocelli.load`,
+      await attempt("load", "x", folderOf(model), { backend: "cpu" }),
+      "wrong-model",
+      "Vlm.load",
+    );
   for (const context of [1, 2.5, "9"])
     is(`context ${context}`, await attempt("loadVlm", "x", folderOf("llama"), { context }), "bad-input", "context");
   await page.evaluate((f) => web.loadVlm("m", f, { backend: "cpu", context: 40 }), folderOf("smolvlm"));
