@@ -69,7 +69,7 @@ impl Checkpoint {
 }
 
 /// Little-endian floats of any type as f32.
-fn to_f32(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     match dtype {
         Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
         Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

@@ -11,6 +11,7 @@ mod native;
 mod others;
 mod pytorch;
 mod tensor;
+mod tensor_file;
 mod wanted;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod write;
@@ -25,6 +26,7 @@ use names::{Naming, Source};
 use safetensors::Dtype;
 use tensor::Part;
 pub use tensor::{Slice, Tensor};
+pub use tensor_file::TensorFile;
 
 use crate::{
     config::{Config, TokenizerFiles, Towers, VisionPooling},

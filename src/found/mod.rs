@@ -1,14 +1,18 @@
-//! What was found in a picture: logits and raw boxes to detections, mask logits to masks. Pure: no device, no session.
+//! What was found in a picture: logits and raw boxes to detections, mask logits to masks, words to both. Pure: no device, no session.
 
 mod bounds;
 mod detections;
+mod locations;
 mod mask;
+mod mask_decoder;
 mod outline;
 mod raster;
 mod rle;
 
 pub use bounds::Bounds;
 pub use detections::{DetectOptions, Detection, Hit, detections};
+pub use locations::{CODES, Located, Locations};
 pub use mask::{Mask, upsample};
+pub use mask_decoder::{MaskDecoder, Square};
 pub use raster::FARTHEST;
 pub use rle::Rle;
