@@ -146,6 +146,13 @@ impl Config {
         }
     }
 
+    /// Whether it writes where things are, in words ([`crate::found::Locations`]). Such a model has no heads for boxes and masks: what
+    /// engines ask of these stays refused, and [`Config::tasks`] has `Generate` alone.
+    #[must_use]
+    pub fn locates(&self) -> bool {
+        matches!(&self.head, Head::Generate(generator) if generator.prompt.locates() && generator.pictures.is_some())
+    }
+
     /// Tokens of the picture in a prompt whose tokens all see each other, so that it is one run; none of other models.
     #[must_use]
     pub fn prompt_run(&self) -> Option<usize> {

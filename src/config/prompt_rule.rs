@@ -66,6 +66,24 @@ impl PromptRule {
         }
     }
 
+    /// Whether the models write where things are, as [`crate::found::Locations`] reads it.
+    #[must_use]
+    pub fn locates(self) -> bool {
+        self == Self::PaliGemma
+    }
+
+    /// What asks for boxes around these things, of a model that [`PromptRule::locates`].
+    #[must_use]
+    pub fn detect(self, things: &[String]) -> String {
+        format!("detect {}", things.join(" ; "))
+    }
+
+    /// What asks for masks of a thing, likewise.
+    #[must_use]
+    pub fn segment(self, thing: &str) -> String {
+        format!("segment {thing}")
+    }
+
     /// What to tell the user where a folder's own template is not known; nothing where it is, or there is none.
     #[must_use]
     pub fn note(self, template: Option<&str>) -> Option<String> {

@@ -2,10 +2,10 @@
 //! between things. PaliGemma's form: `segmentation.py` in big_vision, of which `pp/proj/paligemma` writes it and
 //! `evaluators/proj/paligemma/transfers` reads it.
 
-use super::{Bounds, Mask, MaskDecoder};
-
-/// Numbers of a mask: a grid of 4 × 4, row by row.
-pub const CODES: usize = 16;
+use super::{
+    Bounds, Mask,
+    mask_decoder::{CODES, MaskDecoder},
+};
 
 /// The largest `<loc…>`: it stands for the right or the lower edge. Boxes are rounded to v · 1023 in training; who reads them as
 /// shares of 1024, as many do, gets them too small.

@@ -3,11 +3,13 @@
 //!
 //! 1.2 million weights and 40 million products a mask: milliseconds on a core, so that it needs no device.
 
-use super::{Mask, locations::CODES};
+use super::Mask;
 use crate::error::Result;
 
 /// Codes in a row, and rows.
 const GRID: usize = 4;
+/// Codes of a mask, row by row.
+pub const CODES: usize = GRID * GRID;
 /// Numbers of a code.
 const CODE: usize = 512;
 /// How many codes there are.

@@ -11,8 +11,8 @@ mod rle;
 
 pub use bounds::Bounds;
 pub use detections::{DetectOptions, Detection, Hit, detections};
-pub use locations::{CODES, Located, Locations};
+pub use locations::{Located, Locations};
 pub use mask::{Mask, upsample};
-pub use mask_decoder::{MaskDecoder, Square};
+pub use mask_decoder::{CODES, MaskDecoder, Square};
 pub use raster::FARTHEST;
 pub use rle::Rle;

@@ -318,8 +318,8 @@ impl DataSet {
     }
 
     /// A thing that was found by its box.
-    pub fn boxed(&mut self, label: usize, score: f32, bounds: Bounds) {
-        self.push(label, bounds, bounds.area(), Some(score), None);
+    pub fn boxed(&mut self, label: usize, score: Option<f32>, bounds: Bounds) {
+        self.push(label, bounds, bounds.area(), score, None);
     }
 
     /// A thing that was found by its pixels, if there are any.

@@ -11,29 +11,34 @@ use crate::{
     ask::{self, Outcome, Row, place},
     cli::{DetectArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for,
+    draw, embed_texts, load_for, locate,
     picture::{self, Picture},
     stream::Unreadable,
 };
 
 /// What `--json` prints of a picture that could be read.
 #[derive(Serialize)]
-struct Detections {
+pub struct Detections {
     /// Best first.
-    detections: Vec<Found>,
+    pub detections: Vec<Found>,
 }
 
 #[derive(Serialize)]
-struct Found {
-    label: String,
-    index: usize,
-    score: f32,
-    token: u32,
+pub struct Found {
+    pub label: String,
+    pub index: usize,
+    /// None from a model that writes.
+    pub score: Option<f32>,
+    /// Likewise.
+    pub token: Option<u32>,
     #[serde(rename = "box")]
-    bounds: Bounds,
+    pub bounds: Bounds,
 }
 
 pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unreadable>> {
+    if locate::writes(&args.ask.model)? {
+        return locate::detect(json, setup, &args).await;
+    }
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
     args.ask.check()?;
@@ -53,26 +58,36 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
         let scene = session.look(&picture).await?;
         let found = session.find(&scene, &set, &options).await?;
         data_set.picture(&args.ask.images[at], picture.size());
-        found.iter().for_each(|one| data_set.boxed(one.label, one.score, one.bounds));
+        found.iter().for_each(|one| data_set.boxed(one.label, Some(one.score), one.bounds));
         if let Some(path) = &args.ask.draw {
             let mut canvas = draw::canvas(&picture);
             found.iter().rev().for_each(|one| draw::frame(&mut canvas, one.label, one.bounds));
             picture::save_png(path, canvas)?;
         }
-        let [width, height] = [scene.size.0, scene.size.1].map(f64::from);
         let row = |one: Detection| Found {
             label: labels[one.label].clone(),
             index: one.label,
-            score: one.score,
-            token: one.token,
-            bounds: if args.normalized { one.bounds.shares_of(width, height) } else { one.bounds },
+            score: Some(one.score),
+            token: Some(one.token),
+            bounds: args.bounds(one.bounds, scene.size),
         };
         Ok(Detections { detections: found.into_iter().map(row).collect() })
     };
     let (rows, unreadable) = args.ask.rows(&cut, each).await?;
-    let digits = if args.normalized { 4 } else { 1 };
-    args.ask.print(json, &rows, &cut, &data_set, || text(&rows, args.ask.draw.is_some(), digits))?;
+    args.print(json, &rows, &cut, &data_set)?;
     Ok(unreadable)
+}
+
+impl DetectArgs {
+    /// A box as it is printed.
+    pub fn bounds(&self, bounds: Bounds, (width, height): (u32, u32)) -> Bounds {
+        if self.normalized { bounds.shares_of(width.into(), height.into()) } else { bounds }
+    }
+
+    pub fn print(&self, json: bool, rows: &[Row<Detections>], cut: &[String], data_set: &DataSet) -> Result<()> {
+        let digits = if self.normalized { 4 } else { 1 };
+        self.ask.print(json, rows, cut, data_set, || text(rows, self.ask.draw.is_some(), digits))
+    }
 }
 
 /// For people; `digits` behind the points of boxes.
@@ -84,8 +99,9 @@ fn text(rows: &[Row<Detections>], drawn: bool, digits: usize) -> String {
         text += &format!("{image}\n");
         let width = found.iter().map(|one| one.label.chars().count()).max().unwrap_or(0);
         for Found { label, index, score, bounds, .. } in found {
+            let score = score.map_or(String::new(), |score| format!("{score:7.5}  "));
             let colour = if drawn { format!("  {}", draw::colour(*index)) } else { String::new() };
-            text += &format!("  {label:width$}  {score:7.5}  {}{colour}\n", place(*bounds, digits));
+            text += &format!("  {label:width$}  {score}{}{colour}\n", place(*bounds, digits));
         }
         if found.is_empty() {
             text += "  nothing\n";

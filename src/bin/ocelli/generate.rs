@@ -146,8 +146,18 @@ impl Writer {
         })
     }
 
+    /// Whether the tokenizer has this token.
+    pub fn knows(&self, token: &str) -> bool {
+        self.tokenizer.id(token).is_some()
+    }
+
+    /// The text of tokens, special ones too.
+    pub fn spelled(&self, tokens: &[u32]) -> Result<String> {
+        self.tokenizer.decode(tokens, false)
+    }
+
     /// Tokens that end a text.
-    fn stops(&self, ignore: bool) -> Result<Vec<u32>> {
+    pub fn stops(&self, ignore: bool) -> Result<Vec<u32>> {
         if ignore {
             return Ok(Vec::new());
         }

@@ -14,6 +14,7 @@ mod eval_detect;
 mod eval_segment;
 mod generate;
 mod json_file;
+mod locate;
 mod manifest;
 mod messages;
 mod metrics;

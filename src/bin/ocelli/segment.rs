@@ -14,31 +14,34 @@ use crate::{
     bad_input,
     cli::{SegmentArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for, npy,
+    draw, embed_texts, load_for, locate, npy,
     picture::{self, Picture},
     stream::Unreadable,
 };
 
 /// What `--json` prints of a picture that could be read.
 #[derive(Serialize)]
-struct Masks {
-    /// One for each label, in their order.
-    masks: Vec<Found>,
+pub struct Masks {
+    /// One for each label, in their order; from a model that writes, one for each thing.
+    pub masks: Vec<Found>,
 }
 
 #[derive(Serialize)]
-struct Found {
-    label: String,
-    index: usize,
-    /// Pixels.
-    area: usize,
+pub struct Found {
+    pub label: String,
+    pub index: usize,
+    /// Pixels; none where there is a box alone.
+    pub area: Option<usize>,
     /// None if there are no pixels.
     #[serde(rename = "box")]
-    bounds: Option<Bounds>,
-    rle: Rle,
+    pub bounds: Option<Bounds>,
+    pub rle: Option<Rle>,
 }
 
 pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unreadable>> {
+    if locate::writes(&args.ask.model)? {
+        return locate::segment(json, setup, &args).await;
+    }
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
     args.check()?;
@@ -52,21 +55,21 @@ pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unr
         let scene = session.look(&picture).await?;
         let logits = session.segment(&scene, &prompts).await?;
         let mask = |logits: &Vec<f32>| Mask::from_logits(logits, side, width, height, args.threshold);
-        let masks: Vec<Mask> = logits.iter().map(mask).collect();
+        let masks: Vec<(usize, Mask)> = logits.iter().map(mask).enumerate().collect();
         data_set.picture(&args.ask.images[at], picture.size());
-        masks.iter().enumerate().for_each(|(label, mask)| data_set.masked(label, mask));
+        masks.iter().for_each(|(label, mask)| data_set.masked(*label, mask));
         if let Some(path) = &args.logits {
             npy::write(path, &logits, &[side, side])?;
         }
-        args.save(&args.ask.images[at], &picture, &masks)?;
-        let row = |(index, mask): (usize, &Mask)| Found {
-            label: labels[index].clone(),
-            index,
-            area: mask.area(),
+        args.save(&args.ask.images[at], &picture, &masks, &[])?;
+        let row = |(index, mask): &(usize, Mask)| Found {
+            label: labels[*index].clone(),
+            index: *index,
+            area: Some(mask.area()),
             bounds: mask.bounds(),
-            rle: mask.rle(),
+            rle: Some(mask.rle()),
         };
-        Ok(Masks { masks: masks.iter().enumerate().map(row).collect() })
+        Ok(Masks { masks: masks.iter().map(row).collect() })
     };
     let (rows, unreadable) = args.ask.rows(&cut, each).await?;
     args.ask.print(json, &rows, &cut, &data_set, || text(&rows, args.ask.draw.is_some()))?;
@@ -74,7 +77,7 @@ pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unr
 }
 
 /// For people.
-fn text(rows: &[Row<Masks>], drawn: bool) -> String {
+pub fn text(rows: &[Row<Masks>], drawn: bool) -> String {
     let mut text = String::new();
     for Row { image, outcome, .. } in rows {
         // Those that could not be read are named on stderr.
@@ -82,10 +85,12 @@ fn text(rows: &[Row<Masks>], drawn: bool) -> String {
         text += &format!("{image}\n");
         let width = masks.iter().map(|one| one.label.chars().count()).max().unwrap_or(0);
         for Found { label, index, area, bounds, rle } in masks {
-            let share = 100.0 * *area as f64 / (rle.size[0] * rle.size[1]) as f64;
+            let share = rle.as_ref().zip(*area).map_or("box alone".into(), |(rle, area)| {
+                format!("{:6.2} %", 100.0 * area as f64 / (rle.size[0] * rle.size[1]) as f64)
+            });
             let place = bounds.map_or("nothing".into(), |bounds| place(bounds, 0));
             let colour = if drawn { format!("  {}", draw::colour(*index)) } else { String::new() };
-            text += &format!("  {label:width$}  {share:6.2} %  {place}{colour}\n");
+            text += &format!("  {label:width$}  {share}  {place}{colour}\n");
         }
     }
     text
@@ -93,7 +98,7 @@ fn text(rows: &[Row<Masks>], drawn: bool) -> String {
 
 impl SegmentArgs {
     /// Looks at what can be wrong before the model is loaded.
-    fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         self.ask.check()?;
         self.ask.check_one("--logits", self.logits.as_deref())?;
         if let Some(folder) = &self.masks {
@@ -109,17 +114,24 @@ impl SegmentArgs {
         Ok(())
     }
 
-    /// Writes the masks of a picture, alone and over it, as was asked.
-    fn save(&self, image: &Path, picture: &Picture, masks: &[Mask]) -> Result<()> {
+    /// Writes the masks of a picture, alone and over it, as was asked, and what there are boxes alone of; each with its label's place.
+    pub fn save(
+        &self,
+        image: &Path,
+        picture: &Picture,
+        masks: &[(usize, Mask)],
+        boxes: &[(usize, Bounds)],
+    ) -> Result<()> {
         if let Some(folder) = &self.masks {
             let stem = image.file_stem().unwrap_or_default().to_string_lossy();
-            for (index, mask) in masks.iter().enumerate() {
+            for (index, (_, mask)) in masks.iter().enumerate() {
                 draw::save_mask(mask, &folder.join(format!("{stem}-{index}.png")))?;
             }
         }
         if let Some(path) = &self.ask.draw {
             let mut canvas = draw::canvas(picture);
-            masks.iter().enumerate().for_each(|(label, mask)| draw::tint(&mut canvas, label, mask));
+            masks.iter().for_each(|(label, mask)| draw::tint(&mut canvas, *label, mask));
+            boxes.iter().for_each(|(label, bounds)| draw::frame(&mut canvas, *label, *bounds));
             picture::save_png(path, canvas)?;
         }
         Ok(())

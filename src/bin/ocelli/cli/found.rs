@@ -10,7 +10,7 @@ use super::{Keep, Labels, Over};
 pub struct DetectArgs {
     #[command(flatten)]
     pub ask: Ask,
-    /// Scores must be above it.
+    /// Scores must be above it; PaliGemma gives none, and this, --nms and --multi-label change nothing.
     #[arg(long, default_value = "0.1", value_name = "SCORE", value_parser = share)]
     pub threshold: f64,
     /// Drop boxes that overlap a better one by a larger IoU, whatever the labels; with --multi-label, only those of the same label.

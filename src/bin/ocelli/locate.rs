@@ -1,0 +1,194 @@
+//! `ocelli detect` and `ocelli segment` with a model that writes where things are (PaliGemma).
+
+use std::{io::ErrorKind, path::Path};
+
+use ocelli::{
+    Checkpoint, Error, Result,
+    checkpoint::TensorFile,
+    config::Towers,
+    found::{Located, Locations, MaskDecoder},
+    session::Options,
+};
+
+use crate::{
+    bad_input,
+    cli::{Ask, Detail, DetectArgs, SegmentArgs, Setup, Writes},
+    coco::DataSet,
+    detect::{self, Detections},
+    draw,
+    generate::Writer,
+    picture::{self, Picture},
+    segment::{self, Masks},
+    stream::Unreadable,
+};
+
+/// Most tokens of an answer: a hundred boxes, or forty masks. A model that does not know what it was asked may never end.
+const MOST: usize = 1024;
+
+/// A model, and what is asked of it.
+struct Locator<'a> {
+    writer: Writer,
+    options: Options,
+    ask: &'a Ask,
+    labels: Vec<String>,
+    /// The labels as the model gets them.
+    prompts: Vec<String>,
+}
+
+/// Whether the model in this folder writes where things are.
+pub fn writes(folder: &Path) -> Result<bool> {
+    Ok(Checkpoint::open_towers(folder, Towers::Both)?.config.locates())
+}
+
+impl<'a> Locator<'a> {
+    async fn load(setup: &Setup, ask: &'a Ask) -> Result<Self> {
+        let labels = ask.labels.list()?;
+        let prompts = ask.prompts(&labels)?;
+        if let Some(label) = prompts.iter().find(|label| label.contains(';')) {
+            return Err(bad_input(format!("{label:?}: expected a label without ;, which stands between labels")));
+        }
+        let model = Writes { folder: ask.model.clone(), format: ask.format, detail: Detail::Auto };
+        let writer = Writer::load(setup, &model, true).await?;
+        if !writer.knows("<loc0000>") {
+            return Err(Error::WrongModel(format!(
+                "{}: expected a tokenizer with the token <loc0000>, found one without: take the model's own tokenizer.json",
+                ask.model.display()
+            )));
+        }
+        let stops = writer.stops(false)?;
+        let options = Options { max_tokens: Some(MOST), stops, ..Options::default() };
+        Ok(Self { writer, options, ask, labels, prompts })
+    }
+
+    /// What the model says of picture `at`, each with the place of its label among the `asked`. What is no box, or has a name that was
+    /// not asked for, is named on stderr.
+    async fn locate(
+        &self,
+        at: usize,
+        picture: &Picture,
+        request: &str,
+        asked: &[String],
+    ) -> Result<Vec<(usize, Located)>> {
+        let seen = self.writer.see(std::slice::from_ref(picture))?;
+        let prompt = self.writer.ask(request, &seen)?;
+        let written = self.writer.write(&seen, &prompt, self.options.clone(), |_| Ok(())).await?;
+        let Locations { found, rejected } = Locations::parse(&self.writer.spelled(&written.tokens)?);
+        let note = |what: &str, why: &str| {
+            eprintln!("ocelli: note: {}: {what:?}: {why}, and is left out", self.ask.images[at].display());
+        };
+        rejected.iter().for_each(|part| note(part, "this is no box"));
+        let named = |one: Located| {
+            let label = label(&one.label, asked);
+            if label.is_none() {
+                note(&one.label, "this was not asked for");
+            }
+            Some((label?, one))
+        };
+        Ok(found.into_iter().filter_map(named).collect())
+    }
+}
+
+/// The place of a name among those that were asked for. A single thing is what was found, however it is called.
+fn label(name: &str, asked: &[String]) -> Option<usize> {
+    match asked {
+        [_] => Some(0),
+        asked => asked.iter().position(|label| label.trim().eq_ignore_ascii_case(name)),
+    }
+}
+
+pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<Unreadable>> {
+    args.ask.check()?;
+    let locator = Locator::load(setup, &args.ask).await?;
+    let rule = locator.writer.session.config.generator()?.prompt;
+    let (labels, prompts) = (&locator.labels, &locator.prompts);
+    let request = rule.detect(prompts);
+    let mut data_set = DataSet::new(labels);
+    let each = async |at: usize, picture: Picture| {
+        let size = (picture.size().0 as u32, picture.size().1 as u32);
+        let mut found = locator.locate(at, &picture, &request, prompts).await?;
+        found.truncate(args.top_k.map_or(usize::MAX, Into::into));
+        data_set.picture(&args.ask.images[at], picture.size());
+        found.iter().for_each(|(label, one)| data_set.boxed(*label, None, one.bounds(size)));
+        if let Some(path) = &args.ask.draw {
+            let mut canvas = draw::canvas(&picture);
+            found.iter().rev().for_each(|(label, one)| draw::frame(&mut canvas, *label, one.bounds(size)));
+            picture::save_png(path, canvas)?;
+        }
+        let row = |(index, one): (usize, Located)| detect::Found {
+            label: labels[index].clone(),
+            index,
+            score: None,
+            token: None,
+            bounds: args.bounds(one.bounds(size), size),
+        };
+        Ok(Detections { detections: found.into_iter().map(row).collect() })
+    };
+    let (rows, unreadable) = args.ask.rows(&[], each).await?;
+    args.print(json, &rows, &[], &data_set)?;
+    Ok(unreadable)
+}
+
+pub async fn segment(json: bool, setup: &Setup, args: &SegmentArgs) -> Result<Vec<Unreadable>> {
+    args.check()?;
+    if args.logits.is_some() {
+        return Err(bad_input("--logits: expected a model with a head for masks, found one that writes them"));
+    }
+    let decoder = mask_decoder(&args.ask.model)?;
+    let locator = Locator::load(setup, &args.ask).await?;
+    let rule = locator.writer.session.config.generator()?.prompt;
+    let (labels, prompts) = (&locator.labels, &locator.prompts);
+    let mut data_set = DataSet::new(labels);
+    let each = async |at: usize, picture: Picture| {
+        let size = (picture.size().0 as u32, picture.size().1 as u32);
+        let (mut rows, mut masks, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
+        data_set.picture(&args.ask.images[at], picture.size());
+        for (index, prompt) in prompts.iter().enumerate() {
+            let asked = std::slice::from_ref(prompt);
+            for (_, one) in locator.locate(at, &picture, &rule.segment(prompt), asked).await? {
+                let mask = decoder.as_ref().and_then(|decoder| one.mask(decoder, size));
+                let bounds = mask.as_ref().map_or_else(|| Some(one.bounds(size)), |mask| mask.bounds());
+                rows.push(segment::Found {
+                    label: labels[index].clone(),
+                    index,
+                    area: mask.as_ref().map(|mask| mask.area()),
+                    bounds,
+                    rle: mask.as_ref().map(|mask| mask.rle()),
+                });
+                match mask {
+                    Some(mask) => {
+                        data_set.masked(index, &mask);
+                        masks.push((index, mask));
+                    }
+                    None => {
+                        data_set.boxed(index, None, one.bounds(size));
+                        boxes.push((index, one.bounds(size)));
+                    }
+                }
+            }
+        }
+        args.save(&args.ask.images[at], &picture, &masks, &boxes)?;
+        Ok(Masks { masks: rows })
+    };
+    let (rows, unreadable) = args.ask.rows(&[], each).await?;
+    args.ask.print(json, &rows, &[], &data_set, || segment::text(&rows, args.ask.draw.is_some()))?;
+    Ok(unreadable)
+}
+
+/// The decoder of masks beside a model; without one its answers are boxes.
+fn mask_decoder(folder: &Path) -> Result<Option<MaskDecoder>> {
+    let path = folder.join(MaskDecoder::FILE);
+    let name = path.display().to_string();
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let file = TensorFile::parse(&name, bytes)?;
+            MaskDecoder::load(|name, shape| file.floats(name, shape)).map(Some)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!(
+                "ocelli: note: {name}: no such file, so that there are boxes and no masks: make it of vae-oid.npz"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(bad_input(format!("{name}: {error}"))),
+    }
+}
