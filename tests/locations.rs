@@ -234,7 +234,10 @@ fn masks_lie_in_their_boxes() {
     assert_eq!(size, [480, 640]);
 }
 
-/// `masks.safetensors`, of any floats; with a message for what is not as it should be.
+/// What becomes of a tensor's shape and numbers; without a shape there is none.
+type Change<'a> = &'a dyn Fn(&str, &mut Vec<usize>, &mut Vec<f32>);
+
+/// `masks.safetensors`; with a message for what is not as it should be.
 #[test]
 fn weights_come_from_a_file() {
     let mut all: HashMap<String, (Vec<usize>, Vec<f32>)> = HashMap::new();
@@ -244,7 +247,7 @@ fn weights_come_from_a_file() {
         Ok(floats)
     };
     MaskDecoder::load(keep).expect("weights");
-    let file = |change: &dyn Fn(&str, &mut Vec<usize>, &mut Vec<f32>)| -> Result<MaskDecoder> {
+    let file = |change: Change| -> Result<MaskDecoder> {
         let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = all
             .iter()
             .map(|(name, (shape, floats))| {
@@ -263,7 +266,7 @@ fn weights_come_from_a_file() {
     let case = &cases()[0];
     let decoder = file(&|_, _, _| {}).expect("a decoder");
     assert!(error(&decoder, &case.codes, case) < 1e-5);
-    let says = |change: &dyn Fn(&str, &mut Vec<usize>, &mut Vec<f32>)| match file(change) {
+    let says = |change: Change| match file(change) {
         Ok(_) => panic!("expected an error"),
         Err(error @ Error::BadCheckpoint(_)) => error.to_string(),
         Err(other) => panic!("expected a bad checkpoint, found {other}"),

@@ -36,12 +36,12 @@ pub struct Found {
 }
 
 pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unreadable>> {
-    if locate::writes(&args.ask.model)? {
-        return locate::detect(json, setup, &args).await;
-    }
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
     args.ask.check()?;
+    if locate::writes(&args.ask.model)? {
+        return locate::detect(json, setup, &args).await;
+    }
     let options = DetectOptions {
         threshold: args.threshold,
         nms: args.nms,

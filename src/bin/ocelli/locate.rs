@@ -97,7 +97,6 @@ fn label(name: &str, asked: &[String]) -> Option<usize> {
 }
 
 pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<Unreadable>> {
-    args.ask.check()?;
     let locator = Locator::load(setup, &args.ask).await?;
     let rule = locator.writer.session.config.generator()?.prompt;
     let (labels, prompts) = (&locator.labels, &locator.prompts);
@@ -129,7 +128,6 @@ pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<
 }
 
 pub async fn segment(json: bool, setup: &Setup, args: &SegmentArgs) -> Result<Vec<Unreadable>> {
-    args.check()?;
     if args.logits.is_some() {
         return Err(bad_input("--logits: expected a model with a head for masks, found one that writes them"));
     }

@@ -39,12 +39,12 @@ pub struct Found {
 }
 
 pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unreadable>> {
-    if locate::writes(&args.ask.model)? {
-        return locate::segment(json, setup, &args).await;
-    }
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
     args.check()?;
+    if locate::writes(&args.ask.model)? {
+        return locate::segment(json, setup, &args).await;
+    }
     let session = load_for(Task::Segment, setup, &args.ask.model, args.ask.format.format(), true).await?;
     let side = session.mask_side()?;
     let cut = ask::cut(&session, &labels, &prompts)?;
@@ -98,7 +98,7 @@ pub fn text(rows: &[Row<Masks>], drawn: bool) -> String {
 
 impl SegmentArgs {
     /// Looks at what can be wrong before the model is loaded.
-    pub fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.ask.check()?;
         self.ask.check_one("--logits", self.logits.as_deref())?;
         if let Some(folder) = &self.masks {
