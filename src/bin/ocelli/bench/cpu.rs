@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::{
     measured,
     roofs::{Roofs, least},
-    shapes::Towers,
+    shapes::{self, Towers},
+    text,
 };
 use crate::{
     bad_input,
@@ -49,6 +50,8 @@ struct Bench {
     roofs: Roofs,
     roofs_of_one: Roofs,
     lines: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    texts: Vec<text::Line>,
 }
 
 pub fn run(json: bool, setup: &Setup, args: &BenchArgs) -> Result<()> {
@@ -65,11 +68,27 @@ pub fn run(json: bool, setup: &Setup, args: &BenchArgs) -> Result<()> {
     for (name, roofs) in [("roofs", roofs), ("of one", roofs_of_one)] {
         say(format!("{name:8} {:.1} GFLOP/s, a copy {:.1} GB/s\n", roofs.gflops, roofs.gbytes))?;
     }
-    say(format!("\n{:44} {:>9} {:>9} {:>6} {:>8} {:>6}\n", "", "ms", "GFLOP/s", "%", "GB/s", "%"))?;
-    let mut lines = Vec::new();
+    let write = args.models.iter().map(|model| shapes::writes(model)).collect::<Result<Vec<bool>>>()?;
+    if args.steps || write.contains(&false) {
+        say(format!("\n{:44} {:>9} {:>9} {:>6} {:>8} {:>6}\n", "", "ms", "GFLOP/s", "%", "GB/s", "%"))?;
+    }
+    let (mut lines, mut texts) = (Vec::new(), Vec::new());
     for (model, format) in args.models.iter().flat_map(|model| formats.iter().map(move |&format| (model, format))) {
         let most = args.batches.iter().copied().max().unwrap_or(1);
         let towers = Towers::new(&cpu, &Tuning::all(Tier::Plain), model, format, most)?;
+        if shapes::writes(model)? && !args.steps {
+            say(text::Line::heading())?;
+            let tile = ("tile", Run::items(1), &towers.vision);
+            for (step, run, plan) in [tile].into_iter().chain(text::runs().map(|(step, run)| (step, run, &towers.text)))
+            {
+                plan.run_all(&cpu, run);
+                let ms = least(|| plan.run_all(&cpu, run));
+                let line = text::Line::new((model, format.name(), None), (step, run), plan.plan(), ms, &roofs);
+                say(line.text())?;
+                texts.push(line);
+            }
+            continue;
+        }
         for &batch in &args.batches {
             let found = match args.steps {
                 true => steps(&cpu, &towers.vision, Run::items(batch), args.block_only),
@@ -86,7 +105,7 @@ pub fn run(json: bool, setup: &Setup, args: &BenchArgs) -> Result<()> {
     }
     let threads = cpu.threads();
     let version = env!("CARGO_PKG_VERSION");
-    if json { print_json(&Bench { version, instructions, threads, roofs, roofs_of_one, lines }) } else { Ok(()) }
+    if json { print_json(&Bench { version, instructions, threads, roofs, roofs_of_one, lines, texts }) } else { Ok(()) }
 }
 
 /// How long something took, and what it had to do.

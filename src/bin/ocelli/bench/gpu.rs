@@ -9,7 +9,13 @@ use ocelli::{
 };
 use serde::Serialize;
 
-use super::{measured, peak::Peak, shapes::Towers};
+use super::{
+    measured,
+    peak::Peak,
+    roofs::Roofs,
+    shapes::{self, Towers},
+    text,
+};
 use crate::{
     cli::BenchArgs,
     output::{print, print_json},
@@ -63,6 +69,8 @@ struct Bench {
     races: Vec<Raced>,
     kernels: Vec<Kernel>,
     towers: Vec<Tower>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    texts: Vec<text::Line>,
 }
 
 pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
@@ -78,6 +86,7 @@ pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
         races: Vec::new(),
         kernels: Vec::new(),
         towers: Vec::new(),
+        texts: Vec::new(),
     };
     let formats = args.formats()?;
     let slow = is_slow(&gpu).await?;
@@ -115,6 +124,20 @@ pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
                 let on_gpu = Towers::new(&gpu, &Tuning::all(tier), model, format, most)?;
                 // What was written is on its way before anything is measured.
                 gpu.finished().await?;
+                if shapes::writes(model)? && !args.steps {
+                    say(text::Line::heading())?;
+                    let name = (model.as_str(), format.name(), Some(tier.name()));
+                    let roofs = Roofs { gflops: peak.gflops, gbytes: peak.gbytes };
+                    let tile = ("tile", Run::items(1), &on_gpu.vision);
+                    let decoder = text::runs().map(|(step, run)| (step, run, &on_gpu.text));
+                    for (step, run, plan) in [tile].into_iter().chain(decoder) {
+                        let ms = time(&gpu, plan, run, 0..plan.plan().len()).await?;
+                        let line = text::Line::new(name, (step, run), plan.plan(), ms, &roofs);
+                        say(line.text())?;
+                        bench.texts.push(line);
+                    }
+                    continue;
+                }
                 let name = |batch| format!("{model} {} {} × {batch}", format.name(), tier.name());
                 for &batch in &args.batches {
                     if args.steps {

@@ -5,6 +5,7 @@ mod gpu;
 mod peak;
 mod roofs;
 mod shapes;
+mod text;
 
 use ocelli::Result;
 

@@ -1,5 +1,6 @@
 //! Models as published, by their configs; weights of random bits in their place on the device.
 
+use super::text::{MOST, ROOM};
 use ocelli::{
     Checkpoint, Result,
     backend::Backend,
@@ -14,7 +15,7 @@ use ocelli::{
 };
 
 /// A short name, and what `config.json` and `preprocessor_config.json` of the model say beyond transformers' defaults.
-pub const MODELS: [(&str, &str, &str); 6] = [
+pub const MODELS: [(&str, &str, &str); 7] = [
     (
         "ocelli-tiny",
         include_str!("../../../../www/models/ocelli-tiny/config.json"),
@@ -42,11 +43,22 @@ pub const MODELS: [(&str, &str, &str); 6] = [
                              "image_size":384,"patch_size":14}}"#,
         r#"{"size":{"height":384,"width":384}}"#,
     ),
+    (
+        "smolvlm-256m",
+        r#"{"model_type":"smolvlm","scale_factor":4,"tie_word_embeddings":false,"image_token_id":49190,
+            "text_config":{"model_type":"llama","hidden_size":576,"intermediate_size":1536,"num_hidden_layers":30,
+                           "num_attention_heads":9,"num_key_value_heads":3,"head_dim":64,"max_position_embeddings":8192,
+                           "rms_norm_eps":1e-5,"rope_theta":100000.0,"vocab_size":49280},
+            "vision_config":{"model_type":"smolvlm_vision","hidden_size":768,"intermediate_size":3072,"num_hidden_layers":12,
+                             "num_attention_heads":12,"image_size":512,"patch_size":16}}"#,
+        r#"{"image_processor_type":"SmolVLMImageProcessor","do_image_splitting":true,"resample":1,"size":{"longest_edge":2048},
+            "max_image_size":{"longest_edge":512},"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}"#,
+    ),
 ];
 
 const CLIP: &str = r#"{"size":{"shortest_edge":224},"crop_size":{"height":224,"width":224}}"#;
 
-/// Both towers on a device, compiled for batches of up to `batch`.
+/// Both towers on a device, compiled for batches of up to `batch`; of a model that writes what makes tokens of tiles, and the decoder.
 pub struct Towers<B: Backend> {
     pub vision: B::Executor,
     pub text: B::Executor,
@@ -56,26 +68,48 @@ pub struct Towers<B: Backend> {
 
 impl<B: Backend> Towers<B> {
     pub fn new(device: &B, tuning: &Tuning, name: &str, format: Format, batch: u32) -> Result<Self> {
-        let (_, config, preprocessor) = MODELS.into_iter().find(|(n, ..)| *n == name).ok_or_else(|| {
-            let names = MODELS.map(|(name, ..)| name).join(", ");
-            ocelli::Error::BadInput(format!("model: expected one of {names}, found {name:?}"))
-        })?;
-        let tokenizer = if config.contains("siglip") { "SiglipTokenizer" } else { "CLIPTokenizer" };
-        let tokenizer = format!(r#"{{"tokenizer_class":"{tokenizer}","model_max_length":64}}"#);
-        let config = Config::parse(config.as_bytes(), preprocessor.as_bytes(), tokenizer.as_bytes())?;
-        let blank = Checkpoint::blank(config);
+        let blank = named(name)?;
         let mut loader = Loader::new(&blank, Some(format))?;
-        let Model { vision, text, .. } = model::record(&blank.config, Which::Both, &mut loader)?;
+        let Model { vision, text, language, pictures, .. } = model::record(&blank.config, Which::Both, &mut loader)?;
         let mut weights = B::Weights::default();
         fill(&mut *device.store(&mut weights), &loader.weights)?;
         let plan = |plan: Plan, most: Run| {
             let most = Run { batch: device.capacity(&plan, most)?, ..most };
             device.compile(plan, &weights, tuning, most, &mut Default::default())
         };
-        let vision = plan(vision.expect("both").plan, Run::items(batch))?;
-        let text = plan(text.expect("both").plan, Run::tokens(batch, blank.config.text.tokens as u32))?;
+        let (vision, text) = match (language, pictures) {
+            (Some(language), Some(pictures)) => (plan(pictures.plan, Run::items(1))?, plan(language.plan, MOST)?),
+            _ => (
+                plan(vision.expect("both").plan, Run::items(batch))?,
+                plan(text.expect("both").plan, Run::tokens(batch, blank.config.text.tokens as u32))?,
+            ),
+        };
         Ok(Self { vision, text, _weights: weights })
     }
+}
+
+/// Whether a model writes.
+pub fn writes(name: &str) -> Result<bool> {
+    Ok(named(name)?.config.family.generates())
+}
+
+fn named(name: &str) -> Result<Checkpoint> {
+    let (_, config, preprocessor) = MODELS.into_iter().find(|(n, ..)| *n == name).ok_or_else(|| {
+        let names = MODELS.map(|(name, ..)| name).join(", ");
+        ocelli::Error::BadInput(format!("model: expected one of {names}, found {name:?}"))
+    })?;
+    recorded(config, preprocessor)
+}
+
+/// A checkpoint of nothing but its configuration; of a model that writes with [`ROOM`] for tokens.
+pub fn recorded(config: &str, preprocessor: &str) -> Result<Checkpoint> {
+    let tokenizer = if config.contains("siglip") { "SiglipTokenizer" } else { "CLIPTokenizer" };
+    let tokenizer = format!(r#"{{"tokenizer_class":"{tokenizer}","model_max_length":64}}"#);
+    let mut config = Config::parse(config.as_bytes(), preprocessor.as_bytes(), tokenizer.as_bytes())?;
+    if config.family.generates() {
+        config.text.tokens = ROOM as usize;
+    }
+    Ok(Checkpoint::blank(config))
 }
 
 /// Small numbers in whatever format: zeros would be kind to some hardware.
