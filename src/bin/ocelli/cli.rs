@@ -1,6 +1,7 @@
 //! The command line.
 
 mod found;
+mod over;
 mod written;
 
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -9,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
 use ocelli::{Result, config::Alpha, quant};
 
-pub use written::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Writes};
+pub use over::{EvalArgs, Over, RecallArgs};
+pub use written::{AskArgs, CaptionArgs, Detail, EvalCaptionArgs, EvalVqaArgs, GenerateArgs, Script, Writes};
 
 use crate::{bad_input, text_file};
 
@@ -124,6 +126,10 @@ pub enum Command {
     EvalDetect(EvalDetectArgs),
     /// How well masks fit over annotated pictures: mean IoU and average precision.
     EvalSegment(EvalSegmentArgs),
+    /// How right answers to questions about pictures are, as VQA counts it.
+    EvalVqa(EvalVqaArgs),
+    /// How near captions are to those of people: BLEU and CIDEr-D.
+    EvalCaption(EvalCaptionArgs),
     /// What each format of a model costs: bytes, errors of its matrices, and how far its embeddings, boxes or masks move.
     Compare(CompareArgs),
     /// Zero-shot accuracy over labelled pictures.
@@ -195,7 +201,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m.
+    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, smolvlm-256m.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
     /// Weight formats: f32, f16, q8, q4.
@@ -252,52 +258,6 @@ impl CompareArgs {
         let (labels, labels_file) = (self.labels.clone(), self.labels_file.clone());
         (labels.is_some() || labels_file.is_some()).then_some(Labels { labels, labels_file })
     }
-}
-
-#[derive(Args)]
-pub struct EvalArgs {
-    #[command(flatten)]
-    pub over: Over,
-    /// plain, openai-7, openai-80, or a JSON file with a list; instead of the manifest's.
-    #[arg(long, value_name = "NAME|FILE")]
-    pub templates: Option<String>,
-    /// An earlier --json result over the same manifest: on how many pictures is the answer the same?
-    #[arg(long, value_name = "EARLIER.json")]
-    pub same_as: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct RecallArgs {
-    #[command(flatten)]
-    pub over: Over,
-}
-
-/// Arguments for running a model over many pictures.
-#[derive(Args)]
-pub struct Over {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
-    /// Which pictures show what: a JSON file as docs/EVALUATION.md describes it.
-    #[arg(long, value_name = "FILE", required_unless_present = "images", visible_alias = "annotations")]
-    pub manifest: Option<PathBuf>,
-    /// The pictures' folder, instead of the manifest's; for eval without a manifest, a folder of folders, one for each class.
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
-    /// How to keep the weights on the GPU; none keeps them as the file has them.
-    #[arg(long, default_value = "none")]
-    pub format: Keep,
-    /// Pictures decoded at a time; at most twice as many are in memory.
-    #[arg(long, default_value = "16", value_name = "N")]
-    pub batch: NonZeroUsize,
-    /// Use only N pictures, spread evenly over the list.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<NonZeroUsize>,
-    /// No bar on stderr; there is none either if stderr is not a terminal.
-    #[arg(long)]
-    pub no_progress: bool,
-    /// With --json: the file to write everything to; without a file it goes to stdout.
-    pub out: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ocelli::{
-    Checkpoint, Result,
+    Checkpoint, Error, Result,
     config::{Task, Towers},
     preprocess::Tiling,
     session::{Finish, Options},
@@ -113,12 +113,26 @@ impl Writer {
         seen: &Seen,
         prompt: &Prompt,
         options: Options,
-        mut say: impl FnMut(&str) -> Result<()>,
+        say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
         let start = Instant::now();
-        for (at, tile) in seen.tiles.iter().enumerate() {
-            self.session.put_tile(tile, at)?;
-        }
+        self.show(seen)?;
+        self.go_on(start, prompt, options, say).await
+    }
+
+    /// Hands pictures to the model, for any number of prompts.
+    fn show(&self, seen: &Seen) -> Result<()> {
+        seen.tiles.iter().enumerate().try_for_each(|(at, tile)| self.session.put_tile(tile, at))
+    }
+
+    /// Goes on from a prompt, which counts from `start`.
+    async fn go_on(
+        &self,
+        start: Instant,
+        prompt: &Prompt,
+        options: Options,
+        mut say: impl FnMut(&str) -> Result<()>,
+    ) -> Result<Written> {
         let mut generation = self.session.generate(&prompt.ids, options)?;
         let mut stream = self.tokenizer.stream(true)?;
         let (mut text, mut tokens, mut logits, mut first) = (String::new(), Vec::new(), Vec::new(), None);
@@ -154,6 +168,24 @@ impl Writer {
     /// The text of tokens, special ones too.
     pub fn spelled(&self, tokens: &[u32]) -> Result<String> {
         self.tokenizer.decode(tokens, false)
+    }
+
+    /// What comes of each request about one picture. A prompt for which there is no room makes the picture one that cannot be read.
+    pub async fn replies(&self, picture: Picture, requests: &[String], max_tokens: usize) -> Result<Vec<String>> {
+        let full = |error: Error| match error {
+            Error::ContextFull(what) => Error::BadImage(what),
+            other => other,
+        };
+        let options = Options { max_tokens: Some(max_tokens), stops: self.stops(false)?, ..Options::default() };
+        let seen = self.see(&[picture])?;
+        self.show(&seen).map_err(full)?;
+        let mut replies = Vec::with_capacity(requests.len());
+        for request in requests {
+            let prompt = self.ask(request, &seen).map_err(full)?;
+            let written = self.go_on(Instant::now(), &prompt, options.clone(), |_| Ok(())).await.map_err(full)?;
+            replies.push(written.text.trim().into());
+        }
+        Ok(replies)
     }
 
     /// Tokens that end a text.

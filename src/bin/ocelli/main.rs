@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod captioned;
 mod cli;
 mod coco;
 mod compare;
@@ -10,8 +11,10 @@ mod detect;
 mod device;
 mod draw;
 mod eval;
+mod eval_caption;
 mod eval_detect;
 mod eval_segment;
+mod eval_vqa;
 mod generate;
 mod json_file;
 mod locate;
@@ -24,6 +27,7 @@ mod overlap;
 mod phrasecut;
 mod picture;
 mod precision;
+mod questions;
 mod recall;
 mod report;
 mod results;
@@ -33,6 +37,8 @@ mod spread;
 mod stream;
 mod text_file;
 mod turns;
+mod vqa;
+mod wording;
 
 use std::{
     path::{Path, PathBuf},
@@ -131,6 +137,8 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         Command::Ask(args) => generate::ask(json, setup, args).await,
         Command::EvalDetect(args) => eval_detect::run(json, setup, args).await,
         Command::EvalSegment(args) => eval_segment::run(json, setup, args).await,
+        Command::EvalVqa(args) => eval_vqa::run(json, setup, args).await,
+        Command::EvalCaption(args) => eval_caption::run(json, setup, args).await,
         other => run_other(json, setup, other).await.map(|()| Vec::new()),
     }
 }
@@ -207,7 +215,9 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         | Command::Caption(_)
         | Command::Ask(_)
         | Command::EvalDetect(_)
-        | Command::EvalSegment(_) => {
+        | Command::EvalSegment(_)
+        | Command::EvalVqa(_)
+        | Command::EvalCaption(_) => {
             unreachable!("`run` has taken it")
         }
     }

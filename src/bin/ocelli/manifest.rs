@@ -1,4 +1,4 @@
-//! Manifests: which pictures show what. `docs/EVALUATION.md` describes both kinds.
+//! Manifests of labelled pictures, and what all manifests share. `docs/EVALUATION.md` describes them.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{bad_input, text_file};
 
 /// A result whose error does not name the manifest yet.
-type Checked<T> = std::result::Result<T, String>;
+pub type Checked<T> = std::result::Result<T, String>;
 
 /// The shipped sets of templates.
 const SHIPPED: &str = include_str!("../../../data/templates.json");
@@ -85,14 +85,6 @@ pub struct Labelled {
     pub passed_over: usize,
 }
 
-/// The manifest of `ocelli recall`: pictures with captions.
-pub struct Captioned {
-    pub images: PathBuf,
-    pub files: Vec<PathBuf>,
-    /// Captions of each file; one or more.
-    pub captions: Vec<Vec<String>>,
-}
-
 impl Labelled {
     /// Reads a manifest; `images` and `templates` (a shipped set or a file) go before its own. Without a manifest, each folder in
     /// `images` is a class.
@@ -161,44 +153,6 @@ impl LabelledFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaptionedFile {
-    #[serde(default, rename = "about")]
-    _about: String,
-    images: Option<PathBuf>,
-    pictures: Vec<CaptionedPicture>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaptionedPicture {
-    file: PathBuf,
-    captions: Vec<String>,
-}
-
-impl Captioned {
-    /// Reads a manifest; `images` goes before its own.
-    pub fn read(path: Option<&Path>, images: Option<&Path>) -> Result<Self> {
-        let path = path.ok_or_else(|| bad_input("expected --manifest with the pictures' captions, found none"))?;
-        let file: CaptionedFile = parse(path, "a manifest with `pictures` and their `captions`")?;
-        let bad = |what: String| bad_input(format!("{}: {what}", path.display()));
-        let images = folder(path, images, file.images.as_deref())?;
-        if let Some(picture) = file.pictures.iter().find(|p| p.captions.is_empty()) {
-            return Err(bad(format!("{:?}: expected one caption or more, found none", picture.file)));
-        }
-        let (files, captions): (Vec<_>, Vec<_>) = file.pictures.into_iter().map(|p| (p.file, p.captions)).unzip();
-        once(&files).map_err(bad)?;
-        Ok(Self { images, files, captions })
-    }
-
-    /// Keeps `limit` pictures with their captions, spread evenly over the list.
-    pub fn limit(&mut self, limit: usize) {
-        self.files = spread(&self.files, limit);
-        self.captions = spread(&self.captions, limit);
-    }
-}
-
 /// The file of annotations in COCO's, LVIS's or PhraseCut's layout, and the folder of its pictures: the file's own unless it is given.
 pub fn annotations<'a>(path: Option<&'a Path>, images: Option<&Path>) -> Result<(&'a Path, PathBuf)> {
     let path = path.ok_or_else(|| bad_input("expected --annotations with what is in the pictures, found none"))?;
@@ -243,14 +197,14 @@ fn checked(name: &str, texts: &[String]) -> Result<TemplateSet> {
     Ok(TemplateSet { name: name.into(), texts: texts.to_vec() })
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+pub fn parse<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
     serde_json::from_str(&text_file::read(path)?).map_err(|e| {
         bad_input(format!("{}: expected {expected}, found: {e}; docs/EVALUATION.md has an example", path.display()))
     })
 }
 
 /// The folder of the pictures: as given, or as the manifest says, relative to itself.
-fn folder(manifest: &Path, given: Option<&Path>, own: Option<&Path>) -> Result<PathBuf> {
+pub fn folder(manifest: &Path, given: Option<&Path>, own: Option<&Path>) -> Result<PathBuf> {
     let beside = manifest.parent().unwrap_or(Path::new(""));
     let folder = given.map_or_else(|| beside.join(own.unwrap_or(Path::new(""))), Path::to_path_buf);
     // A manifest in the current folder has the parent "".
@@ -345,7 +299,7 @@ fn is_picture(file: &Path) -> bool {
     !companion && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-fn once(files: &[PathBuf]) -> Checked<()> {
+pub fn once(files: &[PathBuf]) -> Checked<()> {
     if files.is_empty() {
         return Err("pictures: expected at least one, found none".into());
     }
@@ -362,7 +316,7 @@ fn once_each(names: Vec<String>) -> Vec<String> {
 }
 
 /// `limit` of the items, in their order.
-fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
+pub fn spread<T: Clone>(items: &[T], limit: usize) -> Vec<T> {
     spread_places(items.len(), limit).map(|at| items[at].clone()).collect()
 }
 

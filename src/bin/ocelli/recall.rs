@@ -5,12 +5,11 @@ use std::{collections::HashMap, time::Instant};
 use ocelli::{Result, config::Task};
 
 use crate::{
+    captioned::Captioned,
     cli::{RecallArgs, Setup},
     count_bar,
     device::Session,
-    load_for,
-    manifest::Captioned,
-    output, report,
+    load_for, output, report,
     results::{Caption, CaptionsRow, Recall, Retrieval},
     retrieval::{self, Text},
     stream::{self, Unreadable},

@@ -1,9 +1,9 @@
-//! `ocelli eval`, `recall`, `eval-detect` and `eval-segment` for people: a few aligned lines.
+//! `ocelli eval`, `recall` and the `eval-` commands for people: a few aligned lines.
 
 use crate::{
     metrics::Share,
     output::Run,
-    results::{DetectionScores, Evaluation, Retrieval, SegmentationScores},
+    results::{AnswerRow, Answers, CaptionScores, DetectionScores, Evaluation, Retrieval, SegmentationScores},
 };
 
 /// Maximum number of lines of each table; `--json` has everything.
@@ -89,6 +89,37 @@ pub fn segmentation(result: &SegmentationScores) -> String {
     worst.sort_by(|a, b| a.iou.total_cmp(&b.iou));
     let lines = worst.iter().map(|row| format!("{:>10}  {} ({})\n", percent(row.iou), row.name, row.pictures));
     text + &table("worst categories", worst.len(), lines)
+}
+
+pub fn answers(result: &Answers) -> String {
+    let Answers { run, questions, accuracy, counted, exact, yes_no, types, results, .. } = result;
+    let mut text = head(run, &format!("{} with {questions} questions", run.pictures));
+    text += &format!("\n{:22} {:>9}   over {counted} questions\n", "VQA accuracy", some(*accuracy));
+    text += &format!("{:22} {:>9}   {} of {}\n", "exact match", percent(exact.share), exact.right, exact.of);
+    if let Some(yes_no) = yes_no {
+        let shares = format!("yes {}, no {}", percent(yes_no.yes.share), percent(yes_no.no.share));
+        text += &format!("{:22} {:>9}   {shares}\n", "yes or no, balanced", some(yes_no.balanced));
+        text += &format!("{:22} {:>9}\n", "rate of yes", percent(yes_no.rate_of_yes));
+    }
+    for row in types {
+        text += &format!("{:22} {:>9}   exact {}\n", row.kind, some(row.accuracy), percent(row.exact.share));
+    }
+    let wrong: Vec<&AnswerRow> = results.iter().filter(|row| !row.exact).collect();
+    let lines = wrong.iter().map(|row| format!("  {}: {} → {}\n", row.image, row.question, row.answer));
+    text + &table("answers that nobody gave", wrong.len(), lines)
+}
+
+pub fn captions(result: &CaptionScores) -> String {
+    let CaptionScores { run, captions, bleu, cider_d, results, .. } = result;
+    let mut text = head(run, &format!("{} with {captions} captions", run.pictures)) + "\n";
+    for (at, share) in bleu.iter().enumerate() {
+        text += &format!("BLEU-{:7} {:>9}\n", at + 1, percent(*share));
+    }
+    text += &format!("{:12} {:>9}\n", "CIDEr-D", cider_d.map_or("none".into(), |score| format!("{score:.4}")));
+    let mut worst: Vec<_> = results.iter().collect();
+    worst.sort_by(|a, b| a.cider_d.total_cmp(&b.cider_d));
+    let lines = worst.iter().map(|row| format!("{:10.4}  {}: {}\n", row.cider_d, row.file, row.caption));
+    text + &table("least like those of people", worst.len(), lines)
 }
 
 /// A share that may not be there.

@@ -1,4 +1,4 @@
-//! What `ocelli eval`, `recall`, `eval-detect` and `eval-segment` find, as `--json` writes it; `docs/EVALUATION.md` describes it.
+//! What `ocelli eval`, `recall` and the `eval-` commands find, as `--json` writes it; `docs/EVALUATION.md` describes it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,7 @@ use crate::{
     metrics::{Agreement, Share},
     output,
     stream::Unreadable,
+    vqa::YesNo,
 };
 
 /// Of `ocelli eval`.
@@ -181,4 +182,73 @@ pub struct CategoryOverlap {
     /// That show it.
     pub pictures: usize,
     pub iou: f64,
+}
+
+/// Of `ocelli eval-vqa`.
+#[derive(Serialize)]
+pub struct Answers {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub template: Option<String>,
+    pub questions: usize,
+    /// By VQA's rule, over the questions that enough people have answered; none if there is none.
+    pub accuracy: Option<f64>,
+    /// How many these are.
+    pub counted: usize,
+    /// Answers that one of the people gave.
+    pub exact: Share,
+    /// Of the questions whose usual answer is yes or no.
+    pub yes_no: Option<YesNo>,
+    /// By the types that the manifest names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<KindRow>,
+    pub unreadable: Vec<Unreadable>,
+    pub results: Vec<AnswerRow>,
+}
+
+#[derive(Serialize)]
+pub struct KindRow {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub accuracy: Option<f64>,
+    pub exact: Share,
+}
+
+#[derive(Serialize)]
+pub struct AnswerRow {
+    pub image: String,
+    pub question: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    pub answer: String,
+    pub accuracy: Option<f64>,
+    pub exact: bool,
+    /// What is true, and what was said.
+    #[serde(skip)]
+    pub yes_no: Option<(bool, Option<bool>)>,
+}
+
+/// Of `ocelli eval-caption`.
+#[derive(Serialize)]
+pub struct CaptionScores {
+    pub command: &'static str,
+    #[serde(flatten)]
+    pub run: output::Run,
+    pub prompt: String,
+    /// Of people.
+    pub captions: usize,
+    /// BLEU-1 to BLEU-4, from 0 to 1.
+    pub bleu: [f64; 4],
+    /// From 0 to 10; none of one picture.
+    pub cider_d: Option<f64>,
+    pub unreadable: Vec<Unreadable>,
+    pub results: Vec<WordingRow>,
+}
+
+#[derive(Serialize)]
+pub struct WordingRow {
+    pub file: String,
+    pub caption: String,
+    pub cider_d: f64,
 }

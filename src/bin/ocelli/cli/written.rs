@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ocelli::{Result, sampling::Sampling, session};
 
-use super::Keep;
+use super::{Keep, Over};
 
 #[derive(Args)]
 pub struct GenerateArgs {
@@ -56,6 +56,49 @@ pub struct Writes {
     /// low on the CPU and high on a GPU.
     #[arg(long, value_enum, default_value_t)]
     pub detail: Detail,
+}
+
+#[derive(Args)]
+pub struct EvalVqaArgs {
+    #[command(flatten)]
+    pub over: Over,
+    /// VQA's annotations, where the manifest is VQA's file of questions.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// What each question is put into, such as "{} Answer with one word or phrase."
+    #[arg(long)]
+    pub template: Option<String>,
+    #[command(flatten)]
+    pub brief: Brief,
+}
+
+#[derive(Args)]
+pub struct EvalCaptionArgs {
+    #[command(flatten)]
+    pub over: Over,
+    /// What to ask of every picture, instead of the model's own request for a caption.
+    #[arg(long)]
+    pub prompt: Option<String>,
+    #[command(flatten)]
+    pub brief: Brief,
+}
+
+/// How answers are written that are counted: the likeliest token always comes next.
+#[derive(Args)]
+pub struct Brief {
+    /// How closely to look at pictures, as for `ocelli ask`.
+    #[arg(long, value_enum, default_value_t)]
+    pub detail: Detail,
+    /// Most tokens to write.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub max_tokens: usize,
+}
+
+impl Brief {
+    /// The model of an evaluation.
+    pub fn model(&self, over: &Over) -> Writes {
+        Writes { folder: over.model.clone(), format: over.format, detail: self.detail }
+    }
 }
 
 /// How closely pictures are looked at.
