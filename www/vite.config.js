@@ -65,6 +65,8 @@ const offline = VitePWA({
 
 export default defineConfig({
   base: "./", // any static host, any folder
+  // In one file with the rest, the worker would have the bindings of engines that the app never starts.
+  worker: { format: "es" },
   publicDir: false,
   build: {
     // Files, not data: addresses, so that the page's content security policy stays as short as it is.

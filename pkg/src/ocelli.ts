@@ -56,7 +56,8 @@ export class Ocelli {
    * ```
    *
    * @param source Where its files are.
-   * @throws {OcelliError} See {@link ErrorCode}.
+   * @throws {OcelliError} With code `wrong-model` if it is a model that writes, which `Vlm.load` of `ocelli/vlm` loads; else see
+   * {@link ErrorCode}.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Ocelli> {
     return new Ocelli(await loadModel(source, options));
