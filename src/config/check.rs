@@ -1,10 +1,7 @@
 //! What must hold for every config, whichever files it was read from.
 
-use super::{Config, Encoder, Head, Resize, preprocessor::most_patches};
+use super::{Config, Encoder, Head, MAX_HEAD_SIZE, Resize, preprocessor::most_patches};
 use crate::error::{Error, Result};
-
-/// The widest head that the attention kernel keeps in registers.
-pub const MAX_HEAD_SIZE: usize = 128;
 
 /// How a file spells what is checked here: of two names the first is the picture tower's.
 pub struct Names {

@@ -32,7 +32,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use check::MAX_HEAD_SIZE;
 pub use decoder::{Decoder, Rope};
 pub use generator::{Connector, Features, Generator, Pictures};
 pub use head::{BoxScale, Boxes, Head, Masks, Task};
@@ -46,6 +45,9 @@ use tokenizer_config::TokenizerFile;
 pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use vision::{Patches, PositionSource, Vision, VisionPooling};
+
+/// The widest head that the attention kernel keeps in registers.
+pub const MAX_HEAD_SIZE: usize = 128;
 
 /// Whether this build has models that write: the feature `writing`. What only they need hangs on it, and without it the linker drops that.
 pub const WRITES: bool = cfg!(feature = "writing");
