@@ -1,8 +1,8 @@
 import { OcelliError, wrap } from "./error.js";
 import { withoutGpuErrors, type GpuDevice } from "./gpu.js";
 import { threadsOf } from "./team.js";
-import { alive, cpuNote, modules, partsOf, start, type CpuPart, type EnginePart } from "./wasm.js";
-import type { Backend, Task, Tier, WasmOptions } from "./types.js";
+import { alive, cpuNote, modules, partsOf, start, type EnginePart } from "./wasm.js";
+import type { Backend, CpuPart, Task, Tier, WasmOptions } from "./types.js";
 import type { Device as GpuEngine } from "../wasm/ocelli.js";
 import type { Device as CpuEngine } from "../wasm/ocelli_cpu.js";
 

@@ -1,5 +1,5 @@
-import { modules, start, type CpuPart } from "./wasm.js";
-import type { WasmOptions } from "./types.js";
+import { modules, start } from "./wasm.js";
+import type { CpuPart, WasmOptions } from "./types.js";
 
 /** What a helper is told: to make room for a weight, to fill it, or to compute a part of a step. */
 export type Message =

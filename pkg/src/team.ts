@@ -2,8 +2,7 @@ import { wrap as connect, type Remote } from "comlink";
 import { OcelliError } from "./error.js";
 import type { Answer, HelperEntry, Message } from "./helper.js";
 import { abortable } from "./shared.js";
-import type { WasmOptions } from "./types.js";
-import type { CpuPart } from "./wasm.js";
+import type { CpuPart, WasmOptions } from "./types.js";
 import { deathOf, end } from "./worker-death.js";
 import type { Starting } from "./worker-refusal.js";
 

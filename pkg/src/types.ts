@@ -61,6 +61,9 @@ export type Backend = "webgpu" | "cpu";
  */
 export type WasmFile = "gpu" | "cpu" | "cpuRelaxed" | "vlm" | "vlmCpu" | "vlmCpuRelaxed" | "tokenizer";
 
+/** What runs models on the CPU, by the first of its files. */
+export type CpuPart = Extract<WasmFile, "cpu" | "vlmCpu">;
+
 /** Where the package's wasm files are. The first load decides. */
 export interface WasmOptions {
   /**

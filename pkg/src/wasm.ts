@@ -1,6 +1,6 @@
 import { OcelliError } from "./error.js";
 import { Shared } from "./shared.js";
-import type { Task, WasmFile, WasmOptions } from "./types.js";
+import type { CpuPart, Task, WasmFile, WasmOptions } from "./types.js";
 import * as gpu from "../wasm/ocelli.js";
 import * as tokenizer from "../wasm/ocelli_tokenizer.js";
 
@@ -19,7 +19,6 @@ interface Modules {
 export type Part = keyof Modules;
 /** Those that run models. */
 export type EnginePart = Exclude<Part, "tokenizer">;
-export type CpuPart = "cpu" | "vlmCpu";
 
 /** The parts that a model runs in, by what it is to do. */
 export function partsOf(task: Task | undefined): { webgpu: "gpu" | "vlm"; cpu: CpuPart } {

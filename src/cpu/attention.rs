@@ -9,6 +9,7 @@ use super::{
     tile::{Rows, product},
 };
 use crate::{
+    config::WRITES,
     quant::{PANEL, Panel},
     reference::Heads,
     threads::Threads,
@@ -110,7 +111,7 @@ impl WithSimd for Head<'_> {
                 scores[..seen.start - start].fill(0.0);
                 scores[seen.end - start..].fill(0.0);
                 let seen = &mut scores[seen.start - start..seen.end - start];
-                if let Some(most) = self.shape.cap {
+                if WRITES && let Some(most) = self.shape.cap {
                     cap(seen, most);
                 }
                 softmax(seen);

@@ -36,14 +36,10 @@ pub fn activate(activation: Activation, row: &mut [f32]) {
                 *x = if *x < 0.0 { 0.0 } else { *x };
             }
         }
-        Activation::QuickGelu => {
+        Activation::QuickGelu | Activation::Silu => {
+            let steepness = if activation == Activation::Silu { 1.0 } else { 1.702 };
             for x in row {
-                *x /= 1.0 + exp(-1.702 * *x);
-            }
-        }
-        Activation::Silu => {
-            for x in row {
-                *x /= 1.0 + exp(-*x);
+                *x /= 1.0 + exp(-steepness * *x);
             }
         }
         Activation::Gelu => {

@@ -12,9 +12,26 @@ export function millions(count: number): string {
   return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} M`;
 }
 
+const FAMILIES: Record<ModelInfo["family"], string> = {
+  clip: "CLIP",
+  siglip: "SigLIP",
+  owlvit: "OWL-ViT",
+  owlv2: "OWLv2",
+  clipseg: "CLIPSeg",
+  llama: "Llama",
+  qwen2: "Qwen2",
+  qwen3: "Qwen3",
+  gemma: "Gemma",
+  gemma2: "Gemma 2",
+  gemma3_text: "Gemma 3",
+  smolvlm: "SmolVLM",
+  paligemma: "PaliGemma",
+  llava: "LLaVA",
+};
+
 /** The model's family, for display. */
 export function familyOf({ family }: ModelInfo): string {
-  return { clip: "CLIP", siglip: "SigLIP", owlvit: "OWL-ViT", owlv2: "OWLv2", clipseg: "CLIPSeg" }[family];
+  return FAMILIES[family];
 }
 
 /** Stand-ins for a GPU, by the names that browsers give them. */

@@ -1,6 +1,5 @@
 //! Models as published, by their configs; weights of random bits in their place on the device.
 
-use super::text::{MOST, ROOM};
 use ocelli::{
     Checkpoint, Result,
     backend::Backend,
@@ -13,6 +12,15 @@ use ocelli::{
     random::Random,
     weights::{Loader, Plane, Store, Weight},
 };
+
+/// Tokens of a prompt, as many as a session takes at a time.
+pub const PROMPT: u32 = 256;
+/// Tokens that stand before a step.
+pub const PAST: [u32; 2] = [100, 2000];
+/// Room for tokens.
+const ROOM: u32 = PAST[1] + PROMPT;
+/// As large as any run.
+const MOST: Run = Run { batch: 1, tokens: PROMPT, past: ROOM };
 
 /// A short name, and what `config.json` and `preprocessor_config.json` of the model say beyond transformers' defaults.
 pub const MODELS: [(&str, &str, &str); 7] = [

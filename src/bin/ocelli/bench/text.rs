@@ -6,16 +6,10 @@ use ocelli::{
 };
 use serde::Serialize;
 
-use super::roofs::Roofs;
-
-/// Tokens of a prompt, as many as a session takes at a time.
-const PROMPT: u32 = 256;
-/// Tokens that stand before a step.
-const PAST: [u32; 2] = [100, 2000];
-/// Room for tokens.
-pub const ROOM: u32 = PAST[1] + PROMPT;
-/// As large as any run.
-pub const MOST: Run = Run { batch: 1, tokens: PROMPT, past: ROOM };
+use super::{
+    roofs::Roofs,
+    shapes::{PAST, PROMPT},
+};
 
 /// What is measured of a decoder.
 pub fn runs() -> [(&'static str, Run); 3] {
