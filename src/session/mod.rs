@@ -17,7 +17,7 @@ pub use example::Example;
 pub use generate::{Finish, Generation, Options, Token};
 use generate::{Language, Sight};
 pub use labels::LabelSet;
-pub use loading::{LoadOptions, Loading};
+pub use loading::{CONTEXT, LoadOptions, Loading};
 use pixels::Pixels;
 pub use pixels::{Source, Strip};
 pub use queries::QuerySet;
