@@ -45,8 +45,9 @@ impl Ask {
         labels.iter().map(|label| fill(self.template.as_deref(), label)).collect()
     }
 
-    /// Looks at what can be wrong before the model is loaded.
+    /// Looks at what can be wrong before the model is opened.
     pub fn check(&self) -> Result<()> {
+        self.prompts(&self.labels.list()?)?;
         self.check_one("--draw", self.draw.as_deref())?;
         self.coco.as_deref().map_or(Ok(()), output::check_file)
     }

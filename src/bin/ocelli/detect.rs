@@ -11,7 +11,7 @@ use crate::{
     ask::{self, Outcome, Row, place},
     cli::{DetectArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for, locate,
+    draw, embed_texts, load_for,
     picture::{self, Picture},
     stream::Unreadable,
 };
@@ -38,10 +38,6 @@ pub struct Found {
 pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unreadable>> {
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
-    args.ask.check()?;
-    if locate::writes(&args.ask.model)? {
-        return locate::detect(json, setup, &args).await;
-    }
     let options = DetectOptions {
         threshold: args.threshold,
         nms: args.nms,

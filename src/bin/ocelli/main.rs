@@ -131,8 +131,20 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         Command::Compare(args) => compare::run(json, setup, args).await,
         Command::Eval(args) => eval::run(json, setup, args).await,
         Command::Recall(args) => recall::run(json, setup, args).await,
-        Command::Detect(args) => detect::run(json, setup, args).await,
-        Command::Segment(args) => segment::run(json, setup, args).await,
+        Command::Detect(args) => {
+            args.ask.check()?;
+            match locate::writes(&args.ask.model)? {
+                true => locate::detect(json, setup, &args).await,
+                false => detect::run(json, setup, args).await,
+            }
+        }
+        Command::Segment(args) => {
+            args.check()?;
+            match locate::writes(&args.ask.model)? {
+                true => locate::segment(json, setup, &args).await,
+                false => segment::run(json, setup, args).await,
+            }
+        }
         Command::Caption(args) => generate::caption(json, setup, args).await,
         Command::Ask(args) => generate::ask(json, setup, args).await,
         Command::EvalDetect(args) => eval_detect::run(json, setup, args).await,

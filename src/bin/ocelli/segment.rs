@@ -14,7 +14,7 @@ use crate::{
     bad_input,
     cli::{SegmentArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for, locate, npy,
+    draw, embed_texts, load_for, npy,
     picture::{self, Picture},
     stream::Unreadable,
 };
@@ -41,10 +41,6 @@ pub struct Found {
 pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unreadable>> {
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
-    args.check()?;
-    if locate::writes(&args.ask.model)? {
-        return locate::segment(json, setup, &args).await;
-    }
     let session = load_for(Task::Segment, setup, &args.ask.model, args.ask.format.format(), true).await?;
     let side = session.mask_side()?;
     let cut = ask::cut(&session, &labels, &prompts)?;
@@ -97,8 +93,8 @@ pub fn text(rows: &[Row<Masks>], drawn: bool) -> String {
 }
 
 impl SegmentArgs {
-    /// Looks at what can be wrong before the model is loaded.
-    fn check(&self) -> Result<()> {
+    /// Looks at what can be wrong before the model is opened.
+    pub fn check(&self) -> Result<()> {
         self.ask.check()?;
         self.ask.check_one("--logits", self.logits.as_deref())?;
         if let Some(folder) = &self.masks {
