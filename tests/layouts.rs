@@ -182,7 +182,7 @@ fn folders_that_transformers_5_saves() {
     }
     // What is wrong in it is named with its place.
     let (mut files, _) = layout("clip-v5");
-    edit(&mut files, "processor_config.json", |file| file["image_processor"]["resample"] = 1.into());
+    edit(&mut files, "processor_config.json", |file| file["image_processor"]["resample"] = 4.into());
     let (_, message) = refused(&files, Towers::Both);
     assert!(message.starts_with("processor_config.json: image_processor.resample: expected"), "{message}");
 }
