@@ -32,7 +32,7 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
 
   const budget = report.group("shell: scripts besides the package");
   const sizes = readdirSync(assets)
-    .filter((name) => name.endsWith(".js") && !/^(ocelli|worker)-/.test(name))
+    .filter((name) => name.endsWith(".js") && !/^(ocelli[_-]|worker-)/.test(name))
     .map((name) => statSync(join(assets, name)).size);
   const own = sizes.reduce((sum, size) => sum + size, 0);
   const within = (bytes) => [bytes > 0 && bytes < MOST_SCRIPT];
