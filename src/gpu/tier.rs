@@ -18,7 +18,7 @@ pub enum Tier {
     Tiled,
     /// The same with 8 × 8.
     Wide,
-    /// As `Wide`, tiles and products of four in f16, sums in f32.
+    /// As `Wide`, tiles and products of four in f16, sums in f32. Not in decoders, see [`Tuning::without_half`](super::Tuning::without_half).
     Half,
     /// Packed 8-bit dot products of q8 and q4 weights with inputs that are quantised on the way; other weights as in `Tiled`.
     Dot8,

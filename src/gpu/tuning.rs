@@ -74,6 +74,15 @@ impl Tuning {
         Size::ALL.map(at).into_iter().filter(|tier| !tier.exact()).max().unwrap_or_else(|| at(Size::Some))
     }
 
+    /// The same, with f16 nowhere: for decoders, whose residuals, gated products and keys pass 65,504 in trained models.
+    #[must_use]
+    pub fn without_half(&self) -> Self {
+        let exact = self.exact.map(|tier| if tier == Tier::Half { Tier::Wide } else { tier });
+        let mut any = self.any;
+        any.iter_mut().zip(exact).filter(|(tier, _)| **tier == Tier::Half).for_each(|(tier, exact)| *tier = exact);
+        Self { any, exact }
+    }
+
     /// Every tier in it.
     pub fn tiers(&self) -> impl Iterator<Item = Tier> + use<> {
         self.any.into_iter().chain(self.exact)
@@ -118,6 +127,15 @@ mod tests {
         for wrong in ["", "fast", "wide wide", "wide wide wide wide wide fast", " wide", "null"] {
             assert!(Tuning::parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn without_what_rounds_to_f16() {
+        use Tier::{Dot8, Half, Registers, Tiled, Wide};
+        let mixed = Tuning::new([Registers, Half, Dot8], [Registers, Tiled, Half]);
+        assert_eq!(mixed.without_half(), Tuning::new([Registers, Tiled, Dot8], [Registers, Tiled, Wide]));
+        assert_eq!(Tuning::all(Half).without_half(), Tuning::all(Wide));
+        assert_eq!(Tuning::all(Tiled).without_half(), Tuning::all(Tiled));
     }
 
     #[test]

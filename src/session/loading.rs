@@ -158,11 +158,12 @@ impl<B: Backend> Loading<B> {
             w.make_room(store.as_mut())?;
         }
         drop(store);
-        let compile = |plan: &mut Plan, most: Run| {
+        let compile_in = |tuning: &Tuning, plan: &mut Plan, most: Run| {
             let plan = std::mem::take(plan);
             let most = Run { batch: device.capacity(&plan, most)?, ..most };
-            device.compile(plan, &weights, &tuning, most, &mut B::States::default())
+            device.compile(plan, &weights, tuning, most, &mut B::States::default())
         };
+        let compile = |plan: &mut Plan, most: Run| compile_in(&tuning, plan, most);
         let (pictures, texts) = (pictures(&config, batch), Run::tokens(batch, config.text.tokens as u32));
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan, pictures)).transpose()?;
         let look = model.look.as_mut().map(|tower| compile(&mut tower.plan, Run::items(1))).transpose()?;
@@ -170,7 +171,9 @@ impl<B: Backend> Loading<B> {
         let prompter_plan = prompter.as_mut().map(|rest| compile(&mut rest.plan, Run::items(1))).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
         let prompts = Language::<B>::most(config.text.tokens, config.prompt_run());
-        let language = model.language.as_mut().map(|part| compile(&mut part.plan, prompts)).transpose()?;
+        let full_range = tuning.without_half();
+        let language = model.language.as_mut();
+        let language = language.map(|part| compile_in(&full_range, &mut part.plan, prompts)).transpose()?;
         let sight = model.pictures.as_mut().map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod golden;
+mod large;
 mod steps;
 mod taps;
 mod wrong;
@@ -44,6 +45,9 @@ fn main() {
     both!(all.clone(), "q8", steps::quantized);
     for model in all {
         add(model, "mistakes are far away", false, wrong::mistakes);
+    }
+    for model in ["llama", "gemma3"] {
+        add(model, "numbers above what f16 holds", true, large::numbers);
     }
     for model in ["llama", "paligemma"] {
         add(model, "what cannot be", false, steps::errors);
