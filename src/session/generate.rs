@@ -49,6 +49,13 @@ impl<B: Backend> Language<B> {
         self.held.borrow_mut().clear();
     }
 
+    /// Ends the text under way and keeps what was computed for its first `past` tokens. The number of the prompt that begins.
+    fn begin(&self, past: usize) -> u64 {
+        self.held.borrow_mut().truncate(past);
+        self.prompts.set(self.prompts.get() + 1);
+        self.prompts.get()
+    }
+
     /// A run as large as any: where a prompt's tokens all see each other, the whole prompt.
     pub fn most(room: usize, image_tokens: Option<usize>) -> Run {
         let tokens = image_tokens.map_or(CHUNK, |tokens| (tokens + PROMPT) as u32);
@@ -186,13 +193,10 @@ impl<B: Backend> Session<B> {
         let language = self.language()?;
         options.sampling.check()?;
         self.check_prompt(prompt)?;
-        let mut held = language.held.borrow_mut();
-        let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let same = language.held.borrow().iter().zip(prompt).take_while(|(a, b)| a == b).count();
         // The last token is run in any case: the next one follows from it.
         let past = if self.prompt_is_one_run() { 0 } else { same.min(prompt.len() - 1) };
-        held.truncate(past);
-        language.prompts.set(language.prompts.get() + 1);
-        let (ids, number) = (prompt.to_vec(), language.prompts.get());
+        let (ids, number) = (prompt.to_vec(), language.begin(past));
         Ok(Generation { options, ids, prompt: prompt.len(), past, pending: VecDeque::new(), finish: None, number })
     }
 
@@ -289,8 +293,7 @@ impl<B: Backend> Session<B> {
     pub async fn taps_of_prompt(&self, prompt: &[u32]) -> Result<HashMap<String, Vec<f32>>> {
         self.check_prompt(prompt)?;
         let language = self.language()?;
-        language.held.borrow_mut().clear();
-        language.prompts.set(language.prompts.get() + 1);
+        language.begin(0);
         language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(prompt));
         language.plan.write(&self.device, language.last, 0, &(prompt.len() as u32 - 1).to_le_bytes());
         language.plan.taps(&self.device, Run::tokens(1, prompt.len() as u32)).await
@@ -317,12 +320,10 @@ impl<B: Backend> Session<B> {
         // What was computed with the rows that are replaced is worth nothing, and a text under way has lost them.
         let rows = number * sight.tokens..(number + 1) * sight.tokens;
         let lost = |id: &u32| *id >= PICTURE && rows.contains(&((id - PICTURE) as usize));
-        let mut held = language.held.borrow_mut();
-        if let Some(at) = held.iter().position(lost) {
-            held.truncate(at);
-            language.prompts.set(language.prompts.get() + 1);
+        let first = language.held.borrow().iter().position(lost);
+        if let Some(at) = first {
+            language.begin(at);
         }
-        drop(held);
         let one = Run::items(1);
         sight.plan.write(&self.device, sight.pixels, 0, bytemuck::cast_slice(tile));
         sight.plan.run_all(&self.device, one);
