@@ -3,12 +3,13 @@ import type { SourceOptions } from "./source/types.js";
 import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
 import type { Backend, Format, ImageInput, ModelInfo, Task, Tier, Towers, Verification, WasmOptions } from "./types.js";
 
-/** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
-export interface CoreOptions extends WasmOptions, SourceOptions {
+/** What is made of a model's files, whichever engine it runs on. */
+export interface ModelSettings {
   towers: Towers;
   format: Format;
   alpha: "drop" | "white";
   tokenTable: "memory" | "server";
+  /** Of a NaFlex model; its own if undefined. */
   maxNumPatches: number | undefined;
   /** Side of the square that the model sees; its own if undefined. */
   canvas: number | undefined;
@@ -16,6 +17,10 @@ export interface CoreOptions extends WasmOptions, SourceOptions {
   context: number | undefined;
   /** Whether a segmenter takes pictures as prompts. */
   picturePrompts: boolean;
+}
+
+/** What a model is loaded with; all of it can be posted to a worker, but for functions of the user's own. */
+export interface CoreOptions extends WasmOptions, SourceOptions, ModelSettings {
   /** What it must be able to do, if anything. */
   task: Task | undefined;
   backend: Backend | "auto";

@@ -12,7 +12,8 @@ import { holdTokenizer } from "./source/tokenizer-files.js";
 import type { TensorFile } from "./source/tensors.js";
 import type { Piece } from "./source/remote.js";
 import type { Bytes, SourceOptions } from "./source/types.js";
-import type { Format, Progress, Towers } from "./types.js";
+import type { ModelSettings } from "./calls.js";
+import type { Progress } from "./types.js";
 import { likely, requestDevice, type DeviceOptions, type Found } from "./device.js";
 import { Team, threadsOf } from "./team.js";
 import { abandon, alive, modules, partsOf, sameCpuFile } from "./wasm.js";
@@ -24,17 +25,7 @@ import type { Device as CpuDevice } from "../wasm/ocelli_vlm_cpu.js";
 const SIDE_BY_SIDE = 4;
 const MANIFEST = "manifest.json";
 
-export interface LoadParameters extends DeviceOptions, SourceOptions {
-  towers: Towers;
-  format: Format;
-  alpha: "drop" | "white";
-  tokenTable: "memory" | "server";
-  /** Of a NaFlex model; its own if undefined. */
-  maxNumPatches: number | undefined;
-  canvas: number | undefined;
-  /** Of a model that writes; its own if undefined. */
-  context: number | undefined;
-  picturePrompts: boolean;
+export interface LoadParameters extends DeviceOptions, SourceOptions, ModelSettings {
   note?: string | undefined;
   /** Starts a worker for the model's own use. */
   startHelper: () => Starting;
