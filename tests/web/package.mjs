@@ -209,8 +209,10 @@ async function run(test) {
   const onGpu = await open(test.server);
   const search = "?backend=cpu";
   const onlyCpu = await open({ ...test.server, search, page: `${test.server.page}${search}` });
+  const seconds = [];
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
+    const start = performance.now();
     try {
       const place = onCpu.has(part) && !full ? onlyCpu : onGpu;
       await everyPart[part]({ ...test, native, quirks, cpuServer: onlyCpu.server, ...place });
@@ -218,6 +220,7 @@ async function run(test) {
       test.report.end();
       test.report.fail(part, String(error.stack ?? error));
     }
+    seconds.push([part, (performance.now() - start) / 1000]);
   }
   const group = test.report.group("console and network of the page");
   group.same("complaints", [...complaints], []);
@@ -227,6 +230,9 @@ async function run(test) {
     await onGpu.page.waitForTimeout(50);
     group.rejects(trouble, [...complaints], []);
   }
+  test.report.end();
+  seconds.sort(([, a], [, b]) => b - a);
+  console.log(`seconds: ${seconds.map(([part, took]) => `${part} ${took.toFixed(0)}`).join(", ")}`);
 }
 
 await main();
