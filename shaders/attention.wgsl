@@ -1,6 +1,6 @@
 // y[b, i, h, :] = Σ_j softmax_j(cap(q[b, i, h, :] · k[b, j, h / GROUP, :] · scale)) v[b, j, h / GROUP, :]
 // Streaming softmax (Milakov and Gimelshein 2018): one pass over j with a running maximum, no matrix of scores.
-// One invocation a query and head; its query and its sum stay in registers, heads of up to 128.
+// One invocation a query and head; its query and its sum stay with it, heads of up to 256.
 
 @group(0) @binding(1) var<storage, read> q: array<f32>;        // [batch or 1, q_len, q_stride]
 @group(0) @binding(2) var<storage, read> kv: array<f32>;       // [batch, kv_len, kv_stride]
@@ -47,8 +47,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let size = params.head_size;
     let size4 = (size + 3u) / 4u;
 
-    var query: array<vec4f, 32>;
-    var sum: array<vec4f, 32>;
+    var query: array<vec4f, 64>;
+    var sum: array<vec4f, 64>;
     let q_at = b * params.q_item + i * params.q_stride + h * size;
     for (var d = 0u; d < size4; d++) {
         query[d] = load_q(q_at + d * 4u, size - d * 4u) * params.scale;

@@ -2,13 +2,13 @@
 
 use ocelli::{
     Gpu, Power,
-    autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, work},
+    autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, step_test, work},
     gpu::{
-        Size,
+        Shader, Size,
         Tier::{self, Dot8, Half, Plain, Registers, Serial, Tiled, Vector, Wide},
         Tuning,
     },
-    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Place, Rows, Run, Shuffle, WeightId},
+    kernels::{ActId, Field, Host, Kernel, Matmul, MatrixRef, Operand, Place, Rows, Run, Shuffle, WeightId},
     plan::Plan,
     quant::Format,
 };
@@ -118,6 +118,78 @@ fn every_tier_is_sound_on_this_device() {
     for tier in gpu.tiers() {
         assert!(pollster::block_on(self_test(&gpu, &Tuning::all(tier))).expect("it runs"), "{}", tier.name());
     }
+}
+
+/// A kernel whose shader has other text, as a driver that computes something else would run it.
+struct Miscompiled {
+    inner: Box<dyn Kernel>,
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Kernel for Miscompiled {
+    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
+        self.inner.variant(tuning, run)
+    }
+    fn shader(&self, tier: Tier) -> Shader {
+        let shader = self.inner.shader(tier);
+        let source = shader.source().replace(self.from, self.to);
+        // Pipelines are kept by what they are called.
+        let variant = format!("{} {}", shader.variant, if source == shader.source() { "as it was" } else { self.to });
+        Shader { files: vec![source.leak()], variant, ..shader }
+    }
+    fn fields(&self) -> &'static [Field] {
+        self.inner.fields()
+    }
+    fn params(&self, run: Run) -> Vec<u8> {
+        self.inner.params(run)
+    }
+    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
+        self.inner.workgroups(tier, run)
+    }
+    fn operands(&self) -> Vec<Operand> {
+        self.inner.operands()
+    }
+    fn matrix(&self) -> Option<MatrixRef> {
+        self.inner.matrix()
+    }
+    fn reference(&self, run: Run, host: &mut Host) {
+        self.inner.reference(run, host);
+    }
+}
+
+/// Reductions that take a subgroup to be larger or smaller than it is, and what else a step's kernels may get wrong.
+#[test]
+fn a_wrong_reduction_in_a_decoders_step_is_seen() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    let right = |tier, from, to| {
+        let change = |plan: Plan| plan.with_kernels(|_, inner| Box::new(Miscompiled { inner, from, to }));
+        pollster::block_on(step_test(&gpu, tier, change)).expect("it runs")
+    };
+    for tier in Tier::ALL.into_iter().filter(|&tier| gpu.tiers().any(|own| own == tier)) {
+        assert!(right(tier, "nothing", "else"), "{}", tier.name());
+    }
+    let of_vector = [
+        // Products of a row and a matrix, of which a part of the lanes is summed.
+        ("i < LANES;", "i < LANES / 2u;"),
+        // Norms and attention, whose workgroups of 64 are summed as if they were 16 or 32 invocations.
+        ("i < WORKGROUP;", "i < 16u;"),
+        ("i < WORKGROUP;", "i < 32u;"),
+        ("l < WORKGROUP;", "l < 16u;"),
+        // Keys behind those that are there.
+        ("return first + i + 1u;", "return first + i + 2u;"),
+        // The largest logit of some.
+        ("var left = WORKGROUP / 2u;", "var left = 16u;"),
+    ];
+    for (from, to) in of_vector {
+        assert!(!right(Tiled, from, to), "{to}");
+    }
+    // What the others do not share leaves them as they are.
+    assert!(right(Registers, "i < LANES;", "i < LANES / 2u;") && right(Plain, "l < WORKGROUP;", "l < 16u;"));
+    assert!(!right(Registers, "l < WORKGROUP;", "l < 2u;") && !right(Plain, "j < end;", "j + 1u < end;"));
 }
 
 #[test]

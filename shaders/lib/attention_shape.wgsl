@@ -11,7 +11,7 @@ override GROUP: u32 = 1u;   // heads of a query token that share a head of keys 
 struct Params {
     batch: u32,
     heads: u32,      // of a query token
-    head_size: u32,  // at most 128, or a multiple of 4 up to 256; a multiple of 4 where vectors are loaded
+    head_size: u32,  // at most 256; a multiple of 4 where vectors are loaded, at most 128 in registers
     q_len: u32,
     kv_len: u32,
     q_stride: u32,   // floats between two query tokens

@@ -73,7 +73,7 @@ pub struct Attention {
     pub heads: u32,
     /// Heads of a key token, a divisor of `heads`: head h reads number h / (heads / kv_heads).
     pub kv_heads: u32,
-    /// Floats of a head: at most 128, or a multiple of 4 up to 256.
+    /// Floats of a head: at most 256.
     pub head_size: u32,
     /// Which keys a query sees.
     pub mask: Mask,
@@ -194,10 +194,11 @@ impl Kernel for Attention {
         let numbers = [self.head_size, self.q.stride, self.kv.stride, self.kv.k, self.kv.v];
         let by_row = self.few(run) || WRITES && self.head_size > NARROW;
         match tuning.at(self.q.len.of(run), Format::F32) {
+            Tier::Plain => Tier::Plain,
             _ if !numbers.iter().all(|n| n.is_multiple_of(4)) => Tier::Plain,
             Tier::Registers if by_row => Tier::Serial,
             _ if by_row => Tier::Vector,
-            tier @ (Tier::Plain | Tier::Registers | Tier::Tiled) => tier,
+            tier @ (Tier::Registers | Tier::Tiled) => tier,
             _ if self.count(run) < LONG => Tier::Tiled,
             _ => Tier::Wide,
         }

@@ -1,18 +1,21 @@
 //! Autotuning: which tier is best on this very device, measured when a model is loaded onto a device that was not met before; and
 //! how fast the CPU is, for GPUs that are none.
 
+mod step;
+mod work;
+
 use std::ops::Range;
 
+use work::Work;
+
 use crate::{
-    backend::{Backend, Cpu, Executor, GpuPlan},
-    config::Mask,
+    backend::{Cpu, Executor, GpuPlan},
+    config::WRITES,
     error::Result,
     gpu::{Gpu, Size, Tier, Tuning, milliseconds},
-    kernels::{ActId, Attention, Keys, Matmul, MatrixRef, Queries, Rows, Run, WeightId},
+    kernels::Run,
     plan::Plan,
-    quant::{Format, Matrix},
-    random::Random,
-    weights::Plane,
+    quant::Format,
 };
 
 /// What a tier may lose in speed to one that is more exact and still not be chosen: what rounds more must be worth it.
@@ -107,8 +110,8 @@ pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
 /// None that is known: as [`race`].
 pub fn cpu_rate() -> Result<f64> {
     let cpu = Cpu::default();
-    let plan = Work::new(&cpu, Format::Q8, PICTURE)?.plan(&cpu, Tier::Plain)?;
-    let run = Run::items(1);
+    let work = Work::block(&cpu, Format::Q8, PICTURE)?;
+    let (plan, run) = (work.plan(&cpu, Tier::Plain)?, work.run);
     plan.run_all(&cpu, run);
     let mut least = f64::INFINITY;
     for _ in 0..ROUNDS {
@@ -126,7 +129,7 @@ pub fn cpu_rate() -> Result<f64> {
 /// None that is known: as [`race`].
 pub async fn cpu_self_test() -> Result<bool> {
     let cpu = Cpu::default();
-    let work = Work::new(&cpu, Format::Q8, SMALL)?;
+    let work = Work::block(&cpu, Format::Q8, SMALL)?;
     let found = work.outputs(&cpu, &work.plan(&cpu, Tier::Plain)?).await?;
     Ok(alike(&found, &work.expected(), tolerance(Tier::Plain)))
 }
@@ -167,9 +170,9 @@ const SLOW_MS: f64 = 2.0;
 /// # Errors
 /// [`crate::Error::Gpu`] if not even the plain tier runs.
 pub async fn is_slow(gpu: &Gpu) -> Result<bool> {
-    let work = Work::new(gpu, Format::Q8, SMALL)?;
+    let work = Work::block(gpu, Format::Q8, SMALL)?;
     let plan = work.plan(gpu, Tier::Plain)?;
-    Ok(time(gpu, &plan, Run::items(1), 0..plan.plan().len()).await? > SLOW_MS)
+    Ok(time(gpu, &plan, work.run, 0..plan.plan().len()).await? > SLOW_MS)
 }
 
 /// Races these tiers on weights of this format and work of this shape.
@@ -185,18 +188,19 @@ pub async fn race(gpu: &Gpu, format: Format, tiers: impl IntoIterator<Item = Tie
 }
 
 /// The race, on a device whose plain tier has passed the self-test: it is the judge, because the naive reference is too slow for
-/// large work.
+/// large work. Of models that write a tier also brings the kernels for few rows, and must compute a decoder's step rightly.
 async fn race_judged(gpu: &Gpu, format: Format, tiers: Vec<Tier>, shape: Shape) -> Result<Race> {
-    let work = Work::new(gpu, format, shape)?;
+    let work = Work::block(gpu, format, shape)?;
     let plain = work.plan(gpu, Tier::Plain)?;
-    let flops = plain.plan().flops(Run::items(1));
+    let flops = plain.plan().flops(work.run);
     let expected = work.outputs(gpu, &plain).await?;
     let mut plans = Vec::new();
     for tier in tiers {
         let run = async {
             let plan = work.plan(gpu, tier)?;
             let found = work.outputs(gpu, &plan).await?;
-            Ok::<_, crate::Error>(alike(&found, &expected, tolerance(tier)).then_some(plan))
+            let right = alike(&found, &expected, tolerance(tier)) && writes(gpu, tier).await?;
+            Ok::<_, crate::Error>(right.then_some(plan))
         };
         // What a driver cannot compile, it cannot race.
         plans.push((tier, run.await.unwrap_or(None)));
@@ -209,7 +213,7 @@ async fn race_judged(gpu: &Gpu, format: Format, tiers: Vec<Tier>, shape: Shape) 
             let Some(plan) = plan else { continue };
             // Far behind is out of the race.
             if best.is_none_or(|best| best < 2.0 * least) {
-                let took = time(gpu, plan, Run::items(1), 0..plan.plan().len()).await?;
+                let took = time(gpu, plan, work.run, 0..plan.plan().len()).await?;
                 *best = Some(best.map_or(took, |best| took.min(best)));
             }
         }
@@ -223,7 +227,7 @@ async fn race_judged(gpu: &Gpu, format: Format, tiers: Vec<Tier>, shape: Shape) 
 /// # Errors
 /// [`crate::Error::Gpu`] if it does not run at all.
 pub async fn self_test(gpu: &Gpu, tuning: &Tuning) -> Result<bool> {
-    let work = Work::new(gpu, Format::Q8, SMALL)?;
+    let work = Work::block(gpu, Format::Q8, SMALL)?;
     let expected = work.expected();
     let mut seen = Vec::new();
     for tier in tuning.tiers() {
@@ -231,7 +235,31 @@ pub async fn self_test(gpu: &Gpu, tuning: &Tuning) -> Result<bool> {
             continue;
         }
         seen.push(tier);
-        if !alike(&work.outputs(gpu, &work.plan(gpu, tier)?).await?, &expected, tolerance(tier)) {
+        let found = work.outputs(gpu, &work.plan(gpu, tier)?).await?;
+        if !alike(&found, &expected, tolerance(tier)) || !writes(gpu, tier).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the kernels that only models that write have compute rightly beside this tier, where such models are built in.
+async fn writes(gpu: &Gpu, tier: Tier) -> Result<bool> {
+    if WRITES { step_test(gpu, tier, |plan| plan).await } else { Ok(true) }
+}
+
+/// Whether a decoder's steps come out rightly in a tier, against the naive twins: what a few rows are computed by, the reductions in
+/// workgroups among it, and the prompt before them. `change` is for tests that break a kernel.
+///
+/// # Errors
+/// [`crate::Error::Gpu`] if it does not run at all.
+pub async fn step_test(gpu: &Gpu, tier: Tier, change: impl Fn(Plan) -> Plan) -> Result<bool> {
+    // Tiers that round have no kernels of their own for few rows.
+    let tuning = Tuning::all(if tier.exact() { tier } else { Tier::Wide });
+    for run in step::RUNS {
+        let work = Work::step(gpu, run)?;
+        let found = work.outputs(gpu, &work.changed_plan(gpu, &tuning, &change)?).await?;
+        if !alike(&found, &work.expected(), tolerance(tier)) {
             return Ok(false);
         }
     }
@@ -273,65 +301,5 @@ pub async fn time(gpu: &Gpu, plan: &GpuPlan, run: Run, steps: Range<usize>) -> R
             return Ok((took.min(again) - floor).max(1e-6) / f64::from(runs));
         }
         runs *= 4;
-    }
-}
-
-/// A matrix product and an attention, in about the proportion of a transformer block.
-struct Work<B: Backend> {
-    size: Shape,
-    matrix: Matrix,
-    weights: B::Weights,
-    x: Vec<f32>,
-}
-
-impl<B: Backend> Work<B> {
-    fn new(device: &B, format: Format, size: Shape) -> Result<Self> {
-        let [rows, width] = size;
-        let mut random = Random::new(1);
-        let matrix = Matrix::new(format, &random.floats(width * width), width)?;
-        let mut weights = B::Weights::default();
-        let mut store = device.store(&mut weights);
-        store.make_room("work", format, width, width)?;
-        store.write(0, Plane::Values, 0, &matrix.packed.values);
-        if !matrix.packed.scales.is_empty() {
-            store.write(0, Plane::Scales, 0, &matrix.packed.scales);
-        }
-        drop(store);
-        Ok(Self { size, matrix, weights, x: random.floats(rows * width) })
-    }
-
-    fn plan(&self, device: &B, tier: Tier) -> Result<B::Executor> {
-        let (tuning, states) = (Tuning::all(tier), &mut B::States::default());
-        let plan = device.compile(self.recorded(), &self.weights, &tuning, Run::items(1), states)?;
-        plan.write(device, ActId(0), 0, bytemuck::cast_slice(&self.x));
-        Ok(plan)
-    }
-
-    fn recorded(&self) -> Plan {
-        let [rows, width] = self.size.map(|n| n as u32);
-        let mut plan = Plan::default();
-        let all = Rows::PerItem(rows);
-        let x = plan.input("work.x", all, width as usize);
-        let y = plan.scratch("work.y", all, width as usize);
-        let mixed = plan.scratch("work.mixed", all, 64);
-        let weight = MatrixRef { id: WeightId(0), format: self.matrix.format, rows: width, cols: width };
-        plan.step("work.matmul", Matmul::new(x, weight, y, all));
-        let q = Queries { act: x, len: all, stride: width, index: None };
-        let kv = Keys { act: x, len: all, stride: width, k: 64, v: 128, most: None, lengths: None };
-        plan.step("work.attention", Attention::new(q, kv, mixed, [1, 64], Mask::None));
-        plan
-    }
-
-    /// Of both steps, by the naive twins.
-    fn expected(&self) -> Vec<f32> {
-        let inputs = [(ActId(0), bytemuck::cast_slice(&self.x))];
-        let run = self.recorded().run_reference(std::slice::from_ref(&self.matrix), &inputs, Run::items(1));
-        bytemuck::pod_collect_to_vec(&run.acts[1..3].concat())
-    }
-
-    /// Of both steps.
-    async fn outputs(&self, device: &B, plan: &B::Executor) -> Result<Vec<f32>> {
-        let bytes = device.bytes(plan.submit(device, Run::items(1), &[ActId(1), ActId(2)])).await?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 }
