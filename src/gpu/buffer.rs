@@ -20,11 +20,12 @@ pub struct Buffer {
 /// Staging buffers that were read and wait for the next time, by size: a power of two from 16 on, so that similar reads share them.
 pub(super) type Staging = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
-/// Most staging buffers of one size that are kept: one that is waited for, and one for what is submitted meanwhile.
-const MOST_KEPT: usize = 2;
+/// Most staging buffers of one size that are kept: as many as a decoder has steps under way.
+const MOST_KEPT: usize = 4;
 
-/// Largest staging buffer that is kept: embeddings and cosines are read again and again, what is larger once in a while.
-const LARGEST_KEPT: u64 = 64 << 10;
+/// Largest staging buffer that is kept: embeddings, cosines and the logits of large vocabularies are read again and again, what is
+/// larger once in a while.
+const LARGEST_KEPT: u64 = 1 << 20;
 
 /// What a staging buffer holds until the copy into it: a NaN. A copy that never ran shows, and is not taken for a result.
 const UNWRITTEN: u32 = 0x7fc0_dead;
@@ -79,7 +80,8 @@ impl Drop for Buffer {
 
 /// A copy on its way to the CPU.
 pub struct Readback {
-    staging: Buffer,
+    /// None once it is being read.
+    staging: Option<Buffer>,
     bytes: usize,
     /// Where the staging buffer goes afterwards, if it is worth keeping.
     home: Option<Staging>,
@@ -106,29 +108,31 @@ impl Readback {
             encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), at, Some(bytes.next_multiple_of(4)));
             at += bytes;
         }
-        Self { staging, bytes: bytes as usize, home, submission: None }
+        Self { staging: Some(staging), bytes: bytes as usize, home, submission: None }
     }
 
     /// Of which submission the copy is part, so that nobody waits for later ones.
     #[must_use]
-    pub(crate) fn after(self, submission: wgpu::SubmissionIndex) -> Self {
-        Self { submission: Some(submission), ..self }
+    pub(crate) fn after(mut self, submission: wgpu::SubmissionIndex) -> Self {
+        self.submission = Some(submission);
+        self
     }
 
     /// Waits for the copy, which must have been submitted, and returns the bytes.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device was lost or had complained.
-    pub async fn bytes(self, gpu: &Gpu) -> Result<Vec<u8>> {
+    pub async fn bytes(mut self, gpu: &Gpu) -> Result<Vec<u8>> {
         gpu.check()?;
+        let staging = self.staging.take().expect("it is read once");
         let (sender, receiver) = oneshot::channel();
-        let raw = self.staging.raw();
+        let raw = staging.raw();
         raw.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver is gone only if nobody waits any more.
             let _ = sender.send(result);
         });
         // Natively this blocks until the work is done; in the browser it does nothing and the event loop calls back.
-        let polled = gpu.device.poll(wgpu::PollType::Wait { submission_index: self.submission, timeout: None });
+        let polled = gpu.device.poll(wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None });
         let lost = |why: String| Error::Gpu(format!("the GPU did not finish: {why}: load the model again"));
         polled.map_err(|e| lost(e.to_string()))?;
         match receiver.await {
@@ -142,13 +146,19 @@ impl Readback {
             mapped[..self.bytes].to_vec()
         };
         raw.unmap();
-        if let Some(home) = self.home {
-            let mut home = home.borrow_mut();
-            let kept = home.entry(self.staging.size()).or_default();
-            if kept.len() < MOST_KEPT {
-                kept.push(self.staging);
-            }
-        }
+        self.staging = Some(staging);
         Ok(bytes)
+    }
+}
+
+impl Drop for Readback {
+    /// A copy that nobody waits for is done before the next one into the same buffer.
+    fn drop(&mut self) {
+        let (Some(staging), Some(home)) = (self.staging.take(), &self.home) else { return };
+        let mut home = home.borrow_mut();
+        let kept = home.entry(staging.size()).or_default();
+        if kept.len() < MOST_KEPT {
+            kept.push(staging);
+        }
     }
 }

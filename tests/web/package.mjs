@@ -45,6 +45,9 @@ import { types } from "./groups/types.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
 import { vlm } from "./groups/vlm.mjs";
+import { vlmGpu } from "./groups/vlm-gpu.mjs";
+import { vlmLife } from "./groups/vlm-life.mjs";
+import { vlmTalk } from "./groups/vlm-talk.mjs";
 import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { findFirefox, startFirefox } from "./lib/firefox.mjs";
@@ -84,6 +87,9 @@ const everyPart = {
   naflex,
   find,
   vlm,
+  "vlm-talk": vlmTalk,
+  "vlm-life": vlmLife,
+  "vlm-gpu": vlmGpu,
   inputs,
   pictures,
   use,
@@ -148,6 +154,7 @@ const core = [
   "numbers",
   "inputs",
   "use",
+  "vlm",
   "batches",
   "labels",
   "label-cache",

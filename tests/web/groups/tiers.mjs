@@ -1,4 +1,5 @@
 // Every kernel tier that this browser can run, on a model whose sequences are longer than a tile: the compilers are the browser's.
+import { changeShaders } from "../lib/shaders.mjs";
 import { distance } from "../lib/report.mjs";
 
 /** Its weights have 8 bits, so that `dot8` is what it says. */
@@ -86,20 +87,9 @@ function embedded(page, tier) {
 /** The same in a browser that changes a tier's shader on the way. */
 async function changed({ browser, server }, [tier, label, ...changes]) {
   const page = await browser.newPage();
-  await page.addInitScript(change, [label, changes]);
+  await page.addInitScript(changeShaders, [label, changes]);
   await page.goto(server.page);
   const found = await embedded(page, tier);
   await page.close();
   return found;
-}
-
-function change([label, changes]) {
-  const create = GPUDevice.prototype.createShaderModule;
-  GPUDevice.prototype.createShaderModule = function ({ code, ...descriptor }) {
-    for (const [from, to] of descriptor.label?.startsWith(label) ? changes : []) {
-      if (!code.includes(from)) throw new Error(`${descriptor.label}: expected ${from} in the shader`);
-      code = code.replaceAll(from, to);
-    }
-    return create.call(this, { ...descriptor, code });
-  };
 }

@@ -2,16 +2,12 @@
 // asked amiss.
 import { readFileSync } from "node:fs";
 import { picture } from "../lib/finders.mjs";
-import { vlmLife } from "./vlm-life.mjs";
-import { vlmTalk } from "./vlm-talk.mjs";
 
 export async function vlm(test) {
   await answers(test);
   await prompts(test);
   await endings(test);
   await refused(test);
-  await vlmTalk(test);
-  await vlmLife(test);
 }
 
 const WHERE = { CPU: { backend: "cpu" }, GPU: { backend: "webgpu" }, worker: { backend: "cpu", worker: true } };

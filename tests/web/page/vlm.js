@@ -60,13 +60,17 @@ export function vlmCalls({ made, backend, attempt }) {
     }
   }
 
+  async function loadVlm(name, folder, options = {}) {
+    models.get(name)?.dispose();
+    const model = await Vlm.load(folder, { backend, cache: false, ...options });
+    models.set(name, model);
+    return model.info;
+  }
+
   return {
-    async loadVlm(name, folder, options = {}) {
-      models.get(name)?.dispose();
-      const model = await Vlm.load(folder, { backend, cache: false, ...options });
-      models.set(name, model);
-      return model.info;
-    },
+    loadVlm,
+    /** What the GPU is given for a load. */
+    loadVlmWatched: (...args) => watch(async () => ({ info: await loadVlm(...args) })),
     disposeVlm: (name) => models.get(name).dispose(),
     write: async (name, given, options, act) => {
       const asked = await prompt(given);
