@@ -18,6 +18,8 @@ mod gpu;
 mod image_data;
 #[cfg(any(feature = "wasm-gpu", feature = "wasm-cpu"))]
 mod loading;
+#[cfg(all(feature = "writing", any(feature = "wasm-gpu", feature = "wasm-cpu")))]
+mod locate;
 #[cfg(feature = "wasm-gpu")]
 mod picture;
 #[cfg(feature = "wasm-cpu")]

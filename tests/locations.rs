@@ -219,7 +219,8 @@ fn masks_lie_in_their_boxes() {
     // All inside: no weight but the last bias.
     let full = decoder(|name, _, weights| vec![if name == "decoder.12.bias" { 1.0 } else { 0.0 }; weights.len()]);
     let one = |edges| Located { label: String::new(), edges, codes: Some([0; CODES]) };
-    let bounds = |edges, size| one(edges).mask(&full, size).map(|mask: Mask| (mask.area(), mask.bounds()));
+    let mask = |edges, size| one(edges).mask(&one(edges).square(&full).expect("it has codes"), size);
+    let bounds = |edges, size| mask(edges, size).map(|mask: Mask| (mask.area(), mask.bounds()));
     let (area, found) = bounds([100, 200, 300, 500], (640, 480)).expect("a mask");
     // 100 / 1023 · 480 = 46.9, 200 / 1023 · 640 = 125.1, 300 / 1023 · 480 = 140.8, 500 / 1023 · 640 = 312.8: towards zero.
     assert_eq!(found, Some(Bounds::of_edges([125.0, 46.0, 312.0, 140.0])));
@@ -229,8 +230,8 @@ fn masks_lie_in_their_boxes() {
         assert_eq!(area, side as usize * 7, "{side}: the last column, too");
     }
     assert_eq!(bounds([99, 200, 100, 500], (640, 480)), None, "less than a pixel");
-    assert_eq!(Located { codes: None, ..one([0, 0, 9, 9]) }.mask(&full, (640, 480)), None);
-    let Rle { size, .. } = one([0, 0, 9, 9]).mask(&full, (640, 480)).expect("a mask").rle();
+    assert_eq!(Located { codes: None, ..one([0, 0, 9, 9]) }.square(&full), None);
+    let Rle { size, .. } = mask([0, 0, 9, 9], (640, 480)).expect("a mask").rle();
     assert_eq!(size, [480, 640]);
 }
 

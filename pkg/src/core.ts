@@ -16,7 +16,8 @@ import type { Starting } from "./worker-refusal.js";
 import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
 import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli_vlm.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
-import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
+import type { Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
+import { placesIn } from "./vlm/places.js";
 import { Texts } from "./vlm/texts.js";
 
 /**
@@ -214,6 +215,11 @@ export class Core implements Calls {
   /** Lets go of a text. */
   async end(text: number): Promise<void> {
     this.#texts.end(text);
+  }
+
+  /** Where the things are that an answer names. */
+  places(answer: string, sought: Sought): Promise<Places> {
+    return this.#run((running) => placesIn(running, answer, sought));
   }
 
   /** Tokens of a prompt. */

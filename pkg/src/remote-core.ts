@@ -1,6 +1,6 @@
 import type { Calls, CoreOptions } from "./calls.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
-import type { Begun, Detail, Manner, PromptRequest, Step } from "./vlm/plain.js";
+import type { Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
 import { KeptLabels } from "./kept-labels.js";
 import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
@@ -159,6 +159,10 @@ export class RemoteCore implements Calls {
 
   end(text: number): Promise<void> {
     return this.#owner.useOnly(this.#writer as ModelWorker, ({ core }) => core.end(text));
+  }
+
+  places(answer: string, sought: Sought): Promise<Places> {
+    return this.#owner.use(({ core }) => core.places(answer, sought));
   }
 
   countPrompt(request: PromptRequest, images: ImageInput[], detail: Detail, signal?: AbortSignal): Promise<number> {

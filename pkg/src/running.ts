@@ -26,6 +26,8 @@ export class Running implements Losable {
   /** The `GPUDevice`; none on the CPU. */
   readonly device: GpuDevice | undefined;
   readonly pictures = new PictureQueue();
+  /** What was made for it besides, and is freed with it. */
+  readonly made: { free(): void }[] = [];
   /** Which tiles of pictures the engine has made tokens of, by their number in prompts. */
   tiles: (string | undefined)[] = [];
   readonly #start: number;
@@ -206,7 +208,7 @@ export class Running implements Losable {
     if (this.#released || this.#borrows > 0 || !alive(this.part, this.#start)) return;
     this.#released = true;
     try {
-      for (const labels of this.#labels.values()) labels.free();
+      for (const thing of [...this.#labels.values(), ...this.made]) thing.free();
       this.#engine.free();
     } catch {
       this.trapped();

@@ -1,5 +1,6 @@
 //! A decoder's step, small: the kernels that only models that write have.
 
+use super::work::Numbers;
 use crate::{
     config::{Activation, Mask, Rope as Turns},
     error::Result,
@@ -78,7 +79,7 @@ pub fn record() -> (Plan, Vec<ActId>) {
 }
 
 /// Weights and inputs. Behind the tokens that are there the state has no numbers: none of them may be seen.
-pub fn numbers(run: Run) -> Result<(Vec<Matrix>, Vec<(ActId, Vec<f32>)>)> {
+pub fn numbers(run: Run) -> Result<Numbers> {
     let mut random = Random::new(2);
     let [width, head, room] = [WIDTH, HEAD_SIZE, ROOM].map(|n| n as usize);
     let turns = Turns { theta: 10_000.0, factor: 1.0 }.table(room, head);

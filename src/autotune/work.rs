@@ -12,6 +12,9 @@ use crate::{
     random::Random,
 };
 
+/// Weights, and what activations hold before a run.
+pub type Numbers = (Vec<Matrix>, Vec<(ActId, Vec<f32>)>);
+
 /// Steps, and what they are given.
 pub struct Work<B: Backend> {
     record: Box<dyn Fn() -> Plan>,
@@ -44,7 +47,7 @@ impl<B: Backend> Work<B> {
         device: &B,
         record: impl Fn() -> Plan + 'static,
         run: Run,
-        (matrices, inputs): (Vec<Matrix>, Vec<(ActId, Vec<f32>)>),
+        (matrices, inputs): Numbers,
         outputs: Vec<ActId>,
     ) -> Result<Self> {
         let mut weights = B::Weights::default();

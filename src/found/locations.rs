@@ -4,7 +4,7 @@
 
 use super::{
     Bounds, Mask,
-    mask_decoder::{CODES, MaskDecoder},
+    mask_decoder::{CODES, MaskDecoder, Square},
 };
 
 /// The largest `<loc…>`: it stands for the right or the lower edge. Boxes are rounded to v · 1023 in training; who reads them as
@@ -48,6 +48,16 @@ impl Locations {
 }
 
 impl Located {
+    /// The place of its label among those that were asked for; none where it was not. A single thing is what was found, however it is
+    /// called.
+    #[must_use]
+    pub fn index(&self, asked: &[String]) -> Option<usize> {
+        match asked {
+            [_] => Some(0),
+            asked => asked.iter().position(|label| label.trim().eq_ignore_ascii_case(&self.label)),
+        }
+    }
+
     /// The box, in pixels of a picture of this width and height.
     #[must_use]
     pub fn bounds(&self, size: (u32, u32)) -> Bounds {
@@ -55,15 +65,23 @@ impl Located {
         Bounds::of_edges([left, top, right, bottom])
     }
 
-    /// The mask over a whole picture of this width and height; none of a box alone, and none where the box is less than a pixel.
+    /// What the decoder says of the box; none of a box alone.
+    #[must_use]
+    pub fn square(&self, decoder: &MaskDecoder) -> Option<Square> {
+        self.codes.as_ref().map(|codes| decoder.decode(codes))
+    }
+
+    /// The mask over a whole picture of this width and height; none where the box is less than a pixel.
     ///
     /// The box begins and ends at whole pixels: the evaluator's `int`. Edges are not taken from [`Located::bounds`], whose sum of left
     /// edge and width may be a rounding below a whole number.
     #[must_use]
-    pub fn mask(&self, decoder: &MaskDecoder, size: (u32, u32)) -> Option<Mask> {
+    pub fn mask(&self, square: &Square, size: (u32, u32)) -> Option<Mask> {
         let [top, left, bottom, right] = self.places(size).map(|edge| edge as usize);
-        let codes = self.codes.as_ref().filter(|_| left < right && top < bottom)?;
-        let inside = decoder.decode(codes).mask(right - left, bottom - top);
+        if left >= right || top >= bottom {
+            return None;
+        }
+        let inside = square.mask(right - left, bottom - top);
         let (width, height) = (size.0 as usize, size.1 as usize);
         let mut bits = vec![false; width * height];
         for (y, row) in inside.bits.chunks_exact(inside.width).enumerate() {

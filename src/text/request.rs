@@ -1,4 +1,4 @@
-//! What is asked of a model that writes, as JSON: messages in OpenAI's form, a raw prompt, a caption, a question.
+//! What is asked of a model that writes, as JSON: messages in OpenAI's form, a raw prompt, a caption, a question, where things are.
 
 use serde_json::Value;
 
@@ -21,10 +21,15 @@ pub enum Request {
     Caption(usize),
     /// Something about so many pictures.
     Question(usize, String),
+    /// Boxes around these things in a picture.
+    Detect(Vec<String>),
+    /// Masks of a thing in a picture.
+    Segment(String),
 }
 
 impl Request {
-    /// Reads `{"messages": […]}`, `{"raw": "…"}`, `{"caption": true, "pictures": n}` or `{"question": "…", "pictures": n}`.
+    /// Reads `{"messages": […]}`, `{"raw": "…"}`, `{"caption": true, "pictures": n}`, `{"question": "…", "pictures": n}`,
+    /// `{"detect": ["…"]}` or `{"segment": "…"}`.
     ///
     /// # Errors
     /// [`Error::BadInput`] for anything else.
@@ -36,8 +41,19 @@ impl Request {
             (_, Value::String(raw), ..) => Ok(Self::Raw(raw.clone())),
             (_, _, Value::String(question), _) => Ok(Self::Question(pictures, question.clone())),
             (_, _, _, Value::Bool(true)) => Ok(Self::Caption(pictures)),
+            _ if request["detect"].is_array() => {
+                let things = request["detect"].as_array().into_iter().flatten();
+                let thing = |thing: &Value| thing.as_str().map(String::from);
+                let things: Option<Vec<String>> = things.map(thing).collect();
+                things.map(Self::Detect).ok_or_else(|| {
+                    Error::BadInput(format!("labels: expected texts, found {}", brief(&request["detect"])))
+                })
+            }
+            _ if request["segment"].is_string() => {
+                Ok(Self::Segment(request["segment"].as_str().unwrap_or_default().into()))
+            }
             _ => Err(Error::BadInput(format!(
-                "prompt: expected messages, raw, caption or question, found {}",
+                "prompt: expected messages, raw, caption, question, detect or segment, found {}",
                 brief(&request)
             ))),
         }
@@ -59,7 +75,39 @@ impl Request {
             Self::Messages(messages) => chat(messages),
             Self::Caption(pictures) => chat(&[Message::ask(*pictures, rule.caption())]),
             Self::Question(pictures, question) => chat(&[Message::ask(*pictures, &rule.question(question))]),
+            Self::Detect(things) => {
+                check_things(tokenizer, rule, things)?;
+                chat(&[Message::ask(1, &rule.detect(things))])
+            }
+            Self::Segment(thing) => {
+                check_things(tokenizer, rule, std::slice::from_ref(thing))?;
+                chat(&[Message::ask(1, &rule.segment(thing))])
+            }
         }
+    }
+}
+
+/// Whether a model can be asked where these things are.
+fn check_things(tokenizer: &Tokenizer, rule: PromptRule, things: &[String]) -> Result<()> {
+    if !rule.locates() {
+        return Err(Error::WrongModel(
+            "labels: expected a model that writes where things are, found one that does not: load paligemma, or owlvit or owlv2 to detect \
+             and clipseg to segment"
+                .into(),
+        ));
+    }
+    if tokenizer.id("<loc0000>").is_none() {
+        return Err(Error::WrongModel(
+            "tokenizer: expected one with the token <loc0000>, found one without: take the model's own tokenizer.json"
+                .into(),
+        ));
+    }
+    match things.iter().find(|thing| thing.contains(';') || thing.trim().is_empty()) {
+        _ if things.is_empty() => Err(Error::BadInput("labels: expected at least one, found none".into())),
+        Some(thing) => Err(Error::BadInput(format!(
+            "labels: expected words without ;, which stands between labels, found {thing:?}"
+        ))),
+        None => Ok(()),
     }
 }
 

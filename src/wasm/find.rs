@@ -148,7 +148,8 @@ fn plain_detections(found: &[Detection]) -> Float64Array {
     found.iter().flat_map(numbers).collect::<Vec<f64>>().as_slice().into()
 }
 
-fn plain_mask(mask: &Mask, logits: &[f32]) -> Array {
+/// Width, height, bits, lengths of runs, area, the box's edges, logits: see [`Engine::segment`].
+pub(super) fn plain_mask(mask: &Mask, logits: &[f32]) -> Array {
     let bits: Vec<u8> = mask.bits.iter().map(|&bit| bit.into()).collect();
     let edges = mask.bounds().map_or(Vec::new(), |b| vec![b.x, b.y, b.x + b.width, b.y + b.height]);
     let parts: [JsValue; 7] = [

@@ -47,6 +47,7 @@ import { verify } from "./groups/verify.mjs";
 import { vlm } from "./groups/vlm.mjs";
 import { vlmGpu } from "./groups/vlm-gpu.mjs";
 import { vlmLife } from "./groups/vlm-life.mjs";
+import { vlmLocate } from "./groups/vlm-locate.mjs";
 import { vlmTalk } from "./groups/vlm-talk.mjs";
 import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
@@ -90,6 +91,7 @@ const everyPart = {
   "vlm-talk": vlmTalk,
   "vlm-life": vlmLife,
   "vlm-gpu": vlmGpu,
+  "vlm-locate": vlmLocate,
   inputs,
   pictures,
   use,
@@ -234,7 +236,7 @@ async function run(test) {
   for (const trouble of ["console.error('x')", "console.warn('x')", "setTimeout(() => { throw new Error('x') })"]) {
     complaints.length = 0;
     await onGpu.page.evaluate(trouble);
-    await onGpu.page.waitForTimeout(50);
+    await onGpu.page.waitForTimeout(250);
     group.rejects(trouble, [...complaints], []);
   }
   test.report.end();

@@ -1,3 +1,5 @@
+import type { MaskData } from "../find/plain.js";
+
 /** What the engine and the tokenizer take and give for texts, in a form that can be posted to a worker. */
 
 /** Who says something. */
@@ -17,7 +19,9 @@ export type PromptRequest =
   | { messages: PlainMessage[] }
   | { raw: string }
   | { caption: true; pictures: number }
-  | { question: string; pictures: number };
+  | { question: string; pictures: number }
+  | { detect: string[] }
+  | { segment: string };
 
 /** How much of a picture the model sees: the whole of it once, or the tiles that it is cut into as well. */
 export type Detail = "low" | "auto" | "high";
@@ -45,6 +49,26 @@ export interface Begun {
   promptTokens: number;
   /** Those of the prompt that stand for pictures. */
   imageTokens: number;
+  /** Width and height of each picture, upright. */
+  sizes: [width: number, height: number][];
+}
+
+/** What an answer is about. */
+export interface Sought {
+  labels: string[];
+  /** Of the picture, upright. */
+  width: number;
+  height: number;
+  /** Whether masks are wanted. */
+  masks: boolean;
+}
+
+/** Where the things are that an answer names. */
+export interface Places {
+  /** The place of the label, and the box's x, y, width and height, again and again. */
+  things: Float64Array;
+  /** Of each thing; none at all where they are not wanted or cannot be had. */
+  masks: (MaskData | undefined)[];
 }
 
 /** What a step came to: a tile was looked at or a part of the prompt read, and nothing written; or a token was; or the text ended. */

@@ -58,7 +58,9 @@ export class Texts {
         images.map(async (image) => (await open(await ready(image, signal), "cpu")).pixels as ImageData),
       );
       const low = isLow(manner.detail, running);
-      const [cuts, layouts] = cutsOf(running, all(pictures), low);
+      const seen = all(pictures);
+      const sizes = seen.map(({ width, height }): [number, number] => [width, height]);
+      const [cuts, layouts] = cutsOf(running, seen, low);
       const most = running.engine.context() - 1;
       const [ids, stops, characters] = await this.host.tokenized(running, (tokenizer) => [
         tokenizer.prompt(request, layouts, most),
@@ -70,7 +72,7 @@ export class Texts {
       const number = this.#next++;
       const missing = cuts.filter((cut) => !isThere(running, cut));
       this.#text = { number, running, ids, options, writing, characters, cuts: missing, read: false };
-      return { number, promptTokens: ids.length, imageTokens: ids.filter((id) => id >= PICTURE).length };
+      return { number, promptTokens: ids.length, imageTokens: ids.filter((id) => id >= PICTURE).length, sizes };
     });
   }
 

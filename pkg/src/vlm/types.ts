@@ -1,4 +1,6 @@
 import type { CallOptions, ContextOptions, ImageInput, LoadOptions } from "../types.js";
+import type { Mask } from "../find/mask.js";
+import type { Box } from "../find/types.js";
 import type { Detail, Finish, Role } from "./plain.js";
 
 /** Words of a message, as OpenAI's and transformers' messages have them. */
@@ -151,6 +153,31 @@ export interface Written {
   firstTokenMs: number;
   /** Of those after the first; null if there was only one. */
   tokensPerSecond: number | null;
+}
+
+/** What {@link Vlm.detect} and {@link Vlm.segment} take. */
+export interface LocateOptions extends CallOptions {
+  /** Most tokens of an answer: 5 or 6 a box, 21 or 22 a mask. Default 1024. */
+  maxTokens?: number;
+}
+
+/** A thing that the model has written of. There is no score: it names what it takes to be there. */
+export interface Located {
+  /** What it is, as given. */
+  label: string;
+  /** Place of the label among those given. */
+  index: number;
+  /** Where it is, in pixels of the upright picture. The model tells 1,024 places along each side. */
+  box: Box;
+}
+
+/** The same with its outline. */
+export interface LocatedMask extends Located {
+  /**
+   * Which of the picture's pixels belong to it; its logits are of the box. Null where the model wrote a box alone, and where its folder
+   * has no `masks.safetensors`.
+   */
+  mask: Mask | null;
 }
 
 /** What {@link Vlm.load} takes. */

@@ -5,9 +5,20 @@ import type { ModelSource } from "../source/types.js";
 import type { ImageInput, CallOptions, ModelEvents, ModelInfo, Verification } from "../types.js";
 import { OcelliError } from "../error.js";
 import { Chat } from "./chat.js";
+import { detect, segment } from "./locate.js";
 import { askedOf } from "./messages.js";
 import { textStream, type TextStream } from "./text-stream.js";
-import type { ChatOptions, DetailOptions, Prompt, VlmOptions, WriteOptions, Written } from "./types.js";
+import type {
+  ChatOptions,
+  DetailOptions,
+  Located,
+  LocatedMask,
+  LocateOptions,
+  Prompt,
+  VlmOptions,
+  WriteOptions,
+  Written,
+} from "./types.js";
 import { Writer } from "./writer.js";
 
 /**
@@ -91,6 +102,25 @@ export class Vlm {
         throw new OcelliError("bad-input", `question: expected a text, found ${typeof question}.`);
       return { request: { question, pictures: 1 }, images: [image] };
     }, options);
+  }
+
+  /**
+   * Finds things by words, with a model that writes where they are: PaliGemma. What it writes amiss, or of labels that were not asked for,
+   * is left out.
+   *
+   * ```ts
+   * for (const { label, box } of await model.detect(file, ["cat", "dog"])) console.log(label, box.x, box.y);
+   * ```
+   *
+   * @throws {WritingError} With code `wrong-model` if the model does not write places.
+   */
+  detect(image: ImageInput, labels: string | readonly string[], options: LocateOptions = {}): Promise<Located[]> {
+    return detect(this.#writer, image, labels, options);
+  }
+
+  /** Cuts things out by words, likewise; each label is a question of its own. */
+  segment(image: ImageInput, labels: string | readonly string[], options: LocateOptions = {}): Promise<LocatedMask[]> {
+    return segment(this.#writer, image, labels, options);
   }
 
   /** Tokens of a prompt, those of its pictures included. Nothing runs. */

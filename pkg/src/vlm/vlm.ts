@@ -5,6 +5,9 @@
  */
 export { OcelliError, type ErrorCode } from "../error.js";
 export { Chat } from "./chat.js";
+export { Mask, type Color, type Rle } from "../find/mask.js";
+export type { Point } from "../find/outline.js";
+export type { Box } from "../find/types.js";
 export { LanguageModel } from "./language-model.js";
 export { Vlm } from "./vlm-model.js";
 export { WritingError } from "./writing-error.js";
@@ -27,6 +30,9 @@ export type {
   ImageUrl,
   ImageUrlPart,
   ImageValue,
+  Located,
+  LocatedMask,
+  LocateOptions,
   Message,
   Prompt,
   RawPrompt,

@@ -8,7 +8,7 @@ import { ready } from "../pictures/ready.js";
 import { Turns } from "../turns.js";
 import { mannerOf, requireDetail, stopsOf } from "./manner.js";
 import type { Asked } from "./messages.js";
-import type { Finish } from "./plain.js";
+import type { Begun, Finish } from "./plain.js";
 import { StopStrings } from "./stop-strings.js";
 import type { DetailOptions, TokenEvent, WriteOptions, Written } from "./types.js";
 import { WritingError } from "./writing-error.js";
@@ -25,6 +25,15 @@ export class Writer {
    * @throws {WritingError} Whatever goes wrong, with what was written before.
    */
   async write(asked: () => Asked, options: WriteOptions, tell: (part: string) => void = () => {}): Promise<Written> {
+    return (await this.writeSeeing(asked, options, tell))[0];
+  }
+
+  /** The same, with the size of each picture. */
+  async writeSeeing(
+    asked: () => Asked,
+    options: WriteOptions,
+    tell: (part: string) => void,
+  ): Promise<[Written, Begun["sizes"]]> {
     const onToken = new Callback("onToken", options.onToken, () => {});
     let text = "";
     const say = (part: string) => {
@@ -46,9 +55,9 @@ export class Writer {
             if (signal?.aborted) throw aborted(signal.reason, "call");
           };
           check();
-          const { number, ...prompt } = await core.begin(request, here, manner, signal);
+          const { number, sizes, ...prompt } = await core.begin(request, here, manner, signal);
           const told = await this.#steps(core, number, new StopStrings(stops), check, say, onToken);
-          return { text, ...told.result, ...prompt, ...speedOf(begun, told.times) };
+          return [{ text, ...told.result, ...prompt, ...speedOf(begun, told.times) }, sizes];
         } finally {
           leave();
         }

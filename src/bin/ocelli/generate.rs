@@ -12,7 +12,7 @@ use ocelli::{
     config::{Task, Towers},
     preprocess::Tiling,
     session::{Finish, Options},
-    text::{Layout, Message, Prompt, Tokenizer},
+    text::{Layout, Message, Prompt, Request, Tokenizer},
 };
 use serde::Serialize;
 
@@ -107,6 +107,14 @@ impl Writer {
         Prompt::chat(&self.tokenizer, rule, &[message], &seen.layouts, context)
     }
 
+    /// What is asked of pictures, in the model's own form.
+    pub fn request(&self, request: &Request, seen: &Seen) -> Result<Prompt> {
+        let (rule, context) = (self.session.config.generator()?.prompt, self.session.context()?);
+        let numbers = |one: &Layout| [one.rows, one.columns, one.tokens].map(|n| n as u32);
+        let layouts: Vec<u32> = seen.layouts.iter().flat_map(numbers).collect();
+        request.prompt(&self.tokenizer, rule, &layouts, context)
+    }
+
     /// Writes; `say` gets the text as it comes.
     pub async fn write(
         &self,
@@ -158,11 +166,6 @@ impl Writer {
             tokens,
             logits,
         })
-    }
-
-    /// Whether the tokenizer has this token.
-    pub fn knows(&self, token: &str) -> bool {
-        self.tokenizer.id(token).is_some()
     }
 
     /// The text of tokens, special ones too.

@@ -3,11 +3,12 @@
 use std::{io::ErrorKind, path::Path};
 
 use ocelli::{
-    Checkpoint, Error, Result,
+    Checkpoint, Result,
     checkpoint::TensorFile,
     config::Towers,
     found::{Located, Locations, MaskDecoder},
     session::Options,
+    text::Request,
 };
 
 use crate::{
@@ -44,17 +45,8 @@ impl<'a> Locator<'a> {
     async fn load(setup: &Setup, ask: &'a Ask) -> Result<Self> {
         let labels = ask.labels.list()?;
         let prompts = ask.prompts(&labels)?;
-        if let Some(label) = prompts.iter().find(|label| label.contains(';')) {
-            return Err(bad_input(format!("{label:?}: expected a label without ;, which stands between labels")));
-        }
         let model = Writes { folder: ask.model.clone(), format: ask.format, detail: Detail::Auto };
         let writer = Writer::load(setup, &model, true).await?;
-        if !writer.knows("<loc0000>") {
-            return Err(Error::WrongModel(format!(
-                "{}: expected a tokenizer with the token <loc0000>, found one without: take the model's own tokenizer.json",
-                ask.model.display()
-            )));
-        }
         let stops = writer.stops(false)?;
         let options = Options { max_tokens: Some(MOST), stops, ..Options::default() };
         Ok(Self { writer, options, ask, labels, prompts })
@@ -66,11 +58,11 @@ impl<'a> Locator<'a> {
         &self,
         at: usize,
         picture: &Picture,
-        request: &str,
+        request: &Request,
         asked: &[String],
     ) -> Result<Vec<(usize, Located)>> {
         let seen = self.writer.see(std::slice::from_ref(picture))?;
-        let prompt = self.writer.ask(request, &seen)?;
+        let prompt = self.writer.request(request, &seen)?;
         let written = self.writer.write(&seen, &prompt, self.options.clone(), |_| Ok(())).await?;
         let Locations { found, rejected } = Locations::parse(&self.writer.spelled(&written.tokens)?);
         let note = |what: &str, why: &str| {
@@ -78,7 +70,7 @@ impl<'a> Locator<'a> {
         };
         rejected.iter().for_each(|part| note(part, "this is no box"));
         let named = |one: Located| {
-            let label = label(&one.label, asked);
+            let label = one.index(asked);
             if label.is_none() {
                 note(&one.label, "this was not asked for");
             }
@@ -88,19 +80,10 @@ impl<'a> Locator<'a> {
     }
 }
 
-/// The place of a name among those that were asked for. A single thing is what was found, however it is called.
-fn label(name: &str, asked: &[String]) -> Option<usize> {
-    match asked {
-        [_] => Some(0),
-        asked => asked.iter().position(|label| label.trim().eq_ignore_ascii_case(name)),
-    }
-}
-
 pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<Unreadable>> {
     let locator = Locator::load(setup, &args.ask).await?;
-    let rule = locator.writer.session.config.generator()?.prompt;
     let (labels, prompts) = (&locator.labels, &locator.prompts);
-    let request = rule.detect(prompts);
+    let request = Request::Detect(prompts.clone());
     let mut data_set = DataSet::new(labels);
     let each = async |at: usize, picture: Picture| {
         let size = (picture.size().0 as u32, picture.size().1 as u32);
@@ -133,7 +116,6 @@ pub async fn segment(json: bool, setup: &Setup, args: &SegmentArgs) -> Result<Ve
     }
     let decoder = mask_decoder(&args.ask.model)?;
     let locator = Locator::load(setup, &args.ask).await?;
-    let rule = locator.writer.session.config.generator()?.prompt;
     let (labels, prompts) = (&locator.labels, &locator.prompts);
     let mut data_set = DataSet::new(labels);
     let each = async |at: usize, picture: Picture| {
@@ -142,8 +124,9 @@ pub async fn segment(json: bool, setup: &Setup, args: &SegmentArgs) -> Result<Ve
         data_set.picture(&args.ask.images[at], picture.size());
         for (index, prompt) in prompts.iter().enumerate() {
             let asked = std::slice::from_ref(prompt);
-            for (_, one) in locator.locate(at, &picture, &rule.segment(prompt), asked).await? {
-                let mask = decoder.as_ref().and_then(|decoder| one.mask(decoder, size));
+            for (_, one) in locator.locate(at, &picture, &Request::Segment(prompt.clone()), asked).await? {
+                let square = decoder.as_ref().and_then(|decoder| one.square(decoder));
+                let mask = square.and_then(|square| one.mask(&square, size));
                 let bounds = mask.as_ref().map_or_else(|| Some(one.bounds(size)), |mask| mask.bounds());
                 rows.push(segment::Found {
                     label: labels[index].clone(),

@@ -84,6 +84,12 @@ export function vlmCalls({ made, backend, attempt }) {
       const shown = await made(image);
       return written((how) => models.get(name).ask(shown, question, how), options);
     },
+    /** What `detect` or `segment` finds; of masks their lengths of runs. */
+    located: (name, call, image, labels, options) =>
+      attempt(async () => {
+        const found = await models.get(name)[call](await made(image), labels, options);
+        return found.map(({ mask, ...one }) => ({ ...one, ...(mask !== undefined && { runs: mask && mask.toRLE() }) }));
+      }),
     countTokens: async (name, given, options) => models.get(name).countTokens(await prompt(given), options),
     /** What the GPU is given for a text. */
     writtenWatched: async (name, given, options) => {
