@@ -26,7 +26,7 @@ export async function vlmLocate(test) {
   const ask = (call, labels, options) =>
     page.evaluate((a) => web.located("m", ...a), [call, picture(PICTURE), labels, options]);
   const places = { CPU: { backend: "cpu" }, worker: { backend: "cpu", worker: true } };
-  if (server.search === "") places.GPU = { backend: "webgpu" };
+  if (!server.search.includes("cpu")) places.GPU = { backend: "webgpu" };
   for (const [where, options] of Object.entries(places)) {
     await load("written", options);
     const { value: detected, message } = await ask("detect", LABELS);

@@ -1,4 +1,5 @@
 // The page's half of the tests of detectors and segmenters. Numbers go back as they are; nothing is judged here.
+import { here } from "./here.js";
 import { Detector } from "ocelli/detect";
 import { Segmenter } from "ocelli/segment";
 import { watch } from "./watch.js";
@@ -23,7 +24,7 @@ const plain = (mask) => ({
   image: Array.from(mask.toImageData({ color: "#01020304" }).data),
 });
 
-export function findCalls({ made, backend, attempt }) {
+export function findCalls({ made, attempt }) {
   const finders = new Map();
   const scenes = new Map();
   const sets = new Map();
@@ -46,7 +47,7 @@ export function findCalls({ made, backend, attempt }) {
   const calls = {
     async loadFinder(name, kind, folder, options = {}) {
       finders.get(name)?.dispose();
-      const finder = await KINDS[kind].load(folder, { backend, cache: false, ...options });
+      const finder = await KINDS[kind].load(folder, { cache: false, ...here(options) });
       finders.set(name, finder);
       return finder.info;
     },

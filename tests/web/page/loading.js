@@ -1,4 +1,5 @@
 // Loads from every kind of source, through every kind of cache. Nothing is judged here.
+import { here } from "./here.js";
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
 
 /** Live buffers, and bytes in them, by device. */
@@ -120,9 +121,7 @@ function optionsOf({ cache, most, authorization, ...options } = {}, signal) {
   const own = authorization && {
     fetch: (url, init) => fetch(url, { ...init, headers: { ...init?.headers, authorization } }),
   };
-  // A software adapter is what these tests run on; left to itself the package would take the CPU.
-  const backend = new URLSearchParams(location.search).get("backend") ?? "webgpu";
-  return { backend, ...options, ...own, ...(cache !== undefined && { cache }), signal };
+  return { ...here(options), ...own, ...(cache !== undefined && { cache }), signal };
 }
 
 async function outcome(work) {

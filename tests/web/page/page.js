@@ -1,13 +1,12 @@
 // The tests' half inside the browser. Numbers go back as they are; nothing is judged here.
 import { Ocelli, OcelliError, Tokenizer } from "ocelli";
 import { findCalls } from "./find.js";
+import { here } from "./here.js";
 import { labelCalls, later } from "./labels.js";
 import { lifecycleCalls } from "./lifecycle.js";
 import { vlmCalls } from "./vlm.js";
 import { copiesVideos, watch } from "./watch.js";
 
-/** What models run on here. The tests' GPU is a software adapter, in whose place the package would take the CPU if it were asked. */
-const backend = new URLSearchParams(location.search).get("backend") ?? "webgpu";
 const EXACT = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 const models = new Map();
 const sets = new Map();
@@ -161,8 +160,8 @@ function toBase64(bytes) {
 globalThis.web = {
   ...labelCalls({ models, sets, made, attempt }),
   ...lifecycleCalls({ models, sets, made, attempt }),
-  ...findCalls({ made, backend, attempt }),
-  ...vlmCalls({ made, backend, attempt }),
+  ...findCalls({ made, attempt }),
+  ...vlmCalls({ made, attempt }),
   attempt,
   happened: () => happened,
   bytes: () => measured(),
@@ -183,9 +182,8 @@ globalThis.web = {
     models.get(name)?.dispose();
     if (options.wasmModule) options.wasmModule = await WebAssembly.compileStreaming(fetch(options.wasmModule));
     const model = await Ocelli.load(folder, {
-      backend,
       cache: false,
-      ...options,
+      ...here(options),
       onProgress: (step) => progress.push(step),
     });
     models.set(name, model);
@@ -199,9 +197,8 @@ globalThis.web = {
     if (when === "before") stop.abort();
     const onProgress = ({ loaded, total }) => (when === "first" || loaded === total) && stop.abort();
     const model = await Ocelli.load(folder, {
-      backend,
       cache: false,
-      ...options,
+      ...here(options),
       signal: stop.signal,
       onProgress,
     });
@@ -335,7 +332,7 @@ globalThis.web = {
   },
   /** A model as `using` leaves it behind. */
   async used(folder) {
-    const model = await Ocelli.load(folder, { backend, cache: false });
+    const model = await Ocelli.load(folder, here({ cache: false }));
     model[Symbol.dispose]();
     model[Symbol.dispose]();
     return attempt(() => model.embedText("a cat"));

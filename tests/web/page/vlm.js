@@ -1,5 +1,6 @@
 // The page's half of the tests of models that write. Texts go back as they are; nothing is judged here.
 import { LanguageModel, Vlm } from "ocelli/vlm";
+import { here } from "./here.js";
 import { watch } from "./watch.js";
 
 function black(width, height) {
@@ -10,7 +11,7 @@ function black(width, height) {
 
 const plain = (written) => ({ ...written, tokens: Array.from(written.tokens) });
 
-export function vlmCalls({ made, backend, attempt }) {
+export function vlmCalls({ made, attempt }) {
   const models = new Map();
   const chats = new Map();
   const sessions = new Map();
@@ -62,7 +63,7 @@ export function vlmCalls({ made, backend, attempt }) {
 
   async function loadVlm(name, folder, options = {}) {
     models.get(name)?.dispose();
-    const model = await Vlm.load(folder, { backend, cache: false, ...options });
+    const model = await Vlm.load(folder, { cache: false, ...here(options) });
     models.set(name, model);
     return model.info;
   }
