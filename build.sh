@@ -158,7 +158,9 @@ wasm_part() {
   echo "$sum" >"$seen"
 }
 
+# Once, whoever needs it.
 pkg() {
+  [ -z "${PKG_BUILT:-}" ] || return 0
   setup_wasm
   # Several at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
   local simd="-C target-feature=+simd128" cpu relaxed
@@ -180,6 +182,7 @@ pkg() {
   wait "$relaxed"
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
+  PKG_BUILT=1
 }
 
 gzipped() { cat "$@" | gzip -9 | wc -c; }
