@@ -451,11 +451,9 @@ async function steering({ fresh, open, report, axe }) {
   await page.reload();
   const pick = page.getByRole("button", { name: "Choose “many”" });
   await pick.waitFor({ timeout: PATIENCE });
-  group.same(
-    "said at the next visit",
-    [await page.locator(".state").innerText()],
-    [`${cancelled} of 48 indexed. Choose “many” again to continue.`],
-  );
+  const said = `${cancelled} of 48 indexed. Choose “many” again to continue.`;
+  await page.getByText(said).waitFor({ timeout: PATIENCE });
+  group.same("said at the next visit", [await page.locator(".state").innerText()], [said]);
   const chosen = page.waitForEvent("filechooser");
   await pick.click();
   await (await chosen).setFiles(folder);
