@@ -161,8 +161,7 @@ pub fn quantize(
         list(&mut manifest, to, &name, tower)?;
     }
     save(&manifest, to)?;
-    // Models that write have none yet.
-    if goldens && checkpoint.config.towers == Towers::Both && checkpoint.config.generator().is_err() {
+    if goldens && (checkpoint.config.towers == Towers::Both || checkpoint.config.generator().is_ok()) {
         // They are those of the folder as it is, which opens only with its manifest.
         Goldens::write(to)?;
         list(&mut manifest, to, GOLDENS, Towers::Both)?;

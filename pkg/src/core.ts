@@ -235,8 +235,13 @@ export class Core implements Calls {
         if (!(error instanceof Missing)) throw error;
         return undefined;
       });
-      const tokens =
-        goldens && info.towers !== "vision" ? await this.#tokens([Engine.goldensText()], running) : undefined;
+      const text = Engine.goldensText();
+      const writes = info.tasks.includes("generate");
+      const ids = () =>
+        writes
+          ? this.#tokenized(running, (tokenizer) => tokenizer.encodePlain(text))
+          : this.#tokens([text], running);
+      const tokens = goldens && info.towers !== "vision" ? await ids() : undefined;
       const found = await running.engine.verify(goldens, tokens);
       return { ...(JSON.parse(found) as Verification), adapter: info.adapter };
     });

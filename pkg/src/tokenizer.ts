@@ -76,6 +76,15 @@ export class Tokenizer {
   }
 
   /**
+   * The token ids of a part of a prompt: none of them is a special token's, whatever the text says.
+   *
+   * @internal
+   */
+  encodePlain(text: string): Uint32Array {
+    return this.#run((engine) => engine.encodePlain(text));
+  }
+
+  /**
    * Whether a text is longer than the text tower takes: then its end is not among the ids, but for the end token.
    *
    * @internal

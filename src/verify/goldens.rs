@@ -20,6 +20,8 @@ pub const GOLDENS: &str = "goldens.json";
 pub const TEXT: &str = "a photo of a cat, isn't it? 2 of 3";
 /// Width and height of the picture.
 pub const PICTURE: (usize, usize) = (61, 47);
+/// Tokens that a model writes after the text.
+pub const WRITTEN: usize = 8;
 /// Which picture and text.
 pub const INPUTS: u32 = 2;
 
@@ -30,6 +32,13 @@ pub fn pixel(x: usize, y: usize) -> [u8; 4] {
     [(x * 4) as u8, (x * y * 7 % 256) as u8, if y < 20 { stripes } else { (y * 5) as u8 }, 255]
 }
 
+/// All of them, as RGBA words.
+#[must_use]
+pub fn pixels() -> Vec<u32> {
+    let (width, height) = PICTURE;
+    (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect()
+}
+
 /// The content of `goldens.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Goldens {
@@ -37,16 +46,20 @@ pub struct Goldens {
     pub inputs: u32,
     /// Token ids of the text.
     pub ids: Vec<u32>,
-    /// What the picture tower computes.
-    pub vision: Tower,
-    /// What the text tower computes.
+    /// What the picture tower computes, and a connector behind it; none of a model that reads words alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<Tower>,
+    /// What the text tower or the decoder computes.
     pub text: Tower,
+    /// Of a model that writes the tokens that follow the text, the likeliest each time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<u32>,
 }
 
 /// What one tower computes for its input.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tower {
-    /// The embedding; empty for the pictures of a model that finds things, which have none.
+    /// The embedding; empty for the pictures of a model that finds things and for a model that writes, which have none.
     pub embedding: Vec<f32>,
     /// The taps, in the order of the steps.
     pub taps: Vec<Tap>,
@@ -158,6 +171,9 @@ impl Goldens {
         if inputs != INPUTS {
             return Err(Error::BadCheckpoint(format!("{GOLDENS}: inputs: expected {INPUTS}, found {inputs}")));
         }
+        let writes = object.get("written").is_some();
+        let written = if writes { object.need("written")? } else { Vec::new() };
+        let words_alone = writes && object.get("vision").is_none();
         let mut tower = |name: &str| {
             let mut object = object.need_object(name)?;
             let tower = Tower { embedding: object.need("embedding")?, taps: object.need("taps")? };
@@ -167,8 +183,9 @@ impl Goldens {
             }
             Ok(tower)
         };
-        let (vision, text) = (tower("vision")?, tower("text")?);
-        Ok(Self { inputs, ids: object.need("ids")?, vision, text })
+        let vision = if words_alone { None } else { Some(tower("vision")?) };
+        let text = tower("text")?;
+        Ok(Self { inputs, ids: object.need("ids")?, vision, text, written })
     }
 }
 
@@ -176,11 +193,11 @@ impl Goldens {
 mod write {
     use std::{fs, path::Path};
 
-    use super::{GOLDENS, Goldens, INPUTS, PICTURE, TEXT, Tap, Tower, pixel};
+    use super::{GOLDENS, Goldens, INPUTS, PICTURE, TEXT, Tap, Tower, pixels};
     use crate::{
         checkpoint::Checkpoint,
         error::{Error, Result},
-        verify::{Reference, ReferenceRun},
+        verify::{Reference, ReferenceRun, WrittenRun},
     };
 
     impl Goldens {
@@ -188,12 +205,16 @@ mod write {
         ///
         /// # Errors
         /// Whatever is wrong with the checkpoint; [`Error::NotFinite`] where the reference itself overflows f32.
-        pub fn compute(checkpoint: &Checkpoint) -> Result<Self> {
-            let (width, height) = PICTURE;
-            let pixels: Vec<u32> =
-                (0..width * height).map(|i| u32::from_le_bytes(pixel(i % width, i / width))).collect();
-            let run = ReferenceRun::of(checkpoint, None, (&pixels, width, height), TEXT)?;
-            Ok(Self { inputs: INPUTS, ids: run.ids, vision: tower(run.vision)?, text: tower(run.text)? })
+        pub fn compute(checkpoint: Checkpoint) -> Result<Self> {
+            let ((width, height), pixels) = (PICTURE, pixels());
+            if checkpoint.config.generator().is_ok() {
+                let run = WrittenRun::of(checkpoint, (&pixels, width, height), TEXT)?;
+                let (vision, text) = (run.vision.map(tower).transpose()?, tower(run.text)?);
+                return Ok(Self { inputs: INPUTS, ids: run.ids, vision, text, written: run.written });
+            }
+            let run = ReferenceRun::of(&checkpoint, None, (&pixels, width, height), TEXT)?;
+            let (vision, text) = (Some(tower(run.vision)?), tower(run.text)?);
+            Ok(Self { inputs: INPUTS, ids: run.ids, vision, text, written: Vec::new() })
         }
 
         /// Adds them to a folder.
@@ -201,7 +222,7 @@ mod write {
         /// # Errors
         /// As [`Goldens::compute`], and [`Error::BadInput`] if the file cannot be written.
         pub fn write(folder: &Path) -> Result<()> {
-            let goldens = Self::compute(&Checkpoint::open(folder)?)?;
+            let goldens = Self::compute(Checkpoint::open(folder)?)?;
             let path = folder.join(GOLDENS);
             let failed = |e: &dyn std::fmt::Display| Error::BadInput(format!("{}: {e}", path.display()));
             let json = serde_json::to_vec(&goldens).map_err(|e| failed(&e))?;

@@ -9,6 +9,8 @@ mod goldens;
 mod pictures;
 #[cfg(not(target_arch = "wasm32"))]
 mod reference_run;
+#[cfg(not(target_arch = "wasm32"))]
+mod written;
 
 use std::collections::HashMap;
 
@@ -16,17 +18,19 @@ use serde::Serialize;
 
 pub use case::{Case, Judged, Rough, Step, compare, poison, rough, words};
 pub use cases::cases;
-pub use goldens::{GOLDENS, Goldens, TEXT};
+pub use goldens::{GOLDENS, Goldens, TEXT, Tower};
 #[cfg(not(target_arch = "wasm32"))]
 pub use reference_run::{Reference, ReferenceRun};
+#[cfg(not(target_arch = "wasm32"))]
+pub use written::WrittenRun;
 
 use crate::{
     backend::Backend,
-    config::Head,
+    config::{Head, Task},
     error::{Error, Result},
     gpu::Tuning,
-    preprocess::{Sampling, resize},
-    session::{Session, Source, Strip},
+    preprocess::{Sampling, Tiling, resize},
+    session::{Options, Session, Source, Strip},
 };
 
 /// Runs of each check; a data race shows as a difference between them.
@@ -113,19 +117,24 @@ type Runs<T> = std::result::Result<Vec<T>, String>;
 
 impl<B: Backend> Session<B> {
     /// Checks every kernel on this device; the resize of a built-in picture; and, with the `goldens.json` of the model's
-    /// folder, every step of both towers. `tokens` are the ids of [`goldens::TEXT`], where the tokenizer is not the session's
-    /// own. What is off is in the report.
+    /// folder, every step of both towers, or of a prompt and the tokens that follow it. `tokens` are the ids of
+    /// [`goldens::TEXT`], where the tokenizer is not the session's own. What is off is in the report.
     ///
     /// # Errors
     /// [`Error::BadCheckpoint`] if the goldens cannot be read.
     pub async fn verify(&self, goldens: Option<&[u8]>, tokens: Option<Vec<u32>>) -> Result<Report> {
         let goldens: Option<Goldens> = goldens.map(Goldens::parse).transpose()?;
         let mut checks = kernels(self.device(), &self.tuning, cases()).await;
-        if self.towers().vision() {
+        let writes = self.config.expect(Task::Generate).is_ok();
+        // Tiles are cut where the text is made.
+        if self.towers().vision() && !writes {
             checks.push(Check::new("picture", self.verify_picture().await));
         }
         if let Some(goldens) = &goldens {
-            checks.extend(self.verify_model(goldens, tokens).await);
+            checks.extend(match writes {
+                true => self.verify_writing(goldens, tokens).await,
+                false => self.verify_model(goldens, tokens).await,
+            });
         }
         let off = checks.iter().find(|check| !check.ok).map(|check| check.name.clone());
         let adapter = self.device().name();
@@ -134,8 +143,7 @@ impl<B: Backend> Session<B> {
 
     async fn verify_picture(&self) -> Judged {
         let (width, height) = goldens::PICTURE;
-        let pixels: Vec<u32> =
-            (0..width * height).map(|i| u32::from_le_bytes(goldens::pixel(i % width, i / width))).collect();
+        let pixels = goldens::pixels();
         let text = |e: Error| e.to_string();
         let sampling = Sampling::new(&self.config.preprocessor, width, height).map_err(text)?;
         let expected = resize(&pixels, width, height, &sampling);
@@ -176,17 +184,65 @@ impl<B: Backend> Session<B> {
                 checks.push(Check::new(format!("{name}.embedding, {length}"), judged));
             }
         };
-        if self.towers().vision() {
+        if let Some(vision) = goldens.vision.as_ref().filter(|_| self.towers().vision()) {
             let embeds = self.config.head == Head::Contrastive;
             let embed = async || self.embed_images(&[&Picture as &dyn Source<B>]).await;
             let runs = if embeds { Some(self.every_run(embed).await) } else { None };
-            judge("vision", &goldens.vision, runs);
+            judge("vision", vision, runs);
         }
         if self.towers().text() {
             let runs = self.every_run(async || self.embed_tokens(std::slice::from_ref(&ids)).await).await;
             judge("text", &goldens.text, Some(runs));
         }
         checks
+    }
+
+    /// A picture's tokens, every step of a prompt, and the tokens that follow it.
+    async fn verify_writing(&self, goldens: &Goldens, tokens: Option<Vec<u32>>) -> Vec<Check> {
+        let mut checks = Vec::new();
+        if let Some(tokens) = tokens {
+            checks.push(Check::new("tokens", verify_tokens(&Ok(tokens), &goldens.ids)));
+        }
+        let mut judge = |tower: &goldens::Tower, bound, taps: &Runs<Taps>| {
+            let judged = |tap: &goldens::Tap| tap_of(taps, &tap.name).and_then(|taps| tap.judge(bound, taps));
+            checks.extend(tower.taps.iter().map(|tap| Check::new(&tap.name, judged(tap))));
+        };
+        if let Some(vision) = &goldens.vision {
+            let taps = self.every_run(async || {
+                self.put_tile(&self.verify_tile()?, 0)?;
+                self.taps_of_tile().await
+            });
+            judge(vision, goldens::bound(&self.tuning, self.format), &taps.await);
+        }
+        let taps = self.every_run(async || self.taps_of_prompt(&goldens.ids).await).await;
+        judge(&goldens.text, goldens::bound(&self.tuning.without_half(), self.format), &taps);
+        let runs = self.every_run(async || self.verify_written(&goldens.ids).await).await;
+        let judged = runs.and_then(|runs| match same(&runs)? {
+            written if *written == goldens.written => Ok(0.0),
+            written => Err(format!("expected the tokens {:?}, found {written:?}", goldens.written)),
+        });
+        checks.push(Check::new("written", judged));
+        checks
+    }
+
+    /// The built-in picture as one square.
+    fn verify_tile(&self) -> Result<Vec<u32>> {
+        let (width, height) = goldens::PICTURE;
+        let mut rule = self.config.preprocessor.clone();
+        rule.tiles = rule.tiles.whole();
+        let mut squares = Tiling::new(&rule, width, height)?.resize(&goldens::pixels(), width, height);
+        Ok(squares.swap_remove(0))
+    }
+
+    /// The tokens that follow a prompt, each the likeliest.
+    async fn verify_written(&self, ids: &[u32]) -> Result<Vec<u32>> {
+        let options = Options { max_tokens: Some(goldens::WRITTEN), ..Options::default() };
+        let mut text = self.generate(ids, options)?;
+        let mut written = Vec::new();
+        while let Some(token) = self.next_token(&mut text).await? {
+            written.push(token.id);
+        }
+        Ok(written)
     }
 
     async fn every_run<T>(&self, run: impl AsyncFn() -> Result<T>) -> std::result::Result<Vec<T>, String> {

@@ -57,7 +57,8 @@ use ocelli::{
     scores::{fill, rank},
     session::LoadOptions,
     synthetic::{Number, Recipe},
-    verify::GOLDENS,
+    text::Tokenizer,
+    verify::{GOLDENS, TEXT},
 };
 use output::{Outcome, Ranking};
 use picture::Picture;
@@ -156,6 +157,12 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
 }
 
 /// The commands that take no list of pictures.
+/// What the tokenizer of a model that writes makes of the self-test's text.
+fn plain_tokens(folder: &Path) -> Result<Vec<u32>> {
+    let checkpoint = Checkpoint::open(folder)?;
+    Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?.encode_plain(TEXT)
+}
+
 async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
     match command {
         Command::Quantize { from, to, format, no_goldens } => {
@@ -186,7 +193,8 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         Command::Verify { model } => {
             let session = load(setup, &model, Towers::Both, None, true).await?;
             let goldens = std::fs::read(model.join(GOLDENS)).ok();
-            let report = session.verify(goldens.as_deref(), None).await?;
+            let tokens = session.config.generator().is_ok().then(|| plain_tokens(&model)).transpose()?;
+            let report = session.verify(goldens.as_deref(), tokens).await?;
             output::verified(json, &report)?;
             match &report.off {
                 None => Ok(()),
