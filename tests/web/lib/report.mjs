@@ -1,8 +1,8 @@
 // Checks in groups, one printed line per group. A group without a check, or that never met a wrong answer, fails.
 
-/** How many entries differ; all of them if the lengths do. A number is one entry. */
+/** How many entries differ; all of them if the lengths do. A number is one entry, and so is a truth value. */
 export function different(actual, expected) {
-  if (typeof expected === "number") return actual === expected ? 0 : 1;
+  if (typeof expected === "number" || typeof expected === "boolean") return actual === expected ? 0 : 1;
   if (actual.length !== expected.length) return Math.max(actual.length, expected.length);
   let count = 0;
   for (let i = 0; i < actual.length; i++) if (actual[i] !== expected[i]) count++;
