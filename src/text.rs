@@ -1,5 +1,6 @@
 //! From text to the token ids that the tower is fed: what the tokenizer's files say, and what the reference does around it.
 
+mod answers;
 mod clean;
 mod clip_files;
 mod decoder;

@@ -108,6 +108,57 @@ fn seeds_and_logits() {
     }
 }
 
+/// One of several answers, as `tools/make_choices.py` weighs them: behind a raw prompt, in a conversation, of many pictures.
+#[test]
+fn one_of_several_answers() {
+    let all: Value =
+        serde_json::from_str(&fs::read_to_string(fixture("decoders/choices.json")).expect("a fixture")).expect("JSON");
+    let near = |row: &Value, expected: &Value| {
+        let found: Vec<&str> = list(&row["choices"]).iter().filter_map(|choice| choice["text"].as_str()).collect();
+        assert_eq!(found, list(&expected["choices"]).iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        for (kind, kinds) in [("probability", "probabilities"), ("log_probability", "log_probabilities")] {
+            for (choice, expected) in list(&row["choices"]).iter().zip(list(&expected[kinds])) {
+                let off = choice[kind].as_f64().expect("a number") - expected.as_f64().expect("a number");
+                assert!(off.abs() < 1e-4, "{choice}: {kind} off by {off}");
+            }
+        }
+        let best = expected["best"].as_u64().expect("a place") as usize;
+        assert_eq!((&row["text"], &row["tokens"]), (&expected["choices"][best], &expected["tokens"][best]));
+        assert_eq!((&row["finish"], &row["tokens_per_second"]), (&json!("stop"), &Value::Null));
+    };
+    let choices = |model: &str| -> Vec<String> {
+        let choices = list(&all[model]["choices"]).iter().map(|choice| choice.as_str().expect("a text"));
+        choices.flat_map(|choice| ["--choice".into(), choice.into()]).collect()
+    };
+    let written = |model: &str, script: &[&str]| {
+        let (folder, choices) = (folder(model), choices(model));
+        let image = image(&golden(model)["images"].get(0).cloned().unwrap_or(json!("rgb-61x37.png")));
+        let pictures: &[&str] = if model == "llama" { &[] } else { &["--image", &image, "--detail", "high"] };
+        let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+        json(&[&["generate", "--model", &folder][..], pictures, script, &choices].concat())
+    };
+    for model in ["llama", "paligemma"] {
+        near(&written(model, &["--raw", golden(model)["raw"].as_str().expect("a prompt")]), &all[model]);
+    }
+    let question = golden("smolvlm")["messages"][0]["content"][1]["text"].as_str().expect("a question").to_string();
+    let chosen = written("smolvlm", &["--prompt", &question]);
+    near(&chosen, &all["smolvlm"]);
+    assert_ne!(written("smolvlm", &["--prompt", "Why?"])["choices"], chosen["choices"]);
+    // The same of many pictures, and as a list; a draw is by these probabilities.
+    let image = image(&json!("rgb-61x37.png"));
+    let common = ["ask", "--model", &folder("smolvlm"), "--question", &question, "--detail", "high", &image];
+    let asked = json(&[&common[..], &["--choices", "no, on,in"]].concat());
+    assert_eq!(asked[0]["text"], "on");
+    let alone = list(&asked[0]["choices"]).iter().map(|choice| choice["probability"].as_f64().expect("a number"));
+    assert!((alone.sum::<f64>() - 1.0).abs() < 1e-12 && list(&asked[0]["choices"])[2]["text"] == "in");
+    let drawn = |seed: &str| {
+        let warm = ["--choices", "in,in it", "--temperature", "50", "--seed", seed];
+        json(&[&common[..], &warm].concat())[0]["text"].clone()
+    };
+    let draws: Vec<Value> = ["1", "2", "3", "4", "5", "6"].map(drawn).to_vec();
+    assert!(draws.contains(&json!("in")) && draws.contains(&json!("in it")), "{draws:?}");
+}
+
 /// Many pictures: one that cannot be read is reported and passed over.
 #[test]
 fn captions_and_answers() {
@@ -153,6 +204,9 @@ fn what_cannot_be_is_one_clear_error() {
             "tokens",
         ),
         (vec!["generate", "--model", &llama, "--prompt", "x", "--temperature=-1"], "temperature: expected 0"),
+        (vec!["generate", "--model", &llama, "--prompt", "x", "--choices", "a,b,a"], "choices[2]: expected one that"),
+        (vec!["generate", "--model", &llama, "--prompt", "x", "--choices", ""], "found an empty one"),
+        (vec!["generate", "--model", &llama, "--prompt", "x: ", "--choices", "a,b"], "choices[0]: expected a word"),
     ] {
         let message = refused(&arguments);
         assert!(message.contains(what), "{arguments:?}: {message}");

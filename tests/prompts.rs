@@ -38,7 +38,7 @@ fn model(name: &'static str) -> Model {
     };
     let json = read(&format!("{name}/tokenizer.json")).expect("a fixture");
     let tokenizer = Tokenizer::new(&TokenizerFiles::Json(json), false).expect("a sound fixture");
-    let image = tokenizer.id("<image>").expect("a token");
+    let image = tokenizer.id("<image>").unwrap_or(u32::MAX);
     Model { name, rule, tokenizer, image }
 }
 
@@ -143,9 +143,9 @@ fn a_prefix_is_one_turn() {
     let model = model("paligemma");
     let layouts = model.layouts(&[[61, 37]], true);
     let raw = Prompt::raw(&model.tokenizer, model.rule, "<image>detect cat", &layouts, ROOM).expect("a prompt");
-    assert_eq!(model.chat(&[Message::ask(1, "detect cat")], &layouts), raw);
+    assert_eq!(model.chat(&[Message::ask(1, "detect cat")], &layouts).ids, raw.ids);
     let bare = Prompt::raw(&model.tokenizer, model.rule, "detect cat", &layouts, ROOM).expect("a prompt");
-    assert_eq!(bare, raw);
+    assert_eq!(bare.ids, raw.ids);
     let [ask, mut answer] = [0, 0].map(|_| Message::ask(0, "x"));
     answer.role = Role::Assistant;
     for messages in [vec![ask.clone(), answer.clone(), ask], vec![answer], Vec::new()] {
@@ -247,4 +247,65 @@ fn templates_of_the_fixtures_are_known() {
     assert_eq!(chat_template(None, None, Some(list)).as_deref(), Some("b"));
     assert_eq!(chat_template(Some(b"c"), Some(list), None).as_deref(), Some("c"));
     assert_eq!(chat_template(None, None, Some(b"{}")), None);
+}
+
+fn texts(json: &Value) -> Vec<String> {
+    json.as_array().expect("texts").iter().map(|text| text.as_str().expect("a text").into()).collect()
+}
+
+/// Answers have the tokens of the whole text, in the template's own words: `tools/make_choices.py`.
+#[test]
+fn answers_are_what_a_template_puts_there() {
+    let all: Value = serde_json::from_slice(&read("choices.json").expect("a fixture")).expect("a sound fixture");
+    for (name, case) in all.as_object().expect("models") {
+        let model = model(
+            ["llama", "qwen2", "gemma2", "gemma3", "smolvlm", "paligemma", "llava"]
+                .into_iter()
+                .find(|known| known == name)
+                .expect("a model"),
+        );
+        let golden: Value =
+            serde_json::from_slice(&read(&format!("{name}/golden.json")).expect("a fixture")).expect("JSON");
+        let layouts = if golden["images"].is_array() { model.layouts(&[[61, 37]], true) } else { Vec::new() };
+        let raw = golden["raw"].as_str().expect("a prompt");
+        let written = Prompt::raw(&model.tokenizer, model.rule, raw, &layouts, ROOM).expect("a prompt");
+        let (choices, tokens): (_, Vec<Vec<u32>>) =
+            (texts(&case["choices"]), case["tokens"].as_array().expect("a list").iter().map(numbers).collect());
+        let of = |prompt: &Prompt, choices: &[String]| prompt.answers(&model.tokenizer, choices).expect("tokens");
+        if golden["messages"].is_array() {
+            let chat = model.chat(&messages(&golden["messages"]), &layouts);
+            assert_eq!(of(&chat, &choices), tokens, "{name}");
+            // Who writes the template out writes the blank as well.
+            assert_ne!(of(&written, &choices), tokens, "{name}");
+            let blank: Vec<String> = choices.iter().map(|choice| format!(" {choice}")).collect();
+            assert_eq!(of(&written, &blank), tokens, "{name}");
+        } else {
+            assert_eq!(of(&written, &choices), tokens, "{name}");
+        }
+    }
+}
+
+#[test]
+fn answers_that_cannot_be_are_named() {
+    let model = model("smolvlm");
+    let prompt = model.chat(&[Message::ask(0, "Is it?")], &[]);
+    let raw = |text: &str| Prompt::raw(&model.tokenizer, model.rule, text, &[], ROOM).expect("a prompt");
+    for (prompt, choices, what) in [
+        (&prompt, &[][..], "choices: expected at least one, found none"),
+        (&prompt, &["yes", ""], "choices[1]: expected a text, found an empty one"),
+        (
+            &prompt,
+            &["yes", "no", "yes"],
+            "choices[2]: expected one that is not there yet, found \"yes\", which has the tokens of choices[0]",
+        ),
+        (&raw("Answer: "), &["dog"], "choices[0]: expected a word of its own behind the prompt, found \"dog\""),
+    ] {
+        let choices: Vec<String> = choices.iter().map(|choice| (*choice).into()).collect();
+        let error = prompt.answers(&model.tokenizer, &choices).expect_err("expected a refusal");
+        assert!(error.code() == "bad-input" && error.to_string().starts_with(what), "{error}");
+    }
+    // Special tokens in an answer are text.
+    let special = ["<end_of_utterance>".to_string()];
+    let tokens = prompt.answers(&model.tokenizer, &special).expect("tokens").remove(0);
+    assert_eq!(model.tokenizer.decode(&tokens, true).expect("a text"), " <end_of_utterance>");
 }

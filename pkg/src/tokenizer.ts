@@ -114,6 +114,16 @@ export class Tokenizer {
   }
 
   /**
+   * The tokens of answers to a prompt, which is given likewise.
+   *
+   * @throws {OcelliError} With code `bad-input` for no answers, an empty one, two that are the same, and one that cannot stand there.
+   * @internal
+   */
+  answers(request: PromptRequest, layouts: Uint32Array, most: number, answers: readonly string[]): Uint32Array[] {
+    return this.#run((engine) => engine.answers(JSON.stringify(request), layouts, most, [...answers]));
+  }
+
+  /**
    * The tokens that end a text.
    *
    * @internal

@@ -48,6 +48,16 @@ impl PromptRule {
         }
     }
 
+    /// What stands between the end of a prompt and an answer, by the template's own messages: SmolVLM's `Assistant:` ends without the
+    /// blank that follows it.
+    #[must_use]
+    pub fn lead(self) -> &'static str {
+        match self {
+            Self::SmolVlm | Self::Llava15 => " ",
+            Self::ChatMl | Self::PaliGemma | Self::Raw => "",
+        }
+    }
+
     /// What asks for a caption.
     #[must_use]
     pub fn caption(self) -> &'static str {

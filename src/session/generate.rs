@@ -163,6 +163,16 @@ impl<B: Backend> Generation<B> {
         *self.ids.last_mut().expect("there is one") = token;
     }
 
+    /// Whether all of the prompt was run, or is under way.
+    pub(super) fn prompt_is_read(&self) -> bool {
+        self.past >= self.prompt
+    }
+
+    /// The prompt.
+    pub(super) fn prompt_ids(&self) -> &[u32] {
+        &self.ids[..self.prompt]
+    }
+
     fn written(&self) -> usize {
         self.ids.len() - self.prompt
     }
@@ -226,6 +236,16 @@ impl<B: Backend> Session<B> {
         language.plan.write(&self.device, language.last, 0, &0u32.to_le_bytes());
         generation.pending.push_back(readback);
         Ok(true)
+    }
+
+    /// Goes back to the first `kept` tokens of what was written, and on from another one behind them: for steps by turns alone.
+    pub(super) fn go_back(&self, generation: &mut Generation<B>, kept: usize, token: u32) -> Result<()> {
+        let language = self.check_number(generation)?;
+        generation.ids.truncate(generation.prompt + kept);
+        generation.past = generation.past.min(generation.ids.len());
+        language.held.borrow_mut().truncate(generation.past);
+        generation.ids.push(token);
+        Ok(())
     }
 
     /// The next token; none at the end, which [`Generation::finish`] tells.

@@ -1,5 +1,6 @@
 //! From pictures and texts to embeddings and scores: the only place where a model, its tokenizer and a GPU meet.
 
+mod choose;
 mod example;
 mod generate;
 mod labels;
@@ -13,6 +14,7 @@ mod table;
 
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
+pub use choose::Choosing;
 pub use example::Example;
 pub use generate::{Finish, Generation, Options, Token};
 use generate::{Language, Sight};

@@ -99,6 +99,27 @@ pub struct Prompt {
     pub ids: Vec<u32>,
     /// How many of them are pictures' tokens.
     pub image_tokens: usize,
+    /// What it is made of, without pictures' rows.
+    pub(super) text: Text,
+}
+
+/// The text of a prompt, behind which answers are written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Text {
+    pub text: String,
+    /// Bytes of it that the template did not write.
+    pub foreign: Vec<Range<usize>>,
+    /// What stands between it and an answer.
+    pub lead: &'static str,
+}
+
+impl Text {
+    /// What somebody wrote.
+    pub fn quote(&mut self, text: &str) {
+        let start = self.text.len();
+        self.text += text;
+        self.foreign.push(start..self.text.len());
+    }
 }
 
 impl Prompt {
@@ -117,7 +138,8 @@ impl Prompt {
     ) -> Result<Self> {
         let mut script = Script::new(rule, pictures);
         script.chat(messages)?;
-        let mut ids = tokenizer.encode_prompt(&script.text, &script.foreign)?;
+        script.text.lead = rule.lead();
+        let mut ids = tokenizer.encode_prompt(&script.text.text, &script.text.foreign)?;
         // A template that wrote the first of them itself wants none (`apply_chat_template` in transformers' `processing_utils.py`).
         let [before, after] = tokenizer.around();
         let written = !before.is_empty() && before.first() == ids.first();
@@ -141,7 +163,7 @@ impl Prompt {
     ) -> Result<Self> {
         let mut script = Script::new(rule, pictures);
         script.raw(text)?;
-        let mut ids = tokenizer.encode_prompt(&script.text, &[])?;
+        let mut ids = tokenizer.encode_prompt(&script.text.text, &[])?;
         if rule != PromptRule::PaliGemma {
             let [before, after] = tokenizer.around();
             ids = [before, &ids, after].concat();
@@ -154,28 +176,24 @@ impl Prompt {
 struct Script<'a> {
     rule: PromptRule,
     layouts: &'a [Layout],
-    text: String,
-    /// Bytes of the text that the template did not write.
-    foreign: Vec<Range<usize>>,
+    text: Text,
     /// The rows of pictures' tokens that each `<image>` in the text stands for.
     shown: Vec<Range<usize>>,
 }
 
 impl<'a> Script<'a> {
     fn new(rule: PromptRule, layouts: &'a [Layout]) -> Self {
-        Self { rule, layouts, text: String::new(), foreign: Vec::new(), shown: Vec::new() }
+        Self { rule, layouts, text: Text::default(), shown: Vec::new() }
     }
 
     /// What the template says.
     fn say(&mut self, text: &str) {
-        self.text += text;
+        self.text.text += text;
     }
 
     /// What somebody wrote.
     fn quote(&mut self, text: &str) {
-        let start = self.text.len();
-        self.text += text;
-        self.foreign.push(start..self.text.len());
+        self.text.quote(text);
     }
 
     /// What somebody wrote to PaliGemma: places and shapes in it, `<loc0000>` and `<seg000>`, are tokens, as to its processor.
@@ -374,6 +392,6 @@ impl<'a> Script<'a> {
                 false => all.push(id),
             }
         }
-        Ok(Prompt { ids: all, image_tokens })
+        Ok(Prompt { ids: all, image_tokens, text: self.text })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use js_sys::Uint32Array;
 use wasm_bindgen::prelude::*;
 use web_sys::ImageData;
 
@@ -15,7 +16,7 @@ use crate::{
     config::Preprocessor,
     preprocess::Tiling,
     sampling::Sampling,
-    session::{Generation, Options},
+    session::{self, Generation, Options},
 };
 
 /// The squares that the tower sees of a picture.
@@ -34,6 +35,13 @@ impl Tiles {
 /// A text on its way; none while a step of it runs.
 #[wasm_bindgen]
 pub struct Writing(RefCell<Option<Generation<Backend>>>);
+
+/// Answers that are being weighed; none while a step of it runs.
+#[wasm_bindgen]
+pub struct Choosing {
+    state: RefCell<Option<session::Choosing<Backend>>>,
+    sampling: Sampling,
+}
 
 #[wasm_bindgen]
 extern "C" {
@@ -129,6 +137,31 @@ impl Engine {
         writing.0.replace(Some(generation));
         Ok(token.map_err(|e| js_error(&e))?.map(|token| token.id))
     }
+
+    /// Begins to weigh answers, given by their token ids, to a prompt.
+    pub fn choose(
+        &self,
+        ids: &[u32],
+        answers: Vec<Uint32Array>,
+        options: &WritingOptions,
+    ) -> std::result::Result<Choosing, JsValue> {
+        let Options { stops, sampling, .. } = options.options();
+        let answers = answers.iter().map(Uint32Array::to_vec).collect();
+        let begin = || {
+            sampling.check()?;
+            self.session.choose(ids, answers, &stops)
+        };
+        let state = begin().map_err(|e: Error| js_error(&e))?;
+        Ok(Choosing { state: RefCell::new(Some(state)), sampling })
+    }
+
+    /// Runs the next step of it; whether it was the last.
+    pub async fn weigh(&self, choosing: &Choosing) -> std::result::Result<bool, JsValue> {
+        let mut state = choosing.state.take().ok_or_else(busy)?;
+        let done = self.session.weigh(&mut state).await;
+        choosing.state.replace(Some(state));
+        done.map_err(|e| js_error(&e))
+    }
 }
 
 impl Engine {
@@ -143,8 +176,31 @@ impl Engine {
 
 impl Writing {
     fn take(&self) -> std::result::Result<Generation<Backend>, JsValue> {
-        let busy = || Error::BadInput("text: expected one step after the other, found two at a time".into());
-        self.0.take().ok_or_else(|| js_error(&busy()))
+        self.0.take().ok_or_else(busy)
+    }
+}
+
+fn busy() -> JsValue {
+    js_error(&Error::BadInput("text: expected one step after the other, found two at a time".into()))
+}
+
+/// Once all is weighed.
+#[wasm_bindgen]
+impl Choosing {
+    /// The place of the answer that is chosen.
+    pub fn pick(&self) -> std::result::Result<usize, JsValue> {
+        Ok(self.state.borrow().as_ref().ok_or_else(busy)?.pick(&self.sampling))
+    }
+
+    /// Natural logarithms of the answers' probabilities, in their order.
+    #[wasm_bindgen(js_name = logProbabilities)]
+    pub fn log_probabilities(&self) -> std::result::Result<Vec<f64>, JsValue> {
+        Ok(self.state.borrow().as_ref().ok_or_else(busy)?.log_probabilities().to_vec())
+    }
+
+    /// The probabilities, given that it is one of them.
+    pub fn probabilities(&self) -> std::result::Result<Vec<f64>, JsValue> {
+        Ok(self.state.borrow().as_ref().ok_or_else(busy)?.probabilities())
     }
 }
 

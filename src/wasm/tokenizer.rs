@@ -86,6 +86,23 @@ impl TokenizerEngine {
         prompt.map(|prompt| prompt.ids.as_slice().into()).map_err(|e| js_error(&e))
     }
 
+    /// The token ids of answers to a prompt, which is given as for [`Self::prompt`].
+    pub fn answers(
+        &self,
+        request: &str,
+        layouts: &[u32],
+        context: usize,
+        answers: Vec<String>,
+    ) -> Result<Vec<Uint32Array>> {
+        let rule = self.generator()?.prompt;
+        let answers = || {
+            let prompt = Request::parse(request)?.prompt(&self.tokenizer, rule, layouts, context)?;
+            prompt.answers(&self.tokenizer, &answers)
+        };
+        let answers = answers().map_err(|e: Error| js_error(&e))?;
+        Ok(answers.iter().map(|ids| ids.as_slice().into()).collect())
+    }
+
     /// Tokens that end what the model says.
     pub fn stops(&self) -> Result<Uint32Array> {
         let generator = self.generator()?;

@@ -1,6 +1,7 @@
 //! Models that write, against transformers: every tap, the logits of a prompt and of each step, greedy tokens; on the GPU and on the CPU.
 //! And what must not pass: usual mistakes, whose distances stand beside the bound.
 
+mod choices;
 #[path = "../common/mod.rs"]
 mod common;
 mod golden;
@@ -43,6 +44,7 @@ fn main() {
     both!(["llama", "gemma3"], "a prompt of several runs", steps::chunks);
     both!(["llama", "paligemma"], "poison behind the last token", steps::poison);
     both!(all.clone(), "q8", steps::quantized);
+    both!(choices::MODELS, "one of several answers", choices::probabilities);
     for model in all {
         add(model, "mistakes are far away", false, wrong::mistakes);
     }
@@ -51,6 +53,7 @@ fn main() {
     }
     for model in ["llama", "paligemma"] {
         add(model, "what cannot be", false, steps::errors);
+        add(model, "answers that cannot be", false, choices::errors);
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -45,6 +45,7 @@ import { types } from "./groups/types.mjs";
 import { use } from "./groups/use.mjs";
 import { verify } from "./groups/verify.mjs";
 import { vlm } from "./groups/vlm.mjs";
+import { vlmChoices } from "./groups/vlm-choices.mjs";
 import { vlmGpu } from "./groups/vlm-gpu.mjs";
 import { vlmLife } from "./groups/vlm-life.mjs";
 import { vlmLocate } from "./groups/vlm-locate.mjs";
@@ -88,6 +89,7 @@ const everyPart = {
   naflex,
   find,
   vlm,
+  "vlm-choices": vlmChoices,
   "vlm-talk": vlmTalk,
   "vlm-life": vlmLife,
   "vlm-gpu": vlmGpu,

@@ -8,7 +8,7 @@ const MAX_TOKENS = 256;
 /** How a text is to be written. @throws {OcelliError} With code `bad-input` for what makes no sense. */
 export function mannerOf(options: WriteOptions): Manner {
   const { detail = "auto", maxTokens = MAX_TOKENS, temperature = 0, topK, topP = 1, repetitionPenalty = 1 } = options;
-  const { seed = 0, specialTokens = false } = options;
+  const { seed = 0, specialTokens = false, choices } = options;
   requireDetail(detail);
   require("maxTokens", "a whole number of at least 1, or Infinity", maxTokens, maxTokens === Infinity ||
     whole(maxTokens, 1));
@@ -19,6 +19,7 @@ export function mannerOf(options: WriteOptions): Manner {
     repetitionPenalty > 0);
   require("seed", "a whole number of at least 0", seed, whole(seed, 0));
   require("specialTokens", "true or false", specialTokens, typeof specialTokens === "boolean");
+  require("choices", "an array of texts", choices, choices === undefined || texts(choices));
   return {
     detail,
     maxTokens: most(maxTokens),
@@ -28,13 +29,13 @@ export function mannerOf(options: WriteOptions): Manner {
     repetitionPenalty,
     seed,
     specialTokens,
+    choices: choices && [...choices],
   };
 }
 
 /** Strings that end the text. @throws {OcelliError} With code `bad-input` for others than texts. */
 export function stopsOf({ stop = [] }: WriteOptions): readonly string[] {
-  const sound = Array.isArray(stop) && stop.every((one) => typeof one === "string" && one !== "");
-  require("stop", "an array of texts, none of them empty", stop, sound);
+  require("stop", "an array of texts, none of them empty", stop, texts(stop) && !stop.includes(""));
   return stop;
 }
 
@@ -43,6 +44,8 @@ export function requireDetail(detail: Detail): void {
   require("detail", '"low", "auto" or "high"', detail, ["low", "auto", "high"].includes(detail));
 }
 
+const texts = (given: unknown): given is string[] =>
+  Array.isArray(given) && given.every((one) => typeof one === "string");
 const finite = (given: unknown) => Number.isFinite(given);
 const whole = (given: unknown, least: number) => Number.isSafeInteger(given) && (given as number) >= least;
 /** None for more than the engine can count. */

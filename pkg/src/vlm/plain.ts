@@ -37,6 +37,18 @@ export interface Manner {
   repetitionPenalty: number;
   seed: number;
   specialTokens: boolean;
+  /** Of which the text is one, if defined. */
+  choices: readonly string[] | undefined;
+}
+
+/** How likely an answer is. */
+export interface Choice {
+  /** The answer as given. */
+  text: string;
+  /** Its probability, given that it is one of the choices: they add up to 1. */
+  probability: number;
+  /** Natural logarithm of the probability with which the model writes this and nothing else. */
+  logProbability: number;
 }
 
 /** Why a text ended: the model ended it, or a stop string; it has as many tokens as were asked for; there is no more room. */
@@ -77,4 +89,6 @@ export interface Step {
   text: string;
   token?: number;
   finish?: Finish;
+  /** Which answer it came to, of several: its tokens, and how likely each of them was. */
+  chosen?: { tokens: Uint32Array; choices: Choice[] };
 }

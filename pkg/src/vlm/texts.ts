@@ -5,17 +5,14 @@ import { ready } from "../pictures/ready.js";
 import type { Running } from "../running.js";
 import type { Tokenizer } from "../tokenizer.js";
 import type { ImageInput } from "../types.js";
-import type { Engine, Writing } from "../../wasm/ocelli_vlm.js";
-import type { Begun, Detail, Finish, Manner, PromptRequest, Step } from "./plain.js";
+import type { Begun, Detail, Manner, PromptRequest, Step } from "./plain.js";
 import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
+import { chosen, written, type Way } from "./ways.js";
 
 /** Ids from here on stand for pictures' tokens. */
 const PICTURE = 2 ** 31;
 /** More tokens than any model has room for. */
 const ENDLESS = 2 ** 32 - 1;
-
-/** How a text is written, as the engine takes it. */
-type WritingOptions = Parameters<Engine["generate"]>[1];
 
 /** What texts are written on. */
 export interface Host {
@@ -30,14 +27,12 @@ export interface Host {
 interface Text {
   number: number;
   running: Running;
-  ids: Uint32Array;
-  options: WritingOptions;
-  writing: Writing;
+  way: Way;
+  /** Sets out anew. */
+  begin: () => Way;
   characters: ReturnType<Tokenizer["stream"]>;
   /** Pictures of which the engine lacks tiles. */
   cuts: Cut[];
-  /** The prompt was read to its end. */
-  read: boolean;
 }
 
 /**
@@ -62,16 +57,21 @@ export class Texts {
       const sizes = seen.map(({ width, height }): [number, number] => [width, height]);
       const [cuts, layouts] = cutsOf(running, seen, low);
       const most = running.engine.context() - 1;
-      const [ids, stops, characters] = await this.host.tokenized(running, (tokenizer) => [
+      const { choices } = manner;
+      const [ids, stops, answers, characters] = await this.host.tokenized(running, (tokenizer) => [
         tokenizer.prompt(request, layouts, most),
         tokenizer.stops(),
+        choices && tokenizer.answers(request, layouts, most, choices),
         tokenizer.stream(!manner.specialTokens),
       ]);
       const options = { ...manner, stops };
-      const writing = running.engine.generate(ids, options);
+      const begin = () =>
+        choices && answers
+          ? chosen(running, ids, options, choices, answers)
+          : written(running, ids, options, characters, (work) => this.host.tokenized(running, work));
       const number = this.#next++;
       const missing = cuts.filter((cut) => !isThere(running, cut));
-      this.#text = { number, running, ids, options, writing, characters, cuts: missing, read: false };
+      this.#text = { number, running, way: begin(), begin, characters, cuts: missing };
       return { number, promptTokens: ids.length, imageTokens: ids.filter((id) => id >= PICTURE).length, sizes };
     });
   }
@@ -120,22 +120,12 @@ export class Texts {
       text.cuts.shift();
       // What was begun may have been ended by new tiles.
       if (text.cuts.length === 0) {
-        running.drop(text.writing);
-        text.writing = running.engine.generate(text.ids, text.options);
+        text.way.drop();
+        text.way = text.begin();
       }
       return { text: "" };
     }
-    const { writing, characters } = text;
-    if (!text.read) {
-      text.read = await running.borrow((engine) => engine.readPrompt(writing));
-      return { text: "" };
-    }
-    const token = await running.borrow((engine) => engine.nextToken(writing));
-    return this.host.tokenized(running, () =>
-      token === undefined
-        ? { text: characters.finish(), finish: writing.finish() as Finish }
-        : { text: characters.push(token), token },
-    );
+    return text.way.step();
   }
 
   #end(): void {
@@ -143,7 +133,7 @@ export class Texts {
     this.#text = undefined;
     if (!text) return;
     text.cuts.forEach((cut) => release(text.running, cut));
-    text.running.drop(text.writing);
+    text.way.drop();
     text.characters.free();
   }
 }

@@ -1,7 +1,7 @@
 import type { CallOptions, ContextOptions, ImageInput, LoadOptions } from "../types.js";
 import type { Mask } from "../find/mask.js";
 import type { Box } from "../find/types.js";
-import type { Detail, Finish, Role } from "./plain.js";
+import type { Choice, Detail, Finish, Role } from "./plain.js";
 
 /** Words of a message, as OpenAI's and transformers' messages have them. */
 export interface TextPart {
@@ -130,6 +130,12 @@ export interface WriteOptions extends DetailOptions {
   stop?: readonly string[];
   /** Whether special tokens are written out, as the tags of documents need it. Default false. */
   specialTokens?: boolean;
+  /**
+   * The text is exactly one of these: the one that the model most likely writes, with its end, or a draw where there is a `temperature`.
+   * {@link Written.choices} has the probability of each. It takes a step for each token of each choice, but for what several begin with;
+   * `maxTokens`, `repetitionPenalty` and `stop` do not matter, and `onToken` is told nothing.
+   */
+  choices?: readonly string[];
   /** Told each token; must be quick. What it throws ends the call, with code `bad-input`. */
   onToken?: (token: TokenEvent) => void;
 }
@@ -153,6 +159,8 @@ export interface Written {
   firstTokenMs: number;
   /** Of those after the first; null if there was only one. */
   tokensPerSecond: number | null;
+  /** With `choices`: how likely each of them was, in their order. */
+  choices?: Choice[];
 }
 
 /** What {@link Vlm.detect} and {@link Vlm.segment} take. */

@@ -11,7 +11,7 @@ export type { Box } from "../find/types.js";
 export { LanguageModel } from "./language-model.js";
 export { Vlm } from "./vlm-model.js";
 export { WritingError } from "./writing-error.js";
-export type { Detail, Finish, Role } from "./plain.js";
+export type { Choice, Detail, Finish, Role } from "./plain.js";
 export type { TextStream } from "./text-stream.js";
 export type {
   Availability,

@@ -8,7 +8,7 @@ import { ready } from "../pictures/ready.js";
 import { Turns } from "../turns.js";
 import { mannerOf, requireDetail, stopsOf } from "./manner.js";
 import type { Asked } from "./messages.js";
-import type { Begun, Finish } from "./plain.js";
+import type { Begun } from "./plain.js";
 import { StopStrings } from "./stop-strings.js";
 import type { DetailOptions, TokenEvent, WriteOptions, Written } from "./types.js";
 import { WritingError } from "./writing-error.js";
@@ -87,7 +87,7 @@ export class Writer {
     check: () => void,
     say: (part: string) => void,
     onToken: Callback<TokenEvent>,
-  ): Promise<{ result: { tokens: Uint32Array; finish: Finish }; times: number[] }> {
+  ): Promise<{ result: Pick<Written, "tokens" | "finish" | "choices">; times: number[] }> {
     const tokens: number[] = [];
     const times: number[] = [];
     try {
@@ -96,6 +96,11 @@ export class Writer {
         const step = await core.next(number);
         // What has come after the signal is nobody's.
         check();
+        if (step.chosen) {
+          const { tokens, choices } = step.chosen;
+          say(step.text);
+          return { result: { tokens, finish: "stop", choices }, times };
+        }
         const { text, ended } = stops.push(step.text);
         say(text);
         if (step.token !== undefined) {

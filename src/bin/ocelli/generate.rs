@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     bad_input,
-    cli::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Setup, Writes},
+    cli::{AskArgs, CaptionArgs, Detail, Form, GenerateArgs, Script, Setup, Writes},
     device::{self, Session},
     load_on, messages, npy, output,
     picture::Picture,
@@ -37,8 +37,21 @@ pub struct Written {
     pub first_token_ms: f64,
     /// Of those after the first; none of a single one.
     pub tokens_per_second: Option<f64>,
+    /// How likely each answer was, of those that were given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<Choice>,
     #[serde(skip)]
     logits: Vec<Vec<f32>>,
+}
+
+/// How likely an answer was.
+#[derive(Serialize)]
+struct Choice {
+    text: String,
+    /// Given that it is one of the choices.
+    probability: f64,
+    /// The natural logarithm of the probability that the model writes this and nothing else.
+    log_probability: f64,
 }
 
 /// A model that writes, with its tokenizer.
@@ -121,11 +134,47 @@ impl Writer {
         seen: &Seen,
         prompt: &Prompt,
         options: Options,
-        say: impl FnMut(&str) -> Result<()>,
+        form: &Form,
+        mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
+        let Form::OneOf(choices) = form else {
+            let start = Instant::now();
+            self.show(seen)?;
+            return self.go_on(start, prompt, options, say).await;
+        };
+        let written = self.choose(seen, prompt, &options, choices).await?;
+        say(&written.text)?;
+        Ok(written)
+    }
+
+    /// Chooses one of these answers.
+    async fn choose(&self, seen: &Seen, prompt: &Prompt, options: &Options, choices: &[String]) -> Result<Written> {
         let start = Instant::now();
+        let answers = prompt.answers(&self.tokenizer, choices)?;
+        let begin = || self.session.choose(&prompt.ids, answers.clone(), &options.stops);
+        // Says what is wrong before anything runs; the tower's rows end it.
+        begin()?;
         self.show(seen)?;
-        self.go_on(start, prompt, options, say).await
+        let mut choosing = begin()?;
+        while !self.session.weigh(&mut choosing).await? {}
+        let place = choosing.pick(&options.sampling);
+        let likely = choosing.probabilities().into_iter().zip(choosing.log_probabilities());
+        let choice = |(text, (probability, &log_probability)): (&String, _)| Choice {
+            text: text.clone(),
+            probability,
+            log_probability,
+        };
+        Ok(Written {
+            text: choices[place].clone(),
+            tokens: choosing.tokens(place).to_vec(),
+            finish: Finish::Stop,
+            prompt_tokens: choosing.prompt_tokens(),
+            image_tokens: prompt.image_tokens,
+            first_token_ms: start.elapsed().as_secs_f64() * 1e3,
+            tokens_per_second: None,
+            choices: choices.iter().zip(likely).map(choice).collect(),
+            logits: Vec::new(),
+        })
     }
 
     /// Hands pictures to the model, for any number of prompts.
@@ -164,6 +213,7 @@ impl Writer {
             first_token_ms: first.map_or(0.0, |first| (first - start).as_secs_f64() * 1e3),
             tokens_per_second: after.map(|seconds| (tokens.len() - 1) as f64 / seconds),
             tokens,
+            choices: Vec::new(),
             logits,
         })
     }
@@ -220,7 +270,7 @@ pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
         output::print(part)?;
         io::stdout().flush().map_err(|e| bad_input(format!("standard output: {e}")))
     };
-    let written = writer.write(&seen, &prompt, options, say).await?;
+    let written = writer.write(&seen, &prompt, options, &args.form.form(), say).await?;
     if let Some(path) = &args.logits {
         npy::write(path, &written.logits, &[writer.session.config.generator()?.decoder.vocab])?;
     }
@@ -246,15 +296,21 @@ enum Outcome {
 }
 
 pub async fn caption(json: bool, setup: &Setup, args: CaptionArgs) -> Result<Vec<Unreadable>> {
-    each(json, setup, &args, None).await
+    each(json, setup, &args, None, &Form::Any).await
 }
 
 pub async fn ask(json: bool, setup: &Setup, args: AskArgs) -> Result<Vec<Unreadable>> {
-    each(json, setup, &args.all, Some(&args.question)).await
+    each(json, setup, &args.all, Some(&args.question), &args.form.form()).await
 }
 
 /// Asks the same of every picture; without a question, what it shows.
-async fn each(json: bool, setup: &Setup, args: &CaptionArgs, question: Option<&str>) -> Result<Vec<Unreadable>> {
+async fn each(
+    json: bool,
+    setup: &Setup,
+    args: &CaptionArgs,
+    question: Option<&str>,
+    form: &Form,
+) -> Result<Vec<Unreadable>> {
     let mut options = args.length.options()?;
     let writer = Writer::load(setup, &args.model, true).await?;
     options.stops = writer.stops(args.length.ignore_eos)?;
@@ -262,7 +318,7 @@ async fn each(json: bool, setup: &Setup, args: &CaptionArgs, question: Option<&s
     let request = question.map_or_else(|| rule.caption().to_string(), |question| rule.question(question));
     let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
     for (at, path) in args.images.iter().enumerate() {
-        let outcome = match answer(&writer, path, &request, options.clone()).await? {
+        let outcome = match answer(&writer, path, &request, options.clone(), form).await? {
             Ok(written) => {
                 if !json {
                     output::print(&format!("{}\n  {}\n", path.display(), written.text.trim()))?;
@@ -288,6 +344,7 @@ async fn answer(
     path: &Path,
     request: &str,
     options: Options,
+    form: &Form,
 ) -> Result<std::result::Result<Written, String>> {
     let picture = match Picture::open(path) {
         Ok(picture) => picture,
@@ -295,5 +352,5 @@ async fn answer(
     };
     let seen = writer.see(&[picture])?;
     let prompt = writer.ask(request, &seen)?;
-    writer.write(&seen, &prompt, options, |_| Ok(())).await.map(Ok)
+    writer.write(&seen, &prompt, options, form, |_| Ok(())).await.map(Ok)
 }

@@ -13,7 +13,7 @@ use ocelli::{
 
 use crate::{
     bad_input,
-    cli::{Ask, Detail, DetectArgs, SegmentArgs, Setup, Writes},
+    cli::{Ask, Detail, DetectArgs, Form, SegmentArgs, Setup, Writes},
     coco::DataSet,
     detect::{self, Detections},
     draw,
@@ -63,7 +63,7 @@ impl<'a> Locator<'a> {
     ) -> Result<Vec<(usize, Located)>> {
         let seen = self.writer.see(std::slice::from_ref(picture))?;
         let prompt = self.writer.request(request, &seen)?;
-        let written = self.writer.write(&seen, &prompt, self.options.clone(), |_| Ok(())).await?;
+        let written = self.writer.write(&seen, &prompt, self.options.clone(), &Form::Any, |_| Ok(())).await?;
         let Locations { found, rejected } = Locations::parse(&self.writer.spelled(&written.tokens)?);
         let note = |what: &str, why: &str| {
             eprintln!("ocelli: note: {}: {what:?}: {why}, and is left out", self.ask.images[at].display());

@@ -18,8 +18,10 @@ pub struct GenerateArgs {
     pub script: Script,
     #[command(flatten)]
     pub length: Length,
+    #[command(flatten)]
+    pub form: FormArgs,
     /// A NumPy file for the logits from which each token was chosen, float32 [tokens, vocabulary].
-    #[arg(long, value_name = "OUT.npy")]
+    #[arg(long, value_name = "OUT.npy", conflicts_with_all = ["choices", "choice"])]
     pub logits: Option<PathBuf>,
 }
 
@@ -40,7 +42,39 @@ pub struct AskArgs {
     #[arg(long)]
     pub question: String,
     #[command(flatten)]
+    pub form: FormArgs,
+    #[command(flatten)]
     pub all: CaptionArgs,
+}
+
+/// What the answer may be.
+#[derive(Args)]
+pub struct FormArgs {
+    /// Answer with one of these, separated by commas; --json has the probability of each.
+    #[arg(long, value_name = "A,B", conflicts_with_all = ["choice", "ignore_eos"])]
+    choices: Option<String>,
+    /// The same for one of them, which may have commas; may be given several times.
+    #[arg(long, value_name = "A", conflicts_with = "ignore_eos")]
+    choice: Vec<String>,
+}
+
+impl FormArgs {
+    pub fn form(&self) -> Form {
+        match &self.choices {
+            Some(list) => Form::OneOf(list.split(',').map(|choice| choice.trim().into()).collect()),
+            None if !self.choice.is_empty() => Form::OneOf(self.choice.clone()),
+            None => Form::Any,
+        }
+    }
+}
+
+/// What an answer may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// Whatever the model writes.
+    Any,
+    /// One of these.
+    OneOf(Vec<String>),
 }
 
 /// A model that writes, and how pictures come to it.

@@ -1,0 +1,72 @@
+import { OcelliError } from "../error.js";
+import type { Running } from "../running.js";
+import type { Tokenizer } from "../tokenizer.js";
+import type { Engine } from "../../wasm/ocelli_vlm.js";
+import type { Finish, Step } from "./plain.js";
+
+/** How a text is written, as the engine takes it. */
+export type WritingOptions = Parameters<Engine["generate"]>[1];
+
+/** A text's way through the engine, after its pictures: the parts of its prompt, then what follows from them. */
+export interface Way {
+  step(): Promise<Step>;
+  /** Lets go of it. */
+  drop(): void;
+}
+
+/** Does something with the tokenizer. */
+export type Tokenized = <T>(work: (tokenizer: Tokenizer) => T) => Promise<T>;
+
+/** A text is written token by token. */
+export function written(
+  running: Running,
+  ids: Uint32Array,
+  options: WritingOptions,
+  characters: ReturnType<Tokenizer["stream"]>,
+  tokenized: Tokenized,
+): Way {
+  const writing = running.engine.generate(ids, options);
+  let read = false;
+  return {
+    async step() {
+      if (!read) {
+        read = await running.borrow((engine) => engine.readPrompt(writing));
+        return { text: "" };
+      }
+      const token = await running.borrow((engine) => engine.nextToken(writing));
+      return tokenized(() =>
+        token === undefined
+          ? { text: characters.finish(), finish: writing.finish() as Finish }
+          : { text: characters.push(token), token },
+      );
+    },
+    drop: () => running.drop(writing),
+  };
+}
+
+/** One of several answers is chosen. `answers` are their tokens. */
+export function chosen(
+  running: Running,
+  ids: Uint32Array,
+  options: WritingOptions,
+  choices: readonly string[],
+  answers: readonly Uint32Array[],
+): Way {
+  const choosing = running.engine.choose(ids, [...answers], options);
+  return {
+    async step() {
+      if (!(await running.borrow((engine) => engine.weigh(choosing)))) return { text: "" };
+      const [place, logs, shares] = [choosing.pick(), choosing.logProbabilities(), choosing.probabilities()];
+      const [text, tokens] = [choices[place], answers[place]];
+      if (text === undefined || !tokens)
+        throw new OcelliError("internal", `choices: expected a place, found ${place}.`);
+      const likely = choices.map((text, at) => ({
+        text,
+        probability: shares[at] as number,
+        logProbability: logs[at] as number,
+      }));
+      return { text, finish: "stop", chosen: { tokens, choices: likely } };
+    },
+    drop: () => running.drop(choosing),
+  };
+}
