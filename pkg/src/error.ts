@@ -3,6 +3,8 @@
  * - `no-webgpu`: this browser or machine gives no WebGPU adapter.
  * - `insecure-context`: the page is neither https nor localhost.
  * - `not-found`: a file of the model folder, or the wasm file, cannot be fetched.
+ * - `gated`: a repository of the Hugging Face hub is not for everyone: its licence has to be accepted, or it is private, and `accessToken` is
+ *   missing or may not read it.
  * - `bad-checkpoint`: a file is broken or contradicts another.
  * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, a model that cannot do what is asked of it, or what another
  *   model than this one made.
@@ -23,6 +25,7 @@ export type ErrorCode =
   | "no-webgpu"
   | "insecure-context"
   | "not-found"
+  | "gated"
   | "bad-checkpoint"
   | "wrong-model"
   | "bad-image"

@@ -72,7 +72,7 @@ function coreOptions(options: Options, task: Task | undefined): CoreOptions {
     powerPreference = "",
     tier = "auto",
   } = options;
-  const { wasmUrl, wasmModule, revision, endpoint, fetch, cache } = options;
+  const { wasmUrl, wasmModule, revision, endpoint, accessToken, fetch, cache } = options;
   if (tokenTable !== "memory" && tokenTable !== "server") {
     throw new OcelliError("bad-input", `tokenTable: expected "memory" or "server", found ${String(tokenTable)}.`);
   }
@@ -109,6 +109,7 @@ function coreOptions(options: Options, task: Task | undefined): CoreOptions {
     wasmModule,
     revision,
     endpoint,
+    accessToken,
     fetch,
     cache,
   };

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { access } from "./groups/access.mjs";
 import { atOnce } from "./groups/at-once.mjs";
 import { backends } from "./groups/backends.mjs";
 import { batches } from "./groups/batches.mjs";
@@ -133,6 +134,7 @@ const everyPart = {
   repeats,
   index,
   sources,
+  access,
   cache,
   converted,
   faults,
@@ -145,7 +147,18 @@ const everyPart = {
  * Where files come from and what is asked of them is the same on both engines; a software adapter compiles shaders for seconds at each
  * load, and the CPU starts at once.
  */
-const onCpu = new Set(["shards", "manifest", "pytorch", "layouts", "towers", "table", "sources", "cache", "faults"]);
+const onCpu = new Set([
+  "shards",
+  "manifest",
+  "pytorch",
+  "layouts",
+  "towers",
+  "table",
+  "sources",
+  "access",
+  "cache",
+  "faults",
+]);
 /** What is about tiers, or about what the browser computes: in the tier that wins. The others are compiled in a tenth of the time. */
 const inBestTier = new Set([
   "numbers",

@@ -1,6 +1,6 @@
 import { OcelliError } from "../error.js";
 import { keptUrl, shownQuery, shownUrl } from "./address.js";
-import { advice } from "./advice.js";
+import { advice, isRefusal, type HubPage } from "./advice.js";
 import { ByteStream } from "./stream.js";
 import { FolderCache, keys, lengthOf } from "./cache.js";
 import { lock } from "./lock.js";
@@ -28,8 +28,8 @@ export interface FileSource {
   url(name: string): string | undefined;
   /** Whether files at these addresses never change. */
   immutable: boolean;
-  /** The page of the repository that this is a folder of. */
-  page: string | undefined;
+  /** The repository that this is a folder of, if it is of one. */
+  hub: HubPage | undefined;
   /** @throws {@link Missing} If there is no such file. */
   request(name: string, init: RequestInit): Promise<Response>;
 }
@@ -45,6 +45,8 @@ export class Folder implements Opener {
   readonly #files = new Map<string, Promise<RemoteFile>>();
   /** What to do about the last file that was not there. */
   #advice = "";
+  /** Whether that file is not for us. */
+  #gated = false;
   /** Whether a cached file was used without asking the server, because the network was down. */
   #unchecked = false;
 
@@ -71,7 +73,7 @@ export class Folder implements Opener {
   explain(error: unknown): unknown {
     const { code, message } = error as { code?: unknown; message: string };
     if (code !== "not-found" || !this.#advice) return error;
-    return new OcelliError("not-found", `${message} ${this.#advice}`, { cause: error });
+    return new OcelliError(this.#gated ? "gated" : "not-found", `${message} ${this.#advice}`, { cause: error });
   }
 
   /** Reads a whole file. */
@@ -285,7 +287,9 @@ export class Folder implements Opener {
     const page = headers.get("content-type")?.startsWith("text/html");
     if ((ok || status === BEYOND) && !page) return undefined;
     const url = this.source.url(name);
-    this.#advice = advice(status, url, this.source.page);
+    const { hub } = this.source;
+    this.#advice = advice(status, url, hub);
+    this.#gated = hub !== undefined && isRefusal(status);
     if (ok) return { why: "a web page", sure: true };
     const query = url === undefined ? "" : shownQuery(url);
     return { why: `HTTP ${status}${query && ` (asked with ${query})`}`, sure: status === 404 || status === 410 };

@@ -75,6 +75,11 @@ export function hubRoot({ id }: Repository, endpoint = HUB): string {
   return `${trimmed(endpoint)}/${id}/resolve/`;
 }
 
+/** The origin that repositories are asked of. */
+export function hubOrigin(endpoint = HUB): string {
+  return new URL(endpoint).origin;
+}
+
 /** Where a folder is. */
 export interface Place {
   folder: URL;

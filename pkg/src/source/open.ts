@@ -1,4 +1,5 @@
 import { OcelliError } from "../error.js";
+import { withAccess } from "./access.js";
 import { fileUrl, folderUrl, keptUrl, wholeUrl, withoutQuery } from "./address.js";
 import { FolderCache } from "./cache.js";
 import { Folder, type FileSource } from "./folder.js";
@@ -38,7 +39,7 @@ export function plainSource(source: ModelSource): PlainSource {
 /** Opens the folder of a source. */
 export async function openFolder(source: PlainSource, options: SourceOptions, signal: AbortSignal): Promise<Folder> {
   const store = storeOf(options.cache);
-  const own = options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args));
+  const own = withAccess(options.fetch ?? ((...args: Parameters<typeof fetch>) => fetch(...args)), options);
   const request: typeof fetch = async (url, init) => {
     try {
       return await heed(own(url, init), init?.signal ?? signal);
@@ -74,7 +75,8 @@ export async function openFolder(source: PlainSource, options: SourceOptions, si
       (url.startsWith(label) && query(url) !== kept) || (branch?.before !== undefined && url.startsWith(branch.before)),
   });
   if (branch) await cache.put(branch.key, new TextEncoder().encode(branch.commit));
-  return new Folder({ label, url, immutable, page, request: (name, init) => request(url(name), init) }, cache);
+  const hub = page === undefined ? undefined : { page, asked: options.accessToken !== undefined };
+  return new Folder({ label, url, immutable, hub, request: (name, init) => request(url(name), init) }, cache);
 }
 
 /** A source of files that are in memory or on disk, or that have an address each. */
@@ -83,7 +85,7 @@ function filesIn(source: FileSystemDirectoryHandle | Files, request: typeof fetc
   return {
     label: "",
     immutable: false,
-    page: undefined,
+    hub: undefined,
     url(name) {
       const file = isDirectory(source) ? undefined : source[name];
       return typeof file === "string" ? file : undefined;

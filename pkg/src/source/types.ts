@@ -25,6 +25,11 @@ export interface SourceOptions {
   /** The hub's address, for mirrors. Default `"https://huggingface.co"`. */
   endpoint?: string | undefined;
   /**
+   * A token of the hub's, for private repositories and for gated ones whose licence its account has accepted. It is sent to the origin of
+   * {@link SourceOptions.endpoint} and to nobody else, and kept nowhere. A page that is for others must not have one in it.
+   */
+  accessToken?: string | undefined;
+  /**
    * Used in place of the browser's own, for headers and the like: `fetch: (url, init) => fetch(url, { ...init, credentials: "include" })`.
    * It runs in the page, also for a model in a worker, to which bodies then go piece by piece.
    */

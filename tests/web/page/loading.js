@@ -250,6 +250,11 @@ globalThis.loading = {
     for (const [key, value] of store(name).map) store(name).map.set(key, value.slice(0, -1));
   },
   keys: (name) => [...store(name).map.keys()],
+  /** Keys under which, or in whose values, these characters are. */
+  keptWith: (name, text) =>
+    [...store(name).map]
+      .filter(([key, value]) => (key + new TextDecoder("latin1").decode(value)).includes(text))
+      .map(([key]) => key),
   storage: () => Ocelli.storage(),
   /** As told when the browser agrees, and when it does not. */
   async persist() {
