@@ -160,18 +160,7 @@ const onCpu = new Set([
   "faults",
 ]);
 /** What is about tiers, or about what the browser computes: in the tier that wins. The others are compiled in a tenth of the time. */
-const inBestTier = new Set([
-  "numbers",
-  "naflex",
-  "find",
-  "vlm",
-  "vlm-gpu",
-  "tiers",
-  "gpu",
-  "backends",
-  "adapters",
-  "verify",
-]);
+const inBestTier = new Set(["numbers", "find", "vlm", "vlm-choices", "vlm-gpu", "tiers", "backends", "adapters"]);
 /** Under `build.sh test --full`. */
 const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");

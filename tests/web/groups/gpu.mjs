@@ -142,7 +142,10 @@ async function wrongKernels({ browser, server, group }) {
     const page = await browser.newPage();
     if (init) await page.addInitScript(init);
     await page.goto(server.page);
-    const { value, code } = await page.evaluate(([f, o]) => web.attempt(() => web.load("m", f, o)), [FOLDER, options]);
+    const { value, code } = await page.evaluate(
+      ([f, o]) => web.attempt(() => web.load("m", f, o)),
+      [FOLDER, { tier: "auto", ...options }],
+    );
     await page.close();
     return value ? [value.info.backend, value.info.tier, Boolean(value.info.note)].join(" ") : code;
   };
