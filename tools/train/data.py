@@ -29,11 +29,11 @@ def never(*parts):
     return zlib.crc32("|".join(map(str, parts)).encode()) % 5 == 0
 
 
-def load(folder, side, held_out=False):
-    """Pictures as uint8 [n, side, side, 4], premultiplied, and what each shows."""
+def load(folder, side, held_out=False, wanted=None):
+    """Pictures as uint8 [n, side, side, 4], premultiplied, and what each shows. `wanted` limits the names that no shape or scene has."""
     folder, about, arrays = Path(folder), [], []
     art = json.loads((folder / "art.json").read_text())
-    keep = [i for i, a in enumerate(art) if (a["source"] == HELD_OUT) == held_out]
+    keep = [i for i, a in enumerate(art) if (a["source"] == HELD_OUT) == held_out and (wanted is None or a["concept"] in wanted)]
     arrays.append(np.load(folder / "art.npy", mmap_mode="r")[keep])
     about += [art[i] for i in keep]
     if not held_out:
@@ -57,10 +57,11 @@ def shrink(art, side):
 
 
 class Maker:
-    """Batches of `size` pictures with side `side`; the first `captioned` of them have a caption each, and near misses are added."""
+    """Batches of `size` pictures with side `side`; the first `captioned` of them have a caption each, and near misses are added.
+    Drawings are `fine` pixels wide: as many as the picture, if nothing is said. The rest is `load`'s."""
 
-    def __init__(self, folder, names, side, size, captioned):
-        self.art, self.about = load(folder, side)
+    def __init__(self, folder, names, side, size, captioned=0, fine=None, held_out=False, wanted=None):
+        self.art, self.about = load(folder, fine or side, held_out, wanted)
         self.names, self.side, self.size, self.captioned = names, side, size, captioned
         self.pictures = {}
         for i, a in enumerate(self.about):
@@ -157,20 +158,13 @@ class Maker:
             owner += [m] * len(placed)
         image = self.grounds(s, inks, r, g)
         starts = np.searchsorted(owner, np.arange(size + 1))
-        count = len(sprites)
         placed = np.array([p[1:] for p in sprites], np.float32)
-        angle, flip = r.normal(0, 0.14 * self.strength, count), np.where(r.random(count) < 0.4, -1.0, 1.0)
-        ax, ay = flip / (placed[:, 2] * r.uniform(0.88, 1.14, count)), 1 / (placed[:, 2] * r.uniform(0.88, 1.14, count))
-        c, sn = np.cos(angle), np.sin(angle)
-        # From a place in the picture to the place in the drawing, both from -1 to 1.
-        affine = np.stack([ax * c, -ax * sn, -ax * (c * placed[:, 0] - sn * placed[:, 1]),
-                           ay * sn, ay * c, -ay * (sn * placed[:, 0] + c * placed[:, 1])], 1).astype(np.float32)
-        # A slow wave along each side bends the drawing: height, radians across the picture, phase.
-        wave = np.stack([r.normal(0, 0.07 * self.strength, (count, 2)), r.uniform(1, 4, (count, 2)), r.uniform(0, 2 * math.pi, (count, 2))], 2).astype(np.float32)
+        affine, wave = place(r, placed[:, :2], placed[:, 2:].repeat(2, 1), self.strength)
         mix = np.eye(3) + np.where(r.random((size, 1, 1)) < 0.5 * self.strength, r.normal(0, 0.2, (size, 3, 3)), 0)
         mix = (mix / np.maximum(mix.sum(2, keepdims=True), 0.4)).astype(np.float32)
         light = np.stack([r.uniform(0.8, 1.15, size), r.uniform(-0.08, 0.08, size)], 1).astype(np.float32)
-        draw(image, self.art, starts, np.array([p[0] for p in sprites]), affine, wave, mix, inks, light)
+        owners = np.zeros((size, *image.shape[2:]), np.uint8)
+        draw(image, owners, (self.art,), np.zeros(len(sprites), np.int64), starts, np.array([p[0] for p in sprites]), affine, wave, mix, inks[owner], light)
         return torch.from_numpy(image)
 
     def grounds(self, s, inks, r, g):
@@ -288,23 +282,52 @@ class Maker:
         return pictures / pictures.sum(1, keepdim=True), texts / texts.sum(1, keepdim=True)
 
 
+def place(r, centres, sizes, strength):
+    """How sprites lie, from their centres [n, 2] and half sides [n, 2] in a picture that goes from -1 to 1: the affine map from a place
+    in the picture to the place in the drawing, and the wave that bends the drawing."""
+    count = len(centres)
+    angle, flip = r.normal(0, 0.14 * strength, count), np.where(r.random(count) < 0.4, -1.0, 1.0)
+    wide, high = flip / r.uniform(0.88, 1.14, count), 1 / r.uniform(0.88, 1.14, count)
+    c, sn = np.cos(angle), np.sin(angle)
+    x, y = 1 / sizes.T
+    px, py = centres.T
+    affine = np.stack([wide * c * x, -wide * sn * y, -wide * (c * px * x - sn * py * y),
+                       high * sn * x, high * c * y, -high * (sn * px * x + c * py * y)], 1).astype(np.float32)
+    # A slow wave along each side: height, radians across the picture, phase.
+    wave = np.stack([r.normal(0, 0.07 * strength, (count, 2)), r.uniform(1, 4, (count, 2)), r.uniform(0, 2 * math.pi, (count, 2))], 2)
+    return affine, wave.astype(np.float32)
+
+
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def draw(image, art, starts, drawings, affine, wave, mix, inks, light):
-    """Draws every picture's sprites over its ground, in place, bilinear; then its light, and the range -1 to 1."""
+def draw(image, owners, art, levels, starts, drawings, affine, wave, mix, inks, light):
+    """Draws every picture's sprites over its ground, in place, bilinear; then its light, and the range -1 to 1.
+
+    `art` are the drawings in one or several sizes, of which `levels` says which one each sprite takes. In `owners`, uint8
+    [pictures, side, side], is then 1 + the number of the sprite that covers a pixel by more than half, 0 where none does. Returned: how
+    many pixels each sprite would have if nothing lay on it."""
     side = image.shape[2]
+    covered = np.zeros(len(drawings), np.int64)
     for m in numba.prange(image.shape[0]):
         for k in range(starts[m], starts[m + 1]):
-            a, rgba, bend = affine[k], art[drawings[k]], np.empty((2, side), np.float32)
+            a, rgba, bend = affine[k], art[levels[k]][drawings[k]], np.empty((2, side), np.float32)
+            fine = rgba.shape[0]
             for d in range(2):
                 for i in range(side):
                     bend[d, i] = wave[k, d, 0] * math.sin(wave[k, d, 1] * ((2 * i + 1) / side - 1) + wave[k, d, 2])
-            for i in range(side):
+            # The rectangle outside of which nothing of it can be.
+            area = abs(a[0] * a[4] - a[1] * a[3])
+            turned = a[0] * a[4] - a[1] * a[3]
+            cx, cy = (a[1] * a[5] - a[4] * a[2]) / turned, (a[3] * a[2] - a[0] * a[5]) / turned
+            most = (1 + 2 / fine + abs(wave[k, 0, 0]), 1 + 2 / fine + abs(wave[k, 1, 0]))
+            rx = (abs(a[4]) * most[0] + abs(a[1]) * most[1]) / area
+            ry = (abs(a[3]) * most[0] + abs(a[0]) * most[1]) / area
+            for i in range(max(0, int((cy - ry + 1) * side / 2)), min(side, int((cy + ry + 1) * side / 2) + 1)):
                 v = (2 * i + 1) / side - 1
-                for j in range(side):
+                for j in range(max(0, int((cx - rx + 1) * side / 2)), min(side, int((cx + rx + 1) * side / 2) + 1)):
                     u = (2 * j + 1) / side - 1
-                    x = ((a[0] * u + a[1] * v + a[2] + bend[0, i]) + 1) * side / 2 - 0.5
-                    y = ((a[3] * u + a[4] * v + a[5] + bend[1, j]) + 1) * side / 2 - 0.5
-                    if x <= -1 or y <= -1 or x >= side or y >= side:
+                    x = ((a[0] * u + a[1] * v + a[2] + bend[0, i]) + 1) * fine / 2 - 0.5
+                    y = ((a[3] * u + a[4] * v + a[5] + bend[1, j]) + 1) * fine / 2 - 0.5
+                    if x <= -1 or y <= -1 or x >= fine or y >= fine:
                         continue
                     left, top = int(math.floor(x)), int(math.floor(y))
                     fx, fy = x - left, y - top
@@ -312,7 +335,7 @@ def draw(image, art, starts, drawings, affine, wave, mix, inks, light):
                     for dy in range(2):
                         for dx in range(2):
                             p, q = top + dy, left + dx
-                            if 0 <= p < side and 0 <= q < side:
+                            if 0 <= p < fine and 0 <= q < fine:
                                 w = (fx if dx else 1 - fx) * (fy if dy else 1 - fy) / 255
                                 red += w * rgba[p, q, 0]
                                 green += w * rgba[p, q, 1]
@@ -320,11 +343,14 @@ def draw(image, art, starts, drawings, affine, wave, mix, inks, light):
                                 alpha += w * rgba[p, q, 3]
                     if alpha <= 0:
                         continue
-                    if inks[m, 0] >= 0:  # black becomes the colour; what is light stays lighter
+                    if alpha > 0.5:
+                        owners[m, i, j] = 1 + k - starts[m]
+                        covered[k] += 1
+                    if inks[k, 0] >= 0:  # black becomes the colour; what is light stays lighter
                         bright = 0.85 * (red + green + blue) / 3
-                        red = inks[m, 0] * alpha + (1 - inks[m, 0]) * bright
-                        green = inks[m, 1] * alpha + (1 - inks[m, 1]) * bright
-                        blue = inks[m, 2] * alpha + (1 - inks[m, 2]) * bright
+                        red = inks[k, 0] * alpha + (1 - inks[k, 0]) * bright
+                        green = inks[k, 1] * alpha + (1 - inks[k, 1]) * bright
+                        blue = inks[k, 2] * alpha + (1 - inks[k, 2]) * bright
                     else:
                         r, g, b = red, green, blue
                         red = min(max(mix[m, 0, 0] * r + mix[m, 0, 1] * g + mix[m, 0, 2] * b, 0.0), alpha)
@@ -337,3 +363,4 @@ def draw(image, art, starts, drawings, affine, wave, mix, inks, light):
             for i in range(side):
                 for j in range(side):
                     image[m, c, i, j] = min(max(image[m, c, i, j] * light[m, 0] + light[m, 1], 0.0), 1.0) * 2 - 1
+    return covered

@@ -101,12 +101,16 @@ class VisionTower(nn.Module):
 
     def forward(self, pixels):
         """Pixels [B, 3, S, S] in -1 to 1, S any multiple of the patch size, to embeddings [B, width]."""
+        return self.head(self.tokens(pixels))
+
+    def tokens(self, pixels):
+        """Pixels to what the last block says of each patch [B, patches, width], normed."""
         batch, side, p = len(pixels), pixels.shape[-1] // self.patch, self.patch
         # A convolution whose stride is its size is one matrix product over the patches.
         patches = pixels.view(batch, 3, side, p, side, p).permute(0, 2, 4, 1, 3, 5).reshape(batch, side * side, 3 * p * p)
         conv = self.embeddings.patch_embedding
         x = F.linear(patches, conv.weight.flatten(1), conv.bias)
-        return self.head(self.post_layernorm(self.encoder(x + self.positions(side))))
+        return self.post_layernorm(self.encoder(x + self.positions(side)))
 
     def positions(self, side):
         table = self.embeddings.position_embedding.weight

@@ -1,0 +1,88 @@
+"""Trains ocelli-tiny-ask: `ask.py FOLDER` and loop.py's options. FOLDER has the pictures of art.py and scenes.py and the tokenizer of
+words.py.
+
+The loss: cross-entropy of the answers; and, so that each patch soon knows what it shows, of the name of the thing at each patch's middle,
+with the distance to the thing's edges.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+import loop
+import shipped
+from ask_batch import Batches
+from ask_export import export
+from ask_model import VISION, PaliGemma
+from names import Names
+from truth import World
+
+START = Path(__file__).resolve().parents[2] / "www/models/ocelli-tiny"
+RAMP = 1200  # steps until pictures are as varied as they get
+EASY, VARIED = 0.1, 0.9
+TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
+ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
+SMOOTH = 0.2  # of a place's weight, on each of the two beside it
+
+
+class Heads(torch.nn.Module):
+    """What each patch is asked while the model learns; not part of the model."""
+
+    def __init__(self, concepts):
+        super().__init__()
+        self.name, self.edges = torch.nn.Linear(VISION["hidden_size"], concepts + 1), torch.nn.Linear(VISION["hidden_size"], 4)
+        for layer in (self.name, self.edges):
+            torch.nn.init.normal_(layer.weight, std=0.02)
+            torch.nn.init.zeros_(layer.bias)
+
+    def forward(self, seen, shows, boxes):
+        grid = VISION["image_size"] // VISION["patch_size"]
+        name = F.cross_entropy(self.name(seen).float().flatten(0, 1), shows.flatten())
+        at = (torch.arange(grid, device=seen.device) + 0.5) / grid
+        middles = torch.stack([at[:, None].expand(grid, grid), at.expand(grid, grid)], 2).flatten(0, 1).repeat(1, 2)
+        here = boxes[..., 2] > 0
+        edges = F.l1_loss((self.edges(seen).float() + middles)[here], boxes[here]) if here.any() else name * 0
+        return name, edges
+
+
+class Ask(loop.Job):
+    name, size = "ask", 32
+
+    def __init__(self, folder, device):
+        names = Names(folder)
+        self.words, self.device = folder / "words.json", device
+        self.batches = Batches(World(folder, names, VISION["image_size"], self.size), self.words)
+        self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(len(names.labels))}).to(device)
+        tower = self.model["model"].vision_tower
+        missing, unknown = tower.load_state_dict(shipped.tower(START, tower.grid), strict=False)
+        assert not unknown and all(k.startswith("head.") for k in missing), (missing, unknown)
+
+    def rate(self, parameter):
+        return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
+
+    def losses(self, working, step, dtype, cooling):
+        alone = step % (2 if cooling else ALONE_EACH) == 0
+        pixels, rows, truth = self.batches.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP), alone)
+        picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
+                                                                       rows.positions, rows.wanted))
+        seen = working["model"].see(pixels.to(self.device, dtype))
+        answers, right = answer_loss(working["model"](seen[picture], *row), targets, weights, self.batches.near.to(self.device))
+        name, edges = working["heads"](seen, *(x.to(self.device) for x in truth))
+        return answers + 0.5 * name + edges, {"answers": answers, "right": right, "name": name, "edges": edges, "asked": rows.parts.amax(1).add(1).sum()}
+
+    def export(self, folder):
+        export(self.model["model"], self.words, folder)
+
+
+def answer_loss(logits, targets, weights, near):
+    """Cross-entropy of what follows, a place being nearly as right a pixel beside; and the share that is the likeliest."""
+    logp = logits.float().log_softmax(-1)
+    picked = logp.gather(1, torch.stack([targets, *near[:, targets]], 1))
+    sides = (near[:, targets] != targets).float() * SMOOTH
+    loss = -((1 - sides.sum(0)) * picked[:, 0] + (sides.T * picked[:, 1:]).sum(1))
+    return (loss * weights).sum() / weights.sum(), (logp.argmax(1) == targets).float().mean()
+
+
+if __name__ == "__main__":
+    loop.train(Ask)

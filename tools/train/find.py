@@ -1,0 +1,109 @@
+"""Trains ocelli-tiny-find: `find.py FOLDER` and loop.py's options. What is trained is transformers' Owlv2ForObjectDetection itself, from
+ocelli-tiny's picture tower. FOLDER has the pictures of art.py and scenes.py and the tokenizer of find_words.py.
+
+The loss: a thing belongs to the patch in which its middle lies, and less and less to those around it, as in "Objects as Points" (Zhou et
+al. 2019); so nothing is matched, and one patch answers for each thing. There its name is to be found, among those of the batch and others,
+and near it the box, by its edges and its generalised IoU.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import loop
+import shipped
+from ask import EASY, START, VARIED
+from find_model import PATCH, SIDE, Owl, export
+from find_words import TEMPLATES, Words
+from names import Names
+from truth import World
+
+QUERIES = 96  # names that are looked for in a batch
+RAMP, SMALL = 1500, 3000  # steps until pictures are as varied as they get; steps with pictures of half the side
+TOWER = 0.5  # the picture tower's part of the rates
+SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
+NEAR = 0.3  # how much of a thing a patch has that must say its box
+
+
+def truth(pictures, queries, grid):
+    """Where what is: [B, patches, queries] from 0 to 1, 1 at the patch of each thing's middle; each patch's likeliest thing's box
+    (centre, width, height) [B, patches, 4] and weight [B, patches]; the names of the middles [things], and where they are."""
+    at = (np.arange(grid) + 0.5) / grid
+    heat = np.zeros((len(pictures), grid, grid, len(queries)), np.float32)
+    boxes, weight = np.zeros((len(pictures), grid, grid, 4), np.float32), np.zeros((len(pictures), grid, grid), np.float32)
+    middles, names = [], []
+    place = {c: k for k, c in enumerate(queries)}
+    for m, picture in enumerate(pictures):
+        for t in picture.things:
+            (y, x), (top, left, bottom, right) = t.centre, t.box
+            wide, high = right - left, bottom - top
+            near = np.exp(-(((at[:, None] - y) / high) ** 2 + ((at - x) / wide) ** 2) / (2 * SPREAD**2))
+            i, j = min(int(y * grid), grid - 1), min(int(x * grid), grid - 1)
+            near[i, j] = 1
+            heat[m, :, :, place[t.concept]] = np.maximum(heat[m, :, :, place[t.concept]], near)
+            nearer = near > weight[m]
+            boxes[m][nearer], weight[m][nearer] = (x, y, wide, high), near[nearer]
+            middles.append((m, i * grid + j))
+            names.append(place[t.concept])
+    tensors = (torch.from_numpy(x).flatten(1, 2) for x in (heat, boxes, weight))
+    return *tensors, torch.tensor(middles).T, torch.tensor(names)
+
+
+def generalised_iou(a, b):
+    """Of boxes by centre, width and height."""
+    (al, at, ar, ab), (bl, bt, br, bb) = (torch.cat([x[..., :2] - x[..., 2:] / 2, x[..., :2] + x[..., 2:] / 2], -1).unbind(-1) for x in (a, b))
+    inner = (torch.minimum(ar, br) - torch.maximum(al, bl)).clamp(0) * (torch.minimum(ab, bb) - torch.maximum(at, bt)).clamp(0)
+    union = (ar - al) * (ab - at) + (br - bl) * (bb - bt) - inner
+    hull = (torch.maximum(ar, br) - torch.minimum(al, bl)) * (torch.maximum(ab, bb) - torch.minimum(at, bt))
+    return inner / union - (hull - union) / hull
+
+
+def spotted(logits, heat):
+    """Focal loss of "Objects as Points": near a middle it costs less to say yes."""
+    p = logits.sigmoid()
+    yes = heat == 1
+    loss = torch.where(yes, (1 - p) ** 2 * F.logsigmoid(logits), (1 - heat) ** 4 * p**2 * F.logsigmoid(-logits))
+    return -loss.sum() / yes.sum().clamp(1)
+
+
+class Find(loop.Job):
+    name, size = "find", 24
+    matrix_rate, other_rate = 0.004, 1.0e-3
+
+    def __init__(self, folder, device):
+        self.folder, self.device, self.names, self.world = folder, device, Names(folder), None
+        self.words = Words(folder / "find-tokenizer.json")
+        self.model = Owl(len(self.words), shipped.weights(START)).to(device)
+
+    def rate(self, parameter):
+        return TOWER if "vision_model.encoder" in parameter else 1.0
+
+    def losses(self, working, step, dtype, cooling):
+        side = SIDE // 2 if step < SMALL and not cooling else SIDE
+        if self.world is None or self.world.side != side:
+            self.world = World(self.folder, self.names, side, self.size, padded=True)
+        pixels, _, pictures = self.world.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP))
+        r = np.random.default_rng([step, 2])
+        there = sorted({t.concept for p in pictures for t in p.things})
+        others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)
+        queries = [*there, *(int(c) for c in others)]
+        texts = self.words([r.choice(TEMPLATES).format(self.names.labels[c]) for c in queries])
+        heat, boxes, weight, middles, named = (x.to(self.device) for x in truth(pictures, queries, side // PATCH))
+        seen, sought, logits, found, things = working(pixels.to(self.device), texts.to(self.device), dtype)
+        near = weight > NEAR
+        share = weight[near] / weight[near].sum()
+        parts = {
+            "spotting": spotted(logits, heat),
+            "edges": 2 * (F.l1_loss(found[near], boxes[near], reduction="none").sum(-1) * share).sum(),
+            "fit": ((1 - generalised_iou(found[near], boxes[near])) * share).sum(),
+            "naming": F.cross_entropy(seen[middles[0], middles[1]] @ sought.T * 20, named),
+            "thing": 0.5 * spotted(things, heat.amax(-1)),
+        }
+        return sum(parts.values()), parts
+
+    def export(self, folder):
+        export(self.model.owl, self.words, folder)
+
+
+if __name__ == "__main__":
+    loop.train(Find)

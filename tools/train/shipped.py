@@ -1,0 +1,34 @@
+"""Weights of a folder that `ocelli quantize` wrote in q8: where the other models' picture towers start."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+BLOCK = 16  # weights along K that share a scale (docs/decisions/weights-and-quantisation.md)
+
+
+def weights(folder):
+    """All tensors in f32: w = scale · q."""
+    folder = Path(folder)
+    files = sorted(set(json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"].values()))
+    stored = {k: t for f in files for k, t in load_file(folder / f).items()}
+    found = {}
+    for name, tensor in stored.items():
+        scales = stored.get(f"{name}.scales")
+        if scales is not None:
+            tensor = (tensor.reshape(len(tensor), -1, BLOCK).float() * scales.float()[..., None]).reshape(tensor.shape)
+        if not name.endswith(".scales"):
+            found[name] = tensor.float()
+    return found
+
+
+def tower(folder, grid):
+    """The picture tower's, with its places stretched to a grid of this many patches a side. Its pooling head is not among them."""
+    found = {k.removeprefix("vision_model."): t for k, t in weights(folder).items() if k.startswith("vision_model.") and ".head." not in k}
+    places = found["embeddings.position_embedding.weight"]
+    side = round(len(places) ** 0.5)
+    square = torch.nn.functional.interpolate(places.T.reshape(1, -1, side, side), size=(grid, grid), mode="bilinear")
+    found["embeddings.position_embedding.weight"] = square.flatten(2)[0].T.contiguous()
+    return found
