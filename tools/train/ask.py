@@ -19,7 +19,8 @@ from names import Names
 from truth import World
 
 START = Path(__file__).resolve().parents[2] / "www/models/ocelli-tiny"
-RAMP = 1200  # steps until pictures are as varied as they get
+RAMP = 500  # steps until pictures are as varied as they get
+KNOWN, FROM, EACH = 56, 1500, 10  # names that are known at first, and from which step on one more is after so many steps
 EASY, VARIED = 0.1, 0.9
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
@@ -47,7 +48,7 @@ class Heads(torch.nn.Module):
 
 
 class Ask(loop.Job):
-    name, size = "ask", 32
+    name, size = "ask", 16
 
     def __init__(self, folder, device):
         names = Names(folder)
@@ -62,6 +63,7 @@ class Ask(loop.Job):
         return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
 
     def losses(self, working, step, dtype, cooling):
+        self.batches.world.know(known(step))
         alone = step % (2 if cooling else ALONE_EACH) == 0
         pixels, rows, truth = self.batches.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP), alone)
         picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
@@ -73,6 +75,10 @@ class Ask(loop.Job):
 
     def export(self, folder):
         export(self.model["model"], self.words, folder)
+
+
+def known(step):
+    return KNOWN + max(0, step - FROM) // EACH
 
 
 def answer_loss(logits, targets, weights, near):

@@ -10,7 +10,7 @@ from ask_model import PATCHES, VISION
 from questions import EDGES, LAST, Asker
 from words import BOS, EOS, PAD
 
-PACKED, ALONE = 128, 48  # tokens of a row: of many questions, of one
+PACKED, ALONE = 96, 40  # tokens of a row: of many questions, of one
 EACH_ALONE = 2  # questions of a picture where each has a row of its own
 NOTHING = 0  # what a patch of ground shows; concepts are one higher
 

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 
 import loop
 import shipped
-from ask import EASY, START, VARIED
+from ask import EASY, START, VARIED, known
 from find_model import PATCH, SIDE, Owl, export
 from find_words import TEMPLATES, Words
 from names import Names
 from truth import World
 
-QUERIES = 96  # names that are looked for in a batch
-RAMP, SMALL = 1500, 3000  # steps until pictures are as varied as they get; steps with pictures of half the side
+QUERIES = 64  # names that are looked for in a batch
+RAMP, SMALL = 400, 1000  # steps until pictures are as varied as they get; steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
 NEAR = 0.3  # how much of a thing a patch has that must say its box
@@ -82,6 +82,7 @@ class Find(loop.Job):
         side = SIDE // 2 if step < SMALL and not cooling else SIDE
         if self.world is None or self.world.side != side:
             self.world = World(self.folder, self.names, side, self.size, padded=True)
+        self.world.know(known(step))
         pixels, _, pictures = self.world.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP))
         r = np.random.default_rng([step, 2])
         there = sorted({t.concept for p in pictures for t in p.things})

@@ -101,7 +101,7 @@ def train(kind):
         torch.nn.utils.clip_grad_norm_([p for g in adam.param_groups for p in g["params"]], 1.0)
         muon.step()
         adam.step()
-        recent.append([float(x) for x in losses.values()])
+        recent.append([float(x.detach()) for x in losses.values()])
         step += 1
         seconds = time.time() - began
         if step == first + 20:

@@ -60,9 +60,6 @@ class Asker:
     def __init__(self, world):
         self.world, self.labels = world, world.names.labels
         self.shares = np.array(list(self.SHARES.values())) / sum(self.SHARES.values())
-        self.alike = {}
-        for t in world.things:
-            self.alike.setdefault(world.names.groups[t], []).append(int(t))
 
     def questions(self, r, picture, most):
         """Up to `most` different questions."""
@@ -85,7 +82,7 @@ class Asker:
     def absent(self, r, picture):
         """Something that is not there: of the same kind as what is there, half of the time."""
         there = {t.concept for t in picture.things}
-        near = self.alike[self.world.names.groups[self.one(r, picture).concept]] if there and r.random() < 0.5 else self.world.things
+        near = self.world.alike[self.world.names.groups[self.one(r, picture).concept]] if there and r.random() < 0.5 else self.world.things
         for _ in range(10):
             other = int(r.choice(near))
             if other not in there:

@@ -17,7 +17,11 @@ import torch
 from data import HELD_OUT, RGB, UNKNOWN, Maker, draw, never, place
 from names import COLOUR_NAMES
 
-NAMED = 192  # things that are shown; it takes more steps to learn more
+# The things that are known first. All others follow by how many drawings there are of them.
+EVERYDAY = """cat dog horse cow pig rabbit bear duck fish bird butterfly elephant turtle frog penguin snail banana lemon carrot strawberry
+pizza hamburger bread egg cookie mushroom cactus rose bus train airplane rocket bicycle ship taxi tractor house castle umbrella key camera
+guitar chair bed bell balloon crown pencil hammer telephone candle trophy star sun snowman door""".split()
+NAMED = 192  # at most
 MOST = 6  # of one thing
 OVERLAP = 0.15  # of the smaller of two rectangles, at most
 SEEN = 0.75  # a thing of which less is seen is not spoken of
@@ -43,6 +47,7 @@ class Picture:
     things: list = field(default_factory=list)
     ground: int = UNKNOWN  # a colour's place
     scene: int = UNKNOWN  # a concept: the document, chart or screen on which things lie, or which is all that is there
+    room: tuple = (1.0, 1.0)  # the width and height of the picture in its square
 
     @property
     def clear(self):
@@ -56,11 +61,11 @@ class Picture:
 
 
 def best_known(folder, names):
-    """The plain names, without plurals, of which there are the most drawings."""
+    """The plain names in the order in which they become known, without plurals."""
     art = json.loads((Path(folder) / "art.json").read_text())
     drawings = collections.Counter(a["concept"] for a in art if a["kind"] in ("colour", "monochrome") and a["source"] != HELD_OUT)
     singular = [i for i in names.plain if not re.search(r"[^sui]s$", names.labels[i])]
-    return set(sorted(singular, key=lambda i: -drawings[i])[:NAMED])
+    return sorted(singular, key=lambda i: (names.labels[i] not in EVERYDAY, -drawings[i]))[:NAMED]
 
 
 class World(Maker):
@@ -69,20 +74,29 @@ class World(Maker):
     or, `padded`, black below or on the right."""
 
     def __init__(self, folder, names, side, size, held_out=False, sources=None, kinds=None, held_out_content=False, padded=False):
-        super().__init__(folder, names, side, size, fine=96, held_out=held_out, wanted=best_known(folder, names))
+        self.best_known = best_known(folder, names)
+        super().__init__(folder, names, side, size, fine=96, held_out=held_out, wanted=set(self.best_known))
         keep = [i for i, a in enumerate(self.about) if (not sources or a["source"] in sources) and (not kinds or a["kind"] in kinds)]
         full = self.art[keep]
         halves = [a.reshape(len(a), 48, 2, 48, 2, 4).mean((2, 4), dtype=np.float32).round().astype(np.uint8) for a in np.array_split(full, 64)]
         self.levels, self.about, self.art = (full, np.concatenate(halves)), [self.about[i] for i in keep], None
-        weight = dict(zip(self.things, self.weight))
         self.pictures = {}
         for i, a in enumerate(self.about):
             self.pictures.setdefault(a["concept"], {}).setdefault(a["kind"], []).append(i)
         self.grounds_with_things = sorted(self.scenes & set(self.pictures))
-        self.things = np.array(sorted(set(self.pictures) - self.scenes))
-        self.weight = np.array([weight[t] for t in self.things])
-        self.weight /= self.weight.sum()
+        self.usual = dict(zip(self.things, self.weight))
+        self.know(NAMED)
         self.held_out_content, self.padded = held_out_content, padded
+
+    def know(self, count):
+        """Shows and asks about the first so many names, and the shapes."""
+        known = set(self.best_known[:count])
+        self.things = np.array(sorted(t for t in set(self.pictures) - self.scenes if t in known or self.names.groups[t] == -1))
+        weight = np.array([self.usual[t] for t in self.things])
+        self.weight = weight / weight.sum()
+        self.alike = {}  # things by their group
+        for t in self.things:
+            self.alike.setdefault(self.names.groups[t], []).append(int(t))
 
     def may(self, *combination):
         """Whether a combination is shown here, or spoken of."""
@@ -109,6 +123,7 @@ class World(Maker):
             room = np.array([min(1, squash), min(1, 1 / squash)]) if self.padded else np.ones(2)
             shape = room.min() if self.padded else np.array([min(1, squash), min(1, 1 / squash)])
             rooms.append(room)
+            picture.room = tuple(room)
             style = {}  # several of one thing are mostly drawn alike
             for concept, x, y, half in things:
                 if concept not in style or r.random() < 0.15:
