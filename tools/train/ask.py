@@ -5,8 +5,6 @@ The loss: cross-entropy of the answers; and, so that each patch soon knows what 
 with the distance to the thing's edges.
 """
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 
@@ -16,12 +14,8 @@ from ask_batch import Batches
 from ask_export import export
 from ask_model import VISION, PaliGemma
 from names import Names
-from truth import World
+from truth import World, known, variety
 
-START = Path(__file__).resolve().parents[2] / "www/models/ocelli-tiny"
-RAMP = 500  # steps until pictures are as varied as they get
-KNOWN, FROM, EACH = 56, 1500, 10  # names that are known at first, and from which step on one more is after so many steps
-EASY, VARIED = 0.1, 0.9
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
@@ -56,7 +50,7 @@ class Ask(loop.Job):
         self.batches = Batches(World(folder, names, VISION["image_size"], self.size), self.words)
         self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(len(names.labels))}).to(device)
         tower = self.model["model"].vision_tower
-        missing, unknown = tower.load_state_dict(shipped.tower(START, tower.grid), strict=False)
+        missing, unknown = tower.load_state_dict(shipped.tower(shipped.START, tower.grid), strict=False)
         assert not unknown and all(k.startswith("head.") for k in missing), (missing, unknown)
 
     def rate(self, parameter):
@@ -65,7 +59,7 @@ class Ask(loop.Job):
     def losses(self, working, step, dtype, cooling):
         self.batches.world.know(known(step))
         alone = step % (2 if cooling else ALONE_EACH) == 0
-        pixels, rows, truth = self.batches.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP), alone)
+        pixels, rows, truth = self.batches.batch(step, variety(step), alone)
         picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
                                                                        rows.positions, rows.wanted))
         seen = working["model"].see(pixels.to(self.device, dtype))
@@ -75,10 +69,6 @@ class Ask(loop.Job):
 
     def export(self, folder):
         export(self.model["model"], self.words, folder)
-
-
-def known(step):
-    return KNOWN + max(0, step - FROM) // EACH
 
 
 def answer_loss(logits, targets, weights, near):

@@ -12,14 +12,13 @@ import torch.nn.functional as F
 
 import loop
 import shipped
-from ask import EASY, START, VARIED, known
 from find_model import PATCH, SIDE, Owl, export
 from find_words import TEMPLATES, Words
 from names import Names
-from truth import World
+from truth import World, known, variety
 
 QUERIES = 64  # names that are looked for in a batch
-RAMP, SMALL = 400, 1000  # steps until pictures are as varied as they get; steps with pictures of half the side
+SMALL = 1000  # steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
 NEAR = 0.3  # how much of a thing a patch has that must say its box
@@ -73,7 +72,7 @@ class Find(loop.Job):
     def __init__(self, folder, device):
         self.folder, self.device, self.names, self.world = folder, device, Names(folder), None
         self.words = Words(folder / "find-tokenizer.json")
-        self.model = Owl(len(self.words), shipped.weights(START)).to(device)
+        self.model = Owl(len(self.words), shipped.weights(shipped.START)).to(device)
 
     def rate(self, parameter):
         return TOWER if "vision_model.encoder" in parameter else 1.0
@@ -83,7 +82,7 @@ class Find(loop.Job):
         if self.world is None or self.world.side != side:
             self.world = World(self.folder, self.names, side, self.size, padded=True)
         self.world.know(known(step))
-        pixels, _, pictures = self.world.batch(step, EASY + (VARIED - EASY) * min(1.0, step / RAMP))
+        pixels, _, pictures = self.world.batch(step, variety(step))
         r = np.random.default_rng([step, 2])
         there = sorted({t.concept for p in pictures for t in p.things})
         others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+START = Path(__file__).resolve().parents[2] / "www/models/ocelli-tiny"
 BLOCK = 16  # weights along K that share a scale (docs/decisions/weights-and-quantisation.md)
 
 
