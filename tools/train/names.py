@@ -41,7 +41,7 @@ def plural(noun):
         return noun
     if re.search(r"[^aeiou]y$", noun):
         return noun[:-1] + "ies"
-    if re.search(r"(s|x|z|ch|sh)$", noun):
+    if re.search(r"(s|x|z|ch|sh|ato)$", noun):
         return noun + "es"
     if noun.endswith("fe"):
         return noun[:-2] + "ves"
