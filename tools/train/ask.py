@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import loop
 import shipped
-from ask_batch import Batches
+from ask_batch import NOTHING, Batches
 from ask_export import export
 from ask_model import VISION, PaliGemma
 from names import Names
@@ -33,7 +33,9 @@ class Heads(torch.nn.Module):
 
     def forward(self, seen, shows, boxes):
         grid = VISION["image_size"] // VISION["patch_size"]
-        name = F.cross_entropy(self.name(seen).float().flatten(0, 1), shows.flatten())
+        losses = F.cross_entropy(self.name(seen).float().flatten(0, 1), shows.flatten(), reduction="none")
+        something = shows.flatten() != NOTHING
+        name = losses[something].mean() + 0.3 * losses[~something].mean()
         at = (torch.arange(grid, device=seen.device) + 0.5) / grid
         middles = torch.stack([at[:, None].expand(grid, grid), at.expand(grid, grid)], 2).flatten(0, 1).repeat(1, 2)
         here = boxes[..., 2] > 0

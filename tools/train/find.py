@@ -18,7 +18,7 @@ from names import Names
 from truth import World, known, variety
 
 QUERIES = 64  # names that are looked for in a batch
-SMALL = 1000  # steps with pictures of half the side
+SMALL = 4000  # steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
 NEAR = 0.3  # how much of a thing a patch has that must say its box
@@ -26,11 +26,11 @@ NEAR = 0.3  # how much of a thing a patch has that must say its box
 
 def truth(pictures, queries, grid):
     """Where what is: [B, patches, queries] from 0 to 1, 1 at the patch of each thing's middle; each patch's likeliest thing's box
-    (centre, width, height) [B, patches, 4] and weight [B, patches]; the names of the middles [things], and where they are."""
+    (centre, width, height) [B, patches, 4], weight [B, patches] and name [B, patches]."""
     at = (np.arange(grid) + 0.5) / grid
     heat = np.zeros((len(pictures), grid, grid, len(queries)), np.float32)
     boxes, weight = np.zeros((len(pictures), grid, grid, 4), np.float32), np.zeros((len(pictures), grid, grid), np.float32)
-    middles, names = [], []
+    names = np.zeros(weight.shape, np.int64)
     place = {c: k for k, c in enumerate(queries)}
     for m, picture in enumerate(pictures):
         for t in picture.things:
@@ -41,11 +41,8 @@ def truth(pictures, queries, grid):
             near[i, j] = 1
             heat[m, :, :, place[t.concept]] = np.maximum(heat[m, :, :, place[t.concept]], near)
             nearer = near > weight[m]
-            boxes[m][nearer], weight[m][nearer] = (x, y, wide, high), near[nearer]
-            middles.append((m, i * grid + j))
-            names.append(place[t.concept])
-    tensors = (torch.from_numpy(x).flatten(1, 2) for x in (heat, boxes, weight))
-    return *tensors, torch.tensor(middles).T, torch.tensor(names)
+            boxes[m][nearer], weight[m][nearer], names[m][nearer] = (x, y, wide, high), near[nearer], place[t.concept]
+    return tuple(torch.from_numpy(x).flatten(1, 2) for x in (heat, boxes, weight, names))
 
 
 def generalised_iou(a, b):
@@ -88,7 +85,7 @@ class Find(loop.Job):
         others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)
         queries = [*there, *(int(c) for c in others)]
         texts = self.words([r.choice(TEMPLATES).format(self.names.labels[c]) for c in queries])
-        heat, boxes, weight, middles, named = (x.to(self.device) for x in truth(pictures, queries, side // PATCH))
+        heat, boxes, weight, named = (x.to(self.device) for x in truth(pictures, queries, side // PATCH))
         seen, sought, logits, found, things = working(pixels.to(self.device), texts.to(self.device), dtype)
         near = weight > NEAR
         share = weight[near] / weight[near].sum()
@@ -96,7 +93,7 @@ class Find(loop.Job):
             "spotting": spotted(logits, heat),
             "edges": 2 * (F.l1_loss(found[near], boxes[near], reduction="none").sum(-1) * share).sum(),
             "fit": ((1 - generalised_iou(found[near], boxes[near])) * share).sum(),
-            "naming": F.cross_entropy(seen[middles[0], middles[1]] @ sought.T * 20, named),
+            "naming": (F.cross_entropy(seen[near] @ sought.T * 20, named[near], reduction="none") * share).sum(),
             "thing": 0.5 * spotted(things, heat.amax(-1)),
         }
         return sum(parts.values()), parts

@@ -13,6 +13,7 @@ from find_words import LENGTH
 
 SIDE, PATCH = 256, 16
 MEAN, STD = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])  # CLIP's
+USUAL = 0.68  # root mean square of a patch's embedding in ocelli-tiny
 TOWER = dict(hidden_size=256, intermediate_size=768, num_attention_heads=4)
 
 
@@ -47,7 +48,6 @@ class Owl(nn.Module):
             head.logit_shift.bias.fill_(-0.5)
             head.logit_scale.bias.fill_(8.0)
             self.owl.objectness_head.dense2.bias.fill_(-3.0)
-            # The class token multiplies each patch: by 1 at first.
             self.start(tower)
 
     def start(self, tower):
@@ -69,6 +69,7 @@ class Owl(nn.Module):
         own["embeddings.position_embedding.weight"][1:].copy_(square + bias)
         own["embeddings.position_embedding.weight"][0].copy_(square.mean(0) + bias)
         own["embeddings.class_embedding"].zero_()
+        own["pre_layernorm.weight"].fill_(USUAL)  # SigLIP has no such norm
 
     def forward(self, pixels, ids, dtype):
         """What the class head says of each patch, and the texts' vectors (both of length 1), logits [B, patches, texts], boxes by centre,

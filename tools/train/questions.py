@@ -55,7 +55,7 @@ class Asker:
     """Asks about the pictures of a World."""
 
     # How often each kind is asked.
-    SHARES = {"caption": 0.14, "what": 0.12, "presence": 0.2, "count": 0.14, "colour": 0.12, "side": 0.12, "where": 0.05, "detect": 0.11}
+    SHARES = {"caption": 0.14, "what": 0.12, "presence": 0.2, "count": 0.14, "colour": 0.12, "side": 0.2, "where": 0.06, "detect": 0.11}
 
     def __init__(self, world):
         self.world, self.labels = world, world.names.labels
@@ -190,14 +190,17 @@ class Asker:
         if t is None or r.random() < 0.15:
             other = self.absent(r, picture)
             return self.say(r, "count", many=plural(self.labels[other])), "0"
-        return self.say(r, "count", many=plural(self.labels[t.concept])), str(picture.count(t.concept))
+        count = picture.count(t.concept)
+        if count == 1 and r.random() < 0.6:
+            return None
+        return self.say(r, "count", many=plural(self.labels[t.concept])), str(count)
 
     def colour(self, r, picture):
         if picture.ground != UNKNOWN and r.random() < 0.4:
             return f"answer en what colour is {r.choice(['the background', 'the ground'])}?", COLOUR_NAMES[picture.ground]
         known = [t for t in picture.things if t.colour != UNKNOWN and picture.count(t.concept) == 1 and self.world.may("tint", t.concept, t.colour)]
         if not known or r.random() < 0.06:
-            return (self.say(r, "colour", one=self.labels[self.absent(r, picture)]), NONE) if r.random() < 0.1 else None
+            return (self.say(r, "colour", one=self.labels[self.absent(r, picture)]), NONE) if r.random() < 0.03 else None
         t = known[r.integers(len(known))]
         return self.say(r, "colour", one=self.labels[t.concept]), COLOUR_NAMES[t.colour]
 
@@ -208,7 +211,7 @@ class Asker:
             return None
         words = r.choice(list(SIDES))
         axis, way = SIDES[words]
-        if r.random() < 0.1:
+        if r.random() < 0.02:
             return f"answer en what is {words} the {self.labels[self.absent(r, picture)]}?", NONE
         if picture.count(t.concept) > 1 or len(picture.things) > 3:
             return None
@@ -221,18 +224,21 @@ class Asker:
             pair = (there[0], t) if way == 1 else (t, there[0])
             if not self.world.may("pair", *(p.concept for p in pair)):
                 return None
-        elif r.random() < 0.7:
+        elif r.random() < 0.97:
             return None
         return f"answer en what is {words} the {self.labels[t.concept]}?", self.labels[there[0].concept] if there else NONE
 
     def where(self, r, picture):
         t = self.one(r, picture)
-        if t is None or r.random() < 0.06:
+        if t is None or r.random() < 0.02:
             return (self.say(r, "where", one=self.labels[self.absent(r, picture)]), NONE)
         sure = all(min(abs(c - 1 / 3), abs(c - 2 / 3)) > 0.04 for c in t.centre)
         if picture.count(t.concept) > 1 or not sure:
             return None
-        return self.say(r, "where", one=self.labels[t.concept]), PLACES[int(t.centre[0] * 3)][int(t.centre[1] * 3)]
+        place = PLACES[int(t.centre[0] * 3)][int(t.centre[1] * 3)]
+        if place == "middle" and r.random() < 0.7:
+            return None
+        return self.say(r, "where", one=self.labels[t.concept]), place
 
     def detect(self, r, picture):
         """Boxes of one or two names, in the order of the names and from the top; nothing for what is not there."""

@@ -22,8 +22,8 @@ EVERYDAY = """cat dog horse cow pig rabbit bear duck fish bird butterfly elephan
 pizza hamburger bread egg cookie mushroom cactus rose bus train airplane rocket bicycle ship taxi tractor house castle umbrella key camera
 guitar chair bed bell balloon crown pencil hammer telephone candle trophy star sun snowman door""".split()
 NAMED = 192  # at most
-KNOWN, FROM, EACH = 56, 1500, 10  # names that are known at first; from which step on one more is known after so many steps
-EASY, VARIED, RAMP = 0.1, 0.9, 500  # how varied pictures are at first and at most, and from which step on they are
+KNOWN, FROM, EACH = 56, 4000, 20  # names that are known at first; from which step on one more is known after so many steps
+EASY, VARIED, RAMP = 0.05, 0.9, 4000  # how varied pictures are at first and at most, and from which step on they are
 MOST = 6  # of one thing
 OVERLAP = 0.15  # of the smaller of two rectangles, at most
 SEEN = 0.75  # a thing of which less is seen is not spoken of
