@@ -11,6 +11,7 @@ KNOWN is the number of names that the models have met (truth.py's World.know). O
     STYLE-found.json      boxes and masks, as COCO has them
 """
 
+import collections
 import json
 import sys
 from dataclasses import replace
@@ -27,6 +28,8 @@ from truth import NAMED, World
 
 SIDE, PICTURES = 240, 320
 EACH = {"what": 120, "presence": 240, "count": 120, "colour": 120, "side": 120, "where": 60}
+MOST = {"presence": 120, "count": 24, "where": 10}  # of one answer, 12 if nothing is said: what is most often true must not pay
+ROUNDS = 12  # of pictures, until all is asked
 ANSWER = "answer en "  # what `ocelli ask` puts before a question
 
 
@@ -57,7 +60,7 @@ def annotations(world, shown):
             found.append({"id": len(found) + 1, "image_id": number, "category_id": t.concept, "iscrowd": 0, "area": int(mask.sum()),
                           "bbox": [round(v, 2) for v in (left, top, right - left, bottom - top)],
                           "segmentation": {"size": [image.height, image.width], "counts": runs(mask)}})
-    images = [{"id": k, "file_name": f"{k:03}.png", "width": image.width, "height": image.height} for k, (image, _, _) in enumerate(shown)]
+    images = [{"id": k, "file_name": f"{k:04}.png", "width": image.width, "height": image.height} for k, (image, _, _) in enumerate(shown)]
     return {"images": images, "annotations": found, "categories": [{"id": int(c), "name": label[c]} for c in world.things]}
 
 
@@ -67,19 +70,25 @@ def main():
     for style, about in (("openmoji", dict(held_out=True)), ("trained", dict(sources=[*TRAINED, "drawn"]))):
         world = World(folder, names, SIDE, PICTURES, kinds=("colour", "monochrome", "scene"), held_out_content=True, padded=True, **about)
         world.know(known)
-        shown = [cut(*one) for one in zip(*world.batch(7, 0.9))]
-        shown = [one for one in shown if one[2].clear]
         (out / style).mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (SIDE, SIDE), "white").save(out / "blank.png")
-        asker, r, wanted, questions, captions = Asker(world), np.random.default_rng(7), dict(EACH), [], []
-        for k, (image, _, picture) in enumerate(shown):
-            image.save(out / style / f"{k:03}.png")
-            if caption := asker.caption(r, picture):
-                captions.append({"file": f"{style}/{k:03}.png", "captions": [caption[1]]})
-            for q in asker.questions(r, picture, 8):
-                if wanted.get(q.kind, 0) > 0:
-                    wanted[q.kind] -= 1
-                    questions.append({"image": f"{style}/{k:03}.png", "question": q.prompt.removeprefix(ANSWER), "answers": [q.answer], "type": q.kind})
+        asker, r, asked, questions, captions, shown = Asker(world), np.random.default_rng(7), collections.Counter(), [], [], []
+        for round in range(ROUNDS):
+            drawn = [one for one in (cut(*one) for one in zip(*world.batch(7 + round, 0.9))) if one[2].clear]
+            for k, (image, _, picture) in enumerate(drawn):
+                file, before = f"{style}/{round * PICTURES + k:04}.png", len(questions)
+                for q in asker.questions(r, picture, 8):
+                    if q.kind in EACH and asked[q.kind] < EACH[q.kind] and asked[q.kind, q.answer] < MOST.get(q.kind, 12):
+                        asked[q.kind] += 1
+                        asked[q.kind, q.answer] += 1
+                        questions.append({"image": file, "question": q.prompt.removeprefix(ANSWER), "answers": [q.answer], "type": q.kind})
+                if round == 0 and (caption := asker.caption(r, picture)):
+                    captions.append({"file": file, "captions": [caption[1]]})
+                if round == 0 or len(questions) > before:
+                    image.save(out / file)
+            shown = shown or drawn
+            if all(asked[kind] == most for kind, most in EACH.items()):
+                break
         files = [q["image"] for q in questions]
         half = len(files) // 2
         for name, images in (("", files), ("-blank", ["blank.png"] * len(files)), ("-wrong", files[half:] + files[:half])):
@@ -87,7 +96,7 @@ def main():
             (out / f"{style}{name}.json").write_text(json.dumps(content, indent=1))
         (out / f"{style}-captions.json").write_text(json.dumps({"images": ".", "pictures": captions}, indent=1))
         (out / f"{style}-found.json").write_text(json.dumps(annotations(world, shown)))
-        print(f"{style}: {len(shown)} pictures, {len(questions)} questions, missing {({k: n for k, n in wanted.items() if n})}", flush=True)
+        print(f"{style}: {len(shown)} pictures, {len(questions)} questions, {({k: asked[k] for k in EACH})}", flush=True)
 
 
 if __name__ == "__main__":

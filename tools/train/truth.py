@@ -183,7 +183,8 @@ class World(Maker):
             wanted += [self.thing(r) for _ in range(r.choice([0, 0, 1, 1, 2]))]
         elif kind < 1.0:
             wanted += [self.thing(r) for _ in range(r.choice([0, 1, 1, 2, 2, 3]))]
-        wanted = wanted[:7]
+        first = wanted[0]
+        wanted = [t for k, t in enumerate(wanted) if t != first or k < MOST][: MOST + 1]
         low, high = SIZES[len(wanted)]
         if self.strength < 0.5:
             low = low + (high - low) * (1 - 2 * self.strength)
