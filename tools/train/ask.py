@@ -67,7 +67,8 @@ class Ask(loop.Job):
         seen = working["model"].see(pixels.to(self.device, dtype))
         answers, right = answer_loss(working["model"](seen[picture], *row), targets, weights, self.batches.near.to(self.device))
         name, edges = working["heads"](seen, *(x.to(self.device) for x in truth))
-        return answers + 0.5 * name + edges, {"answers": answers, "right": right, "name": name, "edges": edges, "asked": rows.parts.amax(1).add(1).sum()}
+        parts = {"answers": answers, "right": right, "name": name, "edges": edges, "asked": rows.parts.amax(1).add(1).sum()}
+        return answers + 0.5 * name + edges, parts
 
     def export(self, folder):
         export(self.model["model"], self.words, folder)

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from ask_model import PATCHES, VISION
 from questions import EDGES, LAST, Asker
-from words import BOS, EOS, PAD
+from words import EOS, PAD
 
 PACKED, ALONE = 96, 40  # tokens of a row: of many questions, of one
 EACH_ALONE = 2  # questions of a picture where each has a row of its own

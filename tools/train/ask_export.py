@@ -60,7 +60,8 @@ def check(model, folder, pixels, prompt):
     picture = torch.full((1, PATCHES), theirs.config.image_token_id)
     whole = torch.cat([picture, ids], 1)
     with torch.no_grad():
-        a = theirs.eval()(input_ids=whole, pixel_values=pixels, attention_mask=torch.ones_like(whole), token_type_ids=torch.zeros_like(whole)).logits[0, PATCHES:]
-        parts = torch.zeros_like(ids)
-        b = model(model.see(pixels), ids, parts, torch.ones_like(ids, dtype=torch.bool), PATCHES + torch.arange(ids.shape[1])[None], torch.ones_like(ids, dtype=torch.bool))
+        masks = dict(attention_mask=torch.ones_like(whole), token_type_ids=torch.zeros_like(whole))
+        a = theirs.eval()(input_ids=whole, pixel_values=pixels, **masks).logits[0, PATCHES:]
+        all_of_it = torch.ones_like(ids, dtype=torch.bool)
+        b = model(model.see(pixels), ids, torch.zeros_like(ids), all_of_it, PATCHES + torch.arange(ids.shape[1])[None], all_of_it)
     return ((a - b).norm() / a.norm()).item()

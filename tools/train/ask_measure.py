@@ -28,7 +28,8 @@ LAST = 1023
 
 class Transformers:
     def __init__(self, folder):
-        self.model, self.processor = PaliGemmaForConditionalGeneration.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)
+        self.model = PaliGemmaForConditionalGeneration.from_pretrained(folder).eval()
+        self.processor = AutoProcessor.from_pretrained(folder)
 
     @torch.no_grad()
     def __call__(self, files, prompts, most=48):
@@ -38,7 +39,8 @@ class Transformers:
         for length in sorted(set(lengths)):
             mine = [k for k, n in enumerate(lengths) if n == length]
             for some in (mine[k : k + 32] for k in range(0, len(mine), 32)):
-                inputs = self.processor(images=[Image.open(files[k]).convert("RGB") for k in some], text=[f"<image>{prompts[k]}" for k in some], return_tensors="pt")
+                images = [Image.open(files[k]).convert("RGB") for k in some]
+                inputs = self.processor(images=images, text=[f"<image>{prompts[k]}" for k in some], return_tensors="pt")
                 inputs.pop("labels", None)
                 written = self.model.generate(**inputs, max_new_tokens=most, do_sample=False)[:, inputs.input_ids.shape[1] :]
                 for k, row in zip(some, written.tolist()):
@@ -50,7 +52,8 @@ class Transformers:
 def ocelli(program, verb, model, path, format, *more):
     out = path.parent.parent / "results" / f"{verb}-{path.stem}-{format}.json"
     out.parent.mkdir(exist_ok=True)
-    subprocess.run([program, verb, "--backend", "cpu", "--model", model, "--manifest", path, "--format", FORMATS[format], "--json", out, *more], check=True, stdout=subprocess.DEVNULL)
+    options = ["--backend", "cpu", "--model", model, "--manifest", path, "--format", FORMATS[format], "--json", out]
+    subprocess.run([program, verb, *options, *more], check=True, stdout=subprocess.DEVNULL)
     return json.loads(out.read_text())
 
 
@@ -137,7 +140,8 @@ def located(wanted, answers):
         if not own:
             silent.append(not mine)
     precision, recall = right / max(said, 1), right / max(there, 1)
-    return f"{100 * precision:.1f} % / {100 * recall:.1f} % / {2 * right / max(said + there, 1):.3f}", f"{100 * np.mean(silent):.0f} % of {len(silent)}", f"{np.mean(ious or [0]):.2f}"
+    return (f"precision / recall / F1 at IoU 0.5 {100 * precision:.1f} % / {100 * recall:.1f} % / {2 * right / max(said + there, 1):.3f}; nothing said of "
+            f"what is not there {100 * np.mean(silent):.0f} % of {len(silent)}; mean IoU of those found {np.mean(ious or [0]):.2f}")
 
 
 def main():
@@ -159,7 +163,8 @@ def main():
         for without in ("blank", "wrong"):
             other = scenes / f"{style}-{without}.json"
             hits[without] = by_kind(manifest, [r["answer"] for r in ocelli(program, "eval-vqa", model, other, "f32")["results"]])
-        print(f"\n{style}, exact answers:\n\n| questions | f32 (95 %) |", " | ".join([*columns, "blank picture", "wrong picture"]), "|\n|---|---|" + "---|" * (len(columns) + 2))
+        heads = [*columns, "blank picture", "wrong picture"]
+        print(f"\n{style}, exact answers:\n\n| questions | f32 (95 %) |", " | ".join(heads), "|\n|---|---|" + "---|" * len(heads))
         for kind in hits["f32"]:
             print(f"| {kind}, {len(hits['f32'][kind])} | {interval(hits['f32'][kind])} |", " | ".join(f"{100 * np.mean(h[kind]):.1f} %" for h in hits.values()), "|")
         print("| yes and no, balanced | |", " | ".join(f"{50 * (np.mean(h['yes']) + np.mean(h['no'])):.1f} %" for h in hits.values()), "|", flush=True)
@@ -173,8 +178,7 @@ def main():
 
         wanted = requests(scenes / f"{style}-found.json")
         answers = reference([w[0] for w in wanted], [f"detect {w[2]}" for w in wanted])
-        print(f"{style}, {len(wanted)} requests of boxes: precision / recall / F1 at IoU 0.5 {located(wanted, answers)[0]}; nothing said of what is not there "
-              f"{located(wanted, answers)[1]}; mean IoU of those found {located(wanted, answers)[2]}", flush=True)
+        print(f"{style}, {len(wanted)} requests of boxes: {located(wanted, answers)}", flush=True)
     print("\nThe same answer as f32:", ", ".join(f"{f} {100 * np.mean(s):.1f} %" for f, s in same.items() if f != "f32"))
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import VisionTower, attend
+from model import VisionTower
 
 VISION = dict(hidden_size=256, intermediate_size=768, num_attention_heads=4, num_hidden_layers=6, image_size=96, patch_size=8)
 TEXT = dict(hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=1, head_dim=64)

@@ -31,8 +31,9 @@ def drawn(sprites, side=64):
     count = len(sprites)
     affine = np.array([[1 / s, 0, -x / s, 0, 1 / s, -y / s] for x, y, s in sprites], np.float32)
     owners, starts = np.zeros((1, side, side), np.uint8), np.array([0, count])
-    covered = draw(np.zeros((1, 3, side, side), np.float32), owners, (disc, disc), np.zeros(count, np.int64), starts, np.zeros(count, np.int64),
-                   affine, np.zeros((count, 2, 3), np.float32), np.eye(3, dtype=np.float32)[None], np.full((count, 3), -1, np.float32), np.array([[1, 0]], np.float32))
+    first, plain, own = np.zeros(count, np.int64), np.eye(3, dtype=np.float32)[None], np.full((count, 3), -1, np.float32)
+    covered = draw(np.zeros((1, 3, side, side), np.float32), owners, (disc, disc), first, starts, first, affine, np.zeros((count, 2, 3), np.float32),
+                   plain, own, np.array([[1, 0]], np.float32))
     return owners, covered, *outlines(owners, starts)
 
 

@@ -99,7 +99,7 @@ class Find(loop.Job):
         return sum(parts.values()), parts
 
     def export(self, folder):
-        export(self.model.owl, self.words, folder)
+        export(self.model.owl, self.words, folder, image_processor_type="Owlv2ImageProcessor", processor_class="Owlv2Processor", do_pad=True)
 
 
 if __name__ == "__main__":

@@ -85,11 +85,12 @@ class Owl(nn.Module):
         return F.normalize(vectors.float(), dim=-1), texts, logits.float(), boxes, owl.objectness_predictor(seen).float()
 
 
-def export(owl, words, folder):
-    owl.save_pretrained(folder)
+def export(model, words, folder, **processor):
+    """`processor` is what the model's own image processor is called, and what it does besides."""
+    model.save_pretrained(folder)
     shutil.copyfile(words.path, folder / "tokenizer.json")
-    processor = dict(image_processor_type="Owlv2ImageProcessor", processor_class="Owlv2Processor", do_rescale=True, rescale_factor=1 / 255, do_pad=True,
-                     do_resize=True, size=dict(height=SIDE, width=SIDE), resample=2, do_normalize=True, image_mean=MEAN, image_std=STD)
+    processor |= dict(do_rescale=True, rescale_factor=1 / 255, do_resize=True, size=dict(height=SIDE, width=SIDE), resample=2, do_normalize=True,
+                      image_mean=MEAN, image_std=STD)
     tokens = dict(tokenizer_class="CLIPTokenizer", model_max_length=LENGTH, bos_token="<|startoftext|>", eos_token="<|endoftext|>", pad_token="!",
                   unk_token="<|endoftext|>", add_prefix_space=False, do_lower_case=True, errors="replace")
     for name, content in (("preprocessor_config.json", processor), ("tokenizer_config.json", tokens)):

@@ -27,7 +27,8 @@ def byte_letters():
 def train(texts, path):
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
-    learner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(WORD), "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    words = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
+    learner.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     learner.decoder = decoders.ByteLevel()
     learner.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=2400, end_of_word_suffix="</w>", show_progress=False, min_frequency=2))
     whole = json.loads(learner.to_str())

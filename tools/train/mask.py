@@ -5,17 +5,14 @@ Prompts" (Lüddecke and Ecker 2022).
 Each picture is asked for one name, one time in five for one that is not there. The loss is the cross-entropy of each pixel.
 """
 
-import json
-import shutil
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 import loop
-from find_model import MEAN, SIDE, STD, TOWER, configuration
-from find_words import LENGTH, TEMPLATES, Words
+from find_model import MEAN, SIDE, STD, TOWER, configuration, export
+from find_words import TEMPLATES, Words
 from names import Names
 from truth import World, known, variety
 
@@ -78,14 +75,7 @@ class Mask(loop.Job):
                                                                    "iou": (said.flatten(1).sum(1) / union.flatten(1).sum(1).clamp(1))[there].mean()}
 
     def export(self, folder):
-        self.model.save_pretrained(folder)
-        shutil.copyfile(self.words.path, folder / "tokenizer.json")
-        processor = dict(image_processor_type="ViTImageProcessor", processor_class="CLIPSegProcessor", do_rescale=True, rescale_factor=1 / 255, do_resize=True,
-                         size=dict(height=SIDE, width=SIDE), resample=2, do_normalize=True, image_mean=MEAN, image_std=STD)
-        tokens = dict(tokenizer_class="CLIPTokenizer", model_max_length=LENGTH, bos_token="<|startoftext|>", eos_token="<|endoftext|>", pad_token="!",
-                      unk_token="<|endoftext|>", add_prefix_space=False, do_lower_case=True, errors="replace")
-        for name, content in (("preprocessor_config.json", processor), ("tokenizer_config.json", tokens)):
-            (folder / name).write_text(json.dumps(content, indent=1) + "\n")
+        export(self.model, self.words, folder, image_processor_type="ViTImageProcessor", processor_class="CLIPSegProcessor")
 
 
 if __name__ == "__main__":

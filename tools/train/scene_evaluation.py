@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data import HELD_OUT
 from evaluate import TRAINED
 from names import Names
 from questions import Asker

@@ -48,13 +48,13 @@ def train(texts, path):
     tokens = [*SPECIAL, *(f"<0x{b:02X}>" for b in range(256)), "\n", *known, *LOCATIONS, *CODES, "<image>"]
     ids = {t: i for i, t in enumerate(tokens)}
     spell = [dict(type="Replace", pattern={"String": "▁"}, content=" "), dict(type="ByteFallback"), dict(type="Fuse")]
+    begin, (a, b) = {"SpecialToken": {"id": "<bos>", "type_id": 0}}, ({"Sequence": {"id": letter, "type_id": 0}} for letter in "AB")
     whole = dict(
         version="1.0", truncation=None, padding=None,
         added_tokens=[dict(id=ids[t], content=t, **PLAIN) for t in [*SPECIAL, *LOCATIONS, *CODES, "<image>"]],
         normalizer=dict(type="Sequence", normalizers=[dict(type="Lowercase"), dict(type="Replace", pattern={"String": " "}, content="▁")]),
         pre_tokenizer=dict(type="Split", pattern={"String": " "}, behavior="MergedWithPrevious", invert=False),
-        post_processor=dict(type="TemplateProcessing", single=[{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-                            pair=[{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        post_processor=dict(type="TemplateProcessing", single=[begin, a], pair=[begin, a, b],
                             special_tokens={"<bos>": dict(id="<bos>", ids=[BOS], tokens=["<bos>"])}),
         decoder=dict(type="Sequence", decoders=spell),
         model=dict(type="BPE", dropout=None, unk_token="<unk>", continuing_subword_prefix=None, end_of_word_suffix=None, fuse_unk=True,
