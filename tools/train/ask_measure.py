@@ -61,7 +61,7 @@ def interval(hits):
     """A share and its 95 % interval (Wilson)."""
     n, p, z = len(hits), np.mean(hits), 1.96
     centre, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return f"{100 * p:.1f} % ({100 * (centre - half):.0f} to {100 * (centre + half):.0f})"
+    return f"{100 * p:.1f} % ({100 * max(centre - half, 0):.0f} to {100 * (centre + half):.0f})"
 
 
 def plain(text):
