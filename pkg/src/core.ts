@@ -238,9 +238,7 @@ export class Core implements Calls {
       const text = Engine.goldensText();
       const writes = info.tasks.includes("generate");
       const ids = () =>
-        writes
-          ? this.#tokenized(running, (tokenizer) => tokenizer.encodePlain(text))
-          : this.#tokens([text], running);
+        writes ? this.#tokenized(running, (tokenizer) => tokenizer.encodePlain(text)) : this.#tokens([text], running);
       const tokens = goldens && info.towers !== "vision" ? await ids() : undefined;
       const found = await running.engine.verify(goldens, tokens);
       return { ...(JSON.parse(found) as Verification), adapter: info.adapter };
