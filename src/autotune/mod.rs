@@ -257,7 +257,7 @@ pub async fn step_test(gpu: &Gpu, tier: Tier, change: impl Fn(Plan) -> Plan) -> 
     // Tiers that round have no kernels of their own for few rows.
     let tuning = Tuning::all(if tier.exact() { tier } else { Tier::Wide });
     for run in step::RUNS {
-        let work = Work::step(gpu, run)?;
+        let work = step::work(gpu, run)?;
         let found = work.outputs(gpu, &work.changed_plan(gpu, &tuning, &change)?).await?;
         if !alike(&found, &work.expected(), tolerance(tier)) {
             return Ok(false);

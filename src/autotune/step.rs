@@ -1,7 +1,8 @@
 //! A decoder's step, small: the kernels that only models that write have.
 
-use super::work::Numbers;
+use super::work::{Numbers, Work};
 use crate::{
+    backend::Backend,
     config::{Activation, Mask, Rope as Turns},
     error::Result,
     kernels::{
@@ -29,8 +30,13 @@ const ROOM: u32 = 256;
 const X: ActId = ActId(0);
 const CACHE: ActId = ActId(1);
 
+/// The steps with numbers for a run.
+pub fn work<B: Backend>(device: &B, run: Run) -> Result<Work<B>> {
+    Work::new(device, || record().0, run, numbers(run)?, record().1)
+}
+
 /// The steps, and which activations they are judged by.
-pub fn record() -> (Plan, Vec<ActId>) {
+fn record() -> (Plan, Vec<ActId>) {
     let each = Rows::PerToken;
     let mut plan = Plan::default();
     let x = plan.input("step.x", each, WIDTH as usize);
@@ -79,7 +85,7 @@ pub fn record() -> (Plan, Vec<ActId>) {
 }
 
 /// Weights and inputs. Behind the tokens that are there the state has no numbers: none of them may be seen.
-pub fn numbers(run: Run) -> Result<Numbers> {
+fn numbers(run: Run) -> Result<Numbers> {
     let mut random = Random::new(2);
     let [width, head, room] = [WIDTH, HEAD_SIZE, ROOM].map(|n| n as usize);
     let turns = Turns { theta: 10_000.0, factor: 1.0 }.table(room, head);

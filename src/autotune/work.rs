@@ -1,6 +1,6 @@
 //! Work that tiers are raced and judged on: a plan of a few steps with numbers for it.
 
-use super::{Shape, step};
+use super::Shape;
 use crate::{
     backend::{Backend, Executor},
     config::Mask,
@@ -37,13 +37,8 @@ impl<B: Backend> Work<B> {
         Self::new(device, record, Run::items(1), (matrices, inputs), outputs)
     }
 
-    /// Steps of a decoder.
-    pub fn step(device: &B, run: Run) -> Result<Self> {
-        let numbers = step::numbers(run)?;
-        Self::new(device, || step::record().0, run, numbers, step::record().1)
-    }
-
-    fn new(
+    /// These steps with these numbers, judged by these activations.
+    pub fn new(
         device: &B,
         record: impl Fn() -> Plan + 'static,
         run: Run,
