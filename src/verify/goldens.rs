@@ -193,7 +193,7 @@ impl Goldens {
 mod write {
     use std::{fs, path::Path};
 
-    use super::{GOLDENS, Goldens, INPUTS, PICTURE, TEXT, Tap, Tower, pixels};
+    use super::{GOLDENS, Goldens, INPUTS, PICTURE, TEXT, Tap, Tower, WRITTEN, pixels};
     use crate::{
         checkpoint::Checkpoint,
         error::{Error, Result},
@@ -208,7 +208,7 @@ mod write {
         pub fn compute(checkpoint: Checkpoint) -> Result<Self> {
             let ((width, height), pixels) = (PICTURE, pixels());
             if checkpoint.config.generator().is_ok() {
-                let run = WrittenRun::of(checkpoint, (&pixels, width, height), TEXT)?;
+                let run = WrittenRun::of(checkpoint, (&pixels, width, height), (TEXT, WRITTEN))?;
                 let (vision, text) = (run.vision.map(tower).transpose()?, tower(run.text)?);
                 return Ok(Self { inputs: INPUTS, ids: run.ids, vision, text, written: run.written });
             }

@@ -1,6 +1,6 @@
 //! The naive reference of a model that writes: a picture's tokens, a prompt, and what follows it.
 
-use super::{Reference, goldens::WRITTEN};
+use super::Reference;
 use crate::{
     checkpoint::Checkpoint,
     error::{Error, Result},
@@ -25,15 +25,19 @@ pub struct WrittenRun {
 }
 
 impl WrittenRun {
-    /// As [`super::ReferenceRun::of`], of a model that writes.
+    /// As [`super::ReferenceRun::of`], of a model that writes so many tokens after the text.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, the picture or the text.
-    pub fn of(mut checkpoint: Checkpoint, (pixels, width, height): (&[u32], usize, usize), text: &str) -> Result<Self> {
+    pub fn of(
+        mut checkpoint: Checkpoint,
+        (pixels, width, height): (&[u32], usize, usize),
+        (text, most): (&str, usize),
+    ) -> Result<Self> {
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?;
         let ids = tokenizer.encode_plain(text)?;
         // Room for more would only cost memory.
-        checkpoint.config.text.tokens = ids.len() + WRITTEN;
+        checkpoint.config.text.tokens = ids.len() + most;
         let InMemory { model, weights, .. } = InMemory::load(&checkpoint, None)?;
         let Model { language: Some(language), pictures, .. } = model else {
             return Err(Error::BadInput("goldens: expected a model that writes, found another".into()));
@@ -54,18 +58,24 @@ impl WrittenRun {
             &[(input, &ids), (last, &[ids.len() as u32 - 1])],
             Run::tokens(1, ids.len() as u32),
         );
-        let written = follow(&plan, &weights, (input, last), ids.len() as u32, &run);
+        let written = follow(&plan, &weights, (input, last), (ids.len() as u32, most), &run);
         Ok(Self { ids, vision, text: Reference { runs: vec![(plan, run)], embedding: Vec::new() }, written })
     }
 }
 
-/// The tokens that follow a prompt of so many: each step has the states that the one before left behind.
-fn follow(plan: &Plan, weights: &[Matrix], (input, last): (ActId, ActId), prompt: u32, run: &HostRun) -> Vec<u32> {
+/// So many tokens that follow a prompt of so many: each step has the states that the one before left behind.
+fn follow(
+    plan: &Plan,
+    weights: &[Matrix],
+    (input, last): (ActId, ActId),
+    (prompt, most): (u32, usize),
+    run: &HostRun,
+) -> Vec<u32> {
     let is_state = |act: &ActId| matches!(plan.acts()[act.0].kind, Kind::State { .. });
     let states: Vec<ActId> = (0..plan.acts().len()).map(ActId).filter(is_state).collect();
     let left = |run: &HostRun| states.iter().map(|act| run.acts[act.0].clone()).collect::<Vec<_>>();
     let (mut held, mut written) = (left(run), vec![run.acts[input.0][0]]);
-    while written.len() < WRITTEN {
+    while written.len() < most {
         let token = [written[written.len() - 1]];
         let mut inputs: Vec<(ActId, &[u32])> = vec![(input, &token), (last, &[0])];
         inputs.extend(states.iter().zip(&held).map(|(&act, words)| (act, words.as_slice())));
