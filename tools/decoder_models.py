@@ -65,6 +65,8 @@ def square(side):
 
 
 PINPOINTS = [[42, 42], [42, 84], [42, 126], [84, 42], [84, 84], [126, 42]]
+# In no order: of two that serve as well the first counts.
+OTHER_PINPOINTS = [[32, 96], [64, 64], [96, 32], [64, 32], [32, 64]]
 CAPS = dict(attn_logit_softcapping=2.0, final_logit_softcapping=0.5)
 WINDOW = dict(sliding_window=9, query_pre_attn_scalar=20)
 # `stop` are tokens; `old` writes the names of before transformers 5, in config.json and of tensors.
@@ -113,7 +115,20 @@ MODELS = {
         others=[["exact-96x96.png"], ["tall-23x97.png"], ["tiny-7x5.png"], [PICTURE, "tall-23x97.png"]],
         preprocessor=pixels("LlavaOnevisionImageProcessor", square(42), 3, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, do_pad=True,
                             image_grid_pinpoints=PINPOINTS),
-        processor=dict(num_image_tokens=9, vision_feature_select_strategy="full", vision_aspect_ratio="anyres_max_3")),
+        processor=dict(num_image_tokens=9, vision_feature_select_strategy="full", vision_aspect_ratio="anyres_max_3"), low=True),
+    # Nearly all pictures are shrunk. As in what is published, a rest of the tile is no patch, and what ties the table is in the decoder's part.
+    "llava-onevision-shrunk": dict(
+        model=LlavaOnevisionForConditionalGeneration, config=LlavaOnevisionConfig, tokenizer=tokenizers.qwen_vision, seed=5,
+        stop=["<|im_end|>"], old=True, section=Qwen2Config, text=text(64, 3, 2, 92, 1e6, tie_word_embeddings=True),
+        vision=tower(SiglipVisionConfig, 32, 6, 2, vision_use_head=False), image_token="image_token_index",
+        more=dict(image_grid_pinpoints=OTHER_PINPOINTS, vision_aspect_ratio="anyres_max_1", video_token_index="<video>"),
+        written=dict(tie_word_embeddings=False, use_image_newline_parameter=True),
+        template=ONEVISION_TEMPLATE, messages=ASKED,
+        others=[["exact-96x96.png"], ["tall-23x97.png"], ["tiny-7x5.png"], ["large-211x140.png"],
+                [PICTURE, "tall-23x97.png", "one-1x1.png"]],
+        preprocessor=pixels("LlavaOnevisionImageProcessor", square(32), 3, do_pad=True, image_grid_pinpoints=OTHER_PINPOINTS),
+        processor=dict(num_image_tokens=25, vision_feature_select_strategy="full", vision_aspect_ratio="anyres_max_1",
+                       image_token="<image>", video_token="<video>", processor_class="LlavaOnevisionProcessor"), low=True),
     # No key or value heads are shared here.
     "llava": dict(
         model=LlavaForConditionalGeneration, config=LlavaConfig, tokenizer=tokenizers.llama, seed=6, stop=["</s>"], old=True,

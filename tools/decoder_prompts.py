@@ -1,4 +1,5 @@
-"""Writes tests/fixtures/decoders/prompts.json: what the processors make of messages and of pictures' sizes, and SmolVLM's tiles.
+"""Writes tests/fixtures/decoders/prompts.json: what the processors make of messages and of pictures' sizes, SmolVLM's tiles, and
+LLaVA-OneVision's tokens.
 
 The pictures are black: only their sizes matter to ids and tiles.
 """
@@ -14,6 +15,7 @@ SIZES = [(1, 1), (2, 3), (7, 5), (61, 37), (37, 61), (64, 64), (65, 63), (96, 96
          (333, 111), (640, 480), (480, 640), (1000, 10), (10, 1000), (5000, 50), (50, 5000)]
 TILED = [(1, 1), (64, 64), (386, 386), (512, 512), (513, 511), (1024, 768), (1920, 1080), (500, 2000), (2048, 1025), (300, 301), (5000, 50),
          (50, 5000)]
+SIDES = [1, 2, 3, 5, 7, 10, 23, 37, 50, 61, 97, 100, 333, 640, 1000, 5000]
 QUESTIONS = ["What is this?", "", " two  spaces ", "Describe it.\n\nIn detail.\n", "it's 2026: 10,5 % of 300", "café 🐱 猫と犬",
              "\tTab", "I'LL SEE", "User: Assistant:", "▁<b>html</b> <loc 1>", "\n", "Ｆｕｌｌ ① e\u0301"]
 PREFIXES = ["caption en", "detect cat ; dog", "segment cat", "ocr", "answer en how many dogs?", "<loc0000><loc1023> cat",
@@ -88,6 +90,12 @@ def layout(size, longest, tile, rows_a_tile):
                 pictures=count, image_tokens=count * rows_a_tile)
 
 
+def packed(processor):
+    """How many tokens LLaVA-OneVision's processor makes of pictures of all these widths (a row) and heights."""
+    side = processor.image_processor.size["height"]
+    return [[processor._get_number_of_features(height, width, side, side) for height in SIDES] for width in SIDES]
+
+
 def make_prompts(folder):
     found = {}
     for name in ("smolvlm", "llava-onevision", "llava"):
@@ -102,6 +110,7 @@ def make_prompts(folder):
     processor = make_processor(folder / "paligemma", MODELS["paligemma"])
     found["paligemma"] = [prefixed(processor, PREFIXES[i % len(PREFIXES)], [size]) for i, size in enumerate(SIZES)]
     found["paligemma"] += [prefixed(processor, text, [(61, 37), (7, 5)]) for text in PREFIXES]
+    found["packed"] = dict(sides=SIDES) | {name: packed(make_processor(folder / name, MODELS[name])) for name in MODELS if "onevision" in name}
     found["tiles"] = [layout(size, *settings) for settings in ((2048, 512, 64), (1536, 384, 81)) for size in TILED]
     write_json(folder / "prompts.json", found)
     print("prompts.json: " + ", ".join(f"{len(cases)} of {name}" for name, cases in found.items()))

@@ -79,11 +79,17 @@ class DecoderReference:
         base = self.model.model
         return getattr(base, "connector", None) or base.multi_modal_projector
 
-    def inputs(self, pictures=(PICTURE,), images=None, raw=None, **options):
-        """What the model takes for the prompt, or for other pictures in it."""
+    def inputs(self, pictures=(PICTURE,), images=None, raw=None, low=False, **options):
+        """What the model takes for the prompt, or for other pictures in it. LLaVA-OneVision's `low` sees a picture as one of several, though
+        it is the only one."""
         if not self.sees:
             return dict(self.tokenizer(self.raw, return_tensors="pt", return_token_type_ids=False))
         images = images or [open_image(OUT / "images" / name) for name in pictures]
+        if low:
+            image, = images
+            two = self.inputs(images=[image, image])
+            ids = self.tokenizer(self.raw.replace("<image>", "<image>" * (self.processor.num_image_tokens + 1)), return_tensors="pt")
+            return dict(ids, pixel_values=two["pixel_values"][:1], image_sizes=two["image_sizes"][:1], batch_num_images=torch.tensor([2]))
         raw = raw or self.raw.replace("<image>", "<image>" * len(images))
         inputs = self.processor(images=[images], text=[raw], return_tensors="pt", **options)
         return {key: value for key, value in inputs.items() if key != "labels"}  # which are for training
@@ -147,13 +153,13 @@ class DecoderReference:
         taps = {name: value if name == "tower" else value[0] for name, value in taps.items()}
         return taps | dict(logits=logits) | (dict(picture=self.features(inputs)) if self.sees else {})
 
-    def tiles(self, pictures):
+    def tiles(self, pictures, low=False):
         """The 8-bit squares that the tower sees, one below the other; and the proof: rescaled and normalised, they are the processor's."""
         def stack(**options):
             found = np.array(self.processor.image_processor([images], **options)["pixel_values"])
-            return found.reshape(-1, *found.shape[-3:])
+            return found.reshape(-1, *found.shape[-3:])[:1 if low else None]
 
-        images = [open_image(OUT / "images" / name) for name in pictures]
+        images = [open_image(OUT / "images" / name) for name in pictures] * (2 if low else 1)
         seen = stack(do_rescale=False, do_normalize=False)
         assert seen.dtype == np.uint8
         mean, std = (np.array(v, np.float32)[:, None, None] for v in (self.processor.image_processor.image_mean,

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
+from decoder_packing import packing_mistakes, several_mistakes
 from decoder_reference import distance
 from make_fixtures import OUT, open_image
 
@@ -154,11 +155,8 @@ def picture_mistakes(reference):
                                                        (connector, "forward", lambda x: forward(x[:, :-1]))]
         yield "pre_layrnorm missing", [(tower, "pre_layrnorm", NOTHING)]
     if name == "llava_onevision":
-        model = reference.model.model
-        pack = model.pack_image_features
-        turn = lambda *a, **k: ([x.roll(-9, 0) for x in pack(*a, **k)[0]], None)
-        yield "image_newline of zeros", [(model.image_newline, "data", torch.zeros_like(model.image_newline))]
-        yield "grid before the whole picture", [(model, "pack_image_features", turn)]
+        newline = reference.model.model.image_newline
+        yield "image_newline of zeros", [(newline, "data", torch.zeros_like(newline))]
 
 
 def input_mistakes(reference, inputs):
@@ -175,7 +173,7 @@ def input_mistakes(reference, inputs):
         image = open_image(OUT / "images" / "rgb-61x37.png")
         yield "resized at once", reference.inputs(images=[image.resize((192, 128), 1)])
     if name == "llava_onevision":
-        yield "tiles exchanged", dict(inputs, pixel_values=pixels[:, [0, 2, 1]])
+        yield "tiles exchanged", dict(inputs, pixel_values=pixels[:, [0, 2, 1, *range(3, pixels.shape[1])]])
     if name == "llava":
         yield "squashed", reference.inputs(size=dict(height=36, width=36), do_center_crop=False)
     if name == "paligemma":
@@ -192,6 +190,11 @@ def report(reference, inputs, tokens, steps):
     if reference.sees:
         for what, wrong in input_mistakes(reference, inputs):
             found[what] = distance(reference.logits(wrong), right)
+    if reference.model.config.model_type == "llava_onevision":
+        for what, changes, wrong, own in [*packing_mistakes(reference, inputs), *several_mistakes(reference)]:
+            of_own = reference.logits(own)
+            with patched(changes):
+                found[what] = distance(reference.logits(wrong), of_own)
     found["decode position + 1"] = distance(reference.next(inputs, tokens[0], 1), steps[1])
     if "token_type_ids" in inputs:
         found["suffix bidirectional"] = distance(reference.logits(reference.longer(inputs, tokens[:8], 0)), steps[8])

@@ -1,5 +1,5 @@
 """Makes the fixtures of decoders, tests/fixtures/decoders: of text alone (llama, qwen2, qwen3, gemma, gemma2, gemma3), and with pictures
-(smolvlm, paligemma, llava-onevision, llava).
+(smolvlm, paligemma, llava-onevision, llava-onevision-shrunk, llava).
 
     pip install -r tools/requirements.txt
     python tools/make_decoder_fixtures.py [NAME…]  # from the root of the repository, after make_find_fixtures.py, whose pictures it uses
@@ -77,18 +77,21 @@ def make_golden(folder, reference):
     if reference.sees:
         (folder / "pixels").mkdir()
         golden |= dict(messages=spec.get("messages"), images=[PICTURE], others=[])
-        for pictures in [[PICTURE], *spec["others"]]:
-            stem = "+".join(Path(name).stem for name in pictures)
-            reference.tiles(pictures).save(folder / "pixels" / f"{stem}.png", optimize=True)
-            other = reference.inputs(pictures)
+        lows = [([PICTURE], True)] if spec.get("low") else []
+        for pictures, low in [([PICTURE], False), *((pictures, False) for pictures in spec["others"]), *lows]:
+            stem = "+".join(Path(name).stem for name in pictures) + (".low" if low else "")
+            reference.tiles(pictures, low).save(folder / "pixels" / f"{stem}.png", optimize=True)
+            other = reference.inputs(pictures, low=low)
             rows = reference.features(other)
             count = int((other["input_ids"] == reference.processor.image_token_id).sum())
             assert count == len(rows)
-            if pictures == [PICTURE]:
+            if pictures == [PICTURE] and not low:
                 golden["image_tokens"] = count
             else:
-                golden["others"].append(dict(images=pictures, ids=other["input_ids"][0].tolist(), image_tokens=count))
-                taps |= {f"picture.{stem}": rows, f"logits.{stem}": reference.logits(other)}
+                logits = reference.logits(other)
+                more = (dict(low=True) if low else {}) | (dict(next=logits.argmax().item()) if margin(logits[None]) > MARGIN else {})
+                golden["others"].append(dict(images=pictures, ids=other["input_ids"][0].tolist(), image_tokens=count) | more)
+                taps |= {f"picture.{stem}": rows, f"logits.{stem}": logits}
     golden["wrong"] = report(reference, inputs, tokens, steps)
     assert all(x.isfinite().all() for x in taps.values())
     write_json(folder / "golden.json", golden)

@@ -38,10 +38,14 @@ SPLIT = [
 SIZES = [(1, 1), (64, 64), (386, 386), (512, 512), (513, 511), (1024, 768), (1920, 1080), (500, 2000), (2048, 1025), (300, 301), (5000, 50),
          (50, 5000), (1, 100000), (100000, 7)]
 GRID = [(61, 37), (37, 61), (96, 96), (23, 97), (7, 5), (1, 1), (300, 100), (3, 2000), (42, 42), (126, 42), (97, 43)]
+# Several pictures, each in the middle of a square of the mean colour.
+CENTRED = [(61, 37), (37, 61), (96, 96), (23, 97), (7, 5), (1, 1), (3, 2000), (2000, 3), (42, 42), (41, 43)]
 PINPOINTS = [[42, 42], [42, 84], [42, 126], [84, 42], [84, 84], [126, 42]]
 # Width and height, with LLaVA-OneVision's own settings.
 PACKED = [(1, 1), (384, 384), (386, 386), (640, 480), (1920, 1080), (1080, 1920), (4000, 3000), (500, 2000), (5000, 50), (50, 5000), (2303, 2305),
           (333, 1000)]
+# And as many more, of which there is one hash.
+MORE = [(1 + i * i * 7919 % 5003, 1 + i * 104_729 % 4999) for i in range(600)]
 
 
 def picture(width, height):
@@ -79,10 +83,22 @@ for width, height in GRID:
     made = processor(picture(width, height))
     best = select_best_resolution((height, width), PINPOINTS)
     print(f'    ({width}, {height}, [{best[0] // 42}, {best[1] // 42}], "{digest(made["pixel_values"][0])}"),')
-pinpoints = LlavaOnevisionImageProcessorPil.image_grid_pinpoints
-for width, height in PACKED:
-    best = select_best_resolution((height, width), pinpoints)
-    grid = [n // 384 for n in best]
+for width, height in CENTRED:
+    processor = LlavaOnevisionImageProcessorPil(size=dict(height=42, width=42), image_grid_pinpoints=PINPOINTS, **bare)
+    made = processor([[picture(width, height)] * 2])
+    print(f'    ({width}, {height}, "{digest(made["pixel_values"][0])}"),')
+
+
+def packed(width, height):
+    """Rows and columns of tiles, columns and rows of tokens."""
+    grid = [n // 384 for n in select_best_resolution((height, width), LlavaOnevisionImageProcessorPil.image_grid_pinpoints)]
     rule = SimpleNamespace(vision_aspect_ratio="anyres_max_9")
     tokens, ends = LlavaOnevisionProcessor._get_unpadded_features(rule, height, width, 27, 27, *grid)
-    print(f"    ({width}, {height}, {grid}, [{tokens // ends}, {ends}]),")
+    return grid, [tokens // ends, ends]
+
+
+for width, height in PACKED:
+    grid, tokens = packed(width, height)
+    print(f"    ({width}, {height}, {grid}, {tokens}),")
+lines = [f"{width} {height} {grid} {tokens}\n" for width, height in MORE for grid, tokens in [packed(width, height)]]
+print(hashlib.sha256("".join(lines).encode()).hexdigest())
