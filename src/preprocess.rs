@@ -7,13 +7,16 @@
 //! (`shaders/resize.wgsl`, `shaders/resize_float.wgsl`).
 
 mod filter;
+mod packing;
 mod smooth;
+mod square;
 mod tiles;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
+pub use packing::Packing;
 pub use smooth::bytes;
-pub use tiles::{Packing, Stage, Tiling};
+pub use tiles::{Stage, Tiling};
 
 use crate::{
     config::{Alpha, CropRounding, Filter, Preprocessor, Resize},
@@ -284,10 +287,18 @@ fn crop(size: usize, crop: usize, rounding: CropRounding) -> Range<isize> {
 /// `step` and `line` are the strides of the source along and across the axis; the result is `[lines, outputs]`.
 #[must_use]
 pub fn resample(source: &[u32], axis: &Axis, step: usize, line: usize, lines: usize) -> Vec<u32> {
+    resample_onto(&vec![[HALF; 3]; axis.first.len()], source, axis, step, line, lines)
+}
+
+/// One half, of which whole numbers are cut off.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+
+/// The same, where each output's channels begin with these sums.
+fn resample_onto(begun: &[[i32; 3]], source: &[u32], axis: &Axis, step: usize, line: usize, lines: usize) -> Vec<u32> {
     let mut out = Vec::with_capacity(lines * axis.first.len());
     for l in 0..lines {
-        for (first, weights) in axis.first.iter().zip(&axis.weights) {
-            let mut sums = [1i32 << (PRECISION_BITS - 1); 3];
+        for ((first, weights), begun) in axis.first.iter().zip(&axis.weights).zip(begun) {
+            let mut sums = *begun;
             for (i, w) in weights.iter().enumerate() {
                 let pixel = source[l * line + (first + i) * step];
                 for (c, sum) in sums.iter_mut().enumerate() {
@@ -311,14 +322,7 @@ fn on_white(pixel: u32) -> u32 {
 /// The reference: both passes over a whole picture, on the CPU. As words: RGBA, or, of [`Filter::Smooth`], three f32 a pixel.
 #[must_use]
 pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) -> Vec<u32> {
-    let opaque: Vec<u32>;
-    let pixels = match sampling.alpha {
-        Alpha::Drop => pixels,
-        Alpha::White => {
-            opaque = pixels.iter().copied().map(on_white).collect();
-            &opaque
-        }
-    };
+    let pixels = &*opaque(pixels, sampling.alpha);
     if sampling.filter.floats() {
         let [across, down] = sampling.passes().map(|axis| {
             axis.first.iter().zip(&axis.weights).map(|(&first, weights)| (first, &weights[..])).collect::<Vec<_>>()
@@ -332,6 +336,17 @@ pub fn resize(pixels: &[u32], width: usize, height: usize, sampling: &Sampling) 
     }
     let across = resample(pixels, &sampling.horizontal, 1, width, height);
     let (w, h) = sampling.size();
-    let columns = resample(&across, &sampling.vertical, w, 1, w);
+    rows_of(&resample(&across, &sampling.vertical, w, 1, w), w, h)
+}
+
+fn opaque(pixels: &[u32], alpha: Alpha) -> Cow<'_, [u32]> {
+    match alpha {
+        Alpha::Drop => pixels.into(),
+        Alpha::White => pixels.iter().copied().map(on_white).collect(),
+    }
+}
+
+/// Rows of a picture of which there are columns.
+fn rows_of(columns: &[u32], w: usize, h: usize) -> Vec<u32> {
     (0..w * h).map(|i| columns[i % w * h + i / w]).collect()
 }

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use program::{fixture, json, list, ocelli, refused, write};
 use serde_json::{Value, json};
 
-const WITH_PICTURES: [&str; 3] = ["smolvlm", "paligemma", "llava"];
+const WITH_PICTURES: [&str; 5] = ["smolvlm", "paligemma", "llava", "llava-onevision", "llava-onevision-shrunk"];
 
 fn golden(model: &str) -> Value {
     let text = fs::read_to_string(fixture(&format!("decoders/{model}/golden.json"))).expect("a fixture");
@@ -52,7 +52,7 @@ fn tokens_are_the_references() {
 #[test]
 fn questions_and_conversations_are_the_templates() {
     let scratch = tempfile::tempdir().expect("a folder");
-    for model in ["smolvlm", "llava"] {
+    for model in ["smolvlm", "llava", "llava-onevision"] {
         let golden = golden(model);
         let question = &golden["messages"][0]["content"][1]["text"];
         let written = generate(model, &["--prompt", question.as_str().expect("a question")]);
@@ -71,19 +71,40 @@ fn questions_and_conversations_are_the_templates() {
 /// One square in place of tiles: fewer tokens, and 8 bits that answer nearly the same.
 #[test]
 fn detail_and_formats() {
-    let golden = golden("smolvlm");
-    let raw = golden["raw"].as_str().expect("a prompt");
-    let low = generate("smolvlm", &["--raw", raw, "--detail", "low"]);
-    assert_eq!(low["image_tokens"], json!(4));
-    let scratch = tempfile::tempdir().expect("a folder");
-    let smaller = scratch.path().join("q8").display().to_string();
-    ocelli(&["quantize", &folder("smolvlm"), &smaller, "--format", "q8"]);
-    let image = image(&golden["images"][0]);
-    let common = ["--detail", "high", "--image", &image, "--raw", raw, "--max-tokens", "8", "--ignore-eos"];
-    let stored = json(&[&["generate", "--model", &smaller], &common[..]].concat());
-    let asked = json(&[&["generate", "--model", &folder("smolvlm"), "--format", "q8"], &common[..]].concat());
-    assert_eq!(stored["tokens"], asked["tokens"]);
-    assert_eq!(stored["tokens"][0], golden["tokens"][0]);
+    for (model, once) in [("smolvlm", 4), ("llava-onevision", 10), ("llava-onevision-shrunk", 26)] {
+        let golden = golden(model);
+        let raw = golden["raw"].as_str().expect("a prompt");
+        let low = generate(model, &["--raw", raw, "--detail", "low"]);
+        assert_eq!(low["image_tokens"], json!(once), "{model}");
+        assert!(low["tokens"] != golden["tokens"] && golden["image_tokens"] != once, "{model}");
+        let scratch = tempfile::tempdir().expect("a folder");
+        let smaller = scratch.path().join("q8").display().to_string();
+        ocelli(&["quantize", &folder(model), &smaller, "--format", "q8"]);
+        let image = image(&golden["images"][0]);
+        let common = ["--detail", "high", "--image", &image, "--raw", raw, "--max-tokens", "8", "--ignore-eos"];
+        let stored = json(&[&["generate", "--model", &smaller], &common[..]].concat());
+        let asked = json(&[&["generate", "--model", &folder(model), "--format", "q8"], &common[..]].concat());
+        assert_eq!(stored["tokens"], asked["tokens"], "{model}");
+        assert_eq!(stored["tokens"][0], golden["tokens"][0], "{model}");
+    }
+}
+
+/// LLaVA-OneVision sees one picture in tiles, and each of several once.
+#[test]
+fn several_pictures_are_seen_once() {
+    let [one, other] = ["rgb-61x37.png", "tall-23x97.png"].map(|name| fixture(&format!("images/{name}")));
+    let folder = folder("llava-onevision");
+    let common =
+        ["generate", "--model", &folder, "--max-tokens", "4", "--ignore-eos", "--prompt", "Which?", "--image", &one];
+    let of = |more: &[&str]| json(&[&common[..], more].concat());
+    let single = of(&["--detail", "high"]);
+    assert_eq!(single["image_tokens"], golden("llava-onevision")["image_tokens"]);
+    let [low, high] = ["low", "high"].map(|detail| of(&["--image", &other, "--detail", detail]));
+    assert_eq!((&low["image_tokens"], &low["tokens"]), (&json!(20), &high["tokens"]));
+    assert_ne!(high["tokens"], single["tokens"]);
+    // It is not shown videos.
+    let raw = refused(&["generate", "--model", &folder, "--raw", "<video>What?"]);
+    assert!(raw.contains("expected <image> alone, found <video>"), "{raw}");
 }
 
 /// Chance by a seed, and logits as a file.

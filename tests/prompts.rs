@@ -6,16 +6,18 @@ mod common;
 use std::fs;
 
 use ocelli::{
-    Checkpoint, Error,
-    config::{Filter, Preprocessor, PromptRule, Resize, Tiles, TokenizerFiles, chat_template},
-    preprocess::{Packing, Tiling},
-    text::{Layout, Message, PICTURE, Part, Prompt, Role, Tokenizer},
+    Checkpoint, Error, Session,
+    backend::Cpu,
+    config::{Head, PromptRule, Tiles, TokenizerFiles, chat_template},
+    session::{LoadOptions, View},
+    text::{Layout, Message, PICTURE, Part, Prompt, Role, Tokenizer, messages_of},
 };
 use serde_json::Value;
 
-/// A fixture, and what its config says of pictures.
+/// A fixture.
 struct Model {
     name: &'static str,
+    session: Session<Cpu>,
     rule: PromptRule,
     tokenizer: Tokenizer,
     image: u32,
@@ -29,40 +31,20 @@ fn read(path: &str) -> Option<Vec<u8>> {
 }
 
 fn model(name: &'static str) -> Model {
-    let rule = match name {
-        "smolvlm" => PromptRule::SmolVlm,
-        "paligemma" => PromptRule::PaliGemma,
-        "llava-onevision" => PromptRule::ChatMl,
-        "llava" => PromptRule::Llava15,
-        _ => PromptRule::Raw,
-    };
+    let checkpoint = Checkpoint::open(&common::fixtures().join("decoders").join(name)).expect("a sound fixture");
+    let session = Session::load(Cpu::default(), &checkpoint, LoadOptions::default()).expect("a sound fixture");
+    let rule = session.config.generator().expect("it writes").prompt;
     let json = read(&format!("{name}/tokenizer.json")).expect("a fixture");
     let tokenizer = Tokenizer::new(&TokenizerFiles::Json(json), false).expect("a sound fixture");
     let image = tokenizer.id("<image>").unwrap_or(u32::MAX);
-    Model { name, rule, tokenizer, image }
+    Model { name, session, rule, tokenizer, image }
 }
 
 impl Model {
     /// How pictures of these widths and heights become tokens.
     fn layouts(&self, sizes: &[[usize; 2]], split: bool) -> Vec<Layout> {
-        let one = |&[width, height]: &[usize; 2]| {
-            let single = |tokens| Layout { rows: 0, columns: 0, tokens };
-            let tiling = |tiles| Tiling::new(&preprocessor(tiles), width, height).expect("within bounds");
-            match self.name {
-                "smolvlm" => {
-                    let tiling = tiling(Tiles::Split { longest_edge: 192, side: 64, split });
-                    Layout { rows: tiling.rows, columns: tiling.columns, tokens: 4 * tiling.seen.len() }
-                }
-                // Of several pictures each is whole, and one row.
-                "llava-onevision" if sizes.len() > 1 => single(9 + 1),
-                "llava-onevision" => {
-                    let pinpoints = [[1, 1], [2, 1], [3, 1], [1, 2], [2, 2], [1, 3]].map(|size| size.map(|n| 42 * n));
-                    let tiling = tiling(Tiles::Grid { pinpoints: pinpoints.to_vec(), side: 42 });
-                    single(9 + Packing::new(&tiling, 3, 3, width, height).tokens())
-                }
-                _ => single(9),
-            }
-        };
+        let view = View { low: !split, several: sizes.len() > 1 };
+        let one = |&[width, height]: &[usize; 2]| self.session.layout((width, height), view).expect("within bounds");
         sizes.iter().map(one).collect()
     }
 
@@ -78,12 +60,6 @@ impl Model {
     fn chat(&self, messages: &[Message], layouts: &[Layout]) -> Prompt {
         Prompt::chat(&self.tokenizer, self.rule, messages, layouts, ROOM).expect("a prompt")
     }
-}
-
-fn preprocessor(tiles: Tiles) -> Preprocessor {
-    let checkpoint = Checkpoint::open(&common::fixtures().join("siglip")).expect("a fixture");
-    let resize = Resize::Squash { width: 64, height: 64 };
-    Preprocessor { resize, filter: Filter::Lanczos, tiles, ..checkpoint.config.preprocessor }
 }
 
 /// Messages in the form of transformers; pictures are counted.
@@ -137,6 +113,47 @@ fn ids_are_the_processors() {
     }
 }
 
+/// LLaVA-OneVision's tokens of pictures of any size, of which nearly all are shrunk in one of the models.
+#[test]
+fn packed_tokens_are_as_many_as_the_processors() {
+    let all: Value = serde_json::from_slice(&read("prompts.json").expect("a fixture")).expect("a sound fixture");
+    let sides: Vec<usize> = numbers(&all["packed"]["sides"]);
+    for (name, once) in [("llava-onevision", 9 + 1), ("llava-onevision-shrunk", 25 + 1)] {
+        let model = model(name);
+        let tokens = |size, view| model.session.layout(size, view).expect("within bounds").tokens;
+        let rows = all["packed"][name].as_array().expect("rows").iter().map(numbers::<usize>);
+        for (&width, expected) in sides.iter().zip(rows) {
+            let found: Vec<usize> = sides.iter().map(|&height| tokens((width, height), View::default())).collect();
+            assert_eq!(found, expected, "{name}: {width} pixels wide");
+            for view in [View { low: true, several: false }, View { low: false, several: true }] {
+                assert_eq!(tokens((width, 37), view), once, "{name}: {view:?}");
+            }
+        }
+    }
+}
+
+/// What is not asked for is room for a picture of the most tokens, and for a text beside it.
+#[test]
+fn there_is_room_for_a_picture() {
+    let mut checkpoint = Checkpoint::open(&common::fixtures().join("decoders/llava-onevision")).expect("a fixture");
+    let context = |checkpoint: &Checkpoint| {
+        let session = Session::load(Cpu::default(), checkpoint, LoadOptions::default()).expect("a sound fixture");
+        session.context().expect("it writes")
+    };
+    let Head::Generate(generator) = &mut checkpoint.config.head else { panic!("it writes") };
+    generator.decoder.context = 5000;
+    assert_eq!(context(&checkpoint), 4096);
+    // 4 × 4 tiles of 3 × 3 tokens, 12 ends of rows; then as many tiles as are more than the model has room for.
+    let mut with = |side: usize, most: usize| {
+        let Head::Generate(generator) = &mut checkpoint.config.head else { panic!("it writes") };
+        generator.pictures.as_mut().expect("it sees").packed = Some(most);
+        checkpoint.config.preprocessor.tiles =
+            Tiles::Grid { pinpoints: vec![[42 * side, 42 * side]], side: 42, fill: [0; 3] };
+        context(&checkpoint)
+    };
+    assert_eq!([with(4, 1000), with(19, 1000), with(60, 1000)], [4096, 9 + (19 * 3 + 1) * 19 * 3 + 1024, 5000]);
+}
+
 /// PaliGemma has no template: pictures, then the text.
 #[test]
 fn a_prefix_is_one_turn() {
@@ -180,10 +197,25 @@ fn what_somebody_writes_is_text() {
         assert_eq!(harmful.image_tokens, harmless.image_tokens);
         let text = model.tokenizer.decode(&model.tokenizer.encode_plain(special).expect("ids"), true).expect("a text");
         assert_eq!(text.trim(), special.trim(), "{name}");
-        // In a raw prompt it counts, and then pictures are missing.
+        // In a raw prompt it counts, and then pictures are missing, or too many.
         let error = Prompt::raw(&model.tokenizer, model.rule, special, &[], ROOM).err();
         assert_eq!(error.map(|e| e.code()), Some("bad-input"), "{name}");
     }
+}
+
+/// A model that sees videos is shown none: their token would stand for nothing.
+#[test]
+fn videos_are_refused() {
+    let model = model("llava-onevision");
+    let error = Prompt::raw(&model.tokenizer, model.rule, "<video>\nWhat?", &[], ROOM).expect_err("a refusal");
+    assert_eq!(error.to_string(), "prompt: expected <image> alone, found <video>: show its frames as pictures");
+    let video =
+        serde_json::json!([{ "role": "user", "content": [{ "type": "video" }, { "type": "text", "text": "?" }] }]);
+    let error = messages_of(video.as_array().expect("a list")).expect_err("a refusal");
+    assert!(error.code() == "bad-input" && error.to_string().contains(r#"found {"type":"video"}"#), "{error}");
+    // As somebody's word, and where it is no token, it is text.
+    assert_eq!(model.chat(&[Message::ask(0, "<video>")], &[]).image_tokens, 0);
+    assert!(Prompt::raw(&self::model("llava").tokenizer, PromptRule::Llava15, "<video>", &[], ROOM).is_ok());
 }
 
 /// A template's text and a user's are one text, of which the tokenizer makes words.
@@ -231,7 +263,7 @@ fn a_prompt_too_long_says_both_numbers() {
 
 #[test]
 fn templates_of_the_fixtures_are_known() {
-    for name in ["smolvlm", "llava-onevision", "llava"] {
+    for name in ["smolvlm", "llava-onevision", "llava-onevision-shrunk", "llava"] {
         let [jinja, json, config] = ["chat_template.jinja", "chat_template.json", "tokenizer_config.json"]
             .map(|file| read(&format!("{name}/{file}")));
         let template = chat_template(jinja.as_deref(), json.as_deref(), config.as_deref()).expect("a template");

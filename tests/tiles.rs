@@ -78,6 +78,23 @@ const GRID: [(usize, usize, [usize; 2], &str); 11] = [
     (97, 43, [1, 3], "d59fa5a5eeb07759435bc684490b0d1dea9b3201eb68ee2a12ae058992969b37"),
 ];
 
+/// Of several pictures of LLaVA-OneVision, each in the middle of a square that becomes 42 pixels: width, height, and the SHA-256 in RGB.
+const CENTRED: [(usize, usize, &str); 10] = [
+    (61, 37, "a1e35fff45572ba2342914956e58be0749476767cb732cf1195a6da246e64462"),
+    (37, 61, "9c604ad7e2fea0eadb549030535293b1a918c515d2bc717ca01e2d5c694481cc"),
+    (96, 96, "c6e6d944cf5178e4f797b8808891e9aac3c44220279ff5aacc9fd20061e19f88"),
+    (23, 97, "1001b61dac1c6274b6b9c34d81b3e49a96d67906bfb8a768645c84bd62fc930c"),
+    (7, 5, "c788e14fe08a12060565a049572553735a9ff10b53a271cff4351c18daf710d6"),
+    (1, 1, "c460505742c84e0927952d8714c1fce936e65876fa079e678343ea7469da8b0b"),
+    (3, 2000, "08904d8208489997b3668f90c49348ddb42e264df969a7f2bc5f2644e9208184"),
+    (2000, 3, "23c941213abc5612854ef2aa767dffb2e85c3a4abfcaebfdae50ad7f9578a6a7"),
+    (42, 42, "765cc5271edc0688f7037cfbd04eb2d164fae2f5b7695b4ca15e751b1669fd6b"),
+    (41, 43, "27133c7514e187a89a1adee241b6dfbfb7404e1253743b35940b6018b1367a96"),
+];
+
+/// Red, green and blue around them: `int(255 * x)` of CLIP's mean.
+const MEAN: [u8; 3] = [122, 116, 104];
+
 /// Of LLaVA-OneVision as it is published: width, height, rows and columns of tiles, columns and rows of tokens.
 const PACKED: [(usize, usize, [usize; 2], [usize; 2]); 12] = [
     (1, 1, [1, 1], [27, 27]),
@@ -94,6 +111,9 @@ const PACKED: [(usize, usize, [usize; 2], [usize; 2]); 12] = [
     (333, 1000, [3, 1], [27, 81]),
 ];
 
+/// The SHA-256 of as many more, as lines of text.
+const MORE: (usize, &str) = (600, "86ecf5c346eca18f73636765b4580206f9f5d69d81eca7a6eb1f5bb394d4493a");
+
 fn rule(filter: Filter, tiles: Tiles) -> Preprocessor {
     let checkpoint = Checkpoint::open(&common::fixtures().join("siglip")).expect("a fixture");
     let side = tiles.side().expect("tiles");
@@ -106,10 +126,8 @@ fn split(longest_edge: usize, side: usize, split: bool) -> Preprocessor {
 }
 
 fn grid(side: usize, sizes: &[[usize; 2]]) -> Preprocessor {
-    rule(
-        Filter::Bicubic,
-        Tiles::Grid { pinpoints: sizes.iter().map(|[rows, columns]| [columns * side, rows * side]).collect(), side },
-    )
+    let pinpoints = sizes.iter().map(|[rows, columns]| [columns * side, rows * side]).collect();
+    rule(Filter::Bicubic, Tiles::Grid { pinpoints, side, fill: MEAN })
 }
 
 /// Rows and columns.
@@ -156,11 +174,38 @@ fn smolvlms_rows_and_columns_are_the_references() {
 #[test]
 fn less_detail_is_one_tile() {
     let rule = split(192, 64, true);
-    let low = Preprocessor { tiles: rule.tiles.whole(), ..rule };
+    let low = Preprocessor { tiles: rule.tiles.for_prompt(true, false), ..rule.clone() };
     assert_eq!(low, split(192, 64, false));
     assert_eq!(tiling(&low, 386, 386).seen.len(), 1);
-    let low = grid(42, &SMALL_GRID).tiles.whole();
-    assert_eq!(low, Tiles::Whole);
+    // One of several is cut like one alone; LLaVA-OneVision's is not.
+    assert_eq!(rule.tiles.for_prompt(false, true), rule.tiles);
+    let tiles = grid(42, &SMALL_GRID).tiles;
+    assert_eq!(tiles.for_prompt(false, false), tiles);
+    for (low, several) in [(true, false), (false, true), (true, true)] {
+        assert_eq!(tiles.for_prompt(low, several), Tiles::Centred { side: 42, fill: MEAN });
+    }
+}
+
+/// Each of several pictures, and what somebody would do with one.
+#[test]
+fn pictures_are_centred_as_in_the_reference() {
+    let made = |tiles: Tiles, width: usize, height: usize| {
+        let tiling = tiling(&rule(Filter::Bicubic, tiles), width, height);
+        assert_eq!((tiling.rows, tiling.columns, tiling.seen.len()), (0, 0, 1));
+        digest(&tiling.resize(&picture(width, height), width, height))
+    };
+    for (width, height, expected) in CENTRED {
+        assert_eq!(made(Tiles::Centred { side: 42, fill: MEAN }, width, height), expected, "{width} × {height}");
+        let black = made(Tiles::Centred { side: 42, fill: [0; 3] }, width, height);
+        let bare = Preprocessor { tiles: Tiles::Whole, ..grid(42, &SMALL_GRID) };
+        let squashed = digest(&tiling(&bare, width, height).resize(&picture(width, height), width, height));
+        assert_eq!([black != expected, squashed != expected], [width != height; 2], "{width} × {height}");
+    }
+    // As high as any: the square of it would be a terabyte.
+    let high = vec![u32::from_le_bytes([9, 8, 7, 255]); 1 << 20];
+    let tiles = Tiles::Centred { side: 42, fill: MEAN };
+    let seen = tiling(&rule(Filter::Bicubic, tiles), 1, 1 << 20).resize(&high, 1, 1 << 20);
+    assert!(seen[0].iter().all(|&pixel| pixel == u32::from_le_bytes([MEAN[0], MEAN[1], MEAN[2], 255])));
 }
 
 #[test]
@@ -177,16 +222,56 @@ fn llavas_tiles_are_the_references() {
 #[test]
 fn llavas_tokens_are_packed_as_in_the_reference() {
     let sizes: Vec<[usize; 2]> = (1..=6).flat_map(|rows| (1..=6).map(move |columns| [rows, columns])).collect();
-    let mut shrunk = 0;
+    let rule = grid(384, &sizes);
+    let packed = |width, height| {
+        let tiling = tiling(&rule, width, height);
+        ([tiling.rows, tiling.columns], Packing::new(&tiling, 27, 9, width, height))
+    };
+    let (mut shrunk, mut most) = (0, 0);
     for (width, height, expected, tokens) in PACKED {
-        let tiling = tiling(&grid(384, &sizes), width, height);
-        assert_eq!([tiling.rows, tiling.columns], expected, "{width} × {height}");
-        let packing = Packing::new(&tiling, 27, 9, width, height);
-        assert_eq!(packing.shrunk, tokens, "{width} × {height}");
-        assert_eq!(packing.tokens(), (tokens[0] + 1) * tokens[1]);
+        let (tiles, packing) = packed(width, height);
+        assert_eq!((tiles, packing.shrunk), (expected, tokens), "{width} × {height}");
+        assert_eq!(packing.tokens(), 27 * 27 + (tokens[0] + 1) * tokens[1]);
         shrunk += usize::from([packing.columns.len(), packing.rows.len()] != tokens);
     }
     assert!(shrunk > 0, "expected pictures of too many tokens, found none");
+    let line = |i: usize| {
+        let (width, height) = (1 + i * i * 7919 % 5003, 1 + i * 104_729 % 4999);
+        let (tiles, packing) = packed(width, height);
+        most = most.max(packing.tokens());
+        format!("{width} {height} {tiles:?} {:?}\n", packing.shrunk)
+    };
+    let lines: String = (0..MORE.0).map(line).collect();
+    assert_eq!(Sha256::digest(lines.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>(), MORE.1);
+    // Room is made for the most of them.
+    let bound = Packing::most_tokens(sizes.iter().copied(), 27, 9);
+    assert!((most..most + 200).contains(&bound), "expected a little more than {most}, found {bound}");
+}
+
+/// What is packed, by the numbers of two small pictures; the reference's own are in `decoders/`.
+#[test]
+fn tokens_go_where_they_belong() {
+    // Two tiles beside each other, 2 × 2 tokens each, of which the middle two columns are the picture.
+    let packing = Packing { patches: 2, tiles: 2, columns: 1..3, rows: 0..2, shrunk: [2, 2] };
+    let mut packed = packing.begin(&[-1.0]);
+    packing.put(0, &[1.0, 2.0, 3.0, 4.0], &mut packed);
+    packing.put(1, &[10.0, 11.0, 12.0, 13.0], &mut packed);
+    packing.put(2, &[20.0, 21.0, 22.0, 23.0], &mut packed);
+    assert_eq!(packed, [1.0, 2.0, 3.0, 4.0, 11.0, 20.0, -1.0, 13.0, 22.0, -1.0]);
+    // Four columns of one row become three.
+    let packing = Packing { patches: 2, tiles: 2, columns: 0..4, rows: 0..1, shrunk: [3, 1] };
+    let mut packed = packing.begin(&[-1.0]);
+    packing.put(0, &[0.0; 4], &mut packed);
+    packing.put(2, &[3.0, 9.0, 0.0, 0.0], &mut packed);
+    packing.put(1, &[0.0, 3.0, 0.0, 0.0], &mut packed);
+    let close = |found: f32, expected: f32| (found - expected).abs() < 1e-5;
+    let expected = [0.0, 0.0, 0.0, 0.0, 0.5, 3.0, 8.0, -1.0];
+    assert!(packed.len() == 8 && packed.iter().zip(expected).all(|(&a, b)| close(a, b)), "{packed:?}");
+    // A picture that is seen once.
+    let packing = Packing { patches: 1, tiles: 0, columns: 0..0, rows: 0..1, shrunk: [0, 1] };
+    let mut packed = packing.begin(&[7.0, 8.0]);
+    packing.put(0, &[1.0, 2.0], &mut packed);
+    assert_eq!(packed, [1.0, 2.0, 7.0, 8.0]);
 }
 
 /// Each is what somebody did.

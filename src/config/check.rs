@@ -83,7 +83,8 @@ pub fn check(config: &Config, names: &Names) -> Result<()> {
         }
         return Ok(());
     }
-    match config.preprocessor.side() {
+    let tile = config.preprocessor.tiles.side().map(|side| (side, side));
+    match tile.or(config.preprocessor.side()) {
         Some(side) if side == (image, image) => Ok(()),
         Some((width, height)) => Err(Error::BadCheckpoint(format!(
             "preprocessor_config.json: expected pictures of {image} × {image} pixels, as config.json has it, found {width} × {height}"

@@ -26,6 +26,9 @@ pub struct Pictures {
     pub token: u32,
     /// Whether all of a prompt sees all of it, and not only what comes before (PaliGemma).
     pub prefix: bool,
+    /// How many squares of tokens are kept of a picture's tiles, about, where they are packed into one grid (LLaVA-OneVision:
+    /// `anyres_max_9` is 9); none where each tile's tokens follow those of the one before.
+    pub packed: Option<usize>,
 }
 
 /// What is taken of the picture tower: one row a patch.

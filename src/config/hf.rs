@@ -26,7 +26,7 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
         Family::OwlVit | Family::Owlv2 => owl::parse(kind, &mut sections, preprocessor, tokenizer)?,
         Family::ClipSeg => clipseg::parse(kind, &mut sections, &mut root, preprocessor, tokenizer)?,
         family if !WRITES => return Err(family.unbuilt()),
-        _ => writes::parse(kind, (&mut root, files.generation), &mut sections, preprocessor, tokenizer)?,
+        _ => writes::parse(kind, (&mut root, files), &mut sections, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = own {
         built.text.mask = own.need("text_mask")?;

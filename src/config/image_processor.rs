@@ -51,7 +51,10 @@ impl Preprocessor {
             }
         }
         let filter = usual.filter(&mut file)?;
-        let tiles = if WRITES { Tiles::of(&mut file)? } else { Tiles::Whole };
+        let tiles = match WRITES {
+            true => Tiles::of(&mut file, family == Family::LlavaOnevision, usual.mean)?,
+            false => Tiles::Whole,
+        };
         let resize = match tiles.side() {
             Some(side) => Resize::Squash { width: side, height: side },
             None => usual.resize(&mut file)?,
@@ -141,6 +144,9 @@ impl Usual {
             (Family::SmolVlm, _) => Self { filter: Filter::Lanczos, ..siglip },
             (Family::PaliGemma, _) => siglip,
             (Family::Llava, _) => Self { resize: Resize::ShortestEdge(336), crop: (true, Some(336)), ..clip },
+            (Family::LlavaOnevision, _) => {
+                Self { resize: square(384), crop: (false, None), class: Some("LlavaOnevision"), ..clip }
+            }
             // A decoder by itself sees nothing.
             (Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Gemma | Family::Gemma2 | Family::Gemma3, _) => {
                 siglip
@@ -260,6 +266,8 @@ impl Config {
             tiles: match self.family {
                 // Of published models the longest edge is four tiles.
                 Family::SmolVlm => Tiles::Split { longest_edge: 4 * seen, side: seen, split: true },
+                // config.json has them as well.
+                Family::LlavaOnevision => self.preprocessor.tiles.clone(),
                 _ => Tiles::Whole,
             },
             crop: usual.crop.0.then_some((seen, seen)),

@@ -1,6 +1,7 @@
 //! What a checkpoint's JSON files say, as enums and numbers. Everything in which the families differ is decided here,
 //! once; no other module compares a model's name.
 
+mod anyres;
 mod canvas;
 mod check;
 mod clipseg;
@@ -83,6 +84,8 @@ pub enum Family {
     PaliGemma,
     /// Liu et al. 2023, `LlavaForConditionalGeneration` in transformers.
     Llava,
+    /// Li et al. 2024, `LlavaOnevisionForConditionalGeneration` in transformers.
+    LlavaOnevision,
 }
 
 impl Family {
@@ -104,6 +107,7 @@ impl Family {
             Self::SmolVlm => "smolvlm",
             Self::PaliGemma => "paligemma",
             Self::Llava => "llava",
+            Self::LlavaOnevision => "llava_onevision",
         }
     }
     /// Whether its models write.

@@ -24,49 +24,56 @@ pub enum Tiles {
         split: bool,
     },
     /// The picture is fitted into the best of these sizes, padded with black and cut; the whole picture comes first
-    /// (LLaVA-OneVision and LLaVA-NeXT: `image_processing_pil_llava_onevision.py`).
+    /// (LLaVA-OneVision: `image_processing_pil_llava_onevision.py`).
     Grid {
         /// Widths and heights, in pixels, in the order in which they are tried; of equally good ones the first.
         pinpoints: Vec<[usize; 2]>,
         /// Side of a tile, in pixels.
         side: usize,
+        /// The colour that [`Tiles::Centred`] has.
+        fill: [u8; 3],
+    },
+    /// One: the picture in the middle of a square of one colour (`pad_to_square` there).
+    Centred {
+        /// Side of the square when it was resized, in pixels.
+        side: usize,
+        /// Red, green and blue around the picture: the mean colour of the pictures that the tower was trained on.
+        fill: [u8; 3],
     },
 }
 
 /// Longest side of a picture before it is cut, in pixels: `MAX_IMAGE_SIZE` in transformers' `image_processing_pil_smolvlm.py`.
 const MAX_SIDE: usize = 4096;
 
+/// Side of a tile of LLaVA-OneVision in pixels, and most of them in a row or a column, where its files say nothing.
+const TILE: usize = 384;
+const GRID: usize = 6;
+
 impl Tiles {
-    /// Reads the settings of an image processor: those of SmolVLM have a `max_image_size`, those of LLaVA-OneVision
-    /// `image_grid_pinpoints`, and all others see one picture.
-    pub(super) fn of(file: &mut Object) -> Result<Self> {
-        if let Some(mut tile) = file.object("max_image_size")? {
-            let side = within(tile.need("longest_edge")?, &tile.label("longest_edge"))?;
-            let mut size = file.need_object("size")?;
-            let longest_edge = within(size.need("longest_edge")?, &size.label("longest_edge"))?;
-            return Ok(Self::Split { longest_edge, side, split: file.take("do_image_splitting")?.unwrap_or(true) });
+    /// Reads the settings of an image processor: those of SmolVLM have a `max_image_size`, LLaVA-OneVision's class cuts a `grid`, and all
+    /// others see one picture. `mean` is the class's own mean colour.
+    pub(super) fn of(file: &mut Object, grid: bool, mean: [f32; 3]) -> Result<Self> {
+        if grid {
+            let size = file.get("size").cloned().unwrap_or_else(|| json!({ "shortest_edge": TILE }));
+            let side = square(&size).filter(|side| (1..=MAX_SIDE).contains(side)).ok_or_else(|| {
+                let label = file.label("size");
+                Error::BadCheckpoint(format!("{label}: expected a square of 1 to {MAX_SIDE} pixels, found {size}"))
+            })?;
+            // In f64, as Python has it.
+            let of_file = |channel: usize| file.get("image_mean")?.get(channel)?.as_f64();
+            let mean = [0, 1, 2].map(|channel| of_file(channel).unwrap_or(mean[channel].into()));
+            return Self::grid(file, side, mean);
         }
-        let Some(list) = file.take::<Vec<Value>>("image_grid_pinpoints")? else { return Ok(Self::Whole) };
-        let size = file.get("size").cloned().unwrap_or_default();
-        let side = ["height", "shortest_edge"].iter().find_map(|key| size[key].as_u64()).unwrap_or(0) as usize;
-        let side = within(side, &file.label("size"))?;
-        let whole = |value: &Value| {
-            let side_of = |value: &Value| value.as_u64().map(|n| n as usize);
-            let [height, width] = [side_of(&value[0])?, side_of(&value[1])?];
-            let fits = |n: usize| (side..=MAX_PINPOINT).contains(&n) && n.is_multiple_of(side);
-            (fits(height) && fits(width)).then_some([width, height])
-        };
-        let pinpoint = |value: &Value| {
-            let label = file.label("image_grid_pinpoints");
-            let expected = format!("expected height and width in tiles of {side} pixels, at most {MAX_PINPOINT}");
-            whole(value).ok_or_else(|| Error::BadCheckpoint(format!("{label}: {expected}, found {}", brief(value))))
-        };
-        let pinpoints: Vec<_> = list.iter().map(pinpoint).collect::<Result<_>>()?;
-        if pinpoints.is_empty() {
-            let label = file.label("image_grid_pinpoints");
-            return Err(Error::BadCheckpoint(format!("{label}: expected one or more sizes, found none")));
-        }
-        Ok(Self::Grid { pinpoints, side })
+        let Some(mut tile) = file.object("max_image_size")? else { return Ok(Self::Whole) };
+        let side = within(tile.need("longest_edge")?, &tile.label("longest_edge"))?;
+        let mut size = file.need_object("size")?;
+        let longest_edge = within(size.need("longest_edge")?, &size.label("longest_edge"))?;
+        Ok(Self::Split { longest_edge, side, split: file.take("do_image_splitting")?.unwrap_or(true) })
+    }
+
+    /// Those of LLaVA-OneVision, with the sizes that a file names.
+    pub(super) fn grid(file: &mut Object, side: usize, mean: [f64; 3]) -> Result<Self> {
+        Ok(Self::Grid { pinpoints: pinpoints(file, side)?, side, fill: mean.map(|x| (x * 255.0) as u8) })
     }
 
     /// Side of what the tower sees, in pixels; none where [`super::Resize`] says it.
@@ -74,25 +81,25 @@ impl Tiles {
     pub fn side(&self) -> Option<usize> {
         match self {
             Self::Whole => None,
-            Self::Split { side, .. } | Self::Grid { side, .. } => Some(*side),
+            Self::Split { side, .. } | Self::Grid { side, .. } | Self::Centred { side, .. } => Some(*side),
         }
     }
 
-    /// The same, but the whole picture is all that the tower sees.
+    /// The same where the tower is to see each picture once (`low`), or where there are `several` in a prompt, of which LLaVA-OneVision
+    /// sees each once.
     #[must_use]
-    pub fn whole(&self) -> Self {
-        match self {
-            Self::Split { longest_edge, side, .. } => {
-                Self::Split { longest_edge: *longest_edge, side: *side, split: false }
-            }
-            _ => Self::Whole,
+    pub fn for_prompt(&self, low: bool, several: bool) -> Self {
+        match *self {
+            Self::Split { longest_edge, side, .. } if low => Self::Split { longest_edge, side, split: false },
+            Self::Grid { side, fill, .. } if low || several => Self::Centred { side, fill },
+            _ => self.clone(),
         }
     }
 
     /// Writes the settings into `preprocessor_config.json`.
     pub(super) fn write(&self, file: &mut Value) {
         match self {
-            Self::Whole => {}
+            Self::Whole | Self::Centred { .. } => {}
             Self::Split { longest_edge, side, split } => {
                 file["size"] = json!({ "longest_edge": longest_edge });
                 file["max_image_size"] = json!({ "longest_edge": side });
@@ -106,8 +113,37 @@ impl Tiles {
     }
 }
 
-/// Longest side of a grid of tiles, in pixels.
-const MAX_PINPOINT: usize = 8192;
+/// The sizes that a file of LLaVA-OneVision names, or those of its class: widths and heights in pixels, in whole tiles.
+fn pinpoints(file: &mut Object, side: usize) -> Result<Vec<[usize; 2]>> {
+    let usual =
+        || (1..=GRID).flat_map(|rows| (1..=GRID).map(move |columns| json!([rows * TILE, columns * TILE]))).collect();
+    let list = file.take::<Vec<Value>>("image_grid_pinpoints")?.unwrap_or_else(usual);
+    let label = file.label("image_grid_pinpoints");
+    let bad =
+        |expected: &str, found: &str| Error::BadCheckpoint(format!("{label}: expected {expected}, found {found}"));
+    if list.is_empty() {
+        return Err(bad("one or more sizes", "none"));
+    }
+    let expected = format!("height and width in tiles of {side} pixels, at most {MOST_TILES} tiles");
+    let tiles = |value: &Value| value.as_u64()?.try_into().ok().filter(|n: &usize| *n > 0 && n.is_multiple_of(side));
+    let pinpoint = |value: &Value| match (tiles(&value[0]), tiles(&value[1])) {
+        (Some(height), Some(width)) if (height / side).saturating_mul(width / side) <= MOST_TILES => {
+            Ok([width, height])
+        }
+        _ => Err(bad(&expected, &brief(value))),
+    };
+    list.iter().map(pinpoint).collect()
+}
+
+/// The side of a square: `height` and `width`, or `shortest_edge`.
+fn square(size: &Value) -> Option<usize> {
+    let [height, width] = ["height", "width"].map(|key| size[key].as_u64());
+    let side = if height == width { height.or(size["shortest_edge"].as_u64()) } else { None };
+    side.map(|side| side as usize)
+}
+
+/// Most tiles of a picture: far more than any published model has.
+const MOST_TILES: usize = 256;
 
 fn within(side: usize, label: &str) -> Result<usize> {
     match (1..=MAX_SIDE).contains(&side) {

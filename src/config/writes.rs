@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    Config, Connector, Decoder, Encoder, Family, Features, Generator, Head, Kind, Mask, Pictures, PositionSource,
-    Preprocessor, PromptRule, ScoreRule, Text, TextPooling, TokenizerFile, Vision, VisionPooling,
+    Config, Connector, Decoder, Encoder, Family, Features, Generator, Head, JsonFiles, Kind, Mask, Pictures,
+    PositionSource, Preprocessor, PromptRule, ScoreRule, Text, TextPooling, TokenizerFile, Vision, VisionPooling,
+    anyres,
     towers::{Defaults, Sections, clip_text_rule, clip_vision, encoder},
 };
 use crate::{
@@ -16,14 +17,18 @@ use crate::{
 const SIGLIP: Defaults =
     Defaults { hidden: 768, intermediate: 3072, layers: 12, heads: 12, activation: "gelu_pytorch_tanh", eps: 1e-6 };
 
-/// Reads a model that writes; `generation` is `generation_config.json`.
+/// The tower of LLaVA-OneVision where its file has none: 384 pixels in patches of 14 (`LlavaOnevisionConfig`).
+const ONEVISION: Defaults = Defaults { hidden: 1152, intermediate: 4304, layers: 26, heads: 16, ..SIGLIP };
+
+/// Reads a model that writes.
 pub(super) fn parse(
     kind: Kind,
-    (root, generation): (&mut Object, Option<&[u8]>),
+    (root, files): (&mut Object, &JsonFiles),
     sections: &mut Sections,
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
+    let generation = files.generation;
     let text = &mut sections.text;
     let own_stops = stops(text)?;
     let of_file = generation.map(|file| stops(&mut Object::parse("generation_config.json", file)?)).transpose()?;
@@ -34,6 +39,7 @@ pub(super) fn parse(
         Family::PaliGemma => ("gemma", Some(whole_tie.unwrap_or(true))),
         // Either of them will do (`LlavaConfig.__post_init__`).
         Family::Llava => ("llama", whole_tie.filter(|tied| *tied)),
+        Family::LlavaOnevision => ("qwen2", whole_tie.filter(|tied| *tied)),
         // A decoder by itself.
         family => (family.name(), None),
     };
@@ -43,24 +49,31 @@ pub(super) fn parse(
     let (vision, pictures) = match kind.towers.vision() {
         true => {
             let vision = tower(kind, &mut sections.vision)?;
+            if vision.patch_size == 0 {
+                return refuse(&sections.vision, "patch_size", "at least 1", "0");
+            }
             let pictures = pictures(kind.family, root, &vision, decoder.hidden)?;
             (vision, Some(pictures))
         }
         false => (clip_vision(kind, &mut sections.vision, [224, 32], "")?, None),
     };
+    let mut preprocessor = preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size));
+    if let Some(most) = pictures.as_ref().and_then(|pictures| pictures.packed) {
+        anyres::check(root, files, &vision, most, &mut preprocessor)?;
+    }
     let prompt = match kind.family {
         Family::SmolVlm => PromptRule::SmolVlm,
         Family::PaliGemma => PromptRule::PaliGemma,
         // LLaVA-Interleave is one of Qwen2.
         Family::Llava if decoder_type == "llama" => PromptRule::Llava15,
-        Family::Llava => PromptRule::ChatMl,
+        Family::Llava | Family::LlavaOnevision => PromptRule::ChatMl,
         _ => PromptRule::Raw,
     };
     let Decoder { hidden, layers, heads, intermediate, activation, eps, vocab, context, .. } = decoder;
     Ok(Config {
         family: kind.family,
         towers: kind.towers,
-        preprocessor: preprocessor.unwrap_or_else(|| Preprocessor::none(vision.image_size)),
+        preprocessor,
         vision,
         text: Text {
             encoder: Encoder { hidden, heads, layers, intermediate, activation, eps },
@@ -92,8 +105,10 @@ fn tower(kind: Kind, vision: &mut Object) -> Result<Vision> {
         Family::Llava => "clip_vision_model",
         _ => "siglip_vision_model",
     };
+    let none = vision.left().next().is_none();
     let name = vision.take::<String>("model_type")?;
     let (defaults, sides) = match name.as_deref().unwrap_or(usual) {
+        _ if none && kind.family == Family::LlavaOnevision => (ONEVISION, [384, 14]),
         "clip_vision_model" => return clip_vision(kind, vision, [224, 32], "pre_layrnorm"),
         "siglip_vision_model" => (SIGLIP, [224, 16]),
         "smolvlm_vision" | "idefics3_vision" | "idefics3" => {
@@ -134,15 +149,17 @@ fn pictures(family: Family, root: &mut Object, vision: &Vision, hidden: usize) -
             }
             (last, Connector::Linear, 256_000, true)
         }
-        _ => (llava(root, vision)?, Connector::Mlp, 32_000, false),
+        Family::LlavaOnevision => (llava(root, vision, -1, "full")?, Connector::Mlp, 151_646, false),
+        _ => (llava(root, vision, -2, "default")?, Connector::Mlp, 32_000, false),
     };
-    Ok(Pictures { features, connector, token: old.or(new).unwrap_or(usual), prefix })
+    let packed = if family == Family::LlavaOnevision { Some(anyres::most(root)?) } else { None };
+    Ok(Pictures { features, connector, token: old.or(new).unwrap_or(usual), prefix, packed })
 }
 
 /// Which of the tower's hidden states, counted from the embeddings on or from behind, and whether its first token is left out: a class
-/// token is, a patch is not.
-fn llava(root: &mut Object, vision: &Vision) -> Result<Features> {
-    let layer = root.take::<Value>("vision_feature_layer")?.unwrap_or((-2).into());
+/// token is, a patch is not. `layer` and `strategy` are the class's own.
+fn llava(root: &mut Object, vision: &Vision, layer: i64, strategy: &str) -> Result<Features> {
+    let layer = root.take::<Value>("vision_feature_layer")?.unwrap_or(layer.into());
     let layers = vision.encoder.layers as i64;
     let blocks = layer.as_i64().map(|layer| if layer < 0 { layers + 1 + layer } else { layer });
     let Some(blocks) = blocks.filter(|blocks| (0..=layers).contains(blocks)) else {
@@ -150,7 +167,7 @@ fn llava(root: &mut Object, vision: &Vision) -> Result<Features> {
     };
     let class = vision.pooling == VisionPooling::ClassToken;
     let expected = if class { "default" } else { "full" };
-    let strategy = root.take::<String>("vision_feature_select_strategy")?.unwrap_or_else(|| "default".into());
+    let strategy = root.take::<String>("vision_feature_select_strategy")?.unwrap_or_else(|| strategy.into());
     if strategy != expected {
         return refuse(root, "vision_feature_select_strategy", &format!("{expected} with this tower"), &strategy);
     }

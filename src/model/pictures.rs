@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     kernels::{ActId, Matmul, Pictures, PixelShuffle, Rows},
     plan::Plan,
-    weights::Loader,
+    weights::{HostId, Loader},
 };
 
 const ONE: Rows = Rows::PerItem(1);
@@ -22,8 +22,10 @@ pub struct PictureTokens {
     pub pixels: ActId,
     /// Output: `[batch, tokens, hidden]`, the hidden size of the decoder.
     pub rows: ActId,
-    /// Tokens of an item.
-    pub tokens: usize,
+    /// Tokens of an item, each way.
+    pub side: usize,
+    /// What ends a row of tokens where they are packed into a grid, `[hidden]`.
+    pub newline: Option<HostId>,
 }
 
 /// From features to tokens.
@@ -83,6 +85,10 @@ pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<
         false => None,
     };
     let connector = Layers::load(l, pictures.connector, [e.hidden, hidden])?;
+    let newline = match pictures.packed {
+        Some(_) => Some(l.host_vector("image_newline", &[hidden])?),
+        None => None,
+    };
 
     let mut plan = Plan::default();
     let pixels = plan.input("pixels", ONE, embed.side * embed.side);
@@ -97,8 +103,8 @@ pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<
         features = s.normed;
     }
     let scale = connector.scale;
-    let tokens = (grid / scale).pow(2);
-    let each = Rows::PerItem(tokens as u32);
+    let side = grid / scale;
+    let each = Rows::PerItem(side.pow(2) as u32);
     // The class token is left out.
     if lead == 0 {
         plan.tap("tower", features);
@@ -116,5 +122,5 @@ pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<
     connector.record(&mut plan, features, out, each);
     plan.tap("picture", out);
     plan.output("picture", out);
-    Ok(PictureTokens { plan, pixels, rows: out, tokens })
+    Ok(PictureTokens { plan, pixels, rows: out, side, newline })
 }

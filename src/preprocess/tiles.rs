@@ -1,11 +1,8 @@
-//! A picture becomes tiles: which pictures are made on the way, which of them the tower sees, and how its tokens are packed.
+//! A picture becomes tiles: which pictures are made on the way, and which of them the tower sees.
 //!
-//! Every step is a [`Sampling`] with 8 bits a channel before and after it, so that a device needs nothing but its two resize passes: also
-//! to cut a tile, which is a resize that changes no size.
+//! Every step is a [`Sampling`] with 8 bits a channel before and after it: also to cut a tile, which is a resize that changes no size.
 
-use std::ops::Range;
-
-use super::{Sampling, check_size, resize};
+use super::{Sampling, check_size, resize, square::resize_in_square};
 use crate::{
     config::{Alpha, Filter, Preprocessor, Tiles},
     error::Result,
@@ -18,6 +15,8 @@ pub struct Stage {
     pub from: usize,
     /// How. What comes out is opaque.
     pub sampling: Sampling,
+    /// Where the picture stands in the middle of a square: the colour of the rest, as a word. The sampling is the square's.
+    pub fill: Option<u32>,
 }
 
 /// The squares that the tower sees of a picture.
@@ -45,13 +44,19 @@ impl Tiling {
         check_size(width, height)?;
         let source = [width, height];
         match &rule.tiles {
-            Tiles::Whole => {
-                let seen = vec![Stage { from: 0, sampling: Sampling::new(rule, width, height)? }];
-                Ok(Self { rows: 0, columns: 0, between: Vec::new(), seen })
-            }
+            Tiles::Whole => Ok(Self::one(Stage { from: 0, sampling: Sampling::new(rule, width, height)?, fill: None })),
             Tiles::Split { longest_edge, side, split } => Ok(Self::split(rule, source, *longest_edge, *side, *split)),
-            Tiles::Grid { pinpoints, side } => Ok(Self::grid(rule, source, pinpoints, *side)),
+            Tiles::Grid { pinpoints, side, .. } => Ok(Self::grid(rule, source, pinpoints, *side)),
+            Tiles::Centred { side, fill: [r, g, b] } => {
+                let square = [width.max(height); 2];
+                let stage = Stage::whole(rule.filter, rule.alpha, 0, square, [*side; 2]);
+                Ok(Self::one(Stage { fill: Some(u32::from_le_bytes([*r, *g, *b, 255])), ..stage }))
+            }
         }
+    }
+
+    fn one(stage: Stage) -> Self {
+        Self { rows: 0, columns: 0, between: Vec::new(), seen: vec![stage] }
     }
 
     /// SmolVLM's chain: three resizes, or two where the picture is not cut.
@@ -93,7 +98,10 @@ impl Tiling {
         let mut pictures = vec![(pixels.to_vec(), width, height)];
         let made = |pictures: &[(Vec<u32>, usize, usize)], stage: &Stage| {
             let (pixels, width, height) = &pictures[stage.from];
-            resize(pixels, *width, *height, &stage.sampling)
+            match stage.fill {
+                None => resize(pixels, *width, *height, &stage.sampling),
+                Some(fill) => resize_in_square(pixels, [*width, *height], &stage.sampling, fill),
+            }
         };
         for stage in &self.between {
             let (width, height) = stage.sampling.size();
@@ -106,13 +114,13 @@ impl Tiling {
 impl Stage {
     fn whole(filter: Filter, alpha: Alpha, from: usize, source: Size, full: Size) -> Self {
         let window = full.map(|n| 0..n as isize);
-        Self { from, sampling: Sampling::part(filter, alpha, source, full, window) }
+        Self { from, sampling: Sampling::part(filter, alpha, source, full, window), fill: None }
     }
 
     /// A square of a picture as it is, which may reach beyond it.
     fn cut(filter: Filter, from: usize, size: Size, start: [isize; 2], side: usize) -> Self {
         let window = start.map(|start| start..start + side as isize);
-        Self { from, sampling: Sampling::part(filter, Alpha::Drop, size, size, window) }
+        Self { from, sampling: Sampling::part(filter, Alpha::Drop, size, size, window), fill: None }
     }
 }
 
@@ -161,52 +169,4 @@ fn fit(source: Size, target: Size) -> (Size, Size) {
     let mut size = target;
     size[loose] = ((source[loose] as f64 * scale[tight]).ceil() as usize).min(target[loose]);
     (size, [0, 1].map(|axis| (target[axis] - size[axis]) / 2))
-}
-
-/// Which tokens of LLaVA's tiles the decoder sees, after those of the whole picture: a window of the grid that the tiles' tokens make
-/// together, shrunk where they are too many, and after each of its rows the vector `image_newline`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packing {
-    /// Tokens from left to right, without the padding.
-    pub columns: Range<usize>,
-    /// Tokens from top to bottom, without the padding.
-    pub rows: Range<usize>,
-    /// Columns and rows to which the window is shrunk by bilinear interpolation; its own where they are few enough.
-    pub shrunk: [usize; 2],
-}
-
-impl Packing {
-    /// Of a picture of `width` × `height` pixels, where the tower makes `patches` × `patches` tokens of a square and at most about `most`
-    /// squares of tokens are kept (`anyres_max_9`: 9).
-    ///
-    /// The reference is `_get_unpadded_features` in transformers' `processing_llava_onevision.py`, and `pack_image_features` in
-    /// `modeling_llava_onevision.py`, which agree.
-    #[must_use]
-    pub fn new(tiling: &Tiling, patches: usize, most: usize, width: usize, height: usize) -> Self {
-        let grid = [tiling.columns * patches, tiling.rows * patches];
-        let source = [width, height];
-        let wide = width as f64 / height as f64 > grid[0] as f64 / grid[1] as f64;
-        let (tight, loose) = if wide { (0, 1) } else { (1, 0) };
-        // Python's round(x, 7) lifts what is a hair below a whole number.
-        let exact = source[loose] as f64 * (grid[tight] as f64 / source[tight] as f64);
-        let kept = ((exact * 1e7).round() / 1e7) as usize;
-        let padding = (grid[loose] - kept) / 2;
-        let mut window = grid.map(|n| 0..n);
-        window[loose] = padding..grid[loose] - padding;
-        let [columns, rows] = window;
-        let tokens = columns.len() * rows.len();
-        let ratio = (tokens as f64 / (most * patches * patches) as f64).sqrt();
-        let size = [columns.len(), rows.len()];
-        // Python's `//` of floats.
-        let over = |n: usize| ((n as f64 - n as f64 % ratio) / ratio).round() as usize;
-        let shrunk = if ratio > 1.1 { size.map(over) } else { size };
-        Self { columns, rows, shrunk }
-    }
-
-    /// Tokens after those of the whole picture, the ends of rows included.
-    #[must_use]
-    pub fn tokens(&self) -> usize {
-        let [columns, rows] = self.shrunk;
-        (columns + 1) * rows
-    }
 }

@@ -33,7 +33,7 @@ pub struct Language<B: Backend> {
     last: ActId,
     logits: ActId,
     /// The tokens whose keys and values the device holds.
-    held: RefCell<Vec<u32>>,
+    pub held: RefCell<Vec<u32>>,
     /// How many prompts there were.
     prompts: Cell<u64>,
 }
@@ -50,7 +50,7 @@ impl<B: Backend> Language<B> {
     }
 
     /// Ends the text under way and keeps what was computed for its first `past` tokens. The number of the prompt that begins.
-    fn begin(&self, past: usize) -> u64 {
+    pub fn begin(&self, past: usize) -> u64 {
         self.held.borrow_mut().truncate(past);
         self.prompts.set(self.prompts.get() + 1);
         self.prompts.get()
@@ -60,21 +60,6 @@ impl<B: Backend> Language<B> {
     pub fn most(room: usize, image_tokens: Option<usize>) -> Run {
         let tokens = image_tokens.map_or(CHUNK, |tokens| (tokens + PROMPT) as u32);
         Run { batch: 1, tokens: tokens.min(room as u32), past: room as u32 }
-    }
-}
-
-/// What makes a decoder's tokens of pictures.
-pub struct Sight<B: Backend> {
-    pub plan: B::Executor,
-    pixels: ActId,
-    rows: ActId,
-    tokens: usize,
-}
-
-impl<B: Backend> Sight<B> {
-    pub fn new(plan: B::Executor, model: model::PictureTokens) -> Self {
-        let model::PictureTokens { pixels, rows, tokens, .. } = model;
-        Self { plan, pixels, rows, tokens }
     }
 }
 
@@ -317,67 +302,6 @@ impl<B: Backend> Session<B> {
         language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(prompt));
         language.plan.write(&self.device, language.last, 0, &(prompt.len() as u32 - 1).to_le_bytes());
         language.plan.taps(&self.device, Run::tokens(1, prompt.len() as u32)).await
-    }
-
-    /// Makes a picture's tokens, or a tile's, the rows from `number` times as many as it has on: those that prompts then refer to by
-    /// [`PICTURE`]. `tile` is RGBA in words, `[size, size]`.
-    ///
-    /// # Errors
-    /// [`Error::ContextFull`] for more rows than there is room for, [`Error::BadInput`] for another size, [`Error::WrongModel`] for a model
-    /// that reads words alone.
-    pub fn put_tile(&self, tile: &[u32], number: usize) -> Result<()> {
-        let (language, sight) = (self.language()?, self.sight()?);
-        let (side, context) = (self.config.vision.image_size, self.config.text.tokens);
-        if tile.len() != side * side {
-            return Err(Error::BadInput(format!("tile: expected {side} × {side} pixels, found {}", tile.len())));
-        }
-        if (number + 1) * sight.tokens > context {
-            return Err(Error::ContextFull(format!(
-                "pictures: expected at most {context} tokens, found {}: show fewer or smaller pictures, or load the model with a larger context",
-                (number + 1) * sight.tokens
-            )));
-        }
-        // What was computed with the rows that are replaced is worth nothing, and a text under way has lost them.
-        let rows = number * sight.tokens..(number + 1) * sight.tokens;
-        let lost = |id: &u32| *id >= PICTURE && rows.contains(&((id - PICTURE) as usize));
-        let first = language.held.borrow().iter().position(lost);
-        if let Some(at) = first {
-            language.begin(at);
-        }
-        let one = Run::items(1);
-        sight.plan.write(&self.device, sight.pixels, 0, bytemuck::cast_slice(tile));
-        sight.plan.run_all(&self.device, one);
-        let pictures = language.pictures.expect("a model with a picture tower has room for its rows");
-        sight.plan.hand_over(&self.device, sight.rows, (&language.plan, pictures), number as u32);
-        Ok(())
-    }
-
-    /// Tokens that a picture becomes, or a tile of it.
-    ///
-    /// # Errors
-    /// As [`Session::put_tile`].
-    pub fn tile_tokens(&self) -> Result<usize> {
-        Ok(self.sight()?.tokens)
-    }
-
-    /// Named activations of the picture tower and the connector, for the last tile.
-    ///
-    /// # Errors
-    /// As [`Session::put_tile`].
-    pub async fn taps_of_tile(&self) -> Result<HashMap<String, Vec<f32>>> {
-        self.sight()?.plan.taps(&self.device, Run::items(1)).await
-    }
-
-    fn sight(&self) -> Result<&Sight<B>> {
-        let reads = self.config.generator()?.pictures.is_some();
-        match &self.sight {
-            Some(sight) => Ok(sight),
-            None if reads => Err(self.lacks_vision()),
-            None => Err(Error::WrongModel(format!(
-                "{}: expected a model that reads pictures, found one that reads words alone: load smolvlm, paligemma or llava",
-                self.config.family.name()
-            ))),
-        }
     }
 
     fn end(&self, generation: &mut Generation<B>, finish: Finish) -> Option<Token> {

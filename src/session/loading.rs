@@ -4,10 +4,11 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    generate::{Language, Sight},
+    generate::Language,
     masks::{Decoder, Prompter},
     run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
     scene::Look,
+    sight::{Sight, most_tokens},
     table::{Rows, Table, TableIn},
 };
 use crate::{
@@ -43,7 +44,8 @@ pub struct LoadOptions<'a> {
     pub canvas: Option<usize>,
     /// Whether CLIPSeg takes pictures as prompts, too: that needs its whole picture tower.
     pub picture_prompts: bool,
-    /// Most tokens of a prompt and what is written after it; none takes the model's own, but at most [`CONTEXT`].
+    /// Most tokens of a prompt and what is written after it; none takes the model's own, but at most [`CONTEXT`], or what one picture
+    /// needs.
     pub context: Option<usize>,
     /// Most patches of a NaFlex picture; none takes the checkpoint's own number.
     pub max_patches: Option<usize>,
@@ -55,6 +57,9 @@ pub struct LoadOptions<'a> {
 
 /// Tokens that there is room for unless more are asked for: each costs memory.
 pub const CONTEXT: usize = 4096;
+
+/// There is room for a picture in all its detail in any case, and so many tokens of texts beside it.
+const BESIDE: usize = 1024;
 
 impl Default for LoadOptions<'_> {
     /// Both towers as stored, in the plain tier.
@@ -90,7 +95,7 @@ impl LoadOptions<'_> {
                     return Err(Error::BadInput(format!("context: expected 2 to {most} tokens, found {tokens}")));
                 }
                 Some(tokens) => tokens,
-                None => most.min(CONTEXT),
+                None => most.min(CONTEXT.max(most_tokens(&config) + BESIDE)),
             };
         }
         match self.canvas {
@@ -285,7 +290,10 @@ impl<B: Backend> Loading<B> {
         let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder::new(plan, part));
         let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
         let language = self.language.zip(self.model.language).map(|(plan, model)| Language::new(plan, model));
-        let sight = self.sight.zip(self.model.pictures).map(|(plan, model)| Sight::new(plan, model));
+        let sight = self.sight.zip(self.model.pictures).map(|(plan, model)| {
+            let newline = model.newline.map(|id| self.host.weights[id.0].row(0));
+            Sight::new(plan, model, newline)
+        });
         let text = self.text.zip(self.model.text).map(|(plan, tower)| TextTower {
             tower: Tower { plan, output: tower.embedding },
             tokens: tower.tokens,

@@ -10,14 +10,15 @@ mod pixels;
 mod queries;
 mod run;
 mod scene;
+mod sight;
 mod table;
 
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 pub use choose::Choosing;
 pub use example::Example;
+use generate::Language;
 pub use generate::{Finish, Generation, Options, Token};
-use generate::{Language, Sight};
 pub use labels::LabelSet;
 pub use loading::{CONTEXT, LoadOptions, Loading};
 use pixels::Pixels;
@@ -26,6 +27,8 @@ pub use queries::QuerySet;
 pub use run::{BATCH, Pending, pictures, pool_index};
 use run::{TextTower, VisionTower};
 pub use scene::Scene;
+use sight::Sight;
+pub use sight::{Cut, View};
 use table::Table;
 pub use table::TableIn;
 

@@ -16,6 +16,8 @@ use crate::{
 pub const PICTURE: u32 = 1 << 31;
 
 const IMAGE: &str = "<image>";
+/// What stands for a video in the prompts of models that see some.
+const VIDEO: &str = "<video>";
 
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +155,7 @@ impl Prompt {
     /// `<image>` stands for one picture after the other.
     ///
     /// # Errors
-    /// As [`Prompt::chat`], and [`Error::BadInput`] if there are not as many `<image>` as pictures.
+    /// As [`Prompt::chat`], and [`Error::BadInput`] if there are not as many `<image>` as pictures, or a `<video>`.
     pub fn raw(
         tokenizer: &Tokenizer,
         rule: PromptRule,
@@ -162,6 +164,11 @@ impl Prompt {
         context: usize,
     ) -> Result<Self> {
         let mut script = Script::new(rule, pictures);
+        if text.contains(VIDEO) && tokenizer.id(VIDEO).is_some() {
+            return Err(Error::BadInput(format!(
+                "prompt: expected {IMAGE} alone, found {VIDEO}: show its frames as pictures"
+            )));
+        }
         script.raw(text)?;
         let mut ids = tokenizer.encode_prompt(&script.text.text, &[])?;
         if rule != PromptRule::PaliGemma {

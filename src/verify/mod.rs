@@ -29,8 +29,8 @@ use crate::{
     config::{Head, Task},
     error::{Error, Result},
     gpu::Tuning,
-    preprocess::{Sampling, Tiling, resize},
-    session::{Options, Session, Source, Strip},
+    preprocess::{Sampling, resize},
+    session::{Options, Session, Source, Strip, View},
 };
 
 /// Runs of each check; a data race shows as a difference between them.
@@ -209,8 +209,9 @@ impl<B: Backend> Session<B> {
         };
         if let Some(vision) = &goldens.vision {
             let taps = self.every_run(async || {
-                self.put_tile(&self.verify_tile()?, 0)?;
-                self.taps_of_tile().await
+                let low = View { low: true, several: false };
+                self.put_square(&self.cut(&goldens::pixels(), goldens::PICTURE, low)?, 0, 0)?;
+                self.taps_of_square().await
             });
             judge(vision, goldens::bound(&self.tuning, self.format), &taps.await);
         }
@@ -223,15 +224,6 @@ impl<B: Backend> Session<B> {
         });
         checks.push(Check::new("written", judged));
         checks
-    }
-
-    /// The built-in picture as one square.
-    fn verify_tile(&self) -> Result<Vec<u32>> {
-        let (width, height) = goldens::PICTURE;
-        let mut rule = self.config.preprocessor.clone();
-        rule.tiles = rule.tiles.whole();
-        let mut squares = Tiling::new(&rule, width, height)?.resize(&goldens::pixels(), width, height);
-        Ok(squares.swap_remove(0))
     }
 
     /// The tokens that follow a prompt, each the likeliest.

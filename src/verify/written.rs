@@ -46,7 +46,7 @@ impl WrittenRun {
             None => None,
             Some(PictureTokens { plan, pixels: input, .. }) => {
                 let mut rule = checkpoint.config.preprocessor.clone();
-                rule.tiles = rule.tiles.whole();
+                rule.tiles = rule.tiles.for_prompt(true, false);
                 let squares = Tiling::new(&rule, width, height)?.resize(pixels, width, height);
                 let run = plan.run_reference(&weights, &[(input, &squares[0])], Run::items(1));
                 Some(Reference { runs: vec![(plan, run)], embedding: Vec::new() })

@@ -13,24 +13,13 @@ use super::{
 };
 use crate::{
     Error,
-    config::Preprocessor,
-    preprocess::Tiling,
     sampling::Sampling,
-    session::{self, Generation, Options},
+    session::{self, Cut, Generation, Options, View},
 };
 
-/// The squares that the tower sees of a picture.
+/// The squares that the tower sees of a picture; none while the tokens of one are on their way.
 #[wasm_bindgen]
-pub struct Tiles(Vec<Vec<u32>>);
-
-#[wasm_bindgen]
-impl Tiles {
-    /// How many there are.
-    #[wasm_bindgen(getter)]
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-}
+pub struct Tiles(RefCell<Option<Cut>>);
 
 /// A text on its way; none while a step of it runs.
 #[wasm_bindgen]
@@ -87,31 +76,51 @@ impl Engine {
         self.session.context().map_err(|e| js_error(&e))
     }
 
-    /// Rows and columns of the tiles of a picture of this size, both 0 where it is one square, and its tokens. `low` sees all pictures as one.
-    pub fn layout(&self, width: usize, height: usize, low: bool) -> std::result::Result<Vec<u32>, JsValue> {
-        let layout = || {
-            let tiling = Tiling::new(&self.rule(low), width, height)?;
-            let tokens = tiling.seen.len() * self.session.tile_tokens()?;
-            Ok([tiling.rows, tiling.columns, tokens].map(|n| n as u32).into())
-        };
-        layout().map_err(|e: Error| js_error(&e))
+    /// Rows and columns of the tiles of a picture of this size, both 0 where it is one square, and its tokens. `low` sees it once;
+    /// `several` says that it is one of several.
+    pub fn layout(
+        &self,
+        width: usize,
+        height: usize,
+        low: bool,
+        several: bool,
+    ) -> std::result::Result<Vec<u32>, JsValue> {
+        let layout = self.session.layout((width, height), View { low, several }).map_err(|e| js_error(&e))?;
+        Ok([layout.rows, layout.columns, layout.tokens].map(|n| n as u32).into())
+    }
+
+    /// Whether the tokens of a picture's squares are known by themselves, or only together, where they are packed.
+    #[wasm_bindgen(js_name = keepsSquares)]
+    pub fn keeps_squares(&self) -> bool {
+        let pictures = self.session.config.generator().ok().and_then(|generator| generator.pictures.as_ref());
+        pictures.is_some_and(|pictures| pictures.packed.is_none())
     }
 
     /// The squares of a picture.
-    pub fn tiles(&self, picture: &ImageData, low: bool) -> std::result::Result<Tiles, JsValue> {
-        let tiles = || {
+    pub fn tiles(&self, picture: &ImageData, low: bool, several: bool) -> std::result::Result<Tiles, JsValue> {
+        let cut = || {
             let pixels = Pixels::of(picture)?;
-            let (width, height) = pixels.size();
-            let tiling = Tiling::new(&self.rule(low), width, height)?;
-            Ok(Tiles(tiling.resize(&pixels.words(), width, height)))
+            self.session.cut(&pixels.words(), pixels.size(), View { low, several })
         };
-        tiles().map_err(|e: Error| js_error(&e))
+        Ok(Tiles(RefCell::new(Some(cut().map_err(|e: Error| js_error(&e))?))))
     }
 
-    /// Runs a square through the tower: its tokens become those of number `number` in prompts.
-    #[wasm_bindgen(js_name = putTile)]
-    pub fn put_tile(&self, tiles: &Tiles, index: usize, number: usize) -> std::result::Result<(), JsValue> {
-        self.session.put_tile(&tiles.0[index], number).map_err(|e| js_error(&e))
+    /// Runs the next square of a part of a picture through the tower; `first` is the row of the picture's first token in prompts.
+    #[wasm_bindgen(js_name = putSquare)]
+    pub fn put_square(&self, tiles: &Tiles, part: usize, first: usize) -> std::result::Result<(), JsValue> {
+        let cut = take(&tiles.0)?;
+        let put = self.session.put_square(&cut, part, first);
+        tiles.0.replace(Some(cut));
+        put.map_err(|e| js_error(&e))
+    }
+
+    /// Keeps the square's tokens; whether all of its part are there.
+    #[wasm_bindgen(js_name = keepSquare)]
+    pub async fn keep_square(&self, tiles: &Tiles, first: usize) -> std::result::Result<bool, JsValue> {
+        let mut cut = take(&tiles.0)?;
+        let kept = self.session.keep_square(&mut cut, first).await;
+        tiles.0.replace(Some(cut));
+        kept.map_err(|e| js_error(&e))
     }
 
     /// Begins a text with a prompt's token ids.
@@ -123,7 +132,7 @@ impl Engine {
     /// Runs the next part of a prompt; whether it was the last.
     #[wasm_bindgen(js_name = readPrompt)]
     pub async fn read_prompt(&self, writing: &Writing) -> std::result::Result<bool, JsValue> {
-        let mut generation = writing.take()?;
+        let mut generation = take(&writing.0)?;
         let read = self.session.read_prompt(&mut generation).await;
         writing.0.replace(Some(generation));
         read.map_err(|e| js_error(&e))
@@ -132,7 +141,7 @@ impl Engine {
     /// The next token; none at the end.
     #[wasm_bindgen(js_name = nextToken)]
     pub async fn next_token(&self, writing: &Writing) -> std::result::Result<Option<u32>, JsValue> {
-        let mut generation = writing.take()?;
+        let mut generation = take(&writing.0)?;
         let token = self.session.next_token(&mut generation).await;
         writing.0.replace(Some(generation));
         Ok(token.map_err(|e| js_error(&e))?.map(|token| token.id))
@@ -157,27 +166,16 @@ impl Engine {
 
     /// Runs the next step of it; whether it was the last.
     pub async fn weigh(&self, choosing: &Choosing) -> std::result::Result<bool, JsValue> {
-        let mut state = choosing.state.take().ok_or_else(busy)?;
+        let mut state = take(&choosing.state)?;
         let done = self.session.weigh(&mut state).await;
         choosing.state.replace(Some(state));
         done.map_err(|e| js_error(&e))
     }
 }
 
-impl Engine {
-    fn rule(&self, low: bool) -> Preprocessor {
-        let mut rule = self.session.config.preprocessor.clone();
-        if low {
-            rule.tiles = rule.tiles.whole();
-        }
-        rule
-    }
-}
-
-impl Writing {
-    fn take(&self) -> std::result::Result<Generation<Backend>, JsValue> {
-        self.0.take().ok_or_else(busy)
-    }
+/// What a step works on, and puts back.
+fn take<T>(slot: &RefCell<Option<T>>) -> std::result::Result<T, JsValue> {
+    slot.take().ok_or_else(busy)
 }
 
 fn busy() -> JsValue {

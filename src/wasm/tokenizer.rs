@@ -43,7 +43,7 @@ impl TokenizerEngine {
         match &self.what {
             What::Write(generator) => Ok(generator),
             What::Encode(_) => Err(js_error(&Error::WrongModel(
-                "prompt: expected a model that writes, found one with a text tower: load smolvlm, paligemma or llava"
+                "prompt: expected a model that writes, found one with a text tower: load smolvlm, paligemma, llava or llava_onevision"
                     .into(),
             ))),
         }

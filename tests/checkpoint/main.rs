@@ -4,6 +4,7 @@ mod head_files;
 mod heads;
 mod lies;
 mod manifest;
+mod onevision;
 mod open_clip;
 mod packed;
 mod pytorch;

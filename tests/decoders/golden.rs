@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use image::ImageReader;
@@ -11,7 +11,7 @@ use ocelli::{
     backend::{Backend, Cpu},
     config::Config,
     kernels::PICTURE,
-    session::LoadOptions,
+    session::{Cut, LoadOptions, View},
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use crate::common::fixtures;
 
 /// Decoders by themselves, and with pictures.
 pub const TEXTS: [&str; 6] = ["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"];
-pub const PICTURES: [&str; 3] = ["smolvlm", "paligemma", "llava"];
+pub const PICTURES: [&str; 5] = ["smolvlm", "paligemma", "llava", "llava-onevision", "llava-onevision-shrunk"];
 
 #[derive(Deserialize)]
 pub struct Golden {
@@ -42,7 +42,22 @@ pub struct Golden {
 #[derive(Deserialize)]
 pub struct Other {
     pub images: Vec<String>,
+    /// The picture is seen once, and no tiles of it.
+    #[serde(default)]
+    pub low: bool,
     pub ids: Vec<u32>,
+}
+
+impl Other {
+    /// What the reference's numbers of it are called.
+    pub fn name(&self) -> String {
+        stem(&self.images, self.low)
+    }
+}
+
+fn stem(images: &[String], low: bool) -> String {
+    let names: Vec<&str> = images.iter().map(|name| name.strip_suffix(".png").expect("lossless")).collect();
+    names.join("+") + if low { ".low" } else { "" }
 }
 
 impl Golden {
@@ -83,19 +98,33 @@ pub fn on_cpu(model: &str, change: impl FnOnce(&mut Config)) -> Session<Cpu> {
     changed(Cpu::default(), model, change)
 }
 
-/// Hands a session the squares that the reference's tower saw of these pictures; the ids with rows of pictures in the place of the
-/// token that stands for them.
+/// RGBA words, width and height.
+fn picture(path: &Path) -> (Vec<u32>, (usize, usize)) {
+    let image = ImageReader::open(path).expect("a fixture").decode().expect("a sound fixture").into_rgba8();
+    (bytemuck::pod_collect_to_vec(image.as_raw()), (image.width() as usize, image.height() as usize))
+}
+
+/// Shows a session these pictures, whose squares must be those that the reference's tower saw; the ids with rows of pictures in the place
+/// of the token that stands for them.
 pub fn prompt<B: Backend>(session: &Session<B>, model: &str, ids: &[u32], images: &[String]) -> Vec<u32> {
-    let stem = |name: &String| name.strip_suffix(".png").expect("lossless").to_string();
+    show(session, model, ids, images, false)
+}
+
+/// The same, where a picture may be seen once.
+pub fn show<B: Backend>(session: &Session<B>, model: &str, ids: &[u32], images: &[String], low: bool) -> Vec<u32> {
     let generator = session.config.generator().expect("a model that writes");
     let Some(pictures) = &generator.pictures else { return ids.to_vec() };
-    let name = images.iter().map(stem).collect::<Vec<_>>().join("+");
-    let path = folder(model).join("pixels").join(format!("{name}.png"));
-    let tiles = ImageReader::open(path).expect("a fixture").decode().expect("a sound fixture").into_rgba8();
-    let words: Vec<u32> = bytemuck::pod_collect_to_vec(tiles.as_raw());
-    let side = session.config.vision.image_size;
-    for (at, tile) in words.chunks_exact(side * side).enumerate() {
-        session.put_tile(tile, at).expect("a tile");
+    let view = View { low, several: images.len() > 1 };
+    let cut = |name: &String| {
+        let (words, size) = picture(&fixtures().join("images").join(name));
+        session.cut(&words, size, view).expect("a picture")
+    };
+    let mut cuts: Vec<Cut> = images.iter().map(cut).collect();
+    let (seen, _) = picture(&folder(model).join("pixels").join(stem(images, low) + ".png"));
+    assert!(cuts.iter().flat_map(Cut::squares).flatten().eq(&seen), "{model}: {images:?}: other squares");
+    let mut row = 0;
+    for cut in &mut cuts {
+        row = pollster::block_on(session.show(cut, row)).expect("room");
     }
     let mut rows = PICTURE..;
     ids.iter().map(|&id| if id == pictures.token { rows.next().expect("endless") } else { id }).collect()

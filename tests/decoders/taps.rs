@@ -1,11 +1,11 @@
 //! Every step between token ids and logits.
 
-use ocelli::backend::Backend;
+use ocelli::{backend::Backend, kernels::PICTURE};
 
 use crate::{
     Outcome,
     common::compare,
-    golden::{Golden, distance, prompt as put, session},
+    golden::{Golden, distance, prompt as put, session, show},
 };
 
 /// Of logits, as a share of their spread; the reference computes in f32 itself.
@@ -37,22 +37,24 @@ pub fn prompt<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     Ok(())
 }
 
-/// The tower, the connector, and what follows from other pictures.
+/// The tower, the pictures' tokens, and what follows from other pictures.
 pub fn pictures<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     let (golden, session) = (Golden::of(model), session(device(), model));
-    put(&session, model, &golden.ids, &golden.images);
-    let found = pollster::block_on(session.taps_of_tile())?;
-    for name in ["tower", "picture"] {
-        // Of the last tile.
-        let (found, all) = (&found[name], &golden.taps[name]);
-        let expected = &all[all.len() - found.len()..];
-        let largest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
-        compare(name, found, expected, &vec![largest; expected.len()], TAP)?;
-    }
+    let ids = put(&session, model, &golden.ids, &golden.images);
+    // Of the last square.
+    let (found, all) = (&pollster::block_on(session.taps_of_square())?["tower"], &golden.taps["tower"]);
+    near("tower", found, &all[all.len() - found.len()..])?;
+    let found = pollster::block_on(session.taps_of_prompt(&ids))?;
+    near("picture", &rows(&ids, &found["embed"]), &golden.taps["picture"])?;
     for other in &golden.others {
-        let name = other.images.iter().map(|name| name.trim_end_matches(".png")).collect::<Vec<_>>().join("+");
-        let ids = put(&session, model, &other.ids, &other.images);
+        let name = other.name();
+        let ids = show(&session, model, &other.ids, &other.images, other.low);
         let found = pollster::block_on(session.taps_of_prompt(&ids))?;
+        let (picture, expected) = (rows(&ids, &found["embed"]), &golden.taps[&format!("picture.{name}")]);
+        near(&name, &picture, expected)?;
+        // Those of the first picture in its place.
+        let short = picture.len().min(golden.taps["picture"].len());
+        assert!(near(&name, &picture[..short], &golden.taps["picture"][..short]).is_err(), "{name}: any will do");
         let off = distance(&found["logits"], &golden.taps[&format!("logits.{name}")]);
         println!("{model}: {name}: logits off by {off:.1e}");
         assert!(off <= LOGITS, "{name}: expected at most {LOGITS}, found {off}");
@@ -60,4 +62,15 @@ pub fn pictures<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
         assert!(distance(&found["logits"], &golden.taps["logits"]) > 100.0 * LOGITS, "{name}: the first picture's");
     }
     Ok(())
+}
+
+fn near(name: &str, found: &[f32], expected: &[f32]) -> Outcome {
+    let largest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+    Ok(compare(name, found, expected, &vec![largest; expected.len()], TAP)?)
+}
+
+/// The pictures' tokens of what a decoder's first block takes.
+fn rows(ids: &[u32], embed: &[f32]) -> Vec<f32> {
+    let rows = embed.chunks_exact(embed.len() / ids.len()).zip(ids);
+    rows.filter(|(_, id)| **id >= PICTURE).flat_map(|(row, _)| row).copied().collect()
 }

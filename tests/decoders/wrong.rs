@@ -44,13 +44,15 @@ fn has_window(d: &Decoder) -> bool {
 /// Those of how pictures come in.
 type PictureMistake = (&'static str, fn(&Generator) -> bool, fn(&mut Generator));
 
-const WITH_PICTURES: [PictureMistake; 4] = [
+const WITH_PICTURES: [PictureMistake; 5] = [
     ("a prompt that sees only what was before", |g| pictures(g).prefix, |g| pictures_mut(g).prefix = false),
     ("a prompt that sees all of itself", |g| !pictures(g).prefix, |g| pictures_mut(g).prefix = true),
+    ("the tower's last norm, or none", |_| true, |g| pictures_mut(g).features.post_norm ^= true),
+    // 3 squares of tokens become 1, or 1 becomes 3.
     (
-        "the tower's last norm, or none",
-        |g| pictures(g).features.post_norm,
-        |g| pictures_mut(g).features.post_norm = false,
+        "more or fewer tokens are kept",
+        |g| pictures(g).packed.is_some(),
+        |g| pictures_mut(g).packed = pictures(g).packed.map(|most| 4 - most),
     ),
     ("one block fewer", |_| true, |g| pictures_mut(g).features.blocks -= 1),
 ];

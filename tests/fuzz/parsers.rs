@@ -11,7 +11,7 @@ use ocelli::{
     },
     config::{Config, JsonFiles, TOKENIZER_FILES, TokenizerFiles, Towers},
     model::{self, InMemory},
-    preprocess::Sampling,
+    preprocess::{Sampling, Tiling},
     quant::Format,
     text::{TextEncoder, compact},
     verify::{GOLDENS, Goldens},
@@ -68,7 +68,17 @@ fn fixture(model: &str, file: &str) -> Vec<u8> {
     fs::read(Path::new(ROOT).join("tests/fixtures").join(model).join(file)).expect("a fixture")
 }
 
-const MODELS: [&str; 8] = ["clip", "clip-eos", "siglip", "siglip2", "naflex", "owlvit", "owlv2", "clipseg-refined"];
+const MODELS: [&str; 9] = [
+    "clip",
+    "clip-eos",
+    "siglip",
+    "siglip2",
+    "naflex",
+    "owlvit",
+    "owlv2",
+    "clipseg-refined",
+    "decoders/llava-onevision-shrunk",
+];
 
 /// One element of a JSON list, two bytes, may become 32 in a list that has just doubled; the smallest map inside a list,
 /// `{"":0},`, is a node of about 700. Beside it, an error's sentence and the fixtures that the file is opened with.
@@ -113,7 +123,7 @@ fn preprocessor() -> Parser {
             result = Config::parse(config, bytes, tokenizer).and_then(|config| {
                 [(61, 47), (1, 1), (3, 9000)]
                     .into_iter()
-                    .try_for_each(|(width, height)| Sampling::new(&config.preprocessor, width, height).map(drop))
+                    .try_for_each(|(width, height)| Tiling::new(&config.preprocessor, width, height).map(drop))
             });
             if result.is_ok() {
                 break;

@@ -49,7 +49,7 @@ pub struct Setup {
     /// Side in pixels of the square that OWLv2 or CLIPSeg sees, if not its own: a smaller one is faster and sees less.
     #[arg(long, global = true, value_name = "N")]
     pub canvas: Option<usize>,
-    /// Of models that write: room for so many tokens, the prompt's and those that are written; the model's own number, but at most 4096, if left out.
+    /// Of models that write: room for so many tokens, the prompt's and those that are written; the model's own number, but at most 4096 or what one picture needs, if left out.
     #[arg(long, global = true, value_name = "N")]
     pub context: Option<usize>,
 }

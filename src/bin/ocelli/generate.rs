@@ -10,8 +10,7 @@ use std::{
 use ocelli::{
     Checkpoint, Error, Result,
     config::{Task, Towers},
-    preprocess::Tiling,
-    session::{Finish, Options},
+    session::{Cut, Finish, Options, View},
     text::{Layout, Message, Prompt, Request, Tokenizer},
 };
 use serde::Serialize;
@@ -58,18 +57,19 @@ struct Choice {
 pub struct Writer {
     pub session: Session,
     tokenizer: Arc<Tokenizer>,
+    /// Each picture is seen once.
+    low: bool,
 }
 
 /// Pictures as the model sees them.
-#[derive(Default)]
 pub struct Seen {
-    tiles: Vec<Vec<u32>>,
+    cuts: Vec<Cut>,
     layouts: Vec<Layout>,
 }
 
 impl Writer {
     pub async fn load(setup: &Setup, args: &Writes, show: bool) -> Result<Self> {
-        let mut checkpoint = Checkpoint::open_towers(&args.folder, Towers::Both)?;
+        let checkpoint = Checkpoint::open_towers(&args.folder, Towers::Both)?;
         checkpoint.config.expect(Task::Generate)?;
         let tokenizer = Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?;
         let chosen = device::choose(setup).await?;
@@ -78,27 +78,19 @@ impl Writer {
             Detail::High => false,
             Detail::Auto => matches!(chosen.device, ocelli::backend::Device::Cpu(_)),
         };
-        if low {
-            checkpoint.config.preprocessor.tiles = checkpoint.config.preprocessor.tiles.whole();
-        }
         let session = load_on(chosen, setup, &checkpoint, Towers::Both, args.format.format(), show)?;
-        Ok(Self { session, tokenizer: Arc::new(tokenizer) })
+        Ok(Self { session, tokenizer: Arc::new(tokenizer), low })
     }
 
     /// Makes pictures those of the next prompt.
     pub fn see(&self, pictures: &[Picture]) -> Result<Seen> {
-        let config = &self.session.config;
-        let mut seen = Seen::default();
-        for picture in pictures {
-            let (width, height) = picture.size();
-            let tiling = Tiling::new(&config.preprocessor, width, height)?;
+        let view = View { low: self.low, several: pictures.len() > 1 };
+        let cut = |picture: &Picture| {
             let words: Vec<u32> = bytemuck::pod_collect_to_vec(picture.0.as_raw());
-            let tiles = tiling.resize(&words, width, height);
-            let tokens = tiles.len() * self.session.tile_tokens()?;
-            seen.layouts.push(Layout { rows: tiling.rows, columns: tiling.columns, tokens });
-            seen.tiles.extend(tiles);
-        }
-        Ok(seen)
+            self.session.cut(&words, picture.size(), view)
+        };
+        let cuts = pictures.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        Ok(Seen { layouts: cuts.iter().map(|cut| cut.layout).collect(), cuts })
     }
 
     fn prompt(&self, script: &Script, seen: &Seen) -> Result<Prompt> {
@@ -131,7 +123,7 @@ impl Writer {
     /// Writes; `say` gets the text as it comes.
     pub async fn write(
         &self,
-        seen: &Seen,
+        seen: &mut Seen,
         prompt: &Prompt,
         options: Options,
         form: &Form,
@@ -139,7 +131,7 @@ impl Writer {
     ) -> Result<Written> {
         let Form::OneOf(choices) = form else {
             let start = Instant::now();
-            self.show(seen)?;
+            self.show(seen).await?;
             return self.go_on(start, prompt, options, say).await;
         };
         let written = self.choose(seen, prompt, &options, choices).await?;
@@ -148,13 +140,13 @@ impl Writer {
     }
 
     /// Chooses one of these answers.
-    async fn choose(&self, seen: &Seen, prompt: &Prompt, options: &Options, choices: &[String]) -> Result<Written> {
+    async fn choose(&self, seen: &mut Seen, prompt: &Prompt, options: &Options, choices: &[String]) -> Result<Written> {
         let start = Instant::now();
         let answers = prompt.answers(&self.tokenizer, choices)?;
         let begin = || self.session.choose(&prompt.ids, answers.clone(), &options.stops);
         // Says what is wrong before anything runs; the tower's rows end it.
         begin()?;
-        self.show(seen)?;
+        self.show(seen).await?;
         let mut choosing = begin()?;
         while !self.session.weigh(&mut choosing).await? {}
         let place = choosing.pick(&options.sampling);
@@ -178,8 +170,12 @@ impl Writer {
     }
 
     /// Hands pictures to the model, for any number of prompts.
-    fn show(&self, seen: &Seen) -> Result<()> {
-        seen.tiles.iter().enumerate().try_for_each(|(at, tile)| self.session.put_tile(tile, at))
+    async fn show(&self, seen: &mut Seen) -> Result<()> {
+        let mut first = 0;
+        for cut in &mut seen.cuts {
+            first = self.session.show(cut, first).await?;
+        }
+        Ok(())
     }
 
     /// Goes on from a prompt, which counts from `start`.
@@ -230,8 +226,8 @@ impl Writer {
             other => other,
         };
         let options = Options { max_tokens: Some(max_tokens), stops: self.stops(false)?, ..Options::default() };
-        let seen = self.see(&[picture])?;
-        self.show(&seen).map_err(full)?;
+        let mut seen = self.see(&[picture])?;
+        self.show(&mut seen).await.map_err(full)?;
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
             let prompt = self.ask(request, &seen).map_err(full)?;
@@ -261,7 +257,7 @@ pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
     let pictures = args.images.iter().map(|path| Picture::open(path)).collect::<Result<Vec<_>>>()?;
     let writer = Writer::load(setup, &args.model, true).await?;
     options.stops = writer.stops(args.length.ignore_eos)?;
-    let seen = writer.see(&pictures)?;
+    let mut seen = writer.see(&pictures)?;
     let prompt = writer.prompt(&args.script, &seen)?;
     let say = |part: &str| {
         if json {
@@ -270,7 +266,7 @@ pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
         output::print(part)?;
         io::stdout().flush().map_err(|e| bad_input(format!("standard output: {e}")))
     };
-    let written = writer.write(&seen, &prompt, options, &args.form.form(), say).await?;
+    let written = writer.write(&mut seen, &prompt, options, &args.form.form(), say).await?;
     if let Some(path) = &args.logits {
         npy::write(path, &written.logits, &[writer.session.config.generator()?.decoder.vocab])?;
     }
@@ -350,7 +346,7 @@ async fn answer(
         Ok(picture) => picture,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let seen = writer.see(&[picture])?;
+    let mut seen = writer.see(&[picture])?;
     let prompt = writer.ask(request, &seen)?;
-    writer.write(&seen, &prompt, options, form, |_| Ok(())).await.map(Ok)
+    writer.write(&mut seen, &prompt, options, form, |_| Ok(())).await.map(Ok)
 }

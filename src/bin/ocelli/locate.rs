@@ -61,9 +61,9 @@ impl<'a> Locator<'a> {
         request: &Request,
         asked: &[String],
     ) -> Result<Vec<(usize, Located)>> {
-        let seen = self.writer.see(std::slice::from_ref(picture))?;
+        let mut seen = self.writer.see(std::slice::from_ref(picture))?;
         let prompt = self.writer.request(request, &seen)?;
-        let written = self.writer.write(&seen, &prompt, self.options.clone(), &Form::Any, |_| Ok(())).await?;
+        let written = self.writer.write(&mut seen, &prompt, self.options.clone(), &Form::Any, |_| Ok(())).await?;
         let Locations { found, rejected } = Locations::parse(&self.writer.spelled(&written.tokens)?);
         let note = |what: &str, why: &str| {
             eprintln!("ocelli: note: {}: {what:?}: {why}, and is left out", self.ask.images[at].display());
