@@ -18,6 +18,13 @@ type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "thr
   note: string | null;
 };
 
+/** Rows of prompts' pictures that the engine has the tokens of, and of which picture, or part of one. */
+export interface Shown {
+  readonly key: string;
+  readonly first: number;
+  readonly end: number;
+}
+
 /** A loaded engine, and what belongs to it. */
 export class Running implements Losable {
   readonly info: ModelInfo;
@@ -28,8 +35,8 @@ export class Running implements Losable {
   readonly pictures = new PictureQueue();
   /** What was made for it besides, and is freed with it. */
   readonly made: { free(): void }[] = [];
-  /** Which tiles of pictures the engine has made tokens of, by their number in prompts. */
-  tiles: (string | undefined)[] = [];
+  /** Pictures, in part or as a whole, whose tokens the engine has. */
+  shown: Shown[] = [];
   readonly #start: number;
   readonly #engine: Engine;
   readonly #team: Team | undefined;
@@ -169,7 +176,7 @@ export class Running implements Losable {
 
   /** After an error of the GPU: what is kept for the next picture may be invalid, and would fail that one as well. */
   forgetPictures(): void {
-    this.tiles = [];
+    this.shown = [];
     if (!this.#lost && !this.#freed && alive(this.part, this.#start)) this.#engine.forgetPictures();
   }
 

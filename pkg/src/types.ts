@@ -151,7 +151,8 @@ export interface FindLoadOptions {
 export interface ContextOptions {
   /**
    * Room for so many tokens: a prompt's, those of its pictures, and those that are written after it. More of it takes more of the device's
-   * memory. Default: as much as the model was made for, but at most 4,096.
+   * memory. Default: as much as the model was made for, but at most 4,096, or what one picture in all its detail and 1,024 tokens of text
+   * need.
    */
   context?: number;
 }
@@ -276,7 +277,8 @@ export interface ModelInfo {
     | "gemma3_text"
     | "smolvlm"
     | "paligemma"
-    | "llava";
+    | "llava"
+    | "llava_onevision";
   /** What can be asked of it; anything else is an error with the code `wrong-model`. */
   tasks: Task[];
   /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */

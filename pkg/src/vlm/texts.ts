@@ -6,7 +6,7 @@ import type { Running } from "../running.js";
 import type { Tokenizer } from "../tokenizer.js";
 import type { ImageInput } from "../types.js";
 import type { Begun, Detail, Manner, PromptRequest, Step } from "./plain.js";
-import { cutsOf, isThere, putTile, release, type Cut } from "./tiles.js";
+import { cutsOf, isThere, putSquare, release, type Cut } from "./tiles.js";
 import { chosen, written, type Way } from "./ways.js";
 
 /** Ids from here on stand for pictures' tokens. */
@@ -31,7 +31,7 @@ interface Text {
   /** Sets out anew. */
   begin: () => Way;
   characters: ReturnType<Tokenizer["stream"]>;
-  /** Pictures of which the engine lacks tiles. */
+  /** Pictures of which the engine lacks tokens. */
   cuts: Cut[];
 }
 
@@ -102,7 +102,7 @@ export class Texts {
           const { pixels, release } = await decoded(await ready(image, signal));
           const { width, height } = pixels;
           release();
-          return [...running.engine.layout(width, height, low)];
+          return [...running.engine.layout(width, height, low, images.length > 1)];
         }),
       );
       const flat = Uint32Array.from(all(layouts).flat());
@@ -114,7 +114,7 @@ export class Texts {
     const { running } = text;
     const cut = text.cuts[0];
     if (cut) {
-      await putTile(running, cut);
+      await putSquare(running, cut);
       if (!isThere(running, cut)) return { text: "" };
       release(running, cut);
       text.cuts.shift();

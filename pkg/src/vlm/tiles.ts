@@ -1,52 +1,67 @@
 import { submitted } from "../gpu.js";
-import type { Running } from "../running.js";
+import type { Running, Shown } from "../running.js";
 import type { Tiles } from "../../wasm/ocelli_vlm.js";
 
-/** A picture of a prompt, on its way through the tower tile by tile. */
+/** A picture of a prompt, on its way through the tower square by square. */
 export interface Cut {
   readonly pixels: ImageData;
-  /** It is seen once, as a whole. */
-  readonly low: boolean;
-  /** Number of its first tile in the prompt. */
+  readonly view: View;
+  /** The first row of its tokens, among those of all pictures of the prompt. */
   readonly first: number;
-  /** What each of its tiles is known by. */
+  /** What each of its parts is known by. */
   readonly keys: readonly string[];
-  /** The tiles, once they are needed. */
+  /** Tokens of each part. */
+  readonly each: number;
+  /** The squares, once they are needed. */
   tiles?: Tiles;
+}
+
+/** It is seen once, as a whole; it is one of several of a prompt. */
+interface View {
+  low: boolean;
+  several: boolean;
 }
 
 /** The pictures of a prompt, and the rows, columns and tokens of each, one after the other. */
 export function cutsOf(running: Running, pictures: ImageData[], low: boolean): [Cut[], Uint32Array] {
   const layouts: number[] = [];
+  const view = { low, several: pictures.length > 1 };
   let first = 0;
   const cuts = pictures.map((pixels): Cut => {
-    const layout = running.engine.layout(pixels.width, pixels.height, low);
+    const layout = running.engine.layout(pixels.width, pixels.height, view.low, view.several);
     layouts.push(...layout);
-    const [rows, columns] = layout as unknown as [number, number];
-    // The tiles, and the whole picture.
-    const count = rows * columns + 1;
-    const name = `${pixels.width} ${pixels.height} ${low} ${hashOf(pixels)}`;
-    const cut = { pixels, low, first, keys: Array.from({ length: count }, (_, at) => `${name} ${at}`) };
-    first += count;
+    const [rows, columns, tokens] = layout as unknown as [number, number, number];
+    // The tiles, and the whole picture; or all together.
+    const parts = running.engine.keepsSquares() ? rows * columns + 1 : 1;
+    const name = `${pixels.width} ${pixels.height} ${rows} ${columns} ${tokens} ${hashOf(pixels)}`;
+    const keys = Array.from({ length: parts }, (_, part) => `${name} ${part}`);
+    const cut = { pixels, view, first, keys, each: tokens / parts };
+    first += tokens;
     return cut;
   });
   return [cuts, Uint32Array.from(layouts)];
 }
 
-/** Whether the engine has the tokens of a tile, or of all of a picture's. */
-export function isThere({ tiles }: Running, { first, keys }: Cut): boolean {
-  return keys.every((key, at) => tiles[first + at] === key);
+/** Whether the engine has all of a picture's tokens. */
+export function isThere(running: Running, cut: Cut): boolean {
+  return missing(running, cut) === undefined;
 }
 
-/** Runs the first tile that the engine lacks through the tower. */
-export async function putTile(running: Running, cut: Cut): Promise<void> {
-  const { first, keys, pixels, low } = cut;
-  const at = keys.findIndex((key, at) => running.tiles[first + at] !== key);
-  if (at < 0) return;
-  const tiles = (cut.tiles ??= running.engine.tiles(pixels, low));
-  running.tiles[first + at] = undefined;
-  await submitted(running.device, () => running.engine.putTile(tiles, at, first + at));
-  running.tiles[first + at] = keys[at];
+/** Runs the next square that the engine lacks through the tower. */
+export async function putSquare(running: Running, cut: Cut): Promise<void> {
+  const shown = missing(running, cut);
+  if (!shown) return;
+  const { pixels, view, keys, first } = cut;
+  const tiles = (cut.tiles ??= running.engine.tiles(pixels, view.low, view.several));
+  running.shown = running.shown.filter((other) => other.end <= shown.first || shown.end <= other.first);
+  await submitted(running.device, () => running.engine.putSquare(tiles, keys.indexOf(shown.key), first));
+  if (await running.borrow((engine) => engine.keepSquare(tiles, first))) running.shown.push(shown);
+}
+
+/** The first part of a picture that the engine lacks. */
+function missing({ shown }: Running, { keys, first, each }: Cut): Shown | undefined {
+  const parts = keys.map((key, part): Shown => ({ key, first: first + part * each, end: first + (part + 1) * each }));
+  return parts.find((part) => !shown.some(({ key, first }) => key === part.key && first === part.first));
 }
 
 /** Lets go of a picture's tiles. */

@@ -9,27 +9,31 @@ export async function vlmLife(test) {
   const page = await test.browser.newPage();
   await page.addInitScript(watchLife);
   await page.goto(test.server.page);
-  const golden = JSON.parse(readFileSync(`${test.fixtures.folder}/decoders/smolvlm/golden.json`, "utf8"));
-  const prompt = { raw: golden.raw, images: golden.images.map(picture) };
-  const here = { ...test, page, golden, prompt };
+  const of = (model) => {
+    const golden = JSON.parse(readFileSync(`${test.fixtures.folder}/decoders/${model}/golden.json`, "utf8"));
+    return { ...test, page, model, golden, prompt: { raw: golden.raw, images: golden.images.map(picture) } };
+  };
   try {
-    for (const [where, options] of [
-      ["CPU", { backend: "cpu" }],
-      ["worker", { backend: "cpu", worker: true }],
+    for (const [model, where, options] of [
+      ["smolvlm", "CPU", { backend: "cpu" }],
+      ["smolvlm", "worker", { backend: "cpu", worker: true }],
+      // Of a picture that is stopped half way nothing is kept.
+      ["llava-onevision-shrunk", "CPU", { backend: "cpu" }],
     ])
-      await signals({ ...here, where, options });
-    await losses(here);
+      await signals({ ...of(model), where, options });
+    await losses(of("smolvlm"));
   } finally {
     await page.close();
   }
 }
 
-const loadInto = (page, options) => page.evaluate((o) => web.loadVlm("m", "/fixtures/decoders/smolvlm/", o), options);
+const loadInto = (page, model, options) =>
+  page.evaluate((a) => web.loadVlm("m", ...a), [`/fixtures/decoders/${model}/`, options]);
 
 /** At the first turns of the event loop: while pictures are decoded, tiles looked at, the prompt read; then at tokens. */
-async function signals({ page, report, golden, prompt, where, options }) {
-  const group = report.group(`vlm: signals, ${where}`);
-  await loadInto(page, options);
+async function signals({ page, report, model, golden, prompt, where, options }) {
+  const group = report.group(`vlm: signals, ${model}, ${where}`);
+  await loadInto(page, model, options);
   const write = (act) => page.evaluate((a) => web.write("m", ...a), [prompt, LONG, act]);
   const whole = async (name) => group.same(`${name}: the next text`, (await write()).tokens, golden.tokens);
   const codes = new Set();
@@ -51,14 +55,14 @@ async function signals({ page, report, golden, prompt, where, options }) {
   group.rejects("a text that was stopped", (await write({ at: 7, act: "abort" })).text, golden.text);
 }
 
-async function losses({ page, report, golden, prompt }) {
+async function losses({ page, report, model, golden, prompt }) {
   const group = report.group("vlm: losses in mid-text");
   const write = (act) => page.evaluate((a) => web.write("m", ...a), [prompt, LONG, act]);
   const places = [["terminate", { backend: "cpu", worker: true, threads: 1 }, "worker-lost"]];
   if (await page.evaluate(() => new URLSearchParams(location.search).get("backend") !== "cpu"))
     places.push(["lose", { backend: "webgpu" }, "device-lost"]);
   for (const [act, options, expected] of places) {
-    await loadInto(page, options);
+    await loadInto(page, model, options);
     for (const at of [1, 9]) {
       const { code, text, told } = await write({ at, act });
       group.same(`${act} at ${at}`, code, expected);

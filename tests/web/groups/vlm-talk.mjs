@@ -7,6 +7,7 @@ const LOW = { maxTokens: 6, detail: "low" };
 
 export async function vlmTalk(test) {
   await chats(test);
+  await morePictures(test);
   await kept(test);
   await sessions(test);
 }
@@ -57,6 +58,39 @@ async function chats({ page, report }) {
   group.same("destroyed", (await tell("d", "There?")).code, "disposed");
   const ended = await tell("c", "Go on.", {}, { at: 2, act: "destroy" });
   group.same("destroyed while it answers", [ended.code, ended.told.length > 0], ["aborted", true]);
+}
+
+/** LLaVA-OneVision sees a picture in tiles, and once when there is another one: the next turn shows it anew. */
+async function morePictures({ page, report }) {
+  const group = report.group("vlm: more pictures in a chat");
+  const options = { maxTokens: 4, detail: "high" };
+  const load = () =>
+    page.evaluate((f) => web.loadVlm("m", f, { backend: "cpu" }), "/fixtures/decoders/llava-onevision-shrunk/");
+  await load();
+  await page.evaluate(() => web.chat("m", "c"));
+  const tell = (turn) => page.evaluate((a) => web.tell("c", ...a), [turn, options]);
+  const other = picture("tall-23x97.png");
+  const first = await tell({ image: IMAGE, prompt: "What is this?" });
+  group.same("in tiles", first.imageTokens, 46);
+  const second = await tell({ image: other, prompt: "And this?" });
+  group.same("each once", second.imageTokens, 52);
+  const asked = (image, text) => ({
+    role: "user",
+    content: [
+      { type: "image", image },
+      { type: "text", text },
+    ],
+  });
+  const messages = [
+    asked(IMAGE, "What is this?"),
+    { role: "assistant", content: first.text.trim() },
+    asked(other, "And this?"),
+  ];
+  const write = (said) => page.evaluate((a) => web.write("m", ...a), [{ messages: said }, options]);
+  await load();
+  group.same("the same answer", second.tokens, (await write(messages)).tokens);
+  group.same("the first answer again", (await write(messages.slice(0, 1))).tokens, first.tokens);
+  group.rejects("the other picture", (await write([asked(other, "What is this?")])).tokens, first.tokens);
 }
 
 /** The second prompt of a chat computes less: no tile goes to the GPU again, nor what was said. */

@@ -27,6 +27,7 @@ const FAMILIES: Record<ModelInfo["family"], string> = {
   smolvlm: "SmolVLM",
   paligemma: "PaliGemma",
   llava: "LLaVA",
+  llava_onevision: "LLaVA-OneVision",
 };
 
 /** The model's family, for display. */
