@@ -184,7 +184,10 @@ def quantize(file):
     because onnxruntime has no signed one."""
     to = file.with_name(f"{file.stem}_quantized.onnx")
     convolves = any(node.op_type == "Conv" for node in onnx.load(str(file)).graph.node)
-    quantize_dynamic(str(file), str(to), weight_type=QuantType.QUInt8 if convolves else QuantType.QInt8)
+    # Shapes cannot be inferred through operators of onnxruntime's own.
+    unknown = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+    weights = QuantType.QUInt8 if convolves else QuantType.QInt8
+    quantize_dynamic(str(file), str(to), weight_type=weights, extra_options=unknown)
     return to
 
 

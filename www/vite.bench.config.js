@@ -14,6 +14,7 @@ const root = (name) => {
 const transformers = join(here, "node_modules", "@huggingface", "transformers");
 const ort = root({ from: here, of: "onnxruntime-web" });
 const transformersOrt = root({ from: transformers, of: "onnxruntime-web" });
+const wllama = join(here, "node_modules", "@wllama", "wllama");
 const version = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 
 /** The runtimes' wasm and its glue, under their own names: they look for them by name. */
@@ -36,6 +37,8 @@ function copyRuntimes() {
           }
         }
       }
+      mkdirSync(join(outDir, "wllama"));
+      cpSync(join(wllama, "esm", "wasm", "wllama.wasm"), join(outDir, "wllama", "wllama.wasm"));
     },
   };
 }
@@ -62,6 +65,7 @@ export default defineConfig({
       ort: version(ort),
       transformers: version(transformers),
       transformersOrt: version(transformersOrt),
+      wllama: version(wllama),
     }),
   },
   preview: { host: "127.0.0.1", headers },

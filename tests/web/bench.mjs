@@ -1,6 +1,6 @@
 // Ocelli beside onnxruntime-web and transformers.js, in Chromium on its software adapter: the benchmark's page does the timing, in
 // one run; cold starts, bytes and memory are measured here, each in a browser of its own. Prints a table, asserts nothing about time.
-//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8|q4] [--rounds N] [--no-tiers] [--brief | --long | --zero-shot | --detect] [--not-isolated] [--firefox]
+//   node bench.mjs [--model FOLDER] [--engines a,b] [--precision f32|q8|q4] [--rounds N] [--no-tiers] [--brief | --long | --zero-shot | --detect | --write [--tokens N]] [--no-cold] [--not-isolated] [--firefox]
 //   node bench.mjs --startup [--model FOLDER] [--engines a]    how much later than its last byte and a warm run the first answer comes
 //   node bench.mjs --smoke [--shots FOLDER]    whether the page works, with the built-in model and Ocelli alone
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -36,6 +36,9 @@ const { values: options } = parseArgs({
     "long": { type: "boolean", default: false },
     "zero-shot": { type: "boolean", default: false },
     "detect": { type: "boolean", default: false },
+    "write": { type: "boolean", default: false },
+    "tokens": { type: "string", default: "16" },
+    "no-cold": { type: "boolean", default: false },
     "brief": { type: "boolean", default: false },
     "firefox": { type: "boolean", default: false },
     "not-isolated": { type: "boolean", default: false },
@@ -58,17 +61,25 @@ const all = [
   "ort-wasm-1",
   "transformers-webgpu",
   "transformers-wasm",
+  "wllama",
+  "wllama-1",
 ];
-const engines =
-  options.engines?.split(",") ??
-  (options["zero-shot"] || options.detect ? all.filter((engine) => !engine.startsWith("ort")) : undefined) ??
-  (hasOnnx && !options.firefox ? all : hasOnnx ? all.slice(0, 6) : ["ocelli", "ocelli-cpu"]);
+const task = options.detect ? "detect" : options.write ? "write" : "classify";
+/** Where nobody names any. */
+const usual = () => {
+  const beside = (...left) => all.filter((engine) => !left.includes(engine.split("-")[0]));
+  if (task === "write") return beside("ort").filter((engine) => !engine.endsWith("-1"));
+  if (task === "detect" || options["zero-shot"]) return beside("ort", "wllama");
+  if (!hasOnnx) return ["ocelli", "ocelli-cpu"];
+  return options.firefox ? beside("transformers", "wllama") : beside("wllama");
+};
+const engines = options.engines?.split(",") ?? usual();
 const unknown = engines.find((engine) => !all.includes(engine.split(":")[0]));
 if (unknown) throw new Error(`--engines: expected some of ${all.join(", ")}, found ${unknown}`);
 
 const server = await serve({ "/bench/": site, "/model/": dirname(folder) }, options["not-isolated"] ? {} : isolation);
 const address = (page, query) =>
-  `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, task: options.detect ? "detect" : "classify", precision: options.precision, ...query })}`;
+  `${server.url}bench/${page}?${new URLSearchParams({ model: `/model/${basename(folder)}/`, task, precision: options.precision, ...query })}`;
 try {
   if (options.smoke) process.exitCode = await smoke(`${server.url}bench/bench.html`, options.shots);
   else if (options.startup) await startup(engines[0]);
@@ -80,7 +91,7 @@ try {
 
 async function chromium() {
   const fresh = new Map();
-  for (const engine of options["zero-shot"] || options.detect ? [] : engines) {
+  for (const engine of options["zero-shot"] || options.detect || options["no-cold"] ? [] : engines) {
     const found = await cold(engine);
     if (engine.startsWith("ocelli") && !found.error) {
       const kept = await cold(engine, { keep: 1 });
@@ -106,7 +117,12 @@ async function chromium() {
       for (const row of ["cold", "coldKept", "bytes", "code", "memory", "memoryKept"])
         if (found[row] >= 0) figures[row] = { samples: [found[row]] };
     }
-    await write(page, result, options.detect ? `web-${basename(folder)}` : "web");
+    const named = {
+      classify: "web",
+      detect: `web-${basename(folder)}`,
+      write: `web-${basename(folder)}-${options.precision}`,
+    };
+    await write(page, result, named[task]);
   } finally {
     await browser.close();
   }
@@ -190,9 +206,10 @@ async function timings(page, engines, { version }) {
     options.long && "long",
     options.brief && "brief",
     options["zero-shot"] && "zeroshot",
-    options.detect && "detect",
+    task !== "classify" && task,
   ].filter(Boolean);
-  await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds: options.rounds, run: "" }));
+  const { rounds, tokens } = options;
+  await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds, tokens, run: "" }));
   let told = "";
   for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
     const [state, doing] = await page.evaluate(() => [

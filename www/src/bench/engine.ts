@@ -3,14 +3,14 @@
 export type Precision = "f32" | "q8" | "q4";
 export const precisions: readonly string[] = ["f32", "q8", "q4"] satisfies Precision[];
 
-/** What is compared: classification by CLIP or SigLIP, or detection by OWL-ViT or OWLv2. */
-export type Task = "classify" | "detect";
+/** What is compared: classification by CLIP or SigLIP, detection by OWL-ViT or OWLv2, or writing by SmolVLM. */
+export type Task = "classify" | "detect" | "write";
 
 export interface Wish {
   task: Task;
   /**
    * "ocelli", "ocelli:TIER" (one kernel tier), "ocelli-cpu", "ocelli-cpu-1" (one thread), "ort-webgpu", "ort-wasm", "ort-wasm-1" (one thread),
-   * "transformers-webgpu" or "transformers-wasm".
+   * "transformers-webgpu", "transformers-wasm", "wllama" or "wllama-1" (one thread).
    */
   engine: string;
   /** Absolute address of the model folder, with a slash at its end. */
@@ -25,7 +25,7 @@ export interface Engine {
   readonly facts: string;
   /** Kernel tiers that it can also be loaded with, beside the one in use. */
   readonly tiers: readonly string[];
-  /** The first picture's scores for two labels that were never asked for, as a page's first question would be put. */
+  /** The first picture's scores for two labels that were never asked for, as a page's first question would be put; of a writer a token. */
   answer(): Promise<number[]>;
 }
 
@@ -61,6 +61,60 @@ export interface Found {
   box: [number, number, number, number];
 }
 
+/** For the task "write". */
+export interface Writer extends Engine {
+  /** Whether it reads pictures, too. */
+  readonly sees: boolean;
+  /** Writes so many tokens, greedily, and does not stop where the model would. */
+  write(after: Prompt, tokens: number): Promise<Written>;
+}
+
+/** What a text goes on from. */
+export interface Prompt {
+  /** With special tokens in it. */
+  text: string;
+  /** Number of the picture that `<image>` in the text stands for. */
+  picture?: number;
+}
+
+export interface Written {
+  tokens: number[];
+  /** Milliseconds from the call to the first token, and those of each after it. */
+  first: number;
+  each: number;
+}
+
+/** What tools/export_writer.py writes beside a model. */
+export interface Script {
+  /** About a picture, and what the reference writes about number 0. */
+  question: string;
+  tokens: number[];
+  /** Texts of the same number of tokens that begin differently, and what the reference writes after the first. */
+  prompts: { text: string; tokens?: number[] }[];
+}
+
+export async function scriptOf(model: string): Promise<Script> {
+  const response = await fetch(`${model}written.json`);
+  if (!response.ok) throw new Error(`${model}written.json: ${response.status}: make it by tools/export_writer.py`);
+  return response.json() as Promise<Script>;
+}
+
+/** Takes the time of each token. */
+export class Clock {
+  readonly #start = performance.now();
+  readonly #times: number[] = [];
+
+  /** A token has come. */
+  tick(): void {
+    this.#times.push(performance.now());
+  }
+
+  written(tokens: number[]): Written {
+    const [first = NaN, last = NaN] = [this.#times[0], this.#times.at(-1)];
+    return { tokens, first: first - this.#start, each: (last - first) / (this.#times.length - 1) };
+  }
+}
+
 /** What a frame offers to the page. */
 export interface Frame {
   /** Loads an engine for the wish's task; `pictures` is the number of files to prepare. */
@@ -83,7 +137,13 @@ declare global {
 }
 
 /** Filled in by vite.bench.config.js. */
-declare const __VERSIONS__: { ocelli: string; ort: string; transformers: string; transformersOrt: string };
+declare const __VERSIONS__: {
+  ocelli: string;
+  ort: string;
+  transformers: string;
+  transformersOrt: string;
+  wllama: string;
+};
 export const versions = __VERSIONS__;
 
 /** The template of all engines; transformers.js applies it by itself. */

@@ -14,6 +14,10 @@ export const rows = {
   detect1: { title: "Detect, 1 new label", unit: "ms" },
   detect20: { title: "Detect, 20 new labels", unit: "ms" },
   detect20Kept: { title: "Detect, 20 labels asked for before", unit: "ms" },
+  pictureFirst: { title: "A question about a picture, to the first token", unit: "ms" },
+  pictureToken: { title: "each token after it", unit: "token" },
+  textFirst: { title: "A text of 256 tokens, to the first token", unit: "ms" },
+  textToken: { title: "each token after it", unit: "token" },
   bytes: { title: "Downloaded", unit: "bytes" },
   code: { title: "Code alone, gzipped", unit: "bytes" },
   memory: { title: "Peak memory, over an empty page", unit: "bytes" },
@@ -68,8 +72,9 @@ export function show(row: Row, figure: Figure | undefined): string {
   if (!figure.samples.length) return figure.note ?? "";
   const value = median(figure.samples);
   if (rows[row].unit === "bytes") return bytes(value);
-  if (value >= 9950) return `${(value / 1000).toFixed(value < 99_500 ? 1 : 0)} s`;
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;
+  const often = rows[row].unit === "token" ? `, ${(1000 / value).toPrecision(3)}/s` : "";
+  if (value >= 9950) return `${(value / 1000).toFixed(value < 99_500 ? 1 : 0)} s${often}`;
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms${often}`;
 }
 
 export function showRatio(x: number | undefined): string {
@@ -86,6 +91,8 @@ export const names: Record<string, string> = {
   "ort-wasm-1": "ORT WASM, 1 thread",
   "transformers-webgpu": "transformers.js WebGPU",
   "transformers-wasm": "transformers.js WASM",
+  "wllama": "wllama",
+  "wllama-1": "wllama, 1 thread",
 };
 export const nameOf = (engine: string): string => names[engine] ?? engine.replace(/^ocelli:/, "Ocelli, ");
 
@@ -97,6 +104,7 @@ export const meanings = [
   "Classify: from the picture to the scores. Ocelli and ORT keep the labels' embeddings; transformers.js's pipeline embeds all labels in every call.",
   "Zero-shot: from a file and four labels to their scores, as the workload of that name in GoogleChrome/webai-compute-benchmark.",
   "Detect: from a file and labels to all their boxes. Ocelli keeps labels that were asked for before; transformers.js's pipeline keeps none. The first round's answers stand beside Python's.",
+  "Write: greedily and to the end of what was asked for. From the call with a file as large as a tile, or with a text, to the first token; then each token to the next. No text begins as the one before, and no picture was seen before. wllama's times are its own: it hands a token out when it has the next.",
   "ORT has no tokenizer and no decoder: what it leaves out is in the other columns.",
   "Figures are medians; engines alternate, and ratios are medians over rounds in which both ran.",
 ];

@@ -1,6 +1,6 @@
 // One engine in a page of its own. In a frame of the bench page, that page asks; opened by itself with ?engine=…, it measures a
 // cold start: from the navigation to the first answer.
-import { type Engine, type Precision, type Task, type Wish } from "./engine.ts";
+import { scriptOf, type Engine, type Precision, type Task, type Wish } from "./engine.ts";
 import { drawPictures, pictureOf } from "./pictures.ts";
 
 performance.setResourceTimingBufferSize(10_000); // the page adds up what was downloaded
@@ -12,6 +12,13 @@ async function load(wish: Wish, pictures: number): Promise<Engine> {
     if (kind === "ocelli") return (await import("./ocelli.ts")).loadFinder(wish, picture);
     if (kind === "transformers") return (await import("./transformers.ts")).loadFinder(wish, picture);
     throw new Error(`engine: expected ocelli or transformers-… for detection, found ${wish.engine}`);
+  }
+  if (wish.task === "write") {
+    const script = await scriptOf(wish.model);
+    if (kind === "ocelli") return (await import("./ocelli.ts")).loadWriter(wish, script);
+    if (kind === "transformers") return (await import("./transformers.ts")).loadWriter(wish, script);
+    if (kind === "wllama") return (await import("./wllama.ts")).load(wish, script);
+    throw new Error(`engine: expected ocelli, transformers-… or wllama for writing, found ${wish.engine}`);
   }
   const files = await drawPictures(pictures);
   if (kind === "ocelli") return (await import("./ocelli.ts")).load(wish, files);

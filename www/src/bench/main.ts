@@ -15,8 +15,9 @@ import {
 } from "./figures.ts";
 import { ClassifyBench } from "./classify.ts";
 import { DetectBench } from "./detect.ts";
-import { precisions, type Precision } from "./engine.ts";
+import { precisions, type Precision, type Task } from "./engine.ts";
 import { inWords, type Settings } from "./run.ts";
+import { WriteBench } from "./write.ts";
 
 const form = byId("settings", "form");
 const model = byId("model", "input");
@@ -27,6 +28,11 @@ const doing = byId("doing", "p");
 const trouble = byId("trouble", "p");
 const copy = byId("copy", "button");
 const checks = byId("engines", "fieldset").querySelector(".checks") as HTMLElement;
+
+/** Of a text, if nobody asks for another number. */
+const TOKENS = 16;
+
+const benches = { classify: ClassifyBench, detect: DetectBench, write: WriteBench } satisfies Record<Task, unknown>;
 
 let result: Result | undefined;
 
@@ -47,6 +53,7 @@ for (const [value, name] of Object.entries({
   brief: "A picture alone: no batch, no labels",
   zeroshot: "Zero-shot with four labels alone",
   detect: "Detection with OWL-ViT or OWLv2",
+  write: "Writing with SmolVLM",
 })) {
   const box = make("input", { type: "checkbox", value });
   box.checked = wanted.includes(value);
@@ -83,7 +90,7 @@ function read(): Settings {
   if (!(rounds.valueAsNumber >= 1)) throw new Error("Rounds: expected at least 1.");
   return {
     engines,
-    task: checked.has("detect") ? "detect" : "classify",
+    task: (["detect", "write"] as const).find((task) => checked.has(task)) ?? "classify",
     tiers: checked.has("tiers"),
     long: checked.has("long"),
     brief: checked.has("brief"),
@@ -91,6 +98,7 @@ function read(): Settings {
     model: folder.endsWith("/") ? folder : `${folder}/`,
     precision: precision.value as Precision,
     rounds: Math.trunc(rounds.valueAsNumber),
+    tokens: Number(asked.get("tokens") ?? TOKENS),
   };
 }
 
@@ -109,8 +117,7 @@ async function start(): Promise<void> {
       rounds: settings.rounds,
       columns: [],
     };
-    const bench = settings.task === "detect" ? DetectBench : ClassifyBench;
-    await new bench(settings, byId("frames", "div"), result, step).run();
+    await new benches[settings.task](settings, byId("frames", "div"), result, step).run();
   } catch (error) {
     trouble.textContent = inWords(error);
   }

@@ -1,7 +1,9 @@
 import { Ocelli, type Classification, type LabelSet, type LoadOptions, type ModelInfo } from "ocelli";
 import { Detector } from "ocelli/detect";
+import { Vlm } from "ocelli/vlm";
 import { bestOf } from "./boxes.ts";
 import {
+  Clock,
   fourLabels,
   labelList,
   template,
@@ -9,8 +11,11 @@ import {
   versions,
   type Classifier,
   type Finder,
+  type Script,
   type Wish,
+  type Writer,
 } from "./engine.ts";
+import { pictureNumber } from "./pictures.ts";
 
 /** Where the files are, and how they are loaded. */
 async function prepared({ engine, model: folder, precision, keep }: Wish) {
@@ -95,6 +100,27 @@ export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
     keeps: true,
     find,
     answer: async () => (await find(labelList(2))).map(({ score }) => score),
+  };
+}
+
+export async function loadWriter(wish: Wish, { question }: Script): Promise<Writer> {
+  const { from, options, facts } = await prepared(wish);
+  const model = await Vlm.load(from, options);
+  let answers = 0;
+  const write: Writer["write"] = async ({ text, picture }, tokens) => {
+    const image = picture === undefined ? undefined : await pictureNumber(wish.model, picture);
+    const clock = new Clock();
+    const onToken = () => clock.tick();
+    const asked = { raw: text, ...(image && { image }) };
+    // The picture as one tile, on every backend.
+    const written = await model.generate(asked, { maxTokens: tokens, detail: "low", onToken });
+    return clock.written([...written.tokens]);
+  };
+  return {
+    ...facts(model.info),
+    sees: true,
+    write,
+    answer: async () => (await write({ text: question, picture: --answers }, 1)).tokens,
   };
 }
 

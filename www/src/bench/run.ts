@@ -13,12 +13,17 @@ export interface Settings extends Omit<Wish, "engine" | "keep"> {
   brief: boolean;
   /** Whether to run nothing but pictures with four labels, both towers in each call. */
   zeroShot: boolean;
+  /** Tokens of a text. */
+  tokens: number;
 }
+
+/** What a call has measured itself. */
+export type Samples = Partial<Record<Row, number>>;
 
 /** An answer that takes longer is slow: no warm-up for it, and few rounds. */
 const SLOW_MS = 10_000;
 const SLOW_ROUNDS = 2;
-const FIRST: Row[] = ["picture1", "detect20"];
+const FIRST: Row[] = ["picture1", "detect20", "pictureFirst"];
 export const BATCH = 8;
 
 /** An engine in its frame, and what the first answer was. */
@@ -87,13 +92,13 @@ export abstract class Bench<E extends Engine> {
   }
 
   /**
-   * A warm-up each, then rounds in which every engine runs once, in turning order. Samples are for one of `parts`. Where the
-   * warm-up takes long already, it is the sample.
+   * A warm-up each (round -1), then rounds in which every engine runs once, in turning order. Samples are for one of `parts`, and of the
+   * whole call, unless it returns its own. Where the warm-up takes long already, it is the sample.
    */
   protected async turns(
     row: Row,
     runners: Runner<E>[],
-    once: (runner: Runner<E>) => Promise<void>,
+    once: (runner: Runner<E>, round: number) => Promise<Samples | void>,
     parts = 1,
   ): Promise<void> {
     const rounds = new Map(
@@ -104,10 +109,12 @@ export abstract class Bench<E extends Engine> {
       await this.step(`${row}, ${round < 0 ? "warm-up" : `round ${round + 1}`}: ${runner.column.engine}`);
       const start = performance.now();
       try {
-        await once(runner);
+        const own = await once(runner, round);
         const time = performance.now() - start;
         const long = round < 0 && time > SLOW_MS && !this.settings.long;
-        if (round >= 0 || long) figure.samples.push(time / parts);
+        const samples = Object.entries(own ?? { [row]: time / parts }) as [Row, number][];
+        if (round >= 0 || long)
+          for (const [row, sample] of samples) (runner.column.figures[row] ??= { samples: [] }).samples.push(sample);
         if (long) rounds.set(runner, 0);
       } catch (error) {
         figure.note = `failed: ${inWords(error)}`;

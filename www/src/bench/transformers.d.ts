@@ -8,9 +8,11 @@ export const env: {
   backends: { onnx: { wasm: { wasmPaths: string; numThreads: number } } };
 };
 
+export type Dtype = "fp32" | "q8" | "int8" | "q4" | "q4f16";
+
 export interface Device {
   device: "webgpu" | "wasm";
-  dtype: "fp32" | "q8" | "q4" | "q4f16";
+  dtype: Dtype;
 }
 
 export type Classify = (
@@ -27,3 +29,20 @@ export type Detect = (
 
 export function pipeline(task: "zero-shot-image-classification", model: string, options: Device): Promise<Classify>;
 export function pipeline(task: "zero-shot-object-detection", model: string, options: Device): Promise<Detect>;
+
+type Tensors = Record<string, unknown>;
+
+export class RawImage {
+  static fromBlob(blob: Blob): Promise<RawImage>;
+}
+
+export interface Processor {
+  (text: string, images: RawImage[], options: { do_image_splitting: boolean }): Promise<Tensors>;
+  tokenizer(text: string, options: { add_special_tokens: boolean }): Tensors;
+}
+
+export const AutoProcessor: { from_pretrained(model: string): Promise<Processor> };
+
+export const AutoModelForImageTextToText: {
+  from_pretrained(model: string, options: Device): Promise<{ generate(options: Tensors): Promise<unknown> }>;
+};

@@ -1,4 +1,6 @@
+import type { Dtype } from "@huggingface/transformers";
 import {
+  Clock,
   fourLabels,
   labelList,
   template,
@@ -7,9 +9,12 @@ import {
   versions,
   type Classifier,
   type Finder,
+  type Script,
   type Wish,
+  type Writer,
 } from "./engine.ts";
 import { bestOf } from "./boxes.ts";
+import { pictureNumber } from "./pictures.ts";
 
 /** The library, told where the files are, and how its pipelines are loaded. */
 async function prepared({ engine, model, precision }: Wish) {
@@ -29,12 +34,16 @@ async function prepared({ engine, model, precision }: Wish) {
   const dtypes = { f32: "fp32", q8: "q8", q4: gpu && !(await hasHalf()) ? "q4" : "q4f16" } as const;
   const dtype = dtypes[precision];
   return {
+    library,
     pipeline: library.pipeline,
     device: { device: gpu ? "webgpu" : "wasm", dtype } as const,
-    facts: `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${dtype}`,
+    facts: factsOf(gpu, dtype),
     tiers: [],
   };
 }
+
+const factsOf = (gpu: boolean, dtype: Dtype): string =>
+  `transformers.js ${versions.transformers} on onnxruntime-web ${versions.transformersOrt}, ${gpu ? "WebGPU" : "WASM"} EP, ${threadsInWords()}, weights ${dtype}`;
 
 /**
  * transformers.js's pipeline, as its documentation shows it: picture files in, scores out. It keeps no label embeddings, so every
@@ -85,6 +94,46 @@ export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
     );
   };
   return { facts, tiers, keeps: false, find, answer: async () => (await find(labelList(2))).map(({ score }) => score) };
+}
+
+/** A model that writes, as its documentation shows it: processor, `generate`, and a streamer that takes the time. */
+export async function loadWriter(wish: Wish, { question }: Script): Promise<Writer> {
+  const { library, device: usual } = await prepared(wish);
+  const gpu = usual.device === "webgpu";
+  // WebGPU has no kernels for dynamic int8: there `int8` stands for matrices in 8 bits with a scale for 32 weights.
+  const dtype = ({ f32: "fp32", q8: gpu ? "int8" : "q8", q4: "q4" } as const)[wish.precision];
+  const processor = await library.AutoProcessor.from_pretrained("the/model");
+  const model = await library.AutoModelForImageTextToText.from_pretrained("the/model", { device: usual.device, dtype });
+  let answers = 0;
+  const write: Writer["write"] = async ({ text, picture }, count) => {
+    const file = picture === undefined ? undefined : await pictureNumber(wish.model, picture);
+    const clock = new Clock();
+    const inputs = file
+      ? await processor(text, [await library.RawImage.fromBlob(file)], { do_image_splitting: false })
+      : processor.tokenizer(text, { add_special_tokens: false });
+    const tokens: number[] = [];
+    let prompt = true;
+    const streamer = {
+      put([ids]: bigint[][]) {
+        // The first one is the prompt.
+        if (!prompt) {
+          clock.tick();
+          tokens.push(...(ids as bigint[]).map(Number));
+        }
+        prompt = false;
+      },
+      end() {},
+    };
+    await model.generate({ ...inputs, max_new_tokens: count, do_sample: false, eos_token_id: null, streamer });
+    return clock.written(tokens);
+  };
+  return {
+    facts: factsOf(gpu, dtype),
+    tiers: [],
+    sees: true,
+    write,
+    answer: async () => (await write({ text: question, picture: --answers }, 1)).tokens,
+  };
 }
 
 /** Whether shaders may use f16, as q4f16 must. */
