@@ -13,6 +13,8 @@ mod matrix;
 mod panels;
 // The file for the GPU runs no plans on the CPU.
 #[cfg(not(feature = "wasm-gpu"))]
+mod row;
+#[cfg(not(feature = "wasm-gpu"))]
 mod unpack;
 
 use std::borrow::Cow;

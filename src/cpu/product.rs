@@ -76,14 +76,39 @@ struct Part<'a> {
     y: Vec<&'a mut [f32]>,
 }
 
+impl Part<'_> {
+    /// Ends sums of a row and a panel, both counted from the first of this part.
+    #[inline(always)]
+    fn put(&mut self, row: usize, panel: usize, mut sums: [f32; PANEL]) {
+        let Product { bias, activation, accumulate, .. } = self.product;
+        if let Some(bias) = bias {
+            let own = &bias[(self.first + panel) * PANEL..];
+            sums.iter_mut().zip(own).for_each(|(sum, b)| *sum += b);
+        }
+        activate(activation, &mut sums);
+        let y = &mut self.y[row][panel * PANEL..];
+        if accumulate {
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
+        } else {
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+        }
+    }
+}
+
 impl WithSimd for Part<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let Product { weight, bias, activation, accumulate, .. } = self.product;
+        let Product { weight, .. } = self.product;
         let width = self.y[0].len();
         let numbers = self.first..self.first + width.div_ceil(PANEL);
+        if self.rows.count == 1 && weight.in_small_panels() {
+            for (at, number) in numbers.enumerate() {
+                self.put(0, at, weight.row_by_panel(simd, number, &self.rows.data[..weight.cols]));
+            }
+            return;
+        }
         let mut in_f32 = IN_F32.take();
         let panels: Vec<&Panel> = if weight.panel(self.first).is_some() {
             numbers.filter_map(|number| weight.panel(number)).collect()
@@ -95,7 +120,6 @@ impl WithSimd for Part<'_> {
             }
             in_f32[..needed].chunks_exact(weight.cols).collect()
         };
-        let bias = bias.map(|bias| &bias[self.first * PANEL..][..width]);
         let block = even(self.rows.count, (CACHE / (4 * weight.cols)).max(TILE));
         for first in (0..self.rows.count).step_by(block) {
             let rows = self.rows.part(first, block.min(self.rows.count - first));
@@ -105,19 +129,7 @@ impl WithSimd for Part<'_> {
                 rows,
                 &panels,
                 #[inline(always)]
-                |row, panel, mut sums| {
-                    let start = panel * PANEL;
-                    if let Some(bias) = bias {
-                        sums.iter_mut().zip(&bias[start..]).for_each(|(sum, b)| *sum += b);
-                    }
-                    activate(activation, &mut sums);
-                    let y = &mut self.y[first + row][start..];
-                    if accumulate {
-                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
-                    } else {
-                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
-                    }
-                },
+                |row, panel, sums| self.put(first + row, panel, sums),
             );
         }
         IN_F32.set(in_f32);

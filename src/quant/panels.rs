@@ -80,6 +80,12 @@ impl Matrix {
         }
     }
 
+    /// Whether it lies in panels that are smaller than f32.
+    #[must_use]
+    pub fn in_small_panels(&self) -> bool {
+        self.order == Order::Panels && self.format != Format::F32
+    }
+
     /// Panel number `panel` as it lies in memory, if it is f32 there.
     #[inline]
     #[must_use]

@@ -37,11 +37,7 @@ impl Matrix {
                 let blocks = out.chunks_mut(Q4_BLOCK).zip(values.chunks(Q4_BLOCK / 2 * PANEL));
                 for ((out, values), scales) in blocks.zip(scales) {
                     let [mut low, mut high] = [[0.0; Q4_BLOCK / 2 * PANEL]; 2];
-                    for ((low, high), q) in low.iter_mut().zip(&mut high).zip(values) {
-                        // Two's complement of four bits.
-                        *low = f32::from((q & 15 ^ 8) as i8 - 8);
-                        *high = f32::from((q >> 4 ^ 8) as i8 - 8);
-                    }
+                    nibbles(values, [&mut low, &mut high]);
                     let rows = low.as_chunks::<PANEL>().0.iter().zip(high.as_chunks::<PANEL>().0);
                     for (pair, (low, high)) in out.chunks_mut(2).zip(rows) {
                         pair[0] = *low;
@@ -82,9 +78,18 @@ fn scale<S: Simd>(simd: S, scales: &[u8; 2 * PANEL], rows: &mut Panel) {
     }
 }
 
+/// Numbers of four bits in two's complement: those in the low bits of bytes, and those in the high bits.
+#[inline(always)]
+pub(super) fn nibbles(bytes: &[u8], [low, high]: [&mut [f32]; 2]) {
+    for ((low, high), q) in low.iter_mut().zip(high).zip(bytes) {
+        *low = f32::from((q & 15 ^ 8) as i8 - 8);
+        *high = f32::from((q >> 4 ^ 8) as i8 - 8);
+    }
+}
+
 /// Finite f16 in f32. In place of the crate's own function, which is a call for each number: this one becomes vector instructions.
 #[inline(always)]
-fn halves(bytes: &[u8], out: &mut [f32]) {
+pub(super) fn halves(bytes: &[u8], out: &mut [f32]) {
     // Moves the exponent from f16's bias to f32's, subnormal numbers included.
     const REBIAS: f32 = f32::from_bits((127 + 127 - 15) << 23);
     for (x, bytes) in out.iter_mut().zip(bytes.as_chunks().0) {
