@@ -255,7 +255,7 @@ impl Plan {
     #[must_use]
     pub fn run_reference(&self, weights: &[Matrix], inputs: &[(ActId, &[u32])], run: Run) -> HostRun {
         let acts = self.acts.iter().map(|act| vec![0; act.size(run)]).collect();
-        let mut host = Host { acts, weights, threads: &Threads::ONE };
+        let mut host = Host { acts, weights, lent: &[], threads: &Threads::ONE };
         for (act, words) in inputs {
             host.acts[act.0][..words.len()].copy_from_slice(words);
         }

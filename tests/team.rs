@@ -12,6 +12,7 @@ use ocelli::{
     gpu::Tuning,
     kernels::{
         Attention, Keys, Matmul, MatrixRef, Part, Place, Queries, Rows, Run, Shuffle, VectorRef, WeightId, Work,
+        rows_of,
     },
     plan::Plan,
     quant::{Format, Matrix, Order},
@@ -69,6 +70,24 @@ impl Team for Here {
         }
         self.posted.borrow_mut().push_back(answers);
         None
+    }
+}
+
+/// The same, for who looks at the helpers afterwards.
+struct Of(Rc<Here>);
+
+impl Team for Of {
+    fn helpers(&self) -> usize {
+        self.0.helpers()
+    }
+    fn make_room(&self, helper: usize, format: Format, rows: usize, cols: usize) {
+        self.0.make_room(helper, format, rows, cols);
+    }
+    fn write(&self, helper: usize, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
+        self.0.write(helper, index, plane, offset, bytes);
+    }
+    fn ask(&self, parts: Vec<(usize, Part)>) -> Option<Vec<Vec<f32>>> {
+        self.0.ask(parts)
     }
 }
 
@@ -238,21 +257,6 @@ fn orders_wait_for_answers_in_order() {
 fn weights_are_shared_out() {
     for format in [None, Some(Format::Q8)] {
         let team = Rc::new(Here::new(3));
-        struct Of(Rc<Here>);
-        impl Team for Of {
-            fn helpers(&self) -> usize {
-                self.0.helpers()
-            }
-            fn make_room(&self, helper: usize, format: Format, rows: usize, cols: usize) {
-                self.0.make_room(helper, format, rows, cols);
-            }
-            fn write(&self, helper: usize, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
-                self.0.write(helper, index, plane, offset, bytes);
-            }
-            fn ask(&self, parts: Vec<(usize, Part)>) -> Option<Vec<Vec<f32>>> {
-                self.0.ask(parts)
-            }
-        }
         let session = load("siglip", format, Cpu::with_team(Box::new(Of(team.clone()))));
         let plans = session.plans().into_iter().flatten();
         let rows: u32 = plans
@@ -348,9 +352,22 @@ fn engines_share_a_decoders_heads() {
     }
 }
 
-/// The table of tokens stays whole: rows of it are looked up. Qwen2's is the matrix of its logits, too.
+/// Rows of a table are looked up, so that the leader has all of them. Where it is the head, too, helpers have their shares as well.
 #[test]
-fn a_decoder_is_shared_out_but_for_its_table() {
+fn a_tied_head_is_shared() {
+    for (model, tied) in [("decoders/llama", false), ("decoders/qwen2", true), ("decoders/gemma2", true)] {
+        let team = Rc::new(Here::new(2));
+        let session = load(model, None, Cpu::with_team(Box::new(Of(team.clone()))));
+        let vocab = session.config.text.vocab;
+        let shares: Vec<usize> = team.helpers.borrow().iter().map(|helper| helper.weights[0].rows).collect();
+        let expected = [1, 2].map(|engine| if tied { rows_of(vocab, 3, engine).len() } else { 0 });
+        assert_eq!(shares, expected, "{model}: rows of the table of {vocab}");
+    }
+}
+
+/// Any number of engines writes the same. Qwen2's and Gemma's tables are the matrices of their logits, too.
+#[test]
+fn any_number_of_engines_writes_the_same() {
     for model in ["decoders/llama", "decoders/qwen2", "decoders/gemma2"] {
         for format in [None, Some(Format::Q8)] {
             let alone = writes(&load(model, format, Cpu::from(ocelli::threads::Threads::ONE)));

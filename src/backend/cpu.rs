@@ -101,9 +101,6 @@ impl Store for Shared<'_> {
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
         self.0.0.borrow_mut().make_room(label, format, rows, cols)
     }
-    fn make_room_for_table(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        self.0.0.borrow_mut().make_room_for_table(label, format, rows, cols)
-    }
     fn write(&mut self, index: usize, plane: Plane, offset: usize, bytes: &[u8]) {
         self.0.0.borrow_mut().write(index, plane, offset, bytes);
     }

@@ -59,7 +59,7 @@ impl CpuPlan {
     pub(super) fn with_host<R>(&self, threads: &Threads, work: impl FnOnce(&mut Host) -> R) -> R {
         let store = self.weights.0.borrow();
         let acts = self.acts.iter().map(|act| mem::take(&mut *act.borrow_mut())).collect();
-        let mut host = Host { acts, weights: &store.weights, threads };
+        let mut host = Host { acts, weights: &store.weights, lent: &store.lent, threads };
         let result = work(&mut host);
         for (act, words) in self.acts.iter().zip(host.acts) {
             act.replace(words);

@@ -11,7 +11,7 @@ use crate::{
     kernels::{Part, Run, rows_of},
     quant::Format,
     threads::Threads,
-    weights::{HostStore, Plane, Store},
+    weights::{HostStore, Plane, Store, Usage},
 };
 
 /// The helpers of an engine, as it speaks to them. Each begins with an empty [`HostStore`] in panels.
@@ -36,13 +36,13 @@ pub struct Queue {
     shared: RefCell<Vec<Shared>>,
 }
 
-/// A weight as a whole, and whether one engine has all of it.
+/// A weight as a whole.
 #[derive(Clone, Copy)]
 struct Shared {
     format: Format,
     rows: usize,
     cols: usize,
-    whole: bool,
+    usage: Usage,
 }
 
 enum Order {
@@ -156,7 +156,8 @@ impl Queue {
     }
 }
 
-/// A model's weights, shared out: of each matrix the rows that [`rows_of`] says, to this engine and its helpers.
+/// A model's weights, shared out: of each matrix the rows that [`rows_of`] says, to this engine and its helpers. Tables this engine has
+/// whole, tied heads besides.
 pub struct TeamStore<'a> {
     queue: &'a Queue,
     own: &'a RefCell<HostStore>,
@@ -174,29 +175,33 @@ impl TeamStore<'_> {
         for engine in 1..self.queue.engines() {
             self.queue.team.make_room(engine - 1, format, self.rows(&shared, engine).len(), cols);
         }
-        let own = self.rows(&shared, 0).len();
+        let (mut own, rows) = (self.own.borrow_mut(), self.rows(&shared, 0).len());
+        if shared.usage == Usage::Both {
+            let number = own.weights.len();
+            own.lent.push(number);
+        }
         self.queue.shared.borrow_mut().push(shared);
-        self.own.borrow_mut().make_room(label, format, own, cols)
+        own.make_room(label, format, rows, cols)
     }
 
     /// Which rows an engine has.
     fn rows(&self, shared: &Shared, engine: usize) -> Range<usize> {
-        match (shared.whole, engine) {
-            (false, _) => rows_of(shared.rows, self.queue.engines(), engine),
-            (true, 0) => 0..shared.rows,
-            (true, _) => shared.rows..shared.rows,
+        match (shared.usage, engine) {
+            (Usage::Table | Usage::Both, 0) => 0..shared.rows,
+            (Usage::Table, _) => shared.rows..shared.rows,
+            _ => rows_of(shared.rows, self.queue.engines(), engine),
         }
     }
 }
 
 impl Store for TeamStore<'_> {
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        self.room(label, Shared { format, rows, cols, whole: false })
+        self.make_room_for(Usage::Product, label, format, rows, cols)
     }
 
     /// This engine looks rows up.
-    fn make_room_for_table(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
-        self.room(label, Shared { format, rows, cols, whole: true })
+    fn make_room_for(&mut self, usage: Usage, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+        self.room(label, Shared { format, rows, cols, usage })
     }
 
     /// Of a matrix, whole rows.

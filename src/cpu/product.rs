@@ -38,8 +38,10 @@ fn even(count: usize, most: usize) -> usize {
 /// y = activation(x·Wᵀ + bias), added to what y holds if `accumulate`.
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
-    /// `[outputs, inputs]`
+    /// `[outputs or more, inputs]`
     pub weight: &'a Matrix,
+    /// How many of its first rows are multiplied with.
+    pub outputs: usize,
     /// `[outputs]`
     pub bias: Option<&'a [f32]>,
     /// Applied after the bias.
@@ -53,7 +55,7 @@ pub struct Product<'a> {
 impl Product<'_> {
     /// From x `[rows, inputs]` to y `[rows, stride]`.
     pub fn run(&self, threads: &Threads, x: &[f32], y: &mut [f32]) {
-        let (outputs, inputs) = (self.weight.rows, self.weight.cols);
+        let (outputs, inputs) = (self.outputs, self.weight.cols);
         let mut parts = Vec::new();
         let rows = even(x.len() / inputs, ROWS);
         for (x, y) in x.chunks(rows * inputs).zip(y.chunks_mut(rows * self.stride)) {

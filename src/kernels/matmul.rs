@@ -274,7 +274,7 @@ impl Kernel for Matmul {
     // The file for the GPU runs no plans on the CPU.
     #[cfg(not(feature = "wasm-gpu"))]
     fn cpu(&self, run: Run, host: &mut Host) {
-        self.product(run, host);
+        self.product(run, host, 1);
         self.add_positions(run, host);
     }
     #[cfg(not(feature = "wasm-gpu"))]
@@ -291,13 +291,13 @@ impl Kernel for Matmul {
             let work = Work::Product { weight: id.0, activation: self.activation };
             (!own.is_empty()).then(|| (engine, Part { work, inputs: [x.clone(), bias.into()] }))
         };
-        // A matrix that is here whole is shared by nobody.
-        let shared = host.weights[id.0].rows < outputs as usize;
+        // A matrix that is here whole and was not lent is shared by nobody.
+        let shared = host.weights[id.0].rows < outputs as usize || host.lent.contains(&id.0);
         (1..engines).filter(|_| shared).filter_map(part).collect()
     }
     #[cfg(not(feature = "wasm-gpu"))]
-    fn own_part(&self, run: Run, host: &mut Host, _: usize) {
-        self.product(run, host);
+    fn own_part(&self, run: Run, host: &mut Host, engines: usize) {
+        self.product(run, host, engines);
     }
     #[cfg(not(feature = "wasm-gpu"))]
     fn join(&self, run: Run, host: &mut Host, engines: usize, parts: &[(usize, Vec<f32>)]) {
@@ -342,25 +342,27 @@ impl ByRows for Matmul {
 
 #[cfg(not(feature = "wasm-gpu"))]
 impl Matmul {
-    /// The outputs of those rows of the weight that are here, which are the first.
-    fn product(&self, run: Run, host: &mut Host) {
+    /// The outputs of the first of so many engines, which has the first rows of the weight.
+    fn product(&self, run: Run, host: &mut Host, engines: usize) {
         let mut act = host.take(self.y);
         let y: &mut [f32] = bytemuck::cast_slice_mut(&mut act);
         let (input, bias, weight) = (host.operand(self.x), self.full_bias(host), &host.weights[self.weight.id.0]);
         let x = &input[..self.inputs(run)];
+        let outputs = rows_of(self.weight.rows as usize, engines, 0).len();
         // What does not lie in y row by row is put there afterwards.
         let apart = matches!(self.place, Place::Shuffle(_) | Place::Columns { .. });
         let product = crate::cpu::Product {
             weight,
+            outputs,
             bias: bias.as_deref(),
             activation: self.activation,
             accumulate: self.place == Place::Add,
-            stride: if apart { weight.rows } else { self.weight.rows as usize },
+            stride: if apart { outputs } else { self.weight.rows as usize },
         };
         if apart {
-            let mut sums = vec![0.0; self.rows.of(run) as usize * weight.rows];
+            let mut sums = vec![0.0; self.rows.of(run) as usize * outputs];
             product.run(host.threads, x, &mut sums);
-            self.put(&sums, 0..weight.rows, y);
+            self.put(&sums, 0..outputs, y);
         } else {
             product.run(host.threads, x, &mut y[..self.outputs(run)]);
         }

@@ -219,6 +219,8 @@ pub struct Host<'a> {
     pub acts: Vec<Vec<u32>>,
     /// By [`WeightId`].
     pub weights: &'a [Matrix],
+    /// Numbers of weights that are here whole though other engines have their shares of them, too.
+    pub lent: &'a [usize],
     /// What fast steps share their work among.
     pub threads: &'a Threads,
 }

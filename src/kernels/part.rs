@@ -59,7 +59,8 @@ impl Work {
                 let mut y = vec![0.0; a.len() / weight.cols * weight.rows];
                 let bias = (!b.is_empty()).then_some(b);
                 let (activation, stride) = (*activation, weight.rows);
-                let product = crate::cpu::Product { weight, bias, activation, accumulate: false, stride };
+                let product =
+                    crate::cpu::Product { weight, outputs: weight.rows, bias, activation, accumulate: false, stride };
                 product.run(&Threads::ONE, a, &mut y);
                 y
             }

@@ -9,7 +9,7 @@ use crate::{
         VectorRef,
     },
     plan::Plan,
-    weights::Loader,
+    weights::{Loader, Usage},
 };
 
 const ONE: Rows = Rows::PerItem(1);
@@ -123,10 +123,11 @@ struct Stream {
 /// As [`crate::checkpoint::Checkpoint::tensor`].
 pub fn record(generator: &Generator, room: usize, l: &mut Loader) -> Result<LanguageModel> {
     let d = &generator.decoder;
-    let table = l.shards(&format!("{PREFIX}.embed_tokens.weight"), &[d.vocab, d.hidden], true)?;
+    let usage = if d.tied { Usage::Both } else { Usage::Table };
+    let table = l.shards(&format!("{PREFIX}.embed_tokens.weight"), &[d.vocab, d.hidden], usage)?;
     let blocks = (0..d.layers).map(|layer| Block::load(l, d, layer)).collect::<Result<Vec<_>>>()?;
     let norm = Norm::load(l, d, &format!("{PREFIX}.norm"), d.hidden)?;
-    let head = if d.tied { table.clone() } else { l.shards("lm_head.weight", &[d.vocab, d.hidden], false)? };
+    let head = if d.tied { table.clone() } else { l.shards("lm_head.weight", &[d.vocab, d.hidden], Usage::Product)? };
     let size = d.head_size;
     let mut rotations = |rope: crate::config::Rope| l.computed("rope", room * size, move || rope.table(room, size));
     let tables = [rotations(d.rope), rotations(d.local_rope)];

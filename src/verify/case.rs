@@ -109,7 +109,7 @@ impl Case {
     /// If there are no activations.
     #[must_use]
     pub fn expected(&self, step: &Step) -> Vec<u32> {
-        let mut host = Host { acts: self.guarded(), weights: &step.weights, threads: &Threads::ONE };
+        let mut host = Host { acts: self.guarded(), weights: &step.weights, lent: &[], threads: &Threads::ONE };
         step.kernel.reference(self.run, &mut host);
         host.acts.pop().expect("an output")
     }

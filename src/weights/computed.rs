@@ -1,7 +1,7 @@
 //! Weights that no file has in the form in which they are needed: computed when all others are here, from the config alone or from
 //! one tensor, and kept in f32.
 
-use super::{HostId, Loader, Store, Weight};
+use super::{HostId, Loader, Store, Usage, Weight};
 use crate::{
     error::Result,
     kernels::{MatrixRef, VectorRef, WeightId},
@@ -100,7 +100,7 @@ impl Loader<'_> {
             format: Format::F32,
             rows,
             cols,
-            table: false,
+            usage: Usage::Product,
             parts: Vec::new(),
         });
         self.computed.push(Computed { weight, rows, cols, source, make: Box::new(make) });

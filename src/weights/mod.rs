@@ -40,9 +40,19 @@ pub struct Weight {
     pub rows: usize,
     /// Columns; all floats of a vector.
     pub cols: usize,
-    /// Whether rows of it are looked up, and it is not only multiplied with.
-    table: bool,
+    usage: Usage,
     parts: Vec<Part>,
+}
+
+/// What becomes of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// It is multiplied with: engines that share the work have some rows of it each.
+    Product,
+    /// Rows of it are looked up, so that one engine needs all of them.
+    Table,
+    /// Both: a tied head.
+    Both,
 }
 
 impl Weight {
@@ -51,16 +61,13 @@ impl Weight {
     /// # Errors
     /// If there is none.
     pub fn make_room(&self, store: &mut dyn Store) -> Result<()> {
-        match self.table {
-            true => store.make_room_for_table(&self.label, self.format, self.rows, self.cols),
-            false => store.make_room(&self.label, self.format, self.rows, self.cols),
-        }
+        store.make_room_for(self.usage, &self.label, self.format, self.rows, self.cols)
     }
 
     /// Nothing.
     #[must_use]
     pub fn empty() -> Self {
-        Self { label: String::new(), format: Format::F32, rows: 0, cols: 0, table: false, parts: Vec::new() }
+        Self { label: String::new(), format: Format::F32, rows: 0, cols: 0, usage: Usage::Product, parts: Vec::new() }
     }
 }
 
@@ -243,12 +250,11 @@ impl<'a> Loader<'a> {
         Ok(HostId(self.host.len() - 1))
     }
 
-    /// A matrix in parts of whole rows, each small enough to be bound by default limits, and the row that each begins with. Rows of a
-    /// `table` are looked up.
+    /// A matrix in parts of whole rows, each small enough to be bound by default limits, and the row that each begins with.
     ///
     /// # Errors
     /// As [`Checkpoint::tensor`].
-    pub fn shards(&mut self, name: &str, shape: &[usize], table: bool) -> Result<Vec<(MatrixRef, u32)>> {
+    pub fn shards(&mut self, name: &str, shape: &[usize], usage: Usage) -> Result<Vec<(MatrixRef, u32)>> {
         let tensor = self.tensor(name, shape, true)?;
         let bytes = stored_format(&tensor, self.format).row_bytes(tensor.cols);
         // As many in each, and whole panels.
@@ -258,7 +264,7 @@ impl<'a> Loader<'a> {
         let shard = |start: usize| {
             let part = start..(start + rows).min(shape[0]);
             let matrix = self.on_gpu(vec![(tensor.clone(), part)])?;
-            self.weights[matrix.id.0].table = table;
+            self.weights[matrix.id.0].usage = usage;
             Ok((matrix, start as u32))
         };
         starts.map(shard).collect()
@@ -301,7 +307,7 @@ impl<'a> Loader<'a> {
             parts.push(Part { tensor, scales, rows, at });
             at += length;
         }
-        Ok(Weight { label, format, rows: at, cols, table: false, parts })
+        Ok(Weight { label, format, rows: at, cols, usage: Usage::Product, parts })
     }
 }
 
@@ -314,7 +320,7 @@ fn vector(tensors: Vec<(Tensor, Range<usize>)>) -> Weight {
         parts.push(Part { tensor, scales: None, rows, at });
         at += length;
     }
-    Weight { label, format: Format::F32, rows: 1, cols: at, table: false, parts }
+    Weight { label, format: Format::F32, rows: 1, cols: at, usage: Usage::Product, parts }
 }
 
 /// How this matrix is kept if this format was asked for. BF16 has more range than f16, so it becomes F32.

@@ -1,6 +1,6 @@
 //! Where weights go: the GPU, or memory.
 
-use super::Weight;
+use super::{Usage, Weight};
 use crate::{
     error::Result,
     gpu::{Buffer, Gpu},
@@ -14,11 +14,11 @@ pub trait Store {
     /// # Errors
     /// If there is none.
     fn make_room(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()>;
-    /// Makes room for the next weight where rows of it are looked up: nobody may have a part of it alone.
+    /// The same where several engines may share the work.
     ///
     /// # Errors
     /// If there is none.
-    fn make_room_for_table(&mut self, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
+    fn make_room_for(&mut self, _: Usage, label: &str, format: Format, rows: usize, cols: usize) -> Result<()> {
         self.make_room(label, format, rows, cols)
     }
     /// Fills weight number `index` from byte `offset` of a plane on.
@@ -32,6 +32,8 @@ pub struct HostStore {
     pub weights: Vec<Matrix>,
     /// How matrices lie there.
     pub order: Order,
+    /// Which of them are whole though others have their shares, too.
+    pub lent: Vec<usize>,
 }
 
 impl HostStore {
