@@ -30,6 +30,7 @@ usage() {
   bench-cpu      Ocelli's CPU path beside PyTorch and ONNX Runtime on the same cores: bench-cpu [--batches 1,8] [--threads 1,2] …
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --detect: detection, with OWL-ViT B/32, then with OWLv2 B/16 on a canvas of 448
+                 bench-web --write: texts, with SmolVLM-256M, beside wllama, too: [--precision q8|q4|f32] [--tokens N] [--no-cold] …
                  bench-web --zero-shot --precision q4: the zero-shot workload of webai-compute-benchmark
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
@@ -372,7 +373,7 @@ bench() {
 # Python with PyTorch and onnxruntime, for the benchmark alone.
 bench_venv() {
   local venv=target/bench/venv
-  [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import onnx, onnxruntime, onnxscript, torch, transformers' 2>/dev/null || return 0
+  [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import gguf, onnx, onnxruntime, onnxscript, torch, transformers' 2>/dev/null || return 0
   need python3 "install Python 3.11 or later"
   python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; } ||
     fail "python3 -m venv failed: install Debian's python3-venv or the like"
@@ -413,6 +414,20 @@ bench_model() {
   touch "$1/.complete"
 }
 
+# bench_writer FOLDER SHAPE: likewise, for models that write; made once, 4 GB.
+bench_writer() {
+  [ ! -f "$1/.complete" ] || return 0
+  cargo build --quiet --release
+  stage "PyTorch and onnxruntime" bench_venv
+  mkdir -p target/bench/models
+  rm -rf "$1"
+  target/release/ocelli synthesize "$2" "$1" --tokenizer tests/fixtures/decoders/smolvlm --dtype f32
+  stage "export to ONNX and GGUF" target/bench/venv/bin/python tools/export_writer.py "$1"
+  target/release/ocelli quantize "$1" "$1/q8" --format q8
+  target/release/ocelli quantize "$1" "$1/q4" --format q4
+  touch "$1/.complete"
+}
+
 bench_site() {
   pkg
   npm_install www
@@ -442,6 +457,9 @@ bench_web() {
     bench_model "$models/owlv2-b16-448" owlv2 '{ "image_size": 448 }'
     node tests/web/bench.mjs --model "$models/owlvit-b32" "$@"
     node tests/web/bench.mjs --model "$models/owlv2-b16-448" "$@"
+  elif [[ " $* " = *" --write "* ]]; then
+    bench_writer "$models/smolvlm-256m" tests/shapes/smolvlm-256m.json
+    node tests/web/bench.mjs --model "$models/smolvlm-256m" "$@"
   else
     bench_model "$models/siglip-b16" siglip '{}'
     node tests/web/bench.mjs --model "$models/siglip-b16" "$@"

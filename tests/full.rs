@@ -7,14 +7,18 @@ mod common;
 #[expect(dead_code, reason = "tests read pictures and write none")]
 mod picture;
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use common::{compare, fixtures};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     backend::{Backend, Cpu},
-    session::{LoadOptions, Source},
+    gpu::{Tier, Tuning},
+    preprocess::Tiling,
+    quant::Format,
+    session::{LoadOptions, Options, Source},
     synthetic::{Number, Recipe},
+    text::{Layout, Message, Prompt, Tokenizer},
     verify::ReferenceRun,
 };
 use picture::Picture;
@@ -136,6 +140,61 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, f64) {
 fn texts<B: Backend>(session: &Session<B>, count: usize) -> Vec<Vec<f32>> {
     let texts: Vec<String> = (0..count).map(|i| format!("a photo of {i} cats")).collect();
     pollster::block_on(session.embed_texts(&texts)).expect("finite")
+}
+
+/// google/paligemma-3b-pt-224 in q4: a table in several parts, and tokens about a picture that are the CPU's. What the device takes, and how
+/// long: `cargo test --release --test full paligemma -- --ignored --nocapture`.
+#[test]
+#[ignore = "minutes and gigabytes: ./build.sh test --full runs it"]
+fn paligemma_3b_in_q4_within_default_limits() {
+    if !common::runs_on_gpu() {
+        return;
+    }
+    let shape = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes/paligemma-3b.json");
+    let config = serde_json::from_slice(&fs::read(shape).expect("a file of ours")).expect("sound");
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = write_with("decoders/paligemma", &config, folder.path());
+    // A context of 4,096 is the default; the tier is what autotune takes on emulated GPUs.
+    let options =
+        || LoadOptions { format: Some(Format::Q4), tuning: Tuning::all(Tier::Registers), ..Default::default() };
+    let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
+    assert_eq!(gpu.max_binding(), 128 << 20);
+    let (on_gpu, _) = timed("loading", || Session::load(gpu, &checkpoint, options()).expect("it fits"));
+    println!(
+        "{} million parameters, {} MB on the device",
+        on_gpu.parameters / 1_000_000,
+        on_gpu.device().bytes() >> 20
+    );
+    let found = written(&on_gpu, &checkpoint, "caption en");
+    drop(on_gpu);
+    let on_cpu = Session::load(Cpu::default(), &checkpoint, options()).expect("it fits");
+    assert_eq!(found, written(&on_cpu, &checkpoint, "caption en"));
+    assert_ne!(found, written(&on_cpu, &checkpoint, "caption de"), "the comparison does not see another prompt");
+}
+
+/// Some tokens about a picture.
+fn written<B: Backend>(session: &Session<B>, checkpoint: &Checkpoint, request: &str) -> Vec<u32> {
+    let config = &session.config;
+    let (rule, context) = (config.generator().expect("it writes").prompt, session.context().expect("it writes"));
+    let tokenizer = Tokenizer::new(&checkpoint.tokenizer, config.text_rule.byte_fallback).expect("sound");
+    let picture = picture();
+    let (width, height) = picture.size();
+    let tiling = Tiling::new(&config.preprocessor, width, height).expect("some size");
+    let tokens = session.tile_tokens().expect("it sees");
+    let layout = Layout { rows: tiling.rows, columns: tiling.columns, tokens };
+    let message = Message::ask(1, request);
+    let prompt = Prompt::chat(&tokenizer, rule, &[message], &[layout], context).expect("it fits");
+    let words: Vec<u32> = bytemuck::pod_collect_to_vec(picture.0.as_raw());
+    let options = Options { max_tokens: Some(4), ..Default::default() };
+    let next = |text: &mut _| pollster::block_on(session.next_token(text)).expect("finite").expect("a token").id;
+    let ((mut text, first), _) = timed("the first token", || {
+        session.put_tile(&tiling.resize(&words, width, height)[0], 0).expect("it fits");
+        let mut text = session.generate(&prompt.ids, options).expect("it fits");
+        let first = next(&mut text);
+        (text, first)
+    });
+    let (more, _) = timed("three more", || [(); 3].map(|()| next(&mut text)));
+    [first].into_iter().chain(more).collect()
 }
 
 /// google/owlv2-base-patch16: a picture costs its tower once, and a question to it next to nothing.

@@ -210,13 +210,22 @@ async function timings(page, engines, { version }) {
   ].filter(Boolean);
   const { rounds, tokens } = options;
   await page.goto(address("bench.html", { engines: [...engines, ...more].join(","), rounds, tokens, run: "" }));
+  // What is known stays on the screen if the browser ends in the middle.
+  const seen = new Set();
   let told = "";
   for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
     const [state, doing] = await page.evaluate(() => [
       document.documentElement.dataset.state,
       document.querySelector("#doing").textContent,
     ]);
-    if (doing !== told) console.log(`  ${(told = doing)}`);
+    if (doing !== told) {
+      told = doing;
+      const columns = await page.evaluate(() => window.bench.result()?.columns ?? []);
+      const fresh = samplesOf(columns).filter((line) => !seen.has(line));
+      fresh.forEach((line) => console.log(`    ${line}`));
+      fresh.forEach((line) => seen.add(line));
+      console.log(`  ${told}`);
+    }
     if (state === "done") break;
     await page.waitForTimeout(500);
   }
@@ -224,6 +233,13 @@ async function timings(page, engines, { version }) {
   if (!result)
     throw new Error(`the page says: ${await page.evaluate(() => document.querySelector("#trouble").textContent)}`);
   return { ...result, browser: `${result.browser} (${version})` };
+}
+
+/** Every figure so far, in words. */
+function samplesOf(columns) {
+  return columns.flatMap(({ engine, figures }) =>
+    Object.entries(figures).map(([row, { samples }]) => `${engine}, ${row}: ${samples.map(Math.round).join(", ")}`),
+  );
 }
 
 async function write(page, result, name) {

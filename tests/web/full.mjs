@@ -1,8 +1,8 @@
 // Full-size models in Chromium: random weights in the published shape, made here. Tells and bounds the memory that the wasm
-// instance takes, and compares answers with the native program's. Takes minutes and gigabytes. A word in the command line runs only the
+// instance takes, tells how long answers take, and compares them with the native program's. Takes minutes and gigabytes. A word in the command line runs only the
 // models with it in their names.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { adapterName, findChromium, listen, skipAll, start, watchMemory } from "./lib/browser.mjs";
@@ -62,6 +62,20 @@ const finders = [
   },
 ];
 
+/** `positions`: tokens of the texts after which a token's time is told; the software adapter reads the long ones in minutes. */
+const writers = [
+  {
+    name: "SmolVLM-256M, f16, 0.5 GB",
+    shape: "smolvlm-256m",
+    positions: { webgpu: [100, 1000], cpu: [100, 500, 2000] },
+  },
+  { name: "SmolVLM-500M, f16, 1 GB", shape: "smolvlm-500m", positions: { webgpu: [100], cpu: [100, 500, 2000] } },
+];
+const QUESTION = "<|im_start|>User:<image>What is this?<end_of_utterance>\nAssistant:";
+const OTHER = "<|im_start|>User:<image>What is that?<end_of_utterance>\nAssistant:";
+/** Tokens of an answer. */
+const TOKENS = 8;
+
 async function main() {
   const folder = mkdtempSync(join(target, "full-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -87,6 +101,7 @@ async function main() {
     const wanted = ({ name }) => name.toLowerCase().includes((process.argv[2] ?? "").toLowerCase());
     for (const model of models.filter(wanted)) await run({ ...common, ...model });
     for (const model of finders.filter(wanted)) await find({ ...common, ...model });
+    for (const model of writers.filter(wanted)) await write({ ...common, ...model });
   } finally {
     await browser.close();
     server.close();
@@ -109,7 +124,7 @@ async function run({
   program,
 }) {
   const group = report.group(name, largest, 1e-4);
-  const model = synthesize({ program, folder, fixtures, fixture: tokenizer, config });
+  const model = synthesize({ program, folder, name: tokenizer, tokenizer: fixtures.model(tokenizer), config });
   const { page, complaints } = await opened(browser, address);
   const start = performance.now();
   const found = await page.evaluate(
@@ -150,12 +165,64 @@ async function opened(browser, address) {
   return { page, complaints };
 }
 
-/** A folder of random weights, with the tokenizer of a fixture, under its name. */
-function synthesize({ program, folder, fixtures, fixture, config }) {
-  const [from, to] = [join(folder, `${fixture}.json`), join(folder, fixture)];
+/** A folder of random weights, with another's tokenizer, under its name. */
+function synthesize({ program, folder, name, tokenizer, config }) {
+  const [from, to] = [join(folder, `${name}.json`), join(folder, name)];
   writeFileSync(from, JSON.stringify(config));
-  execFileSync(program, ["synthesize", from, to, "--tokenizer", fixtures.model(fixture)]);
+  execFileSync(program, ["synthesize", from, to, "--tokenizer", tokenizer]);
   return to;
+}
+
+/** Answers about a picture, and after texts of several lengths, in q8 on both engines: the tokens that the program writes. */
+async function write({ name, shape, positions, browser, page: address, folder, fixtures, report, native, program }) {
+  const config = JSON.parse(readFileSync(join(root, "tests", "shapes", `${shape}.json`)));
+  const tokenizer = join(fixtures.folder, "decoders", "smolvlm");
+  const model = synthesize({ program, folder, name: shape, tokenizer, config });
+  const shown = ["--image", fixtures.image(PICTURE), "--detail", "low"];
+  const theirs = (raw, ...more) => {
+    const how = ["--format", "q8", "--max-tokens", TOKENS, "--ignore-eos", ...more];
+    return native.run("--backend", "cpu", "generate", "--model", model, ...how, "--raw", raw);
+  };
+  const texts = new Map([...positions.webgpu, ...positions.cpu].map((count) => [count, textOf(count, theirs)]));
+  const [right, wrong] = [theirs(QUESTION, ...shown), theirs(OTHER, ...shown)];
+  for (const backend of ["webgpu", "cpu"]) {
+    const group = report.group(`${name}, ${backend}`);
+    const { page, complaints } = await opened(browser, address);
+    const start = performance.now();
+    const info = await page.evaluate((a) => web.loadVlm(...a), ["full", `/full/${shape}/`, { backend, format: "q8" }]);
+    const told = [`loaded as q8 in ${((performance.now() - start) / 1000).toFixed(0)} s`];
+    const asked = async (what, prompt) => {
+      const found = await page.evaluate((a) => web.write(...a), ["full", prompt, { maxTokens: TOKENS, detail: "low" }]);
+      if (found.tokens === undefined) throw new Error(`${name}, ${backend}: ${found.message}`);
+      const [first, each] = [found.firstTokenMs, 1000 / found.tokensPerSecond].map((ms) => Math.round(ms));
+      told.push(
+        `${what} (${found.promptTokens} tokens): ${first.toLocaleString("en")} ms to the first, ${each} ms each after`,
+      );
+      return found.tokens;
+    };
+    const ours = await asked("a picture", { raw: QUESTION, image: { url: `/fixtures/images/${PICTURE}` } });
+    group.same("a picture: tokens, as natively", ours, right.tokens);
+    group.rejects("another question", ours, wrong.tokens);
+    for (const count of positions[backend]) {
+      const { text, tokens } = texts.get(count);
+      group.same(`${count} tokens of text, as natively`, await asked("a text", { raw: text }), tokens);
+    }
+    const memory = (await page.evaluate(() => globalThis.wasmBytes())) / MB;
+    told.push(`wasm memory ${memory.toFixed(0)} MB at its peak, on the device ${(info.gpuBytes / MB).toFixed(0)} MB`);
+    console.log(`${name}, ${backend}: ${told.join("; ")}`);
+    if (backend === "webgpu") group.holds(`wasm memory: at most ${MOST_MB} MB`, memory <= MOST_MB, `${memory} MB`);
+    group.holds("no complaints", complaints.length === 0, complaints.join("; "));
+    await page.close();
+  }
+  rmSync(model, { recursive: true });
+}
+
+/** A text of about so many tokens, and what the program writes after it. */
+function textOf(count, write) {
+  const line = "a small red boat near an old stone bridge, ";
+  const each = write(line.repeat(2)).prompt_tokens - write(line).prompt_tokens;
+  const text = line.repeat(Math.round(count / each));
+  return { text, ...write(text) };
 }
 
 /** A look, a question, and a further one, on both engines; answers as natively. */
@@ -173,7 +240,7 @@ async function find({
   native,
   program,
 }) {
-  const model = synthesize({ program, folder, fixtures, fixture, config });
+  const model = synthesize({ program, folder, name: fixture, tokenizer: fixtures.model(fixture), config });
   const image = fixtures.image(PICTURE);
   const asked = ["--backend", "cpu", "--model", model, "--labels", LABELS.join(), image];
   const theirs =

@@ -93,6 +93,11 @@ export interface Script {
   prompts: { text: string; tokens?: number[] }[];
 }
 
+/** A few words that were not asked for before: what a page's first answer is measured with. */
+export const fewWords = ({ prompts }: Script, before: number): Prompt => ({
+  text: (prompts.at(-1 - (before % prompts.length))?.text ?? "").slice(0, 40),
+});
+
 export async function scriptOf(model: string): Promise<Script> {
   const response = await fetch(`${model}written.json`);
   if (!response.ok) throw new Error(`${model}written.json: ${response.status}: make it by tools/export_writer.py`);

@@ -98,7 +98,7 @@ export const nameOf = (engine: string): string => names[engine] ?? engine.replac
 
 /** What the rows mean, for the page and the report. */
 export const meanings = [
-  "Cold start: code and model fetched, nothing cached, to the scores of two labels for one picture. The others never keep the files; Ocelli does so by default, for the next visit.",
+  "Cold start: code and model fetched, nothing cached, to the scores of two labels for one picture, or to the first token after a few words. The others never keep the files; Ocelli does so by default, for the next visit.",
   "A picture: Ocelli from a JPEG file of 640 × 480 to its embedding, decoding and resizing included; ORT from a ready tensor to its " +
     "embedding, read back; transformers.js from the file to the scores of two labels, because its pipeline has no less.",
   "Classify: from the picture to the scores. Ocelli and ORT keep the labels' embeddings; transformers.js's pipeline embeds all labels in every call.",

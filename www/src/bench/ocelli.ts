@@ -4,6 +4,7 @@ import { Vlm } from "ocelli/vlm";
 import { bestOf } from "./boxes.ts";
 import {
   Clock,
+  fewWords,
   fourLabels,
   labelList,
   template,
@@ -103,7 +104,7 @@ export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
   };
 }
 
-export async function loadWriter(wish: Wish, { question }: Script): Promise<Writer> {
+export async function loadWriter(wish: Wish, script: Script): Promise<Writer> {
   const { from, options, facts } = await prepared(wish);
   const model = await Vlm.load(from, options);
   let answers = 0;
@@ -120,7 +121,7 @@ export async function loadWriter(wish: Wish, { question }: Script): Promise<Writ
     ...facts(model.info),
     sees: true,
     write,
-    answer: async () => (await write({ text: question, picture: --answers }, 1)).tokens,
+    answer: async () => (await write(fewWords(script, answers++), 1)).tokens,
   };
 }
 

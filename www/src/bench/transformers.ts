@@ -1,6 +1,7 @@
 import type { Dtype } from "@huggingface/transformers";
 import {
   Clock,
+  fewWords,
   fourLabels,
   labelList,
   template,
@@ -97,7 +98,7 @@ export async function loadFinder(wish: Wish, picture: Blob): Promise<Finder> {
 }
 
 /** A model that writes, as its documentation shows it: processor, `generate`, and a streamer that takes the time. */
-export async function loadWriter(wish: Wish, { question }: Script): Promise<Writer> {
+export async function loadWriter(wish: Wish, script: Script): Promise<Writer> {
   const { library, device: usual } = await prepared(wish);
   const gpu = usual.device === "webgpu";
   // WebGPU has no kernels for dynamic int8: there `int8` stands for matrices in 8 bits with a scale for 32 weights.
@@ -132,7 +133,7 @@ export async function loadWriter(wish: Wish, { question }: Script): Promise<Writ
     tiers: [],
     sees: true,
     write,
-    answer: async () => (await write({ text: question, picture: --answers }, 1)).tokens,
+    answer: async () => (await write(fewWords(script, answers++), 1)).tokens,
   };
 }
 

@@ -1,11 +1,11 @@
 import { LoggerWithoutDebug, Wllama, type Chunk, type Timings } from "@wllama/wllama";
-import { threads, threadsInWords, versions, type Script, type Wish, type Writer } from "./engine.ts";
+import { fewWords, threads, threadsInWords, versions, type Script, type Wish, type Writer } from "./engine.ts";
 
 /** Room for a prompt of the benchmark and what is written after it. */
 const CONTEXT = 1024;
 
 /** llama.cpp in WebAssembly, on the CPU: the decoder alone. */
-export async function load({ engine, model, precision }: Wish, { prompts }: Script): Promise<Writer> {
+export async function load({ engine, model, precision }: Wish, script: Script): Promise<Writer> {
   const count = engine === "wllama-1" ? 1 : threads();
   const file = await fetch(`${model}decoder-${precision}.gguf`);
   if (!file.ok) throw new Error(`decoder-${precision}.gguf: ${file.status}: make it by tools/export_writer.py`);
@@ -34,10 +34,7 @@ export async function load({ engine, model, precision }: Wish, { prompts }: Scri
     tiers: [],
     sees: false,
     write,
-    answer: async () => {
-      const last = prompts.at(--answers);
-      return last ? (await write(last, 1)).tokens : [];
-    },
+    answer: async () => (await write(fewWords(script, answers++), 1)).tokens,
   };
 }
 

@@ -2,9 +2,6 @@
 import { scriptOf, type Prompt, type Script, type Writer, type Written } from "./engine.ts";
 import { Bench, type Runner, type Samples } from "./run.ts";
 
-/** Pictures and texts of warm-ups are others than those of rounds. */
-const WARM_UP = 20;
-
 export class WriteBench extends Bench<Writer> {
   readonly #told = new Map<Runner<Writer>, { picture?: Written; text?: Written }>();
   #script: Script | undefined;
@@ -13,15 +10,15 @@ export class WriteBench extends Bench<Writer> {
     const script = (this.#script = await scriptOf(this.settings.model));
     const seeing = this.runners.filter(({ engine }) => engine.sees);
     await this.turns("pictureFirst", seeing, async (runner, round) => {
-      const number = round < 0 ? WARM_UP : round;
-      const written = await this.#write(runner, { text: script.question, picture: number });
-      if (number === 0) this.#of(runner).picture = written;
+      const written = await this.#write(runner, { text: script.question, picture: round + 1 });
+      if (round < 0) this.#of(runner).picture = written;
       return { pictureFirst: written.first, pictureToken: written.each };
     });
     await this.turns("textFirst", this.runners, async (runner, round) => {
-      const number = round < 0 ? WARM_UP : round % WARM_UP;
+      // The last ones were asked for before.
+      const number = (round + 1) % (script.prompts.length - 4);
       const written = await this.#write(runner, script.prompts[number] as Prompt);
-      if (number === 0) this.#of(runner).text = written;
+      if (round < 0) this.#of(runner).text = written;
       return { textFirst: written.first, textToken: written.each } satisfies Samples;
     });
   }
