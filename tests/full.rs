@@ -14,11 +14,10 @@ use ocelli::{
     Checkpoint, Gpu, Power, Session,
     backend::{Backend, Cpu},
     gpu::{Tier, Tuning},
-    preprocess::Tiling,
     quant::Format,
-    session::{LoadOptions, Options, Source},
+    session::{LoadOptions, Options, Source, View},
     synthetic::{Number, Recipe},
-    text::{Layout, Message, Prompt, Tokenizer},
+    text::{Message, Prompt, Tokenizer},
     verify::ReferenceRun,
 };
 use picture::Picture;
@@ -178,17 +177,14 @@ fn written<B: Backend>(session: &Session<B>, checkpoint: &Checkpoint, request: &
     let (rule, context) = (config.generator().expect("it writes").prompt, session.context().expect("it writes"));
     let tokenizer = Tokenizer::new(&checkpoint.tokenizer, config.text_rule.byte_fallback).expect("sound");
     let picture = picture();
-    let (width, height) = picture.size();
-    let tiling = Tiling::new(&config.preprocessor, width, height).expect("some size");
-    let tokens = session.tile_tokens().expect("it sees");
-    let layout = Layout { rows: tiling.rows, columns: tiling.columns, tokens };
-    let message = Message::ask(1, request);
-    let prompt = Prompt::chat(&tokenizer, rule, &[message], &[layout], context).expect("it fits");
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(picture.0.as_raw());
+    let mut cut = session.cut(&words, picture.size(), View { low: true, several: false }).expect("it sees");
+    let message = Message::ask(1, request);
+    let prompt = Prompt::chat(&tokenizer, rule, &[message], &[cut.layout], context).expect("it fits");
     let options = Options { max_tokens: Some(4), ..Default::default() };
     let next = |text: &mut _| pollster::block_on(session.next_token(text)).expect("finite").expect("a token").id;
     let ((mut text, first), _) = timed("the first token", || {
-        session.put_tile(&tiling.resize(&words, width, height)[0], 0).expect("it fits");
+        pollster::block_on(session.show(&mut cut, 0)).expect("it fits");
         let mut text = session.generate(&prompt.ids, options).expect("it fits");
         let first = next(&mut text);
         (text, first)
