@@ -63,9 +63,13 @@ fn sound_writers_pass() {
     if !has_gpu() {
         return;
     }
-    for (model, format) in
-        [("smolvlm", Format::Q8), ("paligemma", Format::F16), ("llava", Format::F32), ("gemma3", Format::Q8)]
-    {
+    for (model, format) in [
+        ("smolvlm", Format::Q8),
+        ("paligemma", Format::F16),
+        ("llava", Format::F32),
+        ("llava-onevision-shrunk", Format::Q8),
+        ("gemma3", Format::Q8),
+    ] {
         let folder = written(&format!("decoders/{model}"), format);
         let checkpoint = Checkpoint::open(folder.path()).expect("sound");
         let tiers = if model == "smolvlm" { vec![Tier::Plain, Tier::Registers, Tier::Wide] } else { vec![Tier::Tiled] };

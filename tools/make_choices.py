@@ -90,7 +90,8 @@ def case(name):
 @torch.no_grad()
 def main():
     torch.set_num_threads(1)
-    found = {name: case(name) for name in ("llama", "qwen2", "gemma2", "gemma3", "smolvlm", "paligemma", "llava")}
+    found = {name: case(name) for name in ("llama", "qwen2", "gemma2", "gemma3", "smolvlm", "paligemma", "llava",
+                                      "llava-onevision")}
     write_json(DECODERS / "choices.json", found)
     for name, one in found.items():
         print(f"{name}: {one['choices'][one['best']]!r}, " + ", ".join(f"{p:.3f}" for p in one["probabilities"])

@@ -16,7 +16,8 @@ use crate::{
     steps::write,
 };
 
-pub const MODELS: [&str; 7] = ["llama", "qwen2", "gemma2", "gemma3", "smolvlm", "paligemma", "llava"];
+pub const MODELS: [&str; 8] =
+    ["llama", "qwen2", "gemma2", "gemma3", "smolvlm", "paligemma", "llava", "llava-onevision"];
 
 /// Of the natural logarithm of a whole answer's probability; the reference computes in f32 itself.
 const OFF: f64 = 1e-4;

@@ -107,7 +107,8 @@ export interface DetailOptions extends CallOptions {
   /**
    * `"low"`: the whole picture at the size of one tile, for 64 tokens with SmolVLM. `"high"`: its tiles as well, as the model's own
    * processor cuts them: small things and writing can be read, for up to 1,088 tokens. `"auto"` (default): high on a GPU, low on the CPU.
-   * For models that see one square of every picture it does not matter.
+   * LLaVA-OneVision has 730 tokens and up to about 8,800, and sees each of several pictures once in any case. For models that see one square
+   * of every picture it does not matter.
    */
   detail?: Detail;
 }
