@@ -61,8 +61,19 @@ impl Sampling {
     /// The token that follows `before`, by the logits of all tokens. Of equal ones the first, as argmax takes it.
     #[must_use]
     pub fn pick(&self, logits: &[f32], before: &[u32]) -> u32 {
+        self.pick_among(logits, before, None)
+    }
+
+    /// The same of some tokens alone: bit n % 32 of word n / 32 says whether token n may come. At least one must.
+    #[must_use]
+    pub fn pick_among(&self, logits: &[f32], before: &[u32], allowed: Option<&[u32]>) -> u32 {
         let mut logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
         self.penalize(&mut logits, before);
+        if let Some(words) = allowed {
+            let may_come = |token: usize| words.get(token / 32).is_some_and(|word| word >> (token % 32) & 1 == 1);
+            let others = logits.iter_mut().enumerate().filter(|(token, _)| !may_come(*token));
+            others.for_each(|(_, logit)| *logit = f64::NEG_INFINITY);
+        }
         if self.temperature == 0.0 {
             return first_largest(logits.into_iter().zip(0..));
         }
@@ -174,6 +185,25 @@ mod tests {
             let found = shares(&Sampling { top_p, ..warm });
             assert!(close(found, expected(&tokens, 1.5)), "{top_p}: {found:?}");
         }
+    }
+
+    #[test]
+    fn some_tokens_alone() {
+        let some = |bits: u32, sampling: &Sampling| sampling.pick_among(&LOGITS, &[7; 3], Some(&[bits]));
+        assert_eq!(some(0b10100, &Sampling::default()), 2);
+        assert_eq!(some(0b10000, &Sampling::default()), 4);
+        // Tokens 0, 2 and 4 have 18, 80 and 2 % of what is left: top-k and top-p are of these.
+        let warm = |seed| Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        let shares = |sampling: &dyn Fn(u64) -> Sampling| {
+            let mut counts = [0.0; 5];
+            (0..20_000).for_each(|seed| counts[some(0b10101, &sampling(seed)) as usize] += 1.0 / 20_000.0);
+            counts
+        };
+        assert!(close(shares(&warm), expected(&[0, 2, 4], 1.0)));
+        assert!(!close(shares(&warm), expected(&[0, 1, 2, 3, 4], 1.0)));
+        assert!(close(shares(&|seed| Sampling { top_k: Some(2), ..warm(seed) }), expected(&[0, 2], 1.0)));
+        assert!(close(shares(&|seed| Sampling { top_p: 0.9, ..warm(seed) }), expected(&[0, 2], 1.0)));
+        assert!((0..99).all(|seed| some(0b10000, &Sampling { top_k: Some(3), ..warm(seed) }) == 4));
     }
 
     #[test]

@@ -1,20 +1,25 @@
 //! From text to the token ids that the tower is fed: what the tokenizer's files say, and what the reference does around it.
 
 mod answers;
+mod automaton;
 mod clean;
 mod clip_files;
 mod decoder;
+mod guide;
 mod html;
 mod parts;
+mod pattern;
 mod prompt;
 mod read;
 mod request;
 mod sentencepiece;
+mod spellings;
 mod steps;
 mod tokenizer;
 
 use std::sync::Arc;
 
+pub use guide::Guide;
 pub use prompt::{Layout, Message, PICTURE, Part, Prompt, Role};
 pub use request::{Request, messages_of};
 pub use sentencepiece::compact;

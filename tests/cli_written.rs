@@ -180,6 +180,30 @@ fn one_of_several_answers() {
     assert!(draws.contains(&json!("in")) && draws.contains(&json!("in it")), "{draws:?}");
 }
 
+/// A pattern that the whole answer matches, with the template's blank and without; and a text that is cut.
+#[test]
+fn a_pattern() {
+    let golden = golden("llama");
+    let raw = golden["raw"].as_str().expect("a prompt");
+    let llama = folder("llama");
+    let common = ["generate", "--model", &llama, "--raw", raw, "--pattern", "[1-9][0-9]{2}(?: dogs| cats?)"];
+    let written = json(&common);
+    let (number, what) = written["text"].as_str().and_then(|text| text.split_once(' ')).expect("two words");
+    assert!((100..1000).contains(&number.parse::<u32>().expect("a number")), "{written}");
+    assert!(["dogs", "cat", "cats"].contains(&what) && written["finish"] == "stop", "{written}");
+    let free = json(&common[..5]);
+    assert_ne!(free["tokens"], written["tokens"]);
+    let cut = json(&[&common[..], &["--max-tokens", "2"]].concat());
+    assert_eq!((&cut["finish"], list(&cut["tokens"]).len()), (&json!("length"), 2));
+    assert!(written["text"].as_str().is_some_and(|text| text.starts_with(cut["text"].as_str().expect("a text"))));
+    let image = image(&json!("rgb-61x37.png"));
+    let asked = ["ask", "--model", &folder("smolvlm"), "--question", "How many?", "--pattern", r"\d{2}", &image];
+    let row = &json(&asked)[0];
+    let text = row["text"].as_str().expect("a text");
+    assert!(text.len() == 2 && text.chars().all(|digit| digit.is_ascii_digit()), "{row}");
+    assert!(list(&row["tokens"]).len() > 1, "{row}");
+}
+
 /// Many pictures: one that cannot be read is reported and passed over.
 #[test]
 fn captions_and_answers() {
@@ -228,6 +252,7 @@ fn what_cannot_be_is_one_clear_error() {
         (vec!["generate", "--model", &llama, "--prompt", "x", "--choices", "a,b,a"], "choices[2]: expected one that"),
         (vec!["generate", "--model", &llama, "--prompt", "x", "--choices", ""], "found an empty one"),
         (vec!["generate", "--model", &llama, "--prompt", "x: ", "--choices", "a,b"], "choices[0]: expected a word"),
+        (vec!["generate", "--model", &llama, "--prompt", "x", "--pattern", "a(?=b)"], "pattern, character 2: expected"),
     ] {
         let message = refused(&arguments);
         assert!(message.contains(what), "{arguments:?}: {message}");

@@ -7,7 +7,13 @@ import type { ModelSource, SourceOptions } from "./source/types.js";
 import { abandon, alive, modules, start } from "./wasm.js";
 import type { WasmOptions } from "./types.js";
 import type { PromptRequest } from "./vlm/plain.js";
-import type { TokenizerEngine, TokenStream } from "../wasm/ocelli_tokenizer.js";
+import type { TokenGuide, TokenizerEngine, TokenStream } from "../wasm/ocelli_tokenizer.js";
+
+/** Token ids that come one by one become a text. */
+type TextStream = Pick<TokenStream, "push" | "finish" | "free">;
+
+/** The same where not all tokens may come. */
+type TextGuide = TextStream & Pick<TokenGuide, "allowed">;
 
 /**
  * A model's tokenizer by itself: no weights are fetched, and no GPU is needed.
@@ -137,13 +143,32 @@ export class Tokenizer {
    *
    * @internal
    */
-  stream(skipSpecial: boolean): Pick<TokenStream, "push" | "finish" | "free"> {
+  stream(skipSpecial: boolean): TextStream {
     const stream = this.#run((engine) => engine.stream(skipSpecial));
     return {
       push: (id) => this.#run(() => stream.push(id)),
       finish: () => this.#run(() => stream.finish()),
       free: () => {
         if (alive("tokenizer", this.#start)) stream.free();
+      },
+    };
+  }
+
+  /**
+   * A text that keeps to a pattern, behind a prompt that is given likewise. `allowed` are the tokens that may come next, a bit each.
+   *
+   * @throws {OcelliError} With code `bad-input` for a pattern that is none.
+   * @internal
+   */
+  guide(request: PromptRequest, layouts: Uint32Array, most: number, pattern: string): TextGuide {
+    const guide = this.#run((engine) => engine.guide(JSON.stringify(request), layouts, most, pattern));
+    return {
+      allowed: () => this.#run(() => guide.allowed()),
+      push: (id) => this.#run(() => guide.push(id)),
+      // A character that was begun is no part of it.
+      finish: () => "",
+      free: () => {
+        if (alive("tokenizer", this.#start)) guide.free();
       },
     };
   }

@@ -74,6 +74,8 @@ pub struct Options {
     pub sampling: Sampling,
     /// Whether each token comes with the logits that it was chosen from.
     pub logits: bool,
+    /// Whether it depends on what was written which tokens may come: for [`Session::next_token_among`].
+    pub constrained: bool,
 }
 
 /// Why a text ended.
@@ -164,7 +166,7 @@ impl<B: Backend> Generation<B> {
 
     /// Whether each token has to be seen before the next step.
     fn by_turns(&self) -> bool {
-        self.options.logits || !self.options.sampling.is_greedy()
+        self.options.logits || self.options.constrained || !self.options.sampling.is_greedy()
     }
 }
 
@@ -238,8 +240,28 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// [`Error::BadInput`] once another prompt has begun, [`Error::NotFinite`], or [`Error::Gpu`].
     pub async fn next_token(&self, generation: &mut Generation<B>) -> Result<Option<Token>> {
+        self.next_token_among(generation, None).await
+    }
+
+    /// The same of some tokens alone, given as [`Sampling::pick_among`] takes them, for [`Options::constrained`]. None of them ends the
+    /// text, without a step.
+    ///
+    /// # Errors
+    /// As [`Session::next_token`].
+    ///
+    /// # Panics
+    /// If some are given to a text that is not constrained: a step may be under way.
+    pub async fn next_token_among(
+        &self,
+        generation: &mut Generation<B>,
+        allowed: Option<&[u32]>,
+    ) -> Result<Option<Token>> {
+        assert!(allowed.is_none() || generation.by_turns(), "some tokens alone, where steps run ahead");
         if generation.finish.is_some() {
             return Ok(None);
+        }
+        if allowed.is_some_and(|words| words.iter().all(|&word| word == 0)) {
+            return Ok(self.end(generation, Finish::Stop));
         }
         if generation.options.max_tokens.is_some_and(|most| generation.written() >= most) {
             return Ok(self.end(generation, Finish::Length));
@@ -276,7 +298,7 @@ impl<B: Backend> Session<B> {
                 if let Some(cap) = self.decoder_config()?.logit_cap {
                     logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
                 }
-                let id = generation.options.sampling.pick(&logits, &generation.ids);
+                let id = generation.options.sampling.pick_among(&logits, &generation.ids, allowed);
                 Token { id, logits: generation.options.logits.then_some(logits) }
             }
         };

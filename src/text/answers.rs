@@ -1,6 +1,8 @@
-//! Answers that are given: the tokens that a model would write them with.
+//! Answers whose form is given: one of several, or by a pattern.
 
-use super::{Prompt, Tokenizer};
+use std::sync::Arc;
+
+use super::{Guide, Prompt, Tokenizer};
 use crate::error::{Error, Result};
 
 impl Prompt {
@@ -40,5 +42,14 @@ impl Prompt {
             found.push(tokens.to_vec());
         }
         Ok(found)
+    }
+
+    /// What holds an answer to a pattern, a regular expression of JavaScript's with the flag `u` that the whole of it matches; of a model
+    /// with so many tokens, of which `ends` end a text.
+    ///
+    /// # Errors
+    /// As [`Guide::new`].
+    pub fn guide(&self, tokenizer: &Arc<Tokenizer>, pattern: &str, ends: &[u32], vocab: usize) -> Result<Guide> {
+        Guide::new(tokenizer, pattern, self.text.lead, ends, vocab)
     }
 }

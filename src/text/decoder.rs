@@ -67,8 +67,23 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether a space comes after some tokens.
+    pub fn has_suffix(&self) -> bool {
+        !self.suffix.is_empty()
+    }
+
+    /// Whether a token has another spelling where it is the first one.
+    pub fn is_other_at_first(&self) -> bool {
+        self.not_in_first
+    }
+
+    /// How many spaces at a text's start are dropped, and whether a first blank is in one way or another.
+    pub fn blanks(&self) -> (usize, bool) {
+        (self.strip, self.strip > 0 || self.not_in_first)
+    }
+
     /// The bytes of a token, and whether it ends a word. Added tokens are no byte letters.
-    fn bytes(&self, token: &str, added: bool, first: bool) -> (Vec<u8>, bool) {
+    pub fn bytes(&self, token: &str, added: bool, first: bool) -> (Vec<u8>, bool) {
         let (token, ends) = match token.strip_suffix(&self.suffix) {
             Some(start) if !self.suffix.is_empty() && !added => (start, true),
             _ => (token, false),
@@ -125,6 +140,8 @@ pub struct Spelling {
     started: bool,
     /// Whether the last token ended a word.
     space: bool,
+    /// Spaces to be dropped from the start, besides the decoder's.
+    pub lead: usize,
     /// Spaces dropped from the start, and whether something else has come.
     stripped: usize,
     inside: bool,
@@ -172,7 +189,7 @@ impl Spelling {
     fn without_leading_spaces(&mut self, decoder: &Decoder, text: String) -> String {
         let mut rest = text.as_str();
         while !self.inside
-            && self.stripped < decoder.strip
+            && self.stripped < decoder.strip + self.lead
             && let Some(after) = rest.strip_prefix(' ')
         {
             self.stripped += 1;

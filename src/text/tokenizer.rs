@@ -1,6 +1,10 @@
 //! A model's tokenizer by itself: texts become token ids, and token ids text. It is the tokenizers crate's.
 
-use std::{fmt::Display, ops::Range, sync::Arc};
+use std::{
+    fmt::Display,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use tokenizers::{
     AddedToken, AddedVocabulary, Encoding, Model, ModelWrapper, NormalizedString, Normalizer, OffsetReferential,
@@ -12,6 +16,7 @@ use super::{
     decoder::{Decoder, Spelling},
     parts::Parts,
     read, sentencepiece,
+    spellings::Spellings,
     steps::{Normalizers, PreTokenizers, Template},
 };
 use crate::{
@@ -32,6 +37,8 @@ pub struct Tokenizer {
     /// Tokens that are found in a text before the model sees it.
     added: AddedVocabulary,
     decoder: std::result::Result<Arc<Decoder>, String>,
+    /// What tokens add to a text; made when it is asked for.
+    spellings: OnceLock<Arc<Spellings>>,
     /// For messages.
     file: String,
 }
@@ -73,7 +80,17 @@ impl Tokenizer {
         let mut added = AddedVocabulary::new();
         added.add_tokens(tokens, &model, Some(&normalizers)).map_err(|e| format!("added_tokens: {e}"))?;
         let decoder = decoder.map(Arc::new);
-        Ok(Self { model, unk, normalizers, pre_tokenizers, template, added, decoder, file: file.into() })
+        Ok(Self {
+            model,
+            unk,
+            normalizers,
+            pre_tokenizers,
+            template,
+            added,
+            decoder,
+            spellings: OnceLock::new(),
+            file: file.into(),
+        })
     }
 
     /// The id of the token that pads texts. Written out in a text it is this token, too, and not what the model makes of its characters:
@@ -232,6 +249,41 @@ impl Tokenizer {
         Ok(TextStream { tokenizer: Arc::clone(self), decoder, skip_special, spelling: Spelling::default() })
     }
 
+    /// What each of so many tokens adds to a text, within it. The first call decides how many there are.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`], and for tokens that add something else at a word's end.
+    pub(super) fn spellings(&self, vocab: usize) -> Result<Arc<Spellings>> {
+        if self.decoder()?.has_suffix() {
+            return Err(self.bad("expected tokens that are spelled alike everywhere, found some that end words"));
+        }
+        let all = || (0..vocab as u32).map(|id| self.spelled(id).unwrap_or_default());
+        Ok(Arc::clone(self.spellings.get_or_init(|| Arc::new(Spellings::new(all())))))
+    }
+
+    /// What a token adds to a text, within it; none of one that was added to the vocabulary, that stands for what is not known, or that is
+    /// not there.
+    fn spelled(&self, id: u32) -> Option<Vec<u8>> {
+        if Some(id) == self.unk || self.added(id).is_some() {
+            return None;
+        }
+        Some(self.decoder.as_ref().ok()?.bytes(&self.model.id_to_token(id)?, false, false).0)
+    }
+
+    /// The same as the text's first one, where that is something else.
+    pub(super) fn spelled_first(&self, id: u32) -> Option<Vec<u8>> {
+        let decoder = self.decoder.as_ref().ok().filter(|decoder| decoder.is_other_at_first())?;
+        Some(decoder.bytes(&self.model.id_to_token(id)?, false, true).0)
+    }
+
+    /// How many spaces at a text's start are no part of it, and whether the blank is one of them that stands between a prompt and a text.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub(super) fn blanks(&self) -> Result<(usize, bool)> {
+        Ok(self.decoder()?.blanks())
+    }
+
     fn decoder(&self) -> Result<&Arc<Decoder>> {
         self.decoder.as_ref().map_err(|why| self.bad(why))
     }
@@ -258,6 +310,12 @@ pub struct TextStream {
 }
 
 impl TextStream {
+    /// Without so many spaces at the start of the text, besides those that the tokenizer leaves out.
+    pub(super) fn without(mut self, blanks: usize) -> Self {
+        self.spelling.lead = blanks;
+        self
+    }
+
     /// What this token adds to the text: none or more whole characters.
     pub fn push(&mut self, id: u32) -> String {
         self.tokenizer.push(&self.decoder, &mut self.spelling, id, self.skip_special)

@@ -50,6 +50,8 @@ extern "C" {
     fn repetition_penalty(this: &WritingOptions) -> f32;
     #[wasm_bindgen(method, getter)]
     fn seed(this: &WritingOptions) -> f64;
+    #[wasm_bindgen(method, getter)]
+    fn constrained(this: &WritingOptions) -> bool;
 }
 
 impl WritingOptions {
@@ -65,6 +67,7 @@ impl WritingOptions {
                 seed: self.seed() as u64,
             },
             logits: false,
+            constrained: self.constrained(),
         }
     }
 }
@@ -138,11 +141,15 @@ impl Engine {
         read.map_err(|e| js_error(&e))
     }
 
-    /// The next token; none at the end.
+    /// The next token, of those that are allowed, if some are named; none at the end.
     #[wasm_bindgen(js_name = nextToken)]
-    pub async fn next_token(&self, writing: &Writing) -> std::result::Result<Option<u32>, JsValue> {
+    pub async fn next_token(
+        &self,
+        writing: &Writing,
+        allowed: Option<Vec<u32>>,
+    ) -> std::result::Result<Option<u32>, JsValue> {
         let mut generation = take(&writing.0)?;
-        let token = self.session.next_token(&mut generation).await;
+        let token = self.session.next_token_among(&mut generation, allowed.as_deref()).await;
         writing.0.replace(Some(generation));
         Ok(token.map_err(|e| js_error(&e))?.map(|token| token.id))
     }

@@ -9,7 +9,7 @@ use super::{folder::ModelFolder, js_error};
 use crate::{
     Error,
     config::{Config, Generator},
-    text::{Request, TextEncoder, TextStream, Tokenizer},
+    text::{Guide, Prompt, Request, TextEncoder, TextStream, Tokenizer},
 };
 
 type Result<T> = std::result::Result<T, JsValue>;
@@ -50,6 +50,20 @@ impl TokenizerEngine {
     }
 }
 
+impl TokenizerEngine {
+    fn prompt_of(&self, request: &str, layouts: &[u32], context: usize) -> Result<Prompt> {
+        let rule = self.generator()?.prompt;
+        let prompt = Request::parse(request).and_then(|asked| asked.prompt(&self.tokenizer, rule, layouts, context));
+        prompt.map_err(|e| js_error(&e))
+    }
+
+    fn ends(&self) -> Result<Vec<u32>> {
+        let generator = self.generator()?;
+        let own = generator.prompt.ends().iter().filter_map(|token| self.tokenizer.id(token));
+        Ok(generator.stops.iter().copied().chain(own).collect())
+    }
+}
+
 #[wasm_bindgen]
 impl TokenizerEngine {
     /// From a folder of which no more than tensor files are wanted.
@@ -80,10 +94,7 @@ impl TokenizerEngine {
 
     /// The ids of a prompt: a [`Request`] as JSON, rows, columns and tokens of each picture, and the room that there is.
     pub fn prompt(&self, request: &str, layouts: &[u32], context: usize) -> Result<Uint32Array> {
-        let rule = self.generator()?.prompt;
-        let prompt =
-            Request::parse(request).and_then(|request| request.prompt(&self.tokenizer, rule, layouts, context));
-        prompt.map(|prompt| prompt.ids.as_slice().into()).map_err(|e| js_error(&e))
+        Ok(self.prompt_of(request, layouts, context)?.ids.as_slice().into())
     }
 
     /// The token ids of answers to a prompt, which is given as for [`Self::prompt`].
@@ -94,20 +105,21 @@ impl TokenizerEngine {
         context: usize,
         answers: Vec<String>,
     ) -> Result<Vec<Uint32Array>> {
-        let rule = self.generator()?.prompt;
-        let answers = || {
-            let prompt = Request::parse(request)?.prompt(&self.tokenizer, rule, layouts, context)?;
-            prompt.answers(&self.tokenizer, &answers)
-        };
-        let answers = answers().map_err(|e: Error| js_error(&e))?;
+        let prompt = self.prompt_of(request, layouts, context)?;
+        let answers = prompt.answers(&self.tokenizer, &answers).map_err(|e| js_error(&e))?;
         Ok(answers.iter().map(|ids| ids.as_slice().into()).collect())
+    }
+
+    /// What holds an answer to a pattern, behind such a prompt.
+    pub fn guide(&self, request: &str, layouts: &[u32], context: usize, pattern: &str) -> Result<TokenGuide> {
+        let prompt = self.prompt_of(request, layouts, context)?;
+        let (ends, vocab) = (self.ends()?, self.generator()?.decoder.vocab);
+        prompt.guide(&self.tokenizer, pattern, &ends, vocab).map(TokenGuide).map_err(|e| js_error(&e))
     }
 
     /// Tokens that end what the model says.
     pub fn stops(&self) -> Result<Uint32Array> {
-        let generator = self.generator()?;
-        let own = generator.prompt.ends().iter().filter_map(|token| self.tokenizer.id(token));
-        Ok(generator.stops.iter().copied().chain(own).collect::<Vec<_>>().as_slice().into())
+        Ok(self.ends()?.as_slice().into())
     }
 
     /// The ids of a part of a prompt, of any length: none of them is a special token's, whatever the text says.
@@ -141,5 +153,22 @@ impl TokenStream {
     /// What is left at the end.
     pub fn finish(&mut self) -> String {
         self.0.finish()
+    }
+}
+
+/// A text that keeps to a pattern.
+#[wasm_bindgen]
+pub struct TokenGuide(Guide);
+
+#[wasm_bindgen]
+impl TokenGuide {
+    /// The tokens that may come next, a bit each; none where the text is whole and nothing can follow.
+    pub fn allowed(&mut self) -> Result<Uint32Array> {
+        self.0.allowed().map(Uint32Array::from).map_err(|e| js_error(&e))
+    }
+
+    /// The characters that this token completes, which may come.
+    pub fn push(&mut self, id: u32) -> String {
+        self.0.push(id)
     }
 }

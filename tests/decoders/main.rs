@@ -6,6 +6,7 @@ mod choices;
 mod common;
 mod golden;
 mod large;
+mod patterns;
 mod steps;
 mod taps;
 mod wrong;
@@ -45,6 +46,7 @@ fn main() {
     both!(["llama", "paligemma"], "poison behind the last token", steps::poison);
     both!(all.clone(), "q8", steps::quantized);
     both!(choices::MODELS, "one of several answers", choices::probabilities);
+    both!(patterns::MODELS, "texts that keep to a pattern", patterns::texts);
     for model in all {
         add(model, "mistakes are far away", false, wrong::mistakes);
     }

@@ -50,6 +50,7 @@ import { vlmChoices } from "./groups/vlm-choices.mjs";
 import { vlmGpu } from "./groups/vlm-gpu.mjs";
 import { vlmLife } from "./groups/vlm-life.mjs";
 import { vlmLocate } from "./groups/vlm-locate.mjs";
+import { vlmPatterns } from "./groups/vlm-patterns.mjs";
 import { vlmTalk } from "./groups/vlm-talk.mjs";
 import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
@@ -91,6 +92,7 @@ const everyPart = {
   find,
   vlm,
   "vlm-choices": vlmChoices,
+  "vlm-patterns": vlmPatterns,
   "vlm-talk": vlmTalk,
   "vlm-life": vlmLife,
   "vlm-gpu": vlmGpu,

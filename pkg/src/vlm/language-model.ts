@@ -1,6 +1,7 @@
 import { aborted, OcelliError } from "../error.js";
 import type { ModelSource } from "../source/types.js";
 import type { Chat } from "./chat.js";
+import { patternOfSchema, UnsupportedSchema } from "./schema.js";
 import { textStream, type TextStream } from "./text-stream.js";
 import type { ContentPart, VlmOptions, WriteOptions, Written } from "./types.js";
 import { Vlm } from "./vlm-model.js";
@@ -53,8 +54,12 @@ export interface LanguageModelOptions {
 export interface LanguageModelPromptOptions {
   /** Ends the answer with the signal's reason. */
   signal?: AbortSignal;
-  /** Is not supported: a call with it is refused with a `NotSupportedError`. */
-  responseConstraint?: unknown;
+  /**
+   * What the answer matches: a regular expression, as {@link WriteOptions.pattern}, or a JSON schema of objects with fixed properties, arrays,
+   * strings, numbers, `enum`, `const` and `anyOf`. Other schemas are refused with a `NotSupportedError` that begins with
+   * `unsupported-schema`.
+   */
+  responseConstraint?: RegExp | object;
 }
 
 /**
@@ -190,8 +195,9 @@ export class LanguageModel extends EventTarget {
     signal: AbortSignal | undefined,
     tell: (part: string) => void,
   ): Promise<Written> {
-    if (responseConstraint !== undefined) throw notSupported("responseConstraint");
-    return this.#fitting(() => this.#chat.write(input, { ...this.#options, ...signalOf(signal) }, tell));
+    const pattern = patternOf(responseConstraint);
+    const options = { ...this.#options, ...(pattern !== undefined && { pattern }), ...signalOf(signal) };
+    return this.#fitting(() => this.#chat.write(input, options, tell));
   }
 
   /** Forgets what was said first until there is room: a prompt that is too long is refused before anything runs. */
@@ -204,6 +210,17 @@ export class LanguageModel extends EventTarget {
         this.dispatchEvent(new Event("contextoverflow"));
       }
     }
+  }
+}
+
+/** @throws {DOMException} `NotSupportedError` for a schema that is not understood. */
+function patternOf(constraint: RegExp | object | undefined): RegExp | string | undefined {
+  if (constraint === undefined || constraint instanceof RegExp) return constraint;
+  try {
+    return patternOfSchema(constraint);
+  } catch (error) {
+    if (!(error instanceof UnsupportedSchema)) throw error;
+    throw new DOMException(`unsupported-schema: responseConstraint: ${error.message}.`, "NotSupportedError");
   }
 }
 

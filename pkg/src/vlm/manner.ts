@@ -8,7 +8,7 @@ const MAX_TOKENS = 256;
 /** How a text is to be written. @throws {OcelliError} With code `bad-input` for what makes no sense. */
 export function mannerOf(options: WriteOptions): Manner {
   const { detail = "auto", maxTokens = MAX_TOKENS, temperature = 0, topK, topP = 1, repetitionPenalty = 1 } = options;
-  const { seed = 0, specialTokens = false, choices } = options;
+  const { seed = 0, specialTokens = false, choices, pattern } = options;
   requireDetail(detail);
   require("maxTokens", "a whole number of at least 1, or Infinity", maxTokens, maxTokens === Infinity ||
     whole(maxTokens, 1));
@@ -20,6 +20,8 @@ export function mannerOf(options: WriteOptions): Manner {
   require("seed", "a whole number of at least 0", seed, whole(seed, 0));
   require("specialTokens", "true or false", specialTokens, typeof specialTokens === "boolean");
   require("choices", "an array of texts", choices, choices === undefined || texts(choices));
+  if (choices !== undefined && pattern !== undefined)
+    throw new OcelliError("bad-input", "choices, pattern: expected one of the two, found both.");
   return {
     detail,
     maxTokens: most(maxTokens),
@@ -30,7 +32,16 @@ export function mannerOf(options: WriteOptions): Manner {
     seed,
     specialTokens,
     choices: choices && [...choices],
+    pattern: pattern === undefined ? undefined : sourceOf(pattern),
   };
+}
+
+/** The source of a pattern. What it says is looked at where tokens are known. @throws {OcelliError} With code `bad-input`. */
+function sourceOf(pattern: RegExp | string): string {
+  if (typeof pattern === "string") return pattern;
+  require("pattern", "a regular expression or its source", pattern, pattern instanceof RegExp);
+  require("pattern", "no flags but u", pattern.flags, pattern.flags === "" || pattern.flags === "u");
+  return pattern.source;
 }
 
 /** Strings that end the text. @throws {OcelliError} With code `bad-input` for others than texts. */

@@ -39,6 +39,8 @@ export interface Manner {
   specialTokens: boolean;
   /** Of which the text is one, if defined. */
   choices: readonly string[] | undefined;
+  /** A regular expression that the text matches, if defined. */
+  pattern: string | undefined;
 }
 
 /** How likely an answer is. */

@@ -7,7 +7,7 @@ import type { Tokenizer } from "../tokenizer.js";
 import type { ImageInput } from "../types.js";
 import type { Begun, Detail, Manner, PromptRequest, Step } from "./plain.js";
 import { cutsOf, isThere, putSquare, release, type Cut } from "./tiles.js";
-import { chosen, written, type Way } from "./ways.js";
+import { chosen, written, type Characters, type Way } from "./ways.js";
 
 /** Ids from here on stand for pictures' tokens. */
 const PICTURE = 2 ** 31;
@@ -30,7 +30,7 @@ interface Text {
   way: Way;
   /** Sets out anew. */
   begin: () => Way;
-  characters: ReturnType<Tokenizer["stream"]>;
+  characters: Characters;
   /** Pictures of which the engine lacks tokens. */
   cuts: Cut[];
 }
@@ -57,14 +57,16 @@ export class Texts {
       const sizes = seen.map(({ width, height }): [number, number] => [width, height]);
       const [cuts, layouts] = cutsOf(running, seen, low);
       const most = running.engine.context() - 1;
-      const { choices } = manner;
+      const { choices, pattern } = manner;
       const [ids, stops, answers, characters] = await this.host.tokenized(running, (tokenizer) => [
         tokenizer.prompt(request, layouts, most),
         tokenizer.stops(),
         choices && tokenizer.answers(request, layouts, most, choices),
-        tokenizer.stream(!manner.specialTokens),
+        pattern === undefined
+          ? tokenizer.stream(!manner.specialTokens)
+          : tokenizer.guide(request, layouts, most, pattern),
       ]);
-      const options = { ...manner, stops };
+      const options = { ...manner, stops, constrained: pattern !== undefined };
       const begin = () =>
         choices && answers
           ? chosen(running, ids, options, choices, answers)

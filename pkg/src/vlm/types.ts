@@ -137,6 +137,13 @@ export interface WriteOptions extends DetailOptions {
    * `maxTokens`, `repetitionPenalty` and `stop` do not matter, and `onToken` is told nothing.
    */
   choices?: readonly string[];
+  /**
+   * The whole text matches this regular expression, whatever the model would say: each token is one of those that can still lead to a
+   * match, and the text ends only where it is one. The syntax is JavaScript's, read with the flag `u` whether it is there or not; without
+   * other flags, look-around (`(?=…)`, `\b`), references (`\1`) and nested classes. Text that `maxTokens` or `stop` cuts is the beginning of a
+   * match.
+   */
+  pattern?: RegExp | string;
   /** Told each token; must be quick. What it throws ends the call, with code `bad-input`. */
   onToken?: (token: TokenEvent) => void;
 }

@@ -17,12 +17,15 @@ export interface Way {
 /** Does something with the tokenizer. */
 export type Tokenized = <T>(work: (tokenizer: Tokenizer) => T) => Promise<T>;
 
+/** What makes a text of tokens, and may say which of them may come. */
+export type Characters = ReturnType<Tokenizer["stream"]> & { allowed?(): Uint32Array };
+
 /** A text is written token by token. */
 export function written(
   running: Running,
   ids: Uint32Array,
   options: WritingOptions,
-  characters: ReturnType<Tokenizer["stream"]>,
+  characters: Characters,
   tokenized: Tokenized,
 ): Way {
   const writing = running.engine.generate(ids, options);
@@ -33,7 +36,8 @@ export function written(
         read = await running.borrow((engine) => engine.readPrompt(writing));
         return { text: "" };
       }
-      const token = await running.borrow((engine) => engine.nextToken(writing));
+      const allowed = await tokenized(() => characters.allowed?.());
+      const token = await running.borrow((engine) => engine.nextToken(writing, allowed));
       return tokenized(() =>
         token === undefined
           ? { text: characters.finish(), finish: writing.finish() as Finish }

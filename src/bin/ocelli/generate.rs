@@ -11,7 +11,7 @@ use ocelli::{
     Checkpoint, Error, Result,
     config::{Task, Towers},
     session::{Cut, Finish, Options, View},
-    text::{Layout, Message, Prompt, Request, Tokenizer},
+    text::{Guide, Layout, Message, Prompt, Request, Tokenizer},
 };
 use serde::Serialize;
 
@@ -129,14 +129,19 @@ impl Writer {
         form: &Form,
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
-        let Form::OneOf(choices) = form else {
-            let start = Instant::now();
-            self.show(seen).await?;
-            return self.go_on(start, prompt, options, say).await;
+        let start = Instant::now();
+        let vocab = self.session.config.generator()?.decoder.vocab;
+        let guide = match form {
+            Form::Any => None,
+            Form::Pattern(pattern) => Some(prompt.guide(&self.tokenizer, pattern, &options.stops, vocab)?),
+            Form::OneOf(choices) => {
+                let written = self.choose(seen, prompt, &options, choices).await?;
+                say(&written.text)?;
+                return Ok(written);
+            }
         };
-        let written = self.choose(seen, prompt, &options, choices).await?;
-        say(&written.text)?;
-        Ok(written)
+        self.show(seen).await?;
+        self.go_on(start, prompt, options, guide, say).await
     }
 
     /// Chooses one of these answers.
@@ -178,20 +183,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on from a prompt, which counts from `start`.
+    /// Goes on from a prompt, which counts from `start`, as the guide has it if there is one.
     async fn go_on(
         &self,
         start: Instant,
         prompt: &Prompt,
         options: Options,
+        mut guide: Option<Guide>,
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
+        let options = Options { constrained: guide.is_some(), ..options };
         let mut generation = self.session.generate(&prompt.ids, options)?;
         let mut stream = self.tokenizer.stream(true)?;
         let (mut text, mut tokens, mut logits, mut first) = (String::new(), Vec::new(), Vec::new(), None);
-        while let Some(token) = self.session.next_token(&mut generation).await? {
+        loop {
+            let allowed = guide.as_mut().map(Guide::allowed).transpose()?;
+            let Some(token) = self.session.next_token_among(&mut generation, allowed).await? else { break };
             first.get_or_insert_with(Instant::now);
-            let part = stream.push(token.id);
+            let part = match &mut guide {
+                Some(guide) => guide.push(token.id),
+                None => stream.push(token.id),
+            };
             say(&part)?;
             text += &part;
             tokens.push(token.id);
@@ -231,7 +243,7 @@ impl Writer {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
             let prompt = self.ask(request, &seen).map_err(full)?;
-            let written = self.go_on(Instant::now(), &prompt, options.clone(), |_| Ok(())).await.map_err(full)?;
+            let written = self.go_on(Instant::now(), &prompt, options.clone(), None, |_| Ok(())).await.map_err(full)?;
             replies.push(written.text.trim().into());
         }
         Ok(replies)

@@ -9,6 +9,9 @@ function black(width, height) {
   return pixels;
 }
 
+/** A regular expression by its source and flags; anything else as it is. */
+const meant = (given) => (typeof given?.source === "string" ? new RegExp(given.source, given.flags) : given);
+
 const plain = (written) => ({ ...written, tokens: Array.from(written.tokens) });
 
 export function vlmCalls({ made, attempt }) {
@@ -55,7 +58,9 @@ export function vlmCalls({ made, attempt }) {
       if (told.push(token) === at) acts[act]();
     };
     try {
-      return { told, ...plain(await write({ ...options, onToken, signal: stop.signal })) };
+      const { pattern, ...others } = options;
+      const how = { ...others, ...(pattern !== undefined && { pattern: meant(pattern) }) };
+      return { told, ...plain(await write({ ...how, onToken, signal: stop.signal })) };
     } catch (error) {
       return { told, code: error.code ?? error.name, message: error.message, text: error.text };
     }
@@ -161,10 +166,11 @@ export function vlmCalls({ made, attempt }) {
       sessions.set(session, { made, overflows: () => overflows });
       return [made.contextUsage, made.contextWindow];
     },
-    sessionPrompt: async (session, given, { abort, ...options } = {}) => {
+    sessionPrompt: async (session, given, { abort, responseConstraint, ...options } = {}) => {
       const { made, overflows } = sessions.get(session);
       const stop = new AbortController();
-      const answer = made.prompt(await prompt(given), { ...options, signal: stop.signal });
+      const constraint = responseConstraint && { responseConstraint: meant(responseConstraint) };
+      const answer = made.prompt(await prompt(given), { ...options, ...constraint, signal: stop.signal });
       if (abort) stop.abort();
       const outcome = await answer.then(
         (text) => ({ text }),

@@ -51,19 +51,23 @@ pub struct AskArgs {
 #[derive(Args)]
 pub struct FormArgs {
     /// Answer with one of these, separated by commas; --json has the probability of each.
-    #[arg(long, value_name = "A,B", conflicts_with_all = ["choice", "ignore_eos"])]
+    #[arg(long, value_name = "A,B", conflicts_with_all = ["choice", "pattern", "ignore_eos"])]
     choices: Option<String>,
     /// The same for one of them, which may have commas; may be given several times.
-    #[arg(long, value_name = "A", conflicts_with = "ignore_eos")]
+    #[arg(long, value_name = "A", conflicts_with_all = ["pattern", "ignore_eos"])]
     choice: Vec<String>,
+    /// A regular expression that the whole answer matches: JavaScript's, with the flag u, without look-around and references.
+    #[arg(long, value_name = "RE")]
+    pattern: Option<String>,
 }
 
 impl FormArgs {
     pub fn form(&self) -> Form {
-        match &self.choices {
-            Some(list) => Form::OneOf(list.split(',').map(|choice| choice.trim().into()).collect()),
-            None if !self.choice.is_empty() => Form::OneOf(self.choice.clone()),
-            None => Form::Any,
+        match (&self.pattern, &self.choices) {
+            (Some(pattern), _) => Form::Pattern(pattern.clone()),
+            (_, Some(list)) => Form::OneOf(list.split(',').map(|choice| choice.trim().into()).collect()),
+            _ if !self.choice.is_empty() => Form::OneOf(self.choice.clone()),
+            _ => Form::Any,
         }
     }
 }
@@ -75,6 +79,8 @@ pub enum Form {
     Any,
     /// One of these.
     OneOf(Vec<String>),
+    /// What matches this.
+    Pattern(String),
 }
 
 /// A model that writes, and how pictures come to it.
