@@ -143,7 +143,7 @@ export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : Strin
 
 function brief(value) {
   const short = (x) => (typeof x === "number" ? Number(x.toPrecision(4)) : x);
-  const text = ["string", "number"].includes(typeof value)
+  const text = ["string", "number", "boolean"].includes(typeof value)
     ? String(value)
     : JSON.stringify([...value].slice(0, 8).map(short));
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
