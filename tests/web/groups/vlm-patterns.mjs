@@ -44,6 +44,7 @@ export async function vlmPatterns(test) {
       group.same("a free text after them", after.tokens, free);
     }
   await ways(test);
+  await garbage(test);
   await schemas(test);
 }
 
@@ -112,6 +113,55 @@ async function ways({ page, report }) {
     const { code, message = "" } = await write(options);
     group.same(`${JSON.stringify(options)}: code`, code ?? "no error", "bad-input");
     group.holds(`${JSON.stringify(options)}: says ${word}`, message.includes(word), message);
+  }
+}
+
+/** What random patterns are made of. */
+const LETTERS = [
+  ..."ab1 ^$.*+?()[]{}|-=!<>:,dwsDWSbux0&~pLé🐱#/",
+  "\\",
+  "\\",
+  "[^",
+  "(?",
+  "{2",
+  ",3}",
+  "\\u00",
+  "--",
+  "&&",
+];
+
+/** Whatever is taken for a pattern means what the browser takes it to mean. */
+async function garbage({ page, report }) {
+  const group = report.group("vlm: random letters as patterns");
+  await page.evaluate((f) => web.loadVlm("m", f, { backend: "cpu" }), folderOf("llama"));
+  const random = generator(11);
+  const all = Array.from({ length: 1500 }, () =>
+    Array.from({ length: 1 + random(9) }, () => LETTERS[random(LETTERS.length)]).join(""),
+  );
+  const found = await page.evaluate(async (all) => {
+    const found = [];
+    for (const [seed, pattern] of all.entries())
+      found.push(await web.write("m", "Two dogs?", { pattern, maxTokens: 16, temperature: 2, seed }));
+    return found;
+  }, all);
+  const count = { refused: 0, whole: 0, cut: 0 };
+  for (const [at, { text, finish, code }] of found.entries()) {
+    if (code !== undefined) group.same(`${all[at]}: code`, code, "bad-input");
+    count[code !== undefined ? "refused" : finish === "stop" ? "whole" : "cut"] += 1;
+    if (finish !== "stop") continue;
+    // Escapes that are not needed are no error without the flag.
+    const expression = compiled(all[at], "u") ?? compiled(all[at], "");
+    group.same(`${all[at]}: ${JSON.stringify(text)}`, expression?.test(text) ?? false, true);
+    group.rejects(`${all[at]}: another text`, expression?.test(`${text}~\n~`) ?? false, true);
+  }
+  group.holds("some of each", Math.min(count.refused, count.whole) > 200, JSON.stringify(count));
+}
+
+function compiled(source, flags) {
+  try {
+    return new RegExp(`^(?:${source})$`, flags);
+  } catch {
+    return undefined;
   }
 }
 
