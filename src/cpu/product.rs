@@ -11,7 +11,7 @@ use super::{
     tile::{Rows, product},
 };
 use crate::{
-    config::Activation,
+    config::{Activation, WRITES},
     quant::{Matrix, PANEL, Panel},
     threads::Threads,
 };
@@ -50,6 +50,9 @@ pub struct Product<'a> {
     pub accumulate: bool,
     /// Numbers of a row of y, of which the first are the outputs.
     pub stride: usize,
+    /// Whether these are rows of a decoder that follow others. A single one is summed in the order that is cheapest for it; of others the
+    /// sums are the same however many rows there are.
+    pub follows: bool,
 }
 
 impl Product<'_> {
@@ -105,7 +108,7 @@ impl WithSimd for Part<'_> {
         let Product { weight, .. } = self.product;
         let width = self.y[0].len();
         let numbers = self.first..self.first + width.div_ceil(PANEL);
-        if self.rows.count == 1 && weight.in_small_panels() {
+        if WRITES && self.product.follows && self.rows.count == 1 && weight.in_small_panels() {
             for (at, number) in numbers.enumerate() {
                 self.put(0, at, weight.row_by_panel(simd, number, &self.rows.data[..weight.cols]));
             }

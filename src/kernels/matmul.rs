@@ -288,7 +288,7 @@ impl Kernel for Matmul {
         let part = |engine| {
             let own = rows_of(outputs as usize, engines, engine);
             let bias = bias.as_ref().map_or(Vec::new(), |bias| bias[own.clone()].to_vec());
-            let work = Work::Product { weight: id.0, activation: self.activation };
+            let work = Work::Product { weight: id.0, activation: self.activation, follows: run.past > 0 };
             (!own.is_empty()).then(|| (engine, Part { work, inputs: [x.clone(), bias.into()] }))
         };
         // A matrix that is here whole and was not lent is shared by nobody.
@@ -358,6 +358,7 @@ impl Matmul {
             activation: self.activation,
             accumulate: self.place == Place::Add,
             stride: if apart { outputs } else { self.weight.rows as usize },
+            follows: run.past > 0,
         };
         if apart {
             let mut sums = vec![0.0; self.rows.of(run) as usize * outputs];

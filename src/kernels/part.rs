@@ -30,6 +30,8 @@ pub enum Work {
         weight: usize,
         /// Applied after the bias.
         activation: Activation,
+        /// Whether these are rows of a decoder that follow others: [`crate::cpu::Product::follows`].
+        follows: bool,
     },
     /// Some heads, from their queries and their keys and values.
     Attention(Heads),
@@ -54,13 +56,19 @@ impl Work {
     #[must_use]
     pub fn run(&self, weights: &[Matrix], [a, b]: [&[f32]; 2]) -> Vec<f32> {
         match self {
-            Self::Product { weight, activation } => {
-                let weight = &weights[*weight];
+            &Self::Product { weight, activation, follows } => {
+                let weight = &weights[weight];
                 let mut y = vec![0.0; a.len() / weight.cols * weight.rows];
                 let bias = (!b.is_empty()).then_some(b);
-                let (activation, stride) = (*activation, weight.rows);
-                let product =
-                    crate::cpu::Product { weight, outputs: weight.rows, bias, activation, accumulate: false, stride };
+                let product = crate::cpu::Product {
+                    weight,
+                    outputs: weight.rows,
+                    bias,
+                    activation,
+                    accumulate: false,
+                    stride: weight.rows,
+                    follows,
+                };
                 product.run(&Threads::ONE, a, &mut y);
                 y
             }
