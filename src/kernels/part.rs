@@ -30,7 +30,7 @@ pub enum Work {
         weight: usize,
         /// Applied after the bias.
         activation: Activation,
-        /// Whether these are rows of a decoder that follow others: [`crate::cpu::Product::follows`].
+        /// Whether these are rows of a decoder that follow others, a single one of which is summed in an order of its own.
         follows: bool,
     },
     /// Some heads, from their queries and their keys and values.
