@@ -10,11 +10,20 @@ export async function load({ engine, model, precision }: Wish, script: Script): 
   const file = await fetch(`${model}decoder-${precision}.gguf`);
   if (!file.ok) throw new Error(`decoder-${precision}.gguf: ${file.status}: make it by tools/export_writer.py`);
   const paths = { default: new URL("wllama/wllama.wasm", document.baseURI).href };
-  const wllama = new Wllama(paths, { logger: LoggerWithoutDebug, suppressNativeLog: true });
-  const [n_threads, n_ctx] = [count, CONTEXT];
-  await wllama.loadModel([await file.blob()], { n_threads, n_ctx, n_gpu_layers: 0, n_parallel: 1 });
+  const [n_threads, n_ctx, weights] = [count, CONTEXT, await file.blob()];
+  const started = async (): Promise<Wllama> => {
+    const wllama = new Wllama(paths, { logger: LoggerWithoutDebug, suppressNativeLog: true });
+    await wllama.loadModel([weights], { n_threads, n_ctx, n_gpu_layers: 0, n_parallel: 1 });
+    return wllama;
+  };
+  let wllama = await started();
   let answers = 0;
   const write: Writer["write"] = async ({ text }, tokens) => {
+    // Its second text of 256 tokens ends with "Invalid typed array length", so each text has an instance of its own, made beforehand.
+    if (answers++ > 0) {
+      await wllama.exit();
+      wllama = await started();
+    }
     let written = "";
     let timings: Timings | undefined;
     const onData = (chunk: Chunk): void => {
@@ -34,7 +43,7 @@ export async function load({ engine, model, precision }: Wish, script: Script): 
     tiers: [],
     sees: false,
     write,
-    answer: async () => (await write(fewWords(script, answers++), 1)).tokens,
+    answer: async () => (await write(fewWords(script, answers), 1)).tokens,
   };
 }
 
