@@ -220,12 +220,23 @@ impl Plan {
     /// The same with each step that takes more operations than `most` as several, where that can be.
     #[must_use]
     pub fn cut(self, run: Run, most: u64) -> Self {
+        self.with_parts(|kernel| kernel.cut(run, most))
+    }
+
+    /// The same with each step as [`Kernel::split`] has it.
+    #[must_use]
+    pub fn split(self) -> Self {
+        self.with_parts(|kernel| kernel.split())
+    }
+
+    /// The same with several kernels in the place of one; none leave it as it is.
+    fn with_parts(self, parts_of: impl Fn(&dyn Kernel) -> Vec<Box<dyn Kernel>>) -> Self {
         let mut steps = Vec::new();
         // Where each step begins now, and the end.
         let mut starts = Vec::new();
         for step in self.steps {
             starts.push(steps.len());
-            let parts = step.kernel.cut(run, most);
+            let parts = parts_of(step.kernel.as_ref());
             if parts.is_empty() {
                 steps.push(step);
                 continue;

@@ -5,7 +5,7 @@ mod decoder;
 
 use std::ops::Range;
 
-pub use attention::{Heads, Seen, attention};
+pub use attention::{Heads, Seen, attention, attention_join, attention_spans};
 pub use decoder::{embed, gated, normed, pick, pixel_shuffle, rms_norm, rope};
 
 use crate::{

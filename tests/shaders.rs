@@ -81,6 +81,8 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
                 let attention = Attention::new(q, kv, b, [2, 4], mask);
                 let (cap, window) = (Some(50.0), (mask == Mask::Causal).then_some(2));
                 all.push(Box::new(Attention { kv_heads: 1, cap, window, ..attention.clone() }));
+                all.push(Box::new(AttentionSpans { of: attention.clone(), y: b }));
+                all.push(Box::new(AttentionJoin { of: attention.clone(), x: c }));
                 all.push(Box::new(attention));
             }
         }

@@ -12,13 +12,13 @@ use ocelli::{
     gpu::Tuning,
     kernels::{
         Attention, Keys, Matmul, MatrixRef, Part, Place, Queries, Rows, Run, Shuffle, VectorRef, WeightId, Work,
-        rows_of,
+        rows_of, worth_sharing,
     },
     plan::Plan,
     quant::{Format, Matrix, Order},
     random::Random,
     session::{LoadOptions, Source, Strip},
-    weights::{HostStore, Plane, Store},
+    weights::{HostStore, Plane, Store, Usage},
 };
 
 /// Helpers in this process. Their parts and answers are kept as a browser's messages would be.
@@ -362,6 +362,47 @@ fn a_tied_head_is_shared() {
         let shares: Vec<usize> = team.helpers.borrow().iter().map(|helper| helper.weights[0].rows).collect();
         let expected = [1, 2].map(|engine| if tied { rows_of(vocab, 3, engine).len() } else { 0 });
         assert_eq!(shares, expected, "{model}: rows of the table of {vocab}");
+    }
+}
+
+/// So many rows by a matrix that the leader has whole and helpers have their rows of.
+fn lent(cpu: &Cpu, rows: u32) -> Vec<u8> {
+    const INPUTS: usize = 128;
+    const OUTPUTS: usize = 520;
+    let mut random = Random::new(8);
+    let matrix = Matrix::new(Format::Q8, &random.floats(INPUTS * OUTPUTS), INPUTS).expect("small weights");
+    let mut weights = <Cpu as Backend>::Weights::default();
+    let mut store = cpu.model_store(&mut weights);
+    store.make_room_for(Usage::Both, "weight", Format::Q8, OUTPUTS, INPUTS).expect("it fits");
+    store.write(0, Plane::Values, 0, &matrix.packed.values);
+    store.write(0, Plane::Scales, 0, &matrix.packed.scales);
+    drop(store);
+    let mut plan = Plan::default();
+    let x = plan.input("x", Rows::PerItem(rows), INPUTS);
+    let y = plan.scratch("y", Rows::PerItem(rows), OUTPUTS);
+    let weight = MatrixRef { id: WeightId(0), format: Format::Q8, rows: OUTPUTS as u32, cols: INPUTS as u32 };
+    plan.step("lent", Matmul::new(x, weight, y, Rows::PerItem(rows)));
+    let (run, states) = (Run { batch: 1, tokens: 1, past: 3 }, &mut Default::default());
+    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
+    plan.write(cpu, x, 0, bytemuck::cast_slice(&random.floats(rows as usize * INPUTS)));
+    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+}
+
+/// What takes longer than a message and its answer is shared, and a decoder's single rows are not.
+#[test]
+fn lent_matrices_are_shared_where_it_is_worth_it() {
+    assert!(!worth_sharing(1, 1536, 576) && worth_sharing(1, 5120, 960) && worth_sharing(20, 1536, 576));
+    for (rows, shared) in [(1, false), (7, false), (61, true), (300, true)] {
+        let alone = lent(&Cpu::new(Some(1)).expect("one thread"), rows);
+        assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
+        for helpers in [0, 1, 2, 6] {
+            let team = Here::new(helpers);
+            let asked = team.asked.clone();
+            assert!(lent(&Cpu::with_team(Box::new(team)), rows) == alone, "{rows} rows, {helpers} helpers");
+            assert_eq!(*asked.borrow() > 0, helpers > 0 && shared, "{rows} rows: parts that helpers had");
+        }
+        let wrong = lent(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })), rows);
+        assert_eq!(wrong != alone, shared, "{rows} rows: a wrong answer");
     }
 }
 

@@ -173,9 +173,11 @@ impl Kernel for Broken {
 }
 
 /// For each kernel some of its text, and what that becomes.
-const DAMAGE: [(&str, &str, &str); 19] = [
+const DAMAGE: [(&str, &str, &str); 21] = [
     ("add_shared", "x[at % item]", "x[at % params.dim]"),
     ("attention", "params.scale", "1.01 * params.scale"),
+    ("attention_join", "exp(tail.x - peak)", "exp(peak - tail.x)"),
+    ("attention_row", "start + params.span", "start + params.span - 1u"),
     ("best", "other > value", "other >= value"),
     ("class_head", "own.y + 1.0", "exp(own.y)"),
     ("embed", "value = weight4(source, k4) * params.scale", "value = weight4(source, k4)"),

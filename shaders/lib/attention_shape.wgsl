@@ -24,6 +24,8 @@ struct Params {
     cap: f32,
     first: u32,      // the first query of a part
     count: u32,      // queries of a part
+    spans: u32,      // parts of the keys that a query sees, in attention_row.wgsl
+    span: u32,       // keys of such a part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

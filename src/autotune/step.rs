@@ -6,16 +6,16 @@ use crate::{
     config::{Activation, Mask, Rope as Turns},
     error::Result,
     kernels::{
-        ActId, Attention, Embed, Gated, Keys, Matmul, MatrixRef, Pick, Queries, RmsNorm, Rope, Rows, Run, VectorRef,
-        WeightId,
+        ActId, Attention, Embed, Gated, Keys, Matmul, MatrixRef, Pick, Queries, RmsNorm, Rope, Rows, Run, Spans,
+        VectorRef, WeightId,
     },
     plan::Plan,
     quant::{Format, Matrix},
     random::Random,
 };
 
-/// A step behind more keys than a workgroup takes at a time, and a prompt.
-pub const RUNS: [Run; 2] = [Run { batch: 1, tokens: 1, past: 200 }, Run { batch: 1, tokens: 16, past: 5 }];
+/// A step behind so many keys that they are split, and a prompt.
+pub const RUNS: [Run; 2] = [Run { batch: 1, tokens: 1, past: 300 }, Run { batch: 1, tokens: 16, past: 5 }];
 
 /// Heads of queries, which share one of keys and values.
 const HEADS: u32 = 2;
@@ -24,7 +24,7 @@ const WIDTH: u32 = HEADS * HEAD_SIZE;
 /// Outputs of the one matrix: queries, keys and values, then gate and up, then logits; and its rows as the table of tokens.
 const WIDE: u32 = 2 * WIDTH;
 /// Tokens that there is room for.
-const ROOM: u32 = 256;
+const ROOM: u32 = 384;
 
 /// Activations in the order in which the plan makes them.
 const X: ActId = ActId(0);
@@ -45,6 +45,7 @@ fn record() -> (Plan, Vec<ActId>) {
     let [normed, q, mixed, gated] =
         ["normed", "q", "mixed", "gated"].map(|name| plan.scratch(&format!("step.{name}"), each, WIDTH as usize));
     let [qkv, wide] = ["qkv", "wide"].map(|name| plan.scratch(&format!("step.{name}"), each, WIDE as usize));
+    let spans = plan.scratch("step.spans", Rows::PerItem(1), Attention::span_words([HEADS, HEAD_SIZE], ROOM));
     let next = plan.scratch("step.next", each, 1);
     let token = plan.scratch("step.token", each, WIDTH as usize);
     let matrix = MatrixRef { id: WeightId(0), format: Format::Q8, rows: WIDE, cols: WIDTH };
@@ -73,7 +74,7 @@ fn record() -> (Plan, Vec<ActId>) {
     let queries = Queries { act: q, len: each, stride: WIDTH, index: None };
     let kv = Keys { act: cache, len: each, stride: 2 * HEAD_SIZE, k: 0, v: HEAD_SIZE, most: Some(ROOM), lengths: None };
     let attention = Attention::new(queries, kv, mixed, [HEADS, HEAD_SIZE], Mask::Causal);
-    plan.step("step.attention", Attention { kv_heads: 1, ..attention });
+    plan.step("step.attention", Attention { kv_heads: 1, spans: Spans::Into(spans), ..attention });
     plan.step("step.gate_up", Matmul::new(mixed, matrix, wide, each));
     plan.step("step.gated", Gated { x: wide, y: gated, rows: each, dim: WIDTH, activation: Activation::Silu });
     plan.step("step.pick", Pick { x: wide, y: next, rows: each, count: WIDE });

@@ -89,7 +89,7 @@ impl GpuPlan {
         most: Run,
         states: &mut HashMap<String, Rc<Buffer>>,
     ) -> Result<Self> {
-        let plan = plan.cut(most, gpu.step_flops());
+        let plan = plan.split().cut(most, gpu.step_flops());
         let acts = buffers(gpu, &plan, most, states)?;
         let params = Buffer::uniform(gpu, "params", (plan.len() * PARAMS_STRIDE) as u64);
         let runs = sample(most);

@@ -11,7 +11,7 @@ use super::{
     stretch::{ByRows, stretches},
 };
 #[cfg(not(feature = "wasm-gpu"))]
-use super::{Part, Work, rows_of};
+use super::{Part, Work, rows_of, worth_sharing};
 use crate::{
     config::Activation,
     gpu::{Shader, Tier, Tuning, wgsl},
@@ -292,7 +292,9 @@ impl Kernel for Matmul {
             (!own.is_empty()).then(|| (engine, Part { work, inputs: [x.clone(), bias.into()] }))
         };
         // A matrix that is here whole and was not lent is shared by nobody.
-        let shared = host.weights[id.0].rows < outputs as usize || host.lent.contains(&id.0);
+        let lent = host.lent.contains(&id.0)
+            && worth_sharing(self.rows.of(run) as usize, outputs as usize, self.weight.cols as usize);
+        let shared = host.weights[id.0].rows < outputs as usize || lent;
         (1..engines).filter(|_| shared).filter_map(part).collect()
     }
     #[cfg(not(feature = "wasm-gpu"))]

@@ -5,6 +5,8 @@
 
 mod add_shared;
 mod attention;
+mod attention_shape;
+mod attention_spans;
 mod best;
 mod class_head;
 mod embed;
@@ -29,7 +31,8 @@ mod unfold;
 use std::{borrow::Cow, ops::Range};
 
 pub use add_shared::AddShared;
-pub use attention::{Attention, Keys, Queries};
+pub use attention_shape::{Attention, Keys, Queries, Spans};
+pub use attention_spans::{AttentionJoin, AttentionSpans};
 pub use best::Best;
 pub use class_head::ClassHead;
 pub use embed::Embed;
@@ -40,7 +43,7 @@ pub use matmul::{Matmul, Place, Positions, Shuffle};
 pub use modulate::Modulate;
 pub use normalize::Normalize;
 pub use params::Field;
-pub use part::{Part, Work, rows_of};
+pub use part::{Part, Work, rows_of, worth_sharing};
 pub use patchify::{Patchify, Pictures};
 pub use pick::Pick;
 pub use pixel_shuffle::PixelShuffle;
@@ -194,6 +197,10 @@ pub trait Kernel {
     /// The same step as several of at most about so many operations each, for devices on which it takes long; none where it is short
     /// enough, or cannot be cut. Together they leave the same bits.
     fn cut(&self, _run: Run, _most: u64) -> Vec<Box<dyn Kernel>> {
+        Vec::new()
+    }
+    /// What a GPU does in its place: the same step shared out among many, which round otherwise; none where it is best as it is.
+    fn split(&self) -> Vec<Box<dyn Kernel>> {
         Vec::new()
     }
     /// The naive twin: the same step on the CPU, summed in f64.

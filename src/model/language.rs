@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     kernels::{
         ActId, Attention, Embed, Gated, Gather, Keys, Matmul, MatrixRef, Pick, Place, Queries, RmsNorm, Rope, Rows,
-        VectorRef,
+        Spans, VectorRef,
     },
     plan::Plan,
     weights::{Loader, Usage},
@@ -105,6 +105,8 @@ struct Stream {
     qkv: ActId,
     q: ActId,
     mixed: ActId,
+    /// Of a step's attention over many keys.
+    spans: ActId,
     /// Gate, then up.
     wide: ActId,
     gated: ActId,
@@ -125,7 +127,9 @@ pub fn record(generator: &Generator, room: usize, l: &mut Loader) -> Result<Lang
     let d = &generator.decoder;
     let usage = if d.tied { Usage::Both } else { Usage::Table };
     let table = l.shards(&format!("{PREFIX}.embed_tokens.weight"), &[d.vocab, d.hidden], usage)?;
+    let first = l.weights.len();
     let blocks = (0..d.layers).map(|layer| Block::load(l, d, layer)).collect::<Result<Vec<_>>>()?;
+    l.of_steps(first);
     let norm = Norm::load(l, d, &format!("{PREFIX}.norm"), d.hidden)?;
     let head = if d.tied { table.clone() } else { l.shards("lm_head.weight", &[d.vocab, d.hidden], Usage::Product)? };
     let size = d.head_size;
@@ -142,6 +146,7 @@ pub fn record(generator: &Generator, room: usize, l: &mut Loader) -> Result<Lang
         qkv: plan.scratch("qkv", EACH, d.q_width() + 2 * d.kv_width()),
         q: plan.scratch("q", EACH, d.q_width()),
         mixed: plan.scratch("mixed", EACH, d.q_width()),
+        spans: plan.scratch("spans", ONE, Attention::span_words([d.heads, size].map(|n| n as u32), room as u32)),
         wide: plan.scratch("wide", EACH, 2 * d.intermediate),
         gated: plan.scratch("gated", EACH, d.intermediate),
         branch: d.post_norms.then(|| plan.scratch("branch", EACH, d.hidden)),
@@ -229,6 +234,7 @@ impl Block {
             cap: d.score_cap,
             window: window.map(|window| window as u32),
             mask: s.mask,
+            spans: Spans::Into(s.spans),
         };
         plan.step(step("attention"), attention);
         let [after_attention, after_mlp] = self.post_norms.map_or([None; 2], |norms| norms.map(Some));

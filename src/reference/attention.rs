@@ -114,6 +114,39 @@ impl Heads {
     }
 }
 
+/// Queries, keys and values of a head.
+struct Head<'a> {
+    shape: &'a Heads,
+    query: &'a [f32],
+    /// The item's, from the head's first float on.
+    kv: &'a [f32],
+}
+
+impl<'a> Head<'a> {
+    fn new(shape: &'a Heads, [item, i, head]: [usize; 3], q: &'a [f32], kv: &'a [f32]) -> Self {
+        let query = &q[item * shape.q_item + i * shape.q_stride + head * shape.size..][..shape.size];
+        Self { shape, query, kv: &kv[item * shape.kv_item + shape.shared(head)..] }
+    }
+
+    fn part(&self, j: usize, offset: usize) -> &[f32] {
+        &self.kv[j * self.shape.kv_stride + offset..][..self.shape.size]
+    }
+
+    fn score(&self, j: usize) -> f64 {
+        let products = self.query.iter().zip(self.part(j, self.shape.k)).map(|(&q, &k)| f64::from(q) * f64::from(k));
+        let score = products.sum::<f64>() * f64::from(self.shape.scale);
+        self.shape.cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+    }
+
+    /// Values of some keys by the share of each.
+    fn mixed(&self, keys: Range<usize>, shares: &[f64]) -> impl Iterator<Item = f32> {
+        (0..self.shape.size).map(move |d| {
+            let value = |j: usize| f64::from(self.part(j, self.shape.v)[d]);
+            keys.clone().zip(shares).map(|(j, share)| share * value(j)).sum::<f64>() as f32
+        })
+    }
+}
+
 /// `shaders/attention.wgsl`
 #[must_use]
 pub fn attention(shape: &Heads, q: &[f32], kv: &[f32]) -> Vec<f32> {
@@ -123,22 +156,51 @@ pub fn attention(shape: &Heads, q: &[f32], kv: &[f32]) -> Vec<f32> {
         let seen = shape.keys_seen(b, i);
         let mut y = Vec::with_capacity(heads * size);
         for h in 0..heads {
-            let query = &q[b * shape.q_item + i * shape.q_stride + h * size..][..size];
-            let part = |j: usize, offset: usize| {
-                &kv[b * shape.kv_item + j * shape.kv_stride + offset + shape.shared(h)..][..size]
-            };
-            let score = |j: usize| {
-                let products = query.iter().zip(part(j, shape.k)).map(|(&q, &k)| f64::from(q) * f64::from(k));
-                let score = products.sum::<f64>() * f64::from(shape.scale);
-                shape.cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
-            };
-            let shares = softmax(&seen.clone().map(score).collect::<Vec<_>>());
-            for d in 0..size {
-                let value = |j: usize| f64::from(part(j, shape.v)[d]);
-                y.push(seen.clone().zip(&shares).map(|(j, share)| share * value(j)).sum::<f64>() as f32);
-            }
+            let head = Head::new(shape, [b, i, h], q, kv);
+            let shares = softmax(&seen.clone().map(|j| head.score(j)).collect::<Vec<_>>());
+            y.extend(head.mixed(seen.clone(), &shares));
         }
         y
     })
     .concat()
+}
+
+/// `shaders/attention_row.wgsl`, split: of each query and head so many spans of so many keys, `[.., spans, size + 4]`.
+#[must_use]
+pub fn attention_spans(shape: &Heads, [spans, span]: [usize; 2], q: &[f32], kv: &[f32]) -> Vec<f32> {
+    let mut y = Vec::new();
+    for at in 0..shape.batch * shape.q_len * shape.heads * spans {
+        let (row, h, place) = (at / spans / shape.heads, at / spans % shape.heads, at % spans);
+        let (b, i) = (row / shape.q_len, row % shape.q_len);
+        let (seen, head) = (shape.keys_seen(b, i), Head::new(shape, [b, i, h], q, kv));
+        let start = seen.start + place * span;
+        let keys = start.min(seen.end)..(start + span).min(seen.end);
+        let scores: Vec<f64> = keys.clone().map(|j| head.score(j)).collect();
+        // Of no key, so low that the span has no part.
+        let peak = scores.iter().copied().fold(f64::from(HIDDEN), f64::max);
+        let shares: Vec<f64> = scores.iter().map(|score| (score - peak).exp()).collect();
+        y.extend(head.mixed(keys, &shares));
+        y.extend([peak as f32, shares.iter().sum::<f64>() as f32, 0.0, 0.0]);
+    }
+    y
+}
+
+/// Below every score.
+const HIDDEN: f32 = -3.0e38;
+
+/// `shaders/attention_join.wgsl`: x is `[rows, spans, size + 4]`
+#[must_use]
+pub fn attention_join(x: &[f32], spans: usize, size: usize) -> Vec<f32> {
+    let mut y = Vec::new();
+    for row in x.chunks_exact(spans * (size + 4)) {
+        let tails: Vec<&[f32]> = row.chunks_exact(size + 4).map(|span| &span[size..]).collect();
+        let peak = tails.iter().map(|tail| tail[0]).fold(f32::NEG_INFINITY, f32::max);
+        let shares: Vec<f64> = tails.iter().map(|tail| f64::from(tail[0] - peak).exp()).collect();
+        let total: f64 = shares.iter().zip(&tails).map(|(share, tail)| share * f64::from(tail[1])).sum();
+        let sum = |d: usize| {
+            row.chunks_exact(size + 4).zip(&shares).map(move |(span, share)| share * f64::from(span[d])).sum::<f64>()
+        };
+        y.extend((0..size).map(|d| (sum(d) / total) as f32));
+    }
+    y
 }

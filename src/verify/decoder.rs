@@ -2,8 +2,11 @@
 
 use super::case::{Case, Step, case, poison, small, vector, words};
 use crate::{
-    config::Activation,
-    kernels::{ActId, Embed, Gated, MatrixRef, PICTURE, Pick, PixelShuffle, RmsNorm, Rope, Rows, Run, WeightId},
+    config::{Activation, Mask},
+    kernels::{
+        ActId, Attention, AttentionJoin, AttentionSpans, Embed, Gated, Keys, MatrixRef, PICTURE, Pick, PixelShuffle,
+        Queries, RmsNorm, Rope, Rows, Run, WeightId,
+    },
     quant::Format,
     random::Random,
 };
@@ -12,7 +15,7 @@ pub(super) fn cases() -> Vec<(Case, Step)> {
     let formats = [Format::F32, Format::F16, Format::Q8, Format::Q4];
     let mut all: Vec<_> = formats.map(embed).into();
     all.extend([rms_norm(false), rms_norm(true), gated(Activation::Silu), gated(Activation::GeluTanh)]);
-    all.extend([rope(false), rope(true), pick(), pixel_shuffle()]);
+    all.extend([rope(false), rope(true), pick(), pixel_shuffle(), attention_spans(), attention_join()]);
     all
 }
 
@@ -117,6 +120,66 @@ fn pixel_shuffle() -> (Case, Step) {
     let kernel = PixelShuffle { x: ActId(0), y: ActId(1), grid, scale: 3, lead: 1, dim };
     let acts = vec![words(&x), poison(ITEMS * GRID * GRID * DIM)];
     case("pixel_shuffle".into(), acts, ITEMS as u32, None, (kernel, Vec::new()))
+}
+
+/// Two tokens over so many keys that they are split: the window hides whole spans of them, and the cap bends most scores.
+fn split() -> (Attention, Run) {
+    const HEADS: u32 = 4;
+    const SIZE: u32 = 64;
+    let run = Run { batch: 1, tokens: 2, past: 420 };
+    let queries = Queries { act: ActId(0), len: Rows::PerToken, stride: HEADS * SIZE, index: None };
+    let stride = HEADS * SIZE;
+    let keys = Keys { act: ActId(1), len: Rows::PerToken, stride, k: 0, v: stride / 2, most: Some(425), lengths: None };
+    let attention = Attention {
+        kv_heads: HEADS / 2,
+        scale: 0.2,
+        cap: Some(2.0),
+        window: Some(SPLIT_WINDOW),
+        ..Attention::new(queries, keys, ActId(1), [HEADS, SIZE], Mask::Causal)
+    };
+    (attention, run)
+}
+
+/// Keys that a query sees there: two spans and a part of a third.
+const SPLIT_WINDOW: u32 = 290;
+const SPLIT_SPANS: usize = 3;
+
+fn attention_spans() -> (Case, Step) {
+    let (of, run) = split();
+    let size = of.head_size as usize;
+    let mut random = Random::new(26);
+    let q = random.floats((run.tokens * of.q.stride) as usize);
+    let mut kv = random.floats((425 * of.kv.stride) as usize);
+    kv[(422 * of.kv.stride) as usize..].fill(f32::NAN);
+    let spans = (run.tokens * of.heads) as usize * SPLIT_SPANS;
+    // Sums of 128 values within 1, the peak, and the total.
+    let magnitude = [vec![128.0; size], vec![4.0, 128.0, 1.0, 1.0]].concat().repeat(spans);
+    let acts = vec![words(&q), words(&kv), vec![0], poison(magnitude.len())];
+    let kernel = AttentionSpans { of, y: ActId(3) };
+    let (mut case, step) = case("attention_spans".into(), acts, 1, Some((1.0, 1.0)), (kernel, Vec::new()));
+    case.run = run;
+    // As whole attention has it.
+    case.bound = Some((magnitude, 2f64.powi(-21) * 10.0 + (size as f64).powi(2) * 0.2 / 4.0 * 2f64.powi(-24)));
+    (case, step)
+}
+
+/// The last span of every second head has seen no key.
+fn attention_join() -> (Case, Step) {
+    let (of, run) = split();
+    let rows = (run.tokens * of.heads) as usize;
+    let mut random = Random::new(27);
+    let mut x = Vec::new();
+    for at in 0..rows * SPLIT_SPANS {
+        x.extend(random.floats(of.head_size as usize));
+        let empty = at % SPLIT_SPANS == SPLIT_SPANS - 1 && at / SPLIT_SPANS % 2 == 1;
+        x.extend(if empty { [-3.0e38, 0.0, 0.0, 0.0] } else { [50.0 + random.floats(1)[0], 1.5, 0.0, 0.0] });
+    }
+    let acts = vec![words(&x), poison(rows * of.head_size as usize)];
+    let kernel = AttentionJoin { x: ActId(0), of };
+    // exp may be off by 2^-21; a few sums of values within 1.
+    let (mut case, step) = case("attention_join".into(), acts, 1, Some((1.0, 2f64.powi(-19))), (kernel, Vec::new()));
+    case.run = run;
+    (case, step)
 }
 
 fn pick() -> (Case, Step) {

@@ -18,7 +18,7 @@ pub use crate::quant::Plane;
 use crate::{
     checkpoint::{Checkpoint, Tensor},
     error::{Error, Result},
-    kernels::{MatrixRef, VectorRef, WeightId},
+    kernels::{MatrixRef, VectorRef, WeightId, worth_sharing},
     quant::{Format, PANEL},
 };
 
@@ -51,7 +51,7 @@ pub enum Usage {
     Product,
     /// Rows of it are looked up, so that one engine needs all of them.
     Table,
-    /// Both: a tied head.
+    /// Both: one engine has all of it, and the others their rows. A tied head, or a matrix that is not worth sharing for a single row.
     Both,
 }
 
@@ -268,6 +268,15 @@ impl<'a> Loader<'a> {
             Ok((matrix, start as u32))
         };
         starts.map(shard).collect()
+    }
+
+    /// Weights from number `from` on are those of a decoder's blocks: for a step, one engine needs all of what it does alone.
+    pub fn of_steps(&mut self, from: usize) {
+        for weight in &mut self.weights[from..] {
+            if !worth_sharing(1, weight.rows, weight.cols) {
+                weight.usage = Usage::Both;
+            }
+        }
     }
 
     fn on_gpu(&mut self, tensors: Vec<(Tensor, Range<usize>)>) -> Result<MatrixRef> {

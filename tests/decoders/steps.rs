@@ -114,6 +114,15 @@ pub fn chunks<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     }
     let (_, short, _) = write(&by_parts, &ids[1..], options)?;
     assert!(distance(&short[0], &expected[0]) > 100.0 * LOGITS);
+    // Steps over so many keys that a GPU splits them, and the same tokens as parts of a prompt.
+    let (tokens, steps, _) = write(&whole, &ids, Options { logits: true, ..most(4) })?;
+    for count in 1..4 {
+        let (_, found, _) =
+            write(&load(device())?, &[&ids, &tokens[..count]].concat(), Options { logits: true, ..most(1) })?;
+        let off = distance(&found[0], &steps[count]);
+        assert!(off <= LOGITS, "step {count}: expected at most {LOGITS}, found {off}");
+        assert!(distance(&found[0], &steps[count - 1]) > 100.0 * LOGITS);
+    }
     Ok(())
 }
 

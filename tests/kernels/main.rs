@@ -3,6 +3,7 @@
 
 mod add_shared;
 mod attention;
+mod attention_spans;
 mod best;
 mod case;
 mod class_head;
@@ -46,6 +47,7 @@ fn main() {
     let all = [
         add_shared::cases(),
         attention::cases(),
+        attention_spans::cases(),
         best::cases(),
         class_head::cases(),
         embed::cases(),
@@ -70,6 +72,7 @@ fn main() {
     let mut trials: Vec<Trial> = cases.iter().flat_map(|case| trials(case, skipped, f16)).collect();
     trials.extend(on_cpu);
     trials.push(Trial::test("checker rejects NaN, infinity, a wrong number and a wrong length", checker_rejects));
+    trials.push(Trial::test("attention that is split is the whole", attention_spans::split_is_the_whole));
     trials.push(Trial::test("unfold is what a convolution sees", unfold::is_what_a_convolution_sees));
     trials.push(Trial::test("shuffle is a transposed convolution", shuffle::is_a_transposed_convolution));
     libtest_mimic::run(&arguments, trials).exit();
