@@ -222,7 +222,7 @@ function textOf(count, write) {
   const line = "a small red boat near an old stone bridge, ";
   const each = write(line.repeat(2)).prompt_tokens - write(line).prompt_tokens;
   const text = line.repeat(Math.round(count / each));
-  return { text, ...write(text) };
+  return { ...write(text), text };
 }
 
 /** A look, a question, and a further one, on both engines; answers as natively. */

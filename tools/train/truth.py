@@ -21,9 +21,9 @@ from names import COLOUR_NAMES
 EVERYDAY = """cat dog horse cow pig rabbit bear duck fish bird butterfly elephant turtle frog penguin snail banana lemon carrot strawberry
 pizza hamburger bread egg cookie mushroom cactus rose bus train airplane rocket bicycle ship taxi tractor house castle umbrella key camera
 guitar chair bed bell balloon crown pencil hammer telephone candle trophy star sun snowman door""".split()
-NAMED = 192  # at most
-KNOWN, FROM, EACH = 56, 4000, 20  # names that are known at first; from which step on one more is known after so many steps
-EASY, VARIED, RAMP = 0.05, 0.9, 4000  # how varied pictures are at first and at most, and from which step on they are
+NAMED = 72  # at most
+KNOWN, FROM, EACH = 56, 6000, 100  # names that are known at first; from which step on one more is known after so many steps
+EASY, VARIED, RAMP = 0.05, 0.9, 10000  # how varied pictures are at first and at most, and from which step on they are
 MOST = 6  # of one thing
 OVERLAP = 0.15  # of the smaller of two rectangles, at most
 SEEN = 0.75  # a thing of which less is seen is not spoken of
