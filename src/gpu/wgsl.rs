@@ -1,13 +1,16 @@
-//! Shaders as text: natively as they are in `shaders/`, in the browser without comments and indentation, a third less to download.
+//! Shaders as text: natively as they are in `shaders/`, in the browser without comments and indentation, a third less to download, and
+//! in its files for the CPU not at all.
 
 /// The text of a file in `shaders/`.
 macro_rules! wgsl {
     ($file:literal) => {{
-        const TEXT: &str = include_str!(concat!("../../shaders/", $file));
         #[cfg(not(target_arch = "wasm32"))]
-        const SHADER: &str = TEXT;
-        #[cfg(target_arch = "wasm32")]
+        const SHADER: &str = include_str!(concat!("../../shaders/", $file));
+        #[cfg(all(target_arch = "wasm32", not(feature = "wasm-gpu")))]
+        const SHADER: &str = "";
+        #[cfg(all(target_arch = "wasm32", feature = "wasm-gpu"))]
         const SHADER: &str = {
+            const TEXT: &str = include_str!(concat!("../../shaders/", $file));
             const BYTES: [u8; $crate::gpu::strip(TEXT, &mut [0; TEXT.len()])] = {
                 let mut bytes = [0; TEXT.len()];
                 let len = $crate::gpu::strip(TEXT, &mut bytes);
