@@ -9,35 +9,61 @@ use super::{
 };
 use crate::{reference::Heads, threads::Threads};
 
+/// Keys that all heads see before any sees the next ones. A token's keys and values lie side by side for all heads, so memory is read in
+/// order; head by head most of the time goes into waiting for it.
+const BLOCK: usize = 32;
+
 /// As [`super::attention`], which packs keys and values for many queries.
 pub fn attention_row(threads: &Threads, shape: &Heads, q: &[f32], kv: &[f32], y: &mut [f32], stride: usize) {
-    let (parts, flops) = heads(shape, q, kv, y, stride);
-    threads.each(parts, flops, |head| dispatch(ByRow(head)));
+    let (heads, flops) = heads(shape, q, kv, y, stride);
+    let each = shape.heads.div_ceil(threads.count());
+    let (mut heads, mut parts) = (heads.into_iter(), Vec::new());
+    for _ in 0..shape.batch {
+        for first in (0..shape.heads).step_by(each) {
+            parts.push(ByRow(heads.by_ref().take(each.min(shape.heads - first)).collect()));
+        }
+    }
+    threads.each(parts, flops, dispatch);
 }
 
-struct ByRow<'a>(Head<'a>);
+/// Heads of an item.
+struct ByRow<'a>(Vec<Head<'a>>);
 
 impl WithSimd for ByRow<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let mut scores = vec![0.0; self.0.shape.kv_len];
-        for i in 0..self.0.y.len() {
-            let Head { shape, item, .. } = self.0;
-            let (query, seen) = (self.0.query(i), shape.keys_seen(item, i));
-            let scores = &mut scores[seen.clone()];
-            for (score, j) in scores.iter_mut().zip(seen.clone()) {
-                *score = dot(simd, query, self.0.key(j)) * shape.scale;
+        let (shape, item) = (self.0[0].shape, self.0[0].item);
+        let kv_len = shape.kv_len;
+        let mut scores = vec![0.0; self.0.len() * kv_len];
+        for i in 0..shape.q_len {
+            let seen = shape.keys_seen(item, i);
+            for first in seen.clone().step_by(BLOCK) {
+                for (head, scores) in self.0.iter().zip(scores.chunks_exact_mut(kv_len)) {
+                    let query = head.query(i);
+                    let keys = first..seen.end.min(first + BLOCK);
+                    for (score, j) in scores[keys.clone()].iter_mut().zip(keys) {
+                        *score = dot(simd, query, head.key(j)) * shape.scale;
+                    }
+                }
             }
-            if let Some(most) = shape.cap {
-                cap(scores, most);
+            for (head, scores) in self.0.iter_mut().zip(scores.chunks_exact_mut(kv_len)) {
+                let scores = &mut scores[seen.clone()];
+                if let Some(most) = shape.cap {
+                    cap(scores, most);
+                }
+                softmax(scores);
+                head.y[i].fill(0.0);
             }
-            softmax(scores);
-            self.0.y[i].fill(0.0);
-            for (share, j) in scores.iter().zip(seen) {
-                let value = self.0.value(j);
-                add(simd, *share, value, self.0.y[i]);
+            for first in seen.clone().step_by(BLOCK) {
+                for (head, shares) in self.0.iter_mut().zip(scores.chunks_exact(kv_len)) {
+                    let keys = first..seen.end.min(first + BLOCK);
+                    for (share, j) in shares[keys.clone()].iter().zip(keys) {
+                        let value = head.value(j);
+                        add(simd, *share, value, head.y[i]);
+                    }
+                }
             }
         }
     }
