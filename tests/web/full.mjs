@@ -178,6 +178,8 @@ async function write({ name, shape, positions, browser, page: address, folder, f
   const config = JSON.parse(readFileSync(join(root, "tests", "shapes", `${shape}.json`)));
   const tokenizer = join(fixtures.folder, "decoders", "smolvlm");
   const model = synthesize({ program, folder, name: shape, tokenizer, config });
+  // It is asked for, and what is not there is a complaint on the console.
+  writeFileSync(join(model, "generation_config.json"), "{}");
   const shown = ["--image", fixtures.image(PICTURE), "--detail", "low"];
   const theirs = (raw, ...more) => {
     const how = ["--format", "q8", "--max-tokens", TOKENS, "--ignore-eos", ...more];
