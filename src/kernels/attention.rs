@@ -80,9 +80,10 @@ impl Kernel for Attention {
     fn split(&self) -> Vec<Box<dyn Kernel>> {
         match self.spans {
             Spans::Into(sums) if WRITES => vec![
-                Box::new(Self { spans: Spans::Left, ..self.clone() }),
                 Box::new(AttentionSpans { of: self.clone(), y: sums }),
                 Box::new(AttentionJoin { of: self.clone(), x: sums }),
+                // The last, because in the plain tier it does all by itself.
+                Box::new(Self { spans: Spans::Left, ..self.clone() }),
             ],
             _ => Vec::new(),
         }
@@ -154,7 +155,7 @@ impl ByRows for Attention {
     }
     fn workgroups_of(&self, tier: Tier, run: Run, queries: u32) -> [u32; 3] {
         let heads = run.batch * self.heads;
-        if self.leaves(run) {
+        if tier != Tier::Plain && self.leaves(run) {
             return spread(0);
         }
         match tier {

@@ -58,9 +58,9 @@ pub(super) const TAIL: u32 = 4;
 pub enum Spans {
     /// They are never split.
     Whole,
-    /// [`Kernel::split`] splits them; their sums find room here: `[batch, span_words]`, see [`Attention::span_words`].
+    /// [`super::Kernel::split`] splits them; their sums find room here: `[batch, span_words]`, see [`Attention::span_words`].
     Into(ActId),
-    /// They are left to [`AttentionSpans`] and [`AttentionJoin`].
+    /// They are left to [`super::AttentionSpans`] and [`super::AttentionJoin`], which come before; but not in the plain tier.
     Left,
 }
 

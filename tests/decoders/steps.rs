@@ -3,6 +3,7 @@
 use ocelli::{
     Checkpoint, Session,
     backend::{Backend, Cpu},
+    gpu::{Tier, Tuning},
     kernels::PICTURE,
     quant::Format,
     sampling::Sampling,
@@ -114,14 +115,18 @@ pub fn chunks<B: Backend>(model: &str, device: &dyn Fn() -> B) -> Outcome {
     }
     let (_, short, _) = write(&by_parts, &ids[1..], options)?;
     assert!(distance(&short[0], &expected[0]) > 100.0 * LOGITS);
-    // Steps over so many keys that a GPU splits them, and the same tokens as parts of a prompt.
-    let (tokens, steps, _) = write(&whole, &ids, Options { logits: true, ..most(4) })?;
-    for count in 1..4 {
-        let (_, found, _) =
-            write(&load(device())?, &[&ids, &tokens[..count]].concat(), Options { logits: true, ..most(1) })?;
-        let off = distance(&found[0], &steps[count]);
-        assert!(off <= LOGITS, "step {count}: expected at most {LOGITS}, found {off}");
-        assert!(distance(&found[0], &steps[count - 1]) > 100.0 * LOGITS);
+    // Steps over so many keys that a GPU splits them, in the tiers in which it does, and the same tokens as parts of a prompt.
+    for tier in [Tier::Registers, Tier::Tiled] {
+        let options = LoadOptions { tuning: Tuning::all(tier), ..LoadOptions::default() };
+        let in_tier = Session::load(device(), &checkpoint, options)?;
+        let (tokens, steps, _) = write(&in_tier, &ids, Options { logits: true, ..most(4) })?;
+        for count in 1..4 {
+            let longer = [&ids, &tokens[..count]].concat();
+            let (_, found, _) = write(&load(device())?, &longer, Options { logits: true, ..most(1) })?;
+            let off = distance(&found[0], &steps[count]);
+            assert!(off <= LOGITS, "{tier:?}, step {count}: expected at most {LOGITS}, found {off}");
+            assert!(distance(&found[0], &steps[count - 1]) > 100.0 * LOGITS);
+        }
     }
     Ok(())
 }
