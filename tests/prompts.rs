@@ -88,9 +88,11 @@ fn numbers<T: TryFrom<u64>>(json: &Value) -> Vec<T> {
 #[test]
 fn ids_are_the_processors() {
     let all: Value = serde_json::from_slice(&read("prompts.json").expect("a fixture")).expect("a sound fixture");
+    let mut count = 0;
     for name in ["smolvlm", "llava-onevision", "llava", "paligemma"] {
         let model = model(name);
         let cases = all[name].as_array().expect("cases");
+        count += cases.len();
         assert!(cases.len() >= 30, "{name}: {}", cases.len());
         for case in cases {
             let sizes: Vec<[usize; 2]> = case["pictures"]
@@ -111,6 +113,7 @@ fn ids_are_the_processors() {
             }
         }
     }
+    assert!(count >= 200, "{count} messages");
 }
 
 /// LLaVA-OneVision's tokens of pictures of any size, of which nearly all are shrunk in one of the models.

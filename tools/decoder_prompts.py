@@ -17,7 +17,8 @@ TILED = [(1, 1), (64, 64), (386, 386), (512, 512), (513, 511), (1024, 768), (192
          (50, 5000)]
 SIDES = [1, 2, 3, 5, 7, 10, 23, 37, 50, 61, 97, 100, 333, 640, 1000, 5000]
 QUESTIONS = ["What is this?", "", " two  spaces ", "Describe it.\n\nIn detail.\n", "it's 2026: 10,5 % of 300", "café 🐱 猫と犬",
-             "\tTab", "I'LL SEE", "User: Assistant:", "▁<b>html</b> <loc 1>", "\n", "Ｆｕｌｌ ① e\u0301"]
+             "\tTab", "I'LL SEE", "User: Assistant:", "▁<b>html</b> <loc 1>", "\n", "Ｆｕｌｌ ① e\u0301", "👩‍👩‍👧‍👦 🇨🇭", "न मस्ते\u200d?",
+             "a\r\nb\u00a0c\u3000d", "𝔘𝔫𝔦 \\\"'`{{x}}", "<image >", "a" * 70]
 PREFIXES = ["caption en", "detect cat ; dog", "segment cat", "ocr", "answer en how many dogs?", "<loc0000><loc1023> cat",
             "<seg000><seg127>", "", " en", "café 🐱 猫", "two\nlines", "caption en\n"]
 SPECIALS = ["<image>", "<end_of_utterance>", "<fake_token_around_image>", "<|im_end|>", "</s>", "<row_1_col_1>"]
