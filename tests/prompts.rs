@@ -12,7 +12,7 @@ use ocelli::{
     session::{LoadOptions, View},
     text::{Layout, Message, PICTURE, Part, Prompt, Role, Tokenizer, messages_of},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A fixture.
 struct Model {
@@ -133,6 +133,41 @@ fn packed_tokens_are_as_many_as_the_processors() {
             }
         }
     }
+}
+
+/// The rule of the tiles is the folder's, in whichever file it stands: as published before transformers 5, alone or with a
+/// `processor_config.json` that has none, and since; and a model may see one tile alone.
+#[test]
+fn the_rule_of_the_tiles_is_the_folders() {
+    let folder = common::fixtures().join("decoders/smolvlm");
+    let tokens = |files: &[(&str, &Value)]| -> Vec<usize> {
+        let copy = tempfile::tempdir().expect("a folder");
+        for entry in fs::read_dir(&folder).expect("a fixture").flatten() {
+            let name = entry.file_name().into_string().expect("a name");
+            if entry.path().is_file() && !name.ends_with("processor_config.json") {
+                fs::copy(entry.path(), copy.path().join(name)).expect("room");
+            }
+        }
+        for (name, file) in files {
+            fs::write(copy.path().join(name), file.to_string()).expect("room");
+        }
+        let checkpoint = Checkpoint::open(copy.path()).expect("a sound folder");
+        let session = Session::load(Cpu::default(), &checkpoint, LoadOptions::default()).expect("a sound folder");
+        let layout = |size| session.layout(size, View::default()).expect("within bounds").tokens;
+        [(61, 37), (5000, 50), (386, 386)].map(layout).into()
+    };
+    let (before, since) = ("preprocessor_config.json", "processor_config.json");
+    let rule: Value = serde_json::from_slice(&read(&format!("smolvlm/{before}")).expect("a fixture")).expect("JSON");
+    let others = json!({ "image_seq_len": 4, "processor_class": "SmolVLMProcessor" });
+    let mut nested = others.clone();
+    nested["image_processor"] = rule.clone();
+    let expected = tokens(&[(before, &rule)]);
+    assert_eq!(tokens(&[(before, &rule), (since, &others)]), expected);
+    assert_eq!(tokens(&[(since, &nested)]), expected);
+    let mut whole = rule.clone();
+    whole["do_image_splitting"] = false.into();
+    let one = tokens(&[(before, &whole)]);
+    assert!(one.iter().all(|&count| count == one[0]) && one[0] < expected[0], "{one:?}, {expected:?}");
 }
 
 /// What is not asked for is room for a picture of the most tokens, and for a text beside it.
