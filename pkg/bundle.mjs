@@ -21,6 +21,7 @@ const entries = [
   "find/segment",
   "vlm/vlm",
   "draw/index",
+  "pipeline/index",
 ];
 
 await build({

@@ -49,6 +49,7 @@ import { vlm } from "./groups/vlm.mjs";
 import { vlmChoices } from "./groups/vlm-choices.mjs";
 import { vlmGpu } from "./groups/vlm-gpu.mjs";
 import { vlmLife } from "./groups/vlm-life.mjs";
+import { pipeline } from "./groups/pipeline.mjs";
 import { vlmLocate } from "./groups/vlm-locate.mjs";
 import { vlmPatterns } from "./groups/vlm-patterns.mjs";
 import { vlmTalk } from "./groups/vlm-talk.mjs";
@@ -97,6 +98,7 @@ const everyPart = {
   "vlm-life": vlmLife,
   "vlm-gpu": vlmGpu,
   "vlm-locate": vlmLocate,
+  pipeline,
   inputs,
   pictures,
   use,
@@ -150,6 +152,7 @@ const everyPart = {
  * load, and the CPU starts at once.
  */
 const onCpu = new Set([
+  "pipeline",
   "shards",
   "manifest",
   "pytorch",

@@ -8,7 +8,7 @@ export function snippets({ report, site, root }) {
   const guides = readdirSync(join(root, "docs", "guides")).map((name) => join("docs", "guides", name));
   for (const document of ["README.md", join("pkg", "README.md"), ...guides]) {
     const program = programOf(readFileSync(join(root, document), "utf8"));
-    group.holds(`${document}: has code`, /\b(Ocelli|Detector|Segmenter|Vlm)\.load\(/.test(program));
+    group.holds(`${document}: has code`, /\b((Ocelli|Detector|Segmenter|Vlm)\.load|pipeline)\(/.test(program));
     group.same(document, complaints({ site, root }, program), "");
     if (document === "README.md")
       group.rejects(

@@ -4,6 +4,7 @@ import { findCalls } from "./find.js";
 import { here } from "./here.js";
 import { labelCalls, later } from "./labels.js";
 import { lifecycleCalls } from "./lifecycle.js";
+import { pipelineCalls } from "./pipeline.js";
 import { vlmCalls } from "./vlm.js";
 import { copiesVideos, watch } from "./watch.js";
 
@@ -162,6 +163,7 @@ globalThis.web = {
   ...lifecycleCalls({ models, sets, made, attempt }),
   ...findCalls({ made, attempt }),
   ...vlmCalls({ made, attempt }),
+  ...pipelineCalls({ attempt }),
   attempt,
   happened: () => happened,
   bytes: () => measured(),
