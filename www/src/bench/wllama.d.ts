@@ -26,6 +26,7 @@ export interface Asked {
 export class Wllama {
   constructor(paths: { default: string }, options: { suppressNativeLog: boolean; logger: object });
   static getLibllamaVersion(): string;
+  exit(): Promise<void>;
   loadModel(
     files: Blob[],
     options: { n_threads: number; n_ctx: number; n_gpu_layers: number; n_parallel: number },
