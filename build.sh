@@ -265,9 +265,15 @@ consumers() {
   node tests/web/consumers.mjs "$@"
 }
 
+# examples [NAME…]
+examples() {
+  npm_install tests/web/consumers
+  node tests/web/examples.mjs "$@"
+}
+
 # TypeScript and JavaScript as prettier lays it out: prettier --check or --write.
 prettier() {
-  pkg/node_modules/.bin/prettier "$1" --log-level warn 'pkg/src/**/*.ts' 'pkg/*.mjs' 'www/src/**/*.ts' 'www/*.js' 'tests/web/**/*.{mjs,js,ts}'
+  pkg/node_modules/.bin/prettier "$1" --log-level warn 'pkg/src/**/*.ts' 'pkg/*.mjs' 'www/src/**/*.ts' 'www/*.js' 'tests/web/**/*.{mjs,js,ts}' 'examples/*/*.js'
 }
 
 web_syntax() { find tests/web -name '*.*js' -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/.next/*' -not -path '*/out/*' -print0 | xargs -0 -n 1 node --check; }
@@ -326,6 +332,7 @@ tests() {
   stage "app" site
   stage "package and app in the browser" in_browsers
   if [ "${OCELLI_FULL:-}" = 1 ]; then stage "projects that use it" consumers; else stage "projects that use it" consumers vite import-map; fi
+  if [ "${OCELLI_FULL:-}" = 1 ]; then stage "examples" examples; else stage "examples" examples vanilla photo-search; fi
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   [ "${OCELLI_FULL:-}" != 1 ] || stage "app in Firefox" node tests/web/app-firefox.mjs
