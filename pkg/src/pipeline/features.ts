@@ -1,3 +1,5 @@
+import { rowsOf } from "../vectors.js";
+
 /** Embeddings of pictures, with the fields of transformers.js' `Tensor`. */
 export class Features {
   /** Always `"float32"`. */
@@ -18,9 +20,6 @@ export class Features {
 
   /** An array of numbers for each picture. */
   tolist(): number[][] {
-    const [pictures, numbers] = this.dims;
-    return Array.from({ length: pictures }, (_, at) =>
-      Array.from(this.data.subarray(at * numbers, (at + 1) * numbers)),
-    );
+    return rowsOf(this.data, this.dims[1]).map((row) => Array.from(row));
   }
 }

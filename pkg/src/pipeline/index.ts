@@ -13,72 +13,52 @@
  */
 import { OcelliError } from "../error.js";
 import type { ModelSource } from "../source/types.js";
-import type { CallOptions, ImageInput } from "../types.js";
+import type { CallOptions, ImageInput, LoadOptions } from "../types.js";
+import { joined } from "../vectors.js";
 import type { Message, Prompt } from "../vlm/types.js";
 import { Features } from "./features.js";
 import { loadOptions, sourceOf, writeOptions } from "./options.js";
 import type {
+  ClassifyPipelineOptions,
+  DetectPipelineOptions,
+  FeaturePipelineOptions,
   ForEach,
   GenerateOptions,
-  Pipeline,
   PipelineImage,
   PipelineOptions,
   Pipelines,
   PipelineTask,
+  SegmentPipelineOptions,
 } from "./types.js";
 
 export { OcelliError, type ErrorCode } from "../error.js";
 export { Features } from "./features.js";
-export type {
-  ClassificationOutput,
-  DetectionOutput,
-  ForEach,
-  GenerateOptions,
-  Pipeline,
-  PipelineImage,
-  PipelineOptions,
-  Pipelines,
-  PipelineTask,
-  ProgressInfo,
-  SegmentationOutput,
-  TextOutput,
-} from "./types.js";
+export type * from "./types.js";
 
 type Images = PipelineImage | readonly PipelineImage[];
-type Load<Task extends PipelineTask> = (source: ModelSource, options: PipelineOptions) => Promise<Pipelines[Task]>;
+type Rest = [string, GenerateOptions?] | [GenerateOptions?];
+type Loaded = [model: { dispose(): void }, call: (...given: never[]) => unknown];
 
-/** A task fetches the code that it needs, and no other. */
-const tasks: { [Task in PipelineTask]: Load<Task> } = {
+/** The model of each task, and what its pipeline does. A task fetches the code that it needs, and no other. */
+const tasks: Record<PipelineTask, (source: ModelSource, options: LoadOptions) => Promise<Loaded>> = {
   "zero-shot-image-classification": async (source, options) => {
-    const task = "zero-shot-image-classification";
     const { Ocelli } = await import("../index.js");
-    const model = await Ocelli.load(source, loadOptions(task, source, options));
-    return made(task, model, (images: Images, labels: readonly string[], options = {}) => {
-      const { hypothesis_template: template = "This is a photo of {}", signal } = options as CallOptions & {
-        hypothesis_template?: string;
-      };
+    const model = await Ocelli.load(source, options);
+    const call = (images: Images, labels: readonly string[], options: ClassifyPipelineOptions = {}) => {
+      const { hypothesis_template: template = "This is a photo of {}", signal } = options;
       return each(images, async (image) => {
         const ranked = await model.classify(image, [...labels], { template, ...signalled(signal) });
         return ranked.map(({ label, score }) => ({ label, score }));
       });
-    });
+    };
+    return [model, call];
   },
 
   "zero-shot-object-detection": async (source, options) => {
-    const task = "zero-shot-object-detection";
     const { Detector } = await import("../find/detect.js");
-    const model = await Detector.load(source, loadOptions(task, source, options));
-    return made(task, model, (images: Images, labels: readonly string[], options = {}) => {
-      const {
-        threshold = 0.1,
-        top_k,
-        percentage: normalized = false,
-        signal,
-      } = options as CallOptions & {
-        threshold?: number;
-        top_k?: number | null;
-        percentage?: boolean;
-      };
+    const model = await Detector.load(source, options);
+    const call = (images: Images, labels: readonly string[], options: DetectPipelineOptions = {}) => {
+      const { threshold = 0.1, top_k, percentage: normalized = false, signal } = options;
       const how = { threshold, normalized, ...(top_k != null && { topK: top_k }), ...signalled(signal) };
       return each(images, async (image) => {
         const found = await model.detect(image, labels, how);
@@ -88,70 +68,59 @@ const tasks: { [Task in PipelineTask]: Load<Task> } = {
           box: { xmin: x, ymin: y, xmax: x + width, ymax: y + height },
         }));
       });
-    });
+    };
+    return [model, call];
   },
 
   "image-feature-extraction": async (source, options) => {
-    const task = "image-feature-extraction";
     const { Ocelli } = await import("../index.js");
-    const model = await Ocelli.load(source, { ...loadOptions(task, source, options), towers: "vision" });
-    return made(task, model, async (images: Images, options = {}) => {
-      const { pool, signal } = options as CallOptions & { pool?: boolean | null };
+    const model = await Ocelli.load(source, { ...options, towers: "vision" });
+    const call = async (images: Images, { pool, signal }: FeaturePipelineOptions = {}) => {
       if (pool === false)
         throw new OcelliError(
           "bad-input",
           "pool: expected true or nothing, found false: hidden states are not handed out.",
         );
       const vectors = await model.embedImages(listed(images), signalled(signal));
-      const features = new Features(
-        [vectors.length, model.info.embeddingDim],
-        new Float32Array(vectors.length * model.info.embeddingDim),
-      );
-      vectors.forEach((vector, at) => features.data.set(vector, at * vector.length));
-      return features;
-    });
+      const { embeddingDim } = model.info;
+      return new Features([vectors.length, embeddingDim], joined(vectors, embeddingDim));
+    };
+    return [model, call];
   },
 
   "image-segmentation": async (source, options) => {
-    const task = "image-segmentation";
     const { Segmenter } = await import("../find/segment.js");
-    const model = await Segmenter.load(source, loadOptions(task, source, options));
-    return made(task, model, (images: Images, labels: readonly string[], options = {}) => {
-      const { threshold, signal } = options as CallOptions & { threshold?: number };
-      const how = { ...(threshold !== undefined && { threshold }), ...signalled(signal) };
-      return each(images, async (image) => {
-        const masks = await model.segment(image, labels, how);
+    const model = await Segmenter.load(source, options);
+    const call = (images: Images, labels: readonly string[], options: SegmentPipelineOptions = {}) =>
+      each(images, async (image) => {
+        const masks = await model.segment(image, labels, options);
         return masks.map(({ label, width, height, bits }) => ({
           label,
           score: null,
           mask: { data: Uint8ClampedArray.from(bits, (bit) => 255 * bit), width, height, channels: 1 as const },
         }));
       });
-    });
+    return [model, call];
   },
 
   "image-to-text": async (source, options) => {
-    const task = "image-to-text";
     const { Vlm } = await import("../vlm/vlm.js");
-    const model = await Vlm.load(source, loadOptions(task, source, options));
-    return made(task, model, (images: Images, options: GenerateOptions = {}) => {
+    const model = await Vlm.load(source, options);
+    const call = (images: Images, options: GenerateOptions = {}) => {
       const how = writeOptions(options);
       return each(images, async (image) => [{ generated_text: (await model.caption(image, how)).text }]);
-    });
+    };
+    return [model, call];
   },
 
   "image-text-to-text": async (source, options) => {
-    const task = "image-text-to-text";
     const { Vlm } = await import("../vlm/vlm.js");
-    const model = await Vlm.load(source, loadOptions(task, source, options));
-    return made(
-      task,
-      model,
-      async (first: Images | readonly Message[], ...rest: [string, GenerateOptions?] | [GenerateOptions?]) => {
-        const [prompt, options] = promptOf(first, rest);
-        return [{ generated_text: (await model.generate(prompt, writeOptions(options))).text }];
-      },
-    );
+    const model = await Vlm.load(source, options);
+    const call = async (first: Images | readonly Message[], ...rest: Rest) => {
+      const [prompt, options] = promptOf(first, rest);
+      return [{ generated_text: (await model.generate(prompt, writeOptions(options))).text }];
+    };
+    return [model, call];
   },
 };
 
@@ -164,8 +133,8 @@ const tasks: { [Task in PipelineTask]: Load<Task> } = {
  * ```
  *
  * @param task One of the six tasks of {@link Pipelines}.
- * @param model A repository of the hub with weights as safetensors, `owner/name` as in transformers.js; or any {@link ModelSource}, of which
- * addresses begin with `/`, `./`, `../` or their scheme.
+ * @param model A repository of the hub with weights as safetensors, `owner/name` as in transformers.js; or any {@link ModelSource}, of
+ * which addresses begin with `/`, `./`, `../` or their scheme.
  * @throws {OcelliError} With code `bad-input` for another task, or an option of transformers.js that does not exist here; else as
  * `Ocelli.load`.
  */
@@ -178,16 +147,8 @@ export async function pipeline<Task extends PipelineTask>(
     const names = Object.keys(tasks).map((name) => JSON.stringify(name));
     throw new OcelliError("bad-input", `task: expected ${names.join(", ")}, found ${JSON.stringify(task)}.`);
   }
-  return (tasks[task] as Load<Task>)(sourceOf(model), options);
-}
-
-/** A function with what every pipeline has. */
-function made<Task extends PipelineTask, Model extends { dispose(): void }>(
-  task: Task,
-  model: Model,
-  call: (...given: never[]) => unknown,
-): Pipelines[Task] {
-  const more: Pipeline<Task, Model> = { task, model, dispose: async () => model.dispose() };
+  const [loaded, call] = await tasks[task](sourceOf(model), loadOptions(task, model, options));
+  const more = { task, model: loaded, dispose: async () => loaded.dispose() };
   return Object.assign(call, more) as unknown as Pipelines[Task];
 }
 
@@ -210,10 +171,7 @@ function listed(images: Images): ImageInput[] {
 const signalled = (signal: AbortSignal | undefined): CallOptions => (signal ? { signal } : {});
 
 /** A picture and a text, several, or messages, with the options behind them. */
-function promptOf(
-  first: Images | readonly Message[],
-  rest: [string, GenerateOptions?] | [GenerateOptions?],
-): [Prompt, GenerateOptions] {
+function promptOf(first: Images | readonly Message[], rest: Rest): [Prompt, GenerateOptions] {
   const [second, third] = rest;
   if (typeof second === "string") return [{ images: listed(first as Images), prompt: second }, third ?? {}];
   const said = (message: unknown) => typeof (message as Message | null)?.role === "string";

@@ -29,7 +29,7 @@ const LACKING = ["cache_dir", "local_files_only", "subfolder", "model_file_name"
 const LACKING_TO_WRITE = ["num_beams", "streamer", "stopping_criteria", "logits_processor", "no_repeat_ngram_size"];
 
 /** What the model is called in messages. */
-export function nameOf(model: ModelSource): string {
+function nameOf(model: ModelSource): string {
   return typeof model === "string" || model instanceof URL ? String(model) : "model";
 }
 

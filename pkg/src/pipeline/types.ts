@@ -153,6 +153,34 @@ export interface GenerateOptions extends CallOptions {
   on_text?: (text: string) => void;
 }
 
+/** How labels are ranked. */
+export interface ClassifyPipelineOptions extends CallOptions {
+  /** What each label is put into, at `{}`. Default `"This is a photo of {}"`. */
+  hypothesis_template?: string;
+}
+
+/** Which things are wanted. */
+export interface DetectPipelineOptions extends CallOptions {
+  /** Scores are above it. Default 0.1. */
+  threshold?: number;
+  /** Only so many. Default: all. */
+  top_k?: number | null;
+  /** Whether boxes are shares of the picture's sides, 0 to 1. Default false: in pixels. */
+  percentage?: boolean;
+}
+
+/** Which numbers of pictures are wanted. */
+export interface FeaturePipelineOptions extends CallOptions {
+  /** There is nothing but the pooled output: false is an error. */
+  pool?: boolean | null;
+}
+
+/** Which pixels are wanted. */
+export interface SegmentPipelineOptions extends CallOptions {
+  /** Pixels belong to it whose score is above this, 0 to 1. Default 0.4. */
+  threshold?: number;
+}
+
 /** The pipelines by their tasks. */
 export interface Pipelines {
   /** Which of these labels fits? Best first. */
@@ -160,43 +188,24 @@ export interface Pipelines {
     (<I extends PipelineImage | readonly PipelineImage[]>(
       images: I,
       candidate_labels: readonly string[],
-      options?: CallOptions & {
-        /** What each label is put into, at `{}`. Default `"This is a photo of {}"`. */
-        hypothesis_template?: string;
-      },
+      options?: ClassifyPipelineOptions,
     ) => Promise<ForEach<I, ClassificationOutput[]>>);
   /** Where are things with these labels? Best first. */
   "zero-shot-object-detection": Pipeline<"zero-shot-object-detection", Detector> &
     (<I extends PipelineImage | readonly PipelineImage[]>(
       images: I,
       candidate_labels: readonly string[],
-      options?: CallOptions & {
-        /** Scores are above it. Default 0.1. */
-        threshold?: number;
-        /** Only so many. Default: all. */
-        top_k?: number | null;
-        /** Whether boxes are shares of the picture's sides, 0 to 1. Default false: in pixels. */
-        percentage?: boolean;
-      },
+      options?: DetectPipelineOptions,
     ) => Promise<ForEach<I, DetectionOutput[]>>);
   /** Embeddings of pictures, of unit length. */
   "image-feature-extraction": Pipeline<"image-feature-extraction", Ocelli> &
-    ((
-      images: PipelineImage | readonly PipelineImage[],
-      options?: CallOptions & {
-        /** There is nothing but the pooled output: false is an error. */
-        pool?: boolean | null;
-      },
-    ) => Promise<Features>);
+    ((images: PipelineImage | readonly PipelineImage[], options?: FeaturePipelineOptions) => Promise<Features>);
   /** Which pixels belong to things with these labels? In their order. */
   "image-segmentation": Pipeline<"image-segmentation", Segmenter> &
     (<I extends PipelineImage | readonly PipelineImage[]>(
       images: I,
       candidate_labels: readonly string[],
-      options?: CallOptions & {
-        /** Pixels belong to it whose score is above this, 0 to 1. Default 0.4. */
-        threshold?: number;
-      },
+      options?: SegmentPipelineOptions,
     ) => Promise<ForEach<I, SegmentationOutput[]>>);
   /** A caption. */
   "image-to-text": Pipeline<"image-to-text", Vlm> &
