@@ -9,7 +9,7 @@ override SPLIT: bool = false;
 
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;        // [batch or 1, q_len, q_stride / 4]
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;       // [batch, kv_len, kv_stride / 4]
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4], or [batch, q_len, heads, spans, head_size / 4 + 1]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;  // [batch, q_len, heads, head_size / 4]; SPLIT: […, spans, head_size / 4 + 1]
 
 const HIDDEN: f32 = -3.0e38;
 const KEYS: u32 = 128u;

@@ -59,7 +59,7 @@ impl Kernel for Attention {
         self.shaped(shader)
     }
     fn fields(&self) -> &'static [Field] {
-        Self::fields_of()
+        Self::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         self.params_of(run, &(0..self.count(run)))

@@ -1,4 +1,5 @@
-//! What an attention is: where its queries and keys are, and which of them see which. `shaders/lib/attention_shape.wgsl` has its parameters.
+//! What an attention is: where its queries and keys are, and which of them see which. `shaders/lib/attention_shape.wgsl` has its
+//! parameters.
 
 use std::ops::Range;
 
@@ -115,6 +116,9 @@ params! {
 }
 
 impl Attention {
+    /// What the shaders read as `params`.
+    pub(super) const FIELDS: &'static [Field] = Params::FIELDS;
+
     /// Softmax(q·kᵀ / √head_size)·v: every head has keys and values of its own.
     #[must_use]
     pub fn new(q: Queries, kv: Keys, y: ActId, [heads, head_size]: [u32; 2], mask: Mask) -> Self {
@@ -261,10 +265,6 @@ impl Attention {
     /// Heads of all queries.
     pub(super) fn rows(&self, run: Run) -> u32 {
         run.batch * self.q.len.each(run) * self.heads
-    }
-
-    pub(super) fn fields_of() -> &'static [Field] {
-        Params::FIELDS
     }
 
     /// The `Params` of a run for some queries of each item.

@@ -12,8 +12,8 @@ use crate::{
     reference,
 };
 
-/// y\[s\] = Σ exp(score − peak)·v over the keys of span s, with the peak of their scores and Σ exp(score − peak); nothing in runs that are not
-/// split.
+/// y\[s\] = Σ exp(score − peak)·v over the keys of span s, with the peak of their scores and Σ exp(score − peak); nothing in runs
+/// that are not split.
 #[derive(Debug, Clone)]
 pub struct AttentionSpans {
     /// The whole, whose output stays as it is.
@@ -24,16 +24,13 @@ pub struct AttentionSpans {
 
 impl Kernel for AttentionSpans {
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
-        match row_tier(tuning, self.of.q.len.of(run)) {
-            Tier::Registers => Tier::Serial,
-            _ => Tier::Vector,
-        }
+        row_tier(tuning, self.of.q.len.of(run))
     }
     fn shader(&self, tier: Tier) -> Shader {
         self.of.row_shader(tier, true)
     }
     fn fields(&self) -> &'static [Field] {
-        self.of.fields()
+        Attention::FIELDS
     }
     fn params(&self, run: Run) -> Vec<u8> {
         self.of.params_of_spans(run, self.of.spans_of(run), SPAN)
