@@ -4,7 +4,10 @@ mod found;
 mod over;
 mod written;
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
@@ -83,8 +86,8 @@ pub enum Command {
     },
     /// Rank labels for each picture.
     Classify {
-        /// The model's folder.
-        #[arg(long)]
+        /// The model's folder; ocelli-tiny, which knows drawings, if left out.
+        #[arg(long, default_value_os_t = own("ocelli-tiny"), hide_default_value = true)]
         model: PathBuf,
         #[command(flatten)]
         labels: Labels,
@@ -103,8 +106,8 @@ pub enum Command {
     },
     /// Unit-length embeddings of pictures or texts.
     Embed {
-        /// The model's folder.
-        #[arg(long)]
+        /// The model's folder; ocelli-tiny, which knows drawings, if left out.
+        #[arg(long, default_value_os_t = own("ocelli-tiny"), hide_default_value = true)]
         model: PathBuf,
         /// How to keep the weights on the GPU; none keeps them as the file has them.
         #[arg(long, default_value = "none")]
@@ -197,6 +200,11 @@ pub enum Command {
         #[arg(long)]
         model: Option<PathBuf>,
     },
+}
+
+/// One of the models in the repository that this program was built from.
+fn own(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models").join(name)
 }
 
 #[derive(Args)]
