@@ -209,7 +209,7 @@ fn own(name: &str) -> PathBuf {
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, smolvlm-256m.
+    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, owlvit-b32, owlv2-b16, smolvlm-256m.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
     /// Weight formats: f32, f16, q8, q4.
@@ -221,12 +221,21 @@ pub struct BenchArgs {
     /// Tiers of a GPU: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
-    /// Each step of the picture tower by itself, instead of whole towers.
+    /// Each step of the picture tower and of the decoder by itself, instead of whole towers.
     #[arg(long)]
     pub steps: bool,
     /// With --steps: only the steps of one block.
     #[arg(long, requires = "steps")]
     pub block_only: bool,
+    /// A file for what each line reached of the device's best, which a later run compares with.
+    #[arg(long, value_name = "OUT.json")]
+    pub ratios: Option<PathBuf>,
+    /// Compare with the ratios of an earlier run on this device.
+    #[arg(long, value_name = "EARLIER.json")]
+    pub against: Option<PathBuf>,
+    /// With --against: what part of its earlier ratio a line may lose.
+    #[arg(long, value_name = "SHARE", default_value = "0.1", requires = "against", value_parser = found::share)]
+    pub tolerance: f64,
 }
 
 impl BenchArgs {
