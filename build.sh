@@ -22,7 +22,7 @@ usage() {
 ./build.sh VERB
   demo           build everything and serve the app; --check [GROUP…] opens it in a browser and uses each of its pages, or
                  some of: shell, classify, models, offline, …
-  site           build everything and write the app for any static host: www/dist
+  site           build everything and write the app for any static host, the reference beside it: www/dist
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]
                  fuzz --coverage FILE [SECONDS]: guided by coverage, with nightly Rust and cargo-fuzz
@@ -222,8 +222,12 @@ app_site() {
   npm run --silent --prefix www build
 }
 
+# The app, with the reference and the guides in a folder of it.
 site() {
   app_site
+  docs
+  rm -rf www/dist/reference
+  cp -R target/docs www/dist/reference
   echo "www/dist has the app, for any static host and any folder; www/README.md says what a host should send along."
 }
 
@@ -268,12 +272,13 @@ consumers() {
 # examples [NAME…]
 examples() {
   npm_install tests/web/consumers
+  [ "$#" != 0 ] || npm_install tests/web/consumers/next
   node tests/web/examples.mjs "$@"
 }
 
 # TypeScript and JavaScript as prettier lays it out: prettier --check or --write.
 prettier() {
-  pkg/node_modules/.bin/prettier "$1" --log-level warn 'pkg/src/**/*.ts' 'pkg/*.mjs' 'www/src/**/*.ts' 'www/*.js' 'tests/web/**/*.{mjs,js,ts}' 'examples/*/*.js'
+  pkg/node_modules/.bin/prettier "$1" --log-level warn 'pkg/src/**/*.ts' 'pkg/*.mjs' 'www/src/**/*.ts' 'www/*.js' 'tests/web/**/*.{mjs,js,ts}' 'examples/**/*.{js,jsx,vue}'
 }
 
 web_syntax() { find tests/web -name '*.*js' -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/.next/*' -not -path '*/out/*' -print0 | xargs -0 -n 1 node --check; }
@@ -329,10 +334,10 @@ tests() {
   setup_browser
   stage "package" pkg
   stage "size" size
-  stage "app" site
+  stage "app" app_site
   stage "package and app in the browser" in_browsers
   if [ "${OCELLI_FULL:-}" = 1 ]; then stage "projects that use it" consumers; else stage "projects that use it" consumers vite import-map; fi
-  if [ "${OCELLI_FULL:-}" = 1 ]; then stage "examples" examples; else stage "examples" examples vanilla photo-search; fi
+  if [ "${OCELLI_FULL:-}" = 1 ]; then stage "examples" examples; else stage "examples" examples vanilla react; fi
   [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models in the browser" full_size
   [ "${OCELLI_FULL:-}" != 1 ] || stage "package in Firefox" node tests/web/package.mjs --firefox
   [ "${OCELLI_FULL:-}" != 1 ] || stage "app in Firefox" node tests/web/app-firefox.mjs

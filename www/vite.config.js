@@ -59,6 +59,7 @@ const offline = VitePWA({
     // These have the hash of their content in their names and never change; all others are asked for again at each update.
     dontCacheBustURLsMatching: /^assets\//,
     navigateFallback: "index.html",
+    navigateFallbackDenylist: [/\/reference\//], // a site beside the app
     cleanupOutdatedCaches: true,
   },
 });

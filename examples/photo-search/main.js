@@ -1,7 +1,9 @@
 import { Ocelli } from "ocelli";
 import { ImageIndex } from "ocelli/index";
 
-const source = new URLSearchParams(location.search).get("model") ?? "hf:google/siglip-base-patch16-224";
+/** 166 MB on the first visit, then kept in the browser. */
+const source =
+  new URLSearchParams(location.search).get("model") ?? "hf:timm/vit_medium_patch16_clip_224.tinyclip_yfcc15m";
 const [files, words, status, found] = ["[type=file]", "[type=search]", "[role=status]", "#found"].map((name) =>
   document.querySelector(name),
 );
@@ -13,7 +15,7 @@ async function ready() {
   const model = await Ocelli.load(source, {
     format: "q8",
     worker: "prefer",
-    onProgress: ({ fraction = 0 }) => (status.textContent = `Loading the model: ${Math.round(100 * fraction)} %`),
+    onProgress: ({ fraction = 0 }) => (status.textContent = `Loading the model: ${Math.round(100 * fraction)}%`),
   });
   // What an earlier visit has embedded is there already.
   return ImageIndex.load("photos", { model }).catch(() => ImageIndex.create({ model }));

@@ -16,7 +16,10 @@ const loaded = () =>
   (model ??= Detector.load(source, {
     format: "q8",
     worker: "prefer",
-    onProgress: ({ fraction = 0 }) => (status.textContent = `Loading the model: ${Math.round(100 * fraction)} %`),
+    onProgress: ({ fraction = 0 }) => (status.textContent = `Loading the model: ${Math.round(100 * fraction)}%`),
+  }).catch((error) => {
+    model = undefined; // so that the next try loads again
+    throw error;
   }));
 
 /** The photo, and the model's look at it: further questions cost milliseconds. */

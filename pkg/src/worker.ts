@@ -16,12 +16,24 @@ import type { Starting } from "./worker-refusal.js";
 
 const stop = new AbortController();
 
-/** One more of this file. Bundlers know it from the page, and shall not look for it here. */
+/** One more of this file, of the same kind. Bundlers know it from the page, and shall not look for it here. */
 function startHelper(): Starting {
-  const worker = new Worker(globalThis.location.href, { type: "module" });
+  const worker = new Worker(globalThis.location.href, { type: isModule() ? "module" : "classic" });
+  // Else the page takes it for an error of this worker.
+  worker.addEventListener("error", (event) => event.preventDefault());
   const refusal = async (message: string) =>
     new OcelliError("no-worker", `A worker's own workers cannot be started: ${message || "no reason given"}.`);
   return { worker, refusal };
+}
+
+/** Whether this is a module; Turbopack makes a classic script of it. Only there `importScripts` may be called, and without a name does nothing. */
+function isModule(): boolean {
+  try {
+    (globalThis as unknown as { importScripts(): void }).importScripts();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** A core whose calls close frames and bitmaps at their end: these are copies here, and a frame holds up its video until it is closed. */

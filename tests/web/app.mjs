@@ -1,11 +1,10 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
 //   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, classify, models, photos, offline, …; all by default
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
+import { axe, screens, shots } from "./lib/look.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { classify } from "./app/classify.mjs";
@@ -18,7 +17,6 @@ import { shell } from "./app/shell.mjs";
 import { tag } from "./app/tag.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const groups = { shell, classify, tag, search, live, models, photos, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
@@ -28,7 +26,6 @@ if (!findChromium()) skipAll("no Chromium: install it, or set CHROMIUM to one");
 
 // A camera that shows a moving test picture, and no questions about it.
 const fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
-const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 const report = new Report();
 const server = await serve({
@@ -78,7 +75,16 @@ try {
       return page;
     };
     try {
-      await groups[name]({ browser, fresh, open, server, report, axe, shots, url });
+      await groups[name]({
+        browser,
+        fresh,
+        open,
+        server,
+        report,
+        axe,
+        shots: (page, name) => shots(page, name, options.shots),
+        url,
+      });
     } catch (error) {
       problems.push(`${name}: ${error.stack ?? error}`);
     }
@@ -92,47 +98,3 @@ try {
 }
 console.log(report.verdict());
 process.exit(report.failed ? 1 : 0);
-
-/** Serious and critical findings of axe on a page, in words; `rules` are left out, with a reason where they are named. */
-async function axe(page, rules = []) {
-  return page.evaluate(
-    async ([source, rules]) => {
-      // Into the page by hand: its content security policy forbids scripts from elsewhere.
-      if (!globalThis.axe) (0, eval)(source);
-      // A colour on its way to another one is none to judge.
-      const ends = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
-      await Promise.allSettled(ends.map(({ finished }) => finished));
-      const disabled = Object.fromEntries(rules.map((rule) => [rule, { enabled: false }]));
-      const { violations } = await globalThis.axe.run(document, { rules: disabled });
-      return violations
-        .filter(({ impact }) => impact === "serious" || impact === "critical")
-        .map(
-          ({ id, help, nodes }) =>
-            `${id}: ${help}: ${nodes
-              .map(({ target }) => target.join(" "))
-              .slice(0, 3)
-              .join("; ")}`,
-        );
-    },
-    [axeSource, rules],
-  );
-}
-
-/** Screenshots of a page, desktop and phone, light and dark, if they were asked for. */
-async function shots(page, name) {
-  if (!options.shots) return;
-  mkdirSync(options.shots, { recursive: true });
-  for (const [screen, viewport] of Object.entries(screens)) {
-    for (const colorScheme of ["light", "dark"]) {
-      await page.setViewportSize(viewport);
-      await page.emulateMedia({ colorScheme });
-      await page.waitForTimeout(400);
-      await page.screenshot({
-        path: join(options.shots, `${name}-${screen}-${colorScheme}.png`),
-        fullPage: screen === "phone",
-      });
-    }
-  }
-  await page.setViewportSize(screens.desktop);
-  await page.emulateMedia({ colorScheme: "light" });
-}

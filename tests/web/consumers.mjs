@@ -1,26 +1,26 @@
-// Small projects that use the package as its users do (tests/web/consumers): each installs the packed tarball, is bundled for
-// production, opened in Chromium under a strict content security policy, and asked for the reference's numbers.
+// Small projects that use the package as its users do, from tests/web/consumers or the examples: each has the packed tarball, is bundled
+// for production, opened in Chromium under a strict content security policy, and asked for the reference's numbers.
 //   node consumers.mjs [NAME…]            all of them by default
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { adapterName, findChromium, listen, skipAll, start, startExtension } from "./lib/browser.mjs";
 import { Fixtures } from "./lib/fixtures.mjs";
-import { add, pack } from "./lib/install.mjs";
+import { addToProjects, packages, projectOf } from "./lib/install.mjs";
 import { different, largest, Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { intoShards } from "./lib/shards.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
-const projects = join(here, "consumers");
-const target = process.env.CARGO_TARGET_DIR || join(root, "target");
-
-/** How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. */
+/**
+ * How each is bundled, as its users would type it, and its page; which of them talk although nothing is wrong. Of an `example` the file
+ * `entry` has the test's app in place of its own.
+ */
 const consumers = {
-  "vite": { build: "vite build --logLevel warn", page: "dist/index.html" },
+  "vite": { example: "vanilla", entry: "main.js", build: "vite build --logLevel warn", page: "dist/index.html" },
   "webpack": { build: "webpack --fail-on-warnings", talks: true, page: "index.html" },
   "rollup": { build: "rollup --config --silent && cp ../node_modules/ocelli/dist/*.wasm dist/", page: "index.html" },
   "esbuild": {
@@ -28,9 +28,22 @@ const consumers = {
       "esbuild main.js worker=ocelli/worker --bundle --minify --splitting --format=esm --loader:.wasm=file --outdir=dist --log-level=warning",
     page: "index.html",
   },
-  "next": { build: "next build", talks: true, page: "out/index.html" },
+  "next": { example: "next", entry: "app/Labeller.jsx", build: "next build", talks: true, page: "out/index.html" },
   "import-map": { build: "", page: "index.html" },
-  "extension": { build: "vite build --logLevel warn", page: "index.html" },
+  "extension": { example: "extension", entry: "main.js", build: "vite build --logLevel warn", page: "dist/index.html" },
+};
+const entries = {
+  "main.js": 'import { app } from "../../app.js";\n\napp();\n',
+  "app/Labeller.jsx": `"use client";
+
+import { useEffect } from "react";
+import { app } from "../../../app.js";
+
+export function Labeller() {
+  useEffect(() => app(), []);
+  return <main>Ocelli</main>;
+}
+`,
 };
 /** Between them they fetch every file of the package; a tier that is given need not be raced for. */
 const ways = [
@@ -57,29 +70,19 @@ async function main() {
   if (unknown) throw new Error(`consumer: expected one of ${Object.keys(consumers).join(", ")}, found ${unknown}`);
   const browser = await start();
   if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
-  installPackage();
+  addToProjects();
   const report = new Report();
   try {
     await requireAdapter(browser);
     for (const name of names) {
-      build(name);
-      await (name === "extension" ? extension(report) : site(name, browser, report));
+      const folder = build(name);
+      await (name === "extension" ? extension(folder, report) : site(name, folder, browser, report));
     }
   } finally {
     await browser.close();
   }
   report.end();
   process.exitCode = report.failed ? 1 : 0;
-}
-
-function installPackage() {
-  mkdirSync(join(target, "web"), { recursive: true });
-  const folder = mkdtempSync(join(target, "web", "packed-"));
-  try {
-    add(pack(join(root, "pkg"), folder), projects);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 async function requireAdapter(browser) {
@@ -89,27 +92,33 @@ async function requireAdapter(browser) {
   server.close();
 }
 
-/** Fails on a warning as on an error. */
+/** Builds one, and returns its folder. Fails on a warning as on an error. */
 function build(name) {
-  const cwd = join(projects, name);
+  const { example, entry, build, talks } = consumers[name];
+  const cwd = example ? projectOf(example, name) : join(packages, name);
+  if (example) writeFileSync(join(cwd, entry), entries[entry]);
   for (const made of ["dist", "out", ".next"]) rmSync(join(cwd, made), { recursive: true, force: true });
-  const bin = [join(cwd, "node_modules", ".bin"), join(projects, "node_modules", ".bin")].join(":");
-  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NEXT_TELEMETRY_DISABLED: "1" };
-  const { build, talks } = consumers[name];
+  const bin = [cwd, packages].map((folder) => join(folder, "node_modules", ".bin"));
+  const env = { ...process.env, PATH: [...bin, process.env.PATH].join(delimiter), NEXT_TELEMETRY_DISABLED: "1" };
   const { status, stdout } = spawnSync("sh", ["-c", `exec 2>&1; ${build}`], { cwd, env, encoding: "utf8" });
-  if (status !== 0 || (stdout && !talks))
+  // How long Vite's own plugins took is no complaint about the project.
+  const said = stdout.replace(/\S*\[PLUGIN_TIMINGS\][\s\S]*?for more details\.\n*/g, "");
+  if (status !== 0 || (said && !talks))
     throw new Error(`${name}: expected a build without a word, found status ${status} and:\n${stdout}`);
+  return cwd;
 }
 
-async function site(name, browser, report) {
-  const path = join(name, consumers[name].page);
+async function site(name, folder, browser, report) {
+  const file = join(folder, consumers[name].page);
+  // What is no example may have files beside it.
+  const served = consumers[name].example ? dirname(file) : packages;
   const server = await serve(
-    { "/fixtures/": fixtures.folder, "/": projects },
-    { "content-security-policy": policy(join(projects, path)) },
+    { "/fixtures/": fixtures.folder, "/": served },
+    { "content-security-policy": policy(file) },
   );
   const page = await browser.newPage();
   try {
-    await judge(page, server.url + path, report, name);
+    await judge(page, server.url + relative(served, file), report, name);
   } finally {
     await page.close();
     server.close();
@@ -124,15 +133,15 @@ function policy(file) {
 }
 
 /** Its manifest has the policy; model and picture are part of it. */
-async function extension(report) {
-  const folder = join(projects, "extension", "dist");
+async function extension(project, report) {
+  const folder = join(project, "dist");
   for (const path of [MODEL, join("images", PICTURE)])
     cpSync(join(fixtures.folder, path), join(folder, "fixtures", path), { recursive: true });
   intoShards(join(fixtures.folder, MODEL), join(folder, "fixtures", "shards"));
   const { context, url } = await startExtension(folder);
   try {
-    await judge(await context.newPage(), url + consumers.extension.page, report, "extension");
-    await itsFiles(await context.newPage(), url + consumers.extension.page, report);
+    await judge(await context.newPage(), `${url}index.html`, report, "extension");
+    await itsFiles(await context.newPage(), `${url}index.html`, report);
   } finally {
     await context.close();
   }
@@ -179,10 +188,19 @@ async function judge(page, address, report, name) {
   const numbers = report.group(`${name}: scores, embeddings, search`, largest, CLOSE);
   for (const way of ways) {
     const question = [`/fixtures/${MODEL}/`, `/fixtures/images/${PICTURE}`, labels, way];
-    const { scores, image, text, hit } = await page.evaluate((question) => globalThis.ask(...question), question);
+    const { scores, image, text, hit, threads } = await page.evaluate(
+      (question) => globalThis.ask(...question),
+      question,
+    );
     const found = [...scores, ...image, ...text, hit.score];
     numbers.same(JSON.stringify(way), found, expected(PICTURE));
     numbers.holds(`${JSON.stringify(way)}: the hit`, hit.id === nearest(PICTURE).id, hit.id);
+    if (way.backend === "cpu")
+      numbers.holds(
+        "threads",
+        threads === (await page.evaluate(() => Math.min(navigator.hardwareConcurrency, 4))),
+        threads,
+      );
     numbers.rejects(`${JSON.stringify(way)}: another picture's`, found, expected(ANOTHER));
   }
   const quiet = report.group(`${name}: policy, console, network`, different);

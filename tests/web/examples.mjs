@@ -1,30 +1,32 @@
-// The examples, each with the packed package: bundled as its own script does it, opened in Chromium, and used.
+// The examples, each with the packed package: built as its own script does it, opened in Chromium, and used.
 //   node examples.mjs [NAME…] [--shots FOLDER]
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { listen, skipAll, start } from "./lib/browser.mjs";
-import { add, pack } from "./lib/install.mjs";
+import { listen, skipAll, start, startExtension } from "./lib/browser.mjs";
+import { addToProjects, packages, projectOf } from "./lib/install.mjs";
+import { axe, screens, shots } from "./lib/look.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, "..", "..");
-const target = process.env.CARGO_TARGET_DIR || join(root, "target");
-/** Their packages are those of the consumers: no network is needed here. */
-const packages = join(here, "consumers");
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const sample = (name) => join(root, "www", "samples", `${name}.png`);
 const TINY = "/models/ocelli-tiny/";
 
-/** The model that each is opened with, and what somebody does there. */
+/** The model that each is opened with, where its site is after the build, and what somebody does there. */
 const examples = {
-  "vanilla": { model: TINY, use: label },
-  "plain-html": { model: TINY, plain: true, use: labelPlainly },
-  "photo-search": { model: TINY, use: search },
-  "alt-text": { model: "/fixtures/decoders/smolvlm/", use: describe },
-  "redact": { model: "/fixtures/owlv2/", use: redact },
+  "vanilla": { model: TINY, site: "dist", use: label },
+  "react": { model: TINY, site: "dist", use: label, also: strictly },
+  "vue": { model: TINY, site: "dist", use: label },
+  "svelte": { model: TINY, site: "dist", use: label },
+  "next": { model: TINY, site: "out", use: label },
+  "plain-html": { model: TINY, site: ".", use: labelPlainly },
+  "photo-search": { model: TINY, site: "dist", use: search },
+  "alt-text": { model: "/fixtures/decoders/smolvlm/", site: "dist", use: describe },
+  "redact": { model: "/fixtures/owlv2/", site: "dist", use: redact },
+  "extension": { model: TINY, site: "dist", use: labelByMenu },
 };
 
 const { values: options, positionals } = parseArgs({ options: { shots: { type: "string" } }, allowPositionals: true });
@@ -33,77 +35,167 @@ const unknown = names.find((name) => !examples[name]);
 if (unknown) throw new Error(`example: expected one of ${Object.keys(examples).join(", ")}, found ${unknown}`);
 const browser = await start();
 if (!browser) skipAll("no Chromium: install it, or set CHROMIUM to one");
-mkdirSync(join(target, "web"), { recursive: true });
-const folder = mkdtempSync(join(target, "web", "examples-"));
 const report = new Report();
 try {
-  const packed = join(folder, "packed");
-  mkdirSync(packed);
-  add(pack(join(root, "pkg"), packed), packages);
-  symlinkSync(join(packages, "node_modules"), join(folder, "node_modules"));
+  copies();
+  addToProjects();
   for (const name of names) await open(name, examples[name]);
 } finally {
   await browser.close();
-  rmSync(folder, { recursive: true });
 }
 console.log(report.verdict());
 process.exitCode = report.failed ? 1 : 0;
 
-async function open(name, { model, plain, use }) {
+/** An example is a folder to copy, so some files are there more than once; all copies are the same. */
+function copies() {
+  const read = (...path) => readFileSync(join(root, "examples", ...path), "utf8");
+  const group = report.group("copies and versions");
+  for (const name of Object.keys(examples)) {
+    const style = name === "next" ? ["app", "style.css"] : ["style.css"];
+    group.same(`${name}: its look`, read(name, ...style), read("vanilla", "style.css"));
+    group.same(`${name}: .npmrc`, read(name, ".npmrc"), "install-links=true\n");
+    const { dependencies, devDependencies } = JSON.parse(read(name, "package.json"));
+    const { ocelli, ...others } = { ...dependencies, ...devDependencies };
+    group.same(`${name}: the package`, ocelli, "file:../../pkg");
+    const locked = JSON.parse(readFileSync(join(packages, name === "next" ? "next" : "", "package-lock.json")));
+    for (const [one, version] of Object.entries(others))
+      group.same(`${name}: ${one}`, version, locked.packages[`node_modules/${one}`].version);
+  }
+  group.same("the hook", read("next", "app", "useOcelli.js"), read("react", "useOcelli.js"));
+  const labeller = read("react", "Labeller.jsx");
+  group.same("the component", read("next", "app", "Labeller.jsx"), `"use client";\n\n${labeller}`);
+  group.rejects("another component", read("next", "app", "page.jsx"), labeller);
+}
+
+async function open(name, { model, site, use, also }) {
+  const project = projectOf(name, name);
+  const { build } = JSON.parse(readFileSync(join(project, "package.json"))).scripts;
+  if (build) run(project, build, { MODEL: model });
   const group = report.group(`example ${name}`);
-  const project = join(folder, name);
-  cpSync(join(root, "examples", name), project, {
-    recursive: true,
-    filter: (path) => !/node_modules|dist|public/.test(path.slice(root.length)),
-  });
-  const vite = join(packages, "node_modules", ".bin", "vite");
-  if (!plain) execFileSync(vite, ["build", "--logLevel", "warn"], { cwd: project, stdio: "inherit" });
-  else symlinkSync(join(packages, "node_modules"), join(project, "node_modules"));
-  const site = plain ? project : join(project, "dist");
-  const server = await serve({
-    "/fixtures/": join(root, "tests", "fixtures"),
-    "/models/": join(root, "www", "models"),
-    "/": site,
-  });
-  const page = await browser.newPage({ viewport: { width: 800, height: 900 } });
+  const folder = join(project, site);
+  const { context, url } =
+    name === "extension" ? await startExtension(folder) : { context: await browser.newContext() };
+  const server = await serve(
+    {
+      "/fixtures/": join(root, "tests", "fixtures"),
+      "/models/": join(root, "www", "models"),
+      "/samples/": join(root, "www", "samples"),
+      "/": folder,
+    },
+    { "access-control-allow-origin": "*" },
+  );
+  const page = await context.newPage();
   try {
     const complaints = listen(page);
-    await page.goto(`${server.url}?model=${encodeURIComponent(model)}`);
-    await use(page, group);
-    if (options.shots) await page.screenshot({ path: join(options.shots, `example-${name}.png`) });
+    const source = url ? new URL(model, server.url).href : model;
+    await page.goto(`${url ? `${url}index.html` : server.url}?model=${encodeURIComponent(source)}`);
+    await use(page, group, server);
+    await look(page, group, name);
     group.same("complaints", complaints.join("; "), "");
-    group.same(
-      "its packages",
-      Object.keys(JSON.parse(readFileSync(join(project, "package.json"))).dependencies).join(),
-      "ocelli",
-    );
+    if (also) await also(group, server, project);
   } finally {
-    await page.close();
+    await context.close();
     server.close();
   }
+}
+
+/** Runs a script of a project to its end, as npm does. */
+function run(cwd, script, env) {
+  const { status, stdout } = spawnSync(`exec 2>&1; ${script}`, {
+    cwd,
+    env: withBins(cwd, env),
+    shell: true,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`${script} in ${cwd}: expected status 0, found ${status} and:\n${stdout}`);
+}
+
+function withBins(cwd, env) {
+  const bins = [cwd, packages].map((folder) => join(folder, "node_modules", ".bin"));
+  return { ...process.env, ...env, PATH: [...bins, process.env.PATH].join(delimiter), NEXT_TELEMETRY_DISABLED: "1" };
+}
+
+/** The page as it is when it has been used: on a phone as well, in both colour schemes. */
+async function look(page, group, name) {
+  await shots(page, `example-${name}`, options.shots);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const found = await axe(page);
+    group.same(`axe, ${colorScheme}`, found.join(" | "), "");
+  }
+  await page.setViewportSize(screens.phone);
+  const wide = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  group.same("sideways on a phone", await wide(), 0);
+  await page.evaluate(() =>
+    document.body.append(Object.assign(document.createElement("hr"), { style: "width: 500px" })),
+  );
+  group.rejects("something wide", await wide(), 0);
 }
 
 /** What the page says, once it says something of the kind. */
 async function said(page, kind) {
   const status = page.locator("[role=status]");
-  await status.filter({ hasText: kind }).waitFor({ timeout: 120_000 });
+  await status.filter({ hasText: kind }).waitFor({ timeout: 180_000 });
   return status.textContent();
 }
 
 async function label(page, group) {
-  const first = async (name) => {
-    await page.locator("ol").evaluate((list) => list.replaceChildren());
+  await said(page, "Choose a photo");
+  const first = async (name, kind) => {
     await page.setInputFiles("[type=file]", sample(name));
-    await page.locator("li").first().waitFor({ timeout: 120_000 });
+    await page.locator("li").first().filter({ hasText: kind }).waitFor({ timeout: 180_000 });
     return page.locator("li").first().textContent();
   };
-  group.holds("a guitar", /^a guitar\s*\d/.test(await first("guitar")), await page.locator("ol").textContent());
-  const dog = await first("dog");
-  group.rejects("a dog", /^a guitar/.test(dog), true);
+  const guitar = await first("guitar", /./);
+  group.holds("a guitar", /^a guitar\s*\d+\.\d%/.test(guitar), guitar);
+  const dog = await first("dog", "a dog");
+  group.rejects("a dog", dog, guitar);
   await page.fill("textarea", "a pizza\na dog");
   await page.locator("textarea").blur();
   await page.waitForFunction(() => document.querySelectorAll("li").length === 2);
-  group.same("other labels", await page.locator("li").count(), 2);
+  group.holds("other labels", /^a dog/.test(await page.locator("li").first().textContent()));
+}
+
+/** Under `vite dev`, where StrictMode mounts the hook twice: one of the two models stays, and the workers of the other end. */
+async function strictly(group, server, project) {
+  const { createServer } = await import(join(packages, "node_modules", "vite", "dist", "node", "index.js"));
+  // A project has its packages inside of it; here they are above.
+  const dev = await createServer({
+    root: project,
+    logLevel: "error",
+    server: { host: "127.0.0.1", fs: { allow: [packages] } },
+  });
+  await dev.listen();
+  const workers = async (file, edit) => {
+    const path = join(project, file);
+    const before = readFileSync(path, "utf8");
+    writeFileSync(path, edit(before));
+    const page = await browser.newPage();
+    const complaints = listen(page);
+    try {
+      await page.waitForTimeout(500); // until the server has noticed
+      await page.goto(`${dev.resolvedUrls.local[0]}?model=${encodeURIComponent(new URL(TINY, server.url).href)}`);
+      await said(page, "Choose a photo");
+      await page.waitForTimeout(2000);
+      group.same("complaints in development", complaints.join("; "), "");
+      const { held } = await page.evaluate(() => navigator.locks.query());
+      return held.filter(({ name }) => name.startsWith("ocelli.worker.")).length;
+    } finally {
+      writeFileSync(path, before);
+      await page.close();
+    }
+  };
+  try {
+    const once = await workers("main.jsx", (code) =>
+      code.replace(/<\/?StrictMode>/g, (tag) => tag.replace("StrictMode", "")),
+    );
+    group.holds("a worker", once > 0, once);
+    group.same("workers under StrictMode", await workers("main.jsx", (code) => code), once);
+    const forgetful = await workers("useOcelli.js", (code) => code.replace(/return \(\) => \{.*?\n    \};/s, ""));
+    group.rejects("a hook that forgets to dispose", forgetful, once);
+  } finally {
+    await dev.close();
+  }
 }
 
 async function labelPlainly(page, group) {
@@ -111,6 +203,33 @@ async function labelPlainly(page, group) {
   group.same("a guitar", await said(page, /Looks like/), "Looks like a guitar.");
   await page.setInputFiles("[type=file]", sample("dog"));
   group.rejects("a dog", await said(page, "a dog"), "Looks like a guitar.");
+}
+
+/** What the menu says to the service worker when an image was right-clicked; the menu itself belongs to the browser. */
+async function labelByMenu(page, group, server) {
+  const worker = page.context().serviceWorkers()[0] ?? (await page.context().waitForEvent("serviceworker"));
+  const rightClick = async (name) => {
+    const image = new URL(`/samples/${name}.png`, server.url).href;
+    // A panel opens after a real click only.
+    await worker.evaluate((image) => {
+      chrome.sidePanel.open = async () => {};
+      chrome.contextMenus.onClicked.dispatch({ menuItemId: "label", srcUrl: image }, { id: 1 });
+    }, image);
+    await page
+      .locator("img")
+      .and(page.locator(`[src="${image}"]`))
+      .waitFor();
+  };
+  await rightClick("guitar");
+  await page.locator("li").first().filter({ hasText: "a guitar" }).waitFor({ timeout: 180_000 });
+  const guitar = await page.locator("li").first().textContent();
+  await rightClick("dog");
+  await page.locator("li").first().filter({ hasText: "a dog" }).waitFor({ timeout: 180_000 });
+  group.rejects("a dog", await page.locator("li").first().textContent(), guitar);
+  await page.fill("textarea", "a pizza\na dog");
+  await page.locator("textarea").blur();
+  await page.waitForFunction(() => document.querySelectorAll("li").length === 2);
+  group.holds("other labels", /^a dog/.test(await page.locator("li").first().textContent()));
 }
 
 async function search(page, group) {

@@ -26,7 +26,7 @@ export function app(options = {}) {
       const [hit] = await index.search(file, { k: 1 });
       index.dispose();
       const scores = labels.map((_, i) => ranked.find(({ index }) => index === i).score);
-      return { scores, image: [...image], text: [...text], hit };
+      return { scores, image: [...image], text: [...text], hit, threads: model.info.threads };
     } finally {
       model.dispose();
     }

@@ -1,4 +1,6 @@
-export const metadata = { title: "Ocelli", icons: "data:," };
+import "./style.css";
+
+export const metadata = { title: "Label a photo: Next.js", icons: "data:," };
 
 export default function Layout({ children }) {
   return (

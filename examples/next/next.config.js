@@ -1,0 +1,4 @@
+/** @type {import("next").NextConfig} */
+export default {
+  output: "export", // static files, in out/: no part of this app needs a server
+};

@@ -1,0 +1,4 @@
+import { createApp } from "vue";
+import Labeller from "./Labeller.vue";
+
+createApp(Labeller).mount("#app");
