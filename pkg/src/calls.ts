@@ -15,7 +15,7 @@ export interface ModelSettings {
   canvas: number | undefined;
   /** Room for so many tokens; as many as the model has if undefined. */
   context: number | undefined;
-  /** Whether a segmenter takes pictures as prompts. */
+  /** Whether a segmenter takes images as prompts. */
   picturePrompts: boolean;
 }
 

@@ -75,12 +75,12 @@ export class Core implements Calls {
     return this.#info;
   }
 
-  /** Most pictures in one {@link Core.embedImages}. */
+  /** Most images in one {@link Core.embedImages}. */
   imageBatch(): Promise<number> {
     return this.#run(async ({ engine }) => engine.imageBatch());
   }
 
-  /** Embeddings of at most a batch of pictures, one after the other. */
+  /** Embeddings of at most a batch of images, one after the other. */
   embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
       const here = all(await Promise.allSettled(images.map((image) => ready(image, signal))));
@@ -133,7 +133,7 @@ export class Core implements Calls {
     this.#labels.drop(number);
   }
 
-  /** The cosine of each label's embedding with the picture's. */
+  /** The cosine of each label's embedding with the image's. */
   classify(number: number, image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#run(async (running) => {
       const classified = (pixels: Pixels) =>
@@ -152,12 +152,12 @@ export class Core implements Calls {
     return this.#run((running) => this.#tokens([text], running));
   }
 
-  /** What the picture tower sees. */
+  /** What the image tower sees. */
   preprocess(image: ImageInput, signal?: AbortSignal): Promise<ImageData> {
     return this.#ofPicture(image, signal, (engine, pixels) => engine.preprocess(pixels));
   }
 
-  /** What the picture tower makes of a picture, for any number of questions. */
+  /** What the image tower makes of an image, for any number of questions. */
   look(image: ImageInput, signal?: AbortSignal): Promise<SceneData> {
     return this.#ofPicture(image, signal, async (engine, pixels) => {
       const [width, height, ...features] = (await engine.look(pixels)) as [number, number, ...Float32Array[]];
@@ -165,7 +165,7 @@ export class Core implements Calls {
     });
   }
 
-  /** A picture as a prompt of a segmenter. */
+  /** An image as a prompt of a segmenter. */
   picturePrompt(image: ImageInput, signal?: AbortSignal): Promise<Float32Array> {
     return this.#ofPicture(image, signal, (engine, pixels) => engine.picturePrompt(pixels));
   }
@@ -298,7 +298,7 @@ export class Core implements Calls {
     return running.queries(number, this.#labels.embeddings(number));
   }
 
-  /** What the engine makes of a picture by itself. */
+  /** What the engine makes of an image by itself. */
   #ofPicture<T>(
     image: ImageInput,
     signal: AbortSignal | undefined,
@@ -346,7 +346,7 @@ export class Core implements Calls {
     }
   }
 
-  /** All pictures, or none and the first one's error. */
+  /** All images, or none and the first one's error. */
   async #decode(images: ReadyPicture[], { info }: Running): Promise<DecodedPicture[]> {
     const outcomes = await Promise.allSettled(images.map((image) => open(image, info.backend)));
     return all(outcomes, (source) => source.release());
@@ -365,7 +365,7 @@ export class Core implements Calls {
     }
   }
 
-  /** Hands a decoded picture to `use`, and lets go of it. */
+  /** Hands a decoded image to `use`, and lets go of it. */
   async #withPicture<T>(
     image: ImageInput,
     { info }: Running,

@@ -8,7 +8,7 @@
  * - `bad-checkpoint`: a file is broken or contradicts another.
  * - `wrong-model`: a sound checkpoint of something that Ocelli does not run, a model that cannot do what is asked of it, or what another
  *   model than this one made.
- * - `bad-image`: the picture cannot be decoded or read.
+ * - `bad-image`: the image cannot be decoded or read.
  * - `bad-input`: an argument makes no sense.
  * - `context-full`: a prompt is longer than the model has room for.
  * - `aborted`: the signal said so.

@@ -1,5 +1,5 @@
 /**
- * CLIP and SigLIP on the user's own GPU. Importing does nothing by itself; `Ocelli.load` does.
+ * CLIP and SigLIP on the user's own GPU. Importing alone does nothing; `Ocelli.load` does.
  *
  * @module ocelli
  */

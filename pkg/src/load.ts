@@ -31,7 +31,7 @@ export interface LoadParameters extends DeviceOptions, SourceOptions, ModelSetti
   startHelper: () => Starting;
   onProgress: ((progress: Progress) => void) | undefined;
   signal: AbortSignal | undefined;
-  /** Most pictures or texts in one submission; the engine's own choice if undefined. */
+  /** Most images or texts in one submission; the engine's own choice if undefined. */
   batch: number | undefined;
 }
 

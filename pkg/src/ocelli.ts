@@ -99,14 +99,14 @@ export class Ocelli {
    * const { usage, quota } = await Ocelli.storage({ persist: true });
    * ```
    *
-   * @param options `persist` asks the browser never to clear it by itself; some browsers ask the user.
+   * @param options `persist` asks the browser never to clear it automatically; some browsers ask the user.
    */
   static storage(options: { persist?: boolean } = {}): Promise<StorageState> {
     return storage(options.persist ?? false);
   }
 
   /**
-   * Listens to what happens by itself: `devicelost` when the GPU goes away or the engine fails, `restored` when the model was
+   * Listens to what happens without a call: `devicelost` when the GPU goes away or the engine fails, `restored` when the model was
    * loaded again, which the next call does. Returns how to stop listening.
    */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
@@ -114,7 +114,7 @@ export class Ocelli {
   }
 
   /**
-   * Ranks labels for a picture, best first.
+   * Ranks labels for an image, best first.
    *
    * ```ts
    * await model.classify(image, ["cat", "dog"], { template: "a photo of a {}.", topK: 1 });
@@ -125,7 +125,7 @@ export class Ocelli {
   }
 
   /**
-   * Labels for many pictures: their embeddings stay on the GPU.
+   * Labels for many images: their embeddings stay on the GPU.
    *
    * ```ts
    * const set = await model.labels(["cat", "dog"], { template: "a photo of a {}." });
@@ -137,7 +137,7 @@ export class Ocelli {
   }
 
   /**
-   * Labels that are taught by pictures alone, without a word of text. See {@link LabelSet.learn}, which adds to any set.
+   * Labels that are taught by images alone, without a word of text. See {@link LabelSet.learn}, which adds to any set.
    *
    * ```ts
    * const set = await model.learn({ "my cup": files, "her cup": others });
@@ -161,20 +161,20 @@ export class Ocelli {
     return this.#model.call({}, () => this.#labels.load(file));
   }
 
-  /** The picture's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
+  /** The image's embedding: {@link ModelInfo.embeddingDim} numbers, unit length. */
   embedImage(image: ImageInput, options: CallOptions = {}): Promise<Float32Array> {
     return this.#model.call(options, (core) => core.embedImages([image], options.signal));
   }
 
   /**
-   * An embedding for each picture, in order: several at a time on the GPU, while the next ones are decoded. Few decoded pictures
+   * An embedding for each image, in order: several at a time on the GPU, while the next ones are decoded. Few decoded images
    * are in memory at once, however many there are.
    *
    * ```ts
    * const embeddings = await model.embedImages(input.files, { onProgress: (done) => (bar.value = done) });
    * ```
    *
-   * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
+   * @throws {OcelliError} With code `bad-image` and a message that says which image it is by its index: `images[11]: …`.
    */
   embedImages(
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
@@ -204,13 +204,13 @@ export class Ocelli {
     return this.#model.call(options, (core) => core.tokenize(text));
   }
 
-  /** What the picture tower sees, after resize and crop: for looking at, and for tests. */
+  /** What the image tower sees, after resize and crop: for looking at, and for tests. */
   async preprocess(image: ImageInput, options: CallOptions = {}): Promise<ImageData> {
     return this.#model.call(options, (core) => core.preprocess(image, options.signal));
   }
 
   /**
-   * Whether this very device computes rightly: every kernel against its naive twin on the CPU; and, if the model's folder has
+   * Whether this device computes correctly: every kernel against its naive twin on the CPU; and, if the model's folder has
    * the goldens.json that `ocelli quantize` writes, every step of both towers. Takes a few seconds.
    */
   async verify(options: CallOptions = {}): Promise<Verification> {

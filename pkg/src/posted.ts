@@ -3,7 +3,7 @@ import { decoded } from "./pictures/image.js";
 import { ready, type ReadyPicture } from "./pictures/ready.js";
 import type { ImageInput } from "./types.js";
 
-/** Errors keep their code, and which picture they are about, on their way from a worker. */
+/** Errors keep their code, and which image they are about, on their way from a worker. */
 export function keepErrors(): void {
   const plain = transferHandlers.get("throw") as TransferHandler<unknown, { isError: boolean; value: object }>;
   transferHandlers.set("throw", {
@@ -17,9 +17,9 @@ export function keepErrors(): void {
   });
 }
 
-/** A picture in a form that a worker can take: what lives in a page becomes a bitmap, which is handed over and not copied. */
+/** An image in a form that a worker can take: what lives in a page becomes a bitmap, which is handed over and not copied. */
 export async function postable(image: ImageInput, signal: AbortSignal | undefined): Promise<ImageInput> {
-  // What is no picture at all is refused by the one who would decode it.
+  // What is no image at all is refused by the one who would decode it.
   if (typeof image !== "object" || image === null) return image;
   const here = await ready(image, signal);
   if (!inPage(here)) return here;

@@ -11,7 +11,7 @@ import type { ImageInput, LoadOptions, ModelInfo, Progress, Verification } from 
 let kept = false;
 
 /**
- * A {@link Core} in a worker of its own: the same calls, with pictures made ready for the way. If the worker dies, its calls end with
+ * A {@link Core} in a worker of its own: the same calls, with images made ready for the way. If the worker dies, its calls end with
  * the code `worker-lost`, as each of them may be why; the next one has a new worker.
  */
 export class RemoteCore implements Calls {

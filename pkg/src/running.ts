@@ -18,7 +18,7 @@ type EngineInfo = Omit<ModelInfo, "adapter" | "downloadBytes" | "backend" | "thr
   note: string | null;
 };
 
-/** Rows of prompts' pictures that the engine has the tokens of, and of which picture, or part of one. */
+/** Rows of prompts' images that the engine has the tokens of, and of which image, or part of one. */
 export interface Shown {
   readonly key: string;
   readonly first: number;
@@ -35,7 +35,7 @@ export class Running implements Losable {
   readonly pictures = new PictureQueue();
   /** What was made for it besides, and is freed with it. */
   readonly made: { free(): void }[] = [];
-  /** Pictures, in part or as a whole, whose tokens the engine has. */
+  /** Images, in part or as a whole, whose tokens the engine has. */
   shown: Shown[] = [];
   readonly #start: number;
   readonly #engine: Engine;
@@ -76,7 +76,7 @@ export class Running implements Losable {
     const attempt = (batch?: number) => load(source, { ...parameters, batch });
     return new Running(
       await attempt().catch((error: unknown) => {
-        // Memory may suffice for single pictures: room is made before weights are fetched.
+        // Memory may suffice for single images: room is made before weights are fetched.
         if (wrap(error).code === "gpu") return attempt(1);
         throw error;
       }),
@@ -174,7 +174,7 @@ export class Running implements Losable {
     };
   }
 
-  /** After an error of the GPU: what is kept for the next picture may be invalid, and would fail that one as well. */
+  /** After an error of the GPU: what is kept for the next image may be invalid, and would fail that one as well. */
   forgetPictures(): void {
     this.shown = [];
     if (!this.#lost && !this.#freed && alive(this.part, this.#start)) this.#engine.forgetPictures();

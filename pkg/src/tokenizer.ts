@@ -16,7 +16,7 @@ type TextStream = Pick<TokenStream, "push" | "finish" | "free">;
 type TextGuide = TextStream & Pick<TokenGuide, "allowed">;
 
 /**
- * A model's tokenizer by itself: no weights are fetched, and no GPU is needed.
+ * A model's tokenizer alone: no weights are fetched, and no GPU is needed.
  *
  * ```ts
  * const tokenizer = await Tokenizer.load("/models/ocelli-tiny/");
@@ -109,7 +109,7 @@ export class Tokenizer {
   }
 
   /**
-   * What a decoder is fed: token ids, and from 2³¹ on the rows of pictures' tokens. Of each picture `layouts` has the rows and columns of its
+   * What a decoder is fed: token ids, and from 2³¹ on the rows of images' tokens. Of each image `layouts` has the rows and columns of its
    * tiles and how many tokens it becomes.
    *
    * @throws {OcelliError} With code `context-full` if there are more than `most`.

@@ -9,7 +9,7 @@ export type Format = "none" | "f16" | "q8" | "q4";
  * - `softmax`: which of these is it? Probabilities over the labels given; they add up to 1, also if none of them fits.
  * - `sigmoid`: is it this? Each label on its own, 0 to 1. For SigLIP, which was trained so; its values are small by nature: 0.2 can
  *   be right. CLIP was not, and comes out at 1 for nearly everything.
- * - `cosine`: the cosine between picture and label, -1 to 1. For thresholds of your own, and for search. Differs from model to model:
+ * - `cosine`: the cosine between image and label, -1 to 1. For thresholds of your own, and for search. Differs from model to model:
  *   0.3 is much for CLIP, 0.1 for SigLIP.
  * - `logits`: scale · cosine + bias, of which softmax and sigmoid are made. For arithmetic of your own.
  * - `auto`: the model's own rule, softmax for CLIP and sigmoid for SigLIP.
@@ -23,7 +23,7 @@ export type Score = "auto" | "softmax" | "sigmoid" | "cosine" | "logits";
 export type Task = "classify" | "embed" | "detect" | "segment" | "generate";
 
 /**
- * Which towers to load: `vision` for pictures alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
+ * Which towers to load: `vision` for images alone, `text` for texts alone. The other's weights are not fetched. `both` means those that
  * the checkpoint has.
  */
 export type Towers = "both" | "vision" | "text";
@@ -67,7 +67,7 @@ export type CpuPart = Extract<WasmFile, "cpu" | "vlmCpu">;
 /** Where the package's wasm files are. The first load decides. */
 export interface WasmOptions {
   /**
-   * Their addresses, if the bundler does not find them by itself: of `ocelli_bg.wasm` (for a model that writes `ocelli_vlm_bg.wasm`), or
+   * Their addresses, if the bundler does not find them: of `ocelli_bg.wasm` (for a model that writes `ocelli_vlm_bg.wasm`), or
    * of each of them. Where `cpu` is named and `cpuRelaxed` is not, every browser takes `cpu`; likewise with `vlmCpu`.
    */
   wasmUrl?: string | URL | Partial<Record<WasmFile, string | URL>> | undefined;
@@ -86,8 +86,8 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
   format?: Format;
   /**
    * What becomes of transparent pixels. `"drop"` (default): alpha is dropped, and the colours that were hidden show, as by Pillow's
-   * `convert("RGB")`, open_clip and transformers 4. `"white"`: the picture is put on white, as transformers 5's processors do.
-   * Embeddings of such pictures differ, so an index keeps to one of them.
+   * `convert("RGB")`, open_clip and transformers 4. `"white"`: the image is put on white, as transformers 5's processors do.
+   * Embeddings of such images differ, so an index keeps to one of them.
    */
   alpha?: "drop" | "white";
   /** Default `"both"`. Without a tower, calls that need it are an error with code `bad-input`. */
@@ -98,7 +98,7 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
    */
   tokenTable?: "memory" | "server";
   /**
-   * Of a NaFlex model (SigLIP 2's `siglip2`), whose pictures keep their shape: how many patches a picture has at most, 1 to 16,384. More
+   * Of a NaFlex model (SigLIP 2's `siglip2`), whose images keep their shape: how many patches an image has at most, 1 to 16,384. More
    * see finer detail and take longer. Default: the model's own, mostly 256. For other models it is an error with the code `bad-input`.
    */
   maxNumPatches?: number;
@@ -116,20 +116,20 @@ export interface LoadOptions extends WasmOptions, SourceOptions {
    */
   threads?: "auto" | number;
   /**
-   * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Pictures that live in the
+   * Runs all of it in a dedicated worker, so that the page never waits. Everything else stays the same. Images that live in the
    * page, such as elements, are decoded there and handed over. Where the browser refuses the worker, the load fails with code
    * `no-worker` and the reason; with `"prefer"` it goes on in the page, and {@link ModelInfo.note} has the reason.
    */
   worker?: boolean | "prefer";
   /**
-   * Where `worker.js` is, if the bundler does not find it by itself: an address of the page's own origin. A page that asks for Trusted
+   * Where `worker.js` is, if the bundler does not find it: an address of the page's own origin. A page that asks for Trusted
    * Types passes a `TrustedScriptURL`.
    */
   workerUrl?: string | URL | Pick<URL, "toJSON" | "toString">;
   /**
    * Which kernels run. `"auto"` (default) races them for a moment on a device that this site has not met yet, and keeps the
    * outcome in `localStorage`. It never takes `"dot8"`, which rounds the inputs of each matrix to 8 bits, and for weights in f32 never
-   * `"half"`, which computes in f16: who asks for one gets it. {@link ModelInfo.tierCost} says what it costs.
+   * `"half"`, which computes in f16: ask for one by name. {@link ModelInfo.tierCost} says what it costs.
    */
   tier?: "auto" | Tier;
   /** Which GPU to ask for where there are two. */
@@ -150,8 +150,8 @@ export interface FindLoadOptions {
 /** What `Vlm.load` takes besides. */
 export interface ContextOptions {
   /**
-   * Room for so many tokens: a prompt's, those of its pictures, and those that are written after it. More of it takes more of the device's
-   * memory. Default: as much as the model was made for, but at most 4,096, or what one picture in all its detail and 1,024 tokens of text
+   * Room for so many tokens: a prompt's, those of its images, and those that are written after it. More of it takes more of the device's
+   * memory. Default: as much as the model was made for, but at most 4,096, or what one image in all its detail and 1,024 tokens of text
    * need.
    */
   context?: number;
@@ -163,7 +163,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** What happens to a model by itself: see {@link Ocelli.on}. */
+/** What happens to a model without a call: see {@link Ocelli.on}. */
 export interface ModelEvents {
   /** The GPU went away, or the engine failed. */
   devicelost: ModelInfo;
@@ -210,9 +210,9 @@ export interface RankOptions extends CallOptions {
   multiLabel?: boolean;
 }
 
-/** A picture and the labels that it should get. */
+/** An image and the labels that it should get. */
 export interface Example {
-  /** The picture, or its embedding. */
+  /** The image, or its embedding. */
   image: ImageInput | Float32Array;
   /** Those that are right, of the set's; the others are taken to be wrong. */
   labels: string[];
@@ -224,7 +224,7 @@ export interface Calibration {
   label: string;
   /** From 0 to 1: of labels, as scores with `multiLabel`; of a detector's, as its scores. */
   threshold: number;
-  /** 2 · right answers / (answers + pictures that have it), from 0 to 1; null if no example has this label. */
+  /** 2 · right answers / (answers + images that have it), from 0 to 1; null if no example has this label. */
   f1: number | null;
   /** How many examples have it. */
   examples: number;
@@ -239,7 +239,7 @@ export interface BatchOptions extends CallOptions {
   onProgress?: (done: number) => void;
 }
 
-/** A label and its score for a picture. */
+/** A label and its score for an image. */
 export interface Classification {
   /** The label as given, without its template. */
   label: string;
@@ -308,11 +308,11 @@ export interface ModelInfo {
   /** Those that this device can run. */
   tiers: Tier[];
   /**
-   * Side of the square that the model sees, in pixels; of a NaFlex model, whose pictures keep their shape, the usual one; 0 in a
+   * Side of the square that the model sees, in pixels; of a NaFlex model, whose images keep their shape, the usual one; 0 in a
    * checkpoint of the text tower alone.
    */
   imageSize: number;
-  /** Most patches of a picture, for a NaFlex model; null for others, whose pictures all become the same square. */
+  /** Most patches of an image, for a NaFlex model; null for others, whose images all become the same square. */
   maxNumPatches: number | null;
   /** Of a model that writes: most tokens of a prompt and of what is written after it; null for others. */
   context: number | null;
@@ -326,7 +326,7 @@ export interface ModelInfo {
   gpuBytes: number;
   /** Names of the compiled kernels. */
   kernels: string[];
-  /** Kernels that run one after the other for a picture. */
+  /** Kernels that run one after the other for an image. */
   dispatchesPerImage: number;
   /** Likewise for a text. */
   dispatchesPerText: number;
@@ -336,13 +336,13 @@ export interface ModelInfo {
 
 /** What {@link Ocelli.verify} found. */
 export interface Verification {
-  /** Nothing is off. */
+  /** All checks passed. */
   ok: boolean;
   /** As in {@link ModelInfo.adapter}. */
   adapter: string;
   /** Whether the model itself was checked, or only the kernels: its folder had a goldens.json. */
   goldens: boolean;
-  /** The first check that is off: a kernel, or the first step of a tower. */
+  /** The first check that failed: a kernel, or the first step of a tower. */
   off: string | null;
   /** All that was checked, in order. */
   checks: Check[];
@@ -354,16 +354,16 @@ export interface Check {
   name: string;
   /** How often it was run; every run must give the same. */
   runs: number;
-  /** The largest error as a share of what it may be; null if it is off. */
+  /** The largest error as a share of what it may be; null if it failed. */
   share: number | null;
   /** It is right. */
   ok: boolean;
-  /** What is off. */
+  /** What is wrong. */
   why?: string;
 }
 
 /**
- * A picture. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. A file comes as
+ * An image. Pixels of files, `ImageData` and unpremultiplied bitmaps arrive exactly; others as the browser keeps them. A file comes as
  * a `Blob`, as its bytes, as the `Response` to a request, or as a `URL`, which is fetched; an SVG file needs a page, and a width and a
  * height. An `<img>` that has not loaded is waited for, and one that is lazy is loaded.
  */

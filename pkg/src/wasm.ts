@@ -131,7 +131,7 @@ async function instantiate(file: WasmFile, options: WasmOptions, signal: AbortSi
   } catch (cause) {
     throw new OcelliError(
       "not-found",
-      `${NAMES[file]} cannot be started (${String(cause)}): serve it beside the package's code, or pass wasmUrl.`,
+      `${NAMES[file]} cannot be started (${String(cause)}): serve it next to the package's code, or pass wasmUrl.`,
       { cause },
     );
   }

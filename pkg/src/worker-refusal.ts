@@ -79,5 +79,5 @@ async function reasonOf(workerUrl: LoadOptions["workerUrl"], message: string): P
   if (page?.headers.has(policy) && !file?.headers.has(policy)) {
     return "this page is served with Cross-Origin-Embedder-Policy, and a worker needs the header as well: send it with worker.js, too";
   }
-  return "its file is missing, or what it imports, or it is not served as JavaScript: serve worker.js beside the package's code, or pass workerUrl";
+  return "its file is missing, or what it imports, or it is not served as JavaScript: serve worker.js next to the package's code, or pass workerUrl";
 }

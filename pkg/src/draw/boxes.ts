@@ -10,7 +10,7 @@ import {
   type DrawPicture,
 } from "./canvas.js";
 
-/** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
+/** An upright rectangle: in pixels of the upright image, or in shares of its sides. */
 export interface DrawnRect {
   /** Left edge. */
   x: number;
@@ -36,11 +36,11 @@ export interface DrawnBox {
 
 /** How {@link drawBoxes} draws. */
 export interface BoxOptions {
-  /** Boxes are shares of the picture's sides, 0 to 1, as `detect` gives them with the same option. */
+  /** Boxes are shares of the image's sides, 0 to 1, as `detect` gives them with the same option. */
   normalized?: boolean;
-  /** Without a picture: the size in whose pixels boxes are. If it is left out, the canvas' own. */
+  /** Without an image: the size in whose pixels boxes are. If it is left out, the canvas' own. */
   size?: DrawnSize;
-  /** What stands beside a box; "" for nothing. By default label and score: `a cat 93 %`. */
+  /** What is written next to a box; "" for nothing. By default label and score: `a cat 93%`. */
   text?: (found: DrawnBox) => string;
   /** By default {@link labelColor} of the label's index. */
   color?: (found: DrawnBox) => string;
@@ -62,14 +62,14 @@ interface Look {
 }
 
 /**
- * Draws boxes, the first ones on top. With a picture, the canvas becomes as large as it and shows it first; style sheets say how large
+ * Draws boxes, the first ones on top. With an image, the canvas becomes as large as it and shows it first; style sheets say how large
  * the canvas is shown. Without one (null), boxes go on what the canvas shows, such as nothing over a video: whoever draws again and
  * again empties it in between.
  *
- * Lines lie inside the boxes. Labels stand above them, or where there is room; they do not leave the canvas. Boxes
+ * Lines lie inside the boxes. Labels are above them, or where there is room; they do not leave the canvas. Boxes
  * outside of it are left out.
  *
- * Throws an {@link OcelliError}: `bad-image` for a picture without pixels, `bad-input` for what is no picture or no box.
+ * Throws an {@link OcelliError}: `bad-image` for an image without pixels, `bad-input` for what is no image or no box.
  */
 export function drawBoxes(
   canvas: DrawCanvas,
@@ -123,7 +123,7 @@ function shows({ x, y, width, height }: Placed, canvas: DrawnSize): boolean {
 }
 
 function caption({ label, score }: DrawnBox): string {
-  return [label, score === undefined ? undefined : `${Math.round(100 * score)} %`].filter(Boolean).join(" ");
+  return [label, score === undefined ? undefined : `${Math.round(100 * score)}%`].filter(Boolean).join(" ");
 }
 
 /** A coloured line, and a dark one inside of it: one of them shows on any ground. */

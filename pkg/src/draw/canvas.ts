@@ -1,16 +1,16 @@
-// What boxes and masks share: the canvas, the picture on it, and colours.
+// What boxes and masks share: the canvas, the image on it, and colours.
 import { OcelliError } from "../error.js";
 
 /** Where to draw: its 2D context is taken. */
 export type DrawCanvas = HTMLCanvasElement | OffscreenCanvas;
 
-/** A picture that has been decoded. Of a file, `await createImageBitmap(file)`, which also turns photos upright. */
+/** An image that has been decoded. Of a file, `await createImageBitmap(file)`, which also turns photos upright. */
 export type DrawPicture =
   HTMLImageElement | HTMLVideoElement | HTMLCanvasElement | OffscreenCanvas | ImageBitmap | VideoFrame | ImageData;
 
 export type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
-/** How large a picture is, in its pixels. */
+/** How large an image is, in its pixels. */
 export interface DrawnSize {
   /** Pixels in a row. */
   width: number;
@@ -43,7 +43,7 @@ export function offscreen({ width, height }: DrawnSize): [OffscreenCanvas, Offsc
   return [canvas, contextOf(canvas) as OffscreenCanvasRenderingContext2D];
 }
 
-/** Width and height of the upright picture in pixels, whatever its box on the page is. */
+/** Width and height of the upright image in pixels, whatever its box on the page is. */
 export function sizeOf(picture: DrawPicture): DrawnSize {
   const { naturalWidth, naturalHeight, videoWidth, videoHeight, displayWidth, displayHeight, width, height } =
     picture as unknown as Record<string, unknown>;
@@ -58,11 +58,11 @@ export function sizeOf(picture: DrawPicture): DrawnSize {
         "of a file, pass `await createImageBitmap(file)`; to draw on what the canvas shows, pass null.",
     );
   if (!(size.width > 0 && size.height > 0))
-    throw new OcelliError("bad-image", "picture: this has no pixels: wait until it has loaded, and do not close it.");
+    throw new OcelliError("bad-image", "picture: it has no pixels: wait until it has loaded, and do not close it.");
   return size as DrawnSize;
 }
 
-/** Makes the canvas as large as the picture and shows it there. */
+/** Makes the canvas as large as the image and shows it there. */
 export function show(context: Context, picture: DrawPicture): DrawnSize {
   const size = sizeOf(picture);
   if (picture === context.canvas) return size;

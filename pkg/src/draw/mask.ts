@@ -20,14 +20,14 @@ export interface MaskOptions {
   color?: string;
   /** 0 to 1; 0.5 by default. */
   opacity?: number;
-  /** Makes the canvas as large as this picture and shows it first. Otherwise the mask goes on what the canvas shows. */
+  /** Makes the canvas as large as this image and shows it first. Otherwise the mask goes on what the canvas shows. */
   picture?: DrawPicture;
 }
 
 /**
  * Tints the pixels of a mask. The mask covers the whole canvas, whatever the size of either.
  *
- * Throws an {@link OcelliError}: `bad-image` for a picture without pixels, `bad-input` for what is no picture or no mask.
+ * Throws an {@link OcelliError}: `bad-image` for an image without pixels, `bad-input` for what is no image or no mask.
  */
 export function drawMask(canvas: DrawCanvas, mask: DrawnMask, options: MaskOptions = {}): void {
   const context = contextOf(canvas);

@@ -1,5 +1,5 @@
 /**
- * Finding things in pictures by words or by examples: OWL-ViT and OWLv2 on the user's own GPU.
+ * Finding things in images by words or by examples: OWL-ViT and OWLv2 on the user's own GPU.
  *
  * @module ocelli/detect
  */

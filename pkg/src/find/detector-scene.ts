@@ -10,7 +10,7 @@ export interface Asker {
 }
 
 /**
- * A picture that a detector has looked at, for any number of questions: each costs a few milliseconds. It is plain numbers
+ * An image that a detector has looked at, for any number of questions: each costs a few milliseconds. It is plain numbers
  * ({@link DetectorScene.data}), and outlives the device that they come from.
  *
  * ```ts

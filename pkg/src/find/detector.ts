@@ -40,12 +40,12 @@ export class Detector {
     return this.#model.info;
   }
 
-  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
+  /** Listens to what happens without a call: see `Ocelli.on`. Returns how to stop listening. */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
     return this.#model.on(event, listener);
   }
 
-  /** Runs the picture tower, which is nearly all of the work, once for any number of questions. */
+  /** Runs the image tower, which is nearly all of the work, once for any number of questions. */
   look(picture: ImageInput, options: CallOptions = {}): Promise<DetectorScene> {
     return this.#model.call(
       options,
@@ -64,7 +64,7 @@ export class Detector {
   }
 
   /**
-   * What to look for, compiled once: labels, words, pictures that show it, and pictures of what is not meant.
+   * What to look for, compiled once: labels, words, images that show it, and images of what is not meant.
    *
    * ```ts
    * const set = await detector.queries(["a cat", { label: "my cup", image: cup, box: { x: 40, y: 12, width: 90, height: 80 } }], {
@@ -87,7 +87,7 @@ export class Detector {
   }
 
   /**
-   * What is in a picture, best first. Sets of labels are kept: the next picture with the same ones needs no text tower.
+   * What is in an image, best first. Sets of labels are kept: the next image with the same ones needs no text tower.
    *
    * ```ts
    * const found = await detector.detect(picture, ["a cat", "a remote"], { threshold: 0.2, nms: 0.5, topK: 50 });
@@ -99,7 +99,7 @@ export class Detector {
     );
   }
 
-  /** Whether this very device computes rightly: see `Ocelli.verify`. */
+  /** Whether this device computes correctly: see `Ocelli.verify`. */
   verify(options: CallOptions = {}): Promise<Verification> {
     return this.#model.call(options, (core) => core.verify());
   }

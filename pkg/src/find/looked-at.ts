@@ -1,6 +1,6 @@
 import type { SceneData } from "./plain.js";
 
-/** A picture that a model has looked at. It is plain numbers, and outlives the device that they come from. */
+/** An image that a model has looked at. It is plain numbers, and outlives the device that they come from. */
 export abstract class LookedAt {
   /** @internal */
   constructor(
@@ -8,7 +8,7 @@ export abstract class LookedAt {
     readonly data: SceneData,
   ) {}
 
-  /** Width of the upright picture in pixels. */
+  /** Width of the upright image in pixels. */
   get width(): number {
     return this.data.width;
   }

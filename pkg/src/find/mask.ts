@@ -14,7 +14,7 @@ export interface Rle {
 /** Red, green, blue, and how opaque it is, each from 0 to 255; or `"#rrggbb"` or `"#rrggbbaa"`. */
 export type Color = readonly [red: number, green: number, blue: number, alpha?: number] | string;
 
-/** Which pixels of a picture belong to a thing. */
+/** Which pixels of an image belong to a thing. */
 export class Mask {
   /** Pixels in a row. */
   readonly width: number;
@@ -38,7 +38,7 @@ export class Mask {
   /** @internal */
   constructor(
     data: MaskData,
-    /** The prompt; empty for a picture. */
+    /** The prompt; empty for an image. */
     readonly label: string,
     /** Place of the prompt among those given. */
     readonly index: number,
@@ -54,7 +54,7 @@ export class Mask {
   }
 
   /**
-   * Its pixels in a colour, all others transparent: to be drawn over the picture.
+   * Its pixels in a colour, all others transparent: to be drawn over the image.
    *
    * ```ts
    * const image = mask.toImageData({ color: "#ff404080" });

@@ -2,9 +2,9 @@ import { OcelliError } from "../error.js";
 
 /** What the engine takes and gives, in a form that can be posted to a worker. */
 
-/** What the picture tower made of a picture: plain data, which can be posted, stored, and asked about later on any device. */
+/** What the image tower made of an image: plain data, which can be posted, stored, and asked about later on any device. */
 export interface SceneData {
-  /** Of the upright picture, in pixels. */
+  /** Of the upright image, in pixels. */
   width: number;
   /** Likewise. */
   height: number;
@@ -45,13 +45,13 @@ export function rowsOf(numbers: Float64Array): Row[] {
 
 type Eight = [number, number, number, number, number, number, number, number];
 
-/** Of which size masks are: the picture's, or that of the square that the model sees. */
+/** Of which size masks are: the image's, or that of the square that the model sees. */
 export type MaskSize = "picture" | "model";
 
 /** Width, height, bits, run lengths, area, the box's edges (none of an empty mask), and the model's logits. */
 export type MaskData = [number, number, Uint8Array, Uint32Array, number, Float64Array, Float32Array];
 
-/** No picture has more pixels. */
+/** No image has more pixels. */
 const MOST_PIXELS = 2 ** 30;
 
 /** @throws {OcelliError} With code `bad-input` for what is no scene. */

@@ -28,7 +28,7 @@ export interface Queries {
 }
 
 /**
- * What a detector looks for, ready on the device: however many labels there are, a picture that was looked at costs milliseconds.
+ * What a detector looks for, ready on the device: however many labels there are, an image that was looked at costs milliseconds.
  *
  * ```ts
  * const set = await detector.queries(["a cat", { label: "my cup", image: cup, box }]);
@@ -84,9 +84,9 @@ export class QuerySet {
   }
 
   /**
-   * Finds a threshold for each label from pictures of your own: the one with the best F1, the balance of what is found and what is right. A
-   * picture has a label if anything is found of it, with `multiLabel` left at false. From then on detections of a label are above its
-   * threshold, in place of {@link FindOptions.threshold}. Twenty pictures are a start, with and without the things; a label that none of
+   * Finds a threshold for each label from images of your own: the one with the best F1, the balance of what is found and what is right. An
+   * image has a label if anything is found of it, with `multiLabel` left at false. From then on detections of a label are above its
+   * threshold, in place of {@link FindOptions.threshold}. Twenty images are a start, with and without the things; a label that none of
    * them has gets the median of the others' thresholds.
    *
    * ```ts
@@ -170,7 +170,7 @@ export class QuerySet {
   }
 }
 
-/** Of which example an error speaks, if it is about its picture. */
+/** Of which example an error speaks, if it is about its image. */
 function ofExample(index: number, error: unknown): OcelliError {
   const { code, message, cause } = wrap(error);
   const own = code === "bad-image" || code === "bad-input";

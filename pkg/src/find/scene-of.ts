@@ -3,7 +3,7 @@ import type { ImageInput } from "../types.js";
 import { LookedAt } from "./looked-at.js";
 import { requireScene, type SceneData } from "./plain.js";
 
-/** A picture's scene: what was looked at has one. */
+/** An image's scene: what was looked at has one. */
 export async function sceneOf(
   core: Calls,
   image: ImageInput | LookedAt,

@@ -1,5 +1,5 @@
 /**
- * Cutting things out of pictures by words: CLIPSeg on the user's own GPU.
+ * Cutting things out of images by words: CLIPSeg on the user's own GPU.
  *
  * @module ocelli/segment
  */

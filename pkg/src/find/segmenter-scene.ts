@@ -10,7 +10,7 @@ export interface Masker {
 }
 
 /**
- * A picture that a segmenter has looked at, for any number of prompts. It is plain numbers ({@link SegmenterScene.data}), and outlives the
+ * An image that a segmenter has looked at, for any number of prompts. It is plain numbers ({@link SegmenterScene.data}), and outlives the
  * device that they come from.
  */
 export class SegmenterScene extends LookedAt {

@@ -49,12 +49,12 @@ export class Segmenter {
     return this.#model.info;
   }
 
-  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
+  /** Listens to what happens without a call: see `Ocelli.on`. Returns how to stop listening. */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
     return this.#model.on(event, listener);
   }
 
-  /** Runs the picture tower once, for any number of prompts. */
+  /** Runs the image tower once, for any number of prompts. */
   look(picture: ImageInput, options: CallOptions = {}): Promise<SegmenterScene> {
     return this.#model.call(
       options,
@@ -73,7 +73,7 @@ export class Segmenter {
   }
 
   /**
-   * A mask for each prompt, in order. A prompt is a text; or, with {@link SegmenterOptions.picturePrompts}, a picture of the thing,
+   * A mask for each prompt, in order. A prompt is a text; or, with {@link SegmenterOptions.picturePrompts}, an image of the thing,
    * best cut out before a dark background.
    *
    * ```ts
@@ -88,7 +88,7 @@ export class Segmenter {
     return this.#model.call(options, (core) => this.#masks(() => core.look(picture, options.signal), prompts, options));
   }
 
-  /** Whether this very device computes rightly: see `Ocelli.verify`. */
+  /** Whether this device computes correctly: see `Ocelli.verify`. */
   verify(options: CallOptions = {}): Promise<Verification> {
     return this.#model.call(options, (core) => core.verify());
   }
@@ -141,7 +141,7 @@ function requirePrompts(prompts: unknown): void {
     const wrong = Array.isArray(prompts) ? JSON.stringify(prompts.find((p) => !sound(p)) ?? []) : typeof prompts;
     throw new OcelliError(
       "bad-input",
-      `prompts: expected an array of at least one text or picture, none of them empty, found ${wrong}.`,
+      `prompts: expected an array of at least one text or image, none of them empty, found ${wrong}.`,
     );
   }
 }

@@ -2,7 +2,7 @@ import type { CallOptions, ImageInput, LoadOptions, FindLoadOptions } from "../t
 import type { LookedAt } from "./looked-at.js";
 import type { MaskSize } from "./plain.js";
 
-/** An upright rectangle: in pixels of the upright picture, or in shares of its sides. */
+/** An upright rectangle: in pixels of the upright image, or in shares of its sides. */
 export interface Box {
   /** Left edge. */
   x: number;
@@ -26,11 +26,11 @@ export interface Detection {
   logit: number;
   /** Which of the model's patches has found it: row by row, from 0. */
   token: number;
-  /** Where it is: in pixels of the upright picture, or in shares of its sides if that was asked for. */
+  /** Where it is: in pixels of the upright image, or in shares of its sides if that was asked for. */
   box: Box;
 }
 
-/** Texts stand in these words, with `{}` where the label goes. */
+/** The words around each text, with `{}` where the label goes. */
 export interface TemplateOptions {
   /**
    * Sentences, over whose answers the mean is taken: `ocelli/templates` has sets of them. Default: the label as it is.
@@ -59,9 +59,9 @@ export interface FindOptions extends CallOptions {
   nms?: number;
   /** Return only so many, best first. Default: all. */
   topK?: number;
-  /** Whether boxes end at the picture's edges. Default true. */
+  /** Whether boxes end at the image's edges. Default true. */
   clip?: boolean;
-  /** Whether boxes are shares of the picture's sides, 0 to 1, not pixels. Default false. */
+  /** Whether boxes are shares of the image's sides, 0 to 1, not pixels. Default false. */
   normalized?: boolean;
   /** Whether one patch may find several labels; otherwise only the one that fits best. Default false. */
   multiLabel?: boolean;
@@ -78,7 +78,7 @@ export interface Proposal {
   logit: number;
   /** Which of the model's patches has found it: row by row, from 0. */
   token: number;
-  /** Where it is: in pixels of the upright picture, or in shares of its sides if that was asked for. */
+  /** Where it is: in pixels of the upright image, or in shares of its sides if that was asked for. */
   box: Box;
 }
 
@@ -100,9 +100,9 @@ export interface TextQuery {
 export interface ImageQuery {
   /** What detections are called. */
   label: string;
-  /** A picture that shows it, or a scene that was looked at. */
+  /** An image that shows it, or a scene that was looked at. */
   image: ImageInput | LookedAt;
-  /** Where it is in there, in pixels of the upright picture. Default: all of it. */
+  /** Where it is in there, in pixels of the upright image. Default: all of it. */
   box?: Box;
 }
 
@@ -116,9 +116,9 @@ export interface NegativeQuery {
   box?: Box;
 }
 
-/** A picture and what it shows, for {@link QuerySet.calibrate}. */
+/** An image and what it shows, for {@link QuerySet.calibrate}. */
 export interface LabelledPicture {
-  /** The picture, or a scene of it. */
+  /** The image, or a scene of it. */
   image: ImageInput | LookedAt;
   /** Labels of what is there, of the set's; of the others nothing is. */
   labels: readonly string[];
@@ -132,7 +132,7 @@ export interface DetectorOptions extends LoadOptions, FindLoadOptions {}
 
 /** What {@link Segmenter.load} takes. */
 export interface SegmenterOptions extends LoadOptions, FindLoadOptions {
-  /** Whether pictures can be prompts: that needs the whole picture tower, of whose 12 blocks words need 10. Default false. */
+  /** Whether images can be prompts: that needs the whole image tower, of whose 12 blocks words need 10. Default false. */
   picturePrompts?: boolean;
 }
 

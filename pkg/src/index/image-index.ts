@@ -193,7 +193,7 @@ export class ImageIndex<M = unknown> {
   }
 
   /**
-   * Adds items with their vectors, or with their pictures, which the index's model embeds. All of them or none.
+   * Adds items with their vectors, or with their images, which the index's model embeds. All of them or none.
    *
    * ```ts
    * await index.add(["a.jpg", "b.jpg"], [fileA, fileB], { onProgress: (done) => (bar.value = done) });
@@ -214,14 +214,14 @@ export class ImageIndex<M = unknown> {
     if (all.length !== own.length)
       throw new OcelliError(
         "bad-input",
-        `add: expected a vector or a picture for each of ${own.length} items, found ${all.length}.`,
+        `add: expected a vector or an image for each of ${own.length} items, found ${all.length}.`,
       );
     this.#requireNew(own);
     const vectors = all.every(isVector)
       ? all
-      : await this.#requireModel("pictures").embedImages(all as ImageInput[], options);
+      : await this.#requireModel("images").embedImages(all as ImageInput[], options);
     const units = vectors.map((vector, i) => unit(vector, this.dim, `vectors[${i}]`));
-    // Others may have come while pictures were embedded.
+    // Others may have come while images were embedded.
     this.#requireLive();
     this.#requireNew(own);
     own.forEach((item, i) => {
@@ -242,13 +242,13 @@ export class ImageIndex<M = unknown> {
   }
 
   /**
-   * The items nearest to words, a picture or a vector, best first; equal scores in the order in which they were added.
+   * The items nearest to words, an image or a vector, best first; equal scores in the order in which they were added.
    *
    * ```ts
    * const hits = await index.search(file, { k: 20, minScore: 0.3 });
    * ```
    *
-   * @throws {OcelliError} With code `bad-input`; words and pictures need a model.
+   * @throws {OcelliError} With code `bad-input`; words and images need a model.
    */
   async search(query: string | ImageInput | Vector, options: SearchOptions<M> = {}): Promise<Hit<M>[]> {
     const { k = 10, filter, minScore = -Infinity, modelHash } = options;

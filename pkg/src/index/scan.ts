@@ -160,7 +160,7 @@ export class Scan {
       const old = this.#shards[at];
       if ((old?.blocks ?? 0) < end - first) {
         [old?.rows, old?.scales].forEach((buffer) => buffer?.destroy());
-        // Room to grow, so that one more picture does not move all the others.
+        // Room to grow, so that one more image does not move all the others.
         this.#shards[at] = this.#shard(Math.min(room, 2 ** Math.ceil(Math.log2(end - first))), rows);
         from = first;
       }

@@ -42,7 +42,7 @@ export interface EmbeddingModel extends Pick<Ocelli, "embedText" | "embedImage" 
 
 /** Options of every way to make an index. */
 export interface OpenOptions {
-  /** Turns the pictures of {@link ImageIndex.add} and the words and pictures of {@link ImageIndex.search} into vectors. */
+  /** Turns the images of {@link ImageIndex.add} and the words and images of {@link ImageIndex.search} into vectors. */
   model?: EmbeddingModel;
   /** Hash of the model that made the vectors; default: that of `model`. */
   modelHash?: string;

@@ -3,7 +3,7 @@ import { embedPictures } from "../pictures/batches.js";
 import type { Score } from "../types.js";
 import { unitSum } from "../vectors.js";
 
-/** What was learned of a label: the sum of its pictures' unit embeddings, and how many there were. */
+/** What was learned of a label: the sum of its images' unit embeddings, and how many there were. */
 export interface Examples {
   sum: Float32Array;
   count: number;
@@ -12,7 +12,7 @@ export interface Examples {
 /** A label, and what is known of it. */
 export interface Label {
   name: string;
-  /** Its text's embedding; none if pictures alone say what it is. */
+  /** Its text's embedding; none if images alone say what it is. */
   text: Float32Array | undefined;
   examples: Examples | undefined;
   /** From calibration, 0 to 1. */
@@ -24,7 +24,7 @@ export interface Content {
   labels: readonly Label[];
   /** Embedding of the neutral text, where labels are compared with one. */
   neutral: Float32Array | undefined;
-  /** Embedding of pictures that show nothing, once something was learned. */
+  /** Embedding of images that show nothing, once something was learned. */
   nothing: Float32Array | undefined;
   templates: string[];
   score: Score;
@@ -34,11 +34,11 @@ export interface Content {
 const TEXT_WEIGHS = 2;
 
 /**
- * A label's row of the matrix: its text, blended with where its pictures lie. Class means of frozen embeddings are the prototypes of
+ * A label's row of the matrix: its text, blended with where its images lie. Class means of frozen embeddings are the prototypes of
  * Snell et al. (Prototypical Networks for Few-shot Learning, 2017); blending what they say with what the text says, without any
- * training, is Tip-Adapter's (Zhang et al., 2022). Pictures lie close together, apart from texts (Liang et al., Mind the Gap, 2022),
- * so any picture is nearer to a mean of pictures than to a text. What they have in common is taken off first: the embedding of
- * pictures that show nothing.
+ * training, is Tip-Adapter's (Zhang et al., 2022). Images lie close together, apart from texts (Liang et al., Mind the Gap, 2022),
+ * so any image is nearer to a mean of images than to a text. What they have in common is taken off first: the embedding of
+ * images that show nothing.
  */
 export function blend(text: Float32Array | undefined, { sum, count }: Examples, nothing: Float32Array): Float32Array {
   const mean = unitSum([[1, sum]]);
@@ -54,7 +54,7 @@ export function blend(text: Float32Array | undefined, { sum, count }: Examples, 
     : pictures;
 }
 
-/** The content with pictures of a label added. */
+/** The content with images of a label added. */
 export async function learned(
   model: Model,
   content: Content,
@@ -77,7 +77,7 @@ export async function learned(
 
 const nothings = new WeakMap<Model, Promise<Float32Array>>();
 
-/** What a model makes of pictures that show nothing: once for all of its sets. */
+/** What a model makes of images that show nothing: once for all of its sets. */
 function nothingOf(model: Model): Promise<Float32Array> {
   let made = nothings.get(model);
   if (!made) {
@@ -90,7 +90,7 @@ function nothingOf(model: Model): Promise<Float32Array> {
   return made;
 }
 
-/** Pictures that show nothing: black, grey and white. */
+/** Images that show nothing: black, grey and white. */
 function blanks(side: number): ImageData[] {
   return [0, 128, 255].map((level) => {
     const data = new Uint8ClampedArray(side * side * 4).fill(level);

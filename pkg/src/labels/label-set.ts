@@ -10,7 +10,7 @@ import { OnDevice } from "./on-device.js";
 import { calibrated, judging, ownLogits, rank, scoresOf, type Judging } from "./scores.js";
 
 /**
- * Labels whose embeddings stay on the GPU: the text tower runs once, and 1,000 labels cost a picture what two do. The memory
+ * Labels whose embeddings stay on the GPU: the text tower runs once, and 1,000 labels cost an image what two do. The memory
  * goes with the set, with its model, or with {@link LabelSet.dispose}.
  *
  * ```ts
@@ -43,7 +43,7 @@ export class LabelSet {
   }
 
   /**
-   * Ranks the labels for a picture, best first.
+   * Ranks the labels for an image, best first.
    *
    * ```ts
    * const tags = await set.classify(file, { multiLabel: true, threshold: 0.5 });
@@ -63,13 +63,13 @@ export class LabelSet {
   }
 
   /**
-   * Ranks the labels for many pictures, in order: several pictures at a time, and the next ones while you look at the last.
+   * Ranks the labels for many images, in order: several images at a time, and the next ones while you look at the last.
    *
    * ```ts
    * for await (const [best] of set.classifyAll(files)) console.log(best?.label);
    * ```
    *
-   * @throws {OcelliError} With code `bad-image` and a message that says which picture it is by its index: `images[11]: …`.
+   * @throws {OcelliError} With code `bad-image` and a message that says which image it is by its index: `images[11]: …`.
    */
   async *classifyAll(
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
@@ -100,8 +100,8 @@ export class LabelSet {
   }
 
   /**
-   * Finds a threshold for each label from pictures of your own: the one with the best F1, the balance of what is found and what
-   * is right. From then on `classify` with `multiLabel` leaves out what is below. Twenty pictures are a start; a label that none of
+   * Finds a threshold for each label from images of your own: the one with the best F1, the balance of what is found and what
+   * is right. From then on `classify` with `multiLabel` leaves out what is below. Twenty images are a start; a label that none of
    * them has gets the median of the others' thresholds.
    *
    * ```ts
@@ -139,20 +139,20 @@ export class LabelSet {
   }
 
   /**
-   * Teaches a label by pictures, at once and on this device: an existing one, whose text is then blended with what the pictures
-   * have in common; or a new one, for which there are no words. A few pictures are enough; more can come later. A threshold that
+   * Teaches a label by images, at once and on this device: an existing one, whose text is then blended with what the images
+   * have in common; or a new one, for which there are no words. A few images are enough; more can come later. A threshold that
    * the label had from {@link LabelSet.calibrate} goes, because its scores change.
    *
    * ```ts
    * await set.learn("my cup", files);
    * ```
    *
-   * @param images Pictures, or embeddings of them that are at hand.
+   * @param images Images, or their embeddings.
    */
   async learn(label: string, images: Iterable<ImageInput | Float32Array>): Promise<void> {
     requireNames([label]);
     const pictures = listOf(images, "images");
-    if (pictures.length === 0) throw new OcelliError("bad-input", "images: expected at least one picture, found none.");
+    if (pictures.length === 0) throw new OcelliError("bad-input", "images: expected at least one image, found none.");
     const model = this.#model;
     await model.call({}, async () => {
       const embeddings = await embedded(model, pictures);
@@ -161,7 +161,7 @@ export class LabelSet {
   }
 
   /**
-   * Forgets what a label was taught by pictures: it is its text again, or, if it has none, it goes.
+   * Forgets what a label was taught by images: it is its text again, or, if it has none, it goes.
    *
    * @throws {OcelliError} With code `bad-input` for a label that is not here, or the last one.
    */
@@ -260,7 +260,7 @@ export function requireNames(labels: unknown): asserts labels is string[] {
   }
 }
 
-/** Pictures become embeddings; what is one already stays. */
+/** Images become embeddings; what is one already stays. */
 export async function embedded(model: Model, things: (ImageInput | Float32Array)[]): Promise<Float32Array[]> {
   const dim = model.info.embeddingDim;
   const images = things.filter((thing): thing is ImageInput => !(thing instanceof Float32Array));

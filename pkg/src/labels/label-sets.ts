@@ -37,14 +37,13 @@ export class LabelSets {
     return set.ranked(image, { ...how, ...(score && { score }), ...(signal && { signal }) });
   }
 
-  /** A set of labels that are pictures, and no texts. */
+  /** A set of labels that are images, and no texts. */
   async learn(examples: Record<string, Iterable<ImageInput | Float32Array>>, options: LabelOptions): Promise<LabelSet> {
     const names = Object.keys(examples ?? {});
     requireNames(names);
     const pictures = names.map((name) => listOf(examples[name] as Iterable<ImageInput | Float32Array>, name));
     const without = pictures.findIndex((list) => list.length === 0);
-    if (without >= 0)
-      throw new OcelliError("bad-input", `${names[without]}: expected at least one picture, found none.`);
+    if (without >= 0) throw new OcelliError("bad-input", `${names[without]}: expected at least one image, found none.`);
     let content = await this.#content([], options);
     for (const [i, name] of names.entries()) {
       const embeddings = await embedded(this.model, pictures[i] as (ImageInput | Float32Array)[]);

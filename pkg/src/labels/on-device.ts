@@ -24,7 +24,7 @@ export class OnDevice {
     return new OnDevice(rows, new DeviceRows(core, await core.addLabels(joined(rows, info.embeddingDim))));
   }
 
-  /** The cosine of each row with a picture's embedding. */
+  /** The cosine of each row with an image's embedding. */
   cosines(image: ImageInput, signal: AbortSignal | undefined): Promise<Float32Array> {
     return this.matrix.use((core, number) => core.classify(number, image, signal));
   }

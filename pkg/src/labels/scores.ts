@@ -87,12 +87,12 @@ export function rank(
     .slice(0, topK);
 }
 
-/** How far below the last logit that is accepted the cut lies where nothing lies beneath it: no two pictures are alike. */
+/** How far below the last logit that is accepted the cut lies where nothing lies beneath it: no two images are alike. */
 const MARGIN = 0.5;
 
 /**
- * A threshold for each label: the one with the best F1 over the examples. `logits` and `has` are by picture, then by label; a logit is -∞
- * where nothing in the picture is the label, whatever the threshold. A label that no example has gets the median of the others'.
+ * A threshold for each label: the one with the best F1 over the examples. `logits` and `has` are by image, then by label; a logit is -∞
+ * where nothing in the image is the label, whatever the threshold. A label that no example has gets the median of the others'.
  */
 export function calibrated(names: readonly string[], logits: number[][], has: boolean[][]): Calibration[] {
   const found = names.map((label, at) => {

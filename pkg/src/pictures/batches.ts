@@ -3,12 +3,12 @@ import { aborted, callersError, OcelliError, wrap } from "../error.js";
 import type { BatchOptions, ImageInput } from "../types.js";
 import { rowsOf } from "../vectors.js";
 
-/** What embeds batches of pictures. */
+/** What embeds batches of images. */
 export type Embedder = Pick<Calls, "imageBatch" | "embedImages">;
 
 /**
- * The embeddings of pictures in order, batch by batch. While the device works on one batch, the next one is decoded and submitted. One
- * batch of decoded pictures is in memory at a time.
+ * The embeddings of images in order, batch by batch. While the device works on one batch, the next one is decoded and submitted. One
+ * batch of decoded images is in memory at a time.
  */
 export async function* embeddedBatches(
   embedder: Embedder,
@@ -47,7 +47,7 @@ export async function* embeddedBatches(
   }
 }
 
-/** The embedding of each picture, in order. */
+/** The embedding of each image, in order. */
 export async function embedPictures(
   embedder: Embedder,
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
@@ -78,15 +78,15 @@ async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): 
   if (chunk.length > 0) yield chunk;
 }
 
-/** @throws {OcelliError} With code `bad-input` for what are no pictures one after the other. */
+/** @throws {OcelliError} With code `bad-input` for what are no images one after the other. */
 function requireIterable(images: unknown): asserts images is Iterable<ImageInput> | AsyncIterable<ImageInput> {
   const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = (images ?? {}) as AsyncIterable<unknown> &
     Iterable<unknown>;
   if (typeof images === "string" || !(later ?? now))
-    throw new OcelliError("bad-input", "images: expected an array of pictures or another iterable.");
+    throw new OcelliError("bad-input", "images: expected an array of images or another iterable.");
 }
 
-/** Says which picture it is; `start` is the batch's first. */
+/** Says which image it is; `start` is the batch's first. */
 function numbered(error: unknown, start: number): OcelliError {
   const wrapped = wrap(error);
   const { code, message, cause } = wrapped;

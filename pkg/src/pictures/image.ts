@@ -11,7 +11,7 @@ const EXACT: ImageBitmapOptions = {
   premultiplyAlpha: "none",
 };
 
-/** A picture that the wasm side can read, and how to let go of it. */
+/** An image that the wasm side can read, and how to let go of it. */
 export interface DecodedPicture {
   pixels: ImageBitmap | ImageData;
   release(): void;

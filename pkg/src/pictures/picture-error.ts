@@ -1,6 +1,6 @@
 import { OcelliError, wrap } from "../error.js";
 
-/** Of which picture of a batch an error speaks. */
+/** Of which image of a batch an error speaks. */
 export class PictureError extends OcelliError {
   constructor(
     readonly index: number,
@@ -21,7 +21,7 @@ export function all<T>(outcomes: PromiseSettledResult<T>[], drop: (value: T) => 
   });
 }
 
-/** What `work` comes to; an error says that it is about the picture of this index. */
+/** What `work` comes to; an error says that it is about the image of this index. */
 export function numbered<T>(index: number, work: () => T): T {
   try {
     return work();

@@ -4,12 +4,12 @@ import { abortable } from "../shared.js";
 /** Batches that are being made ready or that the device works on. */
 const UNDER_WAY = 2;
 
-/** After so long the next picture does not wait for one that is still being decoded: it may be stuck. */
+/** After so long the next image does not wait for one that is still being decoded: it may be stuck. */
 const STUCK_MS = 3000;
 
 /**
- * Pictures on their way to a device, in the order of the calls. One batch at a time is decoded, at most one ahead of the batch that
- * the device works on: calls that wait hold no decoded pictures.
+ * Images on their way to a device, in the order of the calls. One batch at a time is decoded, at most one ahead of the batch that
+ * the device works on: calls that wait hold no decoded images.
  */
 export class PictureQueue {
   readonly #waiting = new Set<() => void>();

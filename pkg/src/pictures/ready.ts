@@ -2,12 +2,12 @@ import { aborted, OcelliError } from "../error.js";
 import type { ImageInput } from "../types.js";
 import { HEAD, isSvg } from "./formats.js";
 
-/** A picture that is all here, and that the browser decodes without waiting for anybody. */
+/** An image that is all here, and that the browser decodes without waiting for anybody. */
 export type ReadyPicture = Exclude<ImageInput, Response | URL | ArrayBuffer | Uint8Array>;
 
 /**
- * Waits for whatever of a picture is still elsewhere: an answer's body, an address, an image element that has not loaded. This is no
- * part of decoding, which goes in turns, so a picture that never arrives holds up its own call alone. A signal that fires ends what is
+ * Waits for whatever of an image is still elsewhere: an answer's body, an address, an image element that has not loaded. This is no
+ * part of decoding, which goes in turns, so an image that never arrives holds up its own call alone. A signal that fires ends what is
  * fetched here; what the caller fetches is the caller's to end.
  */
 export async function ready(image: ImageInput, signal?: AbortSignal): Promise<ReadyPicture> {
@@ -31,7 +31,7 @@ async function fetched(url: URL, signal: AbortSignal | undefined): Promise<Respo
   } catch (cause) {
     if (signal?.aborted) throw aborted(signal.reason, "call");
     const why = "the address is wrong, the network is down, or its server does not allow this page (CORS)";
-    throw new OcelliError("not-found", `${url.href}: the picture cannot be fetched: ${why}.`, { cause });
+    throw new OcelliError("not-found", `${url.href}: the image cannot be fetched: ${why}.`, { cause });
   }
 }
 
@@ -44,13 +44,13 @@ function body(response: Response): Promise<Blob> {
   const read = (async () => {
     const name = response.url || "response";
     if (!response.ok) {
-      throw new OcelliError("not-found", `${name}: expected a picture, found HTTP ${response.status}.`);
+      throw new OcelliError("not-found", `${name}: expected an image, found HTTP ${response.status}.`);
     }
     if (response.bodyUsed) {
       throw new OcelliError("bad-input", `${name}: expected a body that nobody has read, found one that was.`);
     }
     return response.blob().catch((cause: unknown) => {
-      throw new OcelliError("not-found", `${name}: the picture broke off: ${String(cause)}`, { cause });
+      throw new OcelliError("not-found", `${name}: the image broke off: ${String(cause)}`, { cause });
     });
   })();
   bodies.set(response, read);
@@ -79,9 +79,9 @@ async function drawing(file: Blob): Promise<HTMLImageElement> {
 /** The element itself, once it has loaded; of one that waits until somebody looks at it, a copy that does not wait. */
 async function loaded(image: HTMLImageElement): Promise<HTMLImageElement> {
   const element = !image.complete && image.loading === "lazy" ? eager(image) : image;
-  // Rejects for a broken picture, and waits for one that is still loading.
+  // Rejects for a broken image, and waits for one that is still loading.
   await element.decode().catch((cause: unknown) => {
-    throw bad("the image element has no picture", cause);
+    throw bad("the image element has no image", cause);
   });
   return element;
 }
@@ -93,12 +93,12 @@ function eager(image: HTMLImageElement): HTMLImageElement {
     parent instanceof HTMLPictureElement
       ? (parent.cloneNode(true) as HTMLPictureElement).querySelector("img")
       : (image.cloneNode() as HTMLImageElement);
-  if (!copy) throw bad("the image element has no picture");
+  if (!copy) throw bad("the image element has no image");
   copy.loading = "eager";
   return copy;
 }
 
-/** What is wrong with a picture. */
+/** What is wrong with an image. */
 export function bad(why: string, cause?: unknown): OcelliError {
-  return new OcelliError("bad-image", `The picture cannot be read: ${why}`, { cause });
+  return new OcelliError("bad-image", `The image cannot be read: ${why}`, { cause });
 }

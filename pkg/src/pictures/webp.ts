@@ -1,5 +1,5 @@
 /**
- * EXIF orientation of WebP files. Pillow, and so the reference, turns pictures as their EXIF data says. Browsers do so with PNG and JPEG
+ * EXIF orientation of WebP files. Pillow, and so the reference, turns images as their EXIF data says. Browsers do so with PNG and JPEG
  * files; with WebP files those of 2026 do not, so that each browser is asked.
  *
  * Container: RFC 9649; EXIF is a TIFF structure (CIPA DC-008), whose tag 0x0112 is the orientation, 1 to 8.
@@ -66,13 +66,13 @@ function tiffOrientation(exif: DataView): number {
       return orientation >= 1 && orientation <= 8 ? orientation : 1;
     }
   } catch (error) {
-    // A directory that points outside of its chunk: damaged, and no reason to refuse the picture.
+    // A directory that points outside of its chunk: damaged, and no reason to refuse the image.
     if (!(error instanceof RangeError)) throw error;
   }
   return 1;
 }
 
-/** The picture turned upright; exact for opaque pixels, as a canvas keeps them. */
+/** The image turned upright; exact for opaque pixels, as a canvas keeps them. */
 export function turned(bitmap: ImageBitmap, orientation: number): ImageBitmap {
   const { width: w, height: h } = bitmap;
   const sideways = orientation >= 5;
@@ -88,7 +88,7 @@ export function turned(bitmap: ImageBitmap, orientation: number): ImageBitmap {
     8: [0, -1, 1, 0, 0, w],
   }[orientation];
   if (!context || !matrix)
-    throw new Error(`a picture of ${w} × ${h} pixels with orientation ${orientation} cannot be turned`);
+    throw new Error(`an image of ${w} × ${h} pixels with orientation ${orientation} cannot be turned`);
   context.imageSmoothingEnabled = false;
   context.setTransform(new DOMMatrix(matrix));
   context.drawImage(bitmap, 0, 0);

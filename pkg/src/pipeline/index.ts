@@ -152,7 +152,7 @@ export async function pipeline<Task extends PipelineTask>(
   return Object.assign(call, more) as unknown as Pipelines[Task];
 }
 
-/** What `one` makes of each picture, in order. */
+/** What `one` makes of each image, in order. */
 async function each<I extends Images, One>(
   images: I,
   one: (image: ImageInput) => Promise<One>,
@@ -162,7 +162,7 @@ async function each<I extends Images, One>(
   return (Array.isArray(images) ? all : all[0]) as ForEach<I, One>;
 }
 
-/** A list of pictures; addresses are relative to the page. */
+/** A list of images; addresses are relative to the page. */
 function listed(images: Images): ImageInput[] {
   const given = (Array.isArray(images) ? images : [images]) as readonly PipelineImage[];
   return given.map((image) => (typeof image === "string" ? new URL(image, globalThis.location?.href) : image));
@@ -170,12 +170,12 @@ function listed(images: Images): ImageInput[] {
 
 const signalled = (signal: AbortSignal | undefined): CallOptions => (signal ? { signal } : {});
 
-/** A picture and a text, several, or messages, with the options behind them. */
+/** An image and a text, several, or messages, with the options behind them. */
 function promptOf(first: Images | readonly Message[], rest: Rest): [Prompt, GenerateOptions] {
   const [second, third] = rest;
   if (typeof second === "string") return [{ images: listed(first as Images), prompt: second }, third ?? {}];
   const said = (message: unknown) => typeof (message as Message | null)?.role === "string";
   if (Array.isArray(first) && first.length > 0 && first.every(said))
     return [{ messages: first as readonly Message[] }, second ?? {}];
-  throw new OcelliError("bad-input", "image-text-to-text: expected a picture and a text, or messages, found neither.");
+  throw new OcelliError("bad-input", "image-text-to-text: expected an image and a text, or messages, found neither.");
 }

@@ -63,10 +63,10 @@ export interface PipelineOptions extends Omit<LoadOptions, "format" | "backend" 
 /** What can be asked for. */
 export type PipelineTask = keyof Pipelines;
 
-/** A picture: also its address, relative to the page, as a string. */
+/** An image: also its address, relative to the page, as a string. */
 export type PipelineImage = ImageInput | string;
 
-/** For one picture what `One` is, for several an array of it. */
+/** For one image what `One` is, for several an array of it. */
 export type ForEach<Images, One> = Images extends readonly unknown[] ? One[] : One;
 
 /** What every pipeline has besides being a function. */
@@ -93,7 +93,7 @@ export interface DetectionOutput {
   label: string;
   /** From 0 to 1. */
   score: number;
-  /** Its edges, in pixels of the picture or in shares of its sides, and not beyond the picture. */
+  /** Its edges, in pixels of the image or in shares of its sides, and not beyond the image. */
   box: {
     /** Left. */
     xmin: number;
@@ -112,7 +112,7 @@ export interface SegmentationOutput {
   label: string;
   /** Always null: the model scores pixels, not masks. */
   score: null;
-  /** 255 for a pixel that belongs to it, 0 for others: a picture of one channel, row by row, as large as the one that was given. */
+  /** 255 for a pixel that belongs to it, 0 for others: an image of one channel, row by row, as large as the one that was given. */
   mask: {
     /** Pixels. */
     data: Uint8ClampedArray;
@@ -165,11 +165,11 @@ export interface DetectPipelineOptions extends CallOptions {
   threshold?: number;
   /** Only so many. Default: all. */
   top_k?: number | null;
-  /** Whether boxes are shares of the picture's sides, 0 to 1. Default false: in pixels. */
+  /** Whether boxes are shares of the image's sides, 0 to 1. Default false: in pixels. */
   percentage?: boolean;
 }
 
-/** Which numbers of pictures are wanted. */
+/** Which numbers of images are wanted. */
 export interface FeaturePipelineOptions extends CallOptions {
   /** There is nothing but the pooled output: false is an error. */
   pool?: boolean | null;
@@ -197,7 +197,7 @@ export interface Pipelines {
       candidate_labels: readonly string[],
       options?: DetectPipelineOptions,
     ) => Promise<ForEach<I, DetectionOutput[]>>);
-  /** Embeddings of pictures, of unit length. */
+  /** Embeddings of images, of unit length. */
   "image-feature-extraction": Pipeline<"image-feature-extraction", Ocelli> &
     ((images: PipelineImage | readonly PipelineImage[], options?: FeaturePipelineOptions) => Promise<Features>);
   /** Which pixels belong to things with these labels? In their order. */
@@ -213,7 +213,7 @@ export interface Pipelines {
       images: I,
       options?: GenerateOptions,
     ) => Promise<ForEach<I, TextOutput[]>>);
-  /** What the model says of a picture and a text, or to messages. */
+  /** What the model says of an image and a text, or to messages. */
   "image-text-to-text": Pipeline<"image-text-to-text", Vlm> & {
     (images: PipelineImage | readonly PipelineImage[], text: string, options?: GenerateOptions): Promise<TextOutput[]>;
     (messages: readonly Message[], options?: GenerateOptions): Promise<TextOutput[]>;

@@ -27,7 +27,7 @@ export function advice(status: number, address: string | undefined, hub: HubPage
   }
   if (!isRefusal(status)) return "";
   return address !== undefined && new URL(address).search
-    ? "The signature in the address has expired or does not cover this file: sign it anew. Some storage services answer so where a file is missing."
+    ? "The signature in the address has expired or does not cover this file: sign it again. Some storage services answer so where a file is missing."
     : 'The server wants to know who asks: pass cookies or a token by the option fetch, such as (url, init) => fetch(url, { ...init, credentials: "include" }). Some storage services answer so where a file is missing.';
 }
 

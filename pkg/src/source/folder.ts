@@ -192,7 +192,7 @@ export class Folder implements Opener {
     if (start !== range?.start) {
       throw new OcelliError(
         "not-found",
-        `${file.shown}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server answers Range requests wrongly.`,
+        `${file.shown}: expected bytes from ${range?.start ?? 0} on, found them from ${start} on: its server does not answer Range requests correctly.`,
       );
     }
     const version = versionOf(response) ?? (file.version === undefined ? byLength(size) : undefined);

@@ -84,6 +84,6 @@ export interface StorageState {
   usage: number | undefined;
   /** Bytes that the site may use. */
   quota: number | undefined;
-  /** Whether the browser has promised not to clear it by itself. */
+  /** Whether the browser has promised not to clear it automatically. */
   persisted: boolean;
 }

@@ -8,7 +8,7 @@ import type { Writer } from "./writer.js";
 import { WritingError } from "./writing-error.js";
 
 /**
- * A conversation. What was said stays in it, pictures as well, and goes before the next question. The engine keeps what it has computed of
+ * A conversation. What was said stays in it, images as well, and goes before the next question. The engine keeps what it has computed of
  * the last prompt, so that a turn costs what is new in it. One question at a time is answered; others wait.
  *
  * ```ts

@@ -13,7 +13,7 @@ export type Availability = "unavailable" | "downloadable" | "available";
 export interface LanguageModelMessage {
   /** Who says it. */
   role: "system" | "user" | "assistant";
-  /** Words, or words and pictures. */
+  /** Words, or words and images. */
   content: string | readonly ContentPart[];
 }
 

@@ -7,13 +7,13 @@ import type { ImageInput } from "../types.js";
 import type { PlainMessage, PromptRequest, Role } from "./plain.js";
 import type { Message, Prompt, Turn } from "./types.js";
 
-/** What somebody says, in one shape: words and pictures in their order. */
+/** What somebody says, in one shape: words and images in their order. */
 export interface Said {
   role: Role;
   content: (string | { image: ImageInput })[];
 }
 
-/** A prompt and its pictures, in order. */
+/** A prompt and its images, in order. */
 export interface Asked {
   request: PromptRequest;
   images: ImageInput[];
@@ -61,7 +61,7 @@ export function requireQuestion(said: readonly Said[]): void {
 /** Messages in one shape. `images` are those that `{ type: "image" }` stands for. */
 export function saidOf(messages: readonly Message[], images: readonly ImageInput[] = []): Said[] {
   if (!Array.isArray(messages)) throw bad("messages", "an array of messages", messages);
-  if (!Array.isArray(images)) throw bad("images", "an array of pictures", images);
+  if (!Array.isArray(images)) throw bad("images", "an array of images", images);
   const left = [...images];
   const said = (messages as readonly Message[]).map((message, at): Said => {
     const name = `messages[${at}]`;
@@ -74,7 +74,7 @@ export function saidOf(messages: readonly Message[], images: readonly ImageInput
     return { role: role as Role, content: content.map((part, i) => partOf(part, `${name}.content[${i}]`, left)) };
   });
   if (left.length > 0)
-    throw bad("images", `as many pictures as { type: "image" } in the messages`, `${left.length} more`);
+    throw bad("images", `as many images as { type: "image" } in the messages`, `${left.length} more`);
   return said;
 }
 
@@ -91,7 +91,7 @@ export function askedBy(said: readonly Said[]): Asked {
 }
 
 /**
- * The same with pictures as they are now: a file, or pixels. A video goes on, a frame is closed, and an answer's body is read only once,
+ * The same with images as they are now: a file, or pixels. A video goes on, a frame is closed, and an answer's body is read only once,
  * but a chat shows them again.
  */
 export async function heldOf(said: readonly Said[], signal: AbortSignal | undefined): Promise<Said[]> {
@@ -113,11 +113,11 @@ function imagesOf({ image, images }: { image?: ImageInput; images?: readonly Ima
   if (image !== undefined && images !== undefined)
     throw new OcelliError("bad-input", "image, images: expected one of the two, found both.");
   if (images === undefined) return image === undefined ? [] : [image];
-  if (!Array.isArray(images)) throw bad("images", "an array of pictures", images);
+  if (!Array.isArray(images)) throw bad("images", "an array of images", images);
   return [...images];
 }
 
-/** A part of a message; a picture without a picture is the first of those that are `left`. */
+/** A part of a message; an image without an image is the first of those that are `left`. */
 function partOf(part: unknown, name: string, left: ImageInput[]): Said["content"][number] {
   const { type, text, value, image, image_url: address } = (part ?? {}) as Record<string, unknown>;
   if (type === "text") {
@@ -127,7 +127,7 @@ function partOf(part: unknown, name: string, left: ImageInput[]): Said["content"
   }
   if (type === "image") {
     const picture = image ?? value ?? left.shift();
-    if (picture === undefined) throw bad(`${name}.image`, "a picture here, or in images", picture);
+    if (picture === undefined) throw bad(`${name}.image`, "an image here, or in images", picture);
     return { image: picture as ImageInput };
   }
   if (type === "image_url") {

@@ -5,7 +5,7 @@ import type { MaskData } from "../find/plain.js";
 /** Who says something. */
 export type Role = "system" | "user" | "assistant";
 
-/** A part of a message: words, or a picture by its place among those of the prompt. */
+/** A part of a message: words, or an image by its place among those of the prompt. */
 export type PlainPart = { type: "text"; text: string } | { type: "image"; picture: number };
 
 /** What somebody says. */
@@ -23,7 +23,7 @@ export type PromptRequest =
   | { detect: string[] }
   | { segment: string };
 
-/** How much of a picture the model sees: the whole of it once, or the tiles that it is cut into as well. */
+/** How much of an image the model sees: the whole of it once, or the tiles that it is cut into as well. */
 export type Detail = "low" | "auto" | "high";
 
 /** How a text is written. */
@@ -61,16 +61,16 @@ export interface Begun {
   /** Of the text, for its steps. */
   number: number;
   promptTokens: number;
-  /** Those of the prompt that stand for pictures. */
+  /** Those of the prompt that stand for images. */
   imageTokens: number;
-  /** Width and height of each picture, upright. */
+  /** Width and height of each image, upright. */
   sizes: [width: number, height: number][];
 }
 
 /** What an answer is about. */
 export interface Sought {
   labels: string[];
-  /** Of the picture, upright. */
+  /** Of the image, upright. */
   width: number;
   height: number;
   /** Whether masks are wanted. */

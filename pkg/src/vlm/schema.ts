@@ -32,7 +32,9 @@ export function patternOfSchema(schema: unknown, path = "schema"): string {
   const only = (...known: string[]) => {
     const other = Object.keys(rest).find((key) => !known.includes(key));
     if (other !== undefined)
-      throw new UnsupportedSchema(`${path}: expected ${known.join(", ") || "nothing"} beside its type, found ${other}`);
+      throw new UnsupportedSchema(
+        `${path}: expected ${known.join(", ") || "nothing"} besides its type, found ${other}`,
+      );
   };
   if ("const" in rest || "enum" in rest) {
     only("const" in rest ? "const" : "enum");

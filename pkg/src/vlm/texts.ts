@@ -9,7 +9,7 @@ import type { Begun, Detail, Manner, PromptRequest, Step } from "./plain.js";
 import { cutsOf, isThere, putSquare, release, type Cut } from "./tiles.js";
 import { chosen, written, type Characters, type Way } from "./ways.js";
 
-/** Ids from here on stand for pictures' tokens. */
+/** Ids from here on stand for images' tokens. */
 const PICTURE = 2 ** 31;
 /** More tokens than any model has room for. */
 const ENDLESS = 2 ** 32 - 1;
@@ -31,12 +31,12 @@ interface Text {
   /** Sets out anew. */
   begin: () => Way;
   characters: Characters;
-  /** Pictures of which the engine lacks tokens. */
+  /** Images of which the engine lacks tokens. */
   cuts: Cut[];
 }
 
 /**
- * The texts of a model, one at a time. Each goes on step by step: a tile of a picture, a part of the prompt, a token. So whoever asks can
+ * The texts of a model, one at a time. Each goes on step by step: a tile of an image, a part of the prompt, a token. So whoever asks can
  * stop after each of them. A text stays on its engine and is lost with it.
  */
 export class Texts {

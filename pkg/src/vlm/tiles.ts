@@ -2,11 +2,11 @@ import { submitted } from "../gpu.js";
 import type { Running, Shown } from "../running.js";
 import type { Tiles } from "../../wasm/ocelli_vlm.js";
 
-/** A picture of a prompt, on its way through the tower square by square. */
+/** An image of a prompt, on its way through the tower square by square. */
 export interface Cut {
   readonly pixels: ImageData;
   readonly view: View;
-  /** The first row of its tokens, among those of all pictures of the prompt. */
+  /** The first row of its tokens, among those of all images of the prompt. */
   readonly first: number;
   /** What each of its parts is known by. */
   readonly keys: readonly string[];
@@ -22,7 +22,7 @@ interface View {
   several: boolean;
 }
 
-/** The pictures of a prompt, and the rows, columns and tokens of each, one after the other. */
+/** The images of a prompt, and the rows, columns and tokens of each, one after the other. */
 export function cutsOf(running: Running, pictures: ImageData[], low: boolean): [Cut[], Uint32Array] {
   const layouts: number[] = [];
   const view = { low, several: pictures.length > 1 };
@@ -31,7 +31,7 @@ export function cutsOf(running: Running, pictures: ImageData[], low: boolean): [
     const layout = running.engine.layout(pixels.width, pixels.height, view.low, view.several);
     layouts.push(...layout);
     const [rows, columns, tokens] = layout as unknown as [number, number, number];
-    // The tiles, and the whole picture; or all together.
+    // The tiles, and the whole image; or all together.
     const parts = running.engine.keepsSquares() ? rows * columns + 1 : 1;
     const name = `${pixels.width} ${pixels.height} ${rows} ${columns} ${tokens} ${hashOf(pixels)}`;
     const keys = Array.from({ length: parts }, (_, part) => `${name} ${part}`);
@@ -42,7 +42,7 @@ export function cutsOf(running: Running, pictures: ImageData[], low: boolean): [
   return [cuts, Uint32Array.from(layouts)];
 }
 
-/** Whether the engine has all of a picture's tokens. */
+/** Whether the engine has all of an image's tokens. */
 export function isThere(running: Running, cut: Cut): boolean {
   return missing(running, cut) === undefined;
 }
@@ -58,13 +58,13 @@ export async function putSquare(running: Running, cut: Cut): Promise<void> {
   if (await running.borrow((engine) => engine.keepSquare(tiles, first))) running.shown.push(shown);
 }
 
-/** The first part of a picture that the engine lacks. */
+/** The first part of an image that the engine lacks. */
 function missing({ shown }: Running, { keys, first, each }: Cut): Shown | undefined {
   const parts = keys.map((key, part): Shown => ({ key, first: first + part * each, end: first + (part + 1) * each }));
   return parts.find((part) => !shown.some(({ key, first }) => key === part.key && first === part.first));
 }
 
-/** Lets go of a picture's tiles. */
+/** Lets go of an image's tiles. */
 export function release(running: Running, cut: Cut): void {
   if (cut.tiles) running.drop(cut.tiles);
   delete cut.tiles;

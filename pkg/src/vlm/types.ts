@@ -19,23 +19,23 @@ export interface TextValue {
   value: string;
 }
 
-/** A picture in a message. */
+/** An image in a message. */
 export interface ImagePart {
   /** What it is. */
   type: "image";
-  /** The picture. Default: the next one of those that are given beside the messages. */
+  /** The image. Default: the next one of those that are given beside the messages. */
   image?: ImageInput;
 }
 
-/** A picture in a message, as the Prompt API has it. */
+/** An image in a message, as the Prompt API has it. */
 export interface ImageValue {
   /** What it is. */
   type: "image";
-  /** The picture. */
+  /** The image. */
   value: ImageInput;
 }
 
-/** A picture in a message by its address, as OpenAI's messages have it. */
+/** An image in a message by its address, as OpenAI's messages have it. */
 export interface ImageUrlPart {
   /** What it is. */
   type: "image_url";
@@ -43,28 +43,28 @@ export interface ImageUrlPart {
   image_url: string | ImageUrl;
 }
 
-/** A picture's address in an object of its own. */
+/** An image's address in an object of its own. */
 export interface ImageUrl {
   /** The address. */
   url: string;
 }
 
-/** A part of a message: words, or a picture. */
+/** A part of a message: words, or an image. */
 export type ContentPart = TextPart | TextValue | ImagePart | ImageValue | ImageUrlPart;
 
 /** What somebody says. */
 export interface Message {
   /** Who: the user, the model, or whoever set the model up. */
   role: Role;
-  /** Words, or words and pictures in their order. */
+  /** Words, or words and images in their order. */
   content: string | readonly ContentPart[];
 }
 
-/** What the user says of pictures. */
+/** What the user says of images. */
 export interface Words {
   /** The words. */
   prompt: string;
-  /** A picture, which stands before them. */
+  /** An image, placed before them. */
   image?: ImageInput;
   /** Several. */
   images?: readonly ImageInput[];
@@ -74,22 +74,22 @@ export interface Words {
 export interface Conversation {
   /** What was said; the last of it by the user. */
   messages: readonly Message[];
-  /** The pictures that `{ type: "image" }` stands for, in order. */
+  /** The images that `{ type: "image" }` stands for, in order. */
   images?: readonly ImageInput[];
 }
 
 /** A text in which the model's template is written out. Special tokens count in it. */
 export interface RawPrompt {
-  /** The text, with `<image>` where a picture goes. */
+  /** The text, with `<image>` where an image goes. */
   raw: string;
-  /** The picture. */
+  /** The image. */
   image?: ImageInput;
   /** Several, in order. */
   images?: readonly ImageInput[];
 }
 
 /**
- * What a text goes on from: what the user says, with pictures or without, a conversation, or a raw text. All but the last go into the
+ * What a text goes on from: what the user says, with images or without, a conversation, or a raw text. All but the last go into the
  * model's own template, and whatever they say, none of it becomes a special token there.
  */
 export type Prompt = string | Words | Conversation | RawPrompt;
@@ -102,13 +102,13 @@ export interface TokenEvent {
   text: string;
 }
 
-/** How much of pictures is seen. */
+/** How much of images is seen. */
 export interface DetailOptions extends CallOptions {
   /**
-   * `"low"`: the whole picture at the size of one tile, for 64 tokens with SmolVLM. `"high"`: its tiles as well, as the model's own
+   * `"low"`: the whole image at the size of one tile, for 64 tokens with SmolVLM. `"high"`: its tiles as well, as the model's own
    * processor cuts them: small things and writing can be read, for up to 1,088 tokens. `"auto"` (default): high on a GPU, low on the CPU.
-   * LLaVA-OneVision has 730 tokens and up to about 8,800, and sees each of several pictures once in any case. For models that see one square
-   * of every picture it does not matter.
+   * LLaVA-OneVision has 730 tokens and up to about 8,800, and sees each of several images once in any case. For models that see one square
+   * of every image it does not matter.
    */
   detail?: Detail;
 }
@@ -159,11 +159,11 @@ export interface Written {
    * room.
    */
   finish: Finish;
-  /** Tokens of the prompt, pictures included. */
+  /** Tokens of the prompt, images included. */
   promptTokens: number;
-  /** Those of them that stand for pictures. */
+  /** Those of them that stand for images. */
   imageTokens: number;
-  /** Milliseconds from the call's turn to the first token: pictures and prompt. */
+  /** Milliseconds from the call's turn to the first token: images and prompt. */
   firstTokenMs: number;
   /** Of those after the first; null if there was only one. */
   tokensPerSecond: number | null;
@@ -183,14 +183,14 @@ export interface Located {
   label: string;
   /** Place of the label among those given. */
   index: number;
-  /** Where it is, in pixels of the upright picture. The model tells 1,024 places along each side. */
+  /** Where it is, in pixels of the upright image. The model tells 1,024 places along each side. */
   box: Box;
 }
 
 /** The same with its outline. */
 export interface LocatedMask extends Located {
   /**
-   * Which of the picture's pixels belong to it; its logits are of the box. Null where the model wrote a box alone, and where its folder
+   * Which of the image's pixels belong to it; its logits are of the box. Null where the model wrote a box alone, and where its folder
    * has no `masks.safetensors`.
    */
   mask: Mask | null;
@@ -207,5 +207,5 @@ export interface ChatOptions extends Omit<WriteOptions, "signal" | "onToken"> {
   messages?: readonly Message[];
 }
 
-/** What is said in a chat: the user's words, with pictures or without, or messages. */
+/** What is said in a chat: the user's words, with images or without, or messages. */
 export type Turn = string | Words | readonly Message[];

@@ -22,7 +22,7 @@ import type {
 import { Writer } from "./writer.js";
 
 /**
- * A model that reads words and pictures, and writes: SmolVLM, PaliGemma or LLaVA; or one that reads words alone, such as Llama, Qwen or
+ * A model that reads words and images, and writes: SmolVLM, PaliGemma or LLaVA; or one that reads words alone, such as Llama, Qwen or
  * Gemma.
  *
  * ```ts
@@ -53,7 +53,7 @@ export class Vlm {
     return this.#model.info;
   }
 
-  /** Listens to what happens by itself: see `Ocelli.on`. Returns how to stop listening. */
+  /** Listens to what happens without a call: see `Ocelli.on`. Returns how to stop listening. */
   on<E extends keyof ModelEvents>(event: E, listener: (info: ModelInfo) => void): () => void {
     return this.#model.on(event, listener);
   }
@@ -90,12 +90,12 @@ export class Vlm {
     );
   }
 
-  /** Describes a picture, asked in the way that the model was trained for. */
+  /** Describes an image, asked in the way that the model was trained for. */
   caption(image: ImageInput, options: WriteOptions = {}): Promise<Written> {
     return this.#writer.write(() => ({ request: { caption: true, pictures: 1 }, images: [image] }), options);
   }
 
-  /** Answers a question about a picture, likewise. */
+  /** Answers a question about an image, likewise. */
   ask(image: ImageInput, question: string, options: WriteOptions = {}): Promise<Written> {
     return this.#writer.write(() => {
       if (typeof question !== "string")
@@ -123,7 +123,7 @@ export class Vlm {
     return segment(this.#writer, image, labels, options);
   }
 
-  /** Tokens of a prompt, those of its pictures included. Nothing runs. */
+  /** Tokens of a prompt, those of its images included. Nothing runs. */
   countTokens(prompt: Prompt, options: DetailOptions = {}): Promise<number> {
     return this.#writer.count(() => askedOf(prompt), options);
   }
@@ -133,7 +133,7 @@ export class Vlm {
     return Chat.of(this.#writer, options);
   }
 
-  /** Whether this very device computes rightly: see `Ocelli.verify`. */
+  /** Whether this device computes correctly: see `Ocelli.verify`. */
   verify(options: CallOptions = {}): Promise<Verification> {
     return this.#model.call(options, (core) => core.verify());
   }

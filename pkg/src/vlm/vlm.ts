@@ -1,5 +1,5 @@
 /**
- * Words from pictures and words: SmolVLM, PaliGemma, LLaVA, and decoders by themselves, on the user's own GPU.
+ * Words from images and words: SmolVLM, PaliGemma, LLaVA, and decoders by themselves, on the user's own GPU.
  *
  * @module ocelli/vlm
  */

@@ -7,7 +7,7 @@ import type { Finish, Step } from "./plain.js";
 /** How a text is written, as the engine takes it. */
 export type WritingOptions = Parameters<Engine["generate"]>[1];
 
-/** A text's way through the engine, after its pictures: the parts of its prompt, then what follows from them. */
+/** A text's way through the engine, after its images: the parts of its prompt, then what follows from them. */
 export interface Way {
   step(): Promise<Step>;
   /** Lets go of it. */

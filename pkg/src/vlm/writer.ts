@@ -28,7 +28,7 @@ export class Writer {
     return (await this.writeSeeing(asked, options, tell))[0];
   }
 
-  /** The same, with the size of each picture. */
+  /** The same, with the size of each image. */
   async writeSeeing(
     asked: () => Asked,
     options: WriteOptions,
@@ -46,7 +46,7 @@ export class Writer {
         const { request, images } = asked();
         const { signal } = options;
         const [manner, stops] = [mannerOf(options), stopsOf(options)];
-        // A picture that never arrives holds up nobody else.
+        // An image that never arrives holds up nobody else.
         const here = all(await Promise.allSettled(images.map((image) => ready(image, signal))));
         const leave = await this.#turns.enter(signal);
         try {
@@ -130,7 +130,7 @@ function speedOf(begun: number, times: number[]): Pick<Written, "firstTokenMs" |
   return { firstTokenMs: first - begun, tokensPerSecond: seconds > 0 ? (times.length - 1) / seconds : null };
 }
 
-/** Says which picture it is, of several. */
+/** Says which image it is, of several. */
 function named(error: OcelliError): OcelliError {
   const { code, message, cause } = error;
   // A worker's errors are told apart by what they carry, not by their class.

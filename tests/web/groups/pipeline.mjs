@@ -3,6 +3,27 @@ const PICTURE = "/fixtures/images/rgb-61x37.png";
 const OTHER = "/fixtures/images/grey-50x31.png";
 const LABELS = ["a cat", "two dogs", "a red cup"];
 
+/** What transformers.js' documentation says that its examples give; a feature's numbers come as data and as lists. */
+const SHAPES = {
+  "zero-shot-image-classification": "[{label: string, score: number}]",
+  "zero-shot-object-detection":
+    "[{label: string, score: number, box: {xmin: number, ymin: number, xmax: number, ymax: number}}]",
+  "image-feature-extraction": "{dims: [number], type: string, size: number, data: [number], list: [[number]]}",
+  "image-segmentation":
+    "[{label: string, score: null, mask: {data: [number], width: number, height: number, channels: number}}]",
+  "image-to-text": "[{generated_text: string}]",
+  "image-text-to-text": "[{generated_text: string}]",
+};
+
+/** In the words of {@link SHAPES}; of a list its first entry. */
+function shapeOf(value) {
+  if (Array.isArray(value)) return `[${value.length ? shapeOf(value[0]) : "nothing"}]`;
+  if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
+  return `{${Object.entries(value)
+    .map(([key, one]) => `${key}: ${shapeOf(one)}`)
+    .join(", ")}}`;
+}
+
 export async function pipeline(test) {
   const { page, report } = test;
   const call = async (task, ...given) => {
@@ -141,6 +162,13 @@ export async function pipeline(test) {
     { type: "text", text: question },
   ];
   group.same("messages", text(await call(task, [{ role: "user", content }], { max_new_tokens: 12 })), text(answered));
+
+  group = report.group("pipeline: transformers.js' own examples");
+  for (const [task, shape] of Object.entries(SHAPES)) {
+    const { value, message } = await page.evaluate((a) => web.pipelineSnippet(...a), [task, PICTURE]);
+    group.same(task, message ?? shapeOf(value), shape);
+  }
+  group.rejects("another shape", SHAPES["image-to-text"], SHAPES["image-segmentation"]);
 
   group = report.group("pipeline: what cannot be");
   const refused = async (what, code, words, found) => {

@@ -144,7 +144,7 @@ async function signed({ page, files, load, group, same }) {
     wrong.message,
   );
   group.holds("another signature: keeps the secret", !wrong.message?.includes("secret"), wrong.message);
-  group.holds("another signature: what to do", /sign it anew/.test(wrong.message), wrong.message);
+  group.holds("another signature: what to do", /sign it again/.test(wrong.message), wrong.message);
   const kept = async (options) => page.evaluate((o) => loading.cached(o), options);
   const size = (await kept(own("folder")))[0]?.bytes;
   group.same(

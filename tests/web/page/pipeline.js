@@ -1,5 +1,6 @@
 // The page's half of the tests of pipelines. What comes goes back as it is; nothing is judged here.
 import { here } from "./here.js";
+import { snippets } from "./pipeline-snippets.js";
 import { pipeline } from "ocelli/pipeline";
 
 /** What here.js says, in the words of transformers.js. */
@@ -43,6 +44,9 @@ export function pipelineCalls({ attempt }) {
       }),
     /** The task and the class of the model behind it. */
     aboutPipeline: (task) => [made.get(task).task, made.get(task).model.info.backend, typeof made.get(task)],
+    /** What an example gives. */
+    pipelineSnippet: (task, url) =>
+      attempt(async () => plain(await snippets[task](url, { cache: false, device: device() }))),
     disposePipeline: (task) => made.get(task).dispose(),
   };
 }
