@@ -32,6 +32,7 @@ export async function offline(test) {
     await policy(test, folder);
     await withoutNetwork(test, folder);
     await firstTextLater(test, folder);
+    await reference(test, folder);
     await update(test, folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -293,4 +294,21 @@ async function update(test, folder) {
   await stands(page, "models");
   group.same("also without a network", await description(), ["The next version."]);
   await page.close();
+}
+
+/** The reference is a folder beside the app's pages: the service worker leaves it to the host. */
+async function reference(test, folder) {
+  mkdirSync(join(folder, "reference"), { recursive: true });
+  writeFileSync(join(folder, "reference", "index.html"), "<!doctype html><title>The reference</title>");
+  const { host, page } = await visit(test, folder);
+  const group = test.report.group("offline: the reference beside the app");
+  await installed(page);
+  const title = async (path) => {
+    await page.goto(`${host.url}ocelli/${path}`);
+    return [await page.title()];
+  };
+  group.same("its first page", await title("reference/index.html"), ["The reference"]);
+  group.rejects("a page that nobody has", await title("nothing.html"), ["The reference"]);
+  await page.close();
+  host.close();
 }
