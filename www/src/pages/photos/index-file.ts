@@ -3,6 +3,7 @@ import type { IndexFile } from "ocelli/index";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { download } from "../../parts/dom.ts";
+import { count } from "../../parts/words.ts";
 import { collection } from "../../state/library/collection.ts";
 import { exportIndex, importIndex } from "../../state/library/exchange.ts";
 import { models } from "../../state/models.ts";
@@ -85,8 +86,8 @@ class IndexFilePart extends Part {
     [this.#said, this.#failed] = ["Reading…", undefined];
     this.requestUpdate();
     try {
-      const count = await importIndex(file);
-      this.#said = `${count === 1 ? "1 image imported." : `${count} images imported.`} ${count > 0 ? "Choose their folder on Tag to see them." : ""}`;
+      const imported = await importIndex(file);
+      this.#said = `${count(imported, "photo")} imported.${imported > 0 ? " Add their folder to see them." : ""}`;
     } catch (error) {
       [this.#said, this.#failed] = ["", error];
     }

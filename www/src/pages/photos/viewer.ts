@@ -1,17 +1,21 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { bytes } from "../../parts/words.ts";
+import { format } from "../../parts/scale.ts";
 import "../../parts/score-bars.ts";
+import { bytes } from "../../parts/words.ts";
 import { nameOf } from "../../state/files.ts";
 import { collection } from "../../state/library/collection.ts";
 import { visit } from "../../state/library/visit.ts";
 import { models } from "../../state/models.ts";
+import { openInPicture } from "./open-in-picture.ts";
+import { searching } from "./searching.ts";
+import { dateOf } from "./shown.ts";
 import { tagger } from "./tagger.ts";
 
-/** A picture as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
+/** A photo as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
 class Viewer extends Part {
   #path: string | undefined;
-  /** The pictures of the grid, in its order. */
+  /** The photos of the grid, in its order. */
   #paths: readonly string[] = [];
   #url: string | undefined;
   /** Whether the file itself is shown and not its preview. */
@@ -27,7 +31,7 @@ class Viewer extends Part {
     this.#picture(undefined);
   }
 
-  /** Opens a picture; the user can go on to the others of `paths`. */
+  /** Opens a photo; the user can go on to the others of `paths`. */
   async show(path: string, paths: readonly string[]): Promise<void> {
     this.#path = path;
     this.#paths = paths;
@@ -47,9 +51,7 @@ class Viewer extends Part {
   protected override render() {
     const path = this.#path;
     if (path === undefined) return html`<dialog></dialog>`;
-    const known = collection.pictures.get(path);
     const at = this.#paths.indexOf(path);
-    const { several, threshold } = tagger.rule;
     return html`<dialog
       class="viewer"
       aria-labelledby="viewer-name"
@@ -60,10 +62,10 @@ class Viewer extends Part {
       <div class="inner">
         <div class="row">
           <h2 id="viewer-name">${nameOf(path)}</h2>
-          <button type="button" aria-label="Previous image" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
+          <button type="button" aria-label="Previous photo" ?disabled=${at <= 0} @click=${() => this.#go(-1)}>←</button>
           <button
             type="button"
-            aria-label="Next image"
+            aria-label="Next photo"
             ?disabled=${at < 0 || at >= this.#paths.length - 1}
             @click=${() => this.#go(1)}
           >
@@ -73,28 +75,69 @@ class Viewer extends Part {
         </div>
         <div class="both">
           <figure>
-            ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)} />` : nothing}
-            <figcaption class="small">
-              ${path}${known ? `, ${bytes(known.size)}, ${new Date(known.modified).toLocaleDateString()}` : ""}
-              ${this.#url && !this.#whole ? html`<br />This is a preview: the file itself can't be read in this visit.` : nothing}
-            </figcaption>
+            <div class="stage">
+              ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)} />` : nothing}
+            </div>
+            <figcaption class="small">${this.#facts(path)}</figcaption>
           </figure>
-          ${
-            known?.broken === undefined
-              ? html`<ocelli-score-bars
-                  .answer=${tagger.all(path)}
-                  .score=${several ? "sigmoid" : (models.info?.defaultScore ?? "softmax")}
-                  .threshold=${threshold}
-                ></ocelli-score-bars>`
-              : html`<p class="wrong">${known.broken}</p>`
-          }
+          <div class="aside">${this.#ways(path)} ${this.#scores(path)}</div>
         </div>
       </div>
     </dialog>`;
   }
 
+  #facts(path: string) {
+    const known = collection.pictures.get(path);
+    const { width, height } = known ?? {};
+    const hit = searching.hits.find(({ id }) => id === path);
+    const facts = [
+      path,
+      width && height && `${width} × ${height}`,
+      known && bytes(known.size),
+      known && dateOf(known) > 0 && new Date(dateOf(known)).toLocaleDateString("en", { dateStyle: "medium" }),
+      hit && `similarity ${format("cosine", hit.score)}`,
+    ].filter(Boolean);
+    return html`${facts.join(" · ")}
+    ${this.#url && !this.#whole ? html`<br />This is a preview: the file itself can't be read in this visit.` : nothing}`;
+  }
+
+  #scores(path: string) {
+    const { several, threshold } = tagger.rule;
+    const broken = collection.pictures.get(path)?.broken;
+    return broken === undefined
+      ? html`<ocelli-score-bars
+          .answer=${tagger.all(path)}
+          .score=${several ? "sigmoid" : (models.info?.defaultScore ?? "softmax")}
+          .threshold=${threshold}
+        ></ocelli-score-bars>`
+      : html`<p class="wrong">${broken}</p>`;
+  }
+
+  /** What else can be done with the photo. */
+  #ways(path: string) {
+    return html`<div class="row">
+      <button type="button" ?disabled=${!collection.index?.has(path)} @click=${() => this.#like(path)}>
+        More like this
+      </button>
+      <button type="button" ?disabled=${!this.#whole} @click=${() => void this.#toPicture(path)}>
+        Open in Picture
+      </button>
+    </div>`;
+  }
+
   get #dialog(): HTMLDialogElement | null {
     return this.querySelector("dialog");
+  }
+
+  #like(path: string): void {
+    this.#dialog?.close();
+    searching.ask({ like: path });
+  }
+
+  async #toPicture(path: string): Promise<void> {
+    const file = await visit.readable(path);
+    this.#dialog?.close();
+    if (file) await openInPicture(file);
   }
 
   async #preview(path: string): Promise<void> {

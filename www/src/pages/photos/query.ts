@@ -23,15 +23,22 @@ export function wrongSentence(sentence: string): string | undefined {
     : "Put {} where the words belong, or leave this empty.";
 }
 
+/** Where a query points to among embeddings. */
+export interface Direction {
+  vector: Float32Array;
+  /** What the words say without those that are not wanted; undefined for a picture. */
+  wanted?: Float32Array | undefined;
+}
+
 /**
  * From what is not wanted to what is: pictures that are as near to both come after those near to the words alone. Undefined where that
  * leads nowhere.
  */
-export async function directionOf(typed: string, sentence: string, model: Ocelli): Promise<Float32Array | undefined> {
-  const { wanted, unwanted } = parse(typed);
-  if (!wanted) return undefined;
+export async function directionOf(typed: string, sentence: string, model: Ocelli): Promise<Direction | undefined> {
+  const { wanted: words, unwanted } = parse(typed);
+  if (!words) return undefined;
   const put = (words: string) => (sentence.trim() ? sentence.replaceAll("{}", () => words) : words);
-  const [towards, ...off] = await model.embedTexts([wanted, ...unwanted].map(put));
-  const direction = towards?.map((value, i) => off.reduce((left, one) => left - (one[i] ?? 0), value));
-  return direction && Math.hypot(...direction) > NOTHING ? direction : undefined;
+  const [wanted, ...off] = await model.embedTexts([words, ...unwanted].map(put));
+  const vector = wanted?.map((value, i) => off.reduce((left, one) => left - (one[i] ?? 0), value));
+  return vector && Math.hypot(...vector) > NOTHING ? { vector, wanted } : undefined;
 }

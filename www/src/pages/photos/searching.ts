@@ -1,10 +1,11 @@
 import type { Ocelli } from "ocelli";
 import type { Hit, ImageIndex } from "ocelli/index";
-import { folderOf } from "../../state/files.ts";
 import { collection, type Meta } from "../../state/library/collection.ts";
 import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
-import { directionOf, wrongSentence, type Query } from "./query.ts";
+import { anyWords, dot, likely, usualOf } from "./likely.ts";
+import { directionOf, wrongSentence, type Direction, type Query } from "./query.ts";
+import { shown } from "./shown.ts";
 
 /** Hits that are shown at first, and that "Show more" adds. */
 const STEP = 24;
@@ -23,9 +24,9 @@ const sentence = remembered("search.sentence", "");
  */
 class Searching extends Store {
   query: Query = { words: "" };
-  /** The folder that is searched; all folders if empty. */
-  folder = "";
   hits: readonly Hit<Meta>[] = [];
+  /** Paths of the hits that are likely none. */
+  less: ReadonlySet<string> = new Set();
   /** The query of the hits. */
   answered: Query | undefined;
   /** Whether there are more hits than are shown. */
@@ -33,7 +34,8 @@ class Searching extends Store {
   failed: unknown;
   #sentence = sentence.get();
   #count = STEP;
-  /** Counts what is asked: words, the sentence around them, the folder, how many hits. */
+  #filter = shown.filter;
+  /** Counts what is asked: words, the sentence around them, the filter, how many hits. */
   #asked = 0;
   /** Which of it the hits answer. */
   #shown = 0;
@@ -41,13 +43,16 @@ class Searching extends Store {
   #running = false;
   #again = false;
   /** The direction of a query, which a longer list of hits or a collection that grows need not make again. */
-  #known: { query: Query; sentence: string; model: Ocelli; direction: Float32Array | undefined } | undefined;
+  #known: { query: Query; sentence: string; model: Ocelli; direction: Direction | undefined } | undefined;
+  /** What the hits are judged by: words of all kinds, embedded after the first answer. */
+  #any: { model: Ocelli; words: Float32Array[] } | undefined;
   /** The state of the collection that was searched. */
   #seen: { index: ImageIndex<Meta> | undefined; size: number } | undefined;
 
   constructor() {
     super();
     collection.addEventListener("change", () => this.#look());
+    shown.addEventListener("change", () => this.#narrowed());
   }
 
   /** The sentence around words as it is typed; while it is wrong, the last right one is used. */
@@ -82,13 +87,6 @@ class Searching extends Store {
     this.changed();
   }
 
-  within(folder: string): void {
-    this.folder = folder;
-    this.#count = STEP;
-    this.#soon();
-    this.changed();
-  }
-
   showMore(): void {
     this.#count += STEP;
     this.#soon();
@@ -103,7 +101,6 @@ class Searching extends Store {
 
   /** Searches again if the collection or the model has changed. */
   #look(): void {
-    if (this.folder && !collection.folders.some(({ name }) => name === this.folder)) this.folder = "";
     const { index } = collection;
     const seen = { index, size: index?.size ?? 0 };
     if (seen.index === this.#seen?.index && seen.size === this.#seen?.size) return;
@@ -111,6 +108,15 @@ class Searching extends Store {
     this.#seen = seen;
     // Not put off by the next change, for a collection that grows changes all the time.
     this.#waiting ??= window.setTimeout(() => void this.#run(), PAUSE);
+  }
+
+  /** Searches again among other photos. */
+  #narrowed(): void {
+    if (shown.filter === this.#filter) return;
+    this.#filter = shown.filter;
+    this.#count = STEP;
+    this.#soon();
+    this.changed();
   }
 
   #soon(typing = false): void {
@@ -132,16 +138,20 @@ class Searching extends Store {
   }
 
   async #answer(): Promise<void> {
-    const [{ query, folder }, { index }, { model }] = [this, collection, models];
+    const [{ query }, { index }, { model }] = [this, collection, models];
     const asked = this.#asked;
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
-      const filter = ({ id }: { id: string }) =>
-        (!folder || folderOf(id) === folder) && !("like" in query && id === query.like);
+      const filter = ({ id }: { id: string }) => shown.passes(id) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
-      const found = direction ? await index.search(direction, { k: this.#count + 1, filter }) : [];
-      if (query === this.query && index === collection.index) this.#take(found, query, asked);
+      const found = direction ? await index.search(direction.vector, { k: this.#count + 1, filter }) : [];
+      if (query !== this.query || index !== collection.index) return;
+      this.#take(found, query, asked, direction?.wanted);
+      if (direction?.wanted && this.#any?.model !== model) {
+        this.#any = { model, words: await anyWords(model) };
+        if (query === this.query && index === collection.index) this.#take(found, query, asked, direction.wanted);
+      }
     } catch (error) {
       if (query !== this.query || index !== collection.index || model !== models.model) return; // the next answer is on its way
       this.failed = error;
@@ -155,23 +165,42 @@ class Searching extends Store {
     sentence: string,
     model: Ocelli,
     index: ImageIndex<Meta>,
-  ): Promise<Float32Array | undefined> {
-    if ("like" in query) return index.vector(query.like);
+  ): Promise<Direction | undefined> {
+    if ("like" in query) {
+      const vector = index.vector(query.like);
+      return vector && { vector };
+    }
     const known = this.#known;
     if (known && known.query === query && known.sentence === sentence && known.model === model) return known.direction;
     const direction =
-      "words" in query ? await directionOf(query.words, sentence, model) : await model.embedImage(query.picture);
+      "words" in query
+        ? await directionOf(query.words, sentence, model)
+        : { vector: await model.embedImage(query.picture) };
     this.#known = { query, sentence, model, direction };
     return direction;
   }
 
-  #take(found: readonly Hit<Meta>[], query: Query | undefined, asked = this.#shown): void {
+  #take(found: readonly Hit<Meta>[], query: Query | undefined, asked = this.#shown, wanted?: Float32Array): void {
     this.#shown = asked;
     this.hits = found.slice(0, this.#count);
+    this.less = wanted ? this.#lessLikely(wanted) : new Set();
     this.more = found.length > this.#count;
     this.answered = query;
     this.failed = undefined;
     this.changed();
+  }
+
+  #lessLikely(wanted: Float32Array): ReadonlySet<string> {
+    const { words, model } = this.#any ?? {};
+    const { index } = collection;
+    if (!words || !index || model !== models.model) return new Set();
+    const vectors = this.hits.map(({ id }) => index.vector(id) ?? new Float32Array(index.dim));
+    const unit = 1 / Math.hypot(...wanted);
+    const are = likely(
+      vectors.map((vector) => unit * dot(vector, wanted)),
+      vectors.map((vector) => usualOf(vector, words)),
+    );
+    return new Set(this.hits.filter((_, i) => !are[i]).map(({ id }) => id));
   }
 }
 
