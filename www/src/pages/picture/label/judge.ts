@@ -1,9 +1,9 @@
 import type { Classification, Ocelli } from "ocelli";
-import { usual, type Shown } from "../../parts/scale.ts";
-import { LabelList } from "../../state/label-list.ts";
-import { models } from "../../state/models.ts";
-import { remembered, Store } from "../../state/store.ts";
-import type { Picture } from "./picture.ts";
+import { usual, type Shown } from "../../../parts/scale.ts";
+import { LabelList } from "../../../state/label-list.ts";
+import { models } from "../../../state/models.ts";
+import { remembered, Store } from "../../../state/store.ts";
+import type { Picture } from "../../../state/picture.ts";
 
 /** The scores of a picture's labels. */
 export interface Answer {

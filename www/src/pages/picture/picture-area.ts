@@ -5,8 +5,8 @@ import { models } from "../../state/models.ts";
 import { missed, sampleFile, samples } from "../../state/samples.ts";
 import "./camera-dialog.ts";
 import { hasScreens, screenStill } from "./capture.ts";
-import { judge } from "./judge.ts";
-import { pictureOf, PictureError, type Origin } from "./picture.ts";
+import { judge } from "./label/judge.ts";
+import { pictureOf, PictureError, type Origin } from "../../state/picture.ts";
 
 /** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
 class PictureArea extends Part {

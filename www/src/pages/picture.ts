@@ -10,14 +10,14 @@ import { templateSets } from "../state/label-list.ts";
 import { examples } from "../state/examples.ts";
 import { models } from "../state/models.ts";
 import { photoOffer } from "../state/photo-offer.ts";
-import { facts } from "./classify/facts.ts";
-import { judge, type Answer } from "./classify/judge.ts";
-import "./classify/picture-area.ts";
-import "./classify/score-choice.ts";
-import "./classify/teach.ts";
+import { facts } from "./picture/label/facts.ts";
+import { judge, type Answer } from "./picture/label/judge.ts";
+import "./picture/picture-area.ts";
+import "./picture/label/score-choice.ts";
+import "./picture/label/teach.ts";
 
 /** One picture, and which of the user's labels fits it best. */
-class ClassifyPage extends Part {
+class PicturePage extends Part {
   constructor() {
     super();
     this.watch(judge, models, photoOffer);
@@ -26,8 +26,8 @@ class ClassifyPage extends Part {
   protected override render() {
     const { answer, failed, old, waiting, list } = judge;
     const { info, choice, isBuiltIn } = models;
-    return html` <h1>Classify</h1>
-      <p>What's in this image? Ocelli looks at it on your device. Nothing is uploaded.</p>
+    return html` <h1>Ask your images anything</h1>
+      <p>Nothing leaves your device. Private, works offline, no account.</p>
       <div class="bench">
         <section class="picture" aria-label="Image"><ocelli-picture-area></ocelli-picture-area></section>
         <section class="answer ${old ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
@@ -98,4 +98,4 @@ function inPrompt(template: string, label: string): string {
   return (/^[aeiou]/i.test(label) ? template.replace(/\ba \{\}/g, "an {}") : template).replaceAll("{}", () => label);
 }
 
-customElements.define("ocelli-classify", ClassifyPage);
+customElements.define("ocelli-picture", PicturePage);

@@ -1,4 +1,4 @@
-import { looksLikePhoto } from "../../state/photo.ts";
+import { looksLikePhoto } from "./photo.ts";
 
 /** A picture that the browser can draw. */
 export interface Picture {
