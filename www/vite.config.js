@@ -81,9 +81,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
-            { name: "ocelli-finding", test: /[\\/]pkg[\\/]dist[\\/]find[\\/]/, priority: 1 },
-            { name: "ocelli-writing", test: /[\\/]pkg[\\/]dist[\\/]vlm[\\/]/, priority: 1 },
-            { name: "ocelli", test: /([\\/]pkg[\\/]dist|node_modules[\\/]ocelli)[\\/](?!.*ocelli_vlm)/ },
+            {
+              name: "ocelli",
+              test: /([\\/]pkg[\\/]dist|node_modules[\\/]ocelli)[\\/](?!find[\\/]|vlm[\\/]|draw[\\/]|.*ocelli_vlm)/,
+              priority: 1,
+            },
+            { name: "ocelli-finding", test: /[\\/]pkg[\\/]dist[\\/]find[\\/]/ },
+            { name: "ocelli-writing", test: /[\\/]pkg[\\/]dist[\\/]vlm[\\/]/ },
           ],
         },
       },
