@@ -1,17 +1,21 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
-import { models } from "../state/models.ts";
+import { address } from "../state/address.ts";
+import { modelsOf, tasks } from "../state/models.ts";
 import { howFar } from "./model-load.ts";
 
-/** The model in use, in the link to the page "Models"; while another one loads, how far it has come. Its room is kept for it. */
+/**
+ * The model that the page uses, in the link to the page "Models"; while another one loads, how far it has come. Its room is kept for it.
+ */
 class ModelChip extends Part {
   constructor() {
     super();
-    this.watch(models);
+    this.watch(address, ...Object.values(modelsOf));
   }
 
   protected override render() {
-    const { loading, choice, failed } = models;
+    const task = tasks.find((task) => task === address.part) ?? "label";
+    const { loading, choice, failed } = modelsOf[task];
     const part = loading ? howFar(loading).part : undefined;
     const name = loading?.choice.name ?? choice?.name ?? "No model";
     const percent = part === undefined ? "" : `${Math.floor(100 * part)}%`;

@@ -307,7 +307,7 @@ const isOwn = ({ source }: Listed): boolean => !source.startsWith("hf:");
 /** A published accuracy in words; undefined if there is none. */
 export function accuracyOf({ accuracy }: Listed): string | undefined {
   if (!accuracy) return undefined;
-  return "percent" in accuracy ? `accuracy ${accuracy.percent}%` : `LVIS AP ${accuracy.averagePrecision}`;
+  return "percent" in accuracy ? `${accuracy.percent}%` : `${accuracy.averagePrecision} LVIS AP`;
 }
 
 /** The model that people with photos are offered first, and a better one. */

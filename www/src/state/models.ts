@@ -44,7 +44,7 @@ const hashes = remembered<Record<string, string>>("hashes", {});
 const formats = remembered<Record<string, Format | undefined>>("formats", {});
 
 /** What the models of all tasks have. */
-interface Loadable {
+export interface Loadable {
   readonly info: ModelInfo;
   on(event: "devicelost" | "restored", listener: () => void): () => void;
   dispose(): void;

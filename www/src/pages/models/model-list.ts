@@ -66,7 +66,7 @@ class ModelList extends Part {
         <p>${good}</p>
         <p class="small">
           ${this.#cost(listed)} · ${side} × ${side} px · licence:
-          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · ${accuracyOf(listed)} (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
+          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracyOf(listed)} (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
           ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
         </p>
         ${caution ? html`<p class="small">${caution}</p>` : nothing}
