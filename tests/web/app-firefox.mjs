@@ -1,4 +1,4 @@
-// The core of the app in Firefox: classify, tag, search, and what is left after a reload. Chromium's tests (app.mjs) have the rest.
+// The core of the app in Firefox: picture, tag, search, and what is left after a reload. Chromium's tests (app.mjs) have the rest.
 //   node app-firefox.mjs
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,8 +25,8 @@ try {
     await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, LONG);
   };
 
-  await open("classify");
-  const classify = report.group("firefox: classify");
+  await open("picture");
+  const picture = report.group("firefox: picture");
   const best = () => page.$eval(".best", ({ textContent }) => textContent.trim().toLowerCase());
   for (const name of NAMES.slice(0, 3)) {
     await page.waitForSelector(`[data-sample="${name}"]`, LONG);
@@ -36,8 +36,8 @@ try {
       name,
       LONG,
     );
-    classify.same(name, [await best()], [name]);
-    classify.rejects(`${name}: another`, [await best()], ["tractor"]);
+    picture.same(name, [await best()], [name]);
+    picture.rejects(`${name}: another`, [await best()], ["tractor"]);
   }
 
   await open("tag");

@@ -1,5 +1,5 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
-//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, classify, models, photos, offline, …; all by default
+//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, picture, models, photos, offline, …; all by default
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -8,18 +8,18 @@ import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
-import { classify } from "./app/classify.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
 import { photos } from "./app/photos.mjs";
+import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
 import { shell } from "./app/shell.mjs";
 import { tag } from "./app/tag.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, classify, tag, search, live, models, photos, offline };
+const groups = { shell, picture, tag, search, live, models, photos, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));
@@ -74,7 +74,8 @@ try {
           problems.push(`asked elsewhere: ${request.url()}`);
       });
       await page.goto(`${url}${query}#/${hash}`);
-      await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: 60_000 });
+      const [name] = hash.split(/[/?]/);
+      await page.waitForFunction((name) => document.documentElement.dataset.page === name, name, { timeout: 60_000 });
       return page;
     };
     try {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
-import { settled } from "./classify-pictures.mjs";
+import { settled } from "./picture-sources.mjs";
 import { HUB, imitateHub } from "./hub.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
@@ -175,11 +175,11 @@ async function threeClicks({ fresh, open, report, axe, shots }) {
   await page.close();
 }
 
-/** A photo on the page "Classify": the hint in place of a wrong headline; declined, it stays so. */
+/** A photo on the page "Picture": the hint in place of a wrong headline; declined, it stays so. */
 async function classified({ fresh, open, report, axe, shots }) {
-  const group = report.group("photos: on the page Classify");
+  const group = report.group("photos: on the page Picture");
   const context = await fresh();
-  const page = await open(context, "classify");
+  const page = await open(context, "picture");
   await settled(page);
   const hint = page.getByRole("region", { name: "Photo models" });
   const headline = () => page.locator(".best").allInnerTexts();
@@ -198,7 +198,7 @@ async function classified({ fresh, open, report, axe, shots }) {
   group.same("no headline beside it", await headline(), []);
   const found = await axe(page);
   group.holds("axe", found.length === 0, found.join(" | "));
-  await shots(page, "photos-classify");
+  await shots(page, "photos-picture");
   await page.evaluate(() =>
     Object.defineProperty(navigator, "connection", { value: { saveData: true, downlink: undefined } }),
   );

@@ -14,7 +14,7 @@ import "./photos/duplicates.ts";
 import "./photos/index-file.ts";
 import "./photos/photo-list.ts";
 import { csv, json } from "./photos/results.ts";
-import { shown } from "./photos/shown.ts";
+import { filtering } from "./photos/filtering.ts";
 import { tagger } from "./photos/tagger.ts";
 import "./photos/viewer.ts";
 
@@ -110,7 +110,7 @@ function unreadable() {
 
 /** The tags of all photos, in the order of the page. */
 function save(kind: "csv" | "json"): void {
-  const photos = shown.rows(shown.candidates).filter(({ path }) => collection.index?.has(path));
+  const photos = filtering.rows(filtering.candidates).filter(({ path }) => collection.index?.has(path));
   if (kind === "csv") return download(csv(photos), "ocelli-tags.csv");
   const { several, threshold } = tagger.rule;
   const { names, text } = tagger.labels;

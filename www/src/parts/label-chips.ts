@@ -1,8 +1,8 @@
-import { html } from "lit";
+import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { parseLabels, type LabelList } from "../state/label-list.ts";
 
-/** The labels of a list, each with a cross that removes it, and a field for more. */
+/** A list of labels as chips: each can be removed, and others are typed at the end. */
 class LabelChips extends Part {
   static override properties = { list: { attribute: false } };
   declare list: LabelList;
@@ -15,45 +15,62 @@ class LabelChips extends Part {
   }
 
   protected override render() {
-    const { names } = this.list;
-    return html`<ul class="label-chips" aria-label="Labels">
-        ${names.map(
-          (name) =>
-            html`<li>
-              ${name}
-              <button type="button" class="quiet" aria-label=${`Remove ${name}`} @click=${() => this.#remove(name)}>
-                ×
-              </button>
-            </li>`,
-        )}
-      </ul>
-      <form class="row" @submit=${(event: Event) => this.#add(event)}>
+    const { names, wrong } = this.list;
+    return html`<div class="label-chips">
+        <ul aria-label="Labels">
+          ${names.map(
+            (name) =>
+              html`<li>
+                <span>${name}</span
+                ><button type="button" aria-label="Remove ${name}" @click=${() => this.#remove(name)}>×</button>
+              </li>`,
+          )}
+        </ul>
         <input
-          class="grow"
           type="text"
-          aria-label="New label"
-          placeholder="Add labels: sunset, red car"
-          autocomplete="off"
+          aria-label="Add a label"
+          placeholder="Add a label"
           spellcheck="false"
+          autocomplete="off"
+          autocapitalize="off"
+          enterkeyhint="done"
+          @keydown=${(event: KeyboardEvent) => this.#key(event)}
+          @input=${(event: Event) => this.#typed(event.target as HTMLInputElement)}
+          @blur=${(event: Event) => this.#add(event.target as HTMLInputElement)}
         />
-        <button>Add label</button>
-      </form>`;
+      </div>
+      ${wrong.labels ? html`<p class="wrong" role="alert">${wrong.labels}</p>` : nothing}`;
   }
 
-  #add(event: Event): void {
-    event.preventDefault();
-    const input = this.querySelector("input") as HTMLInputElement;
-    this.#write(parseLabels([...this.list.names, input.value].join("\n")));
+  #key(event: KeyboardEvent): void {
+    const input = event.target as HTMLInputElement;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      this.#add(input);
+    }
+    const last = this.list.names.at(-1);
+    if (event.key === "Backspace" && input.value === "" && last !== undefined) this.#remove(last, false);
+  }
+
+  /** A comma ends a label. */
+  #typed(input: HTMLInputElement): void {
+    if (/[,\n]/.test(input.value)) this.#add(input);
+  }
+
+  #add(input: HTMLInputElement): void {
+    const added = parseLabels(input.value);
     input.value = "";
+    if (added.length > 0) this.#write([...this.list.names, ...added]);
   }
 
-  #remove(removed: string): void {
-    this.#write(this.list.names.filter((name) => name !== removed));
-    this.querySelector("input")?.focus();
+  /** Removes a label; who did it by its button, which goes, is led to the field. */
+  #remove(name: string, lead = true): void {
+    this.#write(this.list.names.filter((one) => one !== name));
+    if (lead) this.querySelector("input")?.focus();
   }
 
   #write(names: readonly string[]): void {
-    this.list.write({ labels: names.join(", ") });
+    this.list.write({ labels: [...new Set(names)].join(", ") });
   }
 }
 

@@ -25,7 +25,7 @@ class ModelHint extends Part {
   }
 
   protected override render() {
-    const load = loadAt(PLACE);
+    const load = loadAt("label", PLACE);
     if (!photoOffer.stands && load === nothing) return nothing;
     const [small, better] = forPhotos;
     const offer = (listed: (typeof forPhotos)[number] | undefined, words: string, kind: string) =>

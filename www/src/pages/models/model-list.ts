@@ -3,6 +3,7 @@ import { Part } from "../../element.ts";
 import { loadAt } from "../../parts/model-load.ts";
 import { bytes } from "../../parts/words.ts";
 import {
+  accuracyOf,
   bytesIn,
   catalog,
   choiceOf,
@@ -65,12 +66,12 @@ class ModelList extends Part {
         <p>${good}</p>
         <p class="small">
           ${this.#cost(listed)} · ${side} × ${side} px · licence:
-          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracy.percent}% (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
+          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracyOf(listed)} (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
           ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
         </p>
         ${caution ? html`<p class="small">${caution}</p>` : nothing}
         ${here || kept.fits(bytesIn(listed, format.get())) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
-        ${loadAt(place)}
+        ${loadAt(listed.task, place)}
       </div>
       <button
         type="button"

@@ -67,7 +67,7 @@ class OtherModel extends Part {
         }
         ${this.#refused ? html`<p class="wrong" role="alert">${this.#refused}</p>` : nothing}
       </div>
-      ${loadAt(PLACE)}`;
+      ${loadAt("label", PLACE)}`;
   }
 
   #submit(event: Event): void {
@@ -116,7 +116,7 @@ class OtherModel extends Part {
 
   #load(source: FileSystemDirectoryHandle | File[], name: string): void {
     const { value } = this.#format;
-    void switching.choose({ source, name, format: value === "none" ? undefined : value }, PLACE);
+    void switching.choose({ task: "label", source, name, format: value === "none" ? undefined : value }, PLACE);
   }
 }
 

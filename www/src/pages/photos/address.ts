@@ -1,53 +1,49 @@
 import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { address } from "../../state/address.ts";
 import { searching } from "./searching.ts";
 
-/** The page's address; `?q=` holds the words that are looked for, so that a search can be bookmarked and shared. */
-const PAGE = "#/photos";
+const PAGE = "photos";
 
-/** Keeps the words of the address and those of the search the same while an element is shown. */
+/** Keeps the words of the address, `#/photos?q=words`, and those of the search the same, so that a search can be bookmarked and shared. */
 export function followAddress(host: ReactiveControllerHost): void {
-  host.addController(new Address());
+  host.addController(new Words());
 }
 
-class Address implements ReactiveController {
+class Words implements ReactiveController {
   readonly #moved = () => {
-    if (isHere()) this.#read();
+    if (address.page === PAGE) this.#read();
   };
   readonly #searched = () => this.#write();
 
   hostConnected(): void {
-    window.addEventListener("hashchange", this.#moved);
-    // Who comes back without words of their own finds those that were there.
-    if (wordsOf(location.hash) !== "") this.#read();
+    address.addEventListener("change", this.#moved);
     searching.addEventListener("change", this.#searched);
-    this.#write(true);
+    // Who comes back without words in the address finds those that were there.
+    if (address.params.has("q")) this.#read();
+    this.#write();
   }
 
   hostDisconnected(): void {
-    window.removeEventListener("hashchange", this.#moved);
+    address.removeEventListener("change", this.#moved);
     searching.removeEventListener("change", this.#searched);
   }
 
   #read(): void {
-    const words = wordsOf(location.hash);
-    const { query } = searching;
-    if (!("words" in query) || query.words !== words) searching.ask({ words });
+    const words = address.params.get("q") ?? "";
+    if (words !== typed()) searching.ask({ words });
   }
 
-  /** @param named The page may have been asked for by an earlier name. */
-  #write(named = false): void {
-    const { query } = searching;
-    const words = "words" in query ? query.words.trim() : "";
-    if (!named && (!isHere() || words === wordsOf(location.hash).trim())) return;
+  #write(): void {
+    if (address.page !== PAGE) return;
+    const words = typed();
+    const hash = words ? `#/${PAGE}?q=${encodeURIComponent(words)}` : `#/${PAGE}`;
     // Each key is not a step of the history.
-    history.replaceState(null, "", words ? `${PAGE}?q=${encodeURIComponent(words)}` : PAGE);
+    if (location.hash !== hash) history.replaceState(null, "", hash);
   }
 }
 
-function isHere(): boolean {
-  return location.hash.split("?")[0] === PAGE;
-}
-
-function wordsOf(hash: string): string {
-  return new URLSearchParams(hash.split("?")[1] ?? "").get("q") ?? "";
+/** The words that are looked for; none where a picture is. */
+function typed(): string {
+  const { query } = searching;
+  return "words" in query ? query.words.trim() : "";
 }

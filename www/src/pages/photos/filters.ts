@@ -4,7 +4,7 @@ import { menu } from "../../parts/menu.ts";
 import { number } from "../../parts/words.ts";
 import { collection } from "../../state/library/collection.ts";
 import { searching } from "./searching.ts";
-import { orders, shown, type Filter, type Order, type Row } from "./shown.ts";
+import { orders, filtering, type Filter, type Order, type Row } from "./filtering.ts";
 import { tagger } from "./tagger.ts";
 
 /** Chips for the tags of some photos, each with its count: a click shows these photos alone. */
@@ -12,14 +12,14 @@ export function tagChips(rows: readonly Row[]) {
   const counts = new Map<string, number>();
   for (const { tags } of rows) for (const { label } of tags) counts.set(label, (counts.get(label) ?? 0) + 1);
   const untagged = rows.filter(({ path, tags }) => tags.length === 0 && tagger.tags(path)).length;
-  const { tag } = shown.filter;
+  const { tag } = filtering.filter;
   // The chip of the filter stays, also where the last photo has lost that tag.
   if (typeof tag === "object" && !counts.has(tag.label)) counts.set(tag.label, 0);
   const chip = (words: string, many: number, is: Filter["tag"], on: boolean) =>
     html`<button
       type="button"
       aria-pressed=${on ? "true" : "false"}
-      @click=${() => shown.only({ tag: on ? undefined : is })}
+      @click=${() => filtering.only({ tag: on ? undefined : is })}
     >
       ${words} <span class="small">${number(many)}</span>
     </button>`;
@@ -35,7 +35,7 @@ export function tagChips(rows: readonly Row[]) {
 class Filters extends Part {
   constructor() {
     super();
-    this.watch(shown, searching, collection);
+    this.watch(filtering, searching, collection);
   }
 
   protected override render() {
@@ -44,10 +44,10 @@ class Filters extends Part {
   }
 
   #folder() {
-    const { folder } = shown.filter;
+    const { folder } = filtering.filter;
     return html`<select
       aria-label="Folder"
-      @change=${(event: Event) => shown.only({ folder: (event.target as HTMLSelectElement).value })}
+      @change=${(event: Event) => filtering.only({ folder: (event.target as HTMLSelectElement).value })}
     >
       <option value="">All folders</option>
       ${collection.folders.map(({ name }) => html`<option value=${name} ?selected=${name === folder}>${name}</option>`)}
@@ -55,20 +55,20 @@ class Filters extends Part {
   }
 
   #dates() {
-    const { from, to } = shown.filter;
+    const { from, to } = filtering.filter;
     const day = (words: string, key: "from" | "to", value: string) =>
       html`<label
         >${words}
         <input
           type="date"
           .value=${value}
-          @change=${(event: Event) => shown.only({ [key]: (event.target as HTMLInputElement).value })}
+          @change=${(event: Event) => filtering.only({ [key]: (event.target as HTMLInputElement).value })}
       /></label>`;
     const words = from && to ? `${from} to ${to}` : from ? `Since ${from}` : to ? `Until ${to}` : "Any date";
     return menu(
       words,
       html`${day("From", "from", from)} ${day("To", "to", to)}
-        <button type="button" ?disabled=${!from && !to} @click=${() => shown.only({ from: "", to: "" })}>
+        <button type="button" ?disabled=${!from && !to} @click=${() => filtering.only({ from: "", to: "" })}>
           Any date
         </button>`,
       "dates",
@@ -78,9 +78,9 @@ class Filters extends Part {
   #order() {
     return html`<select
       aria-label="Order"
-      @change=${(event: Event) => (shown.order = (event.target as HTMLSelectElement).value as Order)}
+      @change=${(event: Event) => (filtering.order = (event.target as HTMLSelectElement).value as Order)}
     >
-      ${Object.keys(orders).map((name) => html`<option ?selected=${name === shown.order}>${name}</option>`)}
+      ${Object.keys(orders).map((name) => html`<option ?selected=${name === filtering.order}>${name}</option>`)}
     </select>`;
   }
 }

@@ -14,7 +14,7 @@ import "./search-box.ts";
 import { searching } from "./searching.ts";
 import { selection } from "./selection-bar.ts";
 import "./selection-bar.ts";
-import { monthOf, shown, type Row } from "./shown.ts";
+import { monthOf, filtering, type Row } from "./filtering.ts";
 import { tagger } from "./tagger.ts";
 
 /** The photos that are searched for, or all that pass the filter. An event `pick` tells `{ path, paths }`, its neighbours in order. */
@@ -27,12 +27,12 @@ class PhotoList extends Part {
 
   constructor() {
     super();
-    this.watch(collection, searching, shown, tagger, tagger.labels);
+    this.watch(collection, searching, filtering, tagger, tagger.labels);
   }
 
   protected override render() {
-    const candidates = shown.candidates;
-    const rows = searching.asks ? [] : shown.rows(candidates);
+    const candidates = filtering.candidates;
+    const rows = searching.asks ? [] : filtering.rows(candidates);
     const paths = searching.asks ? searching.hits.map(({ id }) => id) : rows.map(({ path }) => path);
     return html`<ocelli-search-box></ocelli-search-box>
       ${tagChips(candidates)}
@@ -92,7 +92,7 @@ class PhotoList extends Part {
 customElements.define("ocelli-photo-list", PhotoList);
 
 function itemOf({ path, date }: Row): PictureItem {
-  return { path, caption: captionOf(path), heading: shown.byDate ? monthOf(date) : undefined };
+  return { path, caption: captionOf(path), heading: filtering.byDate ? monthOf(date) : undefined };
 }
 
 /** Its tags or, without any, its name. */

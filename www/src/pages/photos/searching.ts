@@ -5,7 +5,7 @@ import { models } from "../../state/models.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { anyWords, dot, likely, usualOf } from "./likely.ts";
 import { directionOf, wrongSentence, type Direction, type Query } from "./query.ts";
-import { shown } from "./shown.ts";
+import { filtering } from "./filtering.ts";
 
 /** Hits that are shown at first, and that "Show more" adds. */
 const STEP = 24;
@@ -34,7 +34,7 @@ class Searching extends Store {
   failed: unknown;
   #sentence = sentence.get();
   #count = STEP;
-  #filter = shown.filter;
+  #filter = filtering.filter;
   /** Counts what is asked: words, the sentence around them, the filter, how many hits. */
   #asked = 0;
   /** Which of it the hits answer. */
@@ -52,7 +52,7 @@ class Searching extends Store {
   constructor() {
     super();
     collection.addEventListener("change", () => this.#look());
-    shown.addEventListener("change", () => this.#narrowed());
+    filtering.addEventListener("change", () => this.#narrowed());
   }
 
   /** The sentence around words as it is typed; while it is wrong, the last right one is used. */
@@ -112,8 +112,8 @@ class Searching extends Store {
 
   /** Searches again among other photos. */
   #narrowed(): void {
-    if (shown.filter === this.#filter) return;
-    this.#filter = shown.filter;
+    if (filtering.filter === this.#filter) return;
+    this.#filter = filtering.filter;
     this.#count = STEP;
     this.#soon();
     this.changed();
@@ -143,7 +143,7 @@ class Searching extends Store {
     if (!this.asks || !index || !model || model.info.modelHash !== index.modelHash) return;
     try {
       const direction = await this.#direction(query, sentence.get(), model, index);
-      const filter = ({ id }: { id: string }) => shown.passes(id) && !("like" in query && id === query.like);
+      const filter = ({ id }: { id: string }) => filtering.passes(id) && !("like" in query && id === query.like);
       // One more, to know whether there are more.
       const found = direction ? await index.search(direction.vector, { k: this.#count + 1, filter }) : [];
       if (query !== this.query || index !== collection.index) return;

@@ -9,7 +9,7 @@ import { visit } from "../../state/library/visit.ts";
 import { models } from "../../state/models.ts";
 import { openInPicture } from "./open-in-picture.ts";
 import { searching } from "./searching.ts";
-import { dateOf } from "./shown.ts";
+import { dateOf } from "./filtering.ts";
 import { tagger } from "./tagger.ts";
 
 /** A photo as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */

@@ -1,9 +1,9 @@
-// "Teach it" on the page "Classify".
-import { bars, winner } from "./classify.mjs";
-import { choose, settled } from "./classify-pictures.mjs";
+// "Teach it" on the page "Picture".
+import { bars, winner } from "./picture.mjs";
+import { choose, settled } from "./picture-sources.mjs";
 
 export async function teaching(page, { report, axe, shots, sampleFile }) {
-  const group = report.group("classify: teach it");
+  const group = report.group("picture: teach it");
   const label = page.getByRole("combobox", { name: "Label to teach" });
   const taught = (name) =>
     page
@@ -44,7 +44,7 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
     ],
     [2, 1, 17],
   );
-  await shots(page, "classify-taught");
+  await shots(page, "picture-taught");
   group.same("axe", await axe(page), []);
 
   await label.fill("nothing");

@@ -1,9 +1,10 @@
 import { html, nothing } from "lit";
-import { Part } from "../../element.ts";
-import { parseLabels } from "../../state/label-list.ts";
-import { examples } from "../../state/examples.ts";
+import { Part } from "../../../element.ts";
+import { parseLabels } from "../../../state/label-list.ts";
+import { examples } from "../../../state/examples.ts";
+import { pictureOf, PictureError, unreadable } from "../../../state/picture.ts";
+import { shown } from "../../../state/shown.ts";
 import { judge } from "./judge.ts";
-import { pictureOf, PictureError, unreadable } from "./picture.ts";
 
 /** The form that teaches a label by pictures, and what was taught before. */
 class Teach extends Part {
@@ -15,15 +16,14 @@ class Teach extends Part {
 
   constructor() {
     super();
-    this.watch(examples, judge.list, judge);
+    this.watch(examples, judge.list, shown);
   }
 
   protected override render() {
     const { names } = judge.list;
     const taught = examples.labels;
     this.#letGo();
-    return html` <h2 id="teach-title">Teach it</h2>
-      <p class="small">
+    return html` <p class="small">
         Add 1–5 images of something (your cup, your dog) and Ocelli will recognise it, with any model. They stay on this
         device. Taught labels tend to outscore others. Teach every label you care about, or set a threshold.
       </p>
@@ -46,8 +46,8 @@ class Teach extends Part {
           </div>
           <button
             type="button"
-            ?disabled=${!judge.picture || this.#busy}
-            @click=${() => this.#teach(judge.picture ? [judge.picture.blob] : [])}
+            ?disabled=${!shown.picture || this.#busy}
+            @click=${() => this.#teach(shown.picture ? [shown.picture.blob] : [])}
           >
             Add this image
           </button>

@@ -1,15 +1,17 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { Arrivals, pictureIn } from "../../parts/arrivals.ts";
-import { models } from "../../state/models.ts";
-import { missed, sampleFile, samples } from "../../state/samples.ts";
+import { pictureOf, PictureError, type Origin } from "../../state/picture.ts";
+import { sampleFile, samples } from "../../state/samples.ts";
+import { shown } from "../../state/shown.ts";
 import "./camera-dialog.ts";
 import { hasScreens, screenStill } from "./capture.ts";
-import { judge } from "./judge.ts";
-import { pictureOf, PictureError, type Origin } from "./picture.ts";
 
 /** The picture and all ways to another one: samples, files, drop, paste, camera, screen. Only the newest counts. */
 class PictureArea extends Part {
+  static override properties = { layer: { attribute: false } };
+  /** What the tool draws over the picture, whose edges are those of its parent. */
+  declare layer: HTMLElement | undefined;
   #newest = 0;
   #trouble = "";
   readonly #arrivals = new Arrivals(
@@ -20,16 +22,19 @@ class PictureArea extends Part {
 
   constructor() {
     super();
-    this.watch(judge, models);
+    this.watch(shown);
     this.#sample(samples[0] as string);
   }
 
   protected override render() {
-    const { picture, answer } = judge;
-    const isMissed =
-      models.isBuiltIn && picture?.sample === missed && answer !== undefined && answer.rows[0]?.label !== missed;
+    const { picture } = shown;
     return html` <div class="stage ${this.#arrivals.over ? "over" : ""}">
-        ${picture ? html`<img src=${picture.address} alt=${picture.name} />` : nothing}
+        ${
+          picture
+            ? html`<img src=${picture.address} alt=${picture.name} />
+                <div class="frame" .style=${`--ratio: ${picture.width / picture.height}`}>${this.layer ?? nothing}</div>`
+            : nothing
+        }
       </div>
       <div class="samples" role="group" aria-label="Sample images">
         ${samples.map(
@@ -59,14 +64,13 @@ class PictureArea extends Part {
         <p class="small hint">Or drop or paste one anywhere on this page.</p>
       </div>
       <p class="wrong" role="alert">${this.#trouble}</p>
-      ${isMissed ? html`<p class="wrong">This is a ${missed}: the starter model gets it wrong.</p>` : nothing}
       <ocelli-camera-dialog
         .taken=${(still: Blob) => this.#take(Promise.resolve(still), "Your photo from the camera", "camera")}
       ></ocelli-camera-dialog>`;
   }
 
   #sample(name: string): void {
-    if (judge.picture?.sample === name) {
+    if (shown.picture?.sample === name) {
       this.#newest++; // whatever else is on its way
       return this.#say("");
     }
@@ -88,7 +92,7 @@ class PictureArea extends Part {
     try {
       const picture = await pictureOf(await source, name, origin);
       if (turn !== this.#newest) return URL.revokeObjectURL(picture.address);
-      judge.take(picture);
+      shown.take(picture);
       this.#say("");
     } catch (error) {
       if (turn === this.#newest)

@@ -1,11 +1,14 @@
-import { looksLikePhoto } from "../../state/photo.ts";
+import { looksLikePhoto } from "./photo.ts";
 
 /** A picture that the browser can draw. */
 export interface Picture {
   /** As it came, since then its pixels reach the model untouched; a drawing (SVG) as pixels. */
   blob: Blob;
-  /** Object URL for an `<img>`. */
+  /** Object URL of it, for an `<img>`. */
   address: string;
+  /** Of its upright pixels. */
+  width: number;
+  height: number;
   /** A description for people. */
   name: string;
   /** The name of the sample, if the picture is one. */
@@ -24,33 +27,56 @@ export type Origin = "file" | "camera" | "screen" | { sample: string };
 export class PictureError extends Error {}
 
 /** @throws {PictureError} If the browser cannot draw it. */
-export async function pictureOf(blob: Blob, name: string, origin: Origin = "file"): Promise<Picture> {
-  const address = URL.createObjectURL(blob);
+export async function pictureOf(file: Blob, name: string, origin: Origin = "file"): Promise<Picture> {
+  const drawing = file.type === "image/svg+xml";
+  let address = URL.createObjectURL(file);
   try {
-    const image = new Image();
-    image.src = address;
-    await image.decode();
-    const drawing = blob.type === "image/svg+xml";
-    const pixels = drawing ? 0 : image.naturalWidth * image.naturalHeight;
+    let image = await decoded(address);
+    let blob = file;
+    if (drawing) {
+      blob = await drawn(image);
+      URL.revokeObjectURL(address);
+      image = await decoded((address = URL.createObjectURL(blob)));
+    }
+    const { naturalWidth: width, naturalHeight: height } = image;
+    const pixels = drawing ? 0 : width * height;
     return {
-      blob: drawing ? await drawn(image) : blob,
+      blob,
       address,
+      width,
+      height,
       name,
       sample: typeof origin === "object" ? origin.sample : undefined,
-      photo: origin === "camera" || (origin === "file" && (await looksLikePhoto(blob, pixels))),
+      photo: origin === "camera" || (origin === "file" && (await looksLikePhoto(file, pixels))),
     };
   } catch (cause) {
     URL.revokeObjectURL(address);
-    throw new PictureError(`${name}: ${unreadable(blob)} The previous image stays.`, { cause });
+    throw new PictureError(`${name}: ${unreadable(file)} The previous image stays.`, { cause });
   }
+}
+
+async function decoded(address: string): Promise<HTMLImageElement> {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  return image;
+}
+
+/** The browser's own name. Others that are built like Chrome open what it opens. */
+function browser(): string {
+  const { userAgent } = navigator;
+  return (
+    ["Firefox", "Edg", "Chrome", "Safari"].find((name) => userAgent.includes(`${name}/`))?.replace(/^Edg$/, "Edge") ??
+    "This browser"
+  );
 }
 
 /** Why the browser cannot show a file, and what to do about it. */
 export function unreadable(file: Blob): string {
   const kind = /\b(hei[cf]|tiff?|avif|jxl)$/i.exec(file instanceof File ? file.name : file.type)?.[1];
-  return kind
-    ? `This browser can't open ${kind.toUpperCase()}. Export it as JPEG, or use a browser that opens it, such as Safari.`
-    : "This browser can't read the file as an image.";
+  if (!kind) return "This browser can't read the file as an image.";
+  const name = browser();
+  return `${name} can't open ${kind.toUpperCase()}. Export as JPEG${name === "Safari" ? "" : ", or use Safari"}.`;
 }
 
 /** What only the browser's image element can draw, on white, as the page shows it. */

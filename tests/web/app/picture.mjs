@@ -1,26 +1,26 @@
-// The page "Classify": every way to a picture, labels that are judged without running it again, scores, threshold, what was taught.
+// The page "Picture": every way to a picture, labels that are judged without running it again, scores, threshold, what was taught.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { largest } from "../lib/report.mjs";
-import { teaching } from "./classify-teach.mjs";
-import { alt, choose, settled, sources } from "./classify-pictures.mjs";
+import { teaching } from "./picture-teach.mjs";
+import { alt, choose, settled, sources } from "./picture-sources.mjs";
 
 const samplesFolder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "samples");
 export const sampleFile = (name) => join(samplesFolder, `${name}.png`);
 const sampleBytes = (name) => readFileSync(sampleFile(name));
 
-export async function classify(tools) {
+export async function picture(tools) {
   const { fresh, open, report, axe, shots } = tools;
   const context = await fresh({ permissions: ["camera", "clipboard-read", "clipboard-write"] });
   await context.addInitScript(countRuns);
-  const page = await open(context, "classify");
+  const page = await open(context, "picture");
   await settled(page);
-  const clean = report.group("classify: axe");
+  const clean = report.group("picture: axe");
   const nothing = async (when) => clean.same(when, await axe(page), []);
   await nothing("first answer");
   clean.rejects("a finding", ["image-alt"], []);
-  await shots(page, "classify");
+  await shots(page, "picture");
 
   await samples(page, report);
   await sources(page, { ...tools, sampleBytes, sampleFile, nothing });
@@ -30,7 +30,7 @@ export async function classify(tools) {
   await lists(page, report);
   await teaching(page, { report, axe, shots, sampleFile });
   await page.evaluate(() => document.querySelector("main img").removeAttribute("alt"));
-  const axes = report.group("classify: axe, of a picture without words");
+  const axes = report.group("picture: axe, of a picture without words");
   axes.same("found", [(await axe(page)).some((one) => one.startsWith("image-alt"))], [true]);
   axes.rejects("not found", [(await axe(page)).length > 0], [false]);
   await page.close();
@@ -78,7 +78,7 @@ async function write(page, labels) {
 
 /** Every sample with its own label above all others, but the one of which the page says that it is missed. */
 async function samples(page, report) {
-  const group = report.group("classify: samples");
+  const group = report.group("picture: samples");
   const names = await page
     .getByRole("group", { name: "Sample images" })
     .getByRole("button")
@@ -103,7 +103,7 @@ async function samples(page, report) {
 
 /** Labels change the bars, and nothing is run for them; another picture is run once. */
 async function typing(page, report) {
-  const group = report.group("classify: labels, without another run");
+  const group = report.group("picture: labels, without another run");
   await choose(page, "guitar");
   const before = await runs(page);
   for (const [labels, best] of [
@@ -156,7 +156,7 @@ async function typing(page, report) {
 
 /** Each score's numbers follow from the others. */
 async function scores(page, report) {
-  const group = report.group("classify: scores agree with one another", largest, 1e-5);
+  const group = report.group("picture: scores agree with one another", largest, 1e-5);
   await choose(page, "guitar");
   const found = {};
   for (const score of ["softmax", "sigmoid", "cosine", "logits"]) {
@@ -191,7 +191,7 @@ async function scores(page, report) {
     logits.map((logit) => cosines[0] + (logit - logits[0]) / scale),
     [...cosines].reverse(),
   );
-  const order = report.group("classify: scores, order and words");
+  const order = report.group("picture: scores, order and words");
   for (const score of Object.keys(found))
     order.same(
       `${score}: labels`,
@@ -220,9 +220,9 @@ async function scores(page, report) {
 }
 
 async function threshold(page, report) {
-  const group = report.group("classify: threshold");
+  const group = report.group("picture: threshold");
   const slider = page.getByRole("slider", { name: /^Threshold/ });
-  const pale = () => page.locator("ocelli-classify .bars .below").count();
+  const pale = () => page.locator("ocelli-picture .bars .below").count();
   group.same("none at first", [await pale(), await slider.getAttribute("aria-valuetext")], [0, "none"]);
   await choose(page, "castle");
   await slider.focus();
@@ -252,7 +252,7 @@ async function threshold(page, report) {
 
 /** A list that was kept is there on the next visit, as is the text. */
 async function lists(page, report) {
-  const group = report.group("classify: lists of one's own");
+  const group = report.group("picture: lists of one's own");
   const take = async (label) => {
     await page.getByRole("combobox", { name: "Lists" }).selectOption({ label });
     await settled(page);
@@ -277,7 +277,7 @@ async function lists(page, report) {
 
 /** Labels without scores while the model is on its way; and a page that comes after the model. */
 async function start({ fresh, open, report }) {
-  const group = report.group("classify: before and after the model");
+  const group = report.group("picture: before and after the model");
   const context = await fresh();
   let letGo = () => {};
   const held = new Promise((resolve) => (letGo = resolve));
@@ -285,7 +285,7 @@ async function start({ fresh, open, report }) {
     await held;
     await route.continue().catch(() => {});
   });
-  const page = await open(context, "classify");
+  const page = await open(context, "picture");
   const items = page.locator("ocelli-score-bars li");
   await items.first().waitFor();
   group.same(
@@ -299,14 +299,14 @@ async function start({ fresh, open, report }) {
   group.rejects("with scores", [await items.filter({ hasText: /\d/ }).count()], [0]);
   // A page that was left is found as it was.
   await choose(page, "dog");
-  for (const name of ["Models", "Classify"]) await page.getByRole("navigation").getByRole("link", { name }).click();
-  await page.waitForFunction(() => document.documentElement.dataset.page === "classify");
+  for (const name of ["Models", "Picture"]) await page.getByRole("navigation").getByRole("link", { name }).click();
+  await page.waitForFunction(() => document.documentElement.dataset.page === "picture");
   group.same("left and found again", [await alt(page), await winner(page)], ["Sample drawing: dog", "dog"]);
   await page.close();
 
   const late = await open(await fresh(), "models");
   await late.getByText("The model is ready").waitFor({ state: "attached", timeout: 120_000 });
-  await late.getByRole("navigation").getByRole("link", { name: "Classify" }).click();
+  await late.getByRole("navigation").getByRole("link", { name: "Picture" }).click();
   await settled(late);
   group.same("after the model", [await winner(late)], ["guitar"]);
   await late.close();
@@ -320,7 +320,7 @@ async function start({ fresh, open, report }) {
           .evaluate((dd) => [...dd.childNodes].find(({ nodeType, data }) => nodeType === 3 && data.trim()).data),
       ),
     );
-  const other = await open(await fresh(), "classify", "?model=models/ocelli-tiny-q4/");
+  const other = await open(await fresh(), "picture", "?model=models/ocelli-tiny-q4/");
   await settled(other);
   group.same(
     "another model",

@@ -46,7 +46,7 @@ export function dateOf({ taken, modified }: Pick<PictureRecord, "taken" | "modif
 }
 
 /** Which photos are shown, and in which order. */
-class Shown extends Store {
+class Filtering extends Store {
   #filter: Filter = everything;
   #names: readonly string[] = [];
 
@@ -124,7 +124,7 @@ class Shown extends Store {
   }
 }
 
-export const shown = new Shown();
+export const filtering = new Filtering();
 
 function scoreOf({ tags }: Row, label: string): number {
   return tags.find((tag) => tag.label === label)?.score ?? -1;

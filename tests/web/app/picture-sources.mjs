@@ -1,4 +1,4 @@
-// The ways to a picture on the page "Classify".
+// The ways to a picture on the page "Picture".
 
 /** Nothing newer is on its way. */
 export async function settled(page) {
@@ -29,7 +29,7 @@ const winner = (page) =>
     .then((text) => text.toLowerCase());
 
 export async function sources(page, { report, sampleBytes, sampleFile, nothing }) {
-  const group = report.group("classify: pick, drop, paste, camera, screen");
+  const group = report.group("picture: pick, drop, paste, camera, screen");
   const trouble = page.locator("ocelli-picture-area [role=alert]");
   const picker = page.getByLabel("Choose an image");
 

@@ -1,5 +1,5 @@
 import { stopTracks } from "../../parts/dom.ts";
-import { PictureError, pngOf } from "./picture.ts";
+import { PictureError, pngOf } from "../../state/picture.ts";
 
 /** Milliseconds that a screen's first frame is waited for: behind another window the browser draws none. */
 const FIRST_FRAME = 1000;

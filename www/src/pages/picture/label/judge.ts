@@ -1,9 +1,10 @@
 import type { Classification, Ocelli } from "ocelli";
-import { usual, type Shown } from "../../parts/scale.ts";
-import { LabelList } from "../../state/label-list.ts";
-import { models } from "../../state/models.ts";
-import { remembered, Store } from "../../state/store.ts";
-import type { Picture } from "./picture.ts";
+import { usual, type Shown } from "../../../parts/scale.ts";
+import { LabelList } from "../../../state/label-list.ts";
+import { models } from "../../../state/models.ts";
+import type { Picture } from "../../../state/picture.ts";
+import { shown } from "../../../state/shown.ts";
+import { remembered, Store } from "../../../state/store.ts";
 
 /** The scores of a picture's labels. */
 export interface Answer {
@@ -32,16 +33,16 @@ interface Settings {
 const none: Runs = { count: 0, first: undefined, last: undefined };
 
 /**
- * The picture of the page, and what the labels say to it. A model runs once for each picture; labels, score and threshold are judged by
+ * What the labels say to the picture of the page. A model runs once for each picture; labels, score and threshold are judged by
  * its embedding.
  */
 class Judge extends Store {
   readonly list = new LabelList("classify");
   readonly #settings = remembered<Settings>("classify", { thresholds: {} });
-  #picture: Picture | undefined;
   #seen: { picture: Picture; model: Ocelli; embedding: Float32Array } | undefined;
   #failed: { picture: Picture; model: Ocelli; error: unknown } | undefined;
   #answer: Answer | undefined;
+  #open = false;
   #running = false;
   #runs = none;
   #runsOf: Ocelli | undefined;
@@ -49,22 +50,16 @@ class Judge extends Store {
   constructor() {
     super();
     this.list.addEventListener("change", () => this.#rank());
-    models.addEventListener("change", () => {
-      void this.#embed();
-      this.changed();
-    });
+    for (const store of [models, shown])
+      store.addEventListener("change", () => {
+        void this.#embed();
+        this.changed();
+      });
   }
 
-  get picture(): Picture | undefined {
-    return this.#picture;
-  }
-
-  /** Shows another picture. Its address is revoked when the next one comes. */
-  take(picture: Picture): void {
-    if (this.#picture) URL.revokeObjectURL(this.#picture.address);
-    this.#picture = picture;
-    this.#failed = undefined;
-    this.changed();
+  /** Whether anyone looks at the answer; nothing is computed otherwise. */
+  set open(open: boolean) {
+    this.#open = open;
     void this.#embed();
   }
 
@@ -120,19 +115,19 @@ class Judge extends Store {
   }
 
   #isSeen(): boolean {
-    return this.#seen !== undefined && this.#seen.picture === this.#picture && this.#seen.model === models.model;
+    return this.#seen !== undefined && this.#seen.picture === shown.picture && this.#seen.model === models.model;
   }
 
   #hasFailed(): boolean {
-    return this.#failed !== undefined && this.#failed.picture === this.#picture && this.#failed.model === models.model;
+    return this.#failed !== undefined && this.#failed.picture === shown.picture && this.#failed.model === models.model;
   }
 
   /** One run at a time, since none can be called back; of several pictures that wait for it only the last is run. */
   async #embed(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    while (models.model && this.#picture && !this.#isSeen() && !this.#hasFailed())
-      await this.#run(models.model, this.#picture);
+    while (this.#open && models.model && shown.picture && !this.#isSeen() && !this.#hasFailed())
+      await this.#run(models.model, shown.picture);
     this.#running = false;
   }
 

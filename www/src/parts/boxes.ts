@@ -1,0 +1,56 @@
+import type { Box } from "ocelli/detect";
+import { labelColor } from "ocelli/draw";
+import { html } from "lit";
+import { classMap } from "lit/directives/class-map.js";
+import { format } from "./scale.ts";
+
+/** A box over an image. */
+export interface Framed {
+  label: string;
+  /** The place of its word, which has the colour. */
+  index: number;
+  score: number;
+  box: Box;
+}
+
+/** What is pointed at. */
+export interface Pointing<T> {
+  lit?: T | undefined;
+  /** Told what the pointer is over; undefined when it leaves. */
+  point?: (box: T | undefined) => void;
+}
+
+/**
+ * Boxes over an image or a video of this size, in an element that covers it: the best one on top. They are for the eye; a list says the
+ * same to everybody.
+ */
+export function boxesOver<T extends Framed>(
+  found: readonly T[],
+  { width, height }: { width: number; height: number },
+  { lit, point }: Pointing<T> = {},
+) {
+  return html`<div class="boxes ${lit ? "pointed" : ""}" aria-hidden="true">
+    ${[...found].reverse().map((one) => {
+      const { box, index, label, score } = one;
+      const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map((part) => `${100 * part}%`);
+      const [x, y, w, h] = edges;
+      return html`<div
+        class=${classMap({ box: true, lit: lit === one, low: box.y < height / 10 })}
+        .style=${`--x: ${x}; --y: ${y}; --w: ${w}; --h: ${h}; --color: ${labelColor(index)}`}
+        @pointerenter=${() => point?.(one)}
+        @pointerleave=${() => point?.(undefined)}
+      >
+        <span>${label} ${format("sigmoid", score)}</span>
+      </div>`;
+    })}
+  </div>`;
+}
+
+/** How often each word was found: "dog 2 · ball 1". */
+export function countsOf(found: readonly Framed[], words: readonly string[]): string {
+  return words
+    .map((word, at) => ({ word, count: found.filter(({ index }) => index === at).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ word, count }) => `${word} ${count}`)
+    .join(" · ");
+}
