@@ -36,7 +36,7 @@ class PhotoList extends Part {
     const paths = searching.asks ? searching.hits.map(({ id }) => id) : rows.map(({ path }) => path);
     return html`<ocelli-search-box></ocelli-search-box>
       ${tagChips(candidates)}
-      <div class="row tools">
+      <div class="row narrow">
         <p class="small grow" role="status">${searching.asks ? spoken() : said(rows)}</p>
         <button type="button" aria-expanded=${String(this.#rules)} aria-controls="rules" @click=${() => this.#fold()}>
           Labels &amp; rules
