@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
+import { folders } from "./app/folders.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
@@ -15,11 +16,10 @@ import { photos } from "./app/photos.mjs";
 import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
 import { shell } from "./app/shell.mjs";
-import { tag } from "./app/tag.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, picture, tag, search, live, models, photos, offline };
+const groups = { shell, picture, photos, folders, search, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

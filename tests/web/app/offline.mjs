@@ -124,7 +124,7 @@ async function policy(test, folder) {
   const { host, page, complaints, elsewhere } = await visit(test, folder);
   const group = test.report.group("offline: content security policy");
   await ready(page);
-  for (const name of ["Picture", "Tag", "Search", "Live", "Models"]) await go(page, name);
+  for (const name of ["Picture", "Photos", "Live", "Models"]) await go(page, name);
   await benchmark(page);
   const violations = () => page.evaluate(() => violations);
   group.same("of the page's own", await violations(), []);
@@ -208,7 +208,7 @@ async function withoutNetwork(test, folder) {
     .fill("a walrus in the snow\nspace rocket\nan old typewriter");
   await settled(page);
   group.same("labels never seen before", [await winner(page)], ["space rocket"]);
-  for (const name of ["Tag", "Search", "Live"]) {
+  for (const name of ["Photos", "Live"]) {
     await go(page, name);
     group.holds(`${name} opens`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
   }

@@ -6,7 +6,7 @@ import { largest } from "../lib/report.mjs";
 import { SCREENS, watchShifts } from "./layout.mjs";
 
 const assets = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "dist", "assets");
-const PAGES = ["Picture", "Tag", "Search", "Live", "Models"];
+const PAGES = ["Picture", "Photos", "Live", "Models"];
 /** Bytes of scripts besides the package, not compressed. */
 const MOST_SCRIPT = 170_000;
 

@@ -11,6 +11,8 @@ import { models } from "../state/models.ts";
 import { followAddress } from "./photos/address.ts";
 import "./photos/bookkeeping.ts";
 import "./photos/duplicates.ts";
+import "./photos/errand-view.ts";
+import { counting, describing } from "./photos/errands.ts";
 import "./photos/index-file.ts";
 import "./photos/photo-list.ts";
 import { csv, json } from "./photos/results.ts";
@@ -18,13 +20,15 @@ import { filtering } from "./photos/filtering.ts";
 import { tagger } from "./photos/tagger.ts";
 import "./photos/viewer.ts";
 
-type View = "photos" | "duplicates" | "unreadable" | "index";
+type View = "photos" | "duplicates" | "unreadable" | "index" | "describe" | "count";
 
 const titles: Record<View, string> = {
   photos: "Photos",
   duplicates: "Near-duplicates",
   unreadable: "Unreadable files",
   index: "Search index",
+  describe: describing.title,
+  count: counting.title,
 };
 
 /** A collection of photos: found by words, tagged, and cleared of near-duplicates. */
@@ -73,6 +77,8 @@ class PhotosPage extends Part {
       </div>
       ${view === "duplicates" ? html`<ocelli-duplicates @pick=${open}></ocelli-duplicates>` : nothing}
       ${view === "unreadable" ? unreadable() : nothing}
+      ${view === "describe" ? html`<ocelli-errand .kind=${describing}></ocelli-errand>` : nothing}
+      ${view === "count" ? html`<ocelli-errand .kind=${counting}></ocelli-errand>` : nothing}
       ${view === "index" ? html`<ocelli-index-file></ocelli-index-file>` : nothing}
     </section>`;
   }
@@ -84,6 +90,7 @@ class PhotosPage extends Part {
     return menu(
       "More",
       html`${way("Near-duplicates", () => this.#to("duplicates"), seen.length < 2)}
+      ${way("Describe all…", () => this.#to("describe"))} ${way("Count things…", () => this.#to("count"))}
       ${broken.length > 0 ? way(`Unreadable files (${number(broken.length)})`, () => this.#to("unreadable")) : nothing}
       ${way("Save tags as CSV", () => save("csv"), seen.length === 0)}
       ${way("Save tags as JSON", () => save("json"), seen.length === 0)}

@@ -9,6 +9,8 @@ export interface PictureItem {
   path: string;
   /** Text below the picture. */
   caption?: string | TemplateResult | undefined;
+  /** How well it fits what was asked, for checkers. */
+  score?: number | undefined;
   /** The heading that it stands under; those of one heading follow each other. */
   heading?: string | undefined;
 }
@@ -92,7 +94,7 @@ class PictureGrid extends Part {
     if (more) this.#end.observe(more);
   }
 
-  #tile({ path, caption }: PictureItem, current: boolean) {
+  #tile({ path, caption, score }: PictureItem, current: boolean) {
     const name = path.slice(path.lastIndexOf("/") + 1);
     const { selection } = this;
     const is = selection?.has(path) ?? false;
@@ -101,6 +103,7 @@ class PictureGrid extends Part {
         type="button"
         title=${path}
         data-path=${path}
+        data-score=${score ?? nothing}
         tabindex=${current ? 0 : -1}
         aria-pressed=${selection ? String(is) : nothing}
         @focus=${() => this.#at(path)}

@@ -58,7 +58,7 @@ class PhotoList extends Part {
 
   #hits() {
     const { hits, less, more, failed } = searching;
-    const items = hits.map(({ id }) => ({ path: id, caption: captionOf(id) }));
+    const items = hits.map(({ id, score }) => ({ path: id, score, caption: captionOf(id) }));
     const [near, far] = [items.filter(({ path }) => !less.has(path)), items.filter(({ path }) => less.has(path))];
     const order = [...near, ...far].map(({ path }) => path);
     const button = more

@@ -23,7 +23,12 @@ export function csv(pictures: readonly Tagged[]): Blob {
     tags.map(({ label }) => label).join(", "),
     tags.map(({ score }) => rounded(score)).join(", "),
   ]);
-  const text = [["path", "tags", "scores"], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  return table([["path", "tags", "scores"], ...lines]);
+}
+
+/** Rows as CSV. */
+export function table(rows: readonly string[][]): Blob {
+  const text = rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
   // Spreadsheets take a file for UTF-8 if it says so.
   return new Blob(["\uFEFF", text], { type: "text/csv" });
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { listen, startKept } from "../../lib/browser.mjs";
 import { countEmbeddings, drawn, keptEmbeddings, onDisk, withoutPicker } from "../../lib/collection.mjs";
 import { resident } from "../../lib/memory.mjs";
+import { paths, search, state } from "./page.mjs";
 
 const COUNT = 1000;
 const PATIENCE = 1_200_000;
@@ -26,8 +27,8 @@ export async function large({ report, url }) {
       await context.addInitScript(countEmbeddings);
       const page = await context.newPage();
       const complaints = listen(page);
-      await page.goto(`${url}#/tag`);
-      await page.getByRole("heading", { level: 1, name: "Tag" }).waitFor({ timeout: PATIENCE });
+      await page.goto(`${url}#/photos`);
+      await page.getByRole("heading", { level: 1, name: "Photos" }).waitFor({ timeout: PATIENCE });
       await work(page, context);
       return complaints.filter((one) => !one.includes("Service Worker registration blocked"));
     } finally {
@@ -37,12 +38,12 @@ export async function large({ report, url }) {
   const reached = (page, count) =>
     page.waitForFunction((count) => embedded.length >= count, count, { timeout: PATIENCE });
 
-  const group = report.group("tag: 1,000 pictures, closed in the middle");
+  const group = report.group("folders: 1,000 pictures, closed in the middle");
   let shown = 0;
   const complaints = await visit(async (page) => {
     await page.locator('input[data-kind="folder"]').setInputFiles(folder);
     await reached(page, COUNT * 0.4);
-    shown = Number((await page.locator(".state").innerText()).match(/^([\d,]+) of 1,000/)[1].replace(",", ""));
+    shown = Number((await state(page)).match(/([\d,]+) of 1,000/)[1].replace(",", ""));
   });
 
   let before = 0;
@@ -50,14 +51,10 @@ export async function large({ report, url }) {
   const memory = [];
   complaints.push(
     ...(await visit(async (page, context) => {
-      await page.getByRole("button", { name: "Choose “thousand”" }).waitFor({ timeout: PATIENCE });
+      await page.getByRole("button", { name: "Choose “thousand” again to continue" }).waitFor({ timeout: PATIENCE });
       before = (await keptEmbeddings(page)).length;
       group.holds("what was shown as done is kept", before >= shown, `${before} of ${shown}`);
-      group.same(
-        "said",
-        [await page.locator(".state").innerText()],
-        [`${before} of 1,000 indexed. Choose “thousand” again to continue.`],
-      );
+      group.same("said", [await state(page)], [`1,000 photos · ${before} of 1,000 indexed`]);
       const session = await context.newCDPSession(page);
       const measure = async () => {
         await session.send("HeapProfiler.collectGarbage");
@@ -70,7 +67,7 @@ export async function large({ report, url }) {
         await reached(page, Math.floor(rest * part));
         await measure();
       }
-      await page.getByText("1,000 images indexed.").waitFor({ timeout: PATIENCE });
+      await page.getByText("up to date").waitFor({ timeout: PATIENCE });
       const made = await page.evaluate(() => embedded);
       const kept = await keptEmbeddings(page);
       group.same(
@@ -81,17 +78,13 @@ export async function large({ report, url }) {
       group.rejects("one done twice", [before + made.length + 1], [COUNT]);
 
       // What words find is what was drawn.
-      await page.getByRole("navigation").getByRole("link", { name: "Search" }).click();
-      await page.getByText("1,000 images ready to search.").waitFor({ timeout: PATIENCE });
       const best = async (words) => {
-        await page.getByLabel("What are you looking for?").fill(words);
+        await search(page).fill(words);
         await page.waitForTimeout(1000);
-        await page.waitForFunction(() => document.querySelector('.search [aria-busy="false"] .pictures button'), null, {
+        await page.waitForFunction(() => document.querySelector('.results[aria-busy="false"] .pictures button'), null, {
           timeout: PATIENCE,
         });
-        return page.$$eval(".search .pictures button", (all) =>
-          all.slice(0, 10).map(({ dataset }) => dataset.path.replace(/^.*-|\.png$/g, "")),
-        );
+        return (await paths(page)).slice(0, 10).map((path) => path.replace(/^.*-|\.png$/g, ""));
       };
       for (const words of ["bicycle", "guitar", "rocket"]) {
         group.same(`${words}: found`, await best(words), Array(10).fill(words));
@@ -101,13 +94,13 @@ export async function large({ report, url }) {
   );
   group.holds("no complaints", complaints.length === 0, complaints.join(" | "));
 
-  const flat = report.group("tag: memory, second half against first");
+  const flat = report.group("folders: memory, second half against first");
   const grown = (series) => Math.max(...series.slice(4)) - Math.max(...series.slice(0, 4));
   flat.same("objects of the page", [grown(heap) < HEAP], [true]);
   flat.same("resident", [grown(memory) < RESIDENT], [true]);
   flat.rejects("each decoded picture kept", [grown(memory.map((bytes, i) => bytes + i * RESIDENT)) < RESIDENT], [true]);
   report.note(
-    "tag: memory",
+    "folders: memory",
     `objects ${heap.map((x) => (x / 1e6).toFixed(1)).join(" ")}; resident ${memory.map((x) => (x / 1e6).toFixed(0)).join(" ")} MB`,
   );
   rmSync(profile, { recursive: true, force: true });
