@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
+import { browse } from "./app/browse.mjs";
 import { folders } from "./app/folders.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
@@ -15,11 +16,12 @@ import { offline } from "./app/offline.mjs";
 import { photos } from "./app/photos.mjs";
 import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
+import { select } from "./app/select.mjs";
 import { shell } from "./app/shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, picture, photos, folders, search, live, models, offline };
+const groups = { shell, picture, photos, browse, folders, search, select, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

@@ -37,7 +37,7 @@ class PhotosPage extends Part {
 
   constructor() {
     super();
-    this.watch(collection, models, tagger);
+    this.watch(collection, folders, models, tagger);
     followAddress(this);
   }
 
@@ -47,6 +47,8 @@ class PhotosPage extends Part {
   }
 
   protected override render() {
+    // Nobody shall see an empty page for a moment who has photos.
+    if (!folders.isOpen) return html`<h1>Photos</h1>`;
     const empty = collection.pictures.size === 0;
     return html`<div class="photos-head">
         <h1>Photos</h1>

@@ -31,8 +31,7 @@ class ErrandView extends Part {
     const { task, errand } = this.kind;
     const { outcomes } = errand;
     return html`${modelsOf[task].model ? this.#start() : html`<ocelli-model-card .task=${task}></ocelli-model-card>`}
-      ${errand.busy ? this.#progress() : nothing}
-      ${outcomes.length > 0 ? this.#outcomes(outcomes) : nothing}`;
+    ${errand.busy ? this.#progress() : nothing} ${outcomes.length > 0 ? this.#outcomes(outcomes) : nothing}`;
   }
 
   #start() {
@@ -41,32 +40,32 @@ class ErrandView extends Part {
     const paths = selection.size > 0 ? selection.paths : filtering.rows(filtering.candidates).map(({ path }) => path);
     const isCounting = (this.kind as unknown) === counting;
     return html`<form
-      class="row"
-      @submit=${(event: Event) => {
-        event.preventDefault();
-        void errand.start(paths);
-      }}
-    >
-      ${
-        isCounting
-          ? html`<label class="grow"
-              >Things to count
-              <input
-                type="text"
-                autocomplete="off"
-                .value=${counted.text}
-                @input=${(event: Event) => (counted.text = (event.target as HTMLInputElement).value)}
-            /></label>`
-          : nothing
-      }
-      <button class="primary" ?disabled=${paths.length === 0}>
-        ${this.kind.title}: ${count(paths.length, selection.size > 0 ? "selected photo" : "photo")}
-      </button>
-    </form>
-    <p class="small">
-      ${selection.size > 0 ? "" : "Select photos, or filter them by folder, tag or date, to work on fewer. "}Answers can
-      be wrong.
-    </p>`;
+        class="row"
+        @submit=${(event: Event) => {
+          event.preventDefault();
+          void errand.start(paths);
+        }}
+      >
+        ${
+          isCounting
+            ? html`<label class="grow"
+                >Things to count
+                <input
+                  type="text"
+                  autocomplete="off"
+                  .value=${counted.text}
+                  @input=${(event: Event) => (counted.text = (event.target as HTMLInputElement).value)}
+              /></label>`
+            : nothing
+        }
+        <button class="primary" ?disabled=${paths.length === 0}>
+          ${this.kind.title}: ${count(paths.length, selection.size > 0 ? "selected photo" : "photo")}
+        </button>
+      </form>
+      <p class="small">
+        ${selection.size > 0 ? "" : "Select photos, or filter them by folder, tag or date, to work on fewer. "}Answers
+        can be wrong.
+      </p>`;
   }
 
   #progress() {
@@ -74,7 +73,9 @@ class ErrandView extends Part {
     const { outcomes, total, left, paused } = errand;
     const time = left === undefined || paused ? "" : `, about ${duration(left)} left`;
     return html`<div class="row">
-        <p class="grow" role="status">${number(outcomes.length)} of ${number(total)} photos${paused ? ", paused" : time}</p>
+        <p class="grow" role="status">
+          ${number(outcomes.length)} of ${number(total)} photos${paused ? ", paused" : time}
+        </p>
         ${paused ? html`<button type="button" @click=${() => errand.resume()}>Resume</button>` : html`<button type="button" @click=${() => errand.pause()}>Pause</button>`}
         <button type="button" @click=${() => errand.cancel()}>Cancel</button>
       </div>
@@ -84,8 +85,12 @@ class ErrandView extends Part {
   #outcomes(outcomes: readonly Outcome<never>[]) {
     const failed = outcomes.filter((one) => "error" in one).length;
     return html`<div class="row">
-        <p class="grow">${count(outcomes.length - failed, "photo")} done${failed > 0 ? `, ${number(failed)} failed` : ""}.</p>
-        <button type="button" @click=${() => download(table(this.kind.rows(outcomes)), this.kind.file)}>Save as CSV</button>
+        <p class="grow">
+          ${count(outcomes.length - failed, "photo")} done${failed > 0 ? `, ${number(failed)} failed` : ""}.
+        </p>
+        <button type="button" @click=${() => download(table(this.kind.rows(outcomes)), this.kind.file)}>
+          Save as CSV
+        </button>
       </div>
       <ul class="outcomes">
         ${outcomes

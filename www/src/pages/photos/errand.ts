@@ -33,7 +33,9 @@ export class Errand<Result> extends Store {
   /** Seconds that the rest takes, as far as is known. */
   get left(): number | undefined {
     const done = this.outcomes.length;
-    return done === 0 || !this.busy ? undefined : ((performance.now() - this.#began) / 1000 / done) * (this.total - done);
+    return done === 0 || !this.busy
+      ? undefined
+      : ((performance.now() - this.#began) / 1000 / done) * (this.total - done);
   }
 
   async start(paths: readonly string[]): Promise<void> {

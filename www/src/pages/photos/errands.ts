@@ -70,7 +70,9 @@ export const counting: Kind<Record<string, number>> = {
   rows: (outcomes) => {
     const names = [...new Set(outcomes.flatMap((one) => ("result" in one ? Object.keys(one.result) : [])))];
     const cells = (one: Outcome<Record<string, number>>) =>
-      "result" in one ? [...names.map((name) => String(one.result[name] ?? "")), ""] : [...names.map(() => ""), one.error];
+      "result" in one
+        ? [...names.map((name) => String(one.result[name] ?? "")), ""]
+        : [...names.map(() => ""), one.error];
     return [["path", ...names, "error"], ...outcomes.map((one) => [one.path, ...cells(one)])];
   },
   file: "counts.csv",
