@@ -10,7 +10,8 @@ export function deviceOf({ backend, adapter, threads }: ModelInfo): string {
 export function factsOf(info: ModelInfo): [name: string, value: string][] {
   const { backend, imageSize, maxNumPatches, embeddingDim, defaultScore, context } = info;
   const embeds = info.tasks.includes("embed");
-  const when = (is: boolean, name: string, value: string): [name: string, value: string][] => (is ? [[name, value]] : []);
+  const when = (is: boolean, name: string, value: string): [name: string, value: string][] =>
+    is ? [[name, value]] : [];
   return [
     ["Kind", familyOf(info)],
     ["Runs on", deviceOf(info)],

@@ -42,11 +42,7 @@ class Memory extends Part {
               ${
                 info
                   ? html`<span>${bytes(memoryOf(info))}</span>
-                      <button
-                        type="button"
-                        aria-label="Unload ${models.choice?.name}"
-                        @click=${() => models.unload()}
-                      >
+                      <button type="button" aria-label="Unload ${models.choice?.name}" @click=${() => models.unload()}>
                         Unload
                       </button>`
                   : nothing

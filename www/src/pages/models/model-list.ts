@@ -91,7 +91,9 @@ class ModelList extends Part {
         ${here || kept.fits(bytesIn(listed, format.get())) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
         ${
           // Wherever it was asked for: the header leads here.
-          coming && models.loading ? html`<div class="load-here">${progressOf(models.loading)}</div>` : loadAt(task, place)
+          coming && models.loading
+            ? html`<div class="load-here">${progressOf(models.loading)}</div>`
+            : loadAt(task, place)
         }
       </div>
       <button

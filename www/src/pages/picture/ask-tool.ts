@@ -89,7 +89,8 @@ class AskTool extends Part {
     return html`<article data-state=${state}>
       <p class="question">${question}</p>
       <p class="written">${answer.trim() || (state === "waiting" ? "Looking…" : "")}</p>
-      ${state === "failed" ? notice(error) : nothing} ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
+      ${state === "failed" ? notice(error) : nothing}
+      ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
       ${
         state === "done"
           ? html`<div class="row">

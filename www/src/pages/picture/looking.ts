@@ -86,7 +86,9 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
 
   /** Whether an answer is being computed. */
   get waiting(): boolean {
-    return this.models.model !== undefined && this.words.length > 0 && !this.#is(this.#answer) && !this.#is(this.#failed);
+    return (
+      this.models.model !== undefined && this.words.length > 0 && !this.#is(this.#answer) && !this.#is(this.#failed)
+    );
   }
 
   /** Why there is no answer. */
