@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
 import { start } from "../lib/browser.mjs";
 import { largest } from "../lib/report.mjs";
+import { finds } from "./live-find.mjs";
 import { unfold } from "./picture-sources.mjs";
 
 const www = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www");
@@ -33,6 +34,7 @@ export async function live(tools) {
   await chooses(tools);
   await refused(tools);
   await screen(tools);
+  await finds(tools);
 }
 
 /** A film of a sample: JPEG after JPEG, which is what Chromium takes for a camera. */

@@ -14,6 +14,9 @@ export interface Framed {
   box: Box;
 }
 
+/** Of more boxes than these, only the one that is pointed at has words. */
+const WITH_WORDS = 8;
+
 /** What is pointed at. */
 export interface Pointing<T> {
   lit?: T | undefined;
@@ -30,7 +33,8 @@ export function boxesOver<T extends Framed>(
   { width, height }: { width: number; height: number },
   { lit, point }: Pointing<T> = {},
 ) {
-  return html`<div class="boxes ${lit ? "pointed" : ""}" aria-hidden="true">
+  const kinds = classMap({ boxes: true, pointed: lit !== undefined, many: found.length > WITH_WORDS });
+  return html`<div class=${kinds} aria-hidden="true">
     ${[...found].reverse().map((one) => {
       const { box, index, label, score } = one;
       const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map(

@@ -5,6 +5,7 @@ import { Part } from "../../element.ts";
 import "../../parts/copy-button.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
 import { format } from "../../parts/scale.ts";
 import "../../parts/use-in-app.ts";
@@ -43,7 +44,7 @@ class CutTool extends Part {
     const { failed, waiting, found, masks, settings } = cutting;
     if (!segmenters.model)
       return html`${wordsField("cut", cutting)}<ocelli-model-card .task=${"cut"}></ocelli-model-card>`;
-    return html`${wordsField("cut", cutting)}
+    return html`${wordsField("cut", cutting)} ${knowledge("cut")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => cutting.again()) : nothing}
         <p class=${masks.length > 0 ? "hidden" : "sum"} role="status">${this.#sum()}</p>

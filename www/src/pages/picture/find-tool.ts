@@ -6,6 +6,7 @@ import { boxesOver, countsOf, fromSlider } from "../../parts/boxes.ts";
 import "../../parts/copy-button.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
 import { format } from "../../parts/scale.ts";
 import "../../parts/use-in-app.ts";
@@ -44,7 +45,7 @@ class FindTool extends Part {
     const { failed, waiting, found, boxes, asked } = finding;
     if (!detectors.model)
       return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
-    return html`${wordsField("find", finding)}
+    return html`${wordsField("find", finding)} ${knowledge("find")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => finding.again()) : nothing}
         <p class="sum" role="status">
