@@ -22,6 +22,7 @@ export async function picture(tools) {
   clean.rejects("a finding", ["image-alt"], []);
   await shots(page, "picture");
 
+  await unfold(page, "Performance");
   await samples(page, report);
   await folded(page, report);
   await sources(page, { ...tools, sampleBytes, sampleFile, nothing });

@@ -47,7 +47,7 @@ export async function tools(test) {
     await links.nth(Object.keys(CARDS).indexOf(tool) + 1).click();
     const card = page.getByRole("region", { name: "Model" });
     await page.waitForFunction((tool) => location.hash === `#/picture/${tool}`, tool);
-    await card.getByText(words[0]).waitFor();
+    await card.getByText(words[0]).first().waitFor();
     const said = (await card.innerText()).replace(/\s+/g, " ");
     cards.same(
       `${tool}: what its card lacks`,

@@ -51,7 +51,8 @@ class ScoreBars extends Part {
       return html`<ol class="bars" tabindex="0" aria-label="Labels">
           ${this.waiting.map((label, at) => html`<li ?hidden=${at >= most}><i></i><span>${label}</span><b></b></li>`)}
         </ol>
-        ${this.#more(this.waiting.length)}`;
+        ${this.#more(this.waiting.length)}
+        <p class="small legend">${this.waiting.length > 0 ? "Waiting for the model." : ""}</p>`;
     const scale = scaleOf(
       score,
       answer.map((row) => row.score),

@@ -23,7 +23,7 @@ class Finding extends Looking<DetectorScene, Detection[], Detector> {
 
   /** The box that is pointed at, in the list or in the picture. */
   get lit(): Detection | undefined {
-    return this.#lit;
+    return this.#lit && this.boxes.includes(this.#lit) ? this.#lit : undefined;
   }
 
   set lit(box: Detection | undefined) {
