@@ -1,5 +1,5 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
-//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, picture, models, photos, offline, …; all by default
+//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, picture, tools, models, photos, offline, …; all by default
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -18,10 +18,11 @@ import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
 import { select } from "./app/select.mjs";
 import { shell } from "./app/shell.mjs";
+import { tools } from "./app/tools.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, picture, photos, browse, folders, search, select, live, models, offline };
+const groups = { shell, picture, tools, photos, browse, folders, search, select, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

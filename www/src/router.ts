@@ -21,7 +21,8 @@ const shown = new Map<string, HTMLElement>();
 export function route(main: HTMLElement, failed: (error: unknown) => void): void {
   let current = "";
   const show = async () => {
-    const name = address.page in pages ? address.page : "picture";
+    const name = address.page;
+    if (!(name in pages)) return location.replace("#/");
     if (name === current) return; // the page itself sees to the rest of the address
     current = name;
     const { title, element, load } = pages[name] as Page;

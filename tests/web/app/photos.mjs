@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
-import { settled } from "./picture-sources.mjs";
 import { done, search, unfoldRules } from "./folders/page.mjs";
+import { settled, unfold } from "./picture-sources.mjs";
 import { HUB, imitateHub } from "./hub.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
@@ -256,6 +256,7 @@ async function classified({ fresh, open, report, axe, shots }) {
   await page.getByRole("img", { name: "Sample drawing: guitar" }).waitFor(LONG);
   await settled(page);
   group.same("a label that fits", await headline(), ["Guitar"]);
+  await unfold(page, "Advanced");
   await page.getByRole("textbox", { name: /^Labels to choose from/ }).fill("sofa, teapot");
   await settled(page);
   group.same("none that fits", await headline(), ["Not sure"]);

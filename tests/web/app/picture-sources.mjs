@@ -5,6 +5,16 @@ export async function settled(page) {
   await page.locator('section[aria-label="Answer"][aria-busy="false"]').waitFor({ timeout: 120_000 });
 }
 
+/** Opens what is folded under these headings. */
+export async function unfold(page, ...names) {
+  for (const name of names) {
+    const fold = page.locator("details", {
+      has: page.locator("summary", { hasText: new RegExp(`^\\s*${name}\\s*$`) }),
+    });
+    if ((await fold.getAttribute("open")) === null) await fold.locator("summary").first().click();
+  }
+}
+
 export const alt = (page) => page.getByRole("region", { name: "Image" }).locator(".stage img").getAttribute("alt");
 
 /** Until the page shows this picture and its answer. */

@@ -1,6 +1,6 @@
 // "Teach it" on the page "Picture".
 import { bars, winner } from "./picture.mjs";
-import { choose, settled } from "./picture-sources.mjs";
+import { choose, settled, unfold } from "./picture-sources.mjs";
 
 export async function teaching(page, { report, axe, shots, sampleFile }) {
   const group = report.group("picture: teach it");
@@ -19,6 +19,7 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
     return winner(page);
   };
 
+  await unfold(page, "Teach it by images");
   await choose(page, "cat");
   const before = await winner(page);
   group.rejects("the cat is missed at first", [before], ["cat"]);
@@ -56,6 +57,7 @@ export async function teaching(page, { report, axe, shots, sampleFile }) {
 
   await page.reload();
   await settled(page);
+  await unfold(page, "Teach it by images");
   await choose(page, "cat");
   group.same("after a reload", [await wins("cat"), await previews("cat"), await previews("space ship")], ["cat", 1, 2]);
   await page.getByRole("button", { name: "Remove example 2 of space ship" }).click();

@@ -1,10 +1,10 @@
-// The page "Picture": every way to a picture, labels that are judged without running it again, scores, threshold, what was taught.
+// The tool "Label" of the page "Picture": every way to a picture, labels that are judged without running it again, scores, threshold, what was taught.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { largest } from "../lib/report.mjs";
 import { teaching } from "./picture-teach.mjs";
-import { alt, choose, settled, sources } from "./picture-sources.mjs";
+import { alt, choose, settled, sources, unfold } from "./picture-sources.mjs";
 
 const samplesFolder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "samples");
 export const sampleFile = (name) => join(samplesFolder, `${name}.png`);
@@ -22,7 +22,9 @@ export async function picture(tools) {
   clean.rejects("a finding", ["image-alt"], []);
   await shots(page, "picture");
 
+  await unfold(page, "Performance");
   await samples(page, report);
+  await folded(page, report);
   await sources(page, { ...tools, sampleBytes, sampleFile, nothing });
   await typing(page, report);
   await scores(page, report);
@@ -58,8 +60,7 @@ const runs = async (page) => [
 /** Labels and scores as the bars have them, best first. */
 export const bars = (page) =>
   page
-    .getByRole("list", { name: "Labels, best first" })
-    .getByRole("listitem")
+    .locator("ocelli-score-bars [data-label]")
     .evaluateAll((all) => all.map(({ dataset }) => [dataset.label, Number(dataset.score)]));
 
 /** The label that the page puts into words. */
@@ -101,9 +102,42 @@ async function samples(page, report) {
   group.same("one is missed, and it is the cat", [names.length, said, names.at(-1)], [9, 1, "cat"]);
 }
 
+/** Five labels are shown, and the others when they are asked for; chips take labels away and bring them. */
+async function folded(page, report) {
+  const group = report.group("picture: the five best, and chips");
+  const shown = () => page.getByRole("list", { name: "Labels, best first" }).getByRole("listitem").count();
+  const chips = page.getByRole("list", { name: "Labels", exact: true }).getByRole("listitem");
+  await choose(page, "guitar");
+  group.same("at first", [await shown()], [5]);
+  await page.getByRole("button", { name: "11 more" }).press("Enter");
+  group.same("more", [await shown()], [16]);
+  group.rejects("five", [await shown()], [5]);
+  await page.getByRole("button", { name: "Show less" }).click();
+  group.same("less", [await shown(), await chips.count()], [5, 16]);
+
+  await page.getByRole("button", { name: "Remove guitar" }).press("Enter");
+  await settled(page);
+  group.same("one removed", [await chips.count(), (await bars(page)).length], [15, 15]);
+  group.holds("another is the best", (await winner(page)) !== "guitar");
+  const field = page.getByRole("textbox", { name: "Add a label" });
+  group.same("whoever removed it can type", [await field.evaluate((one) => one === document.activeElement)], [true]);
+  await page.keyboard.type("lamp,guitar");
+  await page.keyboard.press("Enter");
+  await settled(page);
+  group.same("two added", [await chips.count(), await winner(page)], [17, "guitar"]);
+  await page.keyboard.press("Backspace");
+  await page.keyboard.press("Backspace");
+  await settled(page);
+  group.same("and taken back", [await chips.count(), (await bars(page)).length], [15, 15]);
+  await page.keyboard.type("guitar");
+  await page.keyboard.press("Enter");
+  await settled(page);
+}
+
 /** Labels change the bars, and nothing is run for them; another picture is run once. */
 async function typing(page, report) {
   const group = report.group("picture: labels, without another run");
+  await unfold(page, "Advanced");
   await choose(page, "guitar");
   const before = await runs(page);
   for (const [labels, best] of [
@@ -158,6 +192,7 @@ async function typing(page, report) {
 async function scores(page, report) {
   const group = report.group("picture: scores agree with one another", largest, 1e-5);
   await choose(page, "guitar");
+  await page.getByRole("button", { name: "11 more" }).click();
   const found = {};
   for (const score of ["softmax", "sigmoid", "cosine", "logits"]) {
     await page.getByRole("radio", { name: score }).check({ force: true });
@@ -264,6 +299,7 @@ async function lists(page, report) {
   await page.getByRole("option", { name: "Mine" }).waitFor({ state: "attached" });
   await page.reload();
   await settled(page);
+  await unfold(page, "Advanced");
   group.same("the text after a reload", [await labelsField(page).inputValue()], ["castle, pear, spoon"]);
   const animals = await take("Animals");
   group.holds("a suggestion", animals.includes("penguin"), animals);

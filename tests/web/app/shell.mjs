@@ -8,7 +8,7 @@ import { SCREENS, watchShifts } from "./layout.mjs";
 const assets = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "dist", "assets");
 const PAGES = ["Picture", "Photos", "Live", "Models"];
 /** Bytes of scripts besides the package, not compressed. */
-const MOST_SCRIPT = 170_000;
+const MOST_SCRIPT = 200_000;
 
 export async function shell({ fresh, open, url, report, axe, shots }) {
   await oldAddresses({ fresh, open, report });
@@ -31,6 +31,7 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
   words.rejects("axe: a picture without words", (await axe(page)).length === 0 ? [] : ["found"], []);
   await shots(page, "shell");
   await page.close();
+  await installs({ fresh, open, report });
   await firstPaint({ fresh, url, report });
   await stillness({ fresh, url, report });
 
@@ -58,6 +59,24 @@ async function oldAddresses({ fresh, open, report }) {
   group.same("#/classify", [await current()], ["#/picture"]);
   group.rejects("#/models", [await current()], ["#/models"]);
   await old.close();
+}
+
+/** The browser's offer to install the app becomes a button, which is gone once it is used. */
+async function installs({ fresh, open, report }) {
+  const group = report.group("shell: install");
+  const page = await open(await fresh(), "models");
+  const button = page.getByRole("banner").getByRole("button", { name: "Install" });
+  group.same("without an offer", [await button.count()], [0]);
+  await page.evaluate(() => {
+    globalThis.prompted = 0;
+    const offer = new Event("beforeinstallprompt", { cancelable: true });
+    window.dispatchEvent(Object.assign(offer, { prompt: async () => globalThis.prompted++ }));
+  });
+  await button.press("Enter");
+  await button.waitFor({ state: "detached" });
+  group.same("asked once", [await page.evaluate(() => globalThis.prompted)], [1]);
+  group.rejects("never", [await page.evaluate(() => globalThis.prompted)], [0]);
+  await page.close();
 }
 
 /** The shell must stand while every wasm file and every file of the model is still held back. */

@@ -64,8 +64,8 @@ class PicturePage extends Part {
 
   /** Fetches the code of the tool in the address, and what it uses, if that is here. */
   async #open(): Promise<void> {
-    if (!this.isConnected) return;
-    const asked = address.page === "picture" && tools.find(({ task }) => task === address.part);
+    if (!this.isConnected || address.page !== "picture") return;
+    const asked = tools.find(({ task }) => task === address.part);
     // An address without a tool leads to the last one.
     if (!asked) return location.replace(`#/picture/${this.#tool.task}`);
     this.#tool = asked;

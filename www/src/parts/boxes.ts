@@ -2,6 +2,7 @@ import type { Box } from "ocelli/detect";
 import { labelColor } from "ocelli/draw";
 import { html } from "lit";
 import { classMap } from "lit/directives/class-map.js";
+import { LEAST, showFrom } from "../state/show-from.ts";
 import { format } from "./scale.ts";
 
 /** A box over an image. */
@@ -12,6 +13,9 @@ export interface Framed {
   score: number;
   box: Box;
 }
+
+/** Of more boxes than these, only the one that is pointed at has words. */
+const WITH_WORDS = 8;
 
 /** What is pointed at. */
 export interface Pointing<T> {
@@ -29,10 +33,13 @@ export function boxesOver<T extends Framed>(
   { width, height }: { width: number; height: number },
   { lit, point }: Pointing<T> = {},
 ) {
-  return html`<div class="boxes ${lit ? "pointed" : ""}" aria-hidden="true">
+  const kinds = classMap({ boxes: true, pointed: lit !== undefined, many: found.length > WITH_WORDS });
+  return html`<div class=${kinds} aria-hidden="true">
     ${[...found].reverse().map((one) => {
       const { box, index, label, score } = one;
-      const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map((part) => `${100 * part}%`);
+      const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map(
+        (part) => `${100 * part}%`,
+      );
       const [x, y, w, h] = edges;
       return html`<div
         class=${classMap({ box: true, lit: lit === one, low: box.y < height / 10 })}
@@ -43,6 +50,22 @@ export function boxesOver<T extends Framed>(
         <span>${label} ${format("sigmoid", score)}</span>
       </div>`;
     })}
+  </div>`;
+}
+
+/** The slider for the score from which on boxes are shown. */
+export function fromSlider() {
+  return html`<div class="slider">
+    <label for="show-from">Show from: <output>${format("sigmoid", showFrom.score)}</output></label>
+    <input
+      id="show-from"
+      type="range"
+      min=${LEAST}
+      max="0.95"
+      step="0.01"
+      .value=${String(showFrom.score)}
+      @input=${(event: Event) => (showFrom.score = Number((event.target as HTMLInputElement).value))}
+    />
   </div>`;
 }
 

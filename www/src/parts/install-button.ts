@@ -20,9 +20,7 @@ class InstallButton extends Part {
   }
 
   protected override render() {
-    return this.#offer
-      ? html`<button type="button" @click=${() => void this.#install()}>Install</button>`
-      : nothing;
+    return this.#offer ? html`<button type="button" @click=${() => void this.#install()}>Install</button>` : nothing;
   }
 
   async #install(): Promise<void> {

@@ -17,29 +17,29 @@ class LabelChips extends Part {
   protected override render() {
     const { names, wrong } = this.list;
     return html`<div class="label-chips">
-        <ul aria-label="Labels">
-          ${names.map(
-            (name) =>
-              html`<li>
-                <span>${name}</span
-                ><button type="button" aria-label="Remove ${name}" @click=${() => this.#remove(name)}>×</button>
-              </li>`,
-          )}
-        </ul>
-        <input
-          type="text"
-          aria-label="Add a label"
-          placeholder="Add a label"
-          spellcheck="false"
-          autocomplete="off"
-          autocapitalize="off"
-          enterkeyhint="done"
-          @keydown=${(event: KeyboardEvent) => this.#key(event)}
-          @input=${(event: Event) => this.#typed(event.target as HTMLInputElement)}
-          @blur=${(event: Event) => this.#add(event.target as HTMLInputElement)}
-        />
-      </div>
-      ${wrong.labels ? html`<p class="wrong" role="alert">${wrong.labels}</p>` : nothing}`;
+      <ul aria-label="Labels">
+        ${names.map(
+          (name) =>
+            html`<li>
+              <span>${name}</span
+              ><button type="button" aria-label="Remove ${name}" @click=${() => this.#remove(name)}>×</button>
+            </li>`,
+        )}
+      </ul>
+      <input
+        type="text"
+        aria-label="Add a label"
+        placeholder=${wrong.labels ?? "Add a label"}
+        aria-invalid=${wrong.labels ? "true" : nothing}
+        spellcheck="false"
+        autocomplete="off"
+        autocapitalize="off"
+        enterkeyhint="done"
+        @keydown=${(event: KeyboardEvent) => this.#key(event)}
+        @input=${(event: Event) => this.#typed(event.target as HTMLInputElement)}
+        @blur=${(event: Event) => this.#add(event.target as HTMLInputElement)}
+      />
+    </div>`;
   }
 
   #key(event: KeyboardEvent): void {

@@ -26,11 +26,7 @@ export function progressOf(load: Loading) {
   const words = total > 0 && here === total ? "almost ready" : `${amount}${left}`;
   return html`<div class="loading">
     <p>Loading ${choice.name}: <span>${words}</span></p>
-    <progress
-      aria-label="Loading ${choice.name}"
-      max="1"
-      .value=${part ?? nothing}
-    ></progress>
+    <progress aria-label="Loading ${choice.name}" max="1" .value=${part ?? nothing}></progress>
     ${models.model || choice.task !== "label" ? html`<button type="button" @click=${() => models.stop()}>Cancel</button>` : nothing}
   </div>`;
 }

@@ -51,7 +51,8 @@ class ScoreBars extends Part {
       return html`<ol class="bars" tabindex="0" aria-label="Labels">
           ${this.waiting.map((label, at) => html`<li ?hidden=${at >= most}><i></i><span>${label}</span><b></b></li>`)}
         </ol>
-        ${this.#more(this.waiting.length)}`;
+        ${this.#more(this.waiting.length)}
+        <p class="small legend">${this.waiting.length > 0 ? "Waiting for the model." : ""}</p>`;
     const scale = scaleOf(
       score,
       answer.map((row) => row.score),
@@ -61,7 +62,12 @@ class ScoreBars extends Part {
     return html` <ol class="bars" tabindex="0" aria-label="Labels, best first">
         ${answer.map(
           (row, at) =>
-            html`<li ?hidden=${at >= most} data-label=${row.label} data-score=${row.score} class=${row.score < threshold ? "below" : ""}>
+            html`<li
+              ?hidden=${at >= most}
+              data-label=${row.label}
+              data-score=${row.score}
+              class=${row.score < threshold ? "below" : ""}
+            >
               <i aria-hidden="true" .style=${`--part: ${part(row.score)}`}></i><span>${row.label}</span
               ><b>${format(score, row.score)}</b>
             </li>`,
@@ -74,7 +80,12 @@ class ScoreBars extends Part {
   /** The button for the labels that are not shown. */
   #more(labels: number) {
     if (labels <= this.top) return nothing;
-    return html`<button type="button" class="quiet more" aria-expanded=${String(this.#all)} @click=${() => this.#toggle()}>
+    return html`<button
+      type="button"
+      class="quiet more"
+      aria-expanded=${String(this.#all)}
+      @click=${() => this.#toggle()}
+    >
       ${this.#all ? "Show less" : `${number(labels - this.top)} more`}
     </button>`;
   }

@@ -64,11 +64,12 @@ class Switching extends Store {
   async resume(task: Task): Promise<void> {
     const models = modelsOf[task];
     const own = ownFor(task);
-    const choice = models.last ?? (own && choiceOf(own, format.get()));
-    if (!choice) return;
+    const { last } = models;
+    if (!last && !own) return;
     await kept.read();
-    const here = choice.source === own?.source || (kept.of(choice.source) && models.hashOf(choice.source));
-    if (here && !models.model && !models.loading && !models.failed) await models.load(choice, `card ${task}`);
+    const isHere = last && (last.source === own?.source || (kept.of(last.source) && models.hashOf(last.source)));
+    const choice = isHere ? last : own && choiceOf(own, format.get());
+    if (choice && !models.model && !models.loading && !models.failed) await models.load(choice, `card ${task}`);
   }
 
   /** Ends the question. */

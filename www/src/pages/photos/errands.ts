@@ -1,12 +1,12 @@
 import { parseLabels } from "../../state/label-list.ts";
 import { detectors, writers, type Task } from "../../state/models.ts";
+import { showFrom } from "../../state/show-from.ts";
 import { remembered } from "../../state/store.ts";
 import { Errand, type Outcome } from "./errand.ts";
 
 /** Tokens of an alt text, at most: two sentences. */
 const MOST_TOKENS = 80;
-/** Least score of a thing that is counted, and the overlap from which on two boxes are of one thing. */
-const LEAST_SCORE = 0.2;
+/** The overlap from which on two boxes are of one thing. */
 const OVERLAP = 0.5;
 
 /** A model's answer about each of many photos, and how it reads. */
@@ -60,7 +60,7 @@ export const counting: Kind<Record<string, number>> = {
   errand: new Errand(async (file, signal) => {
     if (!detectors.model) throw new Error("The model was unloaded.");
     const { names } = counted;
-    const found = await detectors.model.detect(file, names, { threshold: LEAST_SCORE, nms: OVERLAP, signal });
+    const found = await detectors.model.detect(file, names, { threshold: showFrom.score, nms: OVERLAP, signal });
     return Object.fromEntries(names.map((name) => [name, found.filter(({ label }) => label === name).length]));
   }),
   say: (counts) => {

@@ -2,6 +2,7 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import "../../parts/copy-button.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
 import "../../parts/use-in-app.ts";
 import { address } from "../../state/address.ts";
@@ -58,6 +59,7 @@ class AskTool extends Part {
         )}
         <button type="button" ?disabled=${still} @click=${() => this.#many()}>How many …?</button>
       </div>
+      ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
         <div class="thread" role="log" aria-label="Questions and answers" aria-busy=${String(busy)}>
           ${thread.map((exchange) => this.#exchange(exchange))}
@@ -89,7 +91,8 @@ class AskTool extends Part {
     return html`<article data-state=${state}>
       <p class="question">${question}</p>
       <p class="written">${answer.trim() || (state === "waiting" ? "Looking…" : "")}</p>
-      ${state === "failed" ? notice(error) : nothing} ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
+      ${state === "failed" ? notice(error) : nothing}
+      ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
       ${
         state === "done"
           ? html`<div class="row">

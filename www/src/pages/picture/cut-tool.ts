@@ -5,9 +5,11 @@ import { Part } from "../../element.ts";
 import "../../parts/copy-button.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
 import { format } from "../../parts/scale.ts";
 import "../../parts/use-in-app.ts";
+import { wordsField } from "../../parts/words-field.ts";
 import { address } from "../../state/address.ts";
 import { segmenters } from "../../state/models.ts";
 import { pngOf, type Picture } from "../../state/picture.ts";
@@ -15,7 +17,6 @@ import { shown } from "../../state/shown.ts";
 import { codeFor, linkTo, wordsAsCode } from "./code.ts";
 import { cutting } from "./cut/cutting.ts";
 import { drawEffect, effects, type Effect } from "./cut/effects.ts";
-import { wordsField } from "./words-field.ts";
 
 /** Which pixels belong to what the user names, and pictures made of them. */
 class CutTool extends Part {
@@ -41,8 +42,9 @@ class CutTool extends Part {
 
   protected override render() {
     const { failed, waiting, found, masks, settings } = cutting;
-    if (!segmenters.model) return html`${wordsField("cut", cutting)}<ocelli-model-card .task=${"cut"}></ocelli-model-card>`;
-    return html`${wordsField("cut", cutting)}
+    if (!segmenters.model)
+      return html`${wordsField("cut", cutting)}<ocelli-model-card .task=${"cut"}></ocelli-model-card>`;
+    return html`${wordsField("cut", cutting)} ${knowledge("cut")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => cutting.again()) : nothing}
         <p class=${masks.length > 0 ? "hidden" : "sum"} role="status">${this.#sum()}</p>
@@ -110,7 +112,10 @@ class CutTool extends Part {
             <p class="small">Higher takes only what is certain; lower takes more around it.</p>
           </div>
         </details>
-        <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("cut", { words: cutting.words.join(",") })}></ocelli-use-in-app>
+        <ocelli-use-in-app
+          .code=${this.#code()}
+          .link=${linkTo("cut", { words: cutting.words.join(",") })}
+        ></ocelli-use-in-app>
       </div>`;
   }
 
@@ -135,7 +140,9 @@ class CutTool extends Part {
         @click=${() => cutting.toggle(mask)}
       >
         <svg viewBox="0 0 24 24" aria-hidden="true">
-          <circle cx="12" cy="12" r="9" /><circle cx="12" cy="12" r="4" /><path d="M4 20L20 4" ?hidden=${visible} />
+          <circle cx="12" cy="12" r="9" />
+          <circle cx="12" cy="12" r="4" />
+          <path d="M4 20L20 4" ?hidden=${visible} />
         </svg>
       </button>
     </li>`;

@@ -2,20 +2,22 @@ import type { Detection } from "ocelli/detect";
 import { drawBoxes, labelColor } from "ocelli/draw";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { boxesOver, countsOf } from "../../parts/boxes.ts";
+import { boxesOver, countsOf, fromSlider } from "../../parts/boxes.ts";
 import "../../parts/copy-button.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
 import { format } from "../../parts/scale.ts";
 import "../../parts/use-in-app.ts";
+import { wordsField } from "../../parts/words-field.ts";
 import { address } from "../../state/address.ts";
 import { detectors } from "../../state/models.ts";
 import { pngOf } from "../../state/picture.ts";
+import { showFrom } from "../../state/show-from.ts";
 import { shown } from "../../state/shown.ts";
 import { codeFor, linkTo, wordsAsCode } from "./code.ts";
-import { finding, LEAST } from "./find/finding.ts";
-import { wordsField } from "./words-field.ts";
+import { finding } from "./find/finding.ts";
 
 /** Where things are that the user names. */
 class FindTool extends Part {
@@ -23,7 +25,7 @@ class FindTool extends Part {
 
   constructor() {
     super();
-    this.watch(finding, detectors, shown);
+    this.watch(finding, detectors, showFrom, shown);
   }
 
   override connectedCallback(): void {
@@ -40,9 +42,10 @@ class FindTool extends Part {
   }
 
   protected override render() {
-    const { failed, waiting, found, boxes, asked, from } = finding;
-    if (!detectors.model) return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
-    return html`${wordsField("find", finding)}
+    const { failed, waiting, found, boxes, asked } = finding;
+    if (!detectors.model)
+      return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
+    return html`${wordsField("find", finding)} ${knowledge("find")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => finding.again()) : nothing}
         <p class="sum" role="status">
@@ -52,18 +55,7 @@ class FindTool extends Part {
         <ol class="found" aria-label="Found, best first">
           ${boxes.map((box) => this.#row(box))}
         </ol>
-        <div class="slider">
-          <label for="find-from">Show from: <output>${format("sigmoid", from)}</output></label>
-          <input
-            id="find-from"
-            type="range"
-            min=${LEAST}
-            max="0.95"
-            step="0.01"
-            .value=${String(from)}
-            @input=${(event: Event) => (finding.from = Number((event.target as HTMLInputElement).value))}
-          />
-        </div>
+        ${fromSlider()}
         <div class="row">
           <button type="button" class="primary" ?disabled=${boxes.length === 0} @click=${() => void this.#save()}>
             Save image
@@ -72,7 +64,10 @@ class FindTool extends Part {
         </div>
       </section>
       <div class="folds">
-        <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("find", { words: finding.words.join(",") })}></ocelli-use-in-app>
+        <ocelli-use-in-app
+          .code=${this.#code()}
+          .link=${linkTo("find", { words: finding.words.join(",") })}
+        ></ocelli-use-in-app>
       </div>`;
   }
 
@@ -90,7 +85,12 @@ class FindTool extends Part {
       @focusout=${light(false)}
     >
       <i aria-hidden="true"></i><span>${label}</span><b>${format("sigmoid", score)}</b>
-      <button type="button" class="quiet" aria-label="Save ${label}, ${format("sigmoid", score)}" @click=${() => void this.#crop(one)}>
+      <button
+        type="button"
+        class="quiet"
+        aria-label="Save ${label}, ${format("sigmoid", score)}"
+        @click=${() => void this.#crop(one)}
+      >
         Save
       </button>
     </li>`;
@@ -132,7 +132,7 @@ class FindTool extends Part {
     return choice
       ? codeFor("Detector", "ocelli/detect", choice, [
           `const words = ${wordsAsCode(finding.words)};`,
-          `const found = await model.detect(image, words, { threshold: ${finding.from}, nms: 0.5 });`,
+          `const found = await model.detect(image, words, { threshold: ${showFrom.score}, nms: 0.5 });`,
           "for (const { label, score, box } of found) console.log(label, score, box);",
         ])
       : "";
@@ -143,7 +143,7 @@ class FindTool extends Part {
 class FoundLayer extends Part {
   constructor() {
     super();
-    this.watch(finding, shown);
+    this.watch(finding, showFrom, shown);
   }
 
   protected override render() {

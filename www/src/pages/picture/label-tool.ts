@@ -50,13 +50,12 @@ class LabelTool extends Part {
   protected override render() {
     const { answer, failed, old, waiting, list } = judge;
     const { info, choice, isBuiltIn, model, loading } = models;
-    const { picture } = shown;
     if (!model && !loading && !models.failed) return html`<ocelli-model-card .task=${"label"}></ocelli-model-card>`;
     return html` <section class="answer ${old ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => judge.again()) : nothing}
         ${isBuiltIn && this.#meetsPhoto() ? html`<ocelli-model-hint></ocelli-model-hint>` : nothing}
-        <div class="top" aria-live="polite" aria-atomic="true">
-          ${answer && !(photoOffer.stands && picture?.photo) ? this.#best(answer) : nothing}
+        <div class="top" aria-live="polite" aria-atomic="true" ?hidden=${this.#isOffered()}>
+          ${answer && !this.#isOffered() ? this.#best(answer) : nothing}
         </div>
         <ocelli-score-bars
           .answer=${answer?.rows ?? []}
@@ -100,6 +99,11 @@ class LabelTool extends Part {
       ? html`<span class="wrong">This is a ${missed}: the starter model gets it wrong.</span>`
       : html`The starter model is tiny (9 MB) and knows drawings, emoji and clip art. For photos,
           <a href="#/models">get a photo model</a>. Try the cat: it gets that one wrong.`;
+  }
+
+  /** Whether a model for photos stands in place of an answer that would be wrong. */
+  #isOffered(): boolean {
+    return photoOffer.stands && shown.picture?.photo === true;
   }
 
   /** Whether the picture looks like a photo, or is one of the user's that no label fits. */

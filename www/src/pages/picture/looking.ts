@@ -20,7 +20,8 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
   readonly #text: ReturnType<typeof remembered<string>>;
   #open = false;
   #running = false;
-  #stop: AbortController | undefined;
+  /** What is being looked at, or asked about. */
+  #under: { picture: Picture; stop: AbortController } | undefined;
   #typing = 0;
   #scene: { picture: Picture; model: Model; scene: Scene } | undefined;
   #answer: { picture: Picture; model: Model; question: string; found: Found } | undefined;
@@ -69,7 +70,7 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
   /** Whether anyone looks at the answer. */
   set open(open: boolean) {
     this.#open = open;
-    if (!open) this.#stop?.abort();
+    if (!open) this.#under?.stop.abort();
     this.settle();
   }
 
@@ -86,7 +87,9 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
 
   /** Whether an answer is being computed. */
   get waiting(): boolean {
-    return this.models.model !== undefined && this.words.length > 0 && !this.#is(this.#answer) && !this.#is(this.#failed);
+    return (
+      this.models.model !== undefined && this.words.length > 0 && !this.#is(this.#answer) && !this.#is(this.#failed)
+    );
   }
 
   /** Why there is no answer. */
@@ -122,7 +125,7 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
   async #work(): Promise<void> {
     if (this.#running) {
       // What looks at another picture is of no use.
-      if (this.#scene?.picture !== shown.picture) this.#stop?.abort();
+      if (this.#under?.picture !== shown.picture) this.#under?.stop.abort();
       return;
     }
     this.#running = true;
@@ -135,7 +138,8 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
   }
 
   async #step(model: Model, picture: Picture): Promise<void> {
-    const stop = (this.#stop = new AbortController());
+    const stop = new AbortController();
+    this.#under = { picture, stop };
     const { words } = this;
     const question = this.#question;
     try {

@@ -32,7 +32,9 @@ class PictureArea extends Part {
         ${
           picture
             ? html`<img src=${picture.address} alt=${picture.name} />
-                <div class="frame" .style=${`--ratio: ${picture.width / picture.height}`}>${this.layer ?? nothing}</div>`
+                <div class="frame" .style=${`--ratio: ${picture.width / picture.height}`}>
+                  ${this.layer ?? nothing}
+                </div>`
             : nothing
         }
       </div>

@@ -22,7 +22,12 @@ interface Manner {
 }
 
 /** Draws a picture on a canvas of its own size, with the effect. */
-export function drawEffect(canvas: HTMLCanvasElement, picture: ImageBitmap, masks: readonly Mask[], manner: Manner): void {
+export function drawEffect(
+  canvas: HTMLCanvasElement,
+  picture: ImageBitmap,
+  masks: readonly Mask[],
+  manner: Manner,
+): void {
   const { effect, inverted, color } = manner;
   const { width, height } = picture;
   Object.assign(canvas, { width, height }); // this also empties it
@@ -45,7 +50,11 @@ export function drawEffect(canvas: HTMLCanvasElement, picture: ImageBitmap, mask
 }
 
 /** What lies within the masks; or, inverted, without. */
-function within(picture: CanvasImageSource & { width: number; height: number }, masks: readonly Mask[], inverted: boolean) {
+function within(
+  picture: CanvasImageSource & { width: number; height: number },
+  masks: readonly Mask[],
+  inverted: boolean,
+) {
   const shape = blank(picture);
   for (const mask of masks) drawMask(shape, mask, { color: "#000", opacity: 1 });
   const only = blank(picture);

@@ -7,9 +7,9 @@ interface Words {
 
 const questions = { find: "What to find", cut: "What to cut out" };
 
-/** The field for the words of a tool. */
+/** The field for the words of a tool; one on a page. */
 export function wordsField(tool: keyof typeof questions, words: Words) {
-  const id = `${tool}-words`;
+  const id = "tool-words";
   return html`<form
     class="words"
     @submit=${(event: Event) => {
