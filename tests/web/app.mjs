@@ -9,6 +9,7 @@ import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { browse } from "./app/browse.mjs";
+import { errands } from "./app/errands.mjs";
 import { folders } from "./app/folders.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
@@ -22,7 +23,7 @@ import { tools } from "./app/tools.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const groups = { shell, picture, tools, photos, browse, folders, search, select, live, models, offline };
+const groups = { shell, picture, tools, photos, browse, folders, search, select, errands, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));
