@@ -60,6 +60,7 @@ async function rules(report) {
     ),
     ["srgb", "srgb", "display-p3", "other"],
   );
+  colours.rejects("another profile", [profileOf(bytes("ICC_PROFILE\0 Adobe RGB"))], ["srgb"]);
   colours.same(
     "a WebP that may lie on its side",
     ["RIFF....WEBPVP8X....\x08", "RIFF....WEBPVP8X....\x10", "RIFF....WEBPVP8 ....\x08"].map((text) =>
@@ -129,14 +130,14 @@ async function filters(page, { report }) {
   const group = report.group("browse: filters");
   const all = await paths(page);
   await page.locator(".dates summary").click();
-  await page.getByLabel("To").fill("2020-01-01");
+  await page.getByLabel("To", { exact: true }).fill("2020-01-01");
   await page.locator(".dates summary", { hasText: "Until 2020-01-01" }).waitFor();
   group.same("until a day", await paths(page), ["trip/summer.jpg"]);
-  await page.getByLabel("To").fill("");
-  await page.getByLabel("From").fill("2019-07-05");
+  await page.getByLabel("To", { exact: true }).fill("");
+  await page.getByLabel("From", { exact: true }).fill("2019-07-05");
   await page.locator(".dates summary", { hasText: "Since 2019-07-05" }).waitFor();
   group.same("since the day after", [(await paths(page)).length], [24]);
-  await page.getByLabel("From").fill("2019-07-04");
+  await page.getByLabel("From", { exact: true }).fill("2019-07-04");
   await page.locator(".dates summary", { hasText: "Since 2019-07-04" }).waitFor();
   group.same("since the day itself", [(await paths(page)).length], [25]);
   await page.getByRole("button", { name: "Any date" }).click();

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
-import { done, search, unfoldRules } from "./folders/page.mjs";
+import { done, PATIENCE, search, unfoldRules } from "./folders/page.mjs";
 import { settled, unfold } from "./picture-sources.mjs";
 import { HUB, imitateHub } from "./hub.mjs";
 
@@ -94,6 +94,7 @@ function countClicks() {
 async function fiveClicks({ fresh, open, report }) {
   const group = report.group("photos: from an empty app to a searched collection");
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(countClicks);
   const hub = await imitateHub(context, CLIP);
   const page = await open(context, "picture", "", may);
@@ -126,6 +127,7 @@ async function fiveClicks({ fresh, open, report }) {
 async function toModel({ fresh, open, report, axe, shots }) {
   const group = report.group("photos: from photos to a photo model");
   const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(countClicks);
   const hub = await imitateHub(context, CLIP);
   const page = await open(context, "photos", "", may);

@@ -13,7 +13,7 @@ const LONG = { timeout: 120_000 };
 
 const hits = async (page) => (await paths(page)).map(nameOf);
 const scores = (page) =>
-  page.$$eval(".results .pictures button", (all) => all.map(({ dataset }) => Number(dataset.score)));
+  page.$$eval(".results .pictures button", (all) => all.map(({ dataset }) => Number(Number(dataset.score).toFixed(3))));
 /** Of the two lists, the likely hits and the others, whether each is best first. */
 const fall = (page) =>
   page.$$eval(".results ocelli-picture-grid", (grids) =>
@@ -234,13 +234,13 @@ async function folders(page, report) {
     await page.getByRole("button", { name: "Show more" }).click();
     await page.waitForFunction(() => document.querySelectorAll(".results .pictures button").length === 38, null, LONG);
     group.holds("then all, and no more button", (await page.getByRole("button", { name: "Show more" }).count()) === 0);
-    await page.getByLabel("Folder", { exact: true }).selectOption({ index: 1 });
+    await page.getByRole("combobox", { name: "Folder" }).selectOption({ index: 1 });
     await settled(page);
     await page.waitForFunction(() => document.querySelectorAll(".results .pictures button").length !== 38, null, LONG);
     const one = await hits(page);
     group.same("of one folder alone", [...one].sort(), NAMES);
     group.rejects("of all", [one.length], [24]);
-    await page.getByLabel("Folder", { exact: true }).selectOption({ label: "All folders" });
+    await page.getByRole("combobox", { name: "Folder" }).selectOption({ label: "All folders" });
     // Gone again: the hits follow.
     await page.getByRole("button", { name: "2 folders" }).click();
     await page.getByRole("button", { name: /^Remove many-/ }).click();

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 
 /** Milliseconds; a busy machine takes its time. */
-export const PATIENCE = 180_000;
+export const PATIENCE = 600_000;
 
 /** The line about the collection, without its folders. */
 export const state = (page) =>

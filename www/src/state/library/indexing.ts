@@ -100,9 +100,7 @@ export class Indexing {
     let writing: Promise<void> = Promise.resolve();
     this.#stamp();
     try {
-      while (true) {
-        await this.#gate;
-        if (signal.aborted) break;
+      for (await this.#gate; !signal.aborted; await this.#gate) {
         const batch = await ahead.take(BATCH);
         if (batch.length === 0) break;
         await this.#embed(batch);
@@ -113,6 +111,7 @@ export class Indexing {
       }
       await writing;
     } finally {
+      await writing.catch(() => {}); // it is over when this is
       for (const { pixels } of await ahead.end()) pixels?.close();
     }
   }
