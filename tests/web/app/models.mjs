@@ -94,7 +94,31 @@ async function choosing({ fresh, open, report, axe, shots }) {
   const small = await cost();
   await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "16-bit" });
   group.holds("the format changes what it costs", small !== (await cost()), small);
+  await otherTasks(page, { group, incomplete, axe, shots });
   await page.close();
+}
+
+/** The models of the other tasks, each in a list of its own. */
+async function otherTasks(page, { group, incomplete, axe, shots }) {
+  for (const [tool, words, least] of [
+    ["Find", /OWLv2 base/, 2],
+    ["Cut out", /CLIPSeg/, 1],
+    ["Ask", /SmolVLM 256M/, 2],
+  ]) {
+    await page.getByRole("list", { name: "Tools" }).getByRole("link", { name: tool }).press("Enter");
+    const rows = page.getByRole("list", { name: `Models for ${tool}` }).getByRole("listitem");
+    await rows.first().waitFor();
+    const said = await rows.allInnerTexts();
+    group.same(
+      `${tool}: each with size, licence and what it sees`,
+      [...incomplete(said), said.length >= least],
+      [true],
+    );
+    group.holds(`${tool}: one to begin with`, words.test(said.find((text) => /recommended/.test(text)) ?? ""));
+    group.same(`${tool}: none is in use`, [await page.getByText("None. Choose one below.").count()], [1]);
+    group.same(`${tool}: axe`, await axe(page), []);
+  }
+  await shots(page, "models-ask");
 }
 
 /** From the hub and other addresses: and nothing is asked of anyone before that. */
