@@ -123,7 +123,7 @@ class LivePage extends Part {
     ${
       detectors.model
         ? html`<section class="answer" aria-label="Answer">
-              <p class="sum">
+              <p class="sum ${!found && watching.visible ? "looking" : ""}">
                 ${found ? countsOf(this.#boxes(), found.words) || "Nothing found." : watching.visible ? "Looking…" : ""}
               </p>
               ${fromSlider()}

@@ -90,7 +90,9 @@ class AskTool extends Part {
   #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
     return html`<article data-at=${at} data-state=${state}>
       <p class="question">${question}</p>
-      <p class="written">${answer.trim() || (state === "waiting" ? "Looking…" : "")}</p>
+      <p class="written ${state === "waiting" ? "looking" : ""}">
+        ${answer.trim() || (state === "waiting" ? "Looking…" : "")}
+      </p>
       ${state === "failed" ? notice(error) : nothing}
       ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
       ${

@@ -48,7 +48,7 @@ class FindTool extends Part {
     return html`${wordsField("find", finding)} ${knowledge("find")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => finding.again()) : nothing} ${fromSlider()}
-        <p class="sum" role="status">
+        <p class="sum ${waiting && !found ? "looking" : ""}" role="status">
           ${found ? countsOf(boxes, asked) || "Nothing found." : waiting ? "Looking…" : ""}
         </p>
         ${found && boxes.length === 0 ? html`<p class="small">Show lower scores, or try other words.</p>` : nothing}
