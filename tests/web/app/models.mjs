@@ -2,6 +2,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HUB, imitateHub } from "./hub.mjs";
+import { otherTasks } from "./models-tasks.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const CLIP = join(root, "tests", "fixtures", "clip");
@@ -96,29 +97,6 @@ async function choosing({ fresh, open, report, axe, shots }) {
   group.holds("the format changes what it costs", small !== (await cost()), small);
   await otherTasks(page, { group, incomplete, axe, shots });
   await page.close();
-}
-
-/** The models of the other tasks, each in a list of its own. */
-async function otherTasks(page, { group, incomplete, axe, shots }) {
-  for (const [tool, words, least] of [
-    ["Find", /OWLv2 base/, 2],
-    ["Cut out", /CLIPSeg/, 1],
-    ["Ask", /SmolVLM 256M/, 2],
-  ]) {
-    await page.getByRole("list", { name: "Tools" }).getByRole("link", { name: tool }).press("Enter");
-    const rows = page.getByRole("list", { name: `Models for ${tool}` }).getByRole("listitem");
-    await rows.first().waitFor();
-    const said = await rows.allInnerTexts();
-    group.same(
-      `${tool}: each with size, licence and what it sees`,
-      [...incomplete(said), said.length >= least],
-      [true],
-    );
-    group.holds(`${tool}: one to begin with`, words.test(said.find((text) => /recommended/.test(text)) ?? ""));
-    group.same(`${tool}: none is in use`, [await page.getByText("None. Choose one below.").count()], [1]);
-    group.same(`${tool}: axe`, await axe(page), []);
-  }
-  await shots(page, "models-ask");
 }
 
 /** From the hub and other addresses: and nothing is asked of anyone before that. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { listen } from "../lib/browser.mjs";
 import { serve } from "../lib/server.mjs";
 import { winner } from "./picture.mjs";
-import { choose, settled } from "./picture-sources.mjs";
+import { choose, settled, unfold } from "./picture-sources.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const LONG = 180_000;
@@ -205,6 +205,7 @@ async function withoutNetwork(test, folder) {
   group.same("another sample", [await winner(page)], ["rocket"]);
   group.rejects("the sample before", [await winner(page)], [before]);
   await page
+  await unfold(page, "Advanced");
     .getByRole("textbox", { name: /^Labels to choose from/ })
     .fill("a walrus in the snow\nspace rocket\nan old typewriter");
   await settled(page);

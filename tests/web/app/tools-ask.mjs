@@ -7,11 +7,12 @@ export async function asking({ page, report, loads, good }) {
   await pick(page, "rgb-61x37.png");
   const group = report.group("tools: ask");
   const thread = page.getByRole("log").getByRole("article");
-  const state = (at) => thread.nth(at).getAttribute("data-state");
-  const answer = (at) => thread.nth(at).locator(".written").innerText();
+  const exchange = (at) => page.locator(`[role=log] article[data-at="${at}"]`);
+  const state = (at) => exchange(at).getAttribute("data-state");
+  const answer = (at) => exchange(at).locator(".written").innerText();
   const done = (at) =>
     page.waitForFunction(
-      (at) => /done|failed|stopped/.test(document.querySelectorAll("[role=log] article")[at]?.dataset.state),
+      (at) => /done|failed|stopped/.test(document.querySelector(`[role=log] article[data-at="${at}"]`)?.dataset.state),
       at,
       LONG,
     );
@@ -19,7 +20,7 @@ export async function asking({ page, report, loads, good }) {
   await page.evaluate(() => {
     globalThis.lengths = new Set();
     new MutationObserver(() => {
-      const { textContent = "" } = [...document.querySelectorAll(".written")].at(-1) ?? {};
+      const { textContent = "" } = document.querySelector(".written") ?? {};
       globalThis.lengths.add(textContent.length);
     }).observe(document.querySelector("ocelli-ask-tool"), { subtree: true, childList: true, characterData: true });
   });
@@ -29,7 +30,7 @@ export async function asking({ page, report, loads, good }) {
   group.same("described", [await state(0), first.length > 0], ["done", true]);
   group.holds("part by part", (await page.evaluate(() => globalThis.lengths.size)) > 3);
   group.holds("that it may be wrong is said once", (await page.getByText("Answers can be wrong").count()) === 1);
-  await thread.first().getByRole("button", { name: "Copy as alt text" }).click();
+  await exchange(0).getByRole("button", { name: "Copy as alt text" }).click();
   await page.getByText("Copied.").waitFor();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   group.same("as alt text: one line", [copied], [first.trim().replace(/\s+/g, " ")]);
@@ -40,11 +41,7 @@ export async function asking({ page, report, loads, good }) {
   const field = page.getByRole("textbox", { name: "Ask about this image" });
   group.same("where the name goes", [await field.inputValue()], ["How many dogs are there?"]);
   await page.keyboard.press("Enter");
-  group.same(
-    "it is in the thread",
-    [await thread.nth(1).locator(".question").innerText()],
-    ["How many dogs are there?"],
-  );
+  group.same("it is in the thread", [await exchange(1).locator(".question").innerText()], ["How many dogs are there?"]);
   await done(1);
   group.rejects("another answer", [await answer(1)], [first]);
   await good(group, "ask");
@@ -53,7 +50,7 @@ export async function asking({ page, report, loads, good }) {
   await page.evaluate(() => {
     // At the first word: the model is quicker than a test.
     const look = new MutationObserver(() => {
-      const last = [...document.querySelectorAll("[role=log] article")].at(-1);
+      const last = document.querySelector("[role=log] article");
       if (last?.dataset.state !== "writing") return;
       look.disconnect();
       [...document.querySelectorAll("form button")].find(({ textContent }) => textContent.trim() === "Stop").click();

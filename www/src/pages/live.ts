@@ -1,7 +1,7 @@
 import type { Classification } from "ocelli";
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
-import { boxesOver, countsOf, fromSlider } from "../parts/boxes.ts";
+import { boxesOver, countsOf, fromSlider, shownOf } from "../parts/boxes.ts";
 import "../parts/label-chips.ts";
 import "../parts/label-editor.ts";
 import "../parts/model-card.ts";
@@ -123,7 +123,7 @@ class LivePage extends Part {
     ${
       detectors.model
         ? html`<section class="answer" aria-label="Answer">
-              <p class="sum">
+              <p class="sum ${!found && watching.visible ? "looking" : ""}">
                 ${found ? countsOf(this.#boxes(), found.words) || "Nothing found." : watching.visible ? "Looking…" : ""}
               </p>
               ${fromSlider()}
@@ -142,11 +142,9 @@ class LivePage extends Part {
   #boxes() {
     const { video, found } = watching;
     const mirrored = video.classList.contains("mirrored");
-    return (found?.boxes ?? [])
-      .filter(({ score }) => score >= showFrom.score)
-      .map((one) =>
-        mirrored ? { ...one, box: { ...one.box, x: video.videoWidth - one.box.x - one.box.width } } : one,
-      );
+    return shownOf(found?.boxes ?? []).map((one) =>
+      mirrored ? { ...one, box: { ...one.box, x: video.videoWidth - one.box.x - one.box.width } } : one,
+    );
   }
 
   #best() {

@@ -53,6 +53,14 @@ export function boxesOver<T extends Framed>(
   </div>`;
 }
 
+/**
+ * The boxes that are shown: those with the score that the user wants, but none of what OWLv2 finds in the padding of its square, of which
+ * nothing is left within the image.
+ */
+export function shownOf<T extends Framed>(found: readonly T[]): T[] {
+  return found.filter(({ score, box }) => score >= showFrom.score && box.width >= 1 && box.height >= 1);
+}
+
 /** The slider for the score from which on boxes are shown. */
 export function fromSlider() {
   return html`<div class="slider">

@@ -23,7 +23,7 @@ const usual: readonly [words: string, question: string][] = [
 /** Where the name of a thing goes in "How many … are there?". */
 const MANY = ["How many ", " are there?"] as const;
 
-/** A conversation about the picture. */
+/** A conversation about the picture, the newest answer first: beside where one asks. */
 class AskTool extends Part {
   #question = "";
   readonly #asked = () => this.#take();
@@ -61,9 +61,6 @@ class AskTool extends Part {
       </div>
       ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
-        <div class="thread" role="log" aria-label="Questions and answers" aria-busy=${String(busy)}>
-          ${thread.map((exchange) => this.#exchange(exchange))}
-        </div>
         <form class="row" @submit=${(event: Event) => this.#submit(event)}>
           <input
             class="grow"
@@ -81,16 +78,21 @@ class AskTool extends Part {
           }
         </form>
         <p class="small">Answers can be wrong. Check what matters.</p>
+        <div class="thread" role="log" aria-label="Questions and answers" aria-busy=${String(busy)}>
+          ${thread.map((exchange, at) => this.#exchange(exchange, at)).reverse()}
+        </div>
       </section>
       <div class="folds">
         <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("ask", { q: this.#last })}></ocelli-use-in-app>
       </div>`;
   }
 
-  #exchange({ question, answer, state, error, rate }: Exchange) {
-    return html`<article data-state=${state}>
+  #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
+    return html`<article data-at=${at} data-state=${state}>
       <p class="question">${question}</p>
-      <p class="written">${answer.trim() || (state === "waiting" ? "Looking…" : "")}</p>
+      <p class="written ${state === "waiting" ? "looking" : ""}">
+        ${answer.trim() || (state === "waiting" ? "Looking…" : "")}
+      </p>
       ${state === "failed" ? notice(error) : nothing}
       ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
       ${

@@ -2,7 +2,10 @@ import type { Choice } from "../../state/models.ts";
 
 /** The code for an app of one's own: how a class of the package is loaded with the model in use, and what is then asked of it. */
 export function codeFor(name: string, from: string, { source, format }: Choice, asked: readonly string[]): string {
-  const address = typeof source === "string" ? source : "/models/your-model/";
+  const url = typeof source === "string" && URL.canParse(source) ? new URL(source) : undefined;
+  // A folder of this app is one of the other app's own, too.
+  const address =
+    url?.origin === location.origin ? url.pathname : typeof source === "string" ? source : "/models/your-model/";
   const options = [format && `format: ${JSON.stringify(format)}`, "worker: true"].filter(Boolean).join(", ");
   return [
     `import { ${name} } from ${JSON.stringify(from)};`,

@@ -47,9 +47,9 @@ class CutTool extends Part {
     return html`${wordsField("cut", cutting)} ${knowledge("cut")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
         ${failed ? notice(failed, () => cutting.again()) : nothing}
-        <p class=${masks.length > 0 ? "hidden" : "sum"} role="status">${this.#sum()}</p>
+        <p class="hidden" role="status">${this.#sum()}</p>
         <ul class="found" aria-label="Layers">
-          ${(found ?? []).map((mask) => this.#row(mask))}
+          ${found ? found.map((mask) => this.#row(mask)) : cutting.words.map((word, at) => this.#coming(word, at))}
         </ul>
         <fieldset>
           <legend>Show as</legend>
@@ -124,6 +124,11 @@ class CutTool extends Part {
     if (!found) return waiting ? "Looking…" : "";
     const seen = found.filter(({ area }) => area > 0);
     return seen.length > 0 ? seen.map((mask) => `${mask.label} ${shareOf(mask)}`).join(" · ") : "Nothing found.";
+  }
+
+  /** The place of a layer that is not here yet. */
+  #coming(word: string, at: number) {
+    return html`<li .style=${`--color: ${labelColor(at)}`}><i aria-hidden="true"></i><span>${word}</span><b>…</b></li>`;
   }
 
   #row(mask: Mask) {

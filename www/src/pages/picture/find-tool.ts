@@ -47,21 +47,20 @@ class FindTool extends Part {
       return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
     return html`${wordsField("find", finding)} ${knowledge("find")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
-        ${failed ? notice(failed, () => finding.again()) : nothing}
-        <p class="sum" role="status">
+        ${failed ? notice(failed, () => finding.again()) : nothing} ${fromSlider()}
+        <p class="sum ${waiting && !found ? "looking" : ""}" role="status">
           ${found ? countsOf(boxes, asked) || "Nothing found." : waiting ? "Looking…" : ""}
         </p>
         ${found && boxes.length === 0 ? html`<p class="small">Show lower scores, or try other words.</p>` : nothing}
-        <ol class="found" aria-label="Found, best first">
-          ${boxes.map((box) => this.#row(box))}
-        </ol>
-        ${fromSlider()}
         <div class="row">
           <button type="button" class="primary" ?disabled=${boxes.length === 0} @click=${() => void this.#save()}>
             Save image
           </button>
           <ocelli-copy .words=${"Copy JSON"} .content=${() => this.#json()}></ocelli-copy>
         </div>
+        <ol class="found" aria-label="Found, best first">
+          ${boxes.map((box) => this.#row(box))}
+        </ol>
       </section>
       <div class="folds">
         <ocelli-use-in-app

@@ -1,6 +1,7 @@
 import type { Detection, Detector, DetectorScene } from "ocelli/detect";
+import { shownOf } from "../../../parts/boxes.ts";
 import { detectors } from "../../../state/models.ts";
-import { LEAST, showFrom } from "../../../state/show-from.ts";
+import { LEAST } from "../../../state/show-from.ts";
 import { Looking } from "../looking.ts";
 
 /** Of boxes that overlap by more than this, the best one is kept. */
@@ -17,8 +18,7 @@ class Finding extends Looking<DetectorScene, Detection[], Detector> {
 
   /** The boxes that are shown, best first. */
   get boxes(): readonly Detection[] {
-    // OWLv2 also finds things in what its square is padded with: nothing of them is left within the picture.
-    return (this.found ?? []).filter(({ score, box }) => score >= showFrom.score && box.width >= 1 && box.height >= 1);
+    return shownOf(this.found ?? []);
   }
 
   /** The box that is pointed at, in the list or in the picture. */
