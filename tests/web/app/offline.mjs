@@ -203,8 +203,8 @@ async function withoutNetwork(test, folder) {
   await settled(page);
   group.same("another sample", [await winner(page)], ["rocket"]);
   group.rejects("the sample before", [await winner(page)], [before]);
-  await page
   await unfold(page, "Advanced");
+  await page
     .getByRole("textbox", { name: /^Labels to choose from/ })
     .fill("a walrus in the snow\nspace rocket\nan old typewriter");
   await settled(page);
