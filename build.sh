@@ -21,7 +21,7 @@ usage() {
   cat <<'TEXT'
 ./build.sh VERB
   demo           build everything and serve the app; --check [GROUP…] opens it in a browser and uses each of its pages, or
-                 some of: shell, classify, models, offline, …
+                 some of: shell, picture, models, offline, …
   site           build everything and write the app for any static host, the reference beside it: www/dist
   test           all tests; --full also runs what takes long
   fuzz           damaged files, 1,000,000 for each parser: fuzz [RUNS [SEED [FILE]]]

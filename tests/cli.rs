@@ -35,9 +35,10 @@ fn the_default_model_knows_its_samples_but_one() {
     let samples: Vec<String> =
         names.iter().map(|n| root().join(format!("www/samples/{n}.png")).display().to_string()).collect();
     let labels = names.join(",") + ",elephant,banana,airplane,umbrella,key,violin,tractor";
-    for model in ["ocelli-tiny", "ocelli-tiny-q4"] {
-        let model = root().join("www/models").join(model).display().to_string();
-        let mut arguments = vec!["classify", "--model", &model, "--labels", &labels, "--template", "a picture of a {}"];
+    let q4 = root().join("www/models/ocelli-tiny-q4").display().to_string();
+    for model in [&[][..], &["--model", &q4]] {
+        let asked = ["classify", "--labels", &labels, "--template", "a picture of a {}"];
+        let mut arguments = [&asked, model].concat();
         arguments.extend(samples.iter().map(String::as_str));
         let rankings = json(&arguments);
         assert_eq!(rankings.as_array().map(Vec::len), Some(names.len()));
@@ -383,6 +384,11 @@ fn bench_measures_the_cpu() {
             near("a picture", number(&line["ms_each"])?, ms / 2.0)?;
             let share = number(&line["gbytes"])? / number(&report["roofs"]["gbytes"])?;
             near("share of bytes", number(&line["gbytes_share"])?, share)?;
+            near(
+                "share of the roof",
+                number(&line["roof_share"])?,
+                f64::max(share, line["gflops_share"].as_f64().ok_or("no share")?),
+            )?;
             if flops > 0.0 {
                 near(name, number(&line["gflops"])?, flops / ms / 1e6)?;
                 let share = number(&line["gflops"])? / number(&report["roofs"]["gflops"])?;
@@ -392,7 +398,8 @@ fn bench_measures_the_cpu() {
         Ok(())
     };
     sound(&steps).expect("a sound report");
-    let changes: [fn(&mut serde_json::Value); 5] = [
+    let changes: [fn(&mut serde_json::Value); 6] = [
+        |report| report["lines"][2]["roof_share"] = 2.into(),
         |report| report["roofs"]["gflops"] = 1.into(),
         |report| report["lines"][1]["ms"] = 1.into(),
         |report| report["lines"][3]["gflops_share"] = 0.5.into(),
@@ -405,8 +412,18 @@ fn bench_measures_the_cpu() {
         assert!(sound(&wrong).is_err(), "{wrong}");
     }
     assert_eq!((&steps["threads"], &steps["lines"][0]["model"]), (&2.into(), &"ocelli-tiny".into()));
-    let towers = json(&[&bench[..], &["--batches", "1"]].concat());
-    let names: Vec<_> = towers["lines"].as_array().expect("lines").iter().map(|line| &line["step"]).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ratios = folder.path().join("ratios.json").display().to_string();
+    let towers = json(&[&bench[..], &["--batches", "1", "--ratios", &ratios]].concat());
+    let names: Vec<_> = towers["lines"].as_array().expect("lines").iter().map(|line| &line["work"]).collect();
     assert_eq!(names, ["picture", "text"]);
+    // A run beside its own ratios; and beside ones that it cannot have kept.
+    let against = ["--batches", "1", "--against", &ratios, "--tolerance"];
+    json(&[&bench[..], &against, &["1"]].concat());
+    let faster = std::fs::read_to_string(&ratios).expect("ratios").replace("picture\":", "picture\":9");
+    std::fs::write(&ratios, faster).expect("written");
+    let slower = ocelli(&[&bench[..], &against, &["0.5"]].concat());
+    assert!(!slower.status.success());
+    assert!(String::from_utf8_lossy(&slower.stderr).contains("found less in 1 of 2 lines"), "{slower:?}");
     assert!(refused(&[&bench[..], &["--tiers", "wide"]].concat()).contains("the CPU, which has no tiers"));
 }

@@ -1,4 +1,4 @@
-import { cpSync, existsSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
@@ -6,6 +6,9 @@ import { VitePWA } from "vite-plugin-pwa";
 // The model and the samples are fetched by address, never imported: they are copied as they are, under their own names,
 // so that `?model=models/…` means the same while developing and on a static host.
 const copied = ["models", "samples", "icons"];
+
+// For index.html, which says it as %VITE_VERSION%.
+process.env.VITE_VERSION = JSON.parse(readFileSync(new URL("../pkg/package.json", import.meta.url), "utf8")).version;
 
 /**
  * @param {string[]} copied Folders of this one.
@@ -32,6 +35,19 @@ export function copyFolders(copied) {
   };
 }
 
+/**
+ * Leaves out the indentation of the sources, which is most of the blanks in templates.
+ *
+ * @type {import("vite").Plugin}
+ */
+const dense = {
+  name: "dense-templates",
+  apply: "build",
+  enforce: "pre",
+  transform: (code, id) =>
+    /\/www\/src\/.*\.ts$/.test(id) ? { code: code.replace(/\n[ \t]+/g, "\n"), map: null } : undefined,
+};
+
 /** The app by itself, without a network: its code, the package's wasm files, samples. Models are kept by the package. */
 const offline = VitePWA({
   injectRegister: null,
@@ -52,10 +68,11 @@ const offline = VitePWA({
     ],
   },
   workbox: {
-    // The app has no models that write. The rest is what workbox leaves out by itself.
+    // The engines of models that write are large, and kept once they are used. The rest is what workbox leaves out by itself.
     globIgnores: ["**/ocelli_vlm*", "**/node_modules/**/*", "sw.js", "workbox-*.js"],
     // The manifest and its icons are added to these.
     globPatterns: ["**/*.{html,js,css,wasm,svg}", "samples/*.png", "icons/180.png"],
+    runtimeCaching: [{ urlPattern: /\/assets\/ocelli_vlm/, handler: "CacheFirst", options: { cacheName: "writing" } }],
     // These have the hash of their content in their names and never change; all others are asked for again at each update.
     dontCacheBustURLsMatching: /^assets\//,
     navigateFallback: "index.html",
@@ -77,7 +94,15 @@ export default defineConfig({
       // The package in files of its own: they are fetched beside the app's, and a page shows before them.
       output: {
         codeSplitting: {
-          groups: [{ name: "ocelli", test: /([\\/]pkg[\\/]dist|node_modules[\\/]ocelli)[\\/](?!.*ocelli_vlm)/ }],
+          groups: [
+            {
+              name: "ocelli",
+              test: /([\\/]pkg[\\/]dist|node_modules[\\/]ocelli)[\\/](?!find[\\/]|vlm[\\/]|draw[\\/]|.*ocelli_vlm)/,
+              priority: 1,
+            },
+            { name: "ocelli-finding", test: /[\\/]pkg[\\/]dist[\\/]find[\\/]/ },
+            { name: "ocelli-writing", test: /[\\/]pkg[\\/]dist[\\/]vlm[\\/]/ },
+          ],
         },
       },
     },
@@ -86,5 +111,5 @@ export default defineConfig({
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders(copied), offline],
+  plugins: [copyFolders(copied), dense, offline],
 });

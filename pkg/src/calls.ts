@@ -35,7 +35,7 @@ export interface CoreOptions extends WasmOptions, SourceOptions, ModelSettings {
 export interface Calls {
   readonly info: ModelInfo;
   imageBatch(): Promise<number>;
-  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array>;
+  embedImages(images: ImageInput[], signal?: AbortSignal, transfer?: boolean): Promise<Float32Array>;
   embedTexts(texts: string[]): Promise<Float32Array>;
   cuts(texts: string[]): Promise<boolean[]>;
   addLabels(embeddings: Float32Array): Promise<number>;

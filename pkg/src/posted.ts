@@ -27,15 +27,20 @@ export async function postable(image: ImageInput, signal: AbortSignal | undefine
   return pixels instanceof ImageBitmap ? transfer(pixels, [pixels]) : pixels;
 }
 
-/** A batch of them. */
-export async function allPostable(images: ImageInput[], signal: AbortSignal | undefined): Promise<ImageInput[]> {
+/** A batch of them; with `given` the caller's own bitmaps are handed over as well. */
+export async function allPostable(
+  images: ImageInput[],
+  signal: AbortSignal | undefined,
+  given = false,
+): Promise<ImageInput[]> {
   const outcomes = await Promise.allSettled(images.map((image) => postable(image, signal)));
   const ready = outcomes.map((outcome) => (outcome.status === "fulfilled" ? outcome.value : undefined));
   const made = ready.filter(
     (picture, i): picture is ImageBitmap => picture instanceof ImageBitmap && picture !== images[i],
   );
   const index = outcomes.findIndex(({ status }) => status === "rejected");
-  if (index < 0) return transfer(ready as ImageInput[], made);
+  const bitmaps = ready.filter((picture): picture is ImageBitmap => picture instanceof ImageBitmap);
+  if (index < 0) return transfer(ready as ImageInput[], given ? bitmaps : made);
   for (const bitmap of made) bitmap.close();
   throw Object.assign((outcomes[index] as PromiseRejectedResult).reason as Error, { index });
 }

@@ -70,10 +70,10 @@ export class RemoteCore implements Calls {
     return this.#owner.use(({ core }) => core.imageBatch());
   }
 
-  embedImages(images: ImageInput[], signal?: AbortSignal): Promise<Float32Array> {
+  embedImages(images: ImageInput[], signal?: AbortSignal, transfer?: boolean): Promise<Float32Array> {
     return this.#owner.use(({ core, pictures }) =>
       pictures.take(
-        () => allPostable(images, signal),
+        () => allPostable(images, signal, transfer),
         (ready) => core.embedImages(ready),
         signal,
       ),

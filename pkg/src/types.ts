@@ -237,6 +237,8 @@ export interface ClassifyOptions extends LabelOptions, RankOptions {}
 export interface BatchOptions extends CallOptions {
   /** Told after each batch how many embeddings are here; must be quick. What it throws ends the call, with code `bad-input`. */
   onProgress?: (done: number) => void;
+  /** Moves `ImageBitmap`s to the model's worker, in place of copies: they are of no more use afterwards. Default: false. */
+  transfer?: boolean;
 }
 
 /** A label and its score for an image. */

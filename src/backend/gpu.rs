@@ -10,7 +10,7 @@ use std::{
 use super::{Backend, Executor};
 use crate::{
     error::{Error, Result},
-    gpu::{Bind, Bound, Buffer, Gpu, Readback, Tier, Tuning},
+    gpu::{Bind, Bound, Buffer, Gpu, Readback, Shader, Tier, Tuning},
     kernels::{ActId, Kernel, Operand, Run},
     plan::{Kind, Plan},
     weights::{GpuStore, Store},
@@ -113,6 +113,23 @@ impl GpuPlan {
     #[must_use]
     pub fn buffer(&self, act: ActId) -> &Rc<Buffer> {
         &self.acts[act.0]
+    }
+
+    /// The tiers that it was compiled in.
+    #[must_use]
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// The tier of a step in a run, and its shader.
+    ///
+    /// # Panics
+    /// If there are fewer steps.
+    #[must_use]
+    pub fn shader(&self, step: usize, run: Run) -> (Tier, Shader) {
+        let kernel = self.plan.kernel(step, false).expect("every step runs the first time");
+        let tier = kernel.variant(&self.tuning, run);
+        (tier, kernel.shader(tier))
     }
 
     /// Submits some steps so many times over, for measuring.

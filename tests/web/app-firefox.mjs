@@ -1,4 +1,4 @@
-// The core of the app in Firefox: classify, tag, search, and what is left after a reload. Chromium's tests (app.mjs) have the rest.
+// The core of the app in Firefox: picture, photos, and what is left after a reload. Chromium's tests (app.mjs) have the rest.
 //   node app-firefox.mjs
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,8 +25,8 @@ try {
     await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, LONG);
   };
 
-  await open("classify");
-  const classify = report.group("firefox: classify");
+  await open("picture");
+  const picture = report.group("firefox: picture");
   const best = () => page.$eval(".best", ({ textContent }) => textContent.trim().toLowerCase());
   for (const name of NAMES.slice(0, 3)) {
     await page.waitForSelector(`[data-sample="${name}"]`, LONG);
@@ -36,28 +36,22 @@ try {
       name,
       LONG,
     );
-    classify.same(name, [await best()], [name]);
-    classify.rejects(`${name}: another`, [await best()], ["tractor"]);
+    picture.same(name, [await best()], [name]);
+    picture.rejects(`${name}: another`, [await best()], ["tractor"]);
   }
 
-  await open("tag");
-  const tag = report.group("firefox: tag");
+  await open("photos");
+  const tag = report.group("firefox: photos, tagged");
   const input = await page.waitForSelector('input[type="file"][data-kind="files"]', LONG);
   await input.uploadFile(...NAMES.map((name) => join(www, "samples", `${name}.png`)));
   const tagged = () =>
-    page.$$eval(".results .pictures button", (all) => {
-      // Of a tag, its text without the score behind it.
-      const word = (tag) =>
-        [...tag.childNodes]
-          .filter(({ nodeType }) => nodeType === Node.TEXT_NODE)
-          .map(({ data }) => data.trim())
-          .join("");
-      return all
+    page.$$eval(".results .pictures button", (all) =>
+      all
         .map((tile) =>
-          [tile.dataset.path.split("/").at(-1).replace(".png", ""), word(tile.querySelector(".tag"))].join(": "),
+          [tile.dataset.path.split("/").at(-1).replace(".png", ""), tile.querySelector(".tag").textContent].join(": "),
         )
-        .sort();
-    });
+        .sort(),
+    );
   await page.waitForFunction(
     (count) => document.querySelectorAll(".results .pictures .tag").length >= count,
     NAMES.length,
@@ -76,10 +70,10 @@ try {
 
   // A new visit has nothing but what was kept.
   await page.goto("about:blank");
-  await open("search");
-  const search = report.group("firefox: search, after a reload");
+  await open("photos");
+  const search = report.group("firefox: photos, searched after a reload");
   const hits = () =>
-    page.$$eval(".search .pictures button", (all) =>
+    page.$$eval(".results .pictures button", (all) =>
       all.map(({ dataset }) => dataset.path.split("/").at(-1).replace(".png", "")),
     );
   for (const name of NAMES.slice(-2)) {
@@ -93,7 +87,7 @@ try {
       name,
     );
     await page.waitForFunction(
-      (name) => document.querySelector(".search .pictures button")?.dataset.path.endsWith(`/${name}.png`),
+      (name) => document.querySelector(".results .pictures button[data-score]")?.dataset.path.endsWith(`/${name}.png`),
       name,
       LONG,
     );

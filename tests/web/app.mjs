@@ -1,5 +1,5 @@
 // The built app, as its users meet it: each of its pages in Chromium, by what can be seen, clicked and typed.
-//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, classify, models, photos, offline, …; all by default
+//   node app.mjs [GROUP…] [--shots FOLDER]      groups: shell, picture, tools, models, photos, offline, …; all by default
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -7,17 +7,21 @@ import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { axe, screens, shots } from "./lib/look.mjs";
 import { Report } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
-import { classify } from "./app/classify.mjs";
+import { browse } from "./app/browse.mjs";
+import { errands } from "./app/errands.mjs";
+import { folders } from "./app/folders.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
 import { photos } from "./app/photos.mjs";
+import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
+import { select } from "./app/select.mjs";
 import { shell } from "./app/shell.mjs";
-import { tag } from "./app/tag.mjs";
+import { tools } from "./app/tools.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const groups = { shell, classify, tag, search, live, models, photos, offline };
+const groups = { shell, picture, tools, photos, browse, folders, search, select, errands, live, models, offline };
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));
@@ -71,7 +75,8 @@ try {
           problems.push(`asked elsewhere: ${request.url()}`);
       });
       await page.goto(`${url}${query}#/${hash}`);
-      await page.waitForFunction((hash) => document.documentElement.dataset.page === hash, hash, { timeout: 60_000 });
+      const [name] = hash.split(/[/?]/);
+      await page.waitForFunction((name) => document.documentElement.dataset.page === name, name, { timeout: 60_000 });
       return page;
     };
     try {

@@ -12,7 +12,7 @@ import loop
 import shipped
 from ask_batch import NOTHING, Batches
 from ask_export import export
-from ask_model import VISION, PaliGemma
+from ask_model import TEXT, VISION, PaliGemma
 from names import Names
 from truth import World, known, variety
 
@@ -22,18 +22,25 @@ SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
 
 class Heads(torch.nn.Module):
-    """What each patch is asked while the model learns; not part of the model."""
+    """What each patch is asked while the model learns; not part of the model. Its name is asked in the words' own vectors: so the decoder
+    finds a word's thing among the patches, and says it, by what is alike."""
 
-    def __init__(self, concepts):
+    def __init__(self, forms):
+        """`forms` [forms, concepts, vocabulary] are the shares of tokens in each concept's name: alone, within a sentence, and of several."""
         super().__init__()
-        self.name, self.edges = torch.nn.Linear(VISION["hidden_size"], concepts + 1), torch.nn.Linear(VISION["hidden_size"], 4)
-        for layer in (self.name, self.edges):
-            torch.nn.init.normal_(layer.weight, std=0.02)
-            torch.nn.init.zeros_(layer.bias)
+        self.register_buffer("forms", forms, persistent=False)
+        self.nothing, self.edges = torch.nn.Parameter(torch.zeros(TEXT["hidden_size"])), torch.nn.Linear(VISION["hidden_size"], 4)
+        torch.nn.init.normal_(self.edges.weight, std=0.02)
+        torch.nn.init.zeros_(self.edges.bias)
 
-    def forward(self, seen, shows, boxes):
+    def forward(self, model, seen, shows, boxes):
         grid = VISION["image_size"] // VISION["patch_size"]
-        losses = F.cross_entropy(self.name(seen).float().flatten(0, 1), shows.flatten(), reduction="none")
+        shown = model.projector(seen).flatten(0, 1)
+        shown = F.rms_norm(shown, shown.shape[-1:])
+        losses = 0
+        for named in self.forms.to(shown.dtype) @ model.embed_tokens.weight:
+            logits = shown @ torch.cat([self.nothing[None], named]).T
+            losses = losses + F.cross_entropy(logits.float(), shows.flatten(), reduction="none") / len(self.forms)
         something = shows.flatten() != NOTHING
         name = losses[something].mean() + 0.3 * losses[~something].mean()
         at = (torch.arange(grid, device=seen.device) + 0.5) / grid
@@ -50,7 +57,7 @@ class Ask(loop.Job):
         names = Names(folder)
         self.words, self.device = folder / "words.json", device
         self.batches = Batches(World(folder, names, VISION["image_size"], self.size), self.words)
-        self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(len(names.labels))}).to(device)
+        self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(self.batches.forms())}).to(device)
         tower = self.model["model"].vision_tower
         missing, unknown = tower.load_state_dict(shipped.tower(shipped.START, tower.grid), strict=False)
         assert not unknown and all(k.startswith("head.") for k in missing), (missing, unknown)
@@ -66,7 +73,7 @@ class Ask(loop.Job):
                                                                        rows.positions, rows.wanted))
         seen = working["model"].see(pixels.to(self.device, dtype))
         answers, right = answer_loss(working["model"](seen[picture], *row), targets, weights, self.batches.near.to(self.device))
-        name, edges = working["heads"](seen, *(x.to(self.device) for x in truth))
+        name, edges = working["heads"](working["model"], seen, *(x.to(self.device) for x in truth))
         parts = {"answers": answers, "right": right, "name": name, "edges": edges, "asked": rows.parts.amax(1).add(1).sum()}
         return answers + 0.5 * name + edges, parts
 

@@ -7,6 +7,7 @@ import torch
 from tokenizers import Tokenizer
 
 from ask_model import PATCHES, VISION
+from names import plural
 from questions import EDGES, LAST, Asker
 from words import EOS, PAD
 
@@ -37,6 +38,16 @@ class Batches:
         # The places a pixel before and behind each; themselves for all other tokens.
         self.near = torch.arange(self.size).repeat(2, 1)
         self.near[0, steps[1:]], self.near[1, steps[:-1]] = steps[:-1], steps[1:]
+
+    def forms(self):
+        """How much of each token is in every concept's name [3, concepts, vocabulary]: alone, within a sentence, and of several."""
+        labels = self.asker.labels
+        shares = torch.zeros(3, len(labels), self.size)
+        for form, texts, skipped in zip(shares, (labels, [f"the {l}" for l in labels], [f"many {plural(l)}" for l in labels]), (0, 1, 1)):
+            for row, encoding in zip(form, self.tokenizer.encode_batch(texts, add_special_tokens=False)):
+                ids = torch.tensor(encoding.ids[skipped:])
+                row.index_add_(0, ids, torch.full((len(ids),), 1 / len(ids)))
+        return shares
 
     def tokens(self, questions):
         """The prefix (with <bos> and the newline) and the suffix of each question."""

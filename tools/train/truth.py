@@ -67,8 +67,8 @@ def known(step):
     return KNOWN + max(0, step - FROM) // EACH
 
 
-def variety(step):
-    return EASY + (VARIED - EASY) * min(1.0, step / RAMP)
+def variety(step, ramp=RAMP):
+    return EASY + (VARIED - EASY) * min(1.0, step / ramp)
 
 
 def best_known(folder, names):

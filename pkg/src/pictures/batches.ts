@@ -15,6 +15,7 @@ export async function* embeddedBatches(
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
   dim: number,
   signal: AbortSignal | undefined,
+  transfer = false,
 ): AsyncGenerator<Float32Array[], void, undefined> {
   const check = () => {
     if (signal?.aborted) throw aborted(signal.reason, "call");
@@ -32,7 +33,7 @@ export async function* embeddedBatches(
       const before = running;
       running =
         batch &&
-        embedder.embedImages(batch, signal).catch((error: unknown) => {
+        embedder.embedImages(batch, signal, transfer).catch((error: unknown) => {
           throw numbered(error, start);
         });
       // It is waited for in its turn; until then its error is no unhandled one.
@@ -52,10 +53,10 @@ export async function embedPictures(
   embedder: Embedder,
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
   dim: number,
-  { onProgress, signal }: BatchOptions = {},
+  { onProgress, signal, transfer }: BatchOptions = {},
 ): Promise<Float32Array[]> {
   const embeddings: Float32Array[] = [];
-  for await (const batch of embeddedBatches(embedder, images, dim, signal)) {
+  for await (const batch of embeddedBatches(embedder, images, dim, signal, transfer)) {
     embeddings.push(...batch);
     await yours("onProgress", () => onProgress?.(embeddings.length));
   }

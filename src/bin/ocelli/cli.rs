@@ -4,7 +4,10 @@ mod found;
 mod over;
 mod written;
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
@@ -83,8 +86,8 @@ pub enum Command {
     },
     /// Rank labels for each picture.
     Classify {
-        /// The model's folder.
-        #[arg(long)]
+        /// The model's folder; ocelli-tiny, which knows drawings, if left out.
+        #[arg(long, default_value_os_t = own("ocelli-tiny"), hide_default_value = true)]
         model: PathBuf,
         #[command(flatten)]
         labels: Labels,
@@ -103,8 +106,8 @@ pub enum Command {
     },
     /// Unit-length embeddings of pictures or texts.
     Embed {
-        /// The model's folder.
-        #[arg(long)]
+        /// The model's folder; ocelli-tiny, which knows drawings, if left out.
+        #[arg(long, default_value_os_t = own("ocelli-tiny"), hide_default_value = true)]
         model: PathBuf,
         /// How to keep the weights on the GPU; none keeps them as the file has them.
         #[arg(long, default_value = "none")]
@@ -199,9 +202,14 @@ pub enum Command {
     },
 }
 
+/// One of the models in the repository that this program was built from.
+fn own(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models").join(name)
+}
+
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, smolvlm-256m.
+    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, owlvit-b32, owlv2-b16, smolvlm-256m.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
     /// Weight formats: f32, f16, q8, q4.
@@ -213,12 +221,21 @@ pub struct BenchArgs {
     /// Tiers of a GPU: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
-    /// Each step of the picture tower by itself, instead of whole towers.
+    /// Each step of the picture tower and of the decoder by itself, instead of whole towers.
     #[arg(long)]
     pub steps: bool,
     /// With --steps: only the steps of one block.
     #[arg(long, requires = "steps")]
     pub block_only: bool,
+    /// A file for what each line reached of the device's best, which a later run compares with.
+    #[arg(long, value_name = "OUT.json")]
+    pub ratios: Option<PathBuf>,
+    /// Compare with the ratios of an earlier run on this device.
+    #[arg(long, value_name = "EARLIER.json")]
+    pub against: Option<PathBuf>,
+    /// With --against: what part of its earlier ratio a line may lose.
+    #[arg(long, value_name = "SHARE", default_value = "0.1", requires = "against", value_parser = found::share)]
+    pub tolerance: f64,
 }
 
 impl BenchArgs {

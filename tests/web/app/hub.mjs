@@ -12,21 +12,21 @@ const OPEN = {
 };
 
 /**
- * Every repository of the hub has the files of `folder`, for all pages of a context. `asked` are the paths so far; with `gone` set the
- * hub is not to be reached, and weights wait for `held`.
+ * Every repository of the hub has the files of `folder`, but for those that `folders` names, for all pages of a context. `asked` are the
+ * paths so far; with `gone` set the hub is not to be reached, and weights wait for `held`.
  */
-export async function imitateHub(context, folder) {
-  const hub = { asked: [], gone: false, held: undefined, folder };
+export async function imitateHub(context, folder, folders = {}) {
+  const hub = { asked: [], gone: false, held: undefined };
   await context.route(`${HUB}**`, async (route) => {
     const request = route.request();
     const path = new URL(request.url()).pathname;
     if (hub.gone) return route.abort("internetdisconnected");
     hub.asked.push(path);
-    const [, name] = /^\/[^/]+\/[^/]+\/resolve\/[^/]+\/([^/]+)$/.exec(path) ?? [];
+    const [, repository, name] = /^\/([^/]+\/[^/]+)\/resolve\/[^/]+\/([^/]+)$/.exec(path) ?? [];
     if (request.method() === "GET" && name?.endsWith(".safetensors")) await hub.held;
     let file;
     try {
-      file = readFileSync(join(hub.folder, name));
+      file = readFileSync(join(folders[repository] ?? folder, name));
     } catch {
       return route.fulfill({ status: 404, headers: OPEN, body: "not here" });
     }

@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
 import { start } from "../lib/browser.mjs";
 import { largest } from "../lib/report.mjs";
+import { finds } from "./live-find.mjs";
+import { unfold } from "./picture-sources.mjs";
 
 const www = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www");
 const LABELS =
@@ -32,6 +34,7 @@ export async function live(tools) {
   await chooses(tools);
   await refused(tools);
   await screen(tools);
+  await finds(tools);
 }
 
 /** A film of a sample: JPEG after JPEG, which is what Chromium takes for a camera. */
@@ -119,6 +122,7 @@ async function watched(browser, { open, report, axe, shots }) {
   const group = report.group("live: what the camera sees");
   group.same("the camera is off before anyone asks", await tracks(page), []);
   await shots(page, "live-off");
+  await unfold(page, "Advanced");
   await page.getByLabel("Labels to choose from").fill(LABELS);
   await button(page, "Start the camera").click();
   await page.locator(".live .best").waitFor(LONG);
@@ -308,6 +312,7 @@ async function screen({ fresh, open, report }) {
   });
   const page = await open(context, "live");
   const group = report.group("live: a screen in place of the camera");
+  await unfold(page, "Advanced");
   await page.getByLabel("Labels to choose from").fill(LABELS);
   await page.evaluate(() => (window.refuse = true));
   await button(page, "Watch a screen").click();

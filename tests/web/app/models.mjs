@@ -2,6 +2,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HUB, imitateHub } from "./hub.mjs";
+import { otherTasks } from "./models-tasks.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const CLIP = join(root, "tests", "fixtures", "clip");
@@ -94,6 +95,7 @@ async function choosing({ fresh, open, report, axe, shots }) {
   const small = await cost();
   await page.getByLabel("Precision", { exact: true }).first().selectOption({ label: "16-bit" });
   group.holds("the format changes what it costs", small !== (await cost()), small);
+  await otherTasks(page, { group, incomplete, axe, shots });
   await page.close();
 }
 

@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listen } from "../lib/browser.mjs";
 import { serve } from "../lib/server.mjs";
-import { winner } from "./classify.mjs";
-import { choose, settled } from "./classify-pictures.mjs";
+import { winner } from "./picture.mjs";
+import { choose, settled, unfold } from "./picture-sources.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const LONG = 180_000;
@@ -125,7 +125,7 @@ async function policy(test, folder) {
   const { host, page, complaints, elsewhere } = await visit(test, folder);
   const group = test.report.group("offline: content security policy");
   await ready(page);
-  for (const name of ["Classify", "Tag", "Search", "Live", "Models"]) await go(page, name);
+  for (const name of ["Picture", "Photos", "Live", "Models"]) await go(page, name);
   await benchmark(page);
   const violations = () => page.evaluate(() => violations);
   group.same("of the page's own", await violations(), []);
@@ -181,7 +181,7 @@ async function policy(test, folder) {
 
 /** A first visit that classifies; then the host is gone, and the app is opened again. */
 async function withoutNetwork(test, folder) {
-  const { host, context, page, elsewhere, complaints, address } = await visit(test, folder, "classify");
+  const { host, context, page, elsewhere, complaints, address } = await visit(test, folder, "picture");
   const group = test.report.group("offline: the app without a network");
   await settled(page);
   const before = await winner(page);
@@ -197,7 +197,7 @@ async function withoutNetwork(test, folder) {
   group.same("asked of the host, and not expected", unexpected(asked), []);
   group.rejects("the app in another folder", unexpected(asked.map((path) => path.replace("/ocelli/", "/other/"))), []);
   group.same("asked elsewhere", elsewhere, []);
-  await leave({ context, host, page, address, hash: "classify" });
+  await leave({ context, host, page, address, hash: "picture" });
   await settled(page);
   group.same("after a reload", [await winner(page)], [before]);
   await choose(page, "rocket");
@@ -205,11 +205,12 @@ async function withoutNetwork(test, folder) {
   group.same("another sample", [await winner(page)], ["rocket"]);
   group.rejects("the sample before", [await winner(page)], [before]);
   await page
+  await unfold(page, "Advanced");
     .getByRole("textbox", { name: /^Labels to choose from/ })
     .fill("a walrus in the snow\nspace rocket\nan old typewriter");
   await settled(page);
   group.same("labels never seen before", [await winner(page)], ["space rocket"]);
-  for (const name of ["Tag", "Search", "Live"]) {
+  for (const name of ["Photos", "Live"]) {
     await go(page, name);
     group.holds(`${name} opens`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
   }

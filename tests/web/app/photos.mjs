@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { moduleOf } from "../lib/app-module.mjs";
-import { settled } from "./classify-pictures.mjs";
+import { done, PATIENCE, search, unfoldRules } from "./folders/page.mjs";
+import { settled, unfold } from "./picture-sources.mjs";
 import { HUB, imitateHub } from "./hub.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
@@ -15,7 +16,8 @@ const may = (what) => what.startsWith(HUB) || /404|ERR_INTERNET/.test(what);
 
 export async function photos(tools) {
   await rules(tools.report);
-  await threeClicks(tools);
+  await fiveClicks(tools);
+  await toModel(tools);
   await classified(tools);
 }
 
@@ -75,27 +77,67 @@ async function rules(report) {
   );
 }
 
-/** From an empty app to a photo model: three clicks, and the sizes said before the last. */
-async function threeClicks({ fresh, open, report, axe, shots }) {
-  const group = report.group("photos: from an empty app to a photo model");
+const files = ["beach.jpg", "dog.jpg", "IMG_3.JPG"].map((name) => ({
+  name,
+  mimeType: "image/jpeg",
+  buffer: image("photo-113x79.jpg"),
+}));
+
+/** For a page's start: counts the user's clicks, and says how fast the network is. */
+function countClicks() {
+  globalThis.clicks = 0;
+  addEventListener("click", ({ isTrusted }) => isTrusted && globalThis.clicks++, true);
+  Object.defineProperty(navigator, "connection", { value: { downlink: 10, saveData: false } });
+}
+
+/** From the app's first page to photos that are found by words with a model that knows photos. */
+async function fiveClicks({ fresh, open, report }) {
+  const group = report.group("photos: from an empty app to a searched collection");
   const context = await fresh();
-  await context.addInitScript(() => {
-    globalThis.clicks = 0;
-    addEventListener("click", ({ isTrusted }) => isTrusted && globalThis.clicks++, true);
-    Object.defineProperty(navigator, "connection", { value: { downlink: 10, saveData: false } });
-  });
+  context.setDefaultTimeout(PATIENCE);
+  await context.addInitScript(countClicks);
   const hub = await imitateHub(context, CLIP);
-  const page = await open(context, "tag", "", may);
+  const page = await open(context, "picture", "", may);
+  await page.getByRole("navigation").getByRole("link", { name: "Photos" }).click();
+  const chosen = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Choose photos" }).click();
+  await (await chosen).setFiles(files);
+  await page.getByRole("button", { name: "Get TinyCLIP · 166 MB · MIT" }).click(LONG);
+  const dialog = page.getByRole("dialog", { name: "Download 166 MB?" });
+  await dialog.waitFor();
+  group.same("nothing is downloaded before its size is said", hub.asked, []);
+  await dialog.getByRole("button", { name: "Download" }).click();
+  await page.getByText("TinyCLIP knows photos").waitFor(LONG);
+  await done(page, 3);
+  await page.getByRole("group", { name: "Suggestions" }).getByRole("button", { name: "dog" }).click();
+  await page.waitForFunction(
+    () => document.querySelectorAll('.results[aria-busy="false"] .pictures button[data-score]').length === 3,
+    null,
+    LONG,
+  );
+  group.same("what is asked", [await search(page).inputValue()], ["dog"]);
+  const clicks = await page.evaluate(() => globalThis.clicks);
+  group.same("at most five clicks", [clicks > 0 && clicks <= 5], [true]);
+  group.rejects("one more", [clicks + 1 <= 5], [true]);
+  report.note("photos: clicks from an empty app to a searched collection", String(clicks));
+  await page.close();
+}
+
+/** The way to a photo model, which can be cancelled, can fail, and can be gone back. */
+async function toModel({ fresh, open, report, axe, shots }) {
+  const group = report.group("photos: from photos to a photo model");
+  const context = await fresh();
+  context.setDefaultTimeout(PATIENCE);
+  await context.addInitScript(countClicks);
+  const hub = await imitateHub(context, CLIP);
+  const page = await open(context, "photos", "", may);
   const hint = page.getByRole("region", { name: "Photo models" });
   await page.getByText("Ocelli tiny knows drawings, emoji and clip art, but not photos.").waitFor(LONG);
   group.same("no photo, no hint", [await hint.count()], [0]);
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Choose photos" }).click();
-  const bytes = image("photo-113x79.jpg");
-  await (
-    await chosen
-  ).setFiles(["beach.jpg", "dog.jpg", "IMG_3.JPG"].map((name) => ({ name, mimeType: "image/jpeg", buffer: bytes })));
-  await page.locator(".state", { hasText: "3 images indexed." }).waitFor(LONG);
+  await (await chosen).setFiles(files);
+  await done(page, 3);
   await hint.getByText("These look like photos.").waitFor();
   group.holds("all its ways", (await hint.innerText()).includes("SigLIP base, better · 816 MB · Apache-2.0"));
   group.holds("and a way to all models", await hint.getByRole("link", { name: "All models" }).isVisible());
@@ -152,8 +194,9 @@ async function threeClicks({ fresh, open, report, axe, shots }) {
   hub.gone = false;
   await hint.getByRole("button", { name: "Try again" }).click();
   await page.getByText("TinyCLIP knows photos").waitFor(LONG);
-  await page.locator(".state", { hasText: "3 images indexed." }).waitFor(LONG);
+  await done(page, 3);
   group.same("the hint has done its work", [await hint.count()], [0]);
+  await unfoldRules(page);
   const prompt = () => page.getByLabel("Custom prompt").inputValue();
   group.same("photos have their own prompt", [await prompt()], ["a photo of a {}"]);
   await shots(page, "photos-done");
@@ -175,11 +218,11 @@ async function threeClicks({ fresh, open, report, axe, shots }) {
   await page.close();
 }
 
-/** A photo on the page "Classify": the hint in place of a wrong headline; declined, it stays so. */
+/** A photo on the page "Picture": the hint in place of a wrong headline; declined, it stays so. */
 async function classified({ fresh, open, report, axe, shots }) {
-  const group = report.group("photos: on the page Classify");
+  const group = report.group("photos: on the page Picture");
   const context = await fresh();
-  const page = await open(context, "classify");
+  const page = await open(context, "picture");
   await settled(page);
   const hint = page.getByRole("region", { name: "Photo models" });
   const headline = () => page.locator(".best").allInnerTexts();
@@ -198,7 +241,7 @@ async function classified({ fresh, open, report, axe, shots }) {
   group.same("no headline beside it", await headline(), []);
   const found = await axe(page);
   group.holds("axe", found.length === 0, found.join(" | "));
-  await shots(page, "photos-classify");
+  await shots(page, "photos-picture");
   await page.evaluate(() =>
     Object.defineProperty(navigator, "connection", { value: { saveData: true, downlink: undefined } }),
   );
@@ -215,6 +258,7 @@ async function classified({ fresh, open, report, axe, shots }) {
   await page.getByRole("img", { name: "Sample drawing: guitar" }).waitFor(LONG);
   await settled(page);
   group.same("a label that fits", await headline(), ["Guitar"]);
+  await unfold(page, "Advanced");
   await page.getByRole("textbox", { name: /^Labels to choose from/ }).fill("sofa, teapot");
   await settled(page);
   group.same("none that fits", await headline(), ["Not sure"]);

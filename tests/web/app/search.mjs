@@ -1,34 +1,36 @@
-// Search: samples indexed on the page Tag are found by words and by pictures, the right ones first; the newest words win; an index goes
+// The page "Photos", searched: samples are found by words and by pictures, the right ones first; the newest words win; an index goes
 // to a file and comes back; what is of another model is refused.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { arrive } from "../lib/collection.mjs";
+import { choose, done, paths, search as words, unfoldRules } from "./folders/page.mjs";
 
 const samples = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "samples");
 const NAMES = ["bicycle", "cactus", "castle", "dog", "guitar", "octopus", "pizza", "rocket"];
 const LONG = { timeout: 120_000 };
 
-const words = (page) => page.getByLabel("What are you looking for?");
-const hits = (page) =>
-  page.$$eval(".search .pictures button", (all) =>
-    all.map(({ dataset }) => dataset.path.slice(dataset.path.lastIndexOf("/") + 1).replace(".png", "")),
-  );
+const hits = async (page) => (await paths(page)).map(nameOf);
 const scores = (page) =>
-  page.$$eval(".search .badge", (all) => all.map(({ textContent }) => Number(textContent.replace("−", "-"))));
-const to = async (page, name) => {
-  await page.getByRole("navigation").getByRole("link", { name }).click();
-  await page.waitForFunction((name) => document.documentElement.dataset.page === name, name.toLowerCase());
-};
+  page.$$eval(".results .pictures button", (all) => all.map(({ dataset }) => Number(Number(dataset.score).toFixed(3))));
+/** Of the two lists, the likely hits and the others, whether each is best first. */
+const fall = (page) =>
+  page.$$eval(".results ocelli-picture-grid", (grids) =>
+    grids.every((grid) => {
+      const scores = [...grid.querySelectorAll(".pictures button")].map(({ dataset }) => Number(dataset.score));
+      return scores.every((score, i) => i === 0 || score <= scores[i - 1]);
+    }),
+  );
+const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1).replace(".png", "");
 
 /** Until the hits are those of what was asked last. */
-const settled = (page) => page.waitForFunction(() => document.querySelector('.search [aria-busy="false"]'), null, LONG);
+const settled = (page) => page.waitForFunction(() => document.querySelector('.results[aria-busy="false"]'), null, LONG);
 
 /** Asks by a picture of this name: it is read before it is asked. */
 async function asked(page, name, put) {
   await put();
-  await page.getByText(`Images like ${name}`).waitFor(LONG);
+  await page.getByText(`Photos like ${name}`).waitFor(LONG);
   await settled(page);
 }
 
@@ -40,9 +42,9 @@ async function found(page, typed) {
 
 export async function search({ fresh, open, report, axe, shots }) {
   const context = await fresh();
-  const page = await open(context, "search");
+  const page = await open(context, "photos");
   await empty(page, report, axe, shots);
-  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
+  await done(page, NAMES.length);
   await byWords(page, report, axe, shots);
   await byPicture(page, report, axe, shots);
   await folders(page, report);
@@ -51,8 +53,8 @@ export async function search({ fresh, open, report, axe, shots }) {
     await files(page, folder, report, axe, shots);
     const before = await answers(page);
     await page.close();
-    await kept(await open(context, "search"), report);
-    await elsewhere(await open(await fresh(), "search"), folder, report, before);
+    await kept(await open(context, "photos"), report);
+    await elsewhere(await open(await fresh(), "photos"), folder, report, before);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -61,7 +63,7 @@ export async function search({ fresh, open, report, axe, shots }) {
 /** An empty collection is filled where it is met. */
 async function empty(page, report, axe, shots) {
   const group = report.group("search: an empty collection");
-  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["Add your photos"]);
+  group.same("says so", [await page.getByRole("heading", { level: 2 }).first().innerText()], ["Drop your photos here"]);
   group.rejects("a form is there", [await words(page).count()], [1]);
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
@@ -69,7 +71,7 @@ async function empty(page, report, axe, shots) {
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Choose photos" }).click();
   await (await chosen).setFiles(NAMES.map((name) => join(samples, `${name}.png`)));
-  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
+  await done(page, NAMES.length);
   const first = page.getByRole("group", { name: "Suggestions" }).getByRole("button", { name: "guitar" });
   await first.click();
   await settled(page);
@@ -90,12 +92,7 @@ async function byWords(page, report, axe, shots) {
       names.join(),
     );
   }
-  const shown = await scores(page);
-  group.holds(
-    "scores fall",
-    shown.length === NAMES.length && shown.every((score, i) => i === 0 || score <= shown[i - 1]),
-    shown.join(),
-  );
+  group.holds("scores fall", (await scores(page)).length === NAMES.length && (await fall(page)));
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search");
@@ -111,7 +108,7 @@ async function byWords(page, report, axe, shots) {
   const all = async () => (await hits(page)).length;
   await words(page).fill("");
   await settled(page);
-  typing.same("nothing asked: no hits", [await all()], [0]);
+  typing.same("nothing asked: all photos", [await all()], [NAMES.length]);
 
   const minus = report.group("search: a minus takes away");
   const animal = await found(page, "animal");
@@ -129,8 +126,8 @@ async function byWords(page, report, axe, shots) {
   await page.getByText("Add something to look for, too.").waitFor(LONG);
 
   const sentence = report.group("search: the sentence around the words");
-  const field = page.getByLabel("Prompt");
-  await page.getByText("Prompt:").click();
+  await unfoldRules(page);
+  const field = page.getByLabel("Search prompt");
   await found(page, "rocket");
   const before = await scores(page);
   await field.fill("a rusty {} under water");
@@ -143,6 +140,7 @@ async function byWords(page, report, axe, shots) {
   await field.fill("");
   await settled(page);
   sentence.same("none again, the old scores", await scores(page), before);
+  await page.getByRole("button", { name: "Labels & rules" }).click();
 }
 
 /** A sample somewhat changed, so that it is not the same file as in the collection. */
@@ -169,13 +167,14 @@ async function byPicture(page, report, axe, shots) {
   group.same("chosen", [(await hits(page))[0]], ["octopus"]);
   group.rejects("another one", [(await hits(page))[0]], ["pizza"]);
   const castle = await changed(page, "castle");
-  await asked(page, castle.name, () => arrive(page, "drop", castle));
+  await asked(page, castle.name, () => arrive(page, "drop", castle, "form.search"));
   group.same("dropped", [(await hits(page))[0]], ["castle"]);
   const pizza = await changed(page, "pizza");
   await asked(page, pizza.name, () => arrive(page, "paste", pizza));
   group.same("pasted", [(await hits(page))[0]], ["pizza"]);
   const before = await hits(page);
-  await arrive(page, "drop", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
+  const notes = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") };
+  await arrive(page, "drop", notes, "form.search");
   await page.getByText("That is not an image file.").waitFor();
   group.same("what is none leaves the hits", await hits(page), before);
   await page
@@ -185,13 +184,21 @@ async function byPicture(page, report, axe, shots) {
   await page.getByRole("button", { name: "Back to words" }).click();
   group.same("then words work again", [(await found(page, "guitar"))[0]], ["guitar"]);
 
-  await page.locator('.search .pictures button[data-path$="bicycle.png"]').click();
+  await found(page, "bicycle");
+  await page.locator('.results .pictures button[data-path$="bicycle.png"]').click();
   const dialog = page.getByRole("dialog");
   await dialog.locator("img").waitFor();
   group.same("a hit opens", [await dialog.getByRole("heading").innerText()], ["bicycle.png"]);
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search-hit");
+  const heading = dialog.getByRole("heading");
+  const others = (await hits(page)).map((name) => `${name}.png`);
+  await page.keyboard.press("ArrowRight");
+  const right = await heading.innerText();
+  await page.keyboard.press("ArrowLeft");
+  const at = others.indexOf("bicycle.png");
+  group.same("arrows lead to its neighbours", [right, await heading.innerText()], [others[at + 1], "bicycle.png"]);
   await dialog.getByRole("button", { name: "More like this" }).click();
   await settled(page);
   const like = await hits(page);
@@ -214,10 +221,8 @@ async function folders(page, report) {
       const { buffer } = await changed(page, name);
       writeFileSync(join(folder, `${name}-${i}.png`), buffer);
     }
-    await to(page, "Tag");
     await page.locator('input[type="file"][data-kind="folder"]').setInputFiles(folder);
-    await page.getByText(`${NAMES.length + 30} images indexed.`).waitFor(LONG);
-    await to(page, "Search");
+    await done(page, NAMES.length + 30);
     await found(page, "rocket");
     group.same("24 at first", [(await hits(page)).length], [24]);
     group.same(
@@ -225,23 +230,22 @@ async function folders(page, report) {
       [(await hits(page)).filter((name) => name.startsWith("rocket")).length],
       [16],
     );
+    await page.getByText("Less likely matches").click();
     await page.getByRole("button", { name: "Show more" }).click();
-    await page.waitForFunction(() => document.querySelectorAll(".search .pictures button").length === 38, null, LONG);
+    await page.waitForFunction(() => document.querySelectorAll(".results .pictures button").length === 38, null, LONG);
     group.holds("then all, and no more button", (await page.getByRole("button", { name: "Show more" }).count()) === 0);
-    await page.getByLabel("Folder", { exact: true }).selectOption({ index: 1 });
+    await page.getByRole("combobox", { name: "Folder" }).selectOption({ index: 1 });
     await settled(page);
-    await page.waitForFunction(() => document.querySelectorAll(".search .pictures button").length !== 38, null, LONG);
+    await page.waitForFunction(() => document.querySelectorAll(".results .pictures button").length !== 38, null, LONG);
     const one = await hits(page);
     group.same("of one folder alone", [...one].sort(), NAMES);
     group.rejects("of all", [one.length], [24]);
-    await page.getByLabel("Folder", { exact: true }).selectOption({ label: "All folders" });
+    await page.getByRole("combobox", { name: "Folder" }).selectOption({ label: "All folders" });
     // Gone again: the hits follow.
-    await to(page, "Tag");
-    await page.locator(".folders summary").click();
+    await page.getByRole("button", { name: "2 folders" }).click();
     await page.getByRole("button", { name: /^Remove many-/ }).click();
     await page.getByRole("button", { name: /^Remove .* from Ocelli$/ }).click();
-    await page.getByText(`${NAMES.length} images indexed.`).waitFor(LONG);
-    await to(page, "Search");
+    await done(page, NAMES.length);
     group.same("removed from the collection, from the hits", [...(await found(page, "rocket"))].sort(), NAMES);
   } finally {
     rmSync(folder, { recursive: true });
@@ -261,7 +265,8 @@ async function files(page, folder, report, axe, shots) {
     await download.saveAs(path);
     return path;
   };
-  await page.getByText("Export or import the search index").click();
+  await found(page, "");
+  await choose(page, "More", "Search index…");
   const lines = readFileSync(await saved("jsonl"), "utf8")
     .trim()
     .split("\n")
@@ -323,24 +328,27 @@ async function files(page, folder, report, axe, shots) {
   const wrong = await axe(page);
   group.holds("axe", wrong.length === 0, wrong.join(" | "));
   await shots(page, "search-files");
+  await page.getByRole("button", { name: "All photos" }).click();
   group.same("none of them changed anything", [...(await found(page, "castle"))].sort(), NAMES);
   group.rejects("the check meets another collection", NAMES.slice(1), NAMES);
+  await choose(page, "More", "Search index…");
   await take(path);
-  await page.getByText("0 images imported.").waitFor(LONG);
+  await page.getByText("0 photos imported.").waitFor(LONG);
   group.holds(
     "what is here already is not taken twice",
     (await page.locator("ocelli-index-file .notice").count()) === 0,
   );
+  await page.getByRole("button", { name: "All photos" }).click();
 }
 
 /** A reload: the collection is there, before any file was picked again. */
 async function kept(page, report) {
   const group = report.group("search: on the next visit");
-  await page.getByText(`${NAMES.length} images ready to search.`).waitFor(LONG);
+  await done(page, NAMES.length);
   group.same("found as before", [(await found(page, "pizza"))[0]], ["pizza"]);
   group.rejects("and nothing else", [(await hits(page))[0]], ["dog"]);
   await page.waitForFunction(
-    (count) => document.querySelectorAll(".search .pictures img").length === count,
+    (count) => document.querySelectorAll(".results .pictures img").length === count,
     NAMES.length,
     LONG,
   );
@@ -361,15 +369,15 @@ async function answers(page) {
 /** Another browser, which has nothing but the file. */
 async function elsewhere(page, folder, report, before) {
   const group = report.group("search: an index from a file");
-  await page.getByText("Export or import the search index").click();
+  await page.getByText("Import a search index").click();
   await page.waitForFunction(
     () => document.querySelector("ocelli-model-status [role=status]").textContent.includes("ready"),
     null,
     LONG,
   );
-  group.same("nothing is here", [await page.locator(".search .pictures").count()], [0]);
+  group.same("nothing is here", [await page.locator(".pictures").count()], [0]);
   await page.locator("#index-file").setInputFiles(join(folder, "ocelli-index.safetensors"));
-  await page.getByText(`${NAMES.length} images imported.`).waitFor(LONG);
+  await page.getByText(`${NAMES.length} photos`).first().waitFor(LONG);
   const now = await answers(page);
   group.same("the same hits", now, before);
   group.rejects("in another order", now, [...before].reverse());

@@ -2,20 +2,23 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { largest } from "../lib/report.mjs";
+import { SCREENS, watchShifts } from "./layout.mjs";
 
 const assets = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "dist", "assets");
-const PAGES = ["Classify", "Tag", "Search", "Live", "Models"];
+const PAGES = ["Picture", "Photos", "Live", "Models"];
 /** Bytes of scripts besides the package, not compressed. */
-const MOST_SCRIPT = 170_000;
+const MOST_SCRIPT = 200_000;
 
 export async function shell({ fresh, open, url, report, axe, shots }) {
-  const page = await open(await fresh(), "classify");
+  await oldAddresses({ fresh, open, report });
+  const page = await open(await fresh(), "picture");
   const words = report.group("shell: pages by their links");
   for (const name of PAGES) {
     await page.getByRole("navigation").getByRole("link", { name }).click();
     await page.waitForFunction((name) => document.documentElement.dataset.page === name, name.toLowerCase());
-    const current = await page.locator("nav [aria-current]").innerText();
-    const said = [current.trim(), await page.title()];
+    const current = await page.locator("nav [aria-current]").getAttribute("href");
+    const said = [current === `#/${name.toLowerCase()}` ? name : current, await page.title()];
     words.same(`${name}: the current one`, said, [name, `${name} · Ocelli`]);
     words.rejects(`${name}: another`, said.slice(0, 1), [PAGES[(PAGES.indexOf(name) + 1) % PAGES.length]]);
     words.holds(`${name}: has a heading`, (await page.getByRole("heading", { level: 1 }).count()) === 1);
@@ -28,7 +31,9 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
   words.rejects("axe: a picture without words", (await axe(page)).length === 0 ? [] : ["found"], []);
   await shots(page, "shell");
   await page.close();
+  await installs({ fresh, open, report });
   await firstPaint({ fresh, url, report });
+  await stillness({ fresh, url, report });
 
   const budget = report.group("shell: scripts besides the package");
   const sizes = readdirSync(assets)
@@ -39,6 +44,39 @@ export async function shell({ fresh, open, url, report, axe, shots }) {
   budget.same("in their budget", within(own), [true]);
   budget.rejects("with the package", within(own + MOST_SCRIPT), [true]);
   report.note("shell: bytes of scripts", String(own));
+}
+
+/** What people have kept of earlier versions leads on. */
+async function oldAddresses({ fresh, open, report }) {
+  const group = report.group("shell: old addresses");
+  const context = await fresh();
+  const old = await open(context, "picture");
+  await old.evaluate(() => (location.hash = "#/models"));
+  await old.waitForFunction(() => document.documentElement.dataset.page === "models");
+  await old.evaluate(() => (location.hash = "#/classify"));
+  await old.waitForFunction(() => document.documentElement.dataset.page === "picture");
+  const current = () => old.locator("nav [aria-current]").getAttribute("href");
+  group.same("#/classify", [await current()], ["#/picture"]);
+  group.rejects("#/models", [await current()], ["#/models"]);
+  await old.close();
+}
+
+/** The browser's offer to install the app becomes a button, which is gone once it is used. */
+async function installs({ fresh, open, report }) {
+  const group = report.group("shell: install");
+  const page = await open(await fresh(), "models");
+  const button = page.getByRole("banner").getByRole("button", { name: "Install" });
+  group.same("without an offer", [await button.count()], [0]);
+  await page.evaluate(() => {
+    globalThis.prompted = 0;
+    const offer = new Event("beforeinstallprompt", { cancelable: true });
+    window.dispatchEvent(Object.assign(offer, { prompt: async () => globalThis.prompted++ }));
+  });
+  await button.press("Enter");
+  await button.waitFor({ state: "detached" });
+  group.same("asked once", [await page.evaluate(() => globalThis.prompted)], [1]);
+  group.rejects("never", [await page.evaluate(() => globalThis.prompted)], [0]);
+  await page.close();
 }
 
 /** The shell must stand while every wasm file and every file of the model is still held back. */
@@ -64,4 +102,26 @@ async function firstPaint({ fresh, url, report }) {
   group.rejects("without pages", await seen(), [true, true]);
   letGo();
   await page.close();
+}
+
+/** Nothing moves while the page and its model come, on a desk and on a phone. */
+async function stillness({ fresh, url, report }) {
+  const group = report.group("shell: layout shift", largest, 0.05);
+  for (const [screen, viewport] of Object.entries(SCREENS)) {
+    const context = await fresh({ viewport });
+    await context.addInitScript(watchShifts);
+    const page = await context.newPage();
+    await page.goto(url);
+    await page.getByText("The model is ready").waitFor({ state: "attached", timeout: 120_000 });
+    await page.locator('section[aria-label="Answer"][aria-busy="false"]').waitFor({ timeout: 120_000 });
+    await page.waitForTimeout(500);
+    const shift = () => page.evaluate(() => globalThis.shift);
+    group.same(`${screen}: shift`, [await shift()], [0]);
+    await page.evaluate(async () => {
+      document.querySelector("header").style.marginTop = "300px";
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    });
+    group.rejects(`${screen}: a header that moves`, [await shift()], [0]);
+    await page.close();
+  }
 }

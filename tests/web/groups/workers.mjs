@@ -102,15 +102,21 @@ async function handedOver({ browser, server, report }) {
   await page.goto(server.page);
   const group = report.group("what is handed to a worker");
   await page.evaluate(() => web.load("there", "/fixtures/siglip/", { worker: true, backend: "cpu" }));
-  const count = async (form, number) => {
+  const batch = (form, number, how = {}) =>
+    page.evaluate(([p, how]) => web.batch("there", p, how), [Array(number).fill({ ...PICTURE, form }), how]);
+  const count = async (form, number, how) => {
     await page.evaluate(() => Object.assign(posted, { transferred: 0, copied: 0 }));
-    await page.evaluate((p) => web.batch("there", p), Array(number).fill({ ...PICTURE, form }));
+    await batch(form, number, how);
     return JSON.stringify(await page.evaluate(() => posted));
   };
   group.same("elements", await count("HTMLImageElement", 3), JSON.stringify({ transferred: 3, copied: 0 }));
   const own = await count("ImageBitmap", 3);
   group.same("bitmaps of the caller's", own, JSON.stringify({ transferred: 0, copied: 3 }));
   group.rejects("copies", own, JSON.stringify({ transferred: 3, copied: 0 }));
+  const given = await count("ImageBitmap", 3, { transfer: true });
+  group.same("bitmaps that the caller gives away", given, JSON.stringify({ transferred: 3, copied: 0 }));
+  const [kept, gone] = [await batch("ImageBitmap", 2), await batch("ImageBitmap", 2, { transfer: true })];
+  group.same("the same embeddings", JSON.stringify(gone.value), JSON.stringify(kept.value));
   group.holds("which stay open", await page.evaluate((u) => web.keepsBitmap("there", u), PICTURE.url));
   await page.evaluate(() => web.dispose("there"));
   await page.close();

@@ -82,10 +82,10 @@ export function keptEmbeddings(page) {
   });
 }
 
-/** Drops or pastes a file, `{ name, mimeType, buffer }`, somewhere on the page. */
-export function arrive(page, kind, { name, mimeType, buffer }) {
+/** Drops or pastes a file, `{ name, mimeType, buffer }`, onto an element, which is the whole page if nothing else is said. */
+export function arrive(page, kind, { name, mimeType, buffer }, onto = "main") {
   return page.evaluate(
-    ([kind, name, type, text]) => {
+    ([kind, name, type, text, onto]) => {
       const data = new DataTransfer();
       data.items.add(
         new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type, lastModified: 1 }),
@@ -95,8 +95,8 @@ export function arrive(page, kind, { name, mimeType, buffer }) {
         kind === "drop"
           ? ["dragover", "drop"].map((kind) => new DragEvent(kind, { ...how, dataTransfer: data }))
           : [new ClipboardEvent(kind, { ...how, clipboardData: data })];
-      for (const event of events) document.querySelector("main").dispatchEvent(event);
+      for (const event of events) document.querySelector(onto).dispatchEvent(event);
     },
-    [kind, name, mimeType, buffer.toString("base64")],
+    [kind, name, mimeType, buffer.toString("base64"), onto],
   );
 }

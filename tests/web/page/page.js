@@ -221,7 +221,7 @@ globalThis.web = {
   embedImage: (name, picture) => ask(name, "embedImage", picture),
   /** All at once. */
   embedImages: (name, pictures) => Promise.all(pictures.map((picture) => ask(name, "embedImage", picture))),
-  /** In one call. `how`: a generator in place of an array, a signal that fires "before" or at so many, code of the caller's that throws. */
+  /** In one call. `how`: a generator in place of an array, bitmaps that are transferred, a signal that fires "before" or at so many, code of the caller's that throws. */
   async batch(name, pictures, how = {}) {
     const images = await Promise.all(pictures.map(made));
     const steps = [];
@@ -241,7 +241,7 @@ globalThis.web = {
     const given = iterables[how.iterable]?.() ?? how.images ?? images;
     return watch(async () => {
       const { value, ...error } = await attempt(() =>
-        models.get(name).embedImages(given, { onProgress, signal: stop.signal }),
+        models.get(name).embedImages(given, { onProgress, signal: stop.signal, transfer: how.transfer ?? false }),
       );
       return { value: value?.map((embedding) => Array.from(embedding)), ...error, steps };
     });

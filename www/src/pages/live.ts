@@ -1,13 +1,21 @@
 import type { Classification } from "ocelli";
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
+import { boxesOver, countsOf, fromSlider, shownOf } from "../parts/boxes.ts";
+import "../parts/label-chips.ts";
 import "../parts/label-editor.ts";
+import "../parts/model-card.ts";
 import { knowledge } from "../parts/model-hint.ts";
 import { notice } from "../parts/notice.ts";
 import { format, usual, type Shown } from "../parts/scale.ts";
 import "../parts/score-bars.ts";
+import { toolSwitch } from "../parts/tool-switch.ts";
+import { wordsField } from "../parts/words-field.ts";
+import { address } from "../state/address.ts";
 import { LabelList } from "../state/label-list.ts";
-import { models } from "../state/models.ts";
+import { detectors, models } from "../state/models.ts";
+import { showFrom } from "../state/show-from.ts";
+import { switching } from "../state/switching.ts";
 import { screens, SourceError } from "./live/source.ts";
 import { watching } from "./live/watching.ts";
 
@@ -22,6 +30,8 @@ const calm: [name: string, seconds: number][] = [
   ["A little", 0.5],
   ["A lot", 2],
 ];
+/** So many labels are shown at first. */
+const TOP = 8;
 /** Milliseconds between two things that a screen reader hears. */
 const SPOKEN = 2000;
 
@@ -32,13 +42,15 @@ class LivePage extends Part {
 
   constructor() {
     super();
-    this.watch(models, list, watching);
+    this.watch(address, detectors, models, list, showFrom, watching);
+    address.addEventListener("change", () => this.#open());
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener("visibilitychange", this.#seen);
     this.#seen();
+    this.#open();
   }
 
   override disconnectedCallback(): void {
@@ -48,31 +60,106 @@ class LivePage extends Part {
   }
 
   protected override render() {
-    const { video, visible, failed } = watching;
-    const answer = this.#answer();
-    const score: Shown = list.model?.info.defaultScore ?? "softmax";
-    const best = answer[0];
-    const sure = best && best.score >= usual(score === "sigmoid" ? score : "softmax", answer.length);
+    const { tool, failed } = watching;
     return html` <h1>Live</h1>
       <p>Your camera, labelled live. Nothing is uploaded.</p>
-      ${knowledge()}
       <div class="live">
         <section aria-label="Camera picture">
-          <div class="stage">
-            ${visible ? video : html`<p class="small">${watching.opening ? "Your browser may ask for permission." : "The camera is off."}</p>`}
-            ${visible && best ? html`<p class="best">${sure ? html`${best.label} <b>${format(score, best.score)}</b>` : "Not sure"}</p>` : nothing}
-          </div>
+          <div class="stage">${this.#stage()}</div>
           ${this.#controls()}
           <div role="alert">${failed ? this.#trouble(failed) : nothing}</div>
-          ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
         </section>
-        <section aria-label="Answer">
-          <ocelli-score-bars .answer=${answer} .score=${score} .waiting=${list.names}></ocelli-score-bars>
-          ${this.#facts()}
-        </section>
+        <div class="tool">
+          ${toolSwitch("live", ["label", "find"], tool)} ${tool === "find" ? this.#find() : this.#label()}
+        </div>
       </div>
-      <section class="sheet" aria-label="Labels"><ocelli-label-editor .list=${list}></ocelli-label-editor></section>
-      <p class="hidden" role="status">${this.#speak(best)}</p>`;
+      <p class="hidden" role="status">${this.#speak()}</p>`;
+  }
+
+  /** The video, and over it what is seen. */
+  #stage() {
+    const { video, visible, tool, opening } = watching;
+    if (!visible)
+      return html`<p class="small">${opening ? "Your browser may ask for permission." : "The camera is off."}</p>`;
+    if (tool === "find") {
+      const { videoWidth: width, videoHeight: height } = video;
+      const ratio = width / height || 1;
+      return html`${video}
+        <div class="frame" .style=${`--ratio: ${ratio}`}>${boxesOver(this.#boxes(), { width, height })}</div>`;
+    }
+    const { best, sure, score } = this.#best();
+    return html`${video}
+    ${best ? html`<p class="best">${sure ? html`${best.label} <b>${format(score, best.score)}</b>` : "Not sure"}</p>` : nothing}`;
+  }
+
+  #label() {
+    const { score } = this.#best();
+    return html`${knowledge()}
+      ${models.isBuiltIn ? html`<ocelli-model-hint .says=${"Your camera shows the real world."}></ocelli-model-hint>` : nothing}
+      <section aria-label="Answer">
+        <ocelli-score-bars
+          .answer=${this.#answer()}
+          .score=${score}
+          .top=${TOP}
+          .waiting=${list.names}
+        ></ocelli-score-bars>
+      </section>
+      <section aria-labelledby="labels-title">
+        <h2 id="labels-title">Labels</h2>
+        <ocelli-label-chips .list=${list}></ocelli-label-chips>
+      </section>
+      <div class="folds">
+        <details class="fold">
+          <summary>Advanced</summary>
+          <ocelli-label-editor .list=${list}></ocelli-label-editor>
+          ${this.#smoothing()} ${this.#facts()}
+        </details>
+      </div>`;
+  }
+
+  #find() {
+    const { found } = watching;
+    return html`${wordsField("find", watching)}
+    ${
+      detectors.model
+        ? html`<section class="answer" aria-label="Answer">
+              <p class="sum ${!found && watching.visible ? "looking" : ""}">
+                ${found ? countsOf(this.#boxes(), found.words) || "Nothing found." : watching.visible ? "Looking…" : ""}
+              </p>
+              ${fromSlider()}
+            </section>
+            <div class="folds">
+              <details class="fold">
+                <summary>Advanced</summary>
+                ${this.#facts()}
+              </details>
+            </div>`
+        : html`<ocelli-model-card .task=${"find"}></ocelli-model-card>`
+    }`;
+  }
+
+  /** The boxes that are shown; mirrored as the video is. */
+  #boxes() {
+    const { video, found } = watching;
+    const mirrored = video.classList.contains("mirrored");
+    return shownOf(found?.boxes ?? []).map((one) =>
+      mirrored ? { ...one, box: { ...one.box, x: video.videoWidth - one.box.x - one.box.width } } : one,
+    );
+  }
+
+  #best() {
+    const answer = this.#answer();
+    const score: Shown = list.model?.info.defaultScore ?? "softmax";
+    const [best] = answer;
+    const sure = best !== undefined && best.score >= usual(score === "sigmoid" ? score : "softmax", answer.length);
+    return { best, sure, score };
+  }
+
+  /** Takes the tool of the address, and its model, if that is here. */
+  #open(): void {
+    if (!this.isConnected || address.page !== "live") return;
+    watching.tool = address.part === "find" ? "find" : "label";
+    void switching.resume(watching.tool);
   }
 
   /** Labels of another model than the one that saw the frame say nothing of it. */
@@ -108,37 +195,40 @@ class LivePage extends Part {
   #facts() {
     const { milliseconds, rate } = watching.meter;
     return html` <dl class="facts">
-        <div>
-          <dt>Time per frame</dt>
-          <dd data-fact="milliseconds">
-            ${milliseconds > 0 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : "–"}
-          </dd>
-        </div>
-        <div>
-          <dt>Frames per second</dt>
-          <dd data-fact="rate">${rate > 0 ? rate.toFixed(rate < 10 ? 1 : 0) : "–"}</dd>
-        </div>
-        <div>
-          <dt>Frames so far</dt>
-          <dd data-fact="frames">${watching.frames}</dd>
-        </div>
-      </dl>
-      <fieldset class="calm">
-        <legend>Smoothing</legend>
-        <div class="choices">
-          ${calm.map(
-            ([name, seconds]) =>
-              html`<label
-                ><input
-                  type="radio"
-                  name="live-calm"
-                  .checked=${watching.seconds === seconds}
-                  @change=${() => (watching.seconds = seconds)}
-                /><span>${name}</span></label
-              >`,
-          )}
-        </div>
-      </fieldset>`;
+      <div>
+        <dt>Time per frame</dt>
+        <dd data-fact="milliseconds">
+          ${milliseconds > 0 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : "–"}
+        </dd>
+      </div>
+      <div>
+        <dt>Frames per second</dt>
+        <dd data-fact="rate">${rate > 0 ? rate.toFixed(rate < 10 ? 1 : 0) : "–"}</dd>
+      </div>
+      <div>
+        <dt>Frames so far</dt>
+        <dd data-fact="frames">${watching.frames}</dd>
+      </div>
+    </dl>`;
+  }
+
+  #smoothing() {
+    return html`<fieldset class="calm">
+      <legend>Smoothing</legend>
+      <div class="choices">
+        ${calm.map(
+          ([name, seconds]) =>
+            html`<label
+              ><input
+                type="radio"
+                name="live-calm"
+                .checked=${watching.seconds === seconds}
+                @change=${() => (watching.seconds = seconds)}
+              /><span>${name}</span></label
+            >`,
+        )}
+      </div>
+    </fieldset>`;
   }
 
   #trouble(error: unknown) {
@@ -149,12 +239,14 @@ class LivePage extends Part {
     </div>`;
   }
 
-  /** The sentence for a screen reader when another label becomes the best, at most once in {@link SPOKEN}. */
-  #speak(best: Classification | undefined): string {
+  /** What a screen reader says when another label becomes the best, or other things are found, at most once in {@link SPOKEN}. */
+  #speak(): string {
     const now = performance.now();
-    if (watching.wanted === "off") this.#spoken = "";
-    else if (best && best.label !== this.#spoken && now > this.#spokenAt + SPOKEN)
-      [this.#spoken, this.#spokenAt] = [best.label, now];
+    const { tool, found, wanted } = watching;
+    const said = tool === "find" ? countsOf(this.#boxes(), found?.words ?? []) : this.#best().best?.label;
+    if (wanted === "off") this.#spoken = "";
+    else if (said && said !== this.#spoken && now > this.#spokenAt + SPOKEN)
+      [this.#spoken, this.#spokenAt] = [said, now];
     return this.#spoken;
   }
 }

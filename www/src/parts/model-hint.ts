@@ -1,7 +1,7 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { choiceOf, forPhotos, format, listedAs } from "../state/catalog.ts";
-import { models } from "../state/models.ts";
+import { models, modelsOf, type Task } from "../state/models.ts";
 import { photoOffer } from "../state/photo-offer.ts";
 import { switching } from "../state/switching.ts";
 import { loadAt } from "./model-load.ts";
@@ -25,7 +25,7 @@ class ModelHint extends Part {
   }
 
   protected override render() {
-    const load = loadAt(PLACE);
+    const load = loadAt("label", PLACE);
     if (!photoOffer.stands && load === nothing) return nothing;
     const [small, better] = forPhotos;
     const offer = (listed: (typeof forPhotos)[number] | undefined, words: string, kind: string) =>
@@ -58,10 +58,11 @@ class ModelHint extends Part {
 customElements.define("ocelli-model-hint", ModelHint);
 
 /** A line that says what the model in use knows; nothing for models that the catalogue lacks. */
-export function knowledge() {
-  const listed = listedAs(models.choice?.source);
-  return listed && models.model
-    ? html`<p class="small knows">${listed.name} knows ${listed.knows}. <a href="#/models">Change model</a></p>`
+export function knowledge(task: Task = "label") {
+  const { choice, model } = modelsOf[task];
+  const listed = listedAs(choice?.source);
+  return listed?.knows && model
+    ? html`<p class="small knows">${listed.name} knows ${listed.knows}. <a href="#/models/${task}">Change model</a></p>`
     : nothing;
 }
 

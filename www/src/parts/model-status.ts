@@ -1,12 +1,11 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
 import { builtIn, models } from "../state/models.ts";
-import { progressOf } from "./model-load.ts";
 import { notice } from "./notice.ts";
 
 /**
- * What every page says of the model: how far its load has come, or why it failed; nothing while all is well. What was asked for at a place
- * that is on the page is shown there instead (`.load-here`, by the style sheet).
+ * What every page says of the model: why its load failed, or that the GPU was reset; nothing while all is well. How far a load has come is
+ * in the header. What was asked for at a place that is on the page is shown there instead (`.load-here`, by the style sheet).
  */
 class ModelStatus extends Part {
   constructor() {
@@ -15,9 +14,8 @@ class ModelStatus extends Part {
   }
 
   protected override render() {
-    const { loading, failed, lost } = models;
-    return html` ${loading ? progressOf(loading) : nothing}
-      ${failed ? notice(failed.error, () => void models.load(failed.choice, failed.place)) : nothing}
+    const { failed, lost } = models;
+    return html` ${failed ? notice(failed.error, () => void models.load(failed.choice, failed.place)) : nothing}
       ${
         failed && !models.model && failed.choice.source !== builtIn.source
           ? html`<button type="button" @click=${() => void models.load(builtIn)}>Use the built-in model</button>`

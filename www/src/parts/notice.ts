@@ -8,7 +8,7 @@ const titles: Record<string, string> = {
   "bad-address": "This is not an address",
   "not-found": "The model couldn't be downloaded",
   "bad-checkpoint": "Ocelli can't read this model",
-  "wrong-model": "This model is neither CLIP nor SigLIP",
+  "wrong-model": "This model is for another task",
   "bad-image": "This image can't be read",
   "bad-input": "These choices don't go together",
   "device-lost": "The GPU was reset",
@@ -42,7 +42,7 @@ const browsers: [where: string, what: string][] = [
 const sentences: Record<string, string> = {
   "not-found": "Some of its files couldn't be reached. Check the address and your connection, then try again.",
   "bad-checkpoint": "Its files are damaged, incomplete, or of a kind that Ocelli doesn't read. Try another model.",
-  "wrong-model": "Ocelli reads CLIP and SigLIP models. Choose one of those.",
+  "wrong-model": "Choose one that can do what you want to do here.",
   "device-lost": "A driver update, a sleeping laptop or too little memory can do that. Try again.",
   "worker-lost": "Mostly its memory ran out. Close other tabs, or choose a smaller model or 8-bit weights.",
   "gpu": "Mostly its memory is full. Close other tabs, or choose a smaller model or 8-bit weights.",

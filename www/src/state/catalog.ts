@@ -1,17 +1,19 @@
-import { builtIn, models, type Choice } from "./models.ts";
+import { builtIn, models, type Choice, type Task } from "./models.ts";
 import { remembered } from "./store.ts";
 
-/** What people look for a model for, in the order of the page. */
+/** What people look for a model that labels for, in the order of the page. */
 export const needs = ["Drawings", "Photos", "Products", "Many languages", "Best quality"] as const;
 
 /** A model to choose from. */
 export interface Listed {
+  task: Task;
   /** The source, as in {@link Choice}. */
   source: string;
   name: string;
-  need: (typeof needs)[number];
+  /** Of one that labels. */
+  need?: (typeof needs)[number];
   /** What it recognises: the end of the sentence "NAME knows …". */
-  knows: string;
+  knows?: string;
   /** What it is good at, and what it costs, in a sentence or two. */
   good: string;
   licence: string;
@@ -19,10 +21,13 @@ export interface Listed {
   caution?: string;
   /** Size of the download, in bytes. */
   bytes: number;
-  /** Side of the square that it sees, in pixels. */
+  /** Side of the square that it sees, in pixels; of one that writes, of each tile. */
   side: number;
-  /** Published accuracy: ImageNet zero-shot, top 1, in percent, and who says so. Left out where nothing was found. */
-  accuracy?: { percent: number; said: string; at: string };
+  /**
+   * Published accuracy, and who says so: ImageNet zero-shot, top 1, in percent; of one that finds, LVIS AP. Left out where nothing was
+   * found.
+   */
+  accuracy?: { percent: number; said: string; at: string } | { averagePrecision: number; said: string; at: string };
   /** The one to try first for its need. */
   recommended?: true;
   /** Its files have 16 bits a number, and not 32. */
@@ -42,6 +47,10 @@ const siglip2 = {
   said: "big_vision's SigLIP 2 table",
   at: "https://github.com/google-research/big_vision/blob/main/big_vision/configs/proj/image_text/README_siglip2.md",
 };
+const scenic = {
+  said: "its authors' table",
+  at: "https://github.com/google-research/scenic/tree/main/scenic/projects/owl_vit",
+};
 const openClip = { said: "open_clip's README", at: "https://github.com/mlfoundations/open_clip" };
 
 /**
@@ -50,6 +59,7 @@ const openClip = { said: "open_clip's README", at: "https://github.com/mlfoundat
  */
 export const catalog: readonly Listed[] = [
   {
+    task: "label",
     source: builtIn.source as string,
     name: builtIn.name,
     need: "Drawings",
@@ -62,6 +72,7 @@ export const catalog: readonly Listed[] = [
     good: "Emoji, icons, clip art and simple drawings. Comes with the app and is fast on any device. It doesn't know photos.",
   },
   {
+    task: "label",
     source: own("ocelli-tiny-q4"),
     name: "Ocelli tiny, 4-bit",
     need: "Drawings",
@@ -73,6 +84,7 @@ export const catalog: readonly Listed[] = [
     good: "Same model, smaller download, slightly less accurate.",
   },
   {
+    task: "label",
     source: "hf:timm/vit_medium_patch16_clip_224.tinyclip_yfcc15m",
     name: "TinyCLIP",
     need: "Photos",
@@ -86,6 +98,7 @@ export const catalog: readonly Listed[] = [
     good: "Everyday photos, in the smallest download that does them well.",
   },
   {
+    task: "label",
     source: "hf:timm/vit_medium_patch32_clip_224.tinyclip_laion400m",
     name: "TinyCLIP 40M, fast",
     need: "Photos",
@@ -98,6 +111,7 @@ export const catalog: readonly Listed[] = [
     good: "Looks at each photo in fewer patches: about a third of TinyCLIP's work per photo. For large collections and slow devices.",
   },
   {
+    task: "label",
     source: "hf:timm/vit_betwixt_patch32_clip_224.tinyclip_laion400m",
     name: "TinyCLIP 61M",
     need: "Photos",
@@ -110,6 +124,7 @@ export const catalog: readonly Listed[] = [
     good: "Larger than the fast one, and more accurate.",
   },
   {
+    task: "label",
     source: "hf:wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M",
     name: "TinyCLIP 8M",
     need: "Photos",
@@ -121,6 +136,7 @@ export const catalog: readonly Listed[] = [
     good: "The smallest model that knows photos. It makes more mistakes.",
   },
   {
+    task: "label",
     source: "hf:timm/vit_base_patch32_clip_224.openai",
     name: "CLIP B/32",
     need: "Photos",
@@ -132,6 +148,7 @@ export const catalog: readonly Listed[] = [
     good: "OpenAI's original small CLIP, which much other software uses.",
   },
   {
+    task: "label",
     source: "hf:google/siglip-base-patch16-224",
     name: "SigLIP base",
     need: "Photos",
@@ -142,6 +159,7 @@ export const catalog: readonly Listed[] = [
     good: "Photos of all kinds. Clearly better than the small models.",
   },
   {
+    task: "label",
     source: "hf:google/siglip-base-patch16-384",
     name: "SigLIP base, 384 px",
     need: "Photos",
@@ -152,6 +170,7 @@ export const catalog: readonly Listed[] = [
     good: "Sees smaller details than SigLIP base. Takes about three times as long.",
   },
   {
+    task: "label",
     source: "hf:patrickjohncyh/fashion-clip",
     name: "FashionCLIP",
     need: "Products",
@@ -163,6 +182,7 @@ export const catalog: readonly Listed[] = [
     good: "Clothes, shoes and other goods on product photos.",
   },
   {
+    task: "label",
     source: "hf:google/siglip2-base-patch16-224",
     name: "SigLIP 2 base",
     need: "Many languages",
@@ -175,6 +195,7 @@ export const catalog: readonly Listed[] = [
     good: "Photos, with labels in many languages, and better at spatial relations (“left of”). Its large vocabulary makes the download large.",
   },
   {
+    task: "label",
     source: "hf:openai/clip-vit-large-patch14",
     name: "CLIP large",
     need: "Best quality",
@@ -187,6 +208,7 @@ export const catalog: readonly Listed[] = [
     good: "OpenAI's best-known CLIP: photos, drawings, and text in images.",
   },
   {
+    task: "label",
     source: "hf:google/siglip-so400m-patch14-384",
     name: "SigLIP so400m",
     need: "Best quality",
@@ -197,6 +219,7 @@ export const catalog: readonly Listed[] = [
     good: "Very accurate with English labels. Needs a strong GPU.",
   },
   {
+    task: "label",
     source: "hf:google/siglip2-so400m-patch14-384",
     name: "SigLIP 2 so400m",
     need: "Best quality",
@@ -208,11 +231,83 @@ export const catalog: readonly Listed[] = [
     recommended: true,
     good: "The most accurate here, with labels in many languages. Needs a strong GPU with plenty of memory.",
   },
+  {
+    task: "find",
+    source: "hf:google/owlv2-base-patch16-ensemble",
+    name: "OWLv2 base",
+    side: 960,
+    bytes: 620e6,
+    licence: "Apache-2.0",
+    accuracy: { averagePrecision: 43.9, ...scenic },
+    recommended: true,
+    good: "Finds things of all kinds by words, small ones too. Takes its time without a good GPU.",
+  },
+  {
+    task: "find",
+    source: "hf:google/owlvit-base-patch32",
+    name: "OWL-ViT B/32",
+    side: 768,
+    bytes: 613e6,
+    licence: "Apache-2.0",
+    accuracy: { averagePrecision: 19.3, ...scenic },
+    good: "A tenth of OWLv2's work per image, for video and slow devices. Misses more.",
+  },
+  {
+    task: "cut",
+    source: "hf:CIDAS/clipseg-rd64-refined",
+    name: "CLIPSeg",
+    side: 352,
+    bytes: 603e6,
+    licence: "Apache-2.0",
+    caution:
+      "The hub says Apache-2.0, but the authors' own page says that its licence doesn't cover the weights. Check before you use it at work.",
+    recommended: true,
+    good: "Cuts out what your words name. Edges are soft: it sees 22 × 22 patches.",
+  },
+  {
+    task: "ask",
+    source: "hf:HuggingFaceTB/SmolVLM-256M-Instruct",
+    name: "SmolVLM 256M",
+    side: 512,
+    bytes: 513e6,
+    half: true,
+    licence: "Apache-2.0",
+    recommended: true,
+    good: "Describes images and answers questions in English. Small and quick; check what matters.",
+  },
+  {
+    task: "ask",
+    source: "hf:HuggingFaceTB/SmolVLM-500M-Instruct",
+    name: "SmolVLM 500M",
+    side: 512,
+    bytes: 1.02e9,
+    half: true,
+    licence: "Apache-2.0",
+    good: "Twice as large, and right more often.",
+  },
 ];
 
 /** The entry of a source; undefined if the catalogue has none. */
 export function listedAs(source: unknown): Listed | undefined {
   return catalog.find((listed) => listed.source === source);
+}
+
+/** The entry to offer first for a task. */
+export function offeredFor(task: Task): Listed {
+  return catalog.find((listed) => listed.task === task && listed.recommended && !isOwn(listed)) as Listed;
+}
+
+/** The model of a task that comes with the app; undefined if none does. */
+export function ownFor(task: Task): Listed | undefined {
+  return catalog.find((listed) => listed.task === task && isOwn(listed));
+}
+
+const isOwn = ({ source }: Listed): boolean => !source.startsWith("hf:");
+
+/** A published accuracy in words; undefined if there is none. */
+export function accuracyOf({ accuracy }: Listed): string | undefined {
+  if (!accuracy) return undefined;
+  return "percent" in accuracy ? `${accuracy.percent}%` : `${accuracy.averagePrecision} LVIS AP`;
 }
 
 /** The model that people with photos are offered first, and a better one. */
@@ -228,8 +323,8 @@ export function usualPrompt(): string {
 }
 
 /** The hub's page of a model; undefined for those of the app. */
-export function pageOf({ source }: Listed): string | undefined {
-  return source.startsWith("hf:") ? `https://huggingface.co/${source.slice("hf:".length)}` : undefined;
+export function pageOf(listed: Listed): string | undefined {
+  return isOwn(listed) ? undefined : `https://huggingface.co/${listed.source.slice("hf:".length)}`;
 }
 
 /** Bytes that a model takes in a format, in memory and on disk: never more than its files have. */
@@ -265,6 +360,6 @@ export const format = {
 };
 
 /** The choice that stands for a listed model in a format. */
-export function choiceOf({ source, name, quantised }: Listed, format: FormatChoice): Choice {
-  return { source, name, format: quantised || format.value === "none" ? undefined : format.value };
+export function choiceOf({ task, source, name, quantised }: Listed, format: FormatChoice): Choice {
+  return { task, source, name, format: quantised || format.value === "none" ? undefined : format.value };
 }

@@ -15,6 +15,11 @@ export interface PictureRecord {
   /** Size in bytes, and the date in milliseconds since 1970. A file that differs in either has changed. */
   size: number;
   modified: number;
+  /** When the camera took it, in milliseconds since 1970; undefined where the file does not say, or was not looked into yet. */
+  taken?: number;
+  /** In pixels; undefined until it is decoded. */
+  width?: number;
+  height?: number;
   /** Why the picture cannot be read; undefined if it can. */
   broken?: string;
 }

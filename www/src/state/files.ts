@@ -74,33 +74,3 @@ export async function allowed(handle: FileSystemDirectoryHandle, ask: boolean): 
   const state = await queryPermission.call(handle, { mode: "read" });
   return state === "granted" || (ask && (await requestPermission.call(handle, { mode: "read" })) === "granted");
 }
-
-let drawer: Worker | undefined;
-let asked = 0;
-const waiting = new Map<number, { resolve: (made: Blob) => void; reject: (error: Error) => void }>();
-
-/** A small picture for the grid, drawn in a worker. @throws {Error} If the browser cannot decode the picture. */
-export function thumbnail(picture: Blob): Promise<Blob> {
-  drawer ??= startDrawer();
-  const id = asked++;
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
-    drawer?.postMessage({ id, picture });
-  });
-}
-
-function startDrawer(): Worker {
-  const worker = new Worker(new URL("./preview.worker.ts", import.meta.url), { type: "module" });
-  worker.onmessage = ({ data: { id, made, error } }: MessageEvent<{ id: number; made?: Blob; error?: string }>) => {
-    const one = waiting.get(id);
-    waiting.delete(id);
-    if (made) one?.resolve(made);
-    else one?.reject(new Error(error));
-  };
-  worker.onerror = ({ message }) => {
-    drawer = undefined;
-    for (const { reject } of waiting.values()) reject(new Error(`The worker that draws previews failed: ${message}`));
-    waiting.clear();
-  };
-  return worker;
-}

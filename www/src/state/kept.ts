@@ -1,6 +1,6 @@
 import { Ocelli, type CachedModel, type StorageState } from "ocelli";
 import { listedAs } from "./catalog.ts";
-import { models } from "./models.ts";
+import { modelsOf } from "./models.ts";
 import { Store } from "./store.ts";
 
 /** A model whose files are kept in this browser. */
@@ -16,15 +16,17 @@ class Kept extends Store {
   storage: StorageState | undefined;
   /** Why the storage could not be read or changed. */
   failed: unknown;
-  #loading = false;
 
   constructor() {
     super();
-    // A load that ended, however, may have left something.
-    models.addEventListener("change", () => {
-      if (this.#loading && !models.loading) void this.read();
-      this.#loading = models.loading !== undefined;
-    });
+    for (const models of Object.values(modelsOf)) {
+      let loading = false;
+      models.addEventListener("change", () => {
+        // A load that ended, however, may have left something.
+        if (loading && !models.loading) void this.read();
+        loading = models.loading !== undefined;
+      });
+    }
   }
 
   read(): Promise<void> {
@@ -35,7 +37,7 @@ class Kept extends Store {
     });
   }
 
-  of(source: string): KeptModel | undefined {
+  of(source: unknown): KeptModel | undefined {
     return this.models.find((one) => one.source === source);
   }
 

@@ -1,5 +1,12 @@
 import { Ocelli, type Format, type ModelInfo, type ModelSource, type Progress } from "ocelli";
+import type { Detector } from "ocelli/detect";
+import type { Segmenter } from "ocelli/segment";
+import type { Vlm } from "ocelli/vlm";
 import { remembered, Store } from "./store.ts";
+
+/** What the app has models for. */
+export const tasks = ["label", "find", "cut", "ask"] as const;
+export type Task = (typeof tasks)[number];
 
 /** The address of a model, typed or given by ?model=, cannot be used. */
 export class AddressError extends Error {
@@ -8,6 +15,7 @@ export class AddressError extends Error {
 
 /** A model as the user chose it. */
 export interface Choice {
+  task: Task;
   /** An absolute address, or `hf:owner/name`; or files of the user's own, which only this visit knows. */
   source: ModelSource;
   name: string;
@@ -15,7 +23,11 @@ export interface Choice {
 }
 
 /** The model that comes with the app. */
-export const builtIn: Choice = { source: new URL("models/ocelli-tiny/", document.baseURI).href, name: "Ocelli tiny" };
+export const builtIn: Choice = {
+  task: "label",
+  source: new URL("models/ocelli-tiny/", document.baseURI).href,
+  name: "Ocelli tiny",
+};
 
 /** A load that is under way. */
 export interface Loading {
@@ -31,12 +43,24 @@ const hashes = remembered<Record<string, string>>("hashes", {});
 /** The formats in which they are kept here, by source, where one was asked for. */
 const formats = remembered<Record<string, Format | undefined>>("formats", {});
 
-const last = remembered<{ source: string; name: string; format?: Format } | null>("model", null);
+/** What the models of all tasks have. */
+export interface Loadable {
+  readonly info: ModelInfo;
+  on(event: "devicelost" | "restored", listener: () => void): () => void;
+  dispose(): void;
+}
 
-/** The model in use, for all pages. It runs in a worker, so that none of them ever waits. */
-class Models extends Store {
+interface Options {
+  worker: true;
+  onProgress: (progress: Progress) => void;
+  signal: AbortSignal;
+  format?: Format;
+}
+
+/** The model in use for a task, for all pages. It runs in a worker, so that none of them ever waits. */
+export class Models<M extends Loadable> extends Store {
   /** The model in use. It stays in use until the next one is loaded. */
-  model: Ocelli | undefined;
+  model: M | undefined;
   choice: Choice | undefined;
   loading: Loading | undefined;
   /** Why the last load failed. */
@@ -44,6 +68,16 @@ class Models extends Store {
   /** Whether the GPU was lost. The next call loads the model again. */
   lost = false;
   #stop: AbortController | undefined;
+  readonly #last: { get(): Omit<Choice, "task"> | null; set(value: Omit<Choice, "task">): void };
+
+  /** @param fetchModel Loads a model of this task; its code comes with the first one. */
+  constructor(
+    readonly task: Task,
+    private readonly fetchModel: (source: ModelSource, options: Options) => Promise<M>,
+  ) {
+    super();
+    this.#last = remembered<Omit<Choice, "task"> | null>(task === "label" ? "model" : `model.${task}`, null);
+  }
 
   get info(): ModelInfo | undefined {
     return this.model?.info;
@@ -54,6 +88,12 @@ class Models extends Store {
     return this.choice?.source === builtIn.source;
   }
 
+  /** What was used last, in this visit or an earlier one. */
+  get last(): Choice | undefined {
+    const last = this.#last.get();
+    return last ? { ...last, task: this.task } : undefined;
+  }
+
   /** The hash of a model that has run here before. */
   hashOf(source: ModelSource): string | undefined {
     return typeof source === "string" ? hashes.get()[source] : undefined;
@@ -62,18 +102,6 @@ class Models extends Store {
   /** The format in which a model was loaded here last; undefined if it was not, or as it is stored. */
   formatOf(source: ModelSource): Format | undefined {
     return typeof source === "string" ? formats.get()[source] : undefined;
-  }
-
-  /** Loads the model of the address, else the one that was used last, else the app's own. */
-  start(): void {
-    const asked = new URLSearchParams(location.search);
-    const typed = asked.get("model");
-    try {
-      void this.load(typed ? chosen(typed, asked.get("format")) : (last.get() ?? builtIn));
-    } catch (error) {
-      this.failed = { choice: builtIn, error, place: undefined };
-      this.changed();
-    }
   }
 
   /** Loads a model beside the one in use, which is disposed of when the new one is ready. A newer load ends this one. */
@@ -90,7 +118,7 @@ class Models extends Store {
     };
     try {
       const { source, format } = choice;
-      const model = await Ocelli.load(source, {
+      const model = await this.fetchModel(source, {
         worker: true,
         onProgress,
         signal: mine.signal,
@@ -115,7 +143,21 @@ class Models extends Store {
     this.changed();
   }
 
-  #take(model: Ocelli, choice: Choice): void {
+  /** Frees the memory of the model in use. What was downloaded of it stays. */
+  unload(): void {
+    this.model?.dispose();
+    this.model = this.choice = undefined;
+    this.lost = false;
+    this.changed();
+  }
+
+  /** Says that a load could not begin. */
+  refuse(choice: Choice, error: unknown): void {
+    this.failed = { choice, error, place: undefined };
+    this.changed();
+  }
+
+  #take(model: M, choice: Choice): void {
     const before = this.model;
     const lost = (is: boolean) => () => {
       if (this.model !== model) return;
@@ -129,7 +171,7 @@ class Models extends Store {
     this.lost = false;
     const { source, name, format } = choice;
     if (typeof source === "string") {
-      last.set({ source, name, ...(format && { format }) });
+      this.#last.set({ source, name, ...(format && { format }) });
       hashes.set({ ...hashes.get(), [source]: model.info.modelHash });
       formats.set({ ...formats.get(), [source]: format });
     }
@@ -138,7 +180,37 @@ class Models extends Store {
   }
 }
 
-export const models = new Models();
+/** The model that labels, tags and searches. */
+export const models = new Models<Ocelli>("label", (source, options) => Ocelli.load(source, options));
+
+/** The model that finds things. */
+export const detectors = new Models<Detector>("find", async (source, options) =>
+  (await import("ocelli/detect")).Detector.load(source, options),
+);
+
+/** The model that cuts things out. */
+export const segmenters = new Models<Segmenter>("cut", async (source, options) =>
+  (await import("ocelli/segment")).Segmenter.load(source, options),
+);
+
+/** The model that writes about images. */
+export const writers = new Models<Vlm>("ask", async (source, options) =>
+  (await import("ocelli/vlm")).Vlm.load(source, options),
+);
+
+/** The models in use by task. */
+export const modelsOf = { label: models, find: detectors, cut: segmenters, ask: writers } as const;
+
+/** Loads the model of the address, else the one that was used last, else the app's own. */
+export function startModels(): void {
+  const asked = new URLSearchParams(location.search);
+  const typed = asked.get("model");
+  try {
+    void models.load(typed ? chosen(typed, asked.get("format")) : (models.last ?? builtIn));
+  } catch (error) {
+    models.refuse(builtIn, error);
+  }
+}
 
 /**
  * The model that was typed: `owner/name` or `hf:owner/name`, a model's page on huggingface.co, or a folder's address, made absolute. An
@@ -146,12 +218,12 @@ export const models = new Models();
  *
  * @throws {AddressError} If it is none of these.
  */
-export function chosen(typed: string, format: string | null): Choice {
+export function chosen(typed: string, format: string | null, task: Task = "label"): Choice {
   const source = sourceOf(typed.trim());
   const name = source.startsWith("hf:")
     ? source.slice("hf:".length)
     : (source.split("/").filter(Boolean).at(-1) ?? source);
-  return { source, name, format: formatNamed(format) };
+  return { task, source, name, format: formatNamed(format) };
 }
 
 function sourceOf(typed: string): string {

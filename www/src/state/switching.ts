@@ -1,7 +1,7 @@
-import { bytesIn, formatOf, listedAs } from "./catalog.ts";
+import { bytesIn, choiceOf, format, formatOf, listedAs, ownFor } from "./catalog.ts";
 import { database } from "./db.ts";
 import { kept } from "./kept.ts";
-import { models, type Choice } from "./models.ts";
+import { models, modelsOf, type Choice, type Task } from "./models.ts";
 import { remembered, Store } from "./store.ts";
 
 /** Bytes of a download that is asked about first; fewer where the user has told the browser to save data. */
@@ -42,8 +42,8 @@ class Switching extends Store {
     const download = await this.#download(choice);
     const bytes = download > (saveData ? LARGE_WHERE_DATA_IS_DEAR : LARGE) ? download : 0;
     const photos = await this.#again(choice).catch(() => 0);
-    if (bytes === 0 && photos === 0) return models.load(choice, place);
-    const { [choice.source as string]: own, [String(models.choice?.source)]: current } = paces.get();
+    if (bytes === 0 && photos === 0) return modelsOf[choice.task].load(choice, place);
+    const { [String(choice.source)]: own, [String(models.choice?.source)]: current } = paces.get();
     const pace = own ?? current;
     const listed = listedAs(choice.source);
     this.question = {
@@ -60,12 +60,24 @@ class Switching extends Store {
     this.changed();
   }
 
+  /** Loads what was used last for a task, or what comes with the app, if that is here: nothing is downloaded unasked. */
+  async resume(task: Task): Promise<void> {
+    const models = modelsOf[task];
+    const own = ownFor(task);
+    const { last } = models;
+    if (!last && !own) return;
+    await kept.read();
+    const isHere = last && (last.source === own?.source || (kept.of(last.source) && models.hashOf(last.source)));
+    const choice = isHere ? last : own && choiceOf(own, format.get());
+    if (choice && !models.model && !models.loading && !models.failed) await models.load(choice, `card ${task}`);
+  }
+
   /** Ends the question. */
   answer(yes: boolean): void {
     const { question } = this;
     this.question = undefined;
     this.changed();
-    if (yes && question) void models.load(question.choice, question.place);
+    if (yes && question) void modelsOf[question.choice.task].load(question.choice, question.place);
   }
 
   /** Remembers how many photos a second the model in use indexes. */
@@ -75,9 +87,10 @@ class Switching extends Store {
   }
 
   /** Bytes of a model that are not here yet, as far as the catalogue knows. */
-  async #download({ source, format }: Choice): Promise<number> {
+  async #download({ task, source, format }: Choice): Promise<number> {
     const listed = listedAs(source);
-    if (!listed || (models.choice?.source === source && models.choice.format === format)) return 0;
+    const { choice } = modelsOf[task];
+    if (!listed || (choice?.source === source && choice.format === format)) return 0;
     await kept.read();
     // Of a model that was never loaded to the end there are parts in the format in which it was begun: most likely the one asked for.
     const found = models.hashOf(source) ? models.formatOf(source) : format;
@@ -88,7 +101,8 @@ class Switching extends Store {
   }
 
   /** Photos that the model in use has indexed, and the other has not. */
-  async #again({ source }: Choice): Promise<number> {
+  async #again({ task, source }: Choice): Promise<number> {
+    if (task !== "label") return 0;
     const [from, to] = [models.info?.modelHash, models.hashOf(source)];
     if (!from || from === to) return 0;
     const db = await database();

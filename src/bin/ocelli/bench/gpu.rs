@@ -1,59 +1,28 @@
-//! `ocelli bench` on a GPU: the tiers, each kernel, and whole towers, beside what the device can do at best.
+//! `ocelli bench` on a GPU: a race of the tiers, and what each kernel and whole towers reach of what the device can do at best.
+
+use std::ops::Range;
 
 use ocelli::{
     Gpu, Power, Result,
-    autotune::{Race, Times, candidates, choose, is_slow, race, time, work},
+    autotune::{Race, Times, candidates, choose, choose_exact, is_slow, race, time, work},
     backend::{Executor, GpuPlan},
     gpu::{Size, Tier, Tuning},
     kernels::Run,
+    quant::Format,
 };
 use serde::Serialize;
 
 use super::{
-    measured,
-    peak::Peak,
-    roofs::Roofs,
-    shapes::{self, Towers},
-    text,
+    line::{Chosen, Subject},
+    measure::{self, Timed},
+    peak,
+    report::Report,
 };
-use crate::{
-    cli::BenchArgs,
-    output::{print, print_json},
-};
-
-/// One line of the table of kernels.
-#[derive(Serialize)]
-struct Kernel {
-    model: String,
-    format: &'static str,
-    tier: &'static str,
-    batch: u32,
-    /// Of the plan: the step of a tower.
-    step: String,
-    ms: f64,
-    gflops: f64,
-    /// Weights and activations, each read or written once.
-    gbytes: f64,
-}
-
-/// One line of the table from end to end.
-#[derive(Serialize)]
-struct Tower {
-    model: String,
-    format: &'static str,
-    tier: &'static str,
-    batch: u32,
-    tower: &'static str,
-    /// For each picture or text of the batch.
-    ms_each: f64,
-    gflops: f64,
-    dispatches: usize,
-    gpu_bytes: u64,
-}
+use crate::cli::BenchArgs;
 
 /// A race of the tiers on one size of work.
 #[derive(Serialize)]
-struct Raced {
+pub struct Raced {
     size: &'static str,
     format: &'static str,
     /// What would be chosen at load.
@@ -61,144 +30,77 @@ struct Raced {
     ms: Vec<(&'static str, Option<f64>)>,
 }
 
-#[derive(Serialize)]
-struct Bench {
-    adapter: String,
-    version: &'static str,
-    peak: Peak,
-    races: Vec<Raced>,
-    kernels: Vec<Kernel>,
-    towers: Vec<Tower>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    texts: Vec<text::Line>,
+impl Timed for Gpu {
+    async fn ms(&self, plan: &GpuPlan, run: Run, steps: Range<usize>) -> Result<f64> {
+        time(self, plan, run, steps).await
+    }
+
+    fn chosen(&self, plan: &GpuPlan, run: Run, step: usize) -> Option<Chosen> {
+        let (tier, shader) = plan.shader(step, run);
+        let format = plan.plan().kernel(step, false)?.matrix().map_or(Format::F32, |matrix| matrix.format);
+        let tuning = plan.tuning();
+        let sizes: Vec<_> =
+            Size::ALL.iter().filter(|s| tuning.at(s.least(), format) == tier).map(|s| s.name()).collect();
+        let why = match sizes.as_slice() {
+            [] => "by its shape".into(),
+            all if all.len() == Size::ALL.len() => format!("tier {}", tier.name()),
+            some => format!("tier {}, for {} rows", tier.name(), some.join(" and ")),
+        };
+        let variant = if shader.variant.is_empty() { String::new() } else { format!(" {}", shader.variant) };
+        Some(Chosen { kernel: format!("{}{variant}", shader.name), why })
+    }
 }
 
 pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
     let gpu = Gpu::new(Power::High).await?;
-    let say = |line: String| if json { Ok(()) } else { print(&line) };
-    say(format!("adapter  {}\n", gpu.name()))?;
-    let peak = Peak::measure(&gpu).await?;
-    say(format!("peak     {:.1} GFLOP/s, a copy {:.1} GB/s\n", peak.gflops, peak.gbytes))?;
-    let mut bench = Bench {
-        adapter: gpu.name().into(),
-        version: env!("CARGO_PKG_VERSION"),
-        peak,
-        races: Vec::new(),
-        kernels: Vec::new(),
-        towers: Vec::new(),
-        texts: Vec::new(),
-    };
+    let mut report = Report::new(json, gpu.name().into());
+    report.say(|| format!("adapter  {}\n", gpu.name()))?;
+    report.roofs("roofs", peak::measure(&gpu).await?)?;
     let formats = args.formats()?;
-    let slow = is_slow(&gpu).await?;
-    let mut tiers = Vec::new();
+    let mut tunings = Vec::new();
     for &format in &formats {
-        let mut chosen = Tier::Plain;
-        for size in Size::ALL {
-            let able = gpu.tiers().filter(|t| t.suits(format));
-            let Race { times, .. } = race(&gpu, format, able, work(size, slow)).await?;
-            let able: Times = times.iter().copied().filter(|(t, _)| candidates(&gpu).any(|c| c == *t)).collect();
-            let best = choose(&able);
-            if size == Size::Some {
-                chosen = best;
+        tunings.push(match args.tiers.as_slice() {
+            [] => vec![("raced", raced(&gpu, format, &mut report).await?)],
+            [all] if all == "all" => {
+                gpu.tiers().filter(|t| t.suits(format)).map(|t| (t.name(), Tuning::all(t))).collect()
             }
-            let seen: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
-            let word =
-                |(name, ms): &(&str, Option<f64>)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}"));
-            let words = seen.iter().map(word).collect::<Vec<_>>().join(", ");
-            say(format!("race     {} {} rows: {words} ms: {}\n", format.name(), size.name(), best.name()))?;
-            bench.races.push(Raced { size: size.name(), format: format.name(), chosen: best.name(), ms: seen });
-        }
-        tiers.push(match args.tiers.as_slice() {
-            [] => vec![chosen],
-            [all] if all == "all" => gpu.tiers().filter(|t| t.suits(format)).collect(),
-            names => names.iter().map(|n| Tier::parse(n)).collect::<Result<Vec<_>>>()?,
+            names => {
+                let tiers = names.iter().map(|n| Tier::parse(n)).collect::<Result<Vec<_>>>()?;
+                tiers.into_iter().map(|t| (t.name(), Tuning::all(t))).collect()
+            }
         });
     }
-    if args.steps {
-        say(format!("\n{:44} {:>9} {:>9} {:>6} {:>8} {:>6}\n", "step", "ms", "GFLOP/s", "%", "GB/s", "%"))?;
-    }
+    report.heading()?;
     for model in &args.models {
-        for (&format, tiers) in formats.iter().zip(&tiers) {
-            for &tier in tiers {
-                let most = args.batches.iter().copied().max().unwrap_or(1);
-                let on_gpu = Towers::new(&gpu, &Tuning::all(tier), model, format, most)?;
-                // What was written is on its way before anything is measured.
-                gpu.finished().await?;
-                if shapes::writes(model)? && !args.steps {
-                    say(text::Line::heading())?;
-                    let name = (model.as_str(), format.name(), Some(tier.name()));
-                    let roofs = Roofs { gflops: peak.gflops, gbytes: peak.gbytes };
-                    let tile = ("tile", Run::items(1), &on_gpu.vision);
-                    let decoder = text::runs().map(|(step, run)| (step, run, &on_gpu.text));
-                    for (step, run, plan) in [tile].into_iter().chain(decoder) {
-                        let ms = time(&gpu, plan, run, 0..plan.plan().len()).await?;
-                        let line = text::Line::new(name, (step, run), plan.plan(), ms, &roofs);
-                        say(line.text())?;
-                        bench.texts.push(line);
-                    }
-                    continue;
-                }
-                let name = |batch| format!("{model} {} {} × {batch}", format.name(), tier.name());
-                for &batch in &args.batches {
-                    if args.steps {
-                        for kernel in steps(&gpu, &on_gpu.vision, Run::items(batch), args.block_only).await? {
-                            let (step, ms, gflops, gbytes) = kernel;
-                            say(format!(
-                                "{:44} {ms:9.3} {gflops:9.1} {:5.0} % {gbytes:8.2} {:4.0} %\n",
-                                format!("{} {step}", name(batch)),
-                                gflops / peak.gflops * 100.0,
-                                gbytes / peak.gbytes * 100.0
-                            ))?;
-                            let (model, format, tier) = (model.clone(), format.name(), tier.name());
-                            bench.kernels.push(Kernel { model, format, tier, batch, step, ms, gflops, gbytes });
-                        }
-                    }
-                    for (tower, plan) in [("picture", &on_gpu.vision), ("text", &on_gpu.text)] {
-                        if batch > plan.most().batch || args.steps {
-                            continue;
-                        }
-                        let run = Run { batch, ..plan.most() };
-                        let flops = plan.plan().flops(run) as f64;
-                        let ms = time(&gpu, plan, run, 0..plan.plan().len()).await?;
-                        let line = Tower {
-                            model: model.clone(),
-                            format: format.name(),
-                            tier: tier.name(),
-                            batch,
-                            tower,
-                            ms_each: ms / f64::from(batch),
-                            gflops: flops / ms / 1e6,
-                            dispatches: plan.plan().dispatches(),
-                            gpu_bytes: gpu.bytes(),
-                        };
-                        say(format!(
-                            "{:32} {:>10.3} ms a {tower:7} {:9.1} GFLOP/s ({:.0} %), {} dispatches, {:.0} MB on the GPU\n",
-                            name(batch),
-                            line.ms_each,
-                            line.gflops,
-                            line.gflops / peak.gflops * 100.0,
-                            line.dispatches,
-                            line.gpu_bytes as f64 / 1e6
-                        ))?;
-                        bench.towers.push(line);
-                    }
-                }
+        for (&format, tunings) in formats.iter().zip(&tunings) {
+            for (tier, tuning) in tunings {
+                let subject = Subject { model: model.clone(), format: format.name(), tier: Some(*tier) };
+                let roofs = report.roofs;
+                measure::model(&gpu, tuning, (&subject, format), args, &roofs, |line| report.line(line)).await?;
             }
         }
     }
-    if json { print_json(&bench) } else { Ok(()) }
+    report.end(args)
 }
 
-/// Milliseconds, GFLOP/s and GB/s of each step; of blocks that are all alike only of the second, which in q4 has 4 bits.
-async fn steps(gpu: &Gpu, plan: &GpuPlan, run: Run, block_only: bool) -> Result<Vec<(String, f64, f64, f64)>> {
-    let mut lines = Vec::new();
-    for (at, (label, kernel)) in plan.plan().steps().enumerate() {
-        if !measured(label, block_only) {
-            continue;
-        }
-        let ms = time(gpu, plan, run, at..at + 1).await?;
-        let bytes = plan.plan().bytes(at, run) as f64;
-        lines.push((label.to_string(), ms, kernel.flops(run) as f64 / ms / 1e6, bytes / ms / 1e6));
+/// The tiers that loading a model would choose for weights of this format.
+async fn raced(gpu: &Gpu, format: Format, report: &mut Report) -> Result<Tuning> {
+    let slow = is_slow(gpu).await?;
+    let (mut any, mut exact) = ([Tier::Plain; 3], [Tier::Plain; 3]);
+    for size in Size::ALL {
+        let able = gpu.tiers().filter(|t| t.suits(format));
+        let Race { times, .. } = race(gpu, format, able, work(size, slow)).await?;
+        let able: Times = times.iter().copied().filter(|(t, _)| candidates(gpu).any(|c| c == *t)).collect();
+        (any[size as usize], exact[size as usize]) = (choose(&able), choose_exact(&able));
+        let chosen = if format == Format::F32 { exact } else { any }[size as usize].name();
+        let ms: Vec<_> = times.iter().map(|(tier, ms)| (tier.name(), *ms)).collect();
+        report.say(|| {
+            let word =
+                |(name, ms): &(&str, Option<f64>)| ms.map_or(format!("{name} failed"), |ms| format!("{name} {ms:.3}"));
+            let words = ms.iter().map(word).collect::<Vec<_>>().join(", ");
+            format!("race     {} {} rows: {words} ms: {chosen}\n", format.name(), size.name())
+        })?;
+        report.races.push(Raced { size: size.name(), format: format.name(), chosen, ms });
     }
-    Ok(lines)
+    Ok(Tuning::new(any, exact))
 }

@@ -1,4 +1,4 @@
-//! What a device can do at best, measured: the roofs over every kernel.
+//! What a GPU can do at best, measured: the roofs over every kernel.
 
 use ocelli::{
     Gpu, Result,
@@ -9,14 +9,7 @@ use ocelli::{
     plan::Plan,
 };
 
-/// Of one device.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Peak {
-    /// Billions of additions and multiplications a second, f32.
-    pub gflops: f64,
-    /// Billions of bytes a second that a copy reads and writes.
-    pub gbytes: f64,
-}
+use super::line::Roofs;
 
 /// Multiplications and additions of one invocation in one turn.
 const PER_TURN: u64 = 2 * 64;
@@ -52,11 +45,9 @@ impl Kernel for Fma {
     }
 }
 
-impl Peak {
-    /// Takes a second or two.
-    pub async fn measure(gpu: &Gpu) -> Result<Self> {
-        Ok(Self { gflops: arithmetic(gpu).await?, gbytes: copy(gpu).await? })
-    }
+/// The roofs of a GPU. Takes a second or two.
+pub async fn measure(gpu: &Gpu) -> Result<Roofs> {
+    Ok(Roofs { gflops: arithmetic(gpu).await?, gbytes: copy(gpu).await? })
 }
 
 fn compiled(gpu: &Gpu, plan: Plan) -> Result<GpuPlan> {

@@ -4,16 +4,8 @@ use std::{hint::black_box, time::Instant};
 
 use ocelli::threads::Threads;
 use pulp::{Arch, Simd, WithSimd};
-use serde::Serialize;
 
-/// Of some threads together.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Roofs {
-    /// Billions of additions and multiplications a second, f32, in the vector instructions that Ocelli computes in.
-    pub gflops: f64,
-    /// Billions of bytes a second that a copy reads and writes.
-    pub gbytes: f64,
-}
+use super::line::Roofs;
 
 /// Sums at a time: enough to hide how long one takes, few enough for the registers of every CPU.
 const SUMS: usize = 10;
@@ -41,20 +33,18 @@ impl WithSimd for Fma {
     }
 }
 
-impl Roofs {
-    /// Takes about a second.
-    pub fn measure(threads: &Threads) -> Self {
-        let flops = Arch::new().dispatch(Fma) * threads.count() as f64;
-        let each = || threads.each(vec![(); threads.count()], u64::MAX, |()| _ = Arch::new().dispatch(Fma));
-        let gflops = flops / least(each) / 1e6;
-        let (from, mut to) = (vec![1u8; BYTES], vec![0u8; BYTES]);
-        let part = BYTES.div_ceil(threads.count());
-        let copy = || {
-            let parts = to.chunks_mut(part).zip(from.chunks(part)).collect();
-            threads.each(parts, u64::MAX, |(to, from): (&mut [u8], &[u8])| to.copy_from_slice(from));
-        };
-        Self { gflops, gbytes: 2.0 * BYTES as f64 / least(copy) / 1e6 }
-    }
+/// The roofs of some threads together, in the vector instructions that Ocelli computes in. Takes about a second.
+pub fn measure(threads: &Threads) -> Roofs {
+    let flops = Arch::new().dispatch(Fma) * threads.count() as f64;
+    let each = || threads.each(vec![(); threads.count()], u64::MAX, |()| _ = Arch::new().dispatch(Fma));
+    let gflops = flops / least(each) / 1e6;
+    let (from, mut to) = (vec![1u8; BYTES], vec![0u8; BYTES]);
+    let part = BYTES.div_ceil(threads.count());
+    let copy = || {
+        let parts = to.chunks_mut(part).zip(from.chunks(part)).collect();
+        threads.each(parts, u64::MAX, |(to, from): (&mut [u8], &[u8])| to.copy_from_slice(from));
+    };
+    Roofs { gflops, gbytes: 2.0 * BYTES as f64 / least(copy) / 1e6 }
 }
 
 /// The least milliseconds of several runs: of at least three, and of as many as half a second has.

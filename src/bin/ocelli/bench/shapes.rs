@@ -2,7 +2,7 @@
 
 use ocelli::{
     Checkpoint, Result,
-    backend::Backend,
+    backend::{Backend, Executor},
     config::{Config, Towers as Which},
     gpu::Tuning,
     kernels::Run,
@@ -23,7 +23,7 @@ const ROOM: u32 = PAST[1] + PROMPT;
 const MOST: Run = Run { batch: 1, tokens: PROMPT, past: ROOM };
 
 /// A short name, and what `config.json` and `preprocessor_config.json` of the model say beyond transformers' defaults.
-pub const MODELS: [(&str, &str, &str); 7] = [
+pub const MODELS: [(&str, &str, &str); 9] = [
     (
         "ocelli-tiny",
         include_str!("../../../../www/models/ocelli-tiny/config.json"),
@@ -52,6 +52,16 @@ pub const MODELS: [(&str, &str, &str); 7] = [
         r#"{"size":{"height":384,"width":384}}"#,
     ),
     (
+        "owlvit-b32",
+        r#"{"model_type":"owlvit","projection_dim":512,"text_config":{},"vision_config":{"image_size":768,"patch_size":32}}"#,
+        r#"{"image_processor_type":"OwlViTImageProcessor","size":{"height":768,"width":768}}"#,
+    ),
+    (
+        "owlv2-b16",
+        r#"{"model_type":"owlv2","projection_dim":512,"text_config":{},"vision_config":{"image_size":960,"patch_size":16}}"#,
+        r#"{"image_processor_type":"Owlv2ImageProcessor","size":{"height":960,"width":960}}"#,
+    ),
+    (
         "smolvlm-256m",
         r#"{"model_type":"smolvlm","scale_factor":4,"tie_word_embeddings":false,"image_token_id":49190,
             "text_config":{"model_type":"llama","hidden_size":576,"intermediate_size":1536,"num_hidden_layers":30,
@@ -68,8 +78,9 @@ const CLIP: &str = r#"{"size":{"shortest_edge":224},"crop_size":{"height":224,"w
 
 /// Both towers on a device, compiled for batches of up to `batch`; of a model that writes what makes tokens of tiles, and the decoder.
 pub struct Towers<B: Backend> {
-    pub vision: B::Executor,
-    pub text: B::Executor,
+    vision: B::Executor,
+    text: B::Executor,
+    writes: bool,
     /// Bound by both plans; what is on a GPU must outlive them.
     _weights: B::Weights,
 }
@@ -78,27 +89,38 @@ impl<B: Backend> Towers<B> {
     pub fn new(device: &B, tuning: &Tuning, name: &str, format: Format, batch: u32) -> Result<Self> {
         let blank = named(name)?;
         let mut loader = Loader::new(&blank, Some(format))?;
-        let Model { vision, text, language, pictures, .. } = model::record(&blank.config, Which::Both, &mut loader)?;
+        let Model { vision, look, text, language, pictures, .. } =
+            model::record(&blank.config, Which::Both, &mut loader)?;
         let mut weights = B::Weights::default();
         fill(&mut *device.store(&mut weights), &loader.weights)?;
         let plan = |plan: Plan, most: Run| {
             let most = Run { batch: device.capacity(&plan, most)?, ..most };
             device.compile(plan, &weights, tuning, most, &mut Default::default())
         };
+        let writes = blank.config.family.generates();
         let (vision, text) = match (language, pictures) {
             (Some(language), Some(pictures)) => (plan(pictures.plan, Run::items(1))?, plan(language.plan, MOST)?),
-            _ => (
-                plan(vision.expect("both").plan, Run::items(batch))?,
-                plan(text.expect("both").plan, Run::tokens(batch, blank.config.text.tokens as u32))?,
-            ),
+            _ => {
+                let seen = vision.map(|tower| tower.plan).or(look.map(|look| look.plan));
+                let texts = Run::tokens(batch, blank.config.text.tokens as u32);
+                (plan(seen.expect("both"), Run::items(batch))?, plan(text.expect("both").plan, texts)?)
+            }
         };
-        Ok(Self { vision, text, _weights: weights })
+        Ok(Self { vision, text, writes, _weights: weights })
     }
-}
 
-/// Whether a model writes.
-pub fn writes(name: &str) -> Result<bool> {
-    Ok(named(name)?.config.family.generates())
+    /// What is measured: a name, the plan, and the run. A model that writes takes a tile, a prompt, and steps of one token.
+    pub fn works(&self, batches: &[u32]) -> Vec<(String, &B::Executor, Run)> {
+        if self.writes {
+            let tile = ("tile".into(), &self.vision, Run::items(1));
+            let prompt = (format!("prompt of {PROMPT}"), &self.text, Run::tokens(1, PROMPT));
+            let step = |past| (format!("step past {past}"), &self.text, Run { batch: 1, tokens: 1, past });
+            return [tile, prompt].into_iter().chain(PAST.map(step)).collect();
+        }
+        let of = |(name, plan): (&str, _), batch| (name.to_string(), plan, Run { batch, ..B::Executor::most(plan) });
+        let both = |&batch| [("picture", &self.vision), ("text", &self.text)].map(|work| of(work, batch));
+        batches.iter().flat_map(both).filter(|(_, plan, run)| run.batch <= plan.most().batch).collect()
+    }
 }
 
 fn named(name: &str) -> Result<Checkpoint> {

@@ -104,7 +104,7 @@ pub struct EvalSegmentArgs {
 }
 
 /// A number from 0 to 1.
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
     number.ok_or_else(|| format!("expected a number from 0 to 1, found {text:?}"))
 }

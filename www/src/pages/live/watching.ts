@@ -1,6 +1,9 @@
 import type { Ocelli } from "ocelli";
+import type { Detection, Detector } from "ocelli/detect";
 import { stopTracks } from "../../parts/dom.ts";
-import { models } from "../../state/models.ts";
+import { parseLabels } from "../../state/label-list.ts";
+import { detectors, models } from "../../state/models.ts";
+import { LEAST } from "../../state/show-from.ts";
 import { remembered, Store } from "../../state/store.ts";
 import { Meter, Smoothed } from "./smoothing.ts";
 import { cameras, ended, mirrored, open, type Kind } from "./source.ts";
@@ -8,6 +11,14 @@ import { cameras, ended, mirrored, open, type Kind } from "./source.ts";
 /** Whether anyone can see the page: `away` while another window or tab hides it, `left` while another page of the app is shown. */
 export type Seen = "shown" | "away" | "left";
 
+/** What looks at the frames. */
+export type LiveTool = "label" | "find";
+
+/** Of boxes that overlap by more than this, the best one is kept. */
+const OVERLAP = 0.5;
+const MOST_BOXES = 50;
+
+const words = remembered("live.words", "person, cup, phone");
 const lastCamera = remembered("camera", "");
 const smoothing = remembered("smoothing", 0.5);
 
@@ -18,12 +29,15 @@ const smoothing = remembered("smoothing", 0.5);
 class Watching extends Store {
   readonly video = document.createElement("video");
   wanted: "off" | "on" | "paused" = "off";
+  #tool: LiveTool = "label";
   kind: Kind = "camera";
   cameras: MediaDeviceInfo[] = [];
   /** The frames' embedding, smoothed; undefined before the first. */
   embedding: Float32Array | undefined;
   /** The model that computed `embedding`. */
   model: Ocelli | undefined;
+  /** What was found in the last frame, with the words that were asked; undefined before the first. */
+  found: { boxes: readonly Detection[]; words: readonly string[] } | undefined;
   /** Why there is nothing to watch, or why the model failed. */
   failed: unknown;
   /** Frames that were judged since the start. */
@@ -49,7 +63,29 @@ class Watching extends Store {
 
   /** Whether a picture is visible, moving or frozen. */
   get visible(): boolean {
-    return this.#stream !== undefined || (this.wanted === "paused" && this.embedding !== undefined);
+    return this.#stream !== undefined || (this.wanted === "paused" && this.frames > 0);
+  }
+
+  get tool(): LiveTool {
+    return this.#tool;
+  }
+
+  /** Takes another tool; what the last one has found is of no use. */
+  set tool(tool: LiveTool) {
+    if (tool === this.#tool) return;
+    this.#tool = tool;
+    this.#forget();
+    this.#settle();
+  }
+
+  /** What to find, with commas between. */
+  get text(): string {
+    return words.get();
+  }
+
+  write(text: string): void {
+    words.set(text);
+    this.changed();
   }
 
   /** Whether a source is being opened. The browser may be asking the user for permission. */
@@ -174,8 +210,7 @@ class Watching extends Store {
   }
 
   #forget(): void {
-    this.failed = undefined;
-    this.embedding = undefined;
+    this.failed = this.embedding = this.found = undefined;
     this.frames = 0;
     this.#smoothed.forget();
     this.meter.forget();
@@ -206,17 +241,25 @@ class Watching extends Store {
   };
 
   async #look(): Promise<void> {
-    const { model } = models;
+    const store = this.#tool === "find" ? detectors : models;
+    const { model } = store;
     if (!model || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
-    const [stream, before] = [this.#stream, performance.now()];
+    const [stream, tool, before] = [this.#stream, this.#tool, performance.now()];
+    // Otherwise its stream has ended, or another model or tool has come: the next frame is another matter.
+    const stands = () => stream === this.#stream && model === store.model && tool === this.#tool;
     this.#busy = true;
     this.#missed = false;
     try {
-      const embedding = await model.embedImage(this.video);
-      if (stream === this.#stream && model === models.model) this.#learn(embedding, model, before);
+      const learn = await ("detect" in model ? this.#find(model) : this.#embed(model, before));
+      if (stands()) {
+        learn();
+        const now = performance.now();
+        this.meter.add(now, now - before);
+        this.frames++;
+        this.changed();
+      }
     } catch (error) {
-      // Its stream has ended, or another model has come: the next frame is another matter.
-      if (stream === this.#stream && model === models.model && this.wanted === "on") {
+      if (stands() && this.wanted === "on") {
         this.pause();
         this.failed = error;
       }
@@ -225,14 +268,23 @@ class Watching extends Store {
     if (this.#missed && this.wanted === "on" && this.#stream) void this.#look();
   }
 
-  #learn(embedding: Float32Array, model: Ocelli, before: number): void {
-    if (model !== this.model) this.#smoothed.forget();
-    const now = performance.now();
-    this.model = model;
-    this.embedding = this.#smoothed.add(embedding, before, this.seconds);
-    this.meter.add(now, now - before);
-    this.frames++;
-    this.changed();
+  /** Looks at a frame; what is returned takes the answer over. */
+  async #embed(model: Ocelli, before: number): Promise<() => void> {
+    const embedding = await model.embedImage(this.video);
+    return () => {
+      if (model !== this.model) this.#smoothed.forget();
+      this.model = model;
+      this.embedding = this.#smoothed.add(embedding, before, this.seconds);
+    };
+  }
+
+  async #find(model: Detector): Promise<() => void> {
+    const words = parseLabels(this.text);
+    const boxes =
+      words.length > 0
+        ? await model.detect(this.video, words, { threshold: LEAST, nms: OVERLAP, topK: MOST_BOXES })
+        : [];
+    return () => (this.found = { boxes, words });
   }
 }
 

@@ -1,24 +1,31 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { noteOf } from "../../parts/words.ts";
-import { models } from "../../state/models.ts";
+import { modelsOf, type Task } from "../../state/models.ts";
 import "./benchmark-view.ts";
 import { factsOf } from "./facts.ts";
+import { uses } from "./memory.ts";
 import "./self-test.ts";
 
-/** The model in use: what it is, on what it runs, and whether and how fast it does. */
+/** The model in use for a task: what it is, on what it runs, and whether and how fast it does. */
 class InUse extends Part {
+  static override properties = { task: { attribute: false } };
+  declare task: Task;
+
   constructor() {
     super();
-    this.watch(models);
+    this.task = "label";
+    this.watch(...Object.values(modelsOf));
   }
 
   protected override render() {
-    const { info, choice, loading } = models;
+    const { task } = this;
+    const { info, choice, loading } = modelsOf[task];
     if (!info || !choice)
       return html`<h2>In use</h2>
-        <p>${loading ? "The first model is loading." : "None. Choose one below."}</p>`;
+        <p>${loading ? "The model is loading." : "None. Choose one below."}</p>`;
     return html` <h2>In use: ${choice.name}</h2>
+      <p class="small">For ${uses[task]}.</p>
       ${noteOf(info) ? html`<p class="note">${noteOf(info)}</p>` : nothing}
       <dl class="facts">
         ${factsOf(info).map(
@@ -30,8 +37,8 @@ class InUse extends Part {
         )}
       </dl>
       <div class="trials">
-        <ocelli-self-test></ocelli-self-test>
-        <ocelli-benchmark></ocelli-benchmark>
+        <ocelli-self-test .task=${task}></ocelli-self-test>
+        ${task === "label" ? html`<ocelli-benchmark></ocelli-benchmark>` : nothing}
       </div>`;
   }
 }

@@ -2,7 +2,7 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { bytes } from "../../parts/words.ts";
 import { notice } from "../../parts/notice.ts";
-import { models } from "../../state/models.ts";
+import { modelsOf } from "../../state/models.ts";
 import { kept, type KeptModel } from "../../state/kept.ts";
 
 /** The models that are stored in this browser, with buttons that delete them. */
@@ -12,7 +12,7 @@ class KeptView extends Part {
 
   constructor() {
     super();
-    this.watch(kept, models);
+    this.watch(kept, ...Object.values(modelsOf));
   }
 
   override connectedCallback(): void {
@@ -63,7 +63,7 @@ class KeptView extends Part {
   }
 
   #inUse(one: KeptModel): boolean {
-    return models.choice?.source === one.source;
+    return Object.values(modelsOf).some(({ choice }) => choice?.source === one.source);
   }
 
   async #remove(one: KeptModel): Promise<void> {

@@ -1,7 +1,7 @@
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { loadAt } from "../../parts/model-load.ts";
-import { AddressError, chosen, models } from "../../state/models.ts";
+import { AddressError, chosen, modelsOf, type Task } from "../../state/models.ts";
 import { switching } from "../../state/switching.ts";
 import { formatOf, type FormatChoice } from "../../state/catalog.ts";
 import { formatSelect } from "./model-list.ts";
@@ -11,8 +11,18 @@ const PLACE = "other";
 /** The window with a folder picker, which some browsers lack, and TypeScript's DOM types too. */
 const picker = window as { showDirectoryPicker?: () => Promise<FileSystemDirectoryHandle> };
 
+/** What a model of a task may be. */
+const kinds: Record<Task, string> = {
+  label: "A CLIP or SigLIP model",
+  find: "An OWL-ViT or OWLv2 model",
+  cut: "A CLIPSeg model",
+  ask: "A SmolVLM, PaliGemma or LLaVA model",
+};
+
 /** A model from an address, or from a folder of the user's own. */
 class OtherModel extends Part {
+  static override properties = { task: { attribute: false } };
+  declare task: Task;
   #typed = "";
   #wrong = "";
   /** Why the folder that was picked could not be read. */
@@ -21,7 +31,8 @@ class OtherModel extends Part {
 
   constructor() {
     super();
-    this.watch(models);
+    this.task = "label";
+    this.watch(...Object.values(modelsOf));
   }
 
   protected override render() {
@@ -46,7 +57,7 @@ class OtherModel extends Part {
           <button class="primary">Load</button>
         </div>
         <p id="model-address-help" class="small">
-          A CLIP or SigLIP model: <code>owner/name</code> or its page on huggingface.co, or the address of a folder.
+          ${kinds[this.task]}: <code>owner/name</code> or its page on huggingface.co, or the address of a folder.
         </p>
         ${this.#wrong ? html`<p class="wrong" role="alert">${this.#wrong}</p>` : nothing}
         ${formatSelect("other-format", this.#format, (format) => this.#choose(format))}
@@ -67,13 +78,13 @@ class OtherModel extends Part {
         }
         ${this.#refused ? html`<p class="wrong" role="alert">${this.#refused}</p>` : nothing}
       </div>
-      ${loadAt(PLACE)}`;
+      ${loadAt(this.task, PLACE)}`;
   }
 
   #submit(event: Event): void {
     event.preventDefault();
     try {
-      void switching.choose(chosen(this.#typed, this.#format.value), PLACE);
+      void switching.choose(chosen(this.#typed, this.#format.value, this.task), PLACE);
       this.#wrong = "";
     } catch (error) {
       if (!(error instanceof AddressError)) throw error;
@@ -116,7 +127,7 @@ class OtherModel extends Part {
 
   #load(source: FileSystemDirectoryHandle | File[], name: string): void {
     const { value } = this.#format;
-    void switching.choose({ source, name, format: value === "none" ? undefined : value }, PLACE);
+    void switching.choose({ task: this.task, source, name, format: value === "none" ? undefined : value }, PLACE);
   }
 }
 

@@ -2,26 +2,30 @@ import type { Verification } from "ocelli";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { notice } from "../../parts/notice.ts";
-import { models } from "../../state/models.ts";
+import { modelsOf, type Task } from "../../state/models.ts";
 
 /** Whether the model in use computes rightly on this device, in words; the checks themselves are folded away. */
 class SelfTest extends Part {
+  static override properties = { task: { attribute: false } };
+  declare task: Task;
   #running = false;
   #found: Verification | undefined;
   #failed: unknown;
   /** The model of the result. */
-  #tested = models.model;
+  #tested: unknown;
 
   constructor() {
     super();
-    this.watch(models);
+    this.task = "label";
+    this.watch(...Object.values(modelsOf));
   }
 
   protected override render() {
-    const current = this.#tested === models.model;
+    const { model } = modelsOf[this.task];
+    const current = this.#tested === model;
     return html` <h3>Check this device</h3>
       <p class="small">Compares every computation with a slow and simple one. Takes a few seconds.</p>
-      <button type="button" ?disabled=${this.#running || !models.model} @click=${() => void this.#run()}>
+      <button type="button" ?disabled=${this.#running || !model} @click=${() => void this.#run()}>
         ${this.#running ? "Checking…" : "Run the check"}
       </button>
       <div role="status">${this.#found && current ? this.#answer(this.#found) : nothing}</div>
@@ -65,7 +69,7 @@ class SelfTest extends Part {
   }
 
   async #run(): Promise<void> {
-    const { model } = models;
+    const { model } = modelsOf[this.task];
     if (!model || this.#running) return;
     this.#running = true;
     this.#tested = model;

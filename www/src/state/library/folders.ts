@@ -17,6 +17,8 @@ export interface Difference {
 class Folders extends Store {
   /** The folder that is being read, and how many pictures were found in it so far. */
   scanning: { folder: string; found: number } | undefined;
+  /** Whether it is known what is kept. */
+  isOpen = false;
   #opened: Promise<void> | undefined;
 
   /** Reads what is kept, once, and looks again into folders that the browser may read without asking. Pages call it when they are first shown. */
@@ -93,6 +95,8 @@ class Folders extends Store {
 
   async #open(): Promise<void> {
     await collection.turns.take(() => collection.read());
+    this.isOpen = true;
+    this.changed();
     await indexer.follow();
     for (const { name, handle } of collection.folders) {
       if (handle && (await allowed(handle, false)))

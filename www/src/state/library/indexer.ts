@@ -147,9 +147,12 @@ class Indexer extends Store {
       return known && same(known, stateOf(file));
     });
     const { modelHash } = model.info;
-    const pictures = still.flatMap(({ found: { path }, broken }) =>
-      broken === undefined ? [] : [{ ...(collection.pictures.get(path) as PictureRecord), broken }],
-    );
+    const pictures = still.map(({ found: { path }, broken, taken, width, height }) => ({
+      ...(collection.pictures.get(path) as PictureRecord),
+      ...(broken !== undefined && { broken }),
+      ...(taken !== undefined && { taken }),
+      ...(width !== undefined && height !== undefined && { width, height }),
+    }));
     const embeddings = still.flatMap(({ found: { path }, embedding }) =>
       embedding ? [{ path, modelHash, embedding }] : [],
     );

@@ -1,10 +1,17 @@
 import type { Ocelli } from "ocelli";
-import { thumbnail, type Found } from "../files.ts";
+import { decode } from "../decode.ts";
+import type { Found } from "../files.ts";
+import { unreadable } from "../picture.ts";
+import { Ahead } from "./ahead.ts";
 
 /** What came of a picture. A picture without an embedding is broken. */
 export interface Indexed {
   found: Found;
   thumbnail?: Blob;
+  width?: number;
+  height?: number;
+  /** In milliseconds since 1970. */
+  taken?: number | undefined;
   embedding?: Float32Array;
   broken?: string;
 }
@@ -19,14 +26,21 @@ export interface Progress {
   rate: number;
 }
 
-/** Pictures that are embedded and written together. A page that is closed loses one such batch at most. */
+/** Pictures that are embedded and written together, at most. */
 const BATCH = 8;
+/** Pixels that are decoded ahead of the device: 256 MB, five photos of 12 megapixels. */
+const AHEAD = 64e6;
 /** Milliseconds of work over which the rate is measured. */
 const LATELY = 30_000;
 
+/** A picture on its way: with its pixels, or with its file alone, which the model then decodes. */
+interface Ready extends Indexed {
+  pixels?: ImageBitmap | undefined;
+}
+
 /**
- * Embeds pictures batch by batch; thumbnails of the next batch are drawn meanwhile. Each batch is handed to `write` before the next
- * one begins, so that whatever ends the page loses one batch at most.
+ * Embeds pictures in one stream. Each is decoded once, for its preview and for the model, and ahead: while the device works on one batch, the
+ * next ones are decoded and the last one is written. Whatever ends the page loses two batches at most.
  */
 export class Indexing {
   readonly #stop = new AbortController();
@@ -82,20 +96,32 @@ export class Indexing {
   async run(todo: readonly Found[]): Promise<void> {
     this.#todo = todo;
     const { signal } = this.#stop;
-    let next = this.#prepared(0);
+    const ahead = new Ahead(todo, ready, ({ pixels }) => (pixels ? pixels.width * pixels.height : 0), AHEAD);
+    let writing: Promise<void> = Promise.resolve();
     this.#stamp();
-    for (let at = 0; at < todo.length && !signal.aborted; at += BATCH) {
-      await this.#gate;
-      if (signal.aborted) break;
-      const batch = await next;
-      next = this.#prepared(at + BATCH);
-      await this.#embed(batch);
-      await this.write(batch);
-      this.#done += batch.length;
-      this.#broken += batch.filter(({ broken }) => broken !== undefined).length;
-      this.#stamp();
-      this.told();
+    try {
+      for (await this.#gate; !signal.aborted; await this.#gate) {
+        const batch = await ahead.take(BATCH);
+        if (batch.length === 0) break;
+        await this.#embed(batch);
+        await writing;
+        writing = this.#written(batch);
+        // Its error is met when it is waited for.
+        writing.catch(() => {});
+      }
+      await writing;
+    } finally {
+      await writing.catch(() => {}); // it is over when this is
+      for (const { pixels } of await ahead.end()) pixels?.close();
     }
+  }
+
+  async #written(batch: Ready[]): Promise<void> {
+    await this.write(batch);
+    this.#done += batch.length;
+    this.#broken += batch.filter(({ broken }) => broken !== undefined).length;
+    this.#stamp();
+    this.told();
   }
 
   #stamp(): void {
@@ -104,36 +130,42 @@ export class Indexing {
     while (this.#stamps.length > 2 && (this.#stamps[0]?.at ?? at) < at - LATELY) this.#stamps.shift();
   }
 
-  /** Draws the thumbnails of the batch at `at`. Never rejects: a picture that cannot be drawn is marked as broken. */
-  #prepared(at: number): Promise<Indexed[]> {
-    return Promise.all(
-      this.#todo.slice(at, at + BATCH).map(async (found): Promise<Indexed> => {
-        try {
-          return { found, thumbnail: await thumbnail(found.file) };
-        } catch {
-          return { found, broken: await reason(found) };
-        }
-      }),
-    );
-  }
-
-  async #embed(batch: Indexed[]): Promise<void> {
+  async #embed(batch: Ready[]): Promise<void> {
     const whole = batch.filter(({ broken }) => broken === undefined);
     try {
-      const embeddings = await this.model.embedImages(whole.map(({ found }) => found.file));
+      const embeddings = await this.model.embedImages(
+        whole.map(({ pixels, found }) => pixels ?? found.file),
+        {
+          transfer: true,
+        },
+      );
       whole.forEach((one, i) => (one.embedding = embeddings[i] as Float32Array));
     } catch (error) {
       if ((error as { code?: string }).code !== "bad-image") throw error;
       // One of them; the others are as good as before.
-      for (const one of whole) {
-        try {
-          one.embedding = await this.model.embedImage(one.found.file);
-        } catch (error) {
-          if ((error as { code?: string }).code !== "bad-image") throw error;
-          one.broken = (error as Error).message;
-        }
-      }
+      for (const one of whole) await this.#embedAlone(one);
+    } finally {
+      for (const { pixels } of whole) pixels?.close();
     }
+  }
+
+  async #embedAlone(one: Ready): Promise<void> {
+    try {
+      one.embedding = await this.model.embedImage(one.found.file);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "bad-image") throw error;
+      one.broken = (error as Error).message;
+    }
+  }
+}
+
+/** Never rejects: a picture that cannot be decoded is broken. */
+async function ready(found: Found): Promise<Ready> {
+  try {
+    const { preview: thumbnail, ...others } = await decode(found.file, true);
+    return { found, thumbnail, ...others };
+  } catch {
+    return { found, broken: await reason(found) };
   }
 }
 
@@ -147,7 +179,5 @@ async function reason({ file }: Found): Promise<string> {
       () => true,
       () => false,
     );
-  return readable
-    ? "The browser can't decode this image."
-    : "The file can't be read: it has changed or is no longer there.";
+  return readable ? unreadable(file) : "The file can't be read: it has changed or is no longer there.";
 }

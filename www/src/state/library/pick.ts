@@ -15,7 +15,7 @@ export async function pickFolder(input: HTMLInputElement): Promise<Difference | 
     return undefined;
   }
   try {
-    return await folders.addFolder(await showDirectoryPicker({ id: "ocelli-tag", mode: "read" }));
+    return await folders.addFolder(await showDirectoryPicker({ id: "ocelli-photos", mode: "read" }));
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") return undefined;
     throw error;
@@ -28,6 +28,11 @@ export async function takeInput(input: HTMLInputElement): Promise<Difference> {
   const whole = input.webkitdirectory;
   input.value = ""; // the same again is a change again
   return take(found, whole);
+}
+
+/** Takes single pictures. */
+export function takeFiles(files: readonly File[]): Promise<Difference> {
+  return take(picked(files, SINGLES), false);
 }
 
 /** Takes what was dropped: folders that the browser can read again, folders that it cannot, and single pictures. */
@@ -57,7 +62,7 @@ export async function takeDropped(data: DataTransfer): Promise<Difference> {
     }
     taken++;
   }
-  if (singles.length > 0 || taken === 0) add(await take(picked(singles, SINGLES), false));
+  if (singles.length > 0 || taken === 0) add(await takeFiles(singles));
   return sum;
 }
 

@@ -1,4 +1,4 @@
-import { thumbnail } from "../files.ts";
+import { decode } from "../decode.ts";
 import { Store } from "../store.ts";
 import type { Found } from "../files.ts";
 import { collection } from "./collection.ts";
@@ -42,7 +42,7 @@ class Visit extends Store {
     const file = this.#files.get(path);
     if (kept || !file) return kept;
     // An imported index brings embeddings without previews.
-    const drawn = await thumbnail(file);
+    const { preview: drawn } = await decode(file);
     if (collection.index?.has(path)) await collection.write({ thumbnails: [{ path, thumbnail: drawn }] });
     return drawn;
   }

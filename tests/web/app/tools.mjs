@@ -1,0 +1,157 @@
+// The tools of the page "Picture" beside labels: what they need, what they find, and what can be made of it; by mouse and by keyboard.
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { asking } from "./tools-ask.mjs";
+import { cutting } from "./tools-cut.mjs";
+import { finding } from "./tools-find.mjs";
+import { imitateHub, HUB } from "./hub.mjs";
+import { SCREENS, tooWide, watchShifts } from "./layout.mjs";
+
+const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
+export const LONG = { timeout: 240_000 };
+
+/** What the hub has, in place of the models of the catalogue. */
+const FOLDERS = {
+  "google/owlv2-base-patch16-ensemble": "owlv2",
+  "CIDAS/clipseg-rd64-refined": "clipseg-refined",
+  "HuggingFaceTB/SmolVLM-256M-Instruct": "decoders/smolvlm",
+};
+/** What a card must say, by tool. */
+const CARDS = {
+  find: ["OWLv2 base", "620 MB", "about 620 MB", "Apache-2.0", "43.9 LVIS AP"],
+  cut: ["CLIPSeg", "603 MB", "⚠ Apache-2.0", "doesn't cover the weights"],
+  ask: ["SmolVLM 256M", "513 MB", "Apache-2.0"],
+};
+
+export async function tools(test) {
+  const { fresh, open, report, axe, shots } = test;
+  const context = await fresh({
+    permissions: ["clipboard-read", "clipboard-write"],
+    acceptDownloads: true,
+  });
+  await context.addInitScript(watchShifts);
+  // As the reference has them: not rounded to 8 bits.
+  await context.addInitScript(() => localStorage.setItem("ocelli-app.format", '"none"'));
+  const folders = Object.fromEntries(Object.entries(FOLDERS).map(([name, folder]) => [name, join(fixtures, folder)]));
+  const hub = await imitateHub(context, join(fixtures, "clip"), folders);
+  const page = await open(context, "picture", "", (what) => what.startsWith(HUB) || /404|ERR_INTERNET/.test(what));
+
+  const cards = report.group("tools: a tool without a model");
+  const links = page.getByRole("list", { name: "Tools" }).getByRole("link");
+  cards.same(
+    "four tools",
+    (await links.allInnerTexts()).map((text) => text.replace(/[\s↓]+$/, "")),
+    ["Label", "Find", "Cut out", "Ask"],
+  );
+  for (const [tool, words] of Object.entries(CARDS)) {
+    await links.nth(Object.keys(CARDS).indexOf(tool) + 1).click();
+    const card = page.getByRole("region", { name: "Model" });
+    await page.waitForFunction((tool) => location.hash === `#/picture/${tool}`, tool);
+    await card.getByText(words[0]).first().waitFor();
+    const said = (await card.innerText()).replace(/\s+/g, " ");
+    cards.same(
+      `${tool}: what its card lacks`,
+      words.filter((word) => !said.includes(word)),
+      [],
+    );
+    cards.rejects(
+      `${tool}: an empty card`,
+      words.filter((word) => !"".includes(word)),
+      [],
+    );
+    cards.same(`${tool}: no error`, [await page.locator("main .notice").count()], [0]);
+    cards.same(`${tool}: axe`, await axe(page), []);
+    await shots(page, `tools-${tool}-card`);
+  }
+  cards.same("asked of the hub before a click", hub.asked, []);
+
+  await fails(page, hub, report);
+  const shared = { ...test, page, hub, loads: (tool) => loads(page, tool), good };
+  await finding(shared);
+  await cutting(shared);
+  await asking(shared);
+  await returns(context, test);
+  await page.close();
+
+  /** What holds of every tool once it has answered. */
+  async function good(group, tool) {
+    const [shift, moved] = await page.evaluate(() => [globalThis.shift, globalThis.moved]);
+    group.holds(`${tool}: nothing moves by itself`, shift < 0.05, `${shift}: ${moved.join("; ")}`);
+    group.same(`${tool}: axe`, await axe(page), []);
+    await page.setViewportSize(SCREENS.phone);
+    group.same(`${tool}: as wide as a phone`, [await tooWide(page)], [0]);
+    group.same(`${tool}: axe on a phone`, await axe(page), []);
+    await page.setViewportSize(SCREENS.desktop);
+    await shots(page, `tools-${tool}`);
+    // Another size moves everything, and is no fault of the page.
+    await page.evaluate(() => {
+      globalThis.shift = 0;
+      globalThis.moved = [];
+    });
+  }
+}
+
+/** Opens a tool, and loads its model by the keyboard alone. */
+async function loads(page, tool) {
+  await page.evaluate((tool) => (location.hash = `#/picture/${tool}`), tool);
+  const download = page.getByRole("region", { name: "Model" }).getByRole("button", { name: "Download" });
+  await download.waitFor();
+  await page.evaluate(() => document.activeElement?.blur());
+  for (let step = 0; step < 60; step++) {
+    await page.keyboard.press("Tab");
+    if (await download.evaluate((button) => button === document.activeElement)) break;
+  }
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").getByRole("button", { name: "Download" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("region", { name: "Model" }).waitFor({ state: "detached", ...LONG });
+}
+
+/** A download that can't be: it is said in the card, and the next try begins there. */
+async function fails(page, hub, report) {
+  const group = report.group("tools: a download that fails");
+  hub.gone = true;
+  await page.evaluate(() => (location.hash = "#/picture/find"));
+  const card = page.getByRole("region", { name: "Model" });
+  await card.getByRole("button", { name: "Download" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
+  await card.getByRole("heading", { name: "The model couldn't be downloaded" }).waitFor(LONG);
+  const notices = () => page.locator(".notice:visible").count();
+  group.same("said once, in the card", [await notices()], [1]);
+  hub.gone = false;
+  let letGo = () => {};
+  hub.held = new Promise((resolve) => (letGo = resolve));
+  await card.getByRole("button", { name: "Try again" }).click();
+  await card.locator(".loading").waitFor();
+  group.rejects("the error is gone", [await notices()], [1]);
+  await card.getByRole("button", { name: "Cancel" }).click();
+  await card.getByRole("button", { name: "Download" }).waitFor();
+  group.same("cancelled: the card stays", [await card.locator(".loading").count()], [0]);
+  letGo();
+  hub.held = undefined;
+}
+
+/** The next visit has the model without a question, and asks nobody. */
+async function returns(context, { open, report }) {
+  const group = report.group("tools: the next visit");
+  const elsewhere = [];
+  const page = await open(context, "picture/find", "", (what) => what.startsWith(HUB) && elsewhere.push(what));
+  await page.getByRole("list", { name: "Found, best first" }).waitFor(LONG);
+  group.same("no card", [await page.getByRole("region", { name: "Model" }).count()], [0]);
+  group.same(
+    "weights asked for",
+    elsewhere.filter((what) => what.endsWith(".safetensors")),
+    [],
+  );
+  await page.evaluate(() => (location.hash = "#/models/find"));
+  await page.getByRole("button", { name: "Unload OWLv2 base" }).click();
+  const memory = page.getByRole("list", { name: "Models in memory" });
+  group.same("unloaded", [await memory.getByText("no model loaded").count()], [3]);
+  await page.evaluate(() => (location.hash = "#/picture/find"));
+  await page.getByRole("list", { name: "Found, best first" }).waitFor(LONG);
+  await page.evaluate(() => (location.hash = "#/models/find"));
+  await page.getByRole("button", { name: "Unload OWLv2 base" }).waitFor();
+  group.same("and loaded again when it is wanted", [await memory.getByText("no model loaded").count()], [2]);
+  group.rejects("still unloaded", [await memory.getByText("no model loaded").count()], [3]);
+  await page.close();
+}

@@ -1,0 +1,156 @@
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import "../../parts/copy-button.ts";
+import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
+import { notice } from "../../parts/notice.ts";
+import "../../parts/use-in-app.ts";
+import { address } from "../../state/address.ts";
+import { writers } from "../../state/models.ts";
+import { shown } from "../../state/shown.ts";
+import { asking, type Exchange } from "./ask/asking.ts";
+import { codeFor, linkTo } from "./code.ts";
+
+const DESCRIBE = "Describe this image.";
+
+/** Questions that many people have, by what stands on their buttons. */
+const usual: readonly [words: string, question: string][] = [
+  ["One line", "Describe this image in one short sentence."],
+  ["Detailed", "Describe this image in detail."],
+  ["Read the text", "What text is in this image? Write it out exactly."],
+];
+
+/** Where the name of a thing goes in "How many … are there?". */
+const MANY = ["How many ", " are there?"] as const;
+
+/** A conversation about the picture, the newest answer first: beside where one asks. */
+class AskTool extends Part {
+  #question = "";
+  readonly #asked = () => this.#take();
+
+  constructor() {
+    super();
+    this.watch(asking, writers, shown);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    address.addEventListener("change", this.#asked);
+    this.#take();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    address.removeEventListener("change", this.#asked);
+    asking.stop();
+  }
+
+  protected override render() {
+    const { thread, busy } = asking;
+    if (!writers.model) return html`<ocelli-model-card .task=${"ask"}></ocelli-model-card>`;
+    const still = busy || !shown.picture;
+    return html` <div class="row usual">
+        <button type="button" class="primary" ?disabled=${still} @click=${() => void asking.ask(DESCRIBE)}>
+          Describe
+        </button>
+        ${usual.map(
+          ([words, question]) =>
+            html`<button type="button" ?disabled=${still} @click=${() => void asking.ask(question)}>${words}</button>`,
+        )}
+        <button type="button" ?disabled=${still} @click=${() => this.#many()}>How many …?</button>
+      </div>
+      ${knowledge("ask")}
+      <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
+        <form class="row" @submit=${(event: Event) => this.#submit(event)}>
+          <input
+            class="grow"
+            type="text"
+            aria-label="Ask about this image"
+            placeholder="Ask about this image"
+            autocomplete="off"
+            .value=${this.#question}
+            @input=${(event: Event) => (this.#question = (event.target as HTMLInputElement).value)}
+          />
+          ${
+            busy
+              ? html`<button type="button" @click=${() => asking.stop()}>Stop</button>`
+              : html`<button class="primary" ?disabled=${still}>Ask</button>`
+          }
+        </form>
+        <p class="small">Answers can be wrong. Check what matters.</p>
+        <div class="thread" role="log" aria-label="Questions and answers" aria-busy=${String(busy)}>
+          ${thread.map((exchange, at) => this.#exchange(exchange, at)).reverse()}
+        </div>
+      </section>
+      <div class="folds">
+        <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("ask", { q: this.#last })}></ocelli-use-in-app>
+      </div>`;
+  }
+
+  #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
+    return html`<article data-at=${at} data-state=${state}>
+      <p class="question">${question}</p>
+      <p class="written ${state === "waiting" ? "looking" : ""}">
+        ${answer.trim() || (state === "waiting" ? "Looking…" : "")}
+      </p>
+      ${state === "failed" ? notice(error) : nothing}
+      ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
+      ${
+        state === "done"
+          ? html`<div class="row">
+              <ocelli-copy .words=${"Copy as alt text"} .content=${() => altText(answer)}></ocelli-copy>
+              ${rate ? html`<span class="small">${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens per second</span>` : nothing}
+            </div>`
+          : nothing
+      }
+    </article>`;
+  }
+
+  #submit(event: Event): void {
+    event.preventDefault();
+    const question = this.#question;
+    if (asking.busy || !question.trim()) return;
+    this.#question = "";
+    void asking.ask(question);
+  }
+
+  /** Begins the question in the field; the user names the thing. */
+  #many(): void {
+    this.#question = MANY.join("");
+    this.requestUpdate();
+    void this.updateComplete.then(() => {
+      const input = this.querySelector("input");
+      input?.focus();
+      input?.setSelectionRange(MANY[0].length, MANY[0].length);
+    });
+  }
+
+  /** The question of the address waits in the field: nothing is asked without a click. */
+  #take(): void {
+    const question = address.params.get("q");
+    if (address.part !== "ask" || question === null) return;
+    this.#question = question;
+    this.requestUpdate();
+  }
+
+  get #last(): string {
+    return asking.thread.at(-1)?.question ?? DESCRIBE;
+  }
+
+  #code(): string {
+    const { choice } = writers;
+    return choice
+      ? codeFor("Vlm", "ocelli/vlm", choice, [
+          `const stream = model.stream({ image, prompt: ${JSON.stringify(this.#last)} });`,
+          "for await (const part of stream) output.append(part);",
+        ])
+      : "";
+  }
+}
+
+/** An answer in one line, as an `alt` attribute has it. */
+function altText(answer: string): string {
+  return answer.trim().replace(/\s+/g, " ");
+}
+
+customElements.define("ocelli-ask-tool", AskTool);

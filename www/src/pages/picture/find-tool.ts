@@ -1,0 +1,156 @@
+import type { Detection } from "ocelli/detect";
+import { drawBoxes, labelColor } from "ocelli/draw";
+import { html, nothing } from "lit";
+import { Part } from "../../element.ts";
+import { boxesOver, countsOf, fromSlider } from "../../parts/boxes.ts";
+import "../../parts/copy-button.ts";
+import { download } from "../../parts/dom.ts";
+import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
+import { notice } from "../../parts/notice.ts";
+import { format } from "../../parts/scale.ts";
+import "../../parts/use-in-app.ts";
+import { wordsField } from "../../parts/words-field.ts";
+import { address } from "../../state/address.ts";
+import { detectors } from "../../state/models.ts";
+import { pngOf } from "../../state/picture.ts";
+import { showFrom } from "../../state/show-from.ts";
+import { shown } from "../../state/shown.ts";
+import { codeFor, linkTo, wordsAsCode } from "./code.ts";
+import { finding } from "./find/finding.ts";
+
+/** Where things are that the user names. */
+class FindTool extends Part {
+  readonly #asked = () => this.#take();
+
+  constructor() {
+    super();
+    this.watch(finding, detectors, showFrom, shown);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    finding.open = true;
+    address.addEventListener("change", this.#asked);
+    this.#take();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    finding.open = false;
+    address.removeEventListener("change", this.#asked);
+  }
+
+  protected override render() {
+    const { failed, waiting, found, boxes, asked } = finding;
+    if (!detectors.model)
+      return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
+    return html`${wordsField("find", finding)} ${knowledge("find")}
+      <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
+        ${failed ? notice(failed, () => finding.again()) : nothing} ${fromSlider()}
+        <p class="sum ${waiting && !found ? "looking" : ""}" role="status">
+          ${found ? countsOf(boxes, asked) || "Nothing found." : waiting ? "Looking…" : ""}
+        </p>
+        ${found && boxes.length === 0 ? html`<p class="small">Show lower scores, or try other words.</p>` : nothing}
+        <div class="row">
+          <button type="button" class="primary" ?disabled=${boxes.length === 0} @click=${() => void this.#save()}>
+            Save image
+          </button>
+          <ocelli-copy .words=${"Copy JSON"} .content=${() => this.#json()}></ocelli-copy>
+        </div>
+        <ol class="found" aria-label="Found, best first">
+          ${boxes.map((box) => this.#row(box))}
+        </ol>
+      </section>
+      <div class="folds">
+        <ocelli-use-in-app
+          .code=${this.#code()}
+          .link=${linkTo("find", { words: finding.words.join(",") })}
+        ></ocelli-use-in-app>
+      </div>`;
+  }
+
+  #row(one: Detection) {
+    const { label, index, score } = one;
+    const light = (is: boolean) => () => (finding.lit = is ? one : undefined);
+    return html`<li
+      class=${finding.lit === one ? "lit" : ""}
+      data-label=${label}
+      data-score=${score}
+      .style=${`--color: ${labelColor(index)}`}
+      @pointerenter=${light(true)}
+      @pointerleave=${light(false)}
+      @focusin=${light(true)}
+      @focusout=${light(false)}
+    >
+      <i aria-hidden="true"></i><span>${label}</span><b>${format("sigmoid", score)}</b>
+      <button
+        type="button"
+        class="quiet"
+        aria-label="Save ${label}, ${format("sigmoid", score)}"
+        @click=${() => void this.#crop(one)}
+      >
+        Save
+      </button>
+    </li>`;
+  }
+
+  #take(): void {
+    const words = address.params.get("words");
+    if (address.part === "find" && words !== null) finding.write(words);
+  }
+
+  /** The boxes that are shown, in pixels of the upright image. */
+  #json(): string {
+    const boxes = finding.boxes.map(({ label, score, box }) => ({ label, score, box }));
+    const { width = 0, height = 0 } = shown.picture ?? {};
+    return JSON.stringify({ width, height, boxes }, null, 2);
+  }
+
+  async #save(): Promise<void> {
+    const canvas = document.createElement("canvas");
+    const text = ({ label, score = 0 }: { label?: string; score?: number }) => `${label} ${format("sigmoid", score)}`;
+    drawBoxes(canvas, await this.#bitmap(), finding.boxes, { text });
+    download(await pngOf(canvas), "boxes.png");
+  }
+
+  async #crop({ label, box }: Detection): Promise<void> {
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(box.width));
+    canvas.height = Math.max(1, Math.round(box.height));
+    canvas.getContext("2d")?.drawImage(await this.#bitmap(), -Math.round(box.x), -Math.round(box.y));
+    download(await pngOf(canvas), `${label.replace(/[^\p{L}\p{N}]+/gu, "-")}.png`);
+  }
+
+  #bitmap(): Promise<ImageBitmap> {
+    return createImageBitmap(shown.picture?.blob as Blob);
+  }
+
+  #code(): string {
+    const { choice } = detectors;
+    return choice
+      ? codeFor("Detector", "ocelli/detect", choice, [
+          `const words = ${wordsAsCode(finding.words)};`,
+          `const found = await model.detect(image, words, { threshold: ${showFrom.score}, nms: 0.5 });`,
+          "for (const { label, score, box } of found) console.log(label, score, box);",
+        ])
+      : "";
+  }
+}
+
+/** The boxes over the picture. */
+class FoundLayer extends Part {
+  constructor() {
+    super();
+    this.watch(finding, showFrom, shown);
+  }
+
+  protected override render() {
+    const { picture } = shown;
+    const point = (box: Detection | undefined) => (finding.lit = box);
+    return picture ? boxesOver(finding.boxes, picture, { lit: finding.lit, point }) : nothing;
+  }
+}
+
+customElements.define("ocelli-find-tool", FindTool);
+customElements.define("ocelli-found-layer", FoundLayer);
