@@ -1,5 +1,8 @@
 // What holds of each page's layout: nothing moves by itself, and nothing is wider than the window.
 
+/** For what a busy machine does slowly. */
+export const LONG = { timeout: 240_000 };
+
 export const SCREENS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 /**

@@ -2,10 +2,9 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HUB, imitateHub } from "./hub.mjs";
-import { SCREENS, tooWide } from "./layout.mjs";
+import { LONG, SCREENS, tooWide } from "./layout.mjs";
 
 const OWLV2 = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures", "owlv2");
-const LONG = { timeout: 240_000 };
 
 export async function finds({ fresh, open, report, axe, shots }) {
   const group = report.group("live: find");

@@ -347,6 +347,18 @@ async function start({ fresh, open, report }) {
   group.same("after the model", [await winner(late)], ["guitar"]);
   await late.close();
 
+  // What a link asks.
+  const asked = await open(await fresh(), "picture/label?labels=tent,guitar&template=a%20drawing%20of%20a%20%7B%7D");
+  await settled(asked);
+  const both = (await bars(asked)).map(([label]) => label);
+  group.same("labels of an address", [...both, await winner(asked)], ["guitar", "tent", "guitar"]);
+  group.rejects("those of the app", both, ["dog", "cat"]);
+  group.holds("and their prompt", await asked.getByText("“a drawing of a guitar”").isVisible());
+  await asked.getByText("Use this in your app").click();
+  const code = await asked.getByRole("region", { name: "Code" }).innerText();
+  group.holds("code", /\["tent", "guitar"\]/.test(code) && code.includes('"a drawing of a {}"'), code);
+  await asked.close();
+
   // Another model by the address: its facts, and no word of what the built-in one cannot do.
   const facts = (page) =>
     Promise.all(

@@ -1,6 +1,6 @@
 // The tool "Ask".
+import { LONG } from "./layout.mjs";
 import { pick } from "./tools-find.mjs";
-import { LONG } from "./tools.mjs";
 
 export async function asking({ page, report, loads, good }) {
   await loads("ask");

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { largest } from "../lib/report.mjs";
-import { LONG } from "./tools.mjs";
+import { LONG } from "./layout.mjs";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
 const IMAGE = "rgb-61x37.png";

@@ -5,10 +5,9 @@ import { asking } from "./tools-ask.mjs";
 import { cutting } from "./tools-cut.mjs";
 import { finding } from "./tools-find.mjs";
 import { imitateHub, HUB } from "./hub.mjs";
-import { SCREENS, tooWide, watchShifts } from "./layout.mjs";
+import { LONG, SCREENS, tooWide, watchShifts } from "./layout.mjs";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
-export const LONG = { timeout: 240_000 };
 
 /** What the hub has, in place of the models of the catalogue. */
 const FOLDERS = {
