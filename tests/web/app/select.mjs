@@ -109,7 +109,7 @@ async function exports(page, { report, shots }, folder) {
     some.map(same),
     some.map(() => true),
   );
-  await page.getByText(/^Saved 5 photos/).waitFor();
+  await page.getByText(/Saved 5 photos/).waitFor();
   const both = unzipSync((await taken("ZIP with tags as XMP sidecars")).bytes);
   const withTags = some.filter((path) => tags[path].length > 0);
   group.same("with sidecars", Object.keys(both).sort(), [...some, ...withTags.map((path) => `${path}.xmp`)].sort());
@@ -182,7 +182,7 @@ async function beside({ fresh, open, report }, pictures) {
   await page.locator(".results .pictures button").first().focus();
   await page.keyboard.press("Control+a");
   await choose(page, "Export", "Write XMP sidecars next to the files…");
-  await page.getByText(/^Wrote \d+ sidecars?\./).waitFor();
+  await page.getByText(/Wrote \d+ sidecars?\./).waitFor();
   const texts = await page.evaluate(async () => {
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("trip");
     const found = {};

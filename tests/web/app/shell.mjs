@@ -8,7 +8,7 @@ import { SCREENS, watchShifts } from "./layout.mjs";
 const assets = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "www", "dist", "assets");
 const PAGES = ["Picture", "Photos", "Live", "Models"];
 /** Bytes of scripts besides the package, not compressed. */
-const MOST_SCRIPT = 200_000;
+const MOST_SCRIPT = 220_000;
 
 export async function shell({ fresh, open, url, report, axe, shots }) {
   await oldAddresses({ fresh, open, report });
