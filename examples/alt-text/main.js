@@ -1,6 +1,6 @@
 import { Vlm } from "ocelli/vlm";
 
-/** About 0.5 GB on the first visit, then kept in the browser. */
+/** 513 MB on the first visit, then kept in the browser. */
 const source = new URLSearchParams(location.search).get("model") ?? "hf:HuggingFaceTB/SmolVLM-256M-Instruct";
 const [file, text, copy, stop, status, image] = ["input", "textarea", "#copy", "#stop", "[role=status]", "img"].map(
   (name) => document.querySelector(name),

@@ -18,6 +18,26 @@ const FACTS = {
   ],
 };
 
+/** The guide has the models that the app offers, with the same size and accuracy. */
+function models(report, root) {
+  const catalog = readFileSync(join(root, "www", "src", "state", "catalog.ts"), "utf8");
+  const lines = readFileSync(join(root, "docs", "guides", "choosing-a-model.md"), "utf8").split("\n");
+  const missing = (catalog) =>
+    catalog.split('source: "hf:').flatMap((entry, at) => {
+      if (at === 0) return [];
+      const name = entry.slice(0, entry.indexOf('"'));
+      const bytes = Number(/bytes: ([\d.e]+)/.exec(entry)?.[1]);
+      const [, percent] = /percent: ([\d.]+)/.exec(entry) ?? [];
+      const said = lines.find((line) => line.startsWith("|") && line.includes(`\`${name}\``)) ?? "";
+      const size = bytes < 1e9 ? `${bytes / 1e6} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+      const facts = percent ? [size, `${percent}%`] : [size];
+      return facts.filter((fact) => !said.includes(fact)).map((fact) => `${name}: ${fact}`);
+    });
+  const group = report.group("models of the app and of the guide");
+  group.same("what the guide lacks", missing(catalog).join(), "");
+  group.rejects("another size", missing(catalog.replace("bytes: 816e6", "bytes: 815e6")).join(), "");
+}
+
 export function facts({ report, root }) {
   const said = report.group("facts that are said twice");
   for (const [fact, places] of Object.entries(FACTS)) {
@@ -25,4 +45,5 @@ export function facts({ report, root }) {
     said.same(fact, own ?? "not found", engine ?? "not found in the engine");
     said.rejects(fact, String(own).replace(/\d|\./, "7"), engine);
   }
+  models(report, root);
 }
