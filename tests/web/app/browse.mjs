@@ -168,6 +168,7 @@ async function keyboard(page, { report, axe }) {
   while (!(await at()) && stops++ < 60) await page.keyboard.press("Tab");
   const [one] = await paths(page);
   group.same("Tab leads to the photos, as one stop", [await at()], [one]);
+  group.rejects("it leads past them", [await at()], [undefined]);
   await page.keyboard.press("ArrowDown");
   const below = await at();
   await page.keyboard.press("ArrowUp");

@@ -83,9 +83,9 @@ export class Models<M extends Loadable> extends Store {
     return this.model?.info;
   }
 
-  /** Whether the model in use is the app's own. */
+  /** Whether the model in use, or the first one that is on its way, is the app's own. */
   get isBuiltIn(): boolean {
-    return this.choice?.source === builtIn.source;
+    return (this.choice ?? this.loading?.choice)?.source === builtIn.source;
   }
 
   /** What was used last, in this visit or an earlier one. */

@@ -64,8 +64,9 @@ class Bookkeeping extends Part {
 
   /** How far the indexing has come. */
   #progress(): string {
-    const { waiting, pictures, index } = collection;
+    const { waiting, pictures } = collection;
     if (waiting.length === 0) return "up to date";
+    if (!indexer.isReady) return "waiting for the model";
     const of = `${number(pictures.size - waiting.length)} of ${number(pictures.size)} indexed`;
     const { progress, elsewhere } = indexer;
     if (elsewhere) return `${of}, continues when another tab is done`;
@@ -76,12 +77,12 @@ class Bookkeeping extends Part {
       const pace = rate < 10 ? rate.toFixed(1) : number(Math.round(rate));
       return `${of}, ${pace} per second, about ${duration((total - done) / rate)} left`;
     }
-    return index ? of : `${of}, waiting for the model`;
+    return of;
   }
 
   #bar() {
     const { waiting, pictures } = collection;
-    return waiting.length === 0
+    return waiting.length === 0 || !indexer.isReady
       ? nothing
       : html`<progress
           aria-label="Photos indexed"
@@ -92,13 +93,12 @@ class Bookkeeping extends Part {
 
   /** What is at work can be paused; what is not can go on: at once, or after the browser has asked, or with the folder picked again. */
   #steering() {
-    const { waiting, index } = collection;
-    const { progress, elsewhere } = indexer;
-    if (waiting.length === 0 || elsewhere) return nothing;
+    const { waiting } = collection;
+    const { progress, elsewhere, isReady } = indexer;
+    if (waiting.length === 0 || elsewhere || !isReady) return nothing;
     if (progress)
       return html`${progress.paused ? html`<button type="button" @click=${() => indexer.resume()}>Resume</button>` : html`<button type="button" @click=${() => indexer.pause()}>Pause</button>`}
         <button type="button" @click=${() => indexer.cancel()}>Cancel</button>`;
-    if (!index) return nothing;
     if (indexer.ready.length > 0)
       return html`<button type="button" class="primary" @click=${() => indexer.start()}>Continue</button>`;
     const names = new Set(waiting.map(({ folder }) => folder));

@@ -18,6 +18,8 @@ const PACED = 32;
 class Indexer extends Store {
   /** Another tab is indexing; this one continues when that one ends. */
   elsewhere = false;
+  /** Whether it is known which pictures the model in use has embedded before. */
+  isReady = false;
   #model: Ocelli | undefined;
   #indexing: Indexing | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -114,6 +116,7 @@ class Indexer extends Store {
     const { model } = models;
     if (!model || model === this.#model) return;
     this.#model = model;
+    this.isReady = false;
     collection.useIndex(undefined);
     this.#indexing?.cancel();
     await collection.turns
@@ -123,6 +126,8 @@ class Indexer extends Store {
         if (model !== this.#model) return index.dispose();
         collection.useIndex(index);
         await collection.read();
+        this.isReady = true;
+        this.changed();
         this.proceed();
       })
       .catch((error: unknown) => collection.fail(error));
