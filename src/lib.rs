@@ -30,6 +30,8 @@ pub mod gpu;
 mod json;
 pub mod kernels;
 pub mod model;
+#[cfg(all(feature = "pictures", not(target_arch = "wasm32")))]
+pub mod pictures;
 pub mod plan;
 pub mod preprocess;
 pub mod quant;

@@ -15,6 +15,14 @@ struct Pool {
     worth: u64,
 }
 
+/// As many threads as `OMP_NUM_THREADS` says, or as there are cores.
+#[cfg(not(target_arch = "wasm32"))]
+#[must_use]
+pub fn usual() -> usize {
+    let from_env = || std::env::var("OMP_NUM_THREADS").ok()?.parse().ok().filter(|&count| count > 0);
+    from_env().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 impl Threads {
     /// This thread alone.
     pub const ONE: Self = Self {
@@ -22,19 +30,16 @@ impl Threads {
         pool: None,
     };
 
-    /// So many threads; without a number, as many as `OMP_NUM_THREADS` says, or as there are cores.
+    /// So many threads; without a number, [`usual`] ones.
     ///
     /// # Errors
     /// [`crate::Error::BadInput`] for 0 threads, and if the system starts none.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(count: Option<usize>) -> crate::Result<Self> {
-        let from_env = || std::env::var("OMP_NUM_THREADS").ok()?.parse().ok().filter(|&count| count > 0);
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let count = count.or_else(from_env).unwrap_or_else(cores);
-        match count {
+        match count.unwrap_or_else(usual) {
             0 => Err(crate::Error::BadInput("threads: expected 1 or more, found 0".into())),
             1 => Ok(Self::ONE),
-            _ => {
+            count => {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
                 let pool = pool.map_err(|e| crate::Error::BadInput(format!("{count} threads: {e}: ask for fewer")))?;
                 Ok(Self { pool: Some(Pool { pool, worth: 2_000_000 }) })

@@ -1,8 +1,5 @@
 //! The CPU path: its numbers are the same to the last bit on any number of threads, and it needs no GPU.
 
-#[path = "../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
 #[path = "common/program.rs"]
 mod program;
 
@@ -11,11 +8,11 @@ use std::process::Output;
 use ocelli::{
     Checkpoint, Session,
     backend::Cpu,
+    pictures::Picture,
     quant::Format,
     session::{LoadOptions, Source},
     threads::Threads,
 };
-use picture::Picture;
 use program::{fixture, json, root};
 use serde_json::{Value, json};
 

@@ -3,10 +3,6 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
-
 use std::{collections::HashMap, fs, path::Path};
 
 use common::{compare, fixtures};
@@ -14,13 +10,13 @@ use ocelli::{
     Checkpoint, Gpu, Power, Session,
     backend::{Backend, Cpu},
     gpu::{Tier, Tuning},
+    pictures::Picture,
     quant::Format,
     session::{LoadOptions, Options, Source, View},
     synthetic::{Number, Recipe},
     text::{Message, Prompt, Tokenizer},
     verify::ReferenceRun,
 };
-use picture::Picture;
 use serde_json::{Value, json};
 
 type Taps = HashMap<String, Vec<f32>>;

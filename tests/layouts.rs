@@ -3,10 +3,6 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
-
 use std::{collections::BTreeMap, fs};
 
 use common::{distance, fixtures};
@@ -17,9 +13,9 @@ use ocelli::{
     checkpoint::{Answer, Folder, Want},
     config::Towers,
     model,
+    pictures::Picture,
     session::{LoadOptions, Source},
 };
-use picture::Picture;
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use serde_json::{Value, json};
 

@@ -1,14 +1,9 @@
 //! Picture files natively: what is not RGB, what moves, and what is broken.
 
-#[path = "../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
-
 use std::{fs, path::Path};
 
 use base64::decode;
-use ocelli::Error;
-use picture::Picture;
+use ocelli::{Error, pictures::Picture};
 
 fn open(bytes: &[u8]) -> Result<Picture, Error> {
     let folder = tempfile::tempdir().expect("a folder");

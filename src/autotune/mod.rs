@@ -1,11 +1,15 @@
 //! Autotuning: which tier is best on this very device, measured when a model is loaded onto a device that was not met before; and
 //! how fast the CPU is, for GPUs that are none.
 
+#[cfg(all(feature = "kept-tuning", not(target_arch = "wasm32")))]
+mod kept;
 mod step;
 mod work;
 
 use std::{future::ready, ops::Range, pin::Pin};
 
+#[cfg(all(feature = "kept-tuning", not(target_arch = "wasm32")))]
+pub use kept::kept;
 use work::Work;
 
 use crate::{

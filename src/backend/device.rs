@@ -3,6 +3,8 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{Backend, Cpu, CpuPlan, Executor, GpuPlan, GpuWeights};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::{error::Error, gpu::Adapter};
 use crate::{
     error::Result,
     gpu::{Gpu, Power, Tuning},
@@ -54,6 +56,41 @@ impl Device {
             Err(error) => error.to_string(),
         };
         Ok((Self::Cpu(Cpu::new(threads)?), Some(why)))
+    }
+
+    /// The device of this name: `auto` ([`Device::choose`]), `cpu`, `gpu` (the fastest, and no emulation), `gpu:1` (by its number, which
+    /// may be an emulation) or `pci:0000:41:00.0` (by its PCI bus id).
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for another name, [`Error::NoGpu`] if there is no such GPU, or as [`Cpu::new`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn named(name: &str, threads: Option<usize>) -> Result<Self> {
+        let number = name.strip_prefix("gpu:").and_then(|number| number.parse().ok());
+        match (name, number, name.strip_prefix("pci:")) {
+            ("auto", ..) => Ok(Self::choose(threads).await?.0),
+            ("cpu", ..) => Ok(Self::Cpu(Cpu::new(threads)?)),
+            ("gpu", ..) => match Gpu::new(Power::High).await? {
+                gpu if gpu.is_software() => Err(Error::NoGpu(format!(
+                    "gpu: expected a GPU, found {}, which emulates one: use cpu, which is faster, or install the GPU's Vulkan driver",
+                    gpu.name()
+                ))),
+                gpu => Ok(Self::Gpu(gpu)),
+            },
+            (_, Some(number), _) => Ok(Self::Gpu(Adapter::nth(number).await?.open().await?)),
+            (_, _, Some(pci)) => Ok(Self::Gpu(Adapter::at(pci).await?.open().await?)),
+            _ => Err(Error::BadInput(format!(
+                "device: expected auto, gpu, gpu:1, pci:0000:41:00.0 or cpu, found {name:?}"
+            ))),
+        }
+    }
+
+    /// Pictures in one submission that suit many of them: enough to keep a GPU's cores busy; on the CPU few, since more are no faster.
+    #[must_use]
+    pub fn bulk(&self) -> u32 {
+        match self {
+            Self::Gpu(_) => 64,
+            Self::Cpu(_) => 8,
+        }
     }
 }
 

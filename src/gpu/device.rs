@@ -34,6 +34,13 @@ pub enum Power {
     High,
 }
 
+/// What knows the adapters.
+pub(super) fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    wgpu::Instance::new(descriptor)
+}
+
 /// A device with WebGPU's default limits (and shader-f16 where there is one), its queue, and the pipelines that were made so far.
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
@@ -59,8 +66,6 @@ impl Gpu {
     /// # Errors
     /// [`Error::NoGpu`] with the reason that was given.
     pub async fn new(power: Power) -> Result<Self> {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = wgpu::Backends::PRIMARY;
         let options = wgpu::RequestAdapterOptions {
             power_preference: match power {
                 Power::Any => wgpu::PowerPreference::None,
@@ -69,10 +74,16 @@ impl Gpu {
             },
             ..Default::default()
         };
-        let adapter = wgpu::Instance::new(descriptor)
-            .request_adapter(&options)
-            .await
-            .map_err(|e| Error::NoGpu(format!("no GPU adapter: {e}")))?;
+        let adapter =
+            instance().request_adapter(&options).await.map_err(|e| Error::NoGpu(format!("no GPU adapter: {e}")))?;
+        Self::on(&adapter).await
+    }
+
+    /// Asks an adapter for a device.
+    ///
+    /// # Errors
+    /// [`Error::NoGpu`] with the reason that was given.
+    pub(super) async fn on(adapter: &wgpu::Adapter) -> Result<Self> {
         let info = adapter.get_info();
         let f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
         let required_features = if f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() };

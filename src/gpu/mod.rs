@@ -1,5 +1,7 @@
 //! The only module that knows `wgpu`: a device, its buffers and pipelines, and the one await, which is reading back.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod adapter;
 mod buffer;
 mod clock;
 mod device;
@@ -8,6 +10,8 @@ mod tier;
 mod tuning;
 mod wgsl;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use adapter::Adapter;
 pub use buffer::{Buffer, Readback};
 pub use clock::milliseconds;
 pub use device::{Gpu, Power};

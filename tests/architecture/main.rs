@@ -22,7 +22,7 @@ const ROWS: [&[&str]; 15] = [
     &["backend"],
     &["model", "autotune"],
     &["session"],
-    &["verify"],
+    &["verify", "pictures"],
     &["quantize", "synthetic"],
     &["wasm", "bin"],
 ];

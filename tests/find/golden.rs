@@ -9,15 +9,13 @@ use ocelli::{
     Checkpoint, Session,
     backend::{Backend, Cpu},
     config::Config,
+    pictures::Picture,
     session::{LoadOptions, Scene},
 };
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{
-    common::{files, fixtures},
-    picture::Picture,
-};
+use crate::common::{files, fixtures};
 
 /// The picture of the taps.
 pub const TAP_IMAGE: &str = "rgb-61x37.png";

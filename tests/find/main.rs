@@ -7,9 +7,6 @@ mod common;
 mod golden;
 mod masks;
 mod objects;
-#[path = "../../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
 mod reports;
 mod taps;
 mod wrong;

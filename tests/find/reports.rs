@@ -32,11 +32,12 @@ use ocelli::{
     config::{BoxScale, Boxes, Head},
     found::{Bounds, DetectOptions, Detection, Hit, detections},
     gpu::Tier,
+    pictures::Picture,
     session::{Scene, Source},
 };
 use serde::Deserialize;
 
-use crate::{Outcome, common::fixtures, gpu, picture::Picture};
+use crate::{Outcome, common::fixtures, gpu};
 
 /// What is wrong is at least so many bounds away.
 const MARGIN: f64 = 20.0;

@@ -7,6 +7,7 @@ use ocelli::{
     backend::{Backend, Cpu},
     config::Towers,
     gpu::{Tier, Tuning},
+    pictures::Picture,
     quant::Format,
     quantize::quantize,
     session::LoadOptions,
@@ -19,7 +20,6 @@ use crate::{
     common::{compare, distance},
     golden::{Golden, TAP_IMAGE, embed, folder, look, open, session, tensors},
     gpu,
-    picture::Picture,
 };
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.

@@ -6,12 +6,13 @@ use ocelli::{
     Checkpoint, Gpu, Power, Session,
     backend::Backend,
     config::Config,
+    pictures::Picture,
     quant::Format,
     session::{LoadOptions, Source},
 };
 use serde::Deserialize;
 
-use crate::{common::fixtures, picture::Picture};
+use crate::common::fixtures;
 
 #[derive(Deserialize)]
 pub struct Golden {

@@ -5,9 +5,6 @@
 mod common;
 mod golden;
 mod naflex;
-#[path = "../../src/bin/ocelli/picture.rs"]
-#[expect(dead_code, reason = "tests read pictures and write none")]
-mod picture;
 mod plain;
 mod random;
 mod reference;

@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     gpu::{Tier, Tuning},
+    pictures::Picture,
     quant::Format,
     random::Random,
     session::LoadOptions,
@@ -19,7 +20,6 @@ use crate::{
     Outcome,
     common::{compare, fixtures},
     golden::draw,
-    picture::Picture,
     reference::twins,
 };
 

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use libtest_mimic::Failed;
-use ocelli::{Checkpoint, quant::Format, session::pool_index, text::TextEncoder, verify::ReferenceRun};
+use ocelli::{
+    Checkpoint, pictures::Picture, quant::Format, session::pool_index, text::TextEncoder, verify::ReferenceRun,
+};
 use safetensors::SafeTensors;
 
 use crate::{
     Outcome,
     common::{compare, fixtures},
     golden::{folder, golden, open, words},
-    picture::Picture,
 };
 
 /// Share of the largest activation of a tap. The reference itself computes in f32.

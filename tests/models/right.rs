@@ -3,6 +3,7 @@
 use ocelli::{
     Score,
     config::{Family, Mask},
+    pictures::Picture,
     preprocess::{Sampling, resize},
     quant::Format,
     scores::{fill, rank},
@@ -13,7 +14,6 @@ use crate::{
     Outcome,
     common::{compare, distance},
     golden::{Golden, draw, embed_images, embed_texts, folder, golden, lossless, open, session, words},
-    picture::Picture,
     reference::{TAP_BOUND, check_taps, golden_taps, host_taps},
 };
 

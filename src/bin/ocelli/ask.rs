@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ocelli::{Result, found::Bounds, scores::fill};
+use ocelli::{Result, found::Bounds, pictures::Picture, scores::fill};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
     count_bar,
     device::Session,
     json_file, output,
-    picture::Picture,
     stream::{self, Unreadable},
 };
 

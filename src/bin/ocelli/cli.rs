@@ -114,6 +114,12 @@ pub enum Command {
         format: Keep,
         #[command(flatten)]
         inputs: Inputs,
+        /// With --list: the folder to write; pictures that it has already are skipped.
+        #[arg(long, requires = "list", conflicts_with_all = ["images", "text"], value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// With --list: pictures in a shard, which is what a run that is cut short loses at most.
+        #[arg(long, conflicts_with_all = ["images", "text"], value_name = "N", default_value = "1000")]
+        shard: NonZeroUsize,
     },
     /// Find things by words: a box for each (OWL-ViT, OWLv2).
     Detect(DetectArgs),
@@ -313,6 +319,9 @@ pub struct Inputs {
     /// A text; may be given several times.
     #[arg(long)]
     pub text: Vec<String>,
+    /// A file with the path of a picture in each line: for many of them.
+    #[arg(long, requires = "out", value_name = "FILE")]
+    pub list: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -7,6 +7,7 @@ use ocelli::{
     backend::Backend,
     config::Task,
     found::{Bounds, DetectOptions, Mask},
+    pictures::Picture,
     quant::Format,
 };
 use serde::Serialize;
@@ -20,7 +21,6 @@ use crate::{
     embed_texts, load_for,
     metrics::{Share, top},
     output,
-    picture::Picture,
     spread::{Spread, Weights, between, percent},
     stream::{self, Unreadable},
 };

@@ -4,6 +4,7 @@ use ocelli::{
     Result,
     config::Task,
     found::{Bounds, DetectOptions, Detection},
+    pictures::Picture,
 };
 use serde::Serialize;
 
@@ -11,8 +12,7 @@ use crate::{
     ask::{self, Outcome, Row, place},
     cli::{DetectArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for,
-    picture::{self, Picture},
+    draw, embed_texts, load_for, png,
     stream::Unreadable,
 };
 
@@ -58,7 +58,7 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
         if let Some(path) = &args.ask.draw {
             let mut canvas = draw::canvas(&picture);
             found.iter().rev().for_each(|one| draw::frame(&mut canvas, one.label, one.bounds));
-            picture::save_png(path, canvas)?;
+            png::save_png(path, canvas)?;
         }
         let row = |one: Detection| Found {
             label: labels[one.label].clone(),

@@ -1,8 +1,6 @@
 //! What a command runs on: the GPU or the CPU; and which tiers the GPU's kernels run in: the one asked for, those that were best on it
 //! before, or those that autotuning finds now.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
-
 use ocelli::{
     Error, Gpu, Power, Result, autotune,
     backend::{Cpu, Device},
@@ -57,34 +55,5 @@ pub async fn tune(gpu: &Gpu, tier: &str) -> Result<Tuning> {
         gpu.check_tuning(&tuning)?;
         return Ok(tuning);
     }
-    let name = format!("{}, ocelli {}", gpu.name(), env!("CARGO_PKG_VERSION"));
-    let mut known = recall();
-    let before = known.get(&name).and_then(|text| Tuning::parse(text).ok());
-    if let Some(tuning) = before.filter(|tuning| gpu.check_tuning(tuning).is_ok()) {
-        return Ok(tuning);
-    }
-    let tuning = autotune::autotune(gpu).await?.tuning;
-    known.insert(name, tuning.name());
-    remember(&known);
-    Ok(tuning)
-}
-
-/// In the user's folder for what can be found again.
-fn file() -> Option<PathBuf> {
-    Some(dirs::cache_dir()?.join("ocelli").join("tiers.json"))
-}
-
-fn recall() -> BTreeMap<String, String> {
-    let read = || serde_json::from_slice(&fs::read(file()?).ok()?).ok();
-    read().unwrap_or_default()
-}
-
-/// Without a place to keep it, the next run races again.
-fn remember(known: &BTreeMap<String, String>) {
-    let write = || {
-        let file = file()?;
-        fs::create_dir_all(file.parent()?).ok()?;
-        fs::write(file, serde_json::to_vec_pretty(known).ok()?).ok()
-    };
-    let _ = write();
+    autotune::kept(gpu).await
 }

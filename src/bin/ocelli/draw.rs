@@ -6,9 +6,10 @@ use image::{Rgb, RgbImage};
 use ocelli::{
     Result,
     found::{Bounds, Mask},
+    pictures::Picture,
 };
 
-use crate::picture::{self, Picture};
+use crate::png;
 
 /// Colours for labels in turn, which also colour-blind people tell apart: M. Okabe and K. Ito, "Color Universal Design".
 const COLOURS: [(&str, [u8; 3]); 7] = [
@@ -63,7 +64,7 @@ pub fn tint(canvas: &mut RgbImage, label: usize, mask: &Mask) {
 pub fn save_mask(mask: &Mask, path: &Path) -> Result<()> {
     let grey = mask.bits.iter().map(|&bit| if bit { 255 } else { 0 }).collect();
     let image = image::GrayImage::from_raw(mask.width as u32, mask.height as u32, grey).expect("a byte a pixel");
-    picture::save_png(path, image)
+    png::save_png(path, image)
 }
 
 #[cfg(test)]

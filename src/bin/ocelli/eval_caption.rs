@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use ocelli::Result;
+use ocelli::{Result, pictures::Picture};
 
 use crate::{
     captioned::Captioned,
     cli::{EvalCaptionArgs, Setup},
     count_bar,
     generate::Writer,
-    output,
-    picture::Picture,
-    report,
+    output, report,
     results::{CaptionScores, WordingRow},
     stream::{self, Unreadable},
     wording::{self, Case},

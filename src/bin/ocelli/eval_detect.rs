@@ -6,6 +6,7 @@ use ocelli::{
     Result,
     config::Task,
     found::{DetectOptions, Detection},
+    pictures::Picture,
 };
 use serde::de::IgnoredAny;
 
@@ -17,7 +18,6 @@ use crate::{
     embedding_sums, json_file, load_for,
     manifest::{self, TemplateSet},
     output,
-    picture::Picture,
     precision::{self, Found, Precision, Truth},
     report,
     results::{ByFrequency, CategoryPrecision, DetectionScores},

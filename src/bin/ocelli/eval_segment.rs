@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use ocelli::{Error, Result, config::Task, found::Mask, scores::fill};
+use ocelli::{Error, Result, config::Task, found::Mask, pictures::Picture, scores::fill};
 
 use crate::{
     bad_input,
@@ -19,7 +19,6 @@ use crate::{
     load_for, manifest, output,
     overlap::{self, Curve},
     phrasecut::{self, Phrase},
-    picture::Picture,
     report,
     results::{CategoryOverlap, SegmentationScores},
     stream::{self, Unreadable},

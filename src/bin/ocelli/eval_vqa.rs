@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use ocelli::{Result, scores::fill};
+use ocelli::{Result, pictures::Picture, scores::fill};
 
 use crate::{
     cli::{EvalVqaArgs, Setup},
@@ -10,7 +10,6 @@ use crate::{
     generate::Writer,
     metrics::Share,
     output,
-    picture::Picture,
     questions::{Question, Questions},
     report,
     results::{AnswerRow, Answers, KindRow},

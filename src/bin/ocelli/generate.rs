@@ -10,6 +10,7 @@ use std::{
 use ocelli::{
     Checkpoint, Error, Result,
     config::{Task, Towers},
+    pictures::Picture,
     session::{Cut, Finish, Options, View},
     text::{Guide, Layout, Message, Prompt, Request, Tokenizer},
 };
@@ -20,7 +21,6 @@ use crate::{
     cli::{AskArgs, CaptionArgs, Detail, Form, GenerateArgs, Script, Setup, Writes},
     device::{self, Session},
     load_on, messages, npy, output,
-    picture::Picture,
     stream::Unreadable,
 };
 

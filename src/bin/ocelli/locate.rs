@@ -7,6 +7,7 @@ use ocelli::{
     checkpoint::TensorFile,
     config::Towers,
     found::{Located, Locations, MaskDecoder},
+    pictures::Picture,
     session::Options,
     text::Request,
 };
@@ -18,7 +19,7 @@ use crate::{
     detect::{self, Detections},
     draw,
     generate::Writer,
-    picture::{self, Picture},
+    png,
     segment::{self, Masks},
     stream::Unreadable,
 };
@@ -94,7 +95,7 @@ pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<
         if let Some(path) = &args.ask.draw {
             let mut canvas = draw::canvas(&picture);
             found.iter().rev().for_each(|(label, one)| draw::frame(&mut canvas, *label, one.bounds(size)));
-            picture::save_png(path, canvas)?;
+            png::save_png(path, canvas)?;
         }
         let row = |(index, one): (usize, Located)| detect::Found {
             label: labels[index].clone(),

@@ -25,7 +25,7 @@ mod npy;
 mod output;
 mod overlap;
 mod phrasecut;
-mod picture;
+mod png;
 mod precision;
 mod questions;
 mod recall;
@@ -33,6 +33,7 @@ mod report;
 mod results;
 mod retrieval;
 mod segment;
+mod shards;
 mod spread;
 mod stream;
 mod text_file;
@@ -52,6 +53,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocelli::{
     Checkpoint, Error, Result, Score,
     config::{Task, Towers},
+    pictures::Picture,
     quant::Format,
     quantize::quantize,
     scores::{fill, rank},
@@ -61,7 +63,6 @@ use ocelli::{
     verify::{GOLDENS, TEXT},
 };
 use output::{Outcome, Ranking};
-use picture::Picture;
 use stream::Unreadable;
 
 /// Pictures decoded at a time, and so in memory; texts between two ticks of the bar.
@@ -117,7 +118,25 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
             output::rankings(json, &rankings)?;
             Ok(unreadable)
         }
-        Command::Embed { model, format, inputs: Inputs { images, text } } => {
+        Command::Embed { model, format, inputs: Inputs { list: Some(list), .. }, out: Some(out), shard } => {
+            let files = shards::listed(&list)?;
+            let checkpoint = Checkpoint::open_towers(&model, Towers::Vision)?;
+            checkpoint.config.expect(Task::Embed)?;
+            let chosen = device::choose(setup).await?;
+            let options = LoadOptions {
+                towers: Towers::Vision,
+                format: format.format(),
+                batch: chosen.device.bulk(),
+                ..LoadOptions::default()
+            };
+            let session = load_with(chosen, setup, &checkpoint, options, true)?;
+            let bar = count_bar("pictures", files.len(), true);
+            let (done, unreadable) = shards::run(&session, files, &out, shard.get(), &bar).await?;
+            bar.finish_and_clear();
+            output::shards(json, &out, &done)?;
+            Ok(unreadable)
+        }
+        Command::Embed { model, format, inputs: Inputs { images, text, .. }, .. } => {
             let towers = if text.is_empty() { Towers::Vision } else { Towers::Text };
             let session = load(setup, &model, towers, format.format(), true).await?;
             let (names, (embeddings, unreadable)) = if text.is_empty() {
@@ -187,7 +206,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
             let session = load(setup, &model, Towers::Vision, None, true).await?;
             let (pixels, width) = session.preprocess(&Picture::open(&image)?).await?;
             let size = [width, pixels.len() / width].map(|side| side as u32);
-            picture::save(&out, &pixels, size)?;
+            png::save(&out, &pixels, size)?;
             output::preprocessed(json, &out, size)
         }
         Command::Verify { model } => {
@@ -257,26 +276,35 @@ async fn load_for(task: Task, setup: &Setup, folder: &Path, format: Option<Forma
 }
 
 fn load_on(
-    Chosen { device, tuning, .. }: Chosen,
+    chosen: Chosen,
     setup: &Setup,
     checkpoint: &Checkpoint,
     towers: Towers,
     format: Option<Format>,
     show: bool,
 ) -> Result<Session> {
+    load_with(chosen, setup, checkpoint, LoadOptions { towers, format, ..LoadOptions::default() }, show)
+}
+
+/// `options` are what the command wants, beside what the user said of all commands.
+fn load_with(
+    Chosen { device, tuning, .. }: Chosen,
+    setup: &Setup,
+    checkpoint: &Checkpoint,
+    options: LoadOptions,
+    show: bool,
+) -> Result<Session> {
     let bar = bytes_bar("loading", show);
     bar.set_length(checkpoint.size());
     let progress = |bytes| bar.inc(bytes);
     let options = LoadOptions {
-        towers,
-        format,
         tuning,
         alpha: setup.alpha,
         max_patches: setup.max_num_patches,
         canvas: setup.canvas,
         context: setup.context,
         progress: Some(&progress),
-        ..LoadOptions::default()
+        ..options
     };
     let session = Session::load(device, checkpoint, options)?;
     bar.finish_and_clear();

@@ -17,7 +17,7 @@ use ocelli::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{bad_input, cli::Over, device::Session, json_file, stream::Unreadable};
+use crate::{bad_input, cli::Over, device::Session, json_file, shards::Done, stream::Unreadable};
 
 /// What came of one picture of `ocelli classify`.
 #[derive(Serialize)]
@@ -100,6 +100,14 @@ pub fn embeddings(
         text += &format!("{name:width$}  {} …\n", first.join(" "));
     }
     print(&(text + "(--json prints all numbers)\n"))
+}
+
+pub fn shards(json: bool, folder: &Path, done: &Done) -> Result<()> {
+    if json {
+        return print_json(done);
+    }
+    let Done { embedded, unreadable, skipped } = done;
+    print(&format!("{}: {embedded} embedded, {unreadable} left out, {skipped} there before\n", folder.display()))
 }
 
 pub fn ids(json: bool, texts: &[String], ids: &[Vec<u32>]) -> Result<()> {

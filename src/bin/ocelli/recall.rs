@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use ocelli::{Result, config::Task};
+use ocelli::{Result, config::Task, threads};
 
 use crate::{
     captioned::Captioned,
@@ -37,7 +37,7 @@ pub async fn run(json: bool, setup: &Setup, RecallArgs { over }: RecallArgs) -> 
     // The captions of pictures that could be read.
     let captions: Vec<&[String]> = places.iter().map(|&at| asked.captions[at].as_slice()).collect();
     let (index, texts) = texts(&session, &captions, show).await?;
-    let ranks = retrieval::ranks(&pictures, &texts, stream::threads());
+    let ranks = retrieval::ranks(&pictures, &texts, threads::usual());
     let caption = |text: &String| Caption { text: text.clone(), rank: ranks.texts[index[text.as_str()]] };
     let row = |(picture, &at): (usize, &usize)| CaptionsRow {
         file: asked.files[at].display().to_string(),

@@ -6,6 +6,7 @@ use ocelli::{
     Result,
     config::Task,
     found::{Bounds, Mask, Rle},
+    pictures::Picture,
 };
 use serde::Serialize;
 
@@ -14,8 +15,7 @@ use crate::{
     bad_input,
     cli::{SegmentArgs, Setup},
     coco::DataSet,
-    draw, embed_texts, load_for, npy,
-    picture::{self, Picture},
+    draw, embed_texts, load_for, npy, png,
     stream::Unreadable,
 };
 
@@ -128,7 +128,7 @@ impl SegmentArgs {
             let mut canvas = draw::canvas(picture);
             masks.iter().for_each(|(label, mask)| draw::tint(&mut canvas, *label, mask));
             boxes.iter().for_each(|(label, bounds)| draw::frame(&mut canvas, *label, *bounds));
-            picture::save_png(path, canvas)?;
+            png::save_png(path, canvas)?;
         }
         Ok(())
     }

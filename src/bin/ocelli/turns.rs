@@ -6,6 +6,7 @@ use std::{io, path::PathBuf, time::Instant};
 use ocelli::{
     Checkpoint, Result,
     config::Towers,
+    pictures::Picture,
     session::{LoadOptions, Session, Source},
 };
 use serde_json::json;
@@ -15,7 +16,6 @@ use crate::{
     cli::{Keep, Setup},
     device::{self, Chosen},
     output::print_json,
-    picture::Picture,
 };
 
 pub async fn run(setup: &Setup, model: PathBuf, format: Keep, image: PathBuf) -> Result<()> {

@@ -7,11 +7,12 @@ use ocelli::{
     backend::Backend,
     config::Towers,
     found::{Bounds, DetectOptions, Detection, detections},
+    pictures::Picture,
     session::{LoadOptions, QuerySet, Scene, Source, Strip},
 };
 
 use super::{Asked, edges, every, painted, plain, scale};
-use crate::{Outcome, golden::filled, picture::Picture};
+use crate::{Outcome, golden::filled};
 
 /// A detector whose boxes are the patches, and who takes all of them alike: heads of random numbers like one place more than others,
 /// whatever is there.

@@ -5,6 +5,7 @@ use ocelli::{
     backend::Backend,
     config::Towers,
     gpu::{Tier, Tuning},
+    pictures::Picture,
     quant::Format,
     session::LoadOptions,
 };
@@ -17,7 +18,6 @@ use crate::{
     boxes::canvas,
     common::files,
     golden::{folder, session},
-    picture::Picture,
 };
 
 #[derive(Deserialize)]

@@ -4,9 +4,10 @@ use std::{fs, io::Cursor, ops::Range, path::Path};
 
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
-use ocelli::{
-    Error, Result,
+
+use crate::{
     backend::Backend,
+    error::{Error, Result},
     session::{Source, Strip},
 };
 
@@ -18,24 +19,50 @@ pub struct Picture(pub RgbaImage);
 
 impl Picture {
     /// Decodes a file; its content decides the format, not its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it cannot be read, [`Error::BadImage`] if it is no picture; both name it.
     pub fn open(path: &Path) -> Result<Self> {
-        let bad = |why: String| {
-            Error::BadImage(format!("{}: expected a PNG, JPEG, WebP, GIF or BMP picture{why}", path.display()))
-        };
+        let named = |why: String| Error::BadImage(format!("{}: {why}", path.display()));
         if path.is_dir() {
-            return Err(bad(", found a folder".into()));
+            return Err(named(expected(", found a folder")));
         }
         let bytes = fs::read(path).map_err(|e| Error::NotFound(format!("{}: {e}", path.display())))?;
-        if let Some(format) = foreign(&bytes) {
-            return Err(bad(format!(", found {format}: convert it to PNG or JPEG")));
+        Self::decode(&bytes).map_err(|error| named(error.to_string()))
+    }
+
+    /// Decodes the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if they are no picture.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if let Some(format) = foreign(bytes) {
+            return Err(Error::BadImage(expected(&format!(", found {format}: convert it to PNG or JPEG"))));
         }
-        decode(&bytes).map(Self).map_err(|why| bad(format!(": {why}")))
+        decode(bytes).map(Self).map_err(|why| Error::BadImage(expected(&format!(": {why}"))))
+    }
+
+    /// A picture of rows of RGBA, eight bits a channel.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if these are not four bytes for each pixel.
+    pub fn from_rgba(width: u32, height: u32, bytes: Vec<u8>) -> Result<Self> {
+        let found = bytes.len();
+        RgbaImage::from_raw(width, height, bytes)
+            .filter(|image| image.as_raw().len() == found)
+            .map(Self)
+            .ok_or_else(|| Error::BadImage(format!("expected {width} × {height} × 4 bytes of pixels, found {found}")))
     }
 
     /// Width and height in pixels.
+    #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.0.width() as usize, self.0.height() as usize)
     }
+}
+
+fn expected(found: &str) -> String {
+    format!("expected a PNG, JPEG, WebP, GIF or BMP picture{found}")
 }
 
 fn decode(bytes: &[u8]) -> Decoded<RgbaImage> {
@@ -166,17 +193,4 @@ impl<B: Backend> Source<B> for Picture {
         strip.fill(rows.map(|row| &self.0.as_raw()[row * width..(row + 1) * width]));
         Ok(())
     }
-}
-
-/// Writes a square of RGBA words as an RGB PNG.
-pub fn save(path: &Path, pixels: &[u32], [width, height]: [u32; 2]) -> Result<()> {
-    let rgb: Vec<u8> = pixels.iter().flat_map(|p| p.to_le_bytes()[..3].to_vec()).collect();
-    let image = image::RgbImage::from_raw(width, height, rgb).expect("three bytes a pixel");
-    save_png(path, image)
-}
-
-/// Writes a PNG.
-pub fn save_png(path: &Path, image: impl Into<DynamicImage>) -> Result<()> {
-    let saved = image.into().save_with_format(path, ImageFormat::Png);
-    saved.map_err(|e| Error::BadInput(format!("{}: {e}", path.display())))
 }
