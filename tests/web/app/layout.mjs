@@ -23,6 +23,20 @@ export function watchShifts() {
   }).observe({ type: "layout-shift", buffered: true });
 }
 
+/** What has moved by itself until now, or since {@link forgetShifts}, is too little to be seen. */
+export async function still(page, group, name) {
+  const [shift, moved] = await page.evaluate(() => [globalThis.shift, globalThis.moved]);
+  group.holds(`${name}: nothing moves by itself`, shift < 0.05, `${shift}: ${moved.join("; ")}`);
+  await forgetShifts(page);
+}
+
+/** What has moved until now counts no more: it was asked for, or the window has another size. */
+export const forgetShifts = (page) =>
+  page.evaluate(() => {
+    globalThis.shift = 0;
+    globalThis.moved = [];
+  });
+
 /** Pixels by which the page is wider than its window. */
 export const tooWide = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

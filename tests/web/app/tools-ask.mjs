@@ -1,5 +1,5 @@
 // The tool "Ask".
-import { LONG } from "./layout.mjs";
+import { forgetShifts, LONG, still } from "./layout.mjs";
 import { pick } from "./tools-find.mjs";
 
 export async function asking({ page, report, loads, good }) {
@@ -28,6 +28,7 @@ export async function asking({ page, report, loads, good }) {
   await done(0);
   const first = await answer(0);
   group.same("described", [await state(0), first.length > 0], ["done", true]);
+  await still(page, group, "while it is written");
   group.holds("part by part", (await page.evaluate(() => globalThis.lengths.size)) > 3);
   group.holds("that it may be wrong is said once", (await page.getByText("Answers can be wrong").count()) === 1);
   await exchange(0).getByRole("button", { name: "Copy as alt text" }).click();
@@ -42,6 +43,8 @@ export async function asking({ page, report, loads, good }) {
   group.same("where the name goes", [await field.inputValue()], ["How many dogs are there?"]);
   await page.keyboard.press("Enter");
   group.same("it is in the thread", [await exchange(1).locator(".question").innerText()], ["How many dogs are there?"]);
+  // A question moves what was said before: it was asked for.
+  await forgetShifts(page);
   await done(1);
   group.rejects("another answer", [await answer(1)], [first]);
   await good(group, "ask");

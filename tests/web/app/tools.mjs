@@ -5,7 +5,7 @@ import { asking } from "./tools-ask.mjs";
 import { cutting } from "./tools-cut.mjs";
 import { finding } from "./tools-find.mjs";
 import { imitateHub, HUB } from "./hub.mjs";
-import { LONG, SCREENS, tooWide, watchShifts } from "./layout.mjs";
+import { forgetShifts, LONG, SCREENS, still, tooWide, watchShifts } from "./layout.mjs";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
 
@@ -74,19 +74,14 @@ export async function tools(test) {
 
   /** What holds of every tool once it has answered. */
   async function good(group, tool) {
-    const [shift, moved] = await page.evaluate(() => [globalThis.shift, globalThis.moved]);
-    group.holds(`${tool}: nothing moves by itself`, shift < 0.05, `${shift}: ${moved.join("; ")}`);
+    await still(page, group, tool);
     group.same(`${tool}: axe`, await axe(page), []);
     await page.setViewportSize(SCREENS.phone);
     group.same(`${tool}: as wide as a phone`, [await tooWide(page)], [0]);
     group.same(`${tool}: axe on a phone`, await axe(page), []);
     await page.setViewportSize(SCREENS.desktop);
     await shots(page, `tools-${tool}`);
-    // Another size moves everything, and is no fault of the page.
-    await page.evaluate(() => {
-      globalThis.shift = 0;
-      globalThis.moved = [];
-    });
+    await forgetShifts(page);
   }
 }
 
