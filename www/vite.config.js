@@ -35,19 +35,6 @@ export function copyFolders(copied) {
   };
 }
 
-/**
- * Leaves out the indentation of the sources, which is most of the blanks in templates.
- *
- * @type {import("vite").Plugin}
- */
-const dense = {
-  name: "dense-templates",
-  apply: "build",
-  enforce: "pre",
-  transform: (code, id) =>
-    /\/www\/src\/.*\.ts$/.test(id) ? { code: code.replace(/\n[ \t]+/g, "\n"), map: null } : undefined,
-};
-
 /** The app by itself, without a network: its code, the package's wasm files, samples. Models are kept by the package. */
 const offline = VitePWA({
   injectRegister: null,
@@ -111,5 +98,5 @@ export default defineConfig({
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders(copied), dense, offline],
+  plugins: [copyFolders(copied), offline],
 });

@@ -21,7 +21,7 @@ FORMATS = {"f32": "none", "q8": "q8", "q4": "q4"}
 STYLES = {"trained": "other scenes in trained styles", "openmoji": "OpenMoji, held out"}
 MOST = 300  # detections of a picture
 SURE = 0.5  # scores of pixels in a mask
-DRAWS = 200  # of the pictures, for intervals
+DRAWS = 1000  # of the names, for intervals
 
 
 def unpack(counts, height, width):
@@ -38,10 +38,10 @@ def ocelli(program, verb, model, annotations, format, *more):
     return json.loads(out.read_text())
 
 
-def interval(statistic, count):
-    """95 % of what a statistic of the pictures is over draws of them."""
+def interval(each):
+    """95 % of what the mean is over draws of the names."""
     r = np.random.default_rng(3)
-    low, high = np.percentile([statistic(r.integers(0, count, count)) for _ in range(DRAWS)], [2.5, 97.5])
+    low, high = np.percentile([r.choice(each, len(each)).mean() for _ in range(DRAWS)], [2.5, 97.5])
     return f"{100 * low:.0f} to {100 * high:.0f}"
 
 
@@ -82,7 +82,7 @@ class Boxes:
         return json.loads(results.read_text()), said["ap50"]
 
     def score(self, coco, found):
-        """A function from pictures, each as often as it is drawn, to the mean AP50 over the categories that are in one."""
+        """AP50 of each category that is in some picture."""
         truths = {}
         for a in coco["annotations"]:
             truths.setdefault((a["image_id"], a["category_id"]), []).append(a["bbox"])
@@ -95,24 +95,17 @@ class Boxes:
             if right:
                 truths[key] = [None if k == best else b for k, b in enumerate(free)]
             rows.append((*key, right))
-        pictures, categories, right = (np.array(x) for x in zip(*rows))
+        _, categories, right = (np.array(x) for x in zip(*rows))
         there = np.array([(a["image_id"], a["category_id"]) for a in coco["annotations"]])
 
-        def mean(drawn):
-            times = np.bincount(drawn, minlength=len(coco["images"]))
-            precisions = []
-            for category in np.unique(there[:, 1]):
-                wanted = times[there[there[:, 1] == category, 0]].sum()
-                mine = categories == category
-                weight, hit = times[pictures[mine]], right[mine]
-                if wanted:
-                    hits, said = np.cumsum(weight * hit), np.cumsum(weight)
-                    precision = np.maximum.accumulate((hits / np.maximum(said, 1))[::-1])[::-1]
-                    at = np.searchsorted(hits / wanted, np.linspace(0, 1, 101))
-                    precisions.append(np.where(at < len(hits), precision[np.minimum(at, len(hits) - 1)], 0).mean() if len(hits) else 0)
-            return np.mean(precisions)
-
-        return mean
+        precisions = []
+        for category in np.unique(there[:, 1]):
+            hit = right[categories == category]
+            hits = np.cumsum(hit)
+            precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
+            at = np.searchsorted(hits / (there[:, 1] == category).sum(), np.linspace(0, 1, 101))
+            precisions.append(np.append(precision, 0)[np.minimum(at, len(hits))].mean())
+        return np.array(precisions)
 
 
 def iou(a, b):
@@ -152,14 +145,8 @@ class Masks:
         return None, said["miou"]
 
     def score(self, coco, found):
-        pictures, categories, both, either = (np.array([one[k] for one in found]) for k in ("image_id", "category_id", "both", "either"))
-
-        def mean(drawn):
-            times = np.bincount(drawn, minlength=len(coco["images"]))[pictures]
-            sums = [((times * both)[mine].sum(), (times * either)[mine].sum()) for mine in (categories == c for c in np.unique(categories))]
-            return np.mean([b / (e + 1) for b, e in sums if e])
-
-        return mean
+        categories, both, either = (np.array([one[k] for one in found]) for k in ("category_id", "both", "either"))
+        return np.array([both[mine].sum() / (either[mine].sum() + 1) for mine in (categories == c for c in np.unique(categories))])
 
 
 def main():
@@ -169,18 +156,19 @@ def main():
     print(f"| pictures | f32 | 95 % | transformers | q8 | q4 |{' wrong picture |' if kind == 'owlv2' else ''}\n|---|---|---|---|---|---|{'---|' if kind == 'owlv2' else ''}")
     for style, words in STYLES.items():
         annotations = folder / "scenes" / f"{style}-found.json"
-        coco, all_of = json.loads(annotations.read_text()), np.arange(len(json.loads(annotations.read_text())["images"]))
+        coco = json.loads(annotations.read_text())
         given = {f: judge.given(program, model, annotations, f) for f in FORMATS}
+        found, first = given["f32"]
         reference = judge.score(coco, list(judge.reference(coco, annotations.parent / style)))
-        own = judge.score(coco, given["f32"][0]) if given["f32"][0] else reference
+        own = judge.score(coco, found) if found else reference
         # The program counts as this does.
-        assert given["f32"][0] is None or abs(own(all_of) - given["f32"][1]) < 0.002, (own(all_of), given["f32"][1])
-        shares = [given["f32"][1], reference(all_of), given["q8"][1], given["q4"][1]]
-        if given["f32"][0]:  # what was found in one picture, looked for in the next
-            elsewhere = [one | dict(image_id=(one["image_id"] + 1) % len(all_of)) for one in given["f32"][0]]
-            shares.append(judge.score(coco, elsewhere)(all_of))
-        first, *others = (f"{100 * share:.1f} %" for share in shares)
-        print(f"| {len(all_of)}, {words} | {first} | {interval(own, len(all_of))} | {' | '.join(others)} |", flush=True)
+        assert not found or abs(own.mean() - first) < 0.002, (own.mean(), first)
+        shares = [reference.mean(), given["q8"][1], given["q4"][1]]
+        if found:  # what was found in one picture, looked for in the next
+            elsewhere = [one | dict(image_id=(one["image_id"] + 1) % len(coco["images"])) for one in found]
+            shares.append(judge.score(coco, elsewhere).mean())
+        others = " | ".join(f"{100 * share:.1f} %" for share in shares)
+        print(f"| {len(coco['images'])}, {words} | {100 * first:.1f} % | {interval(own)} | {others} |", flush=True)
 
 
 if __name__ == "__main__":

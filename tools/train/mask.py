@@ -2,7 +2,8 @@
 ocelli-tiny-find (FOLDER/find-cool.pt), which stay as they are; only the decoder learns, as in "Image Segmentation Using Text and Image
 Prompts" (Lüddecke and Ecker 2022).
 
-Each picture is asked for one name, one time in five for one that is not there. The loss is the cross-entropy of each pixel.
+Pictures are as varied as find's were at last. Each is asked for one name, one time in five for one that is not there. The loss is the
+cross-entropy of each pixel.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 import loop
+from find import RAMP
 from find_model import MEAN, SIDE, STD, TOWER, configuration, export
 from find_words import TEMPLATES, Words
 from names import Names
@@ -55,7 +57,7 @@ class Mask(loop.Job):
         return 1.0 if parameter.startswith("decoder.") else 0
 
     def losses(self, working, step, dtype, cooling):
-        pixels, owners, pictures = self.world.batch(step, variety(step))
+        pixels, owners, pictures = self.world.batch(step, variety(self.steps, RAMP))
         r, asked, masks = np.random.default_rng([step, 3]), [], []
         for owned, picture in zip(owners, pictures):
             there = sorted({t.concept for t in picture.things})

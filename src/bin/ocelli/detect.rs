@@ -46,7 +46,7 @@ pub async fn run(json: bool, setup: &Setup, args: DetectArgs) -> Result<Vec<Unre
         multi_label: args.multi_label,
         ..DetectOptions::default()
     };
-    let session = load_for(Task::Detect, setup, &args.ask.model, args.ask.format.format(), true).await?;
+    let session = load_for(Task::Detect, setup, &args.model, args.ask.format.format(), true).await?;
     let cut = ask::cut(&session, &labels, &prompts)?;
     let set = session.queries(&embed_texts(&session, &prompts).await?)?;
     let mut data_set = DataSet::new(&labels);

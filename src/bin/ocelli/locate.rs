@@ -43,10 +43,10 @@ pub fn writes(folder: &Path) -> Result<bool> {
 }
 
 impl<'a> Locator<'a> {
-    async fn load(setup: &Setup, ask: &'a Ask) -> Result<Self> {
+    async fn load(setup: &Setup, model: &Path, ask: &'a Ask) -> Result<Self> {
         let labels = ask.labels.list()?;
         let prompts = ask.prompts(&labels)?;
-        let model = Writes { folder: ask.model.clone(), format: ask.format, detail: Detail::Auto };
+        let model = Writes { folder: model.into(), format: ask.format, detail: Detail::Auto };
         let writer = Writer::load(setup, &model, true).await?;
         let stops = writer.stops(false)?;
         let options = Options { max_tokens: Some(MOST), stops, ..Options::default() };
@@ -82,7 +82,7 @@ impl<'a> Locator<'a> {
 }
 
 pub async fn detect(json: bool, setup: &Setup, args: &DetectArgs) -> Result<Vec<Unreadable>> {
-    let locator = Locator::load(setup, &args.ask).await?;
+    let locator = Locator::load(setup, &args.model, &args.ask).await?;
     let (labels, prompts) = (&locator.labels, &locator.prompts);
     let request = Request::Detect(prompts.clone());
     let mut data_set = DataSet::new(labels);
@@ -115,8 +115,8 @@ pub async fn segment(json: bool, setup: &Setup, args: &SegmentArgs) -> Result<Ve
     if args.logits.is_some() {
         return Err(bad_input("--logits: expected a model with a head for masks, found one that writes them"));
     }
-    let decoder = mask_decoder(&args.ask.model)?;
-    let locator = Locator::load(setup, &args.ask).await?;
+    let decoder = mask_decoder(&args.model)?;
+    let locator = Locator::load(setup, &args.model, &args.ask).await?;
     let (labels, prompts) = (&locator.labels, &locator.prompts);
     let mut data_set = DataSet::new(labels);
     let each = async |at: usize, picture: Picture| {

@@ -153,14 +153,14 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         Command::Recall(args) => recall::run(json, setup, args).await,
         Command::Detect(args) => {
             args.ask.check()?;
-            match locate::writes(&args.ask.model)? {
+            match locate::writes(&args.model)? {
                 true => locate::detect(json, setup, &args).await,
                 false => detect::run(json, setup, args).await,
             }
         }
         Command::Segment(args) => {
             args.check()?;
-            match locate::writes(&args.ask.model)? {
+            match locate::writes(&args.model)? {
                 true => locate::segment(json, setup, &args).await,
                 false => segment::run(json, setup, args).await,
             }

@@ -41,7 +41,7 @@ pub struct Found {
 pub async fn run(json: bool, setup: &Setup, args: SegmentArgs) -> Result<Vec<Unreadable>> {
     let labels = args.ask.labels.list()?;
     let prompts = args.ask.prompts(&labels)?;
-    let session = load_for(Task::Segment, setup, &args.ask.model, args.ask.format.format(), true).await?;
+    let session = load_for(Task::Segment, setup, &args.model, args.ask.format.format(), true).await?;
     let side = session.mask_side()?;
     let cut = ask::cut(&session, &labels, &prompts)?;
     let prompts = embed_texts(&session, &prompts).await?;

@@ -233,6 +233,16 @@ export const catalog: readonly Listed[] = [
   },
   {
     task: "find",
+    source: own("ocelli-tiny-find"),
+    name: "Ocelli tiny, finding",
+    side: 256,
+    bytes: 8.6e6,
+    licence: ownLicence,
+    quantised: true,
+    good: "Finds 56 everyday things in drawings and clip art. Comes with the app and is fast on any device. It doesn't know photos.",
+  },
+  {
+    task: "find",
     source: "hf:google/owlv2-base-patch16-ensemble",
     name: "OWLv2 base",
     side: 960,

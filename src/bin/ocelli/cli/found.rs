@@ -4,10 +4,13 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
-use super::{Keep, Labels, Over};
+use super::{Keep, Labels, Over, own};
 
 #[derive(Args)]
 pub struct DetectArgs {
+    /// The model's folder; ocelli-tiny-find, which knows drawings, if left out.
+    #[arg(long, default_value_os_t = own("ocelli-tiny-find"), hide_default_value = true)]
+    pub model: PathBuf,
     #[command(flatten)]
     pub ask: Ask,
     /// Scores must be above it; PaliGemma gives none, and this, --nms and --multi-label change nothing.
@@ -32,6 +35,9 @@ pub struct DetectArgs {
 
 #[derive(Args)]
 pub struct SegmentArgs {
+    /// The model's folder.
+    #[arg(long)]
+    pub model: PathBuf,
     #[command(flatten)]
     pub ask: Ask,
     /// Scores must be above it for a pixel to be in a mask.
@@ -48,9 +54,6 @@ pub struct SegmentArgs {
 /// Labels, and the pictures that may show them.
 #[derive(Args)]
 pub struct Ask {
-    /// The model's folder.
-    #[arg(long)]
-    pub model: PathBuf,
     #[command(flatten)]
     pub labels: Labels,
     /// What each label is put into, such as "a photo of a {}."
