@@ -23,7 +23,7 @@ const usual: readonly [words: string, question: string][] = [
 /** Where the name of a thing goes in "How many … are there?". */
 const MANY = ["How many ", " are there?"] as const;
 
-/** A conversation about the picture, the newest answer first: beside where one asks. */
+/** A conversation about the picture. */
 class AskTool extends Part {
   #question = "";
   readonly #asked = () => this.#take();
@@ -78,13 +78,19 @@ class AskTool extends Part {
           }
         </form>
         <p class="small">Answers can be wrong. Check what matters.</p>
-        <div class="thread" role="log" aria-label="Questions and answers" aria-busy=${String(busy)}>
-          ${thread.map((exchange, at) => this.#exchange(exchange, at)).reverse()}
+        <div class="thread" role="log" tabindex="0" aria-label="Questions and answers" aria-busy=${String(busy)}>
+          ${thread.map((exchange, at) => this.#exchange(exchange, at))}
         </div>
       </section>
       <div class="folds">
         <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("ask", { q: this.#last })}></ocelli-use-in-app>
       </div>`;
+  }
+
+  protected override updated(): void {
+    const thread = this.querySelector(".thread");
+    // The newest words are in sight.
+    if (thread && asking.busy) thread.scrollTop = thread.scrollHeight;
   }
 
   #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
