@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
+readonly WHEEL_VENV="$CARGO_TARGET_DIR/wheel/venv"
 # What a browser may download: images alone (engine and package code), everything but the CPU's engine, and that by itself.
 readonly MOST_FOR_IMAGES=397000
 readonly MOST_BYTES=1056000
@@ -16,6 +17,8 @@ readonly MOST_FOR_VLM_GPU=430000
 readonly MOST_FOR_VLM_CPU=551000
 # The search, an entry of its own.
 readonly MOST_FOR_INDEX=12000
+# The Python wheel.
+readonly MOST_FOR_WHEEL=5000000
 
 usage() {
   cat <<'TEXT'
@@ -39,6 +42,7 @@ usage() {
   docs           the reference of the package and its guides, in target/docs
   pkg            the npm package, in pkg/
   size           what a browser downloads; fails beyond its limits
+  wheel          the Python wheel, in target/wheels: built, installed alone, and tested, with a cluster of Ray
   setup          install everything that the other verbs need
 TEXT
 }
@@ -288,7 +292,7 @@ check() {
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
   npm_install www
   npm_install tests/web
-  stage "format" cargo fmt --check
+  stage "format" cargo fmt --all --check
   stage "format of TypeScript" prettier --check
   stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
   local part
@@ -356,6 +360,44 @@ fuzz() {
   fi
   export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
   cargo test --quiet --profile fuzz --test fuzz -- ${3:+"$3"}
+}
+
+# wheel_venv [REQUIREMENTS…]: Python with what builds and tests the wheel, and more of python/tests.
+wheel_venv() {
+  local file
+  need python3 "install Python 3.11 or later"
+  [ -x "$WHEEL_VENV/bin/python" ] || python3 -m venv "$WHEEL_VENV" || { apt_install python3-venv && python3 -m venv "$WHEEL_VENV"; } ||
+    fail "python3 -m venv failed: install Debian's python3-venv or the like"
+  for file in requirements "$@"; do
+    "$WHEEL_VENV/bin/pip" install --quiet --disable-pip-version-check -r "python/tests/$file.txt" || return 1
+  done
+}
+
+# The wheel, installed alone into a new environment, where the snippet of its README runs.
+wheel() {
+  wheel_venv
+  rm -rf target/wheels target/wheel/clean
+  "$WHEEL_VENV/bin/maturin" build --quiet --release --locked --manifest-path python/Cargo.toml --interpreter "$WHEEL_VENV/bin/python" --out target/wheels
+  local file=(target/wheels/*.whl) bytes
+  bytes=$(wc -c <"${file[0]}")
+  printf '%s %d bytes, expected less than %d\n' "${file[0]}" "$bytes" "$MOST_FOR_WHEEL"
+  [ "$bytes" -lt "$MOST_FOR_WHEEL" ] || fail "the wheel has grown beyond its limit"
+  python3 -m venv target/wheel/clean
+  target/wheel/clean/bin/pip install --quiet --disable-pip-version-check "${file[0]}"
+  awk '/^```python/ { on = 1; next } /^```/ { exit } on' python/README.md >target/wheel/snippet.py
+  target/wheel/clean/bin/python target/wheel/snippet.py
+  "$WHEEL_VENV/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "${file[0]}"
+}
+
+# The wheel's tests; those of a cluster and of further stores where these can be installed.
+wheel_tests() {
+  local more=(requirements-ray)
+  [ "${OCELLI_FULL:-}" != 1 ] || more+=(requirements-full)
+  local file
+  for file in "${more[@]}"; do
+    wheel_venv "$file" || echo "SKIPPED: python/tests/$file.txt cannot be installed here, and what it tests is not tested"
+  done
+  "$WHEEL_VENV/bin/python" -m pytest --quiet -rs -p no:cacheprovider python/tests
 }
 
 full_size() {
@@ -481,7 +523,7 @@ bench_web() {
 format() {
   need_rust
   npm_install pkg
-  cargo fmt
+  cargo fmt --all
   prettier --write
 }
 
@@ -498,6 +540,7 @@ case "${1:-}" in
   demo) demo "${@:2}" ;;
   test) need_rust && tests "${@:2}" ;;
   fuzz) need_rust && fuzz "${@:2}" ;;
+  wheel) need_rust && wheel && wheel_tests ;;
   bench) need_rust && bench "${@:2}" ;;
   bench-cpu) need_rust && bench_cpu "${@:2}" ;;
   bench-web) need_rust && bench_web "${@:2}" ;;

@@ -20,6 +20,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor, CLI
 FORMATS = {"f32": "none", "q8": "q8", "q4": "q4"}
 STYLES = {"trained": "other scenes in trained styles", "openmoji": "OpenMoji, held out"}
 MOST = 300  # detections of a picture
+PLAIN = "a photo of a {}"  # as `ocelli eval-detect --templates plain` asks
 SURE = 0.5  # scores of pixels in a mask
 DRAWS = 1000  # of the names, for intervals
 
@@ -58,7 +59,7 @@ class Boxes:
     def reference(self, coco, images):
         """What transformers finds, in the layout of COCO's results."""
         names = [c["name"] for c in coco["categories"]]
-        texts = self.processor.tokenizer(names, padding="max_length", return_tensors="pt").input_ids
+        texts = self.processor.tokenizer([PLAIN.format(name) for name in names], padding="max_length", return_tensors="pt").input_ids
         owl = self.model.owlv2
         texts = owl.text_projection(owl.text_model(input_ids=texts).pooler_output)
         texts = texts / texts.norm(dim=-1, keepdim=True)

@@ -10,25 +10,14 @@ use ocelli::{
     kernels::Run,
     quant::Format,
 };
-use serde::Serialize;
 
 use super::{
-    line::{Chosen, Subject},
+    line::{Chosen, Raced, Subject},
     measure::{self, Timed},
     peak,
     report::Report,
 };
 use crate::cli::BenchArgs;
-
-/// A race of the tiers on one size of work.
-#[derive(Serialize)]
-pub struct Raced {
-    size: &'static str,
-    format: &'static str,
-    /// What would be chosen at load.
-    chosen: &'static str,
-    ms: Vec<(&'static str, Option<f64>)>,
-}
 
 impl Timed for Gpu {
     async fn ms(&self, plan: &GpuPlan, run: Run, steps: Range<usize>) -> Result<f64> {

@@ -25,6 +25,16 @@ pub struct Subject {
     pub tier: Option<&'static str>,
 }
 
+/// A race of the tiers of a GPU on one size of work.
+#[derive(Serialize)]
+pub struct Raced {
+    pub size: &'static str,
+    pub format: &'static str,
+    /// What would be chosen at load.
+    pub chosen: &'static str,
+    pub ms: Vec<(&'static str, Option<f64>)>,
+}
+
 /// The kernel of a step on a GPU.
 #[derive(Debug, Clone, Serialize)]
 pub struct Chosen {

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use ocelli::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    gpu::Raced,
-    line::{Line, Roofs},
-};
+use super::line::{Line, Raced, Roofs};
 use crate::{
     bad_input,
     cli::BenchArgs,

@@ -1,0 +1,37 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ocelli_vision import Model
+
+FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
+IMAGES = FIXTURES / "images"
+
+#: What rounding in f32 moves at most, as a share of the distance between unrelated inputs: as in the Rust tests.
+F32 = 2e-5
+
+
+def golden(model: str) -> dict:
+    """What transformers computed."""
+    return json.loads((FIXTURES / model / "golden.json").read_text())
+
+
+def open_model(name: str = "siglip", **options) -> Model:
+    return Model(FIXTURES / name, **{"device": "cpu", "threads": 1, **options})
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return open_model()
+
+
+@pytest.fixture(scope="session")
+def lossless() -> list[str]:
+    """Names of pictures on which decoders agree."""
+    return [name for name in golden("siglip")["images"] if not name.endswith(".jpg")]
+
+
+#: Tests that need what takes long to install: `./build.sh test --full`.
+FULL = pytest.mark.skipif(os.environ.get("OCELLI_FULL") != "1", reason="only under --full")

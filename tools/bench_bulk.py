@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Pictures a second from JPEG bytes to embeddings, the wheel beside transformers with PyTorch, on the same cores, in turns.
+
+    python tools/bench_bulk.py MODEL [--threads 1] [--rounds 5] [--pictures 32] [--peer] [--workers]
+
+MODEL is a SigLIP folder. Pictures are noisy photographs of 256 × 256, 640 × 480 and 4000 × 3000 pixels. Seconds are the least of all
+rounds. Shares come from what is left out: `tower` is pixels of the tower's own size, `resize` is decoded pixels less the tower, `decode` is
+bytes less decoded pixels. --peer adds transformers (its venv: `./build.sh bench-cpu`), --workers one worker beside two, each pinned to a core.
+"""
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import resource
+import time
+
+import numpy as np
+from PIL import Image
+
+SIZES = {"256": (256, 256), "640x480": (640, 480), "12 MP": (4000, 3000)}
+
+
+def photo(width: int, height: int, seed: int) -> Image.Image:
+    """Smooth colours with a sensor's noise, so that a JPEG has the size of a photograph."""
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 256, (9, 12, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    noise = random.normal(0, 6, (height, width, 1))
+    return Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def wheel(folder: str, threads: int):
+    from ocelli_vision import Model
+
+    model = Model(folder, device="cpu", towers="vision", threads=threads)
+    return lambda pictures: model.embed_images(pictures).vectors
+
+
+def peer(folder: str, threads: int):
+    import torch
+    from transformers import AutoImageProcessor, SiglipVisionModel
+
+    torch.set_num_threads(threads)
+    processor = AutoImageProcessor.from_pretrained(folder)
+    tower = SiglipVisionModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+    @torch.inference_mode()
+    def embed(pictures):
+        opened = [Image.open(io.BytesIO(one)).convert("RGB") if isinstance(one, bytes) else one for one in pictures]
+        found = tower(**processor(images=opened, return_tensors="pt")).pooler_output.numpy()
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    return embed
+
+
+def seconds(work, pictures) -> float:
+    start = time.perf_counter()
+    work(pictures)
+    return (time.perf_counter() - start) / len(pictures)
+
+
+def worker(core: int, folder: str, pictures, barrier, found) -> None:
+    """A pinned worker in steady state: its second call, begun together with the others'."""
+    os.sched_setaffinity(0, {core})
+    embed = wheel(folder, 1)
+    embed(pictures)
+    barrier.wait()
+    found.put(seconds(embed, pictures))
+
+
+def rate(cores: list[int], folder: str, pictures) -> float:
+    """Pictures a second of so many workers together."""
+    context = multiprocessing.get_context("spawn")
+    barrier, found = context.Barrier(len(cores)), context.Queue()
+    workers = [context.Process(target=worker, args=(core, folder, pictures, barrier, found)) for core in cores]
+    [one.start() for one in workers]
+    times = [found.get(timeout=3600) for _ in workers]
+    [one.join() for one in workers]
+    return sum(1 / time for time in times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--workers", action="store_true")
+    args = parser.parse_args()
+
+    programs = {"ocelli": wheel(args.model, args.threads)} | ({"transformers": peer(args.model, args.threads)} if args.peer else {})
+    side = json.load(open(f"{args.model}/config.json"))["vision_config"].get("image_size", 224)
+    for name, (width, height) in SIZES.items():
+        count = max(4, args.pictures // 8) if name == "12 MP" else args.pictures
+        photos = [photo(width, height, seed) for seed in range(count)]
+        stages = {
+            "bytes": [jpeg(one) for one in photos],
+            "pixels": [np.asarray(one) for one in photos],
+            "tower": [np.asarray(one.resize((side, side), Image.Resampling.BICUBIC)) for one in photos],
+        }
+        times: dict[tuple[str, str], list[float]] = {}
+        for _ in range(args.rounds):
+            for stage, pictures in stages.items():
+                for program, embed in programs.items():
+                    times.setdefault((program, stage), []).append(seconds(embed, pictures))
+        for program in programs:
+            whole, pixels, tower = (min(times[program, stage]) for stage in stages)
+            shares = {"decode": whole - pixels, "resize": pixels - tower, "tower": tower}
+            said = ", ".join(f"{stage} {100 * part / whole:.0f} %" for stage, part in shares.items())
+            print(f"{name:8} {program:13} {1 / whole:8.2f} pictures/s  {said}", flush=True)
+        if len(programs) == 2:
+            one, other = (program(stages["bytes"]) for program in programs.values())
+            print(f"{name:8} least cosine {(one * other).sum(1).min():.5f}")
+        if args.workers and name == "640x480":
+            alone, both = (rate(cores, args.model, stages["bytes"]) for cores in ([0], [0, 1]))
+            print(f"{name:8} two pinned workers: {both / alone:.2f} of one")
+    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
