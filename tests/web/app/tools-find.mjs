@@ -6,7 +6,9 @@ import { PNG } from "pngjs";
 import { largest } from "../lib/report.mjs";
 import { LONG } from "./layout.mjs";
 
-const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
+const here = dirname(fileURLToPath(import.meta.url));
+const fixtures = join(here, "..", "..", "fixtures");
+const samples = join(here, "..", "..", "..", "www", "samples");
 const IMAGE = "rgb-61x37.png";
 const [WIDTH, HEIGHT] = [61, 37];
 const WORDS = ["a photo of a cat", "TWO DOGS IN THE SNOW"];
@@ -55,9 +57,35 @@ function overlap([ax, ay, aX, aY], [bx, by, bX, bY]) {
   return shared / ((aX - ax) * (aY - ay) + (bX - bx) * (bY - by) - shared);
 }
 
-export async function finding({ page, report, loads, good }) {
-  await loads("find");
+/** What the app's own model finds in a scene that no training has seen; nothing is downloaded from elsewhere. */
+async function findsAtOnce({ page, report, hub }, rows) {
+  const group = report.group("tools: find, with the app's own model");
+  const asked = hub.asked.length;
+  await page.evaluate(() => (location.hash = "#/picture/find"));
+  await page.getByLabel("Choose an image").setInputFiles(join(samples, "scene-bus.png"));
+  await page.getByLabel("What to find").fill("dog, bus, bear, cat");
+  await rows.nth(2).waitFor(LONG);
+  await settled(page);
+  const found = await rows.evaluateAll((all) => all.map(({ dataset }) => dataset.label));
+  group.same("what is there", found.toSorted(), ["bear", "bus", "dog"]);
+  group.rejects("a cat", found.toSorted(), ["bear", "bus", "cat", "dog"]);
+  group.same("asked of the hub", [hub.asked.length], [asked]);
+}
+
+/** Takes another model, on the page Models. */
+async function chooses(page) {
+  await page.evaluate(() => (location.hash = "#/models/find"));
+  await page.getByRole("button", { name: "Use OWLv2 base" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
+  await page.getByRole("button", { name: "Reload OWLv2 base" }).waitFor(LONG);
+  await page.evaluate(() => (location.hash = "#/picture/find"));
+}
+
+export async function finding(test) {
+  const { page, report, good } = test;
   const rows = page.getByRole("list", { name: "Found, best first" }).getByRole("listitem");
+  await findsAtOnce(test, rows);
+  await chooses(page);
   await pick(page, IMAGE);
   await page.getByLabel("What to find").fill(WORDS.join(", "));
   await page.waitForTimeout(600);

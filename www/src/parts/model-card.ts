@@ -1,6 +1,6 @@
 import { html, nothing } from "lit";
 import { Part } from "../element.ts";
-import { accuracyOf, bytesIn, choiceOf, format, listedAs, offeredFor, pageOf } from "../state/catalog.ts";
+import { accuracyOf, bytesIn, choiceOf, format, listedAs, offeredFor, ownFor, pageOf } from "../state/catalog.ts";
 import { kept } from "../state/kept.ts";
 import { modelsOf, type Task } from "../state/models.ts";
 import { switching } from "../state/switching.ts";
@@ -29,15 +29,16 @@ class ModelCard extends Part {
   protected override render() {
     const { task } = this;
     const { last, loading } = modelsOf[task];
-    const listed = listedAs(last?.source) ?? offeredFor(task);
-    const { name, good, licence, caution, accuracy, quantised } = listed;
-    const choice = last ?? choiceOf(listed, format.get());
+    const offered = ownFor(task) ?? offeredFor(task);
+    const choice = loading?.choice ?? last ?? choiceOf(offered, format.get());
+    const listed = listedAs(choice.source) ?? offered;
+    const { good, licence, caution, accuracy, quantised } = listed;
     const here = kept.of(choice.source) !== undefined;
     const place = `card ${task}`;
     const page = pageOf(listed);
     return html`<section class="model-card" aria-label="Model">
       <h2>${needs[task]}</h2>
-      <p><strong>${last?.name ?? name}</strong>${last && listed.source !== last.source ? nothing : html` · ${good}`}</p>
+      <p><strong>${choice.name}</strong>${listed.source === choice.source ? html` · ${good}` : nothing}</p>
       ${
         listed.source === choice.source
           ? html`<dl>
