@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { largest } from "../lib/report.mjs";
-import { LONG } from "./layout.mjs";
+import { forgetShifts, LONG } from "./layout.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const fixtures = join(here, "..", "..", "fixtures");
@@ -79,6 +79,7 @@ async function chooses(page) {
   await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
   await page.getByRole("button", { name: "Reload OWLv2 base" }).waitFor(LONG);
   await page.evaluate(() => (location.hash = "#/picture/find"));
+  await forgetShifts(page);
 }
 
 export async function finding(test) {

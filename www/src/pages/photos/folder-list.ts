@@ -32,7 +32,7 @@ class FolderList extends Part {
                     <button type="button" @click=${() => this.#about(undefined)}>Keep</button>`
                 : html`<button
                       type="button"
-                      aria-label=${`Look for changes in ${folder.name}`}
+                      aria-label=${folder.handle ? `Look for changes in ${folder.name}` : `Choose again: ${folder.name}`}
                       @click=${() => this.dispatchEvent(new CustomEvent("look", { detail: folder }))}
                     >
                       ${folder.handle ? "Look for changes" : "Choose again"}
