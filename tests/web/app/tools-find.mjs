@@ -72,21 +72,21 @@ async function findsAtOnce({ page, report, hub }, rows) {
   group.same("asked of the hub", [hub.asked.length], [asked]);
 }
 
-/** Takes another model, on the page Models. */
-async function chooses(page) {
+/** Takes another model than the app's own, on the page Models, and goes on at an address. */
+export async function takesOwlv2(page, hash) {
   await page.evaluate(() => (location.hash = "#/models/find"));
   await page.getByRole("button", { name: "Use OWLv2 base" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
   await page.getByRole("button", { name: "Reload OWLv2 base" }).waitFor(LONG);
-  await page.evaluate(() => (location.hash = "#/picture/find"));
-  await forgetShifts(page);
+  await page.evaluate((hash) => (location.hash = hash), hash);
 }
 
 export async function finding(test) {
   const { page, report, good } = test;
   const rows = page.getByRole("list", { name: "Found, best first" }).getByRole("listitem");
   await findsAtOnce(test, rows);
-  await chooses(page);
+  await takesOwlv2(page, "#/picture/find");
+  await forgetShifts(page);
   await pick(page, IMAGE);
   await page.getByLabel("What to find").fill(WORDS.join(", "));
   await page.waitForTimeout(600);
