@@ -7,7 +7,6 @@ MODEL is a folder in f32, FOLDER has `scenes/`, OCELLI is the program. Results a
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor, CLIPSegForImageSegmentation
 
-FORMATS = {"f32": "none", "q8": "q8", "q4": "q4"}
+from ask_measure import FORMATS, ocelli
+
 STYLES = {"trained": "other scenes in trained styles", "openmoji": "OpenMoji, held out"}
 MOST = 300  # detections of a picture
 PLAIN = "a photo of a {}"  # as `ocelli eval-detect --templates plain` asks
@@ -30,13 +30,9 @@ def unpack(counts, height, width):
     return np.repeat(np.arange(len(counts)) % 2, counts).reshape(width, height).T.astype(bool)
 
 
-def ocelli(program, verb, model, annotations, format, *more):
-    out = annotations.parent.parent / "results" / f"{verb}-{annotations.stem}-{format}.json"
-    out.parent.mkdir(exist_ok=True)
-    options = ["--backend", "cpu", "--model", model, "--annotations", annotations, "--images", annotations.parent / annotations.stem.removesuffix("-found"),
-               "--format", FORMATS[format], "--no-progress", "--json", out]
-    subprocess.run([program, *map(str, [verb, *options, *more])], check=True, stdout=subprocess.DEVNULL)
-    return json.loads(out.read_text())
+def images(annotations):
+    """The folder of a style's pictures."""
+    return annotations.parent / annotations.stem.removesuffix("-found")
 
 
 def interval(each):
@@ -56,7 +52,7 @@ class Boxes:
         self.processor = AutoProcessor.from_pretrained(folder)
 
     @torch.no_grad()
-    def reference(self, coco, images):
+    def reference(self, coco, folder):
         """What transformers finds, in the layout of COCO's results."""
         names = [c["name"] for c in coco["categories"]]
         texts = self.processor.tokenizer([PLAIN.format(name) for name in names], padding="max_length", return_tensors="pt").input_ids
@@ -64,7 +60,7 @@ class Boxes:
         texts = owl.text_projection(owl.text_model(input_ids=texts).pooler_output)
         texts = texts / texts.norm(dim=-1, keepdim=True)
         for image in coco["images"]:
-            pixels = self.processor(images=Image.open(images / image["file_name"]).convert("RGB"), return_tensors="pt").pixel_values
+            pixels = self.processor(images=Image.open(folder / image["file_name"]).convert("RGB"), return_tensors="pt").pixel_values
             grid, _ = self.model.image_embedder(pixels)
             logits, _ = self.model.class_predictor(grid.flatten(1, 2), texts[None])
             x, y, w, h = (self.model.box_predictor(grid.flatten(1, 2), grid)[0] * max(image["width"], image["height"])).unbind(-1)
@@ -79,7 +75,8 @@ class Boxes:
 
     def given(self, program, model, annotations, format):
         results = annotations.parent.parent / "results" / f"boxes-{annotations.stem}-{format}.json"
-        said = ocelli(program, self.verb, model, annotations, format, "--templates", "plain", "--top-k", MOST, "--results", results)
+        options = ["--images", images(annotations), "--templates", "plain", "--top-k", str(MOST), "--results", results]
+        said = ocelli(program, self.verb, model, annotations, format, *options)
         return json.loads(results.read_text()), said["ap50"]
 
     def score(self, coco, found):
@@ -125,7 +122,7 @@ class Masks:
         self.processor = AutoProcessor.from_pretrained(folder)
 
     @torch.no_grad()
-    def reference(self, coco, images):
+    def reference(self, coco, folder):
         """Of each picture and name: the pixels that are in both masks, and in one at least."""
         label = {c["id"]: c["name"] for c in coco["categories"]}
         for image in coco["images"]:
@@ -133,7 +130,7 @@ class Masks:
             asked = sorted({a["category_id"] for a in things})
             if not asked:
                 continue
-            inputs = self.processor(text=[f"a {label[c]}" for c in asked], images=[Image.open(images / image["file_name"]).convert("RGB")] * len(asked),
+            inputs = self.processor(text=[f"a {label[c]}" for c in asked], images=[Image.open(folder / image["file_name"]).convert("RGB")] * len(asked),
                                     padding="max_length", return_tensors="pt")
             logits = self.model(**inputs).logits.reshape(len(asked), *self.model.config.vision_config.image_size * np.ones(2, int))
             for category, said in zip(asked, logits.sigmoid() > SURE):
@@ -142,7 +139,8 @@ class Masks:
                 yield dict(image_id=image["id"], category_id=category, both=int((said & truth).sum()), either=int((said | truth).sum()))
 
     def given(self, program, model, annotations, format):
-        said = ocelli(program, self.verb, model, annotations, format, "--template", "a {}", "--threshold", SURE)
+        options = ["--images", images(annotations), "--template", "a {}", "--threshold", str(SURE)]
+        said = ocelli(program, self.verb, model, annotations, format, *options)
         return None, said["miou"]
 
     def score(self, coco, found):
@@ -160,7 +158,7 @@ def main():
         coco = json.loads(annotations.read_text())
         given = {f: judge.given(program, model, annotations, f) for f in FORMATS}
         found, first = given["f32"]
-        reference = judge.score(coco, list(judge.reference(coco, annotations.parent / style)))
+        reference = judge.score(coco, list(judge.reference(coco, images(annotations))))
         own = judge.score(coco, found) if found else reference
         # The program counts as this does.
         assert not found or abs(own.mean() - first) < 0.002, (own.mean(), first)

@@ -38,16 +38,17 @@ pub async fn run(json: bool, setup: &Setup, args: &BenchArgs) -> Result<()> {
     let formats = args.formats()?;
     let threads = setup.threads.map(Into::into);
     let cpu = Cpu::new(threads)?;
-    let mut report = Report::new(json, format!("CPU, {}, {} threads", Cpu::instructions(), cpu.threads()));
+    let (roofs, of_one) = (roofs::measure(&Threads::new(threads)?), roofs::measure(&Threads::ONE));
+    let mut report = Report::new(json, format!("CPU, {}, {} threads", Cpu::instructions(), cpu.threads()), roofs);
+    (report.threads, report.roofs_of_one) = (Some(cpu.threads()), Some(of_one));
     report.say(|| format!("CPU      {}, {} threads\n", Cpu::instructions(), cpu.threads()))?;
-    report.threads = Some(cpu.threads());
-    report.roofs("roofs", roofs::measure(&Threads::new(threads)?))?;
-    report.roofs_of_one(roofs::measure(&Threads::ONE))?;
+    report.say_roofs("roofs", roofs)?;
+    report.say_roofs("of one", of_one)?;
     report.heading()?;
     for model in &args.models {
         for &format in &formats {
             let subject = Subject { model: model.clone(), format: format.name(), tier: None };
-            let (tuning, roofs) = (Tuning::all(Tier::Plain), report.roofs);
+            let tuning = Tuning::all(Tier::Plain);
             measure::model(&cpu, &tuning, (&subject, format), args, &roofs, |line| report.line(line)).await?;
         }
     }

@@ -42,9 +42,10 @@ impl Timed for Gpu {
 
 pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
     let gpu = Gpu::new(Power::High).await?;
-    let mut report = Report::new(json, gpu.name().into());
+    let roofs = peak::measure(&gpu).await?;
+    let mut report = Report::new(json, gpu.name().into(), roofs);
     report.say(|| format!("adapter  {}\n", gpu.name()))?;
-    report.roofs("roofs", peak::measure(&gpu).await?)?;
+    report.say_roofs("roofs", roofs)?;
     let formats = args.formats()?;
     let mut tunings = Vec::new();
     for &format in &formats {
@@ -64,7 +65,6 @@ pub async fn run(json: bool, args: &BenchArgs) -> Result<()> {
         for (&format, tunings) in formats.iter().zip(&tunings) {
             for (tier, tuning) in tunings {
                 let subject = Subject { model: model.clone(), format: format.name(), tier: Some(*tier) };
-                let roofs = report.roofs;
                 measure::model(&gpu, tuning, (&subject, format), args, &roofs, |line| report.line(line)).await?;
             }
         }

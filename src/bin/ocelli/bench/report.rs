@@ -19,10 +19,10 @@ pub struct Report {
     device: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    pub roofs: Roofs,
+    roofs: Roofs,
     /// Of one thread.
     #[serde(skip_serializing_if = "Option::is_none")]
-    roofs_of_one: Option<Roofs>,
+    pub roofs_of_one: Option<Roofs>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub races: Vec<Raced>,
     lines: Vec<Line>,
@@ -40,12 +40,12 @@ struct Ratios {
 }
 
 impl Report {
-    pub fn new(json: bool, device: String) -> Self {
+    pub fn new(json: bool, device: String, roofs: Roofs) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             device,
             threads: None,
-            roofs: Roofs { gflops: f64::NAN, gbytes: f64::NAN },
+            roofs,
             roofs_of_one: None,
             races: Vec::new(),
             lines: Vec::new(),
@@ -58,16 +58,8 @@ impl Report {
         if self.json { Ok(()) } else { print(&line()) }
     }
 
-    pub fn roofs(&mut self, name: &str, roofs: Roofs) -> Result<()> {
-        self.roofs = roofs;
-        let Roofs { gflops, gbytes } = roofs;
+    pub fn say_roofs(&self, name: &str, Roofs { gflops, gbytes }: Roofs) -> Result<()> {
         self.say(|| format!("{name:8} {gflops:.1} GFLOP/s, a copy {gbytes:.1} GB/s\n"))
-    }
-
-    pub fn roofs_of_one(&mut self, roofs: Roofs) -> Result<()> {
-        self.roofs_of_one = Some(roofs);
-        let Roofs { gflops, gbytes } = roofs;
-        self.say(|| format!("of one   {gflops:.1} GFLOP/s, a copy {gbytes:.1} GB/s\n"))
     }
 
     pub fn heading(&self) -> Result<()> {

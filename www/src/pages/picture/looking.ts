@@ -24,7 +24,7 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
   #under: { picture: Picture; stop: AbortController } | undefined;
   #typing = 0;
   #scene: { picture: Picture; model: Model; scene: Scene } | undefined;
-  #answer: { picture: Picture; model: Model; question: string; found: Found } | undefined;
+  #answer: { picture: Picture; model: Model; question: string; words: readonly string[]; found: Found } | undefined;
   #failed: { picture: Picture; model: Model; question: string; error: unknown } | undefined;
 
   /**
@@ -82,7 +82,7 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
 
   /** The words of {@link found}. */
   get asked(): readonly string[] {
-    return this.found === undefined ? [] : (JSON.parse(this.#answer?.question ?? "[[]]")[0] as string[]);
+    return this.found === undefined ? [] : (this.#answer?.words ?? []);
   }
 
   /** Whether an answer is being computed. */
@@ -150,7 +150,7 @@ export abstract class Looking<Scene, Found, Model extends Looker<Scene>> extends
       }
       if (!this.#open) return;
       const found = await this.ask(this.#scene.scene, words, stop.signal);
-      this.#answer = { picture, model, question, found };
+      this.#answer = { picture, model, question, words, found };
       this.changed();
     } catch (error) {
       if (!stop.signal.aborted) this.#failed = { picture, model, question, error };
