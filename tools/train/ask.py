@@ -1,5 +1,5 @@
-"""Trains ocelli-tiny-ask: `ask.py FOLDER` and loop.py's options. FOLDER has the pictures of art.py and scenes.py and the tokenizer of
-words.py.
+"""Trains ocelli-tiny-ask: `ask.py FOLDER` and loop.py's options. FOLDER has the pictures of art.py and scenes.py, the tokenizer of
+words.py, and what ask_start.py made of ocelli-tiny-find.
 
 The loss: cross-entropy of the answers; and, so that each patch soon knows what it shows, of the name of the thing at each patch's middle,
 with the distance to the thing's edges.
@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 
 import loop
-import shipped
 from ask_batch import NOTHING, Batches
 from ask_export import export
 from ask_model import TEXT, VISION, PaliGemma
@@ -17,6 +16,7 @@ from names import Names
 from truth import World, known, variety
 
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
+AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
 ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
@@ -58,9 +58,7 @@ class Ask(loop.Job):
         self.words, self.device = folder / "words.json", device
         self.batches = Batches(World(folder, names, VISION["image_size"], self.size), self.words)
         self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(self.batches.forms())}).to(device)
-        tower = self.model["model"].vision_tower
-        missing, unknown = tower.load_state_dict(shipped.tower(shipped.START, tower.grid), strict=False)
-        assert not unknown and all(k.startswith("head.") for k in missing), (missing, unknown)
+        self.model["model"].load_state_dict(torch.load(folder / "ask-start.pt", map_location=device, weights_only=True))
 
     def rate(self, parameter):
         return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
@@ -68,7 +66,7 @@ class Ask(loop.Job):
     def losses(self, working, step, dtype, cooling):
         self.batches.world.know(known(step))
         alone = step % (2 if cooling else ALONE_EACH) == 0
-        pixels, rows, truth = self.batches.batch(step, variety(step), alone)
+        pixels, rows, truth = self.batches.batch(step, variety(step + AHEAD), alone)
         picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
                                                                        rows.positions, rows.wanted))
         seen = working["model"].see(pixels.to(self.device, dtype))

@@ -12,7 +12,7 @@ from torch import nn
 
 from model import VisionTower
 
-VISION = dict(hidden_size=256, intermediate_size=768, num_attention_heads=4, num_hidden_layers=6, image_size=96, patch_size=8)
+VISION = dict(hidden_size=256, intermediate_size=768, num_attention_heads=4, num_hidden_layers=6, image_size=192, patch_size=16)
 TEXT = dict(hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=1, head_dim=64)
 PATCHES = (VISION["image_size"] // VISION["patch_size"]) ** 2
 IMAGE = -1  # the part of a row that the picture is; questions are 0 and up

@@ -93,9 +93,9 @@ def right_answers():
 
 
 def what_patches_show():
-    owners = np.zeros((1, 96, 96), np.uint8)
-    owners[0, 40:56, 16:32] = 1
-    shows, boxes = patches(owners, [Picture([Thing(2, -1, (40 / 96, 16 / 96, 56 / 96, 32 / 96), 1, True)])], 96)
+    owners = np.zeros((1, 192, 192), np.uint8)
+    owners[0, 80:112, 32:64] = 1
+    shows, boxes = patches(owners, [Picture([Thing(2, -1, (80 / 192, 32 / 192, 112 / 192, 64 / 192), 1, True)])], 192)
     assert shows.sum() == 4 * 3 and set(torch.nonzero(shows[0])[:, 0].tolist()) == {5 * 12 + 2, 5 * 12 + 3, 6 * 12 + 2, 6 * 12 + 3}
     heat, boxes, weight, named = truth([Picture([thing(2, 0.5, 0.2), thing(0, 0.8, 0.8, number=2)])], [0, 2], 16)
     assert weight[0, 8 * 16 + 3] == weight[0, 12 * 16 + 12] == 1 and named[0, [8 * 16 + 3, 12 * 16 + 12]].tolist() == [1, 0]
@@ -116,7 +116,7 @@ def as_transformers_has_it():
         for name, p in model.named_parameters():  # nothing is nothing
             torch.nn.init.normal_(p, std=0.3 if p.ndim == 1 else p.shape[-1] ** -0.5 if "embed" not in name else 0.06)
         ask_export.export(model, folder / "words.json", folder / "model")
-        pixels = torch.rand(1, 3, 96, 96) * 2 - 1
+        pixels = torch.rand(1, 3, 192, 192) * 2 - 1
         distance = ask_export.check(model, folder / "model", pixels, "answer en is there a cat?")
         assert distance < 1e-5, distance
         model.layers[0].input_layernorm.weight.data += 0.01

@@ -19,7 +19,6 @@ from truth import World, known, variety
 
 QUERIES = 64  # names that are looked for in a batch
 SMALL = 4000  # steps with pictures of half the side
-RAMP = 5000  # from which step on pictures are as varied as they get
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
 NEAR = 0.3  # how much of a thing a patch has that must say its box
@@ -80,7 +79,7 @@ class Find(loop.Job):
         if self.world is None or self.world.side != side:
             self.world = World(self.folder, self.names, side, self.size, padded=True)
         self.world.know(known(step))
-        pixels, _, pictures = self.world.batch(step, variety(step, RAMP))
+        pixels, _, pictures = self.world.batch(step, variety(step))
         r = np.random.default_rng([step, 2])
         there = sorted({t.concept for p in pictures for t in p.things})
         others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 import loop
-from find import RAMP
 from find_model import MEAN, SIDE, STD, TOWER, configuration, export
 from find_words import TEMPLATES, Words
 from names import Names
@@ -57,7 +56,7 @@ class Mask(loop.Job):
         return 1.0 if parameter.startswith("decoder.") else 0
 
     def losses(self, working, step, dtype, cooling):
-        pixels, owners, pictures = self.world.batch(step, variety(self.steps, RAMP))
+        pixels, owners, pictures = self.world.batch(step, variety(self.steps))
         r, asked, masks = np.random.default_rng([step, 3]), [], []
         for owned, picture in zip(owners, pictures):
             there = sorted({t.concept for t in picture.things})

@@ -23,13 +23,3 @@ def weights(folder):
         if not name.endswith(".scales"):
             found[name] = tensor.float()
     return found
-
-
-def tower(folder, grid):
-    """The picture tower's, with its places stretched to a grid of this many patches a side. Its pooling head is not among them."""
-    found = {k.removeprefix("vision_model."): t for k, t in weights(folder).items() if k.startswith("vision_model.") and ".head." not in k}
-    places = found["embeddings.position_embedding.weight"]
-    side = round(len(places) ** 0.5)
-    square = torch.nn.functional.interpolate(places.T.reshape(1, -1, side, side), size=(grid, grid), mode="bilinear")
-    found["embeddings.position_embedding.weight"] = square.flatten(2)[0].T.contiguous()
-    return found

@@ -23,7 +23,7 @@ pizza hamburger bread egg cookie mushroom cactus rose bus train airplane rocket 
 guitar chair bed bell balloon crown pencil hammer telephone candle trophy star sun snowman door""".split()
 NAMED = 72  # at most
 KNOWN, FROM, EACH = 56, 6000, 100  # names that are known at first; from which step on one more is known after so many steps
-EASY, VARIED, RAMP = 0.05, 0.9, 10000  # how varied pictures are at first and at most, and from which step on they are
+EASY, VARIED, RAMP = 0.05, 0.9, 5000  # how varied pictures are at first and at most, and from which step on they are
 MOST = 6  # of one thing
 OVERLAP = 0.15  # of the smaller of two rectangles, at most
 SEEN = 0.75  # a thing of which less is seen is not spoken of
@@ -67,8 +67,8 @@ def known(step):
     return KNOWN + max(0, step - FROM) // EACH
 
 
-def variety(step, ramp=RAMP):
-    return EASY + (VARIED - EASY) * min(1.0, step / ramp)
+def variety(step):
+    return EASY + (VARIED - EASY) * min(1.0, step / RAMP)
 
 
 def best_known(folder, names):
