@@ -228,7 +228,8 @@ app_site() {
 
 # The app, with the reference and the guides in a folder of it.
 site() {
-  app_site
+  # The page leads to it.
+  OCELLI_REFERENCE=1 app_site
   docs
   rm -rf www/dist/reference
   cp -R target/docs www/dist/reference

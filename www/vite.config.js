@@ -35,6 +35,12 @@ export function copyFolders(copied) {
   };
 }
 
+/** Where the reference is built beside the app, the page leads there. @type {import("vite").Plugin} */
+const reference = {
+  name: "reference",
+  transformIndexHtml: (html) => (process.env.OCELLI_REFERENCE ? html : html.replace(/^.*id="reference".*\n/m, "")),
+};
+
 /** The app by itself, without a network: its code, the package's wasm files, samples. Models are kept by the package. */
 const offline = VitePWA({
   injectRegister: null,
@@ -98,5 +104,5 @@ export default defineConfig({
   optimizeDeps: { exclude: ["ocelli"] },
   server: { host: "127.0.0.1", fs: { allow: [".", "../pkg"] } },
   preview: { host: "127.0.0.1" },
-  plugins: [copyFolders(copied), offline],
+  plugins: [copyFolders(copied), reference, offline],
 });

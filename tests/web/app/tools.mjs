@@ -146,5 +146,13 @@ async function returns(context, { open, report }) {
   await page.getByRole("button", { name: "Unload OWLv2 base" }).waitFor();
   group.same("and loaded again when it is wanted", [await memory.getByText("no model loaded").count()], [2]);
   group.rejects("still unloaded", [await memory.getByText("no model loaded").count()], [3]);
+  await page.evaluate(() => (location.hash = "#/models/label"));
+  await page.getByRole("button", { name: /^Unload/ }).first().click();
+  await memory.getByText("no model loaded").nth(2).waitFor();
+  await page.evaluate(() => (location.hash = "#/photos"));
+  await page.getByRole("heading", { name: "Photos" }).waitFor();
+  await page.evaluate(() => (location.hash = "#/models/label"));
+  await memory.getByText("no model loaded").nth(2).waitFor({ state: "detached" });
+  group.same("photos bring the label model back", [await memory.getByText("no model loaded").count()], [2]);
   await page.close();
 }

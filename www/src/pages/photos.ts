@@ -8,6 +8,7 @@ import { collection } from "../state/library/collection.ts";
 import { folders } from "../state/library/folders.ts";
 import { indexer } from "../state/library/indexer.ts";
 import { models } from "../state/models.ts";
+import { switching } from "../state/switching.ts";
 import { followAddress } from "./photos/address.ts";
 import "./photos/bookkeeping.ts";
 import "./photos/duplicates.ts";
@@ -44,6 +45,7 @@ class PhotosPage extends Part {
   override connectedCallback(): void {
     super.connectedCallback();
     void folders.open();
+    void switching.resume("label");
   }
 
   protected override render() {
