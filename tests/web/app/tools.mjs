@@ -136,6 +136,8 @@ async function returns(context, { open, report }) {
     elsewhere.filter((what) => what.endsWith(".safetensors")),
     [],
   );
+  // The label model loads by itself, when it can.
+  await page.getByText("The model is ready").waitFor({ state: "attached", ...LONG });
   await page.evaluate(() => (location.hash = "#/models/find"));
   await page.getByRole("button", { name: "Unload OWLv2 base" }).click();
   const memory = page.getByRole("list", { name: "Models in memory" });
@@ -150,7 +152,7 @@ async function returns(context, { open, report }) {
   await page.getByRole("button", { name: /^Unload/ }).first().click();
   await memory.getByText("no model loaded").nth(2).waitFor();
   await page.evaluate(() => (location.hash = "#/photos"));
-  await page.getByRole("heading", { name: "Photos" }).waitFor();
+  await page.getByRole("heading", { name: "Photos", level: 1 }).waitFor();
   await page.evaluate(() => (location.hash = "#/models/label"));
   await memory.getByText("no model loaded").nth(2).waitFor({ state: "detached" });
   group.same("photos bring the label model back", [await memory.getByText("no model loaded").count()], [2]);
