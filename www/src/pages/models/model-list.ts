@@ -82,19 +82,20 @@ class ModelList extends Part {
           ${inUse ? html`<span class="badge">in use</span>` : nothing}
         </h4>
         <p>${good}</p>
-        <p class="small">
-          ${this.#cost(listed)} · ${side} × ${side} px · licence:
-          ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracyOf(listed)} (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
-          ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
-        </p>
+        <div class="cost">
+          <p class="small">
+            ${this.#cost(listed)} · ${side} × ${side} px · licence:
+            ${caution ? html`<strong>⚠ ${licence}</strong>` : licence}${accuracy ? html` · accuracy ${accuracyOf(listed)} (<a href=${accuracy.at}>${accuracy.said}</a>)` : nothing}${here ? html` · ${bytes(here.bytes)} saved here` : nothing}
+            ${page ? html` · <a href=${page}>${source.slice("hf:".length)}</a>` : nothing}
+          </p>
+          ${
+            // Wherever it was asked for: the header leads here.
+            coming && models.loading ? html`<div class="load-here">${progressOf(models.loading)}</div>` : nothing
+          }
+        </div>
         ${caution ? html`<p class="small">${caution}</p>` : nothing}
         ${here || kept.fits(bytesIn(listed, format.get())) ? nothing : html`<p class="small">Too large for this browser to keep: each visit would download it again.</p>`}
-        ${
-          // Wherever it was asked for: the header leads here.
-          coming && models.loading
-            ? html`<div class="load-here">${progressOf(models.loading)}</div>`
-            : loadAt(task, place)
-        }
+        ${coming ? nothing : loadAt(task, place)}
       </div>
       <button
         type="button"
