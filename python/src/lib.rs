@@ -6,6 +6,7 @@ mod found;
 mod input;
 mod model;
 mod results;
+mod written;
 
 /// Models, and what they answer.
 #[pyo3::pymodule]
@@ -15,5 +16,6 @@ mod _native {
         found::{Detection, Detections, Masks},
         model::Model,
         results::{Embeddings, Scores},
+        written::Texts,
     };
 }
