@@ -384,7 +384,7 @@ wheel_venv() {
 wheel() {
   wheel_venv
   rm -rf target/wheels target/wheel/clean
-  "$WHEEL_VENV/bin/maturin" build --quiet --release --locked --manifest-path python/Cargo.toml --interpreter "$WHEEL_VENV/bin/python" --out target/wheels
+  "$WHEEL_VENV/bin/maturin" build --quiet --profile python --locked --manifest-path python/Cargo.toml --interpreter "$WHEEL_VENV/bin/python" --out target/wheels
   local file=(target/wheels/*.whl) bytes
   bytes=$(wc -c <"${file[0]}")
   printf '%s %d bytes, expected less than %d\n' "${file[0]}" "$bytes" "$MOST_FOR_WHEEL"
