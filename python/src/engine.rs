@@ -23,7 +23,10 @@ use ocelli::{
 };
 use pyo3::{PyResult, Python};
 
-use crate::error::{exception, raised};
+use crate::{
+    ending,
+    error::{exception, raised},
+};
 
 /// A model on its device.
 pub type Session = ocelli::Session<Device>;
@@ -119,7 +122,7 @@ impl Drop for Engine {
 fn answer<T: Send>(py: Python, mut answered: Receiver<Result<T>>) -> PyResult<T> {
     loop {
         let answer;
-        (answer, answered) = py.detach(move || (answered.recv_timeout(LOOK), answered));
+        (answer, answered) = ending::detached(py, move || (answered.recv_timeout(LOOK), answered));
         match answer {
             Ok(answer) => return answer.map_err(|error| exception(py, &error)),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,

@@ -4,7 +4,8 @@ use std::path::{self, PathBuf};
 
 use numpy::PyArray2;
 use ocelli::{
-    Error, Result, Score, config::Towers, found::DetectOptions, pictures, quant::Format, sampling::Sampling, scores::fill,
+    Error, Result, Score, config::Towers, found::DetectOptions, pictures, quant::Format, sampling::Sampling,
+    scores::fill,
 };
 use pollster::block_on;
 use pyo3::{
