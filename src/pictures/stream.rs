@@ -16,9 +16,9 @@ use crate::{
     session::{Session, Source},
 };
 
-/// Bytes of decoded pixels after which a batch ends, however few its pictures are: two batches are in memory, and one picture of 12
-/// megapixels has 48 MB.
-const MOST_BYTES: usize = 64 << 20;
+/// Bytes of decoded pixels with which a batch ends, however few its pictures are: those of one picture of 12 megapixels. Two batches are in
+/// memory, and a decoder has as much again.
+const MOST_BYTES: usize = 48_000_000;
 
 /// Batches of decoded inputs, in order: of `batch` pictures, or of fewer where these are large. The next one is begun when one is taken, so
 /// at most two are in memory.
@@ -151,8 +151,8 @@ mod tests {
                 .map(|batch| batch.iter().map(|one| one.as_ref().map_or(0, |picture| picture.size().0)).collect())
                 .collect();
             assert_eq!(batches.concat(), inputs.iter().map(|&side| side as usize).collect::<Vec<_>>());
-            let most = MOST_BYTES / (4 << 20) + threads - 1;
-            assert!(batches[0].len() >= MOST_BYTES / (4 << 20) && batches[0].len() <= most, "{batches:?}");
+            let least = MOST_BYTES.div_ceil(4 << 20);
+            assert!((least..least + threads).contains(&batches[0].len()), "{batches:?}");
         }
         let small = decoded(vec![1; 10], 4, 2, |side| Ok(Picture(image::RgbaImage::new(side, 1))));
         assert_eq!(small.into_iter().map(|batch| batch.len()).collect::<Vec<_>>(), [4, 4, 2]);

@@ -17,7 +17,7 @@ from job import Disk, Job, processes, report
 PORT = 6399
 RAY = Path(sys.executable).with_name("ray")
 #: Bytes: less than a job writes, and more.
-SMALL, LARGE = 40_000, 10_000_000
+SMALL, LARGE = 20_000, 10_000_000
 
 
 class Cluster:
