@@ -78,7 +78,7 @@ fn one_batch<T: Send>(
         own
     };
     let mut pictures: Vec<_> = thread::scope(|scope| {
-        let decoders: Vec<_> = (0..threads).map(|_| scope.spawn(&decode)).collect();
+        let decoders: Vec<_> = (0..threads).map(|_| scope.spawn(decode)).collect();
         decoders.into_iter().flat_map(|decoder| decoder.join().expect("decoders report errors")).collect()
     });
     pictures.sort_by_key(|(place, _)| *place);
