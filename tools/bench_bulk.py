@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Pictures a second from JPEG bytes to embeddings, the wheel beside transformers with PyTorch, on the same cores, in turns.
 
-    python tools/bench_bulk.py MODEL [--threads 1] [--rounds 5] [--pictures 32] [--peer] [--workers]
+    python tools/bench_bulk.py MODEL [--threads 1] [--rounds 5] [--pictures 32] [--sizes 256,640x480,12MP] [--peer] [--workers]
 
 MODEL is a SigLIP folder. Pictures are noisy photographs of 256 × 256, 640 × 480 and 4000 × 3000 pixels. Seconds are the least of all
 rounds. Shares come from what is left out: `tower` is pixels of the tower's own size, `resize` is decoded pixels less the tower, `decode` is
-bytes less decoded pixels. --peer adds transformers (its venv: `./build.sh bench-cpu`), --workers one worker beside two, each pinned to a core.
+bytes less decoded pixels. --peer adds transformers (its venv: `./build.sh bench-cpu`), --workers one worker beside two, each pinned to a core,
+and the most memory that one had beside its weights. bench_ray.py has what an engine adds.
 """
 
 import argparse
@@ -13,13 +14,12 @@ import io
 import json
 import multiprocessing
 import os
-import resource
 import time
 
 import numpy as np
 from PIL import Image
 
-SIZES = {"256": (256, 256), "640x480": (640, 480), "12 MP": (4000, 3000)}
+SIZES = {"256": (256, 256), "640x480": (640, 480), "12MP": (4000, 3000)}
 
 
 def photo(width: int, height: int, seed: int) -> Image.Image:
@@ -72,18 +72,31 @@ def worker(core: int, folder: str, pictures, barrier, found) -> None:
     embed = wheel(folder, 1)
     embed(pictures)
     barrier.wait()
-    found.put(seconds(embed, pictures))
+    found.put((seconds(embed, pictures), peak()))
 
 
-def rate(cores: list[int], folder: str, pictures) -> float:
-    """Pictures a second of so many workers together."""
+def peak() -> int:
+    """Most bytes that this process had in memory."""
+    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+
+def weights(folder: str) -> int:
+    """Bytes of the picture tower."""
+    with open(f"{folder}/model.safetensors", "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    offsets = [tensor["data_offsets"] for name, tensor in header.items() if name.startswith("vision_model.")]
+    return sum(end - start for start, end in offsets)
+
+
+def rate(cores: list[int], folder: str, pictures) -> tuple[float, int]:
+    """Pictures a second of so many workers together, and the most memory of one."""
     context = multiprocessing.get_context("spawn")
     barrier, found = context.Barrier(len(cores)), context.Queue()
     workers = [context.Process(target=worker, args=(core, folder, pictures, barrier, found)) for core in cores]
     [one.start() for one in workers]
-    times = [found.get(timeout=3600) for _ in workers]
+    done = [found.get(timeout=3600) for _ in workers]
     [one.join() for one in workers]
-    return sum(1 / time for time in times)
+    return sum(1 / time for time, _ in done), max(memory for _, memory in done)
 
 
 def main() -> None:
@@ -92,14 +105,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--workers", action="store_true")
     args = parser.parse_args()
 
     programs = {"ocelli": wheel(args.model, args.threads)} | ({"transformers": peer(args.model, args.threads)} if args.peer else {})
     side = json.load(open(f"{args.model}/config.json"))["vision_config"].get("image_size", 224)
-    for name, (width, height) in SIZES.items():
-        count = max(4, args.pictures // 8) if name == "12 MP" else args.pictures
+    for name in args.sizes.split(","):
+        width, height = SIZES[name]
+        count = max(4, args.pictures // 8) if name == "12MP" else args.pictures
         photos = [photo(width, height, seed) for seed in range(count)]
         stages = {
             "bytes": [jpeg(one) for one in photos],
@@ -119,10 +134,14 @@ def main() -> None:
         if len(programs) == 2:
             one, other = (program(stages["bytes"]) for program in programs.values())
             print(f"{name:8} least cosine {(one * other).sum(1).min():.5f}")
-        if args.workers and name == "640x480":
-            alone, both = (rate(cores, args.model, stages["bytes"]) for cores in ([0], [0, 1]))
-            print(f"{name:8} two pinned workers: {both / alone:.2f} of one")
-    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+        if args.workers:
+            rates = {1: [], 2: []}
+            for _ in range(args.rounds if name == "640x480" else 1):
+                for count, found in rates.items():
+                    found.append(rate(list(range(count)), args.model, stages["bytes"]))
+            (alone, memory), (both, _) = (max(found) for found in rates.values())
+            beside = (memory - weights(args.model)) / 1e6
+            print(f"{name:8} two pinned workers: {both / alone:.2f} of one; memory beside the weights {beside:.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

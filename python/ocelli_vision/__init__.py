@@ -7,7 +7,7 @@
 ((2, 768), [None, None])
 """
 
-from ._native import Detection, Detections, Embeddings, Masks, Model, Scores
+from ._native import Detection, Detections, Embeddings, Masks, Model, Scores, Texts
 from .error import OcelliError
 
-__all__ = ["Detection", "Detections", "Embeddings", "Masks", "Model", "OcelliError", "Scores"]
+__all__ = ["Detection", "Detections", "Embeddings", "Masks", "Model", "OcelliError", "Scores", "Texts"]

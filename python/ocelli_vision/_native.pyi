@@ -84,6 +84,30 @@ class Masks:
         """For each picture None, or why nothing could be looked for."""
 
 @final
+class Texts:
+    """A text for each picture."""
+
+    @property
+    def texts(self) -> list[str]:
+        """For each picture its text; empty where `ok` is False."""
+    @property
+    def tokens(self) -> list[list[int]]:
+        """For each picture the ids of its text's tokens; none where `ok` is False."""
+    @property
+    def finish(self) -> list[Literal["stop", "length", "context"] | None]:
+        """For each picture why its text ended: the model ended it, `max_tokens`, or no more room; None where `ok` is False."""
+    @property
+    def probabilities(self) -> list[list[float]]:
+        """For each picture the probability of each of the choices, which add up to 1; none without choices."""
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """bool, (pictures,): whether there is a text."""
+    @property
+    def errors(self) -> list[str | None]:
+        """For each picture None, or why it has no text."""
+    def __len__(self) -> int: ...
+
+@final
 class Model:
     """A model on a device. Its threads share it; a process that was forked makes one of its own; pickles open it again by its path."""
 
@@ -146,9 +170,32 @@ class Model:
 
         threshold: least probability of a pixel, 0 to 1.
         """
+    def generate(
+        self,
+        pictures: Iterable[Picture],
+        prompt: str | None = None,
+        *,
+        raw: bool = False,
+        detail: Literal["auto", "low", "high"] = "auto",
+        max_tokens: int = 256,
+        pattern: str | None = None,
+        choices: Sequence[str] | None = None,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+    ) -> Texts:
+        """Writes about each picture (SmolVLM, PaliGemma, LLaVA, LLaVA-OneVision): what it shows, or what `prompt` asks.
+
+        raw: `prompt` is what the model reads, special tokens written out, with <image> where the picture stands.
+        detail: "low" sees a picture as one square, "high" in tiles where the model does; "auto" is low on the CPU, high on a GPU.
+        max_tokens: most tokens of a text. pattern: a regular expression that each text matches. choices: each text is one of these.
+        temperature: 0 takes the likeliest token, whatever top_k, top_p (0 to 1) and seed say. repetition_penalty: 1 is none.
+        """
     @property
     def dim(self) -> int:
-        """Numbers in an embedding."""
+        """Numbers in an embedding; of a model that writes, in a token's."""
     @property
     def hash(self) -> str:
         """What tells this model from others: the browser's `modelHash`."""

@@ -1,7 +1,8 @@
 """Embeddings as Arrow tables, Parquet files and Ocelli's own index files."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def rows(model: Model, ids: Sequence[str], pictures: Iterable) -> pa.Table:
 def hand_over(model: Model, source: str | Path, target: str | Path) -> tuple[int, int]:
     """Parts what an engine wrote into `embeddings.parquet`, for vector stores, and `unreadable.parquet`; counts the rows of both.
 
-    Each file appears whole, by a rename.
+    Each file appears whole, by a rename; after an error those of before are there still.
     """
     target, data = Path(target), ds.dataset(source)
     made = (data.schema.metadata or {}).get(HASH.encode(), model.hash.encode()).decode()
@@ -70,9 +71,8 @@ def hand_over(model: Model, source: str | Path, target: str | Path) -> tuple[int
         raise OcelliError("wrong-model", f"embedding: expected vectors of {model.hash}, found {made}: name the model that made them")
     target.mkdir(parents=True, exist_ok=True)
     columns, counts, seen = schema(model), [0, 0], set()
-    paths = [target / "embeddings.parquet", target / "unreadable.parquet"]
-    parts = [path.with_suffix(".part") for path in paths]
     with (
+        _whole(target / "embeddings.parquet", target / "unreadable.parquet") as parts,
         pq.ParquetWriter(parts[0], columns, compression="zstd") as good,
         pq.ParquetWriter(parts[1], UNREADABLE, compression="zstd") as bad,
     ):
@@ -84,8 +84,6 @@ def hand_over(model: Model, source: str | Path, target: str | Path) -> tuple[int
             good.write_table(pa.table([fine["id"].cast(pa.string()), vectors], schema=columns))
             bad.write_table(pa.table([wrong[name].cast(pa.string()) for name in UNREADABLE.names], schema=UNREADABLE))
             counts = [counts[0] + fine.num_rows, counts[1] + wrong.num_rows]
-    for part, path in zip(parts, paths, strict=True):
-        part.rename(path)
     return counts[0], counts[1]
 
 
@@ -108,10 +106,22 @@ def write_index(source: str | Path, target: str | Path) -> int:
     head = json.dumps(header).encode()
     # Numbers begin at a multiple of eight bytes.
     head += b" " * (-len(head) % 8)
-    part = Path(f"{target}.part")
-    part.write_bytes(len(head).to_bytes(8, "little") + head + vectors.tobytes() + items)
-    part.rename(target)
+    with _whole(Path(target)) as (part,):
+        part.write_bytes(len(head).to_bytes(8, "little") + head + vectors.tobytes() + items)
     return table.num_rows
+
+
+@contextmanager
+def _whole(*paths: Path) -> Iterator[list[Path]]:
+    """Other names to write these files by: they get their own once all is well, and are gone otherwise."""
+    parts = [path.with_name(f"{path.name}.part") for path in paths]
+    try:
+        yield parts
+        for part, path in zip(parts, paths, strict=True):
+            part.replace(path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
 
 
 def _fixed(column: pa.Array, columns: pa.Schema) -> pa.Array:

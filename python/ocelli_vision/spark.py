@@ -1,6 +1,7 @@
 """Spark: `frame.mapInArrow(embed(path), SCHEMA)`, in batch and in streams."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -11,6 +12,12 @@ from .gpus import assigned
 SCHEMA = "id string, embedding array<float>, error string"
 
 
+@lru_cache(maxsize=1)
+def _opened(path: str, **options) -> Model:
+    """The model of a worker, which Spark gives one task after the other."""
+    return Model(path, **options)
+
+
 def embed(path: str, *, id: str = "id", picture: str = "bytes", **options) -> Callable:
     """A function for `mapInArrow`: columns `id` and `picture` become those of `SCHEMA`. options: what `Model` takes."""
 
@@ -19,7 +26,7 @@ def embed(path: str, *, id: str = "id", picture: str = "bytes", **options) -> Ca
 
         gpus = TaskContext.get().resources().get("gpu")
         device = assigned(gpus.addresses if gpus else [])
-        model = Model(path, **{"towers": "vision", "device": device, **options})
+        model = _opened(path, **{"towers": "vision", "device": device, **options})
         plain = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32())), ("error", pa.string())])
         for table in tables:
             rows = arrow.rows(model, table[id].to_pylist(), table[picture].to_pylist())

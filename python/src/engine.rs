@@ -4,7 +4,10 @@ use std::{
     mem,
     path::PathBuf,
     process,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     thread,
     time::Duration,
 };
@@ -16,10 +19,14 @@ use ocelli::{
     gpu::{Tier, Tuning},
     quant::Format,
     session::LoadOptions,
+    text::Tokenizer,
 };
 use pyo3::{PyResult, Python};
 
-use crate::error::{exception, raised};
+use crate::{
+    ending,
+    error::{exception, raised},
+};
 
 /// A model on its device.
 pub type Session = ocelli::Session<Device>;
@@ -46,6 +53,8 @@ pub struct Facts {
     pub hash: String,
     pub device: String,
     pub format: &'static str,
+    /// Of a model that writes.
+    pub tokenizer: Option<Arc<Tokenizer>>,
 }
 
 /// The way to the thread.
@@ -63,8 +72,8 @@ impl Engine {
         let work = move || match opening.session() {
             // Who waits for it may be gone, after Ctrl+C.
             Err(error) => drop(ready.send(Err(error))),
-            Ok(session) => {
-                let _ = ready.send(Ok(Facts::of(&session)));
+            Ok((session, tokenizer)) => {
+                let _ = ready.send(Ok(Facts::of(&session, tokenizer)));
                 received.into_iter().for_each(|job| job(&session));
             }
         };
@@ -113,7 +122,7 @@ impl Drop for Engine {
 fn answer<T: Send>(py: Python, mut answered: Receiver<Result<T>>) -> PyResult<T> {
     loop {
         let answer;
-        (answer, answered) = py.detach(move || (answered.recv_timeout(LOOK), answered));
+        (answer, answered) = ending::detached(py, move || (answered.recv_timeout(LOOK), answered));
         match answer {
             Ok(answer) => return answer.map_err(|error| exception(py, &error)),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
@@ -125,7 +134,7 @@ fn answer<T: Send>(py: Python, mut answered: Receiver<Result<T>>) -> PyResult<T>
 }
 
 impl Opening {
-    fn session(self) -> Result<Session> {
+    fn session(self) -> Result<(Session, Option<Arc<Tokenizer>>)> {
         let checkpoint = Checkpoint::open_towers(&self.path, self.towers)?;
         let device = pollster::block_on(Device::named(&self.device, self.threads))?;
         let tuning = match &device {
@@ -137,12 +146,15 @@ impl Opening {
             return Err(Error::BadInput("batch, threads: expected 1 or more, found 0".into()));
         }
         let options = LoadOptions { towers: self.towers, format: self.format, tuning, batch, ..LoadOptions::default() };
-        Session::load(device, &checkpoint, options)
+        let writes = self.towers.text() && checkpoint.config.generator().is_ok();
+        let tokenizer = || Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
+        let tokenizer = writes.then(tokenizer).transpose()?.map(Arc::new);
+        Ok((Session::load(device, &checkpoint, options)?, tokenizer))
     }
 }
 
 impl Facts {
-    fn of(session: &Session) -> Self {
+    fn of(session: &Session, tokenizer: Option<Arc<Tokenizer>>) -> Self {
         let kind = match session.device() {
             Device::Gpu(_) => "gpu",
             Device::Cpu(_) => "cpu",
@@ -152,6 +164,7 @@ impl Facts {
             hash: session.model_hash.clone(),
             device: format!("{kind}: {}", Backend::name(session.device())),
             format: session.format.name(),
+            tokenizer,
         }
     }
 }

@@ -94,7 +94,7 @@ pub async fn segment(
 }
 
 /// What `work` makes of each picture; one that cannot be read, or that it refuses, does not spoil the others.
-async fn each<T>(pictures: Pictures, work: impl AsyncFn(&Picture) -> Result<T>) -> Result<Vec<Result<T>>> {
+pub async fn each<T>(pictures: Pictures, work: impl AsyncFn(&Picture) -> Result<T>) -> Result<Vec<Result<T>>> {
     let mut all = Vec::with_capacity(pictures.len());
     for picture in pictures.decoded(1).into_iter().flatten() {
         all.push(match picture {

@@ -3,7 +3,10 @@
 use std::path::{self, PathBuf};
 
 use numpy::PyArray2;
-use ocelli::{Error, Result, Score, config::Towers, found::DetectOptions, pictures, quant::Format, scores::fill};
+use ocelli::{
+    Error, Result, Score, config::Towers, found::DetectOptions, pictures, quant::Format, sampling::Sampling,
+    scores::fill,
+};
 use pollster::block_on;
 use pyo3::{
     Bound, Py, PyAny, PyResult, Python, pyclass, pymethods,
@@ -16,6 +19,7 @@ use crate::{
     found::{self, Detections, Masks},
     input::Pictures,
     results::{Embeddings, Rows, Scores, matrix},
+    written::{self, Asked, Texts},
 };
 
 /// A model on a device. Its threads share it; a process that was forked makes one of its own; pickles open it again by its path.
@@ -134,7 +138,42 @@ impl Model {
         Ok(Masks::new(py, masks, labels.len()))
     }
 
-    /// Numbers in an embedding.
+    /// Writes about each picture (SmolVLM, PaliGemma, LLaVA, LLaVA-OneVision): what it shows, or what `prompt` asks.
+    ///
+    /// raw: `prompt` is what the model reads, special tokens written out, with <image> where the picture stands.
+    /// detail: "low" sees a picture as one square, "high" in tiles where the model does; "auto" is low on the CPU, high on a GPU.
+    /// max_tokens: most tokens of a text. pattern: a regular expression that each text matches. choices: each text is one of these.
+    /// temperature: 0 takes the likeliest token, whatever top_k, top_p (0 to 1) and seed say. repetition_penalty: 1 is none.
+    #[pyo3(signature = (
+        pictures, prompt = None, *, raw = false, detail = "auto", max_tokens = 256, pattern = None, choices = None,
+        temperature = 0.0, top_k = None, top_p = 1.0, repetition_penalty = 1.0, seed = 0
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "Python's are named, and have defaults")]
+    fn generate(
+        &self,
+        py: Python,
+        pictures: &Bound<PyAny>,
+        prompt: Option<String>,
+        raw: bool,
+        detail: &str,
+        max_tokens: usize,
+        pattern: Option<String>,
+        choices: Option<Vec<String>>,
+        temperature: f32,
+        top_k: Option<usize>,
+        top_p: f32,
+        repetition_penalty: f32,
+        seed: u64,
+    ) -> PyResult<Texts> {
+        let pictures = Pictures::new(pictures, self.opening.threads)?;
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed };
+        let asked = Asked::new(prompt, raw, detail, max_tokens, pattern, choices, sampling);
+        let (asked, tokenizer) = (asked.map_err(|error| exception(py, &error))?, self.facts.tokenizer.clone());
+        let work = move |session: &Session| block_on(written::generate(session, tokenizer.as_ref(), pictures, &asked));
+        Ok(Texts::new(py, self.engine.call(py, work)?))
+    }
+
+    /// Numbers in an embedding; of a model that writes, in a token's.
     #[getter]
     fn dim(&self) -> usize {
         self.facts.dim

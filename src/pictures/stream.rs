@@ -2,8 +2,11 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, sync_channel},
-    thread,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread, vec,
 };
 
 use super::Picture;
@@ -13,7 +16,12 @@ use crate::{
     session::{Session, Source},
 };
 
-/// Batches of decoded inputs, in order. The next one is begun when one is taken, so at most two are in memory.
+/// Bytes of decoded pixels with which a batch ends, however few its pictures are: those of one picture of 12 megapixels. Two batches are in
+/// memory, and a decoder has as much again.
+const MOST_BYTES: usize = 48_000_000;
+
+/// Batches of decoded inputs, in order: of `batch` pictures, or of fewer where these are large. The next one is begun when one is taken, so
+/// at most two are in memory.
 ///
 /// # Panics
 /// If `batch` or `threads` is 0.
@@ -28,22 +36,53 @@ pub fn decoded<T: Send + 'static>(
     thread::spawn(move || {
         let mut inputs = inputs.into_iter();
         while inputs.len() > 0 {
-            let count = batch.min(inputs.len());
-            let share = count.div_ceil(threads);
-            let part = |start: usize| inputs.by_ref().take(share.min(count - start)).collect();
-            let parts: Vec<Vec<T>> = (0..count).step_by(share).map(part).collect();
-            let pictures = thread::scope(|scope| {
-                let decode = |part: Vec<T>| part.into_iter().map(|input| opened(input, open)).collect::<Vec<_>>();
-                let parts: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || decode(part))).collect();
-                parts.into_iter().flat_map(|part| part.join().expect("decoders report errors")).collect()
-            });
             // Nobody listens any more after an error.
-            if sender.send(pictures).is_err() {
+            if sender.send(one_batch(&mut inputs, batch, threads, open)).is_err() {
                 return;
             }
         }
     });
     receiver
+}
+
+/// What the threads that decode a batch share.
+struct Shared<'a, T> {
+    inputs: &'a mut vec::IntoIter<T>,
+    taken: usize,
+    bytes: usize,
+}
+
+fn one_batch<T: Send>(
+    inputs: &mut vec::IntoIter<T>,
+    batch: usize,
+    threads: usize,
+    open: fn(T) -> Result<Picture>,
+) -> Vec<Result<Picture>> {
+    let threads = threads.min(batch).min(inputs.len());
+    let shared = Mutex::new(Shared { inputs, taken: 0, bytes: 0 });
+    let locked = || shared.lock().expect("nothing fails while it is held");
+    let next = || {
+        let mut shared = locked();
+        let more = shared.taken < batch && shared.bytes < MOST_BYTES;
+        let input = more.then(|| shared.inputs.next()).flatten()?;
+        shared.taken += 1;
+        Some((shared.taken, input))
+    };
+    let decode = || {
+        let mut own = Vec::new();
+        while let Some((place, input)) = next() {
+            let picture = opened(input, open);
+            locked().bytes += picture.as_ref().map_or(0, |picture| picture.0.as_raw().len());
+            own.push((place, picture));
+        }
+        own
+    };
+    let mut pictures: Vec<_> = thread::scope(|scope| {
+        let decoders: Vec<_> = (0..threads).map(|_| scope.spawn(decode)).collect();
+        decoders.into_iter().flat_map(|decoder| decoder.join().expect("decoders report errors")).collect()
+    });
+    pictures.sort_by_key(|(place, _)| *place);
+    pictures.into_iter().map(|(_, picture)| picture).collect()
 }
 
 /// A decoder's bug costs one picture.
@@ -99,5 +138,23 @@ mod tests {
             assert!(error(2).contains("the decoder fails"), "{}", error(2));
             assert_eq!(error(3), "four");
         }
+    }
+
+    #[test]
+    fn batches_of_large_pictures_are_small() {
+        let open = |side: u32| Ok(Picture(image::RgbaImage::new(side, 1 << 20)));
+        for threads in [1, 3] {
+            // Of 4 MB each, then one of 80 MB, then small ones.
+            let inputs: Vec<u32> = (0..20).map(|_| 1).chain([20, 1]).collect();
+            let batches: Vec<Vec<usize>> = decoded(inputs.clone(), 100, threads, open)
+                .into_iter()
+                .map(|batch| batch.iter().map(|one| one.as_ref().map_or(0, |picture| picture.size().0)).collect())
+                .collect();
+            assert_eq!(batches.concat(), inputs.iter().map(|&side| side as usize).collect::<Vec<_>>());
+            let least = MOST_BYTES.div_ceil(4 << 20);
+            assert!((least..least + threads).contains(&batches[0].len()), "{batches:?}");
+        }
+        let small = decoded(vec![1; 10], 4, 2, |side| Ok(Picture(image::RgbaImage::new(side, 1))));
+        assert_eq!(small.into_iter().map(|batch| batch.len()).collect::<Vec<_>>(), [4, 4, 2]);
     }
 }

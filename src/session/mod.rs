@@ -12,6 +12,8 @@ mod run;
 mod scene;
 mod sight;
 mod table;
+#[cfg(not(target_arch = "wasm32"))]
+mod writing;
 
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
@@ -31,6 +33,8 @@ use sight::Sight;
 pub use sight::{Cut, View};
 use table::Table;
 pub use table::TableIn;
+#[cfg(not(target_arch = "wasm32"))]
+pub use writing::{Choice, Form, Seen, Written};
 
 use crate::{
     backend::{Backend, Executor},

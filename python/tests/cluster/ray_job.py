@@ -1,4 +1,4 @@
-"""ray_job.py PICTURES MODEL OUT CHECKPOINT LOG: the whole job as the guide has it, slowed down and with a log of what was computed."""
+"""ray_job.py PICTURES OUT CHECKPOINT LOG MODEL: the whole job as the guide has it, slowed down and with a log of what was computed."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ class Logged(Embed):
         return rows
 
 
-def main(pictures: str, model: str, out: str, checkpoint: str, log: str) -> None:
+def main(pictures: str, out: str, checkpoint: str, log: str, model: str) -> None:
     ray.init(address=os.environ["RAY_ADDRESS"], log_to_driver=False)
     context = ray.data.DataContext.get_current()
     context.checkpoint_config = CheckpointConfig("id", checkpoint, delete_checkpoint_on_success=False)

@@ -11,47 +11,18 @@ use ocelli::{
     Checkpoint, Error, Result,
     config::{Task, Towers},
     pictures::Picture,
-    session::{Cut, Finish, Options, View},
-    text::{Guide, Layout, Message, Prompt, Request, Tokenizer},
+    session::{Form, Options, Seen, Written},
+    text::{Layout, Message, Prompt, Request, Tokenizer},
 };
 use serde::Serialize;
 
 use crate::{
     bad_input,
-    cli::{AskArgs, CaptionArgs, Detail, Form, GenerateArgs, Script, Setup, Writes},
+    cli::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Setup, Writes},
     device::{self, Session},
     load_on, messages, npy, output,
     stream::Unreadable,
 };
-
-/// What `--json` prints of a text.
-#[derive(Serialize)]
-pub struct Written {
-    pub text: String,
-    pub tokens: Vec<u32>,
-    pub finish: Finish,
-    pub prompt_tokens: usize,
-    pub image_tokens: usize,
-    /// From the prompt to the first token, pictures included.
-    pub first_token_ms: f64,
-    /// Of those after the first; none of a single one.
-    pub tokens_per_second: Option<f64>,
-    /// How likely each answer was, of those that were given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    choices: Vec<Choice>,
-    #[serde(skip)]
-    logits: Vec<Vec<f32>>,
-}
-
-/// How likely an answer was.
-#[derive(Serialize)]
-struct Choice {
-    text: String,
-    /// Given that it is one of the choices.
-    probability: f64,
-    /// The natural logarithm of the probability that the model writes this and nothing else.
-    log_probability: f64,
-}
 
 /// A model that writes, with its tokenizer.
 pub struct Writer {
@@ -59,12 +30,6 @@ pub struct Writer {
     tokenizer: Arc<Tokenizer>,
     /// Each picture is seen once.
     low: bool,
-}
-
-/// Pictures as the model sees them.
-pub struct Seen {
-    cuts: Vec<Cut>,
-    layouts: Vec<Layout>,
 }
 
 impl Writer {
@@ -84,13 +49,10 @@ impl Writer {
 
     /// Makes pictures those of the next prompt.
     pub fn see(&self, pictures: &[Picture]) -> Result<Seen> {
-        let view = View { low: self.low, several: pictures.len() > 1 };
-        let cut = |picture: &Picture| {
-            let words: Vec<u32> = bytemuck::pod_collect_to_vec(picture.0.as_raw());
-            self.session.cut(&words, picture.size(), view)
-        };
-        let cuts = pictures.iter().map(cut).collect::<Result<Vec<_>>>()?;
-        Ok(Seen { layouts: cuts.iter().map(|cut| cut.layout).collect(), cuts })
+        let words: Vec<Vec<u32>> =
+            pictures.iter().map(|picture| bytemuck::pod_collect_to_vec(picture.0.as_raw())).collect();
+        let sized: Vec<_> = words.iter().zip(pictures).map(|(words, one)| (words.as_slice(), one.size())).collect();
+        self.session.see(&sized, self.low)
     }
 
     fn prompt(&self, script: &Script, seen: &Seen) -> Result<Prompt> {
@@ -127,103 +89,9 @@ impl Writer {
         prompt: &Prompt,
         options: Options,
         form: &Form,
-        mut say: impl FnMut(&str) -> Result<()>,
+        say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
-        let start = Instant::now();
-        let vocab = self.session.config.generator()?.decoder.vocab;
-        let guide = match form {
-            Form::Any => None,
-            Form::Pattern(pattern) => Some(prompt.guide(&self.tokenizer, pattern, &options.stops, vocab)?),
-            Form::OneOf(choices) => {
-                let written = self.choose(seen, prompt, &options, choices).await?;
-                say(&written.text)?;
-                return Ok(written);
-            }
-        };
-        self.show(seen).await?;
-        self.go_on(start, prompt, options, guide, say).await
-    }
-
-    /// Chooses one of these answers.
-    async fn choose(&self, seen: &mut Seen, prompt: &Prompt, options: &Options, choices: &[String]) -> Result<Written> {
-        let start = Instant::now();
-        let answers = prompt.answers(&self.tokenizer, choices)?;
-        let begin = || self.session.choose(&prompt.ids, answers.clone(), &options.stops);
-        // Says what is wrong before anything runs; the tower's rows end it.
-        begin()?;
-        self.show(seen).await?;
-        let mut choosing = begin()?;
-        while !self.session.weigh(&mut choosing).await? {}
-        let place = choosing.pick(&options.sampling);
-        let likely = choosing.probabilities().into_iter().zip(choosing.log_probabilities());
-        let choice = |(text, (probability, &log_probability)): (&String, _)| Choice {
-            text: text.clone(),
-            probability,
-            log_probability,
-        };
-        Ok(Written {
-            text: choices[place].clone(),
-            tokens: choosing.tokens(place).to_vec(),
-            finish: Finish::Stop,
-            prompt_tokens: choosing.prompt_tokens(),
-            image_tokens: prompt.image_tokens,
-            first_token_ms: start.elapsed().as_secs_f64() * 1e3,
-            tokens_per_second: None,
-            choices: choices.iter().zip(likely).map(choice).collect(),
-            logits: Vec::new(),
-        })
-    }
-
-    /// Hands pictures to the model, for any number of prompts.
-    async fn show(&self, seen: &mut Seen) -> Result<()> {
-        let mut first = 0;
-        for cut in &mut seen.cuts {
-            first = self.session.show(cut, first).await?;
-        }
-        Ok(())
-    }
-
-    /// Goes on from a prompt, which counts from `start`, as the guide has it if there is one.
-    async fn go_on(
-        &self,
-        start: Instant,
-        prompt: &Prompt,
-        options: Options,
-        mut guide: Option<Guide>,
-        mut say: impl FnMut(&str) -> Result<()>,
-    ) -> Result<Written> {
-        let options = Options { constrained: guide.is_some(), ..options };
-        let mut generation = self.session.generate(&prompt.ids, options)?;
-        let mut stream = self.tokenizer.stream(true)?;
-        let (mut text, mut tokens, mut logits, mut first) = (String::new(), Vec::new(), Vec::new(), None);
-        loop {
-            let allowed = guide.as_mut().map(Guide::allowed).transpose()?;
-            let Some(token) = self.session.next_token_among(&mut generation, allowed).await? else { break };
-            first.get_or_insert_with(Instant::now);
-            let part = match &mut guide {
-                Some(guide) => guide.push(token.id),
-                None => stream.push(token.id),
-            };
-            say(&part)?;
-            text += &part;
-            tokens.push(token.id);
-            logits.extend(token.logits);
-        }
-        let rest = stream.finish();
-        say(&rest)?;
-        text += &rest;
-        let after = first.map(|first| first.elapsed().as_secs_f64()).filter(|_| tokens.len() > 1);
-        Ok(Written {
-            text,
-            finish: generation.finish().expect("the text has ended"),
-            prompt_tokens: generation.prompt_tokens(),
-            image_tokens: prompt.image_tokens,
-            first_token_ms: first.map_or(0.0, |first| (first - start).as_secs_f64() * 1e3),
-            tokens_per_second: after.map(|seconds| (tokens.len() - 1) as f64 / seconds),
-            tokens,
-            choices: Vec::new(),
-            logits,
-        })
+        self.session.write(&self.tokenizer, seen, prompt, options, form, say).await
     }
 
     /// The text of tokens, special ones too.
@@ -239,11 +107,13 @@ impl Writer {
         };
         let options = Options { max_tokens: Some(max_tokens), stops: self.stops(false)?, ..Options::default() };
         let mut seen = self.see(&[picture])?;
-        self.show(&mut seen).await.map_err(full)?;
+        self.session.show_all(&mut seen).await.map_err(full)?;
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
             let prompt = self.ask(request, &seen).map_err(full)?;
-            let written = self.go_on(Instant::now(), &prompt, options.clone(), None, |_| Ok(())).await.map_err(full)?;
+            let (start, quiet) = (Instant::now(), |_: &str| Ok(()));
+            let written = self.session.go_on(start, &self.tokenizer, &prompt, options.clone(), None, quiet).await;
+            let written = written.map_err(full)?;
             replies.push(written.text.trim().into());
         }
         Ok(replies)
@@ -254,9 +124,7 @@ impl Writer {
         if ignore {
             return Ok(Vec::new());
         }
-        let generator = self.session.config.generator()?;
-        let own = generator.prompt.ends().iter().filter_map(|token| self.tokenizer.id(token));
-        Ok(generator.stops.iter().copied().chain(own).collect())
+        self.session.stops(&self.tokenizer)
     }
 }
 

@@ -8,13 +8,13 @@ use ocelli::{
     config::Towers,
     found::{Located, Locations, MaskDecoder},
     pictures::Picture,
-    session::Options,
+    session::{Form, Options},
     text::Request,
 };
 
 use crate::{
     bad_input,
-    cli::{Ask, Detail, DetectArgs, Form, SegmentArgs, Setup, Writes},
+    cli::{Ask, Detail, DetectArgs, SegmentArgs, Setup, Writes},
     coco::DataSet,
     detect::{self, Detections},
     draw,

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ocelli::{Result, sampling::Sampling, session};
+use ocelli::{
+    Result,
+    sampling::Sampling,
+    session::{self, Form},
+};
 
 use super::{Keep, Over};
 
@@ -70,17 +74,6 @@ impl FormArgs {
             _ => Form::Any,
         }
     }
-}
-
-/// What an answer may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Form {
-    /// Whatever the model writes.
-    Any,
-    /// One of these.
-    OneOf(Vec<String>),
-    /// What matches this.
-    Pattern(String),
 }
 
 /// A model that writes, and how pictures come to it.
