@@ -178,7 +178,10 @@ fn a_wrong_reduction_in_a_decoders_step_is_seen() {
         // Norms and attention, whose workgroups of 64 are summed as if they were 16 or 32 invocations.
         ("i < WORKGROUP;", "i < 16u;"),
         ("i < WORKGROUP;", "i < 32u;"),
-        ("l < WORKGROUP;", "l < 16u;"),
+        ("i < min(FAN, WORKGROUP);", "i < 4u;"),
+        // The keys of one invocation for those of all.
+        ("let all = sum_over_lanes(lane, total);", "let all = total;"),
+        ("top = largest_over_lanes(lane, top);", "top = top + 1.0;"),
         // Keys behind those that are there.
         ("return first + i + 1u;", "return first + i + 2u;"),
         // The largest logit of some.
@@ -188,8 +191,11 @@ fn a_wrong_reduction_in_a_decoders_step_is_seen() {
         assert!(!right(Tiled, from, to), "{to}");
     }
     // What the others do not share leaves them as they are.
-    assert!(right(Registers, "i < LANES;", "i < LANES / 2u;") && right(Plain, "l < WORKGROUP;", "l < 16u;"));
-    assert!(!right(Registers, "l < WORKGROUP;", "l < 2u;") && !right(Plain, "j < end;", "j + 1u < end;"));
+    assert!(
+        right(Registers, "i < LANES;", "i < LANES / 2u;")
+            && right(Plain, "let all = sum_over_lanes(lane, total);", "let all = total;")
+    );
+    assert!(!right(Registers, "i < min(FAN, WORKGROUP);", "i < 2u;") && !right(Plain, "j < end;", "j + 1u < end;"));
 }
 
 #[test]

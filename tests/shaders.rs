@@ -50,7 +50,10 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     ];
     for merge in [false, true] {
         all.push(Box::new(LayerNorm { x: a, weight: vector(8), bias: vector(8), y: b, rows, eps: 1e-5, merge }));
+        // Rows that are no whole vectors.
+        all.push(Box::new(LayerNorm { x: a, weight: vector(7), bias: vector(7), y: b, rows, eps: 1e-5, merge }));
     }
+    all.push(Box::new(Normalize { x: a, y: b, dim: 7, rows, eps: 1e-6 }));
     for activation in [Activation::Silu, Activation::GeluTanh] {
         all.push(Box::new(Gated { x: a, y: b, rows, dim: 8, activation }));
     }
@@ -70,7 +73,9 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
             head_size: 8,
             most: on.then_some(10),
         }));
-        all.push(Box::new(RmsNorm { x: a, weight: vector(8), y: b, rows, eps: 1e-5, one_plus: on, accumulate: on }));
+        for weight in [vector(8), vector(7)] {
+            all.push(Box::new(RmsNorm { x: a, weight, y: b, rows, eps: 1e-5, one_plus: on, accumulate: on }));
+        }
         all.push(Box::new(ResizeFloat { source: a, table: b, out: c, first: on, usual: 1, lines: Rows::PerToken }));
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));
@@ -330,7 +335,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
         let file: &'static str = Box::leak(text.replace(from, to).into_boxed_str());
         check(&kernel, &Shader { files: vec![file], ..good.clone() })
     };
-    assert!(with("input(row, d) - mean", "input(row, d) - mean").is_ok());
+    assert!(with("input(row, at) - mean", "input(row, at) - mean").is_ok());
     for (from, to) in [
         ("let mean =", "let mean 1 ="),
         ("    eps: f32,\n", "    eps: f32,\n    more: u32,\n"),
@@ -339,7 +344,7 @@ fn the_checker_rejects_what_breaks_the_contract() {
         ("@binding(4)", "@binding(5)"),
         ("var<storage, read> weight", "var<storage, read_write> weight"),
         ("var<storage, read_write> y", "var<storage, read> y"),
-        ("@group(0) @binding(3) var<storage, read> bias: array<f32>;", ""),
+        ("@group(0) @binding(3) var<storage, read> bias: array<Numbers>;", ""),
     ] {
         assert!(with(from, to).is_err(), "{from} -> {to}");
     }
