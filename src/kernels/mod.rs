@@ -39,7 +39,7 @@ pub use embed::Embed;
 pub use gated::Gated;
 pub use gather::Gather;
 pub use layer_norm::LayerNorm;
-pub use matmul::{Matmul, Place, Positions, Shuffle};
+pub use matmul::{Matmul, Place, Positions, RACED, Shuffle};
 pub use modulate::Modulate;
 pub use normalize::Normalize;
 pub use params::Field;
