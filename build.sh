@@ -13,7 +13,7 @@ readonly MOST_FOR_CPU=434000
 # The CPU's bindings, and of models that write: the code that only they have, and their engines with bindings.
 readonly MOST_FOR_BINDINGS=8000
 readonly MOST_FOR_VLM=7000
-readonly MOST_FOR_VLM_GPU=430000
+readonly MOST_FOR_VLM_GPU=432000
 readonly MOST_FOR_VLM_CPU=551000
 # The search, an entry of its own.
 readonly MOST_FOR_INDEX=12000

@@ -1,9 +1,8 @@
 // attention for few queries, and for heads of up to 256: a workgroup takes a query of a head and KEYS keys at a time. Each invocation
 // scores every WORKGROUPth key, and sums some vectors of the output over every PARTSth value. Heads of whole vectors only.
 // The streaming softmax is that of attention.wgsl. If SPLIT, the keys of a query are shared out among workgroups in spans, and
-// attention_join.wgsl joins what they leave: sums that are not divided yet, with their peak and their total.
+// attention_join.wgsl joins what they leave: sums that are not divided yet, with their peak and their total. Joined to lib/row_reduce.
 
-override WORKGROUP: u32 = 64u;
 override HEAD4: u32 = 16u;  // vectors in a head, at most 16 · WORKGROUP
 override SPLIT: bool = false;
 
@@ -17,7 +16,6 @@ const STRIPS: u32 = 16u;  // vectors of the output of an invocation at most
 
 var<workgroup> query: array<vec4f, HEAD4>;
 var<workgroup> shares: array<f32, KEYS>;          // scores, then shares
-var<workgroup> partial: array<f32, WORKGROUP>;
 var<workgroup> partial4: array<vec4f, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -65,11 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             shares[j] = score;
             top = max(top, score);
         }
-        partial[lane] = top;
-        workgroupBarrier();
-        for (var l = 0u; l < WORKGROUP; l++) {
-            top = max(top, partial[l]);
-        }
+        top = largest_over_lanes(lane, top);
         let keep = exp(peak - top);
         peak = top;
         total *= keep;
@@ -91,12 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             }
         }
     }
-    partial[lane] = total;
-    workgroupBarrier();
-    var all = 0.0;
-    for (var l = 0u; l < WORKGROUP; l++) {
-        all += partial[l];
-    }
+    let all = sum_over_lanes(lane, total);
     let head = (b * params.q_len + i) * params.heads + h;
     var y_at = head * HEAD4;
     var divisor = all;

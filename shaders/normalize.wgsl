@@ -1,7 +1,5 @@
 // y[r, :] = x[r, :] / (√(Σ_d x[r, d]²) + eps)
-// One workgroup a row.
-
-override WORKGROUP: u32 = 64;
+// One workgroup a row. Joined to one lib/row_f32* and lib/row_reduce.
 
 struct Params {
     rows: u32,
@@ -10,10 +8,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows, dim]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [rows, dim]
-
-var<workgroup> partial: array<f32, WORKGROUP>;
+@group(0) @binding(1) var<storage, read> x: array<Numbers>;        // [rows, dim / WIDTH]
+@group(0) @binding(2) var<storage, read_write> y: array<Numbers>;  // [rows, dim / WIDTH]
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -21,32 +17,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if row >= params.rows {
         return;
     }
-    let start = row * params.dim;
+    let start = row * (params.dim / WIDTH);
+    let end = start + params.dim / WIDTH;
     // Scaled by the largest element first, because its square could overflow.
-    var own = 1.0e-30;
-    for (var d = lane; d < params.dim; d += WORKGROUP) {
-        own = max(own, abs(x[start + d]));
+    var own = Numbers(1.0e-30);
+    for (var at = start + lane; at < end; at += WORKGROUP) {
+        own = max(own, abs(x[at]));
     }
-    partial[lane] = own;
-    workgroupBarrier();
-    var peak = own;
-    for (var i = 0u; i < WORKGROUP; i++) {
-        peak = max(peak, partial[i]);
-    }
-    var squares = 0.0;
-    for (var d = lane; d < params.dim; d += WORKGROUP) {
-        let value = x[start + d] / peak;
+    let peak = largest_over_lanes(lane, largest_of(own));
+    var squares = Numbers(0.0);
+    for (var at = start + lane; at < end; at += WORKGROUP) {
+        let value = x[at] / peak;
         squares += value * value;
     }
-    workgroupBarrier();  // the peaks have been read
-    partial[lane] = squares;
-    workgroupBarrier();
-    squares = 0.0;
-    for (var i = 0u; i < WORKGROUP; i++) {
-        squares += partial[i];
-    }
-    let length = sqrt(squares) + params.eps / peak;
-    for (var d = lane; d < params.dim; d += WORKGROUP) {
-        y[start + d] = x[start + d] / peak / max(length, 1.0e-30);
+    let length = sqrt(sum_over_lanes(lane, sum_of(squares))) + params.eps / peak;
+    for (var at = start + lane; at < end; at += WORKGROUP) {
+        y[at] = x[at] / peak / max(length, 1.0e-30);
     }
 }

@@ -1,6 +1,6 @@
 // y[r, h, :] = x[r, h, :] · cos[p, :] + (-x[r, h, half..], x[r, h, ..half]) · sin[p, :]
 // Each head turned by the place p of its token, half against half; if HAS_NORM each head has its RMS norm before. The `copied` heads
-// after the turned ones go over as they are: values. One workgroup a head. Joined to lib/row_sum.
+// after the turned ones go over as they are: values. One workgroup a head. Joined to lib/row_reduce.
 
 override HAS_NORM: bool = false;
 override ONE_PLUS: bool = false;

@@ -5,10 +5,10 @@ use ocelli::{
     autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, step_test, work},
     gpu::{
         Shader, Size,
-        Tier::{self, Dot8, Half, Plain, Registers, Serial, Tiled, Vector, Wide},
+        Tier::{self, Dot8, Half, Plain, Registers, Serial, Sliced, Tiled, Vector, Wide},
         Tuning,
     },
-    kernels::{ActId, Field, Host, Kernel, Matmul, MatrixRef, Operand, Place, Rows, Run, Shuffle, WeightId},
+    kernels::{ActId, Field, Host, Kernel, Matmul, MatrixRef, Operand, Place, RACED, Rows, Run, Shuffle, WeightId},
     plan::Plan,
     quant::Format,
 };
@@ -43,15 +43,37 @@ fn weights_in_f32_get_no_rounding_by_themselves() {
 }
 
 #[test]
-fn the_tier_goes_by_the_rows_of_a_run() {
+fn the_tier_goes_by_the_rows_of_a_run_and_by_its_outputs() {
     let tuning = Tuning::new([Registers, Tiled, Wide], [Registers, Tiled, Wide]);
-    let product = Matmul { rows: Rows::PerItem(196), ..product(1, Format::Q8) };
+    let with = |outputs| MatrixRef { rows: outputs, ..product(1, Format::Q8).weight };
+    let product = Matmul { rows: Rows::PerItem(196), weight: with(RACED), ..product(1, Format::Q8) };
     assert_eq!([1, 2, 3, 8].map(|batch| product.variant(&tuning, Run::items(batch))), [Tiled, Tiled, Wide, Wide]);
     let product = Matmul { rows: Rows::PerToken, ..product };
     assert_eq!(
         [7, 8, 40, 512].map(|tokens| product.variant(&tuning, Run::tokens(1, tokens))),
         [Plain, Registers, Tiled, Wide]
     );
+    // As many tiles as of more rows, or of fewer; but a few rows stay few, and no others become so.
+    let of = |rows, outputs| {
+        Matmul { rows: Rows::Shared(rows), weight: with(outputs), ..product.clone() }.variant(&tuning, Run::items(1))
+    };
+    assert_eq!([196, 128, 127].map(|rows| of(rows, 4 * RACED)), [Wide, Wide, Tiled]);
+    assert_eq!([of(1568, 64), of(32, 1), of(31, 50_000)], [Tiled, Tiled, Registers]);
+}
+
+/// A plan is compiled in every tier that its runs may want: [`GpuPlan`](ocelli::backend::GpuPlan) looks at runs of 1, 2, 4, … tokens.
+#[test]
+fn every_class_of_sizes_is_met_by_powers_of_two() {
+    let tuning = Tuning::new([Registers, Tiled, Wide], [Registers, Tiled, Wide]);
+    for outputs in [1, 64, 576, RACED, 2304, 4 * RACED, 50_000] {
+        let weight = MatrixRef { rows: outputs, ..product(1, Format::Q8).weight };
+        let product = Matmul { rows: Rows::PerToken, weight, ..product(1, Format::Q8) };
+        let tier = |batch, tokens| product.variant(&tuning, Run::tokens(batch, tokens));
+        for batch in 1..=9 {
+            let sampled: Vec<Tier> = (0..14).map(|power| tier(batch, 1 << power)).collect();
+            assert!((1..8192).all(|tokens| sampled.contains(&tier(batch, tokens))), "{batch} × {outputs}");
+        }
+    }
 }
 
 #[test]
@@ -178,7 +200,10 @@ fn a_wrong_reduction_in_a_decoders_step_is_seen() {
         // Norms and attention, whose workgroups of 64 are summed as if they were 16 or 32 invocations.
         ("i < WORKGROUP;", "i < 16u;"),
         ("i < WORKGROUP;", "i < 32u;"),
-        ("l < WORKGROUP;", "l < 16u;"),
+        ("i < min(FAN, WORKGROUP);", "i < 4u;"),
+        // The keys of one invocation for those of all.
+        ("let all = sum_over_lanes(lane, total);", "let all = total;"),
+        ("top = largest_over_lanes(lane, top);", "top = top + 1.0;"),
         // Keys behind those that are there.
         ("return first + i + 1u;", "return first + i + 2u;"),
         // The largest logit of some.
@@ -188,8 +213,11 @@ fn a_wrong_reduction_in_a_decoders_step_is_seen() {
         assert!(!right(Tiled, from, to), "{to}");
     }
     // What the others do not share leaves them as they are.
-    assert!(right(Registers, "i < LANES;", "i < LANES / 2u;") && right(Plain, "l < WORKGROUP;", "l < 16u;"));
-    assert!(!right(Registers, "l < WORKGROUP;", "l < 2u;") && !right(Plain, "j < end;", "j + 1u < end;"));
+    assert!(
+        right(Registers, "i < LANES;", "i < LANES / 2u;")
+            && right(Plain, "let all = sum_over_lanes(lane, total);", "let all = total;")
+    );
+    assert!(!right(Registers, "i < min(FAN, WORKGROUP);", "i < 2u;") && !right(Plain, "j < end;", "j + 1u < end;"));
 }
 
 #[test]
@@ -214,6 +242,7 @@ fn a_race_on_this_device() {
     let tuned = pollster::block_on(autotune(&gpu)).expect("it runs");
     assert!(tuned.rate > 0.0 && tuned.tuning.tiers().all(|tier| candidates(&gpu).any(|t| t == tier)));
     assert!(Size::ALL.into_iter().all(|size| tuned.tuning.at(size.least(), Format::F32).exact()));
+    assert!(!slow || tuned.tuning.tiers().all(|tier| tier != Sliced));
 }
 
 #[test]

@@ -186,7 +186,7 @@ const DAMAGE: [(&str, &str, &str); 21] = [
     ("layer_norm", "params.eps", "0.001"),
     ("matmul", "value += bias[", "value += 0.999 * bias["),
     ("modulate", "factor + params.dim", "factor"),
-    ("normalize", "let length = sqrt(squares)", "let length = 1.0001 * sqrt(squares)"),
+    ("normalize", "let length = sqrt(", "let length = 1.0001 * sqrt("),
     ("patchify", "value * params.scale[c]", "0.999 * value * params.scale[c]"),
     ("pixel_shuffle", "inside % params.scale", "inside / params.scale"),
     ("pick", "&& at < places[lane]", "&& at > places[lane]"),

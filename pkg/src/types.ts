@@ -32,10 +32,11 @@ export type Towers = "both" | "vision" | "text";
  * A way of computing matrix products and attention; what is fastest differs from device to device.
  * - `plain`, `registers`: without workgroup memory; `registers` has the larger tiles and is for software adapters.
  * - `tiled`, `wide`: tiles in workgroup memory, 4 × 4 or 8 × 8 numbers an invocation.
+ * - `sliced`: as `tiled`, four invocations for each sum, for large GPUs and little work.
  * - `half`: as `wide`, in f16 with sums in f32; where the device has `shader-f16`.
  * - `dot8`: 8-bit dot products for weights in q8 and q4.
  */
-export type Tier = "plain" | "registers" | "tiled" | "wide" | "half" | "dot8";
+export type Tier = "plain" | "registers" | "tiled" | "sliced" | "wide" | "half" | "dot8";
 
 /** How far a load has come. `loaded` never decreases; the last report has `loaded` equal to `total`. */
 export interface Progress {

@@ -17,7 +17,7 @@ use crate::{
     config::WRITES,
     error::Result,
     gpu::{Gpu, Size, Tier, Tuning, milliseconds},
-    kernels::Run,
+    kernels::{RACED, Run},
     plan::Plan,
     quant::Format,
 };
@@ -98,7 +98,9 @@ pub async fn autotune(gpu: &Gpu) -> Result<Tuned> {
         return Ok(Tuned { tuning: Tuning::all(Tier::Plain), rate: 0.0 });
     }
     let slow = is_slow(gpu).await?;
-    let race = async |size| race_judged(gpu, Format::Q8, candidates(gpu).collect(), work(size, slow)).await;
+    // What is slow has no room for so many invocations, and is spared what its driver needs to compile them.
+    let tiers: Vec<Tier> = candidates(gpu).filter(|&tier| !slow || tier != Tier::Sliced).collect();
+    let race = async |size| race_judged(gpu, Format::Q8, tiers.clone(), work(size, slow)).await;
     let (few, some) = (race(Size::Few).await?, race(Size::Some).await?);
     // A slow device would take seconds for many rows: there what is best for some is taken.
     let many = if slow { None } else { Some(race(Size::Many).await?) };
@@ -148,18 +150,20 @@ type Shape = [usize; 2];
 
 /// For slow devices, and for what the naive twins can judge in a moment.
 const SMALL: Shape = [64, 256];
-/// As a picture of 196 patches on a width of 768.
-const PICTURE: Shape = [196, 768];
+/// The width of all but the small work.
+const WIDTH: usize = RACED as usize;
+/// As a picture of 196 patches.
+const PICTURE: Shape = [196, WIDTH];
 
 /// The work that a size is raced on.
 #[must_use]
 pub fn work(size: Size, slow: bool) -> Shape {
     match (size, slow) {
         (Size::Few, true) => [8, 256],
-        (Size::Few, false) => [8, 768],
+        (Size::Few, false) => [8, WIDTH],
         (_, true) => SMALL,
         (Size::Some, false) => PICTURE,
-        (Size::Many, false) => [8 * 196, 768],
+        (Size::Many, false) => [8 * 196, WIDTH],
     }
 }
 

@@ -232,6 +232,24 @@ impl Executor<Device> for Of<GpuPlan, CpuPlan> {
             _ => unreachable!("{ONE_DEVICE}"),
         }
     }
+    fn submit_through(
+        &self,
+        device: &Device,
+        run: Run,
+        act: ActId,
+        (into, to): (&Self, ActId),
+        then: (Run, &[ActId]),
+    ) -> <Device as Backend>::Readback {
+        match (self, device, into) {
+            (Self::Gpu(plan), Device::Gpu(gpu), Self::Gpu(into)) => {
+                Of::Gpu(plan.submit_through(gpu, run, act, (into, to), then))
+            }
+            (Self::Cpu(plan), Device::Cpu(cpu), Self::Cpu(into)) => {
+                Of::Cpu(plan.submit_through(cpu, run, act, (into, to), then))
+            }
+            _ => unreachable!("{ONE_DEVICE}"),
+        }
+    }
     async fn taps(&self, device: &Device, run: Run) -> Result<HashMap<String, Vec<f32>>> {
         match (self, device) {
             (Self::Gpu(plan), Device::Gpu(gpu)) => plan.taps(gpu, run).await,

@@ -143,10 +143,27 @@ impl GpuPlan {
 
     /// Copies an activation's item 0 into a buffer, from item `item` of that size on.
     pub fn copy_into(&self, gpu: &Gpu, act: ActId, into: &Buffer, item: u32) {
-        let bytes = self.plan.acts()[act.0].item(self.most) as u64 * 4;
         let mut encoder = encoder(gpu);
-        encoder.copy_buffer_to_buffer(self.acts[act.0].raw(), 0, into.raw(), bytes * u64::from(item), Some(bytes));
+        self.encode_copy(&mut encoder, act, into, item);
         gpu.queue.submit([encoder.finish()]);
+    }
+
+    fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, act: ActId, into: &Buffer, item: u32) {
+        let bytes = self.plan.acts()[act.0].item(self.most) as u64 * 4;
+        encoder.copy_buffer_to_buffer(self.acts[act.0].raw(), 0, into.raw(), bytes * u64::from(item), Some(bytes));
+    }
+
+    /// All steps, of which what takes a slow device long is submitted in parts already, so that a page's own drawing finds its place
+    /// between them.
+    fn encode_all(&self, gpu: &Gpu, run: Run) -> wgpu::CommandEncoder {
+        let parts = self.plan.parts(run, gpu.part_flops());
+        let (last, before) = parts.split_last().expect("there is one at least");
+        for part in before {
+            self.run(gpu, run, part.clone());
+        }
+        let mut encoder = encoder(gpu);
+        self.encode(gpu, &mut encoder, run, last.clone());
+        encoder
     }
 
     fn readback(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, run: Run, acts: &[ActId]) -> Readback {
@@ -254,19 +271,10 @@ impl Executor<Gpu> for GpuPlan {
         self.submit_runs(gpu, run, steps, 1);
     }
     fn run_all(&self, gpu: &Gpu, run: Run) {
-        for part in self.plan.parts(run, gpu.part_flops()) {
-            self.run(gpu, run, part);
-        }
+        gpu.queue.submit([self.encode_all(gpu, run).finish()]);
     }
-    /// What takes a slow device long is submitted in parts, so that a page's own drawing finds its place between them.
     fn submit(&self, gpu: &Gpu, run: Run, outputs: &[ActId]) -> Readback {
-        let parts = self.plan.parts(run, gpu.part_flops());
-        let (last, before) = parts.split_last().expect("there is one at least");
-        for part in before {
-            self.run(gpu, run, part.clone());
-        }
-        let mut encoder = encoder(gpu);
-        self.encode(gpu, &mut encoder, run, last.clone());
+        let mut encoder = self.encode_all(gpu, run);
         let readback = self.readback(gpu, &mut encoder, run, outputs);
         readback.after(gpu.queue.submit([encoder.finish()]))
     }
@@ -277,6 +285,20 @@ impl Executor<Gpu> for GpuPlan {
     }
     fn hand_over(&self, gpu: &Gpu, act: ActId, (into, to): (&Self, ActId), item: u32) {
         self.copy_into(gpu, act, into.buffer(to), item);
+    }
+    fn submit_through(
+        &self,
+        gpu: &Gpu,
+        run: Run,
+        act: ActId,
+        (into, to): (&Self, ActId),
+        (then, outputs): (Run, &[ActId]),
+    ) -> Readback {
+        let mut encoder = self.encode_all(gpu, run);
+        self.encode_copy(&mut encoder, act, into.buffer(to), 0);
+        into.encode(gpu, &mut encoder, then, 0..into.plan.len());
+        let readback = into.readback(gpu, &mut encoder, then, outputs);
+        readback.after(gpu.queue.submit([encoder.finish()]))
     }
     async fn taps(&self, gpu: &Gpu, run: Run) -> Result<HashMap<String, Vec<f32>>> {
         let mut copies = Vec::new();

@@ -95,6 +95,20 @@ pub trait Executor<B: Backend> {
     fn read(&self, device: &B, act: ActId) -> B::Readback;
     /// Copies item 0 of an activation into item `item` of another plan's, which has items of the same size.
     fn hand_over(&self, device: &B, act: ActId, into: (&Self, ActId), item: u32);
+    /// Runs all steps, hands item 0 of an activation over to a plan that runs then, and reads what that comes to: on a GPU in one
+    /// submission where the first plan is not long.
+    fn submit_through(
+        &self,
+        device: &B,
+        run: Run,
+        act: ActId,
+        (into, to): (&Self, ActId),
+        (then, outputs): (Run, &[ActId]),
+    ) -> B::Readback {
+        self.run_all(device, run);
+        self.hand_over(device, act, (into, to), 0);
+        into.submit(device, then, outputs)
+    }
     /// Runs all steps and reads every tap as it stands in its place.
     fn taps(&self, device: &B, run: Run) -> impl Future<Output = Result<HashMap<String, Vec<f32>>>>;
 }

@@ -16,7 +16,9 @@ pub enum Tier {
     Registers,
     /// Tiles in workgroup memory, 4 × 4 outputs an invocation.
     Tiled,
-    /// The same with 8 × 8.
+    /// The same with four times as many invocations, four of which share the sums of an output: sliced K, for few tiles.
+    Sliced,
+    /// As `Tiled` with 8 × 8.
     Wide,
     /// As `Wide`, tiles and products of four in f16, sums in f32. Not in decoders, see [`Tuning::without_half`](super::Tuning::without_half).
     Half,
@@ -30,15 +32,17 @@ pub enum Tier {
 
 impl Tier {
     /// Those that can be chosen, slowest first as a rule.
-    pub const ALL: [Self; 6] = [Self::Plain, Self::Registers, Self::Tiled, Self::Wide, Self::Half, Self::Dot8];
+    pub const ALL: [Self; 7] =
+        [Self::Plain, Self::Registers, Self::Tiled, Self::Sliced, Self::Wide, Self::Half, Self::Dot8];
 
-    /// `plain`, `registers`, `tiled`, `wide`, `half`, `dot8`, `vector`, `serial`.
+    /// `plain`, `registers`, `tiled`, `sliced`, `wide`, `half`, `dot8`, `vector`, `serial`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Registers => "registers",
             Self::Tiled => "tiled",
+            Self::Sliced => "sliced",
             Self::Wide => "wide",
             Self::Half => "half",
             Self::Dot8 => "dot8",

@@ -40,20 +40,20 @@ impl Kernel for Attention {
             Tier::Registers => Shader::new("attention_registers", wgsl!("attention_registers.wgsl")),
             Tier::Vector | Tier::Serial if WRITES => return self.row_shader(tier, false),
             _ => {
-                // As many keys as fit into 16 KiB.
-                let (name, queries, keys) = match (tier, head4) {
-                    (Tier::Wide, ..=16) => ("attention_wide", 64u32, 24u32),
-                    (Tier::Wide, _) => ("attention_wide", 64, 16),
-                    (_, ..=24) => ("attention_tiled", 16, 32),
-                    _ => ("attention_tiled", 16, 16),
-                };
+                let (name, [lanes, quads]) =
+                    if tier == Tier::Wide { ("attention_wide", [4, 16]) } else { ("attention_tiled", [8, 8]) };
+                let (row, workgroup) = (head4 | 1, quads * lanes);
+                // As many as fit into 16 KiB, which are 1,024 vectors, beside their shares and a vector of each invocation.
+                let keys = ((1024 - workgroup - quads) / (row + quads)).min(32) / 8 * 8;
                 Shader::new(name, wgsl!("attention_tiled.wgsl"))
                     .with("HEAD4", head4)
+                    .with("ROW", row)
                     .with("KEYS", keys)
-                    .with("QUERIES", queries)
-                    .with("WORKGROUP", queries * 4)
-                    .with("TILE", head4 * keys)
-                    .with("SHARES", queries * keys)
+                    .with("QUADS", quads)
+                    .with("LANES", lanes)
+                    .with("WORKGROUP", workgroup)
+                    .with("TILE", keys * row)
+                    .with("SHARES", quads * (keys + 1))
             }
         };
         self.shaped(shader)
@@ -164,7 +164,7 @@ impl ByRows for Attention {
             Tier::Registers => spread((heads * queries.div_ceil(4)).div_ceil(4)),
             Tier::Vector | Tier::Serial => spread(heads * queries),
             Tier::Wide => spread(heads * queries.div_ceil(64)),
-            _ => spread(heads * queries.div_ceil(16)),
+            _ => spread(heads * queries.div_ceil(32)),
         }
     }
     fn words_of(&self, run: Run, queries: &Range<u32>) -> (ActId, Vec<Range<usize>>) {

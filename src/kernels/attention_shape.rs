@@ -149,6 +149,7 @@ impl Attention {
     /// `attention_row.wgsl`
     pub(super) fn row_shader(&self, tier: Tier, split: bool) -> Shader {
         let shader = Shader::new("attention_row", wgsl!("attention_row.wgsl"))
+            .and(wgsl!("lib/row_reduce.wgsl"))
             .with("WORKGROUP", row_lanes(tier))
             .with("HEAD4", self.head_size / 4)
             .with("SPLIT", split);

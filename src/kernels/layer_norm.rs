@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, VectorRef, params::params, row_lanes, row_tier, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, VectorRef, params::params, row_shader, row_tier, spread};
 use crate::{
     gpu::{Shader, Tier, Tuning, wgsl},
     reference,
@@ -54,10 +54,7 @@ impl Kernel for LayerNorm {
         row_tier(tuning, self.rows.of(run))
     }
     fn shader(&self, tier: Tier) -> Shader {
-        Shader::new("layer_norm", wgsl!("layer_norm.wgsl"))
-            .and(wgsl!("lib/row_sum.wgsl"))
-            .with("WORKGROUP", row_lanes(tier))
-            .with("MERGE", self.merge)
+        row_shader("layer_norm", wgsl!("layer_norm.wgsl"), tier, self.weight.len).with("MERGE", self.merge)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS

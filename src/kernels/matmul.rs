@@ -14,10 +14,13 @@ use super::{
 use super::{Part, Work, rows_of, worth_sharing};
 use crate::{
     config::Activation,
-    gpu::{Shader, Tier, Tuning, wgsl},
+    gpu::{Shader, Size, Tier, Tuning, wgsl},
     quant::Format,
     reference,
 };
+
+/// Outputs of the product that tiers are raced on.
+pub const RACED: u32 = 768;
 
 /// y = activation(x·Wᵀ + bias), in the place that is said.
 #[derive(Debug, Clone)]
@@ -107,6 +110,13 @@ impl Matmul {
     pub fn new(x: impl Into<Operand>, weight: MatrixRef, y: ActId, rows: Rows) -> Self {
         Self { x: x.into(), weight, bias: None, y, rows, activation: Activation::None, place: Place::Set }
     }
+    /// Rows of the product that tiers are raced on which have as many tiles: these fill a device, not rows alone. Few rows stay few,
+    /// since they leave large tiles empty however many columns there are.
+    fn rows_alike(&self, rows: u32) -> u32 {
+        // At most four times as many: each class of sizes must be met by runs of 1, 2, 4, … tokens (`GpuPlan`).
+        let alike = rows * self.weight.rows.min(4 * RACED) / RACED;
+        if rows < Size::Some.least() { rows } else { alike.max(Size::Some.least()) }
+    }
     /// Numbers of x.
     fn inputs(&self, run: Run) -> usize {
         (self.rows.of(run) * self.weight.cols) as usize
@@ -170,6 +180,7 @@ fn own_files(tier: Tier, format: Format) -> (&'static str, Vec<&'static str>) {
         Tier::Plain => ("matmul", vec![wgsl!("matmul.wgsl"), weight]),
         Tier::Registers => ("matmul_registers", vec![wgsl!("matmul_registers.wgsl"), weight]),
         Tier::Tiled => ("matmul_tiled", vec![in_f32, tiled, small, weight]),
+        Tier::Sliced => ("matmul_sliced", vec![in_f32, tiled, wgsl!("lib/tile_4x4_sliced.wgsl"), weight]),
         Tier::Wide => ("matmul_wide", vec![in_f32, tiled, large, weight]),
         Tier::Half => ("matmul_half", vec![wgsl!("lib/element_f16.wgsl"), tiled, large, weight]),
         Tier::Dot8 => ("matmul_dot8", vec![wgsl!("matmul_dot8.wgsl"), small, words]),
@@ -191,7 +202,7 @@ impl Kernel for Matmul {
     /// A few rows would leave most of a large tile empty, and some formats have no variant of their own.
     fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
         let rows = self.rows.of(run);
-        match tuning.at(rows, self.weight.format) {
+        match tuning.at(self.rows_alike(rows), self.weight.format) {
             Tier::Plain => Tier::Plain,
             _ if rows < 8 && matches!(self.place, Place::Positions(_) | Place::Shuffle(_)) => Tier::Plain,
             // Where barriers are slow, small tiles are faster than any invocation that sums alone.

@@ -39,7 +39,7 @@ pub use embed::Embed;
 pub use gated::Gated;
 pub use gather::Gather;
 pub use layer_norm::LayerNorm;
-pub use matmul::{Matmul, Place, Positions, Shuffle};
+pub use matmul::{Matmul, Place, Positions, RACED, Shuffle};
 pub use modulate::Modulate;
 pub use normalize::Normalize;
 pub use params::Field;
@@ -54,7 +54,7 @@ pub use rope::Rope;
 pub use unfold::Unfold;
 
 use crate::{
-    gpu::{Shader, Tier, Tuning},
+    gpu::{Shader, Tier, Tuning, wgsl},
     quant::{Format, Matrix},
     threads::Threads,
 };
@@ -285,4 +285,12 @@ fn row_tier(tuning: &Tuning, rows: u32) -> Tier {
 /// Invocations of such a workgroup: where barriers are slow, as few as run in step.
 fn row_lanes(tier: Tier) -> u32 {
     if matches!(tier, Tier::Registers | Tier::Serial) { 4 } else { 64 }
+}
+
+/// A shader for rows of so many numbers, which are loaded four at a time where that divides them.
+fn row_shader(name: &'static str, file: &'static str, tier: Tier, dim: u32) -> Shader {
+    let (variant, width) =
+        if dim.is_multiple_of(4) { ("f32x4", wgsl!("lib/row_f32x4.wgsl")) } else { ("f32", wgsl!("lib/row_f32.wgsl")) };
+    let shader = Shader::new(name, file).and(width).and(wgsl!("lib/row_reduce.wgsl"));
+    Shader { variant: variant.into(), ..shader }.with("WORKGROUP", row_lanes(tier))
 }

@@ -1,6 +1,6 @@
 //! Unit length.
 
-use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, row_lanes, row_tier, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, params::params, row_shader, row_tier, spread};
 use crate::{
     gpu::{Shader, Tier, Tuning, wgsl},
     reference,
@@ -34,7 +34,7 @@ impl Kernel for Normalize {
         row_tier(tuning, self.rows.of(run))
     }
     fn shader(&self, tier: Tier) -> Shader {
-        Shader::new("normalize", wgsl!("normalize.wgsl")).with("WORKGROUP", row_lanes(tier))
+        row_shader("normalize", wgsl!("normalize.wgsl"), tier, self.dim)
     }
     fn fields(&self) -> &'static [Field] {
         Params::FIELDS

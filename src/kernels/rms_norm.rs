@@ -1,6 +1,6 @@
 //! RMS norm of each row: Llama's, and Gemma's, whose weights are stored less one.
 
-use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, VectorRef, params::params, row_lanes, row_tier, spread};
+use super::{ActId, Field, Host, Kernel, Operand, Rows, Run, VectorRef, params::params, row_shader, row_tier, spread};
 use crate::{
     gpu::{Shader, Tier, Tuning, wgsl},
     reference,
@@ -45,9 +45,7 @@ impl Kernel for RmsNorm {
         row_tier(tuning, self.rows.of(run))
     }
     fn shader(&self, tier: Tier) -> Shader {
-        Shader::new("rms_norm", wgsl!("rms_norm.wgsl"))
-            .and(wgsl!("lib/row_sum.wgsl"))
-            .with("WORKGROUP", row_lanes(tier))
+        row_shader("rms_norm", wgsl!("rms_norm.wgsl"), tier, self.weight.len)
             .with("ONE_PLUS", self.one_plus)
             .with("ACCUMULATE", self.accumulate)
     }

@@ -79,7 +79,7 @@ impl Kernel for Rope {
     }
     fn shader(&self, tier: Tier) -> Shader {
         Shader::new("rope", wgsl!("rope.wgsl"))
-            .and(wgsl!("lib/row_sum.wgsl"))
+            .and(wgsl!("lib/row_reduce.wgsl"))
             .with("WORKGROUP", row_lanes(tier))
             .with("HAS_NORM", self.norm.is_some())
             .with("ONE_PLUS", self.one_plus)

@@ -31,7 +31,8 @@ impl<B: Backend> Session<B> {
         let set = self.compare(images.len(), texts)?;
         self.check_dim(images)?;
         set.plan.write(&self.device, set.images, 0, bytemuck::cast_slice(&images.concat()));
-        let mut rows = self.read(set.submit(self, 0)).await?;
+        let readback = set.plan.submit(&self.device, Run::items(1), &[set.cosines]);
+        let mut rows = self.read(Pending::new(readback, set.labels, "cosine", 0)).await?;
         let (scale, bias) = (self.logit_scale, self.logit_bias);
         rows.iter_mut().for_each(|cosines| score.of_cosines(cosines, scale, bias));
         check_finite(&rows.concat(), texts.len(), "score")?;
@@ -54,9 +55,9 @@ impl<B: Backend> Session<B> {
         self.put_image(image, 0)?;
         let tower = &self.vision()?.tower;
         let one = self.pictures(1);
-        tower.plan.run_all(&self.device, one);
-        tower.plan.hand_over(&self.device, tower.output, (&set.plan, set.images), 0);
-        Ok(set.submit(self, tower.plan.plan().flops(one)))
+        let (into, then) = ((&set.plan, set.images), (Run::items(1), &[set.cosines][..]));
+        let readback = tower.plan.submit_through(&self.device, one, tower.output, into, then);
+        Ok(Pending::new(readback, set.labels, "cosine", tower.plan.plan().flops(one)))
     }
 
     fn compare(&self, pictures: usize, texts: &[Vec<f32>]) -> Result<LabelSet<B>> {
@@ -97,12 +98,5 @@ impl<B: Backend> Session<B> {
                 other.len()
             ))),
         }
-    }
-}
-
-impl<B: Backend> LabelSet<B> {
-    /// `flops`: what was submitted before it.
-    fn submit(&self, session: &Session<B>, flops: u64) -> Pending<B> {
-        Pending::new(self.plan.submit(&session.device, Run::items(1), &[self.cosines]), self.labels, "cosine", flops)
     }
 }

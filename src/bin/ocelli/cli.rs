@@ -40,7 +40,7 @@ pub struct Setup {
     /// Threads of the CPU; without it, OMP_NUM_THREADS, or as many as there are cores.
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// Which kernels run on a GPU: plain, registers, tiled, wide, half, dot8; auto measures them once on each device.
+    /// Which kernels run on a GPU: plain, registers, tiled, sliced, wide, half, dot8; auto measures them once on each device.
     #[arg(long, global = true, default_value = "auto")]
     pub tier: String,
     /// What becomes of transparent pixels: drop shows the colours that they hide; white puts pictures on white, as transformers 5 does.
@@ -197,6 +197,9 @@ pub enum Command {
         /// How to keep the weights; none keeps them as the file has them.
         #[arg(long, default_value = "none")]
         format: Keep,
+        /// Score it against so many labels in place of embedding it, which are random; of several numbers in turns.
+        #[arg(long, value_delimiter = ',')]
+        labels: Vec<usize>,
         /// The picture.
         image: PathBuf,
     },
@@ -224,7 +227,7 @@ pub struct BenchArgs {
     /// Batch sizes: pictures or texts in a run.
     #[arg(long, value_delimiter = ',', default_value = "1,8")]
     pub batches: Vec<u32>,
-    /// Tiers of a GPU: plain, registers, tiled, wide, half, dot8, or all; by default the one that autotune chooses.
+    /// Tiers of a GPU: plain, registers, tiled, sliced, wide, half, dot8, or all; by default the one that autotune chooses.
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
     /// Each step of the picture tower and of the decoder by itself, instead of whole towers.

@@ -195,7 +195,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         }
         Command::Generate(args) => generate::run(json, setup, args).await,
         Command::Bench(args) => bench::run(json, setup, &args).await,
-        Command::Turns { model, format, image } => turns::run(setup, model, format, image).await,
+        Command::Turns { model, format, labels, image } => turns::run(setup, model, format, &labels, image).await,
         Command::Tokenize { model, text } => {
             let checkpoint = Checkpoint::open_towers(&model, Towers::Text)?;
             let encoder = ocelli::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;

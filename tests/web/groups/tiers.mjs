@@ -10,6 +10,7 @@ const PICTURES = ["rgb-61x37", "large-211x140"].map((name) => ({
 const TEXTS = ["a photo of a cat", "two dogs"];
 
 const IN_F16 = ["Element4(value)", "vec4f(quantizeToF16(value))"];
+const PRODUCTS = "sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w";
 /**
  * How far each kind of tier may be from `plain`, as a share of the mean distance between unrelated inputs, and a shader that computes a
  * little less well, which is too far: `[tier, label, [from, to]…]`.
@@ -21,13 +22,8 @@ const KINDS = {
   exact: { bound: 2e-5, worse: ["wide", "matmul_wide", IN_F16] },
   half: {
     bound: 5e-3,
-    alike: ["wide", "matmul_wide", IN_F16, ["f32(dot(value, w[c]))", "quantizeToF16(dot(value, w[c]))"]],
-    worse: [
-      "wide",
-      "matmul_wide",
-      IN_F16,
-      ["+= f32(dot(value, w[c]))", "= quantizeToF16(sums[r * COLS + c] + quantizeToF16(dot(value, w[c])))"],
-    ],
+    alike: ["wide", "matmul_wide", IN_F16, [PRODUCTS, "sum + quantizeToF16(dot(a, b))"]],
+    worse: ["wide", "matmul_wide", IN_F16, [PRODUCTS, "quantizeToF16(sum + quantizeToF16(dot(a, b)))"]],
   },
   dot8: { bound: 0.025, worse: ["dot8", "matmul_dot8", ["127.0", "63.0"]] },
 };
