@@ -149,7 +149,10 @@ async function returns(context, { open, report }) {
   group.same("and loaded again when it is wanted", [await memory.getByText("no model loaded").count()], [2]);
   group.rejects("still unloaded", [await memory.getByText("no model loaded").count()], [3]);
   await page.evaluate(() => (location.hash = "#/models/label"));
-  await page.getByRole("button", { name: /^Unload/ }).first().click();
+  await page
+    .getByRole("button", { name: /^Unload/ })
+    .first()
+    .click();
   await memory.getByText("no model loaded").nth(2).waitFor();
   await page.evaluate(() => (location.hash = "#/photos"));
   await page.getByRole("heading", { name: "Photos", level: 1 }).waitFor();
