@@ -18,6 +18,17 @@ EXECUTOR = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
 SMALL, LARGE = 80_000, 10_000_000
 
 
+def end_executors() -> None:
+    """Ends those of a driver that has ended, and waits until they are gone, with the files that they hold open."""
+    while executors := processes(EXECUTOR):
+        for executor in executors:
+            try:
+                os.kill(executor, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.1)
+
+
 def main(folder: Path, model: str, seed: int, temporary: str) -> None:
     moment = random.Random(seed).randrange
     environment = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", "SPARK_LOCAL_DIRS": temporary,
@@ -36,16 +47,17 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
         job = begin("driver", "stream")
         job.wait_for(moment(least, most))
         job.kill()
-        for executor in processes(EXECUTOR):
-            os.kill(executor, signal.SIGKILL)
+        end_executors()
     begin("driver", "stream").end()
     report("driver", BEGIN)
 
     disk = Disk(folder / "disk" / "small", SMALL)
     begin("disk", "stream", "small").fail("No space left on device")
+    end_executors()
     written = disk.files()
     disk.change(f"ro,size={LARGE}")
     begin("disk", "stream", "small").fail("Read-only file system")
+    end_executors()
     disk.change("rw")
     begin("disk", "stream", "small").end()
     kept = [name for name, file in written.items() if disk.files().get(name) == file]
