@@ -18,6 +18,15 @@ EXECUTOR = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
 SMALL, LARGE = 80_000, 10_000_000
 
 
+def executor_of(worker: int) -> int:
+    """The executor that started this worker's Python."""
+    executors = processes(EXECUTOR)
+    while worker not in executors:
+        # After the name in brackets: state, parent.
+        worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    return worker
+
+
 def end_executors() -> None:
     """Ends those of a driver that has ended, and waits until they are gone, with the files that they hold open."""
     while executors := processes(EXECUTOR):
@@ -38,8 +47,7 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
         return Job("spark_job.py", folder / scenario, model, kind, out=out, **environment)
 
     job = begin("executor", "batch")
-    job.wait_for(moment(20, 60))
-    os.kill(min(processes(EXECUTOR)), signal.SIGKILL)
+    os.kill(executor_of(job.wait_for(moment(20, 60))), signal.SIGKILL)
     job.end()
     report("executor", BEGIN)
 
