@@ -18,6 +18,26 @@ EXECUTOR = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
 SMALL, LARGE = 80_000, 10_000_000
 
 
+def executor_of(worker: int) -> int:
+    """The executor that started this worker's Python."""
+    executors = processes(EXECUTOR)
+    while worker not in executors:
+        # After the name in brackets: state, parent.
+        worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    return worker
+
+
+def end_executors() -> None:
+    """Ends those of a driver that has ended, and waits until they are gone, with the files that they hold open."""
+    while executors := processes(EXECUTOR):
+        for executor in executors:
+            try:
+                os.kill(executor, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.1)
+
+
 def main(folder: Path, model: str, seed: int, temporary: str) -> None:
     moment = random.Random(seed).randrange
     environment = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", "SPARK_LOCAL_DIRS": temporary,
@@ -27,8 +47,7 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
         return Job("spark_job.py", folder / scenario, model, kind, out=out, **environment)
 
     job = begin("executor", "batch")
-    job.wait_for(moment(20, 60))
-    os.kill(min(processes(EXECUTOR)), signal.SIGKILL)
+    os.kill(executor_of(job.wait_for(moment(20, 60))), signal.SIGKILL)
     job.end()
     report("executor", BEGIN)
 
@@ -36,16 +55,17 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
         job = begin("driver", "stream")
         job.wait_for(moment(least, most))
         job.kill()
-        for executor in processes(EXECUTOR):
-            os.kill(executor, signal.SIGKILL)
+        end_executors()
     begin("driver", "stream").end()
     report("driver", BEGIN)
 
     disk = Disk(folder / "disk" / "small", SMALL)
     begin("disk", "stream", "small").fail("No space left on device")
+    end_executors()
     written = disk.files()
     disk.change(f"ro,size={LARGE}")
     begin("disk", "stream", "small").fail("Read-only file system")
+    end_executors()
     disk.change("rw")
     begin("disk", "stream", "small").end()
     kept = [name for name, file in written.items() if disk.files().get(name) == file]

@@ -36,9 +36,9 @@ def main(pictures: str, out: str, checkpoint: str, log: str, model: str, kind: s
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.python.worker.reuse": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "5",
-        # Small files are a task each.
-        "spark.sql.files.maxPartitionBytes": "1",
-        "spark.sql.files.openCostInBytes": "0",
+        # Small files are a task each: they are smaller than a task's share, and to open one counts as much.
+        "spark.sql.files.maxPartitionBytes": "100000",
+        "spark.sql.files.openCostInBytes": "100000",
     }
     builder = SparkSession.builder.master("local-cluster[2,1,1024]")
     for name, value in settings.items():
