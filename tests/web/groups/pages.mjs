@@ -305,6 +305,13 @@ export async function manyPhotos(test) {
     await page.evaluate(work, given);
     return seen.end();
   };
+  /** Bytes that `work` takes beyond `others`: the least of a few tries, since garbage may lie about for a while where others compute, too. */
+  const beyond = async (others, work, given) => {
+    let least = Infinity;
+    for (let tries = 0; tries < 3 && least >= MOST_MORE; tries++)
+      least = Math.min(least, (await most(work, given)) - others);
+    return least;
+  };
   const call = async ([how, count, atOnce, what]) => {
     const image = what === "element" ? globalThis.element : globalThis.photo;
     const one = () => (how === "classify" ? model.classify(image, ["a", "b"]) : model[how](image));
@@ -313,16 +320,20 @@ export async function manyPhotos(test) {
   };
   // As calls did that each decoded their picture at once.
   const before = resident();
-  const all = await most(async (count) => {
-    const bitmaps = await Promise.all(Array.from({ length: count }, () => createImageBitmap(photo)));
-    const held = bitmaps.map((bitmap) => {
-      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
-      context.drawImage(bitmap, 0, 0);
-      return context.getImageData(0, 0, bitmap.width, bitmap.height);
-    });
-    return held.length;
-  }, count);
-  group.rejects("all decoded at once", String(all - before < MOST_MORE), "true");
+  const all = await beyond(
+    before,
+    async (count) => {
+      const bitmaps = await Promise.all(Array.from({ length: count }, () => createImageBitmap(photo)));
+      const held = bitmaps.map((bitmap) => {
+        const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
+        context.drawImage(bitmap, 0, 0);
+        return context.getImageData(0, 0, bitmap.width, bitmap.height);
+      });
+      return held.length;
+    },
+    count,
+  );
+  group.rejects("all decoded at once", String(all < MOST_MORE), "true");
   for (const [options, what] of [
     [{ backend: "cpu" }, "photo"],
     [{ backend: "cpu", worker: true }, "element"],
@@ -339,7 +350,7 @@ export async function manyPhotos(test) {
     const where = `${JSON.stringify(options)}, ${what}`;
     const alone = await most(call, ["classify", 2, false, what]);
     for (const how of full ? ["classify", "embedImage"] : ["classify"]) {
-      const more = (await most(call, [how, count, true, what])) - alone;
+      const more = await beyond(alone, call, [how, count, true, what]);
       group.same(`${where}: ${how}, ${Math.round(more / 2 ** 20)} MiB more`, String(more < MOST_MORE), "true");
     }
   }
