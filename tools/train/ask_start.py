@@ -15,6 +15,7 @@ from ask_batch import Batches
 from ask_model import VISION, PaliGemma
 from find_model import Owl
 from find_words import TEMPLATES, Words
+from model import stretched
 from names import Names
 from shipped import START, weights
 from truth import World, known, variety
@@ -90,9 +91,7 @@ def from_clip(vision, mean, std, grid, spread):
     tower = {k: v.clone() for k, v in own.items() if k.startswith(("encoder.", "post_layernorm."))}
     filters = own["embeddings.patch_embedding.weight"] / (2 * std)
     bias = (filters * (1 - 2 * mean)).sum((1, 2, 3))
-    places = own["embeddings.position_embedding.weight"][1:]
-    side = round(len(places) ** 0.5)
-    square = F.interpolate(places.T.reshape(1, -1, side, side), size=(grid, grid), mode="bilinear").flatten(2)[0].T
+    square = stretched(own["embeddings.position_embedding.weight"][1:], grid)
     # The norm before the blocks: its mean as it is, its division as it usually is.
     size = own["pre_layernorm.weight"] / spread
     tower["embeddings.patch_embedding.weight"] = (filters - filters.mean(0)) * size.view(-1, 1, 1, 1)

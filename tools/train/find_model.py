@@ -10,6 +10,7 @@ from torch import nn
 from transformers import Owlv2Config, Owlv2ForObjectDetection
 
 from find_words import LENGTH
+from model import stretched
 
 SIDE, PATCH = 256, 16
 MEAN, STD = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])  # CLIP's
@@ -63,9 +64,7 @@ class Owl(nn.Module):
         std = self.std.view(1, 3, 1, 1) * 2  # from CLIP's range to SigLIP's: x' = 2 (x std + mean) - 1
         bias = tower["vision_model.embeddings.patch_embedding.bias"] + (small * (2 * self.mean.view(1, 3, 1, 1) - 1)).sum((1, 2, 3))
         own["embeddings.patch_embedding.weight"].copy_(small * std)
-        places = tower["vision_model.embeddings.position_embedding.weight"]
-        side, grid = round(len(places) ** 0.5), SIDE // PATCH
-        square = F.interpolate(places.T.reshape(1, -1, side, side), size=(grid, grid), mode="bilinear").flatten(2)[0].T
+        square = stretched(tower["vision_model.embeddings.position_embedding.weight"], SIDE // PATCH)
         own["embeddings.position_embedding.weight"][1:].copy_(square + bias)
         own["embeddings.position_embedding.weight"][0].copy_(square.mean(0) + bias)
         own["embeddings.class_embedding"].zero_()

@@ -114,10 +114,14 @@ class VisionTower(nn.Module):
 
     def positions(self, side):
         table = self.embeddings.position_embedding.weight
-        if side == self.grid:
-            return table
-        square = table.T.reshape(1, -1, self.grid, self.grid)
-        return F.interpolate(square, size=(side, side), mode="bilinear").flatten(2)[0].T
+        return table if side == self.grid else stretched(table, side)
+
+
+def stretched(places, side):
+    """Embeddings of the places of a square [patches, width], for a square with so many patches a side."""
+    own = round(len(places) ** 0.5)
+    square = places.T.reshape(1, -1, own, own)
+    return F.interpolate(square, size=(side, side), mode="bilinear").flatten(2)[0].T
 
 
 class TextTower(nn.Module):
