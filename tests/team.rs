@@ -11,7 +11,7 @@ use ocelli::{
     config::Mask,
     gpu::Tuning,
     kernels::{
-        Attention, Keys, Matmul, MatrixRef, Part, Place, Queries, Rows, Run, Shuffle, VectorRef, WeightId, Work,
+        ActId, Attention, Keys, Matmul, MatrixRef, Part, Place, Queries, Rows, Run, Shuffle, VectorRef, WeightId, Work,
         rows_of, worth_sharing,
     },
     plan::Plan,
@@ -20,6 +20,8 @@ use ocelli::{
     session::{LoadOptions, Source, Strip},
     weights::{HostStore, Plane, Store, Usage},
 };
+
+type Weights = <Cpu as Backend>::Weights;
 
 /// Helpers in this process. Their parts and answers are kept as a browser's messages would be.
 #[derive(Default)]
@@ -170,19 +172,37 @@ fn finds(session: &Session<Cpu>) -> Vec<u32> {
     bits(&all)
 }
 
+/// Any number of engines computes the same bits; helpers have parts of what is shared, and there a wrong answer of theirs shows.
+fn same_with_any_team<T: PartialEq>(what: &str, shared: bool, compute: impl Fn(Cpu) -> T) -> T {
+    let alone = compute(Cpu::new(Some(1)).expect("one thread"));
+    for helpers in [0, 1, 2, 6] {
+        let team = Here::new(helpers);
+        let asked = team.asked.clone();
+        assert!(compute(Cpu::with_team(Box::new(team))) == alone, "{what}, {helpers} helpers");
+        assert_eq!(*asked.borrow() > 0, helpers > 0 && shared, "{what}: parts that {helpers} helpers had");
+    }
+    let wrong = compute(Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })));
+    assert_eq!(wrong != alone, shared, "{what}: a wrong answer");
+    alone
+}
+
+/// What a plan makes of its inputs.
+fn run(cpu: &Cpu, plan: Plan, weights: &Weights, run: Run, inputs: &[(ActId, Vec<f32>)], y: ActId) -> Vec<u8> {
+    let states = &mut Default::default();
+    let plan = cpu.compile(plan, weights, &Tuning::all(Default::default()), run, states).expect("it fits");
+    for (input, numbers) in inputs {
+        plan.write(cpu, *input, 0, bytemuck::cast_slice(numbers));
+    }
+    let bytes = pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs");
+    assert!(bytes.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
+    bytes
+}
+
 #[test]
 fn any_number_of_engines_finds_the_same() {
     for model in ["owlv2", "clipseg-refined"] {
         for format in [None, Some(Format::Q8)] {
-            let alone = finds(&load(model, format, Cpu::new(Some(1)).expect("one thread")));
-            for helpers in [1, 2, 6] {
-                let team = Here::new(helpers);
-                let found = finds(&load(model, format, Cpu::with_team(Box::new(team))));
-                assert!(alone == found, "{model}, {format:?}, {helpers} helpers");
-            }
-            let wrong = Here { wrong: true, ..Here::new(1) };
-            let wrong = finds(&load(model, format, Cpu::with_team(Box::new(wrong))));
-            assert!(alone != wrong, "{model}, {format:?}: a wrong answer passed");
+            same_with_any_team(&format!("{model}, {format:?}"), true, |cpu| finds(&load(model, format, cpu)));
         }
     }
 }
@@ -191,20 +211,11 @@ fn any_number_of_engines_finds_the_same() {
 fn any_number_of_engines_gives_the_same_bits() {
     for model in MODELS {
         for format in [None, Some(Format::F16), Some(Format::Q8), Some(Format::Q4)] {
-            let alone = everything(&load(model, format, Cpu::new(Some(1)).expect("one thread")));
-            for helpers in [0, 1, 2, 6] {
-                let team = Here::new(helpers);
-                let asked = team.asked.clone();
-                let session = load(model, format, Cpu::with_team(Box::new(team)));
-                assert_eq!(session.device().threads(), helpers + 1);
-                assert!(alone == everything(&session), "{model}, {format:?}, {helpers} helpers");
-                assert_eq!(*asked.borrow() > 0, helpers > 0, "{model}, {format:?}: parts that helpers had");
-            }
-            let wrong = Here { wrong: true, ..Here::new(1) };
-            let wrong = everything(&load(model, format, Cpu::with_team(Box::new(wrong))));
-            assert!(alone != wrong, "{model}, {format:?}: a wrong answer passed");
+            same_with_any_team(&format!("{model}, {format:?}"), true, |cpu| everything(&load(model, format, cpu)));
         }
     }
+    let session = load("siglip", None, Cpu::with_team(Box::new(Here::new(2))));
+    assert_eq!(session.device().threads(), 3);
 }
 
 #[test]
@@ -277,7 +288,7 @@ fn shuffled(cpu: &Cpu) -> Vec<u8> {
     let matrix = |random: &mut Random, rows: usize, cols: usize| {
         Matrix::new(Format::F32, &random.floats(rows * cols), cols).expect("small weights")
     };
-    let mut weights = <Cpu as Backend>::Weights::default();
+    let mut weights = Weights::default();
     let mut store = cpu.model_store(&mut weights);
     for (at, m) in [matrix(&mut random, outputs, inputs), matrix(&mut random, 1, channels)].iter().enumerate() {
         store.make_room("weight", m.format, m.rows, m.cols).expect("it fits");
@@ -290,25 +301,13 @@ fn shuffled(cpu: &Cpu) -> Vec<u8> {
     let weight = MatrixRef { id: WeightId(0), format: Format::F32, rows: outputs as u32, cols: inputs as u32 };
     let bias = Some(VectorRef { id: WeightId(1), len: channels as u32 });
     plan.step("shuffled", Matmul { bias, place: Place::Shuffle(shuffle), ..Matmul::new(x, weight, y, rows) });
-    let run = Run::items(2);
-    let states = &mut Default::default();
-    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
-    plan.write(cpu, x, 0, bytemuck::cast_slice(&random.floats(2 * 10 * inputs)));
-    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+    let pixels = random.floats(2 * 10 * inputs);
+    run(cpu, plan, &weights, Run::items(2), &[(x, pixels)], y)
 }
 
 #[test]
 fn engines_share_what_is_shuffled() {
-    let alone = shuffled(&Cpu::new(Some(1)).expect("one thread"));
-    assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
-    for helpers in [0, 1, 2, 6] {
-        let team = Here::new(helpers);
-        let asked = team.asked.clone();
-        assert!(shuffled(&Cpu::with_team(Box::new(team))) == alone, "{helpers} helpers");
-        assert_eq!(*asked.borrow() > 0, helpers > 0, "parts that helpers had");
-    }
-    let wrong = shuffled(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })));
-    assert!(wrong != alone, "a wrong answer passed");
+    same_with_any_team("shuffled", true, |cpu| shuffled(&cpu));
 }
 
 /// A decoder's attention over a state, where pairs of heads share keys.
@@ -325,30 +324,16 @@ fn decoded(cpu: &Cpu, tokens: u32) -> Vec<u8> {
     let keys = Keys { act: kv, len: rows, stride: dim, k: 0, v: dim / 2, most: Some(room), lengths: None };
     let usual = Attention::new(queries, keys, y, [HEADS, SIZE], Mask::Causal);
     plan.step("attention", Attention { kv_heads: HEADS / 2, cap: Some(2.0), window: Some(7), ..usual });
-    let run = Run { batch: 2, tokens: 1, past: PAST };
-    let states = &mut Default::default();
-    let weights = <Cpu as Backend>::Weights::default();
-    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
     let mut random = Random::new(6);
-    plan.write(cpu, q, 0, bytemuck::cast_slice(&random.floats((2 * tokens * dim) as usize)));
-    plan.write(cpu, kv, 0, bytemuck::cast_slice(&random.floats((2 * room * dim) as usize)));
-    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+    let inputs = [(q, random.floats((2 * tokens * dim) as usize)), (kv, random.floats((2 * room * dim) as usize))];
+    run(cpu, plan, &Weights::default(), Run { batch: 2, tokens: 1, past: PAST }, &inputs, y)
 }
 
 /// Whole groups of heads with the keys that they share; a step of few tokens is not worth sending keys for.
 #[test]
 fn engines_share_a_decoders_heads() {
     for (tokens, shared) in [(12, true), (3, false)] {
-        let alone = decoded(&Cpu::new(Some(1)).expect("one thread"), tokens);
-        assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
-        for helpers in [0, 1, 2, 6] {
-            let team = Here::new(helpers);
-            let asked = team.asked.clone();
-            assert!(decoded(&Cpu::with_team(Box::new(team)), tokens) == alone, "{tokens} tokens, {helpers} helpers");
-            assert_eq!(*asked.borrow() > 0, helpers > 0 && shared, "{tokens} tokens: parts that helpers had");
-        }
-        let wrong = decoded(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })), tokens);
-        assert_eq!(wrong != alone, shared, "{tokens} tokens: a wrong answer");
+        same_with_any_team(&format!("{tokens} tokens"), shared, |cpu| decoded(&cpu, tokens));
     }
 }
 
@@ -371,7 +356,7 @@ fn lent(cpu: &Cpu, rows: u32) -> Vec<u8> {
     const OUTPUTS: usize = 520;
     let mut random = Random::new(8);
     let matrix = Matrix::new(Format::Q8, &random.floats(INPUTS * OUTPUTS), INPUTS).expect("small weights");
-    let mut weights = <Cpu as Backend>::Weights::default();
+    let mut weights = Weights::default();
     let mut store = cpu.model_store(&mut weights);
     store.make_room_for(Usage::Both, "weight", Format::Q8, OUTPUTS, INPUTS).expect("it fits");
     store.write(0, Plane::Values, 0, &matrix.packed.values);
@@ -382,10 +367,8 @@ fn lent(cpu: &Cpu, rows: u32) -> Vec<u8> {
     let y = plan.scratch("y", Rows::PerItem(rows), OUTPUTS);
     let weight = MatrixRef { id: WeightId(0), format: Format::Q8, rows: OUTPUTS as u32, cols: INPUTS as u32 };
     plan.step("lent", Matmul::new(x, weight, y, Rows::PerItem(rows)));
-    let (run, states) = (Run { batch: 1, tokens: 1, past: 3 }, &mut Default::default());
-    let plan = cpu.compile(plan, &weights, &Tuning::all(Default::default()), run, states).expect("it fits");
-    plan.write(cpu, x, 0, bytemuck::cast_slice(&random.floats(rows as usize * INPUTS)));
-    pollster::block_on(cpu.bytes(plan.submit(cpu, run, &[y]))).expect("it runs")
+    let inputs = [(x, random.floats(rows as usize * INPUTS))];
+    run(cpu, plan, &weights, Run { batch: 1, tokens: 1, past: 3 }, &inputs, y)
 }
 
 /// What takes longer than a message and its answer is shared, and a decoder's single rows are not.
@@ -393,16 +376,7 @@ fn lent(cpu: &Cpu, rows: u32) -> Vec<u8> {
 fn lent_matrices_are_shared_where_it_is_worth_it() {
     assert!(!worth_sharing(1, 1536, 576) && worth_sharing(1, 5120, 960) && worth_sharing(20, 1536, 576));
     for (rows, shared) in [(1, false), (7, false), (61, true), (300, true)] {
-        let alone = lent(&Cpu::new(Some(1)).expect("one thread"), rows);
-        assert!(alone.iter().any(|&byte| byte != 0), "nothing was computed: this shows nothing");
-        for helpers in [0, 1, 2, 6] {
-            let team = Here::new(helpers);
-            let asked = team.asked.clone();
-            assert!(lent(&Cpu::with_team(Box::new(team)), rows) == alone, "{rows} rows, {helpers} helpers");
-            assert_eq!(*asked.borrow() > 0, helpers > 0 && shared, "{rows} rows: parts that helpers had");
-        }
-        let wrong = lent(&Cpu::with_team(Box::new(Here { wrong: true, ..Here::new(1) })), rows);
-        assert_eq!(wrong != alone, shared, "{rows} rows: a wrong answer");
+        same_with_any_team(&format!("{rows} rows"), shared, |cpu| lent(&cpu, rows));
     }
 }
 
@@ -411,16 +385,7 @@ fn lent_matrices_are_shared_where_it_is_worth_it() {
 fn any_number_of_engines_writes_the_same() {
     for model in ["decoders/llama", "decoders/qwen2", "decoders/gemma2"] {
         for format in [None, Some(Format::Q8)] {
-            let alone = writes(&load(model, format, Cpu::from(ocelli::threads::Threads::ONE)));
-            for helpers in [1, 2, 3] {
-                let team = Here::new(helpers);
-                let asked = team.asked.clone();
-                let shared = writes(&load(model, format, Cpu::with_team(Box::new(team))));
-                assert!(*asked.borrow() > 0, "{model}: nothing was handed out");
-                assert_eq!(shared, alone, "{model} in {format:?} with {helpers} helpers");
-            }
-            let wrong = Here { wrong: true, ..Here::new(1) };
-            assert_ne!(writes(&load(model, format, Cpu::with_team(Box::new(wrong)))), alone);
+            same_with_any_team(&format!("{model}, {format:?}"), true, |cpu| writes(&load(model, format, cpu)));
         }
     }
 }

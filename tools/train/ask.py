@@ -1,53 +1,63 @@
 """Trains ocelli-tiny-ask: `ask.py FOLDER` and loop.py's options. FOLDER has the pictures of art.py and scenes.py, the tokenizer of
 words.py, and what ask_start.py made of ocelli-tiny-find.
 
-The loss: cross-entropy of the answers; and, so that each patch soon knows what it shows, of the name of the thing at each patch's middle,
-with the distance to the thing's edges.
+The loss: cross-entropy of the answers; and, so that each patch soon knows what it shows, of what is true of the thing at its middle: its
+name, its colour, how many there are, where it is, what is beside it, and how far its edges are.
 """
 
 import torch
 import torch.nn.functional as F
 
 import loop
-from ask_batch import NOTHING, Batches
+from ask_batch import UNSAID, Batches, Patches
 from ask_export import export
 from ask_model import TEXT, VISION, PaliGemma
 from names import Names
+from questions import SIDES
 from truth import World, known, variety
 
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
 ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
+WEIGHTS = {"name": 0.5, "colour": 0.3, "count": 0.3, "where": 0.2, "beside": 0.3, "edges": 1.0}  # of what patches say
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
 
 class Heads(torch.nn.Module):
-    """What each patch is asked while the model learns; not part of the model. Its name is asked in the words' own vectors: so the decoder
-    finds a word's thing among the patches, and says it, by what is alike."""
+    """What each patch is asked while the model learns; not part of the model. It answers in the words' own vectors: so the decoder finds a
+    word's thing among the patches, and says what it is asked of it, by what is alike."""
 
-    def __init__(self, forms):
-        """`forms` [forms, concepts, vocabulary] are the shares of tokens in each concept's name: alone, within a sentence, and of several."""
+    def __init__(self, said):
+        """`said` are the shares of tokens in what is answered, as Batches.said has them."""
         super().__init__()
-        self.register_buffer("forms", forms, persistent=False)
-        self.nothing, self.edges = torch.nn.Parameter(torch.zeros(TEXT["hidden_size"])), torch.nn.Linear(VISION["hidden_size"], 4)
+        for kind, shares in said.items():
+            self.register_buffer(kind, shares, persistent=False)
+        self.nothing = torch.nn.Parameter(torch.zeros(TEXT["hidden_size"]))
+        self.edges = torch.nn.Linear(VISION["hidden_size"], 4)
+        self.beside = torch.nn.Linear(VISION["hidden_size"], len(SIDES) * TEXT["hidden_size"], bias=False)
         torch.nn.init.normal_(self.edges.weight, std=0.02)
         torch.nn.init.zeros_(self.edges.bias)
 
-    def forward(self, model, seen, shows, boxes):
+    def forward(self, model, seen, truth):
         grid = VISION["image_size"] // VISION["patch_size"]
-        shown = model.projector(seen).flatten(0, 1)
-        shown = F.rms_norm(shown, shown.shape[-1:])
-        losses = 0
-        for named in self.forms.to(shown.dtype) @ model.embed_tokens.weight:
-            logits = shown @ torch.cat([self.nothing[None], named]).T
-            losses = losses + F.cross_entropy(logits.float(), shows.flatten(), reduction="none") / len(self.forms)
-        something = shows.flatten() != NOTHING
-        name = losses[something].mean() + 0.3 * losses[~something].mean()
+        shown = F.rms_norm(model.projector(seen), seen.shape[-1:])
+        words = {kind: getattr(self, kind).to(shown.dtype) @ model.embed_tokens.weight for kind in ("name", "colour", "count", "where")}
+        losses = {kind: sum(says(shown, form, getattr(truth, kind)) for form in forms) / len(forms) for kind, forms in words.items()}
+        nothing = F.logsigmoid((shown @ self.nothing).float() * torch.where(truth.name == UNSAID, 1, -1))
+        losses["name"] = losses["name"] - nothing.mean()
+        neighbours = F.rms_norm(self.beside(seen).unflatten(-1, (len(SIDES), -1)), shown.shape[-1:]).movedim(2, 0)
+        losses["beside"] = says(neighbours, words["name"][0], truth.beside)
         at = (torch.arange(grid, device=seen.device) + 0.5) / grid
         middles = torch.stack([at[:, None].expand(grid, grid), at.expand(grid, grid)], 2).flatten(0, 1).repeat(1, 2)
-        here = boxes[..., 2] > 0
-        edges = F.l1_loss((self.edges(seen).float() + middles)[here], boxes[here]) if here.any() else name * 0
-        return name, edges
+        here = truth.edges[..., 2] > 0
+        losses["edges"] = F.l1_loss((self.edges(seen).float() + middles)[here], truth.edges[here]) if here.any() else shown.sum() * 0
+        return losses
+
+
+def says(vectors, words, truth):
+    """Cross-entropy of those patches of which something is to be said."""
+    known = truth != UNSAID
+    return F.cross_entropy((vectors[known] @ words.T).float(), truth[known]) if known.any() else vectors.sum() * 0
 
 
 class Ask(loop.Job):
@@ -57,7 +67,7 @@ class Ask(loop.Job):
         names = Names(folder)
         self.words, self.device = folder / "words.json", device
         self.batches = Batches(World(folder, names, VISION["image_size"], self.size), self.words)
-        self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(self.batches.forms())}).to(device)
+        self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(self.batches.said())}).to(device)
         self.model["model"].load_state_dict(torch.load(folder / "ask-start.pt", map_location=device, weights_only=True))
 
     def rate(self, parameter):
@@ -71,9 +81,10 @@ class Ask(loop.Job):
                                                                        rows.positions, rows.wanted))
         seen = working["model"].see(pixels.to(self.device, dtype))
         answers, right = answer_loss(working["model"](seen[picture], *row), targets, weights, self.batches.near.to(self.device))
-        name, edges = working["heads"](working["model"], seen, *(x.to(self.device) for x in truth))
-        parts = {"answers": answers, "right": right, "name": name, "edges": edges, "asked": rows.parts.amax(1).add(1).sum()}
-        return answers + 0.5 * name + edges, parts
+        truth = Patches(*(x.to(self.device) for x in vars(truth).values()))
+        patches = working["heads"](working["model"], seen, truth)
+        parts = {"answers": answers, "right": right, **patches, "asked": rows.parts.amax(1).add(1).sum()}
+        return answers + sum(WEIGHTS[kind] * loss for kind, loss in patches.items()), parts
 
     def export(self, folder):
         export(self.model["model"], self.words, folder)

@@ -7,13 +7,14 @@ import torch
 from tokenizers import Tokenizer
 
 from ask_model import PATCHES, VISION
-from names import plural
-from questions import EDGES, LAST, Asker
+from data import UNKNOWN
+from names import COLOUR_NAMES, plural
+from questions import EDGES, LAST, NUMBER_WORDS, PLACES, SIDES, Asker, an, before, place_of
 from words import EOS, PAD
 
 PACKED, ALONE = 96, 40  # tokens of a row: of many questions, of one
 EACH_ALONE = 2  # questions of a picture where each has a row of its own
-NOTHING = 0  # what a patch of ground shows; concepts are one higher
+UNSAID = -100  # of a patch: what is not known, or not spoken of
 
 
 @dataclass
@@ -28,9 +29,22 @@ class Rows:
     weights: torch.Tensor  # of each wanted place: answers count by the root of their length
 
 
+@dataclass
+class Patches:
+    """What is true of the thing at each patch's middle [pictures, patches]: places in `Batches.said`'s lists."""
+
+    name: torch.Tensor  # UNSAID on the ground
+    colour: torch.Tensor
+    count: torch.Tensor  # how many of its name there are
+    where: torch.Tensor
+    beside: torch.Tensor  # [sides, pictures, patches], the name of what is there, as SIDES has them
+    edges: torch.Tensor  # [pictures, patches, 4]
+
+
 class Batches:
     def __init__(self, world, words):
         self.world, self.asker = world, Asker(world)
+        self.named = [*map(int, world.things), *sorted(world.scenes)]
         self.tokenizer = Tokenizer.from_file(str(words))
         self.size = self.tokenizer.get_vocab_size()
         self.places = torch.tensor([self.tokenizer.token_to_id(f"<loc{i:04}>") for i in range(LAST + 1)])
@@ -39,11 +53,19 @@ class Batches:
         self.near = torch.arange(self.size).repeat(2, 1)
         self.near[0, steps[1:]], self.near[1, steps[:-1]] = steps[:-1], steps[1:]
 
-    def forms(self):
-        """How much of each token is in every concept's name [3, concepts, vocabulary]: alone, within a sentence, and of several."""
-        labels = self.asker.labels
-        shares = torch.zeros(3, len(labels), self.size)
-        for form, texts, skipped in zip(shares, (labels, [f"the {l}" for l in labels], [f"many {plural(l)}" for l in labels]), (0, 1, 1)):
+    def said(self):
+        """How patches say what they show: the shares of tokens [forms, texts, vocabulary] in names (alone, within a sentence, and of
+        several), colours, numbers and places."""
+        names, numbers = [self.asker.labels[c] for c in self.named], NUMBER_WORDS.items()
+        return {"name": self.shares(names, [f"the {l}" for l in names], [f"many {plural(l)}" for l in names]),
+                "colour": self.shares(COLOUR_NAMES, [an(c) for c in COLOUR_NAMES]),
+                "count": self.shares([str(k) for k, _ in numbers], [f"are {word}" for _, word in numbers]),
+                "where": self.shares([place for row in PLACES for place in row])}
+
+    def shares(self, alone, *within):
+        """Of texts alone, and of some behind a word that is one token."""
+        shares = torch.zeros(1 + len(within), len(alone), self.size)
+        for form, (texts, skipped) in zip(shares, [(alone, 0), *((texts, 1) for texts in within)]):
             for row, encoding in zip(form, self.tokenizer.encode_batch(texts, add_special_tokens=False)):
                 ids = torch.tensor(encoding.ids[skipped:])
                 row.index_add_(0, ids, torch.full((len(ids),), 1 / len(ids)))
@@ -73,7 +95,7 @@ class Batches:
                     row.append((prefix, suffix))
             if row:
                 rows.append((picture, row))
-        return pixels, self.rows(rows, length), patches(owners, pictures, self.world.side)
+        return pixels, self.rows(rows, length), patches(owners, pictures, self.named, self.world)
 
     def rows(self, rows, length):
         shape = len(rows), length
@@ -97,17 +119,25 @@ class Batches:
                     torch.tensor(targets), torch.tensor(weights))
 
 
-def patches(owners, pictures, side):
-    """Of each patch: 1 + the concept at its middle [B, patches], 0 for ground, and how far the box's edges are [B, patches, 4]."""
-    p = VISION["patch_size"]
+def patches(owners, pictures, named, world):
+    """What is true of each patch."""
+    p, number = VISION["patch_size"], {concept: k for k, concept in enumerate(named)}
     middle = owners[:, p // 2 :: p, p // 2 :: p].reshape(len(owners), -1)
-    shows = np.zeros(middle.shape, np.int64)
-    boxes = np.zeros((*middle.shape, 4), np.float32)
+    name, colour, count, where, *beside = (np.full(middle.shape, UNSAID) for _ in range(4 + len(SIDES)))
+    edges = np.zeros((*middle.shape, 4), np.float32)
     for m, picture in enumerate(pictures):
-        if picture.scene >= 0:
-            shows[m] = np.where(middle[m] == 1, 1 + picture.scene, NOTHING)
+        if picture.scene != UNKNOWN:
+            name[m, middle[m] == 1] = number[picture.scene]
         for t in picture.things:
             here = middle[m] == t.number
-            shows[m, here] = 1 + t.concept
-            boxes[m, here] = t.box
-    return torch.from_numpy(shows), torch.from_numpy(boxes)
+            name[m, here], edges[m, here] = number[t.concept], t.box
+            if t.colour != UNKNOWN and world.may("tint", t.concept, t.colour):
+                colour[m, here] = t.colour
+            count[m, here] = picture.count(t.concept) - 1
+            if (place := place_of(t)) is not None:
+                where[m, here] = place
+            for side, (axis, way) in zip(beside, SIDES.values()):
+                there = [o for o in picture.things if o is not t and before(o, t, axis, way)]
+                if len(there) == 1 and world.may("pair", *(o.concept for o in ((there[0], t) if way == 1 else (t, there[0])))):
+                    side[m, here] = number[there[0].concept]
+    return Patches(*map(torch.from_numpy, (name, colour, count, where, np.stack(beside), edges)))

@@ -1,6 +1,6 @@
-"""Where ocelli-tiny-ask starts: `ask_start.py FOLDER` writes FOLDER/ask-start.pt, from ocelli-tiny-find (FOLDER/find-cool.pt). Its tower is
-find's, its projector says of each patch what find says of it, and words start as find's texts: so a word and its thing are alike from the
-beginning.
+"""Where ocelli-tiny-ask starts: `ask_start.py FOLDER` writes FOLDER/ask-start.pt, from ocelli-tiny-find as it is in the repository. Its
+tower is find's, its projector says of each patch what find says of it, and words start as find's texts: so a word and its thing are alike
+from the beginning.
 
 The two towers differ in little: CLIP's has a token of its own and a norm before the first block, SigLIP's has neither.
 """
@@ -13,12 +13,11 @@ import torch.nn.functional as F
 
 from ask_batch import Batches
 from ask_model import VISION, PaliGemma
-from find_model import Owl
-from find_words import TEMPLATES, Words
+from find_model import trained
+from find_words import TEMPLATES
 from model import stretched
 from names import Names
-from shipped import START, weights
-from truth import World, known, variety
+from truth import KNOWN, VARIED, World
 
 SEEN = 10  # batches of pictures of which find is asked
 FAR = slice(20, 32)  # pairs of a head's channels that turn so slowly that places hardly matter to them
@@ -27,15 +26,13 @@ ALIKE = 0.5  # how sharply a word looks for its thing at first
 
 @torch.no_grad()
 def start(folder):
-    names, find_words = Names(folder), Words(folder / "find-tokenizer.json")
-    found = torch.load(folder / "find-cool.pt", map_location="cpu", weights_only=True)
-    find = Owl(len(find_words), weights(START)).eval()
-    find.load_state_dict(found["model"])
+    names, (find_words, find) = Names(folder), trained()
+    find.eval()
     world = World(folder, names, VISION["image_size"], 16)
-    world.know(known(found["step"]))
+    world.know(KNOWN)
     batches = Batches(world, folder / "words.json")
     model = PaliGemma(batches.size, batches.places)
-    pictures = [world.batch(k, variety(found["step"]))[0] for k in range(SEEN)]
+    pictures = [world.batch(k, VARIED)[0] for k in range(SEEN)]
     vision = find.owl.owlv2.vision_model
     spread = vision.embeddings(as_clip(find, pictures[0]), interpolate_pos_encoding=True)[:, 1:].std(-1).mean()
     tower = from_clip(vision, find.mean, find.std, model.vision_tower.grid, spread)
@@ -44,7 +41,7 @@ def start(folder):
     alike = project(model, torch.cat([model.see(p) for p in pictures]), torch.cat([vectors(find, p) for p in pictures]))
     print(f"patches are like find's: cosine {alike:.3f} in the mean", flush=True)
     texts = of_texts(find.owl.owlv2, find_words, [names.labels[c] for c in world.things])
-    name_words(model.embed_tokens.weight.data, batches.forms()[:, world.things], texts)
+    name_words(model.embed_tokens.weight.data, batches.said()["name"][:, : len(texts)], texts)
     for block, directions in zip(model.layers, apart(texts, 2 * (FAR.stop - FAR.start))):
         look_for_alike(block.self_attn, directions)
     return model

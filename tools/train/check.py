@@ -4,6 +4,7 @@
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import torch
 
 import ask_export
 import words
-from ask_batch import Batches, patches
+from ask_batch import UNSAID, Batches, patches
 from ask_model import PATCHES, PaliGemma, attention_mask
 from data import draw
 from find import generalised_iou, truth
@@ -94,9 +95,20 @@ def right_answers():
 
 def what_patches_show():
     owners = np.zeros((1, 192, 192), np.uint8)
-    owners[0, 80:112, 32:64] = 1
-    shows, boxes = patches(owners, [Picture([Thing(2, -1, (80 / 192, 32 / 192, 112 / 192, 64 / 192), 1, True)])], 192)
-    assert shows.sum() == 4 * 3 and set(torch.nonzero(shows[0])[:, 0].tolist()) == {5 * 12 + 2, 5 * 12 + 3, 6 * 12 + 2, 6 * 12 + 3}
+    owners[0, 80:112, 32:64], owners[0, 80:112, 128:160] = 1, 2
+    things = [Thing(2, 1, (80 / 192, 32 / 192, 112 / 192, 64 / 192), 1, True), Thing(4, -1, (80 / 192, 128 / 192, 112 / 192, 160 / 192), 2, True)]
+    shown = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world())
+    first, second = {5 * 12 + 2, 5 * 12 + 3, 6 * 12 + 2, 6 * 12 + 3}, {5 * 12 + 8, 5 * 12 + 9, 6 * 12 + 8, 6 * 12 + 9}
+    of = lambda values, value: set(torch.nonzero(values[0] == value)[:, 0].tolist())
+    assert of(shown.name, 2) == first and of(shown.name, 3) == second and len(of(shown.name, UNSAID)) == 144 - 8
+    assert of(shown.colour, 1) == first and len(of(shown.colour, UNSAID)) == 144 - 4 and of(shown.count, 0) == first | second
+    assert of(shown.where, 3) == first and of(shown.where, 5) == second
+    left, right, above, below = shown.beside
+    assert of(left, 2) == second and of(right, 3) == first and len(of(left, UNSAID)) == len(of(right, UNSAID)) == 140
+    assert (above == UNSAID).all() and (below == UNSAID).all()
+    silent = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world(may=False))
+    assert (silent.beside == UNSAID).all() and (silent.colour == UNSAID).all() and (silent.name == shown.name).all()
+    assert of(patches(owners, [Picture([things[0], replace(things[1], concept=2)])], [0, 1, 2, 4, 3], world()).count, 1) == first | second
     heat, boxes, weight, named = truth([Picture([thing(2, 0.5, 0.2), thing(0, 0.8, 0.8, number=2)])], [0, 2], 16)
     assert weight[0, 8 * 16 + 3] == weight[0, 12 * 16 + 12] == 1 and named[0, [8 * 16 + 3, 12 * 16 + 12]].tolist() == [1, 0]
     assert heat[0, 8 * 16 + 3].tolist() == [0, 1] != heat[0, 3 * 16 + 8].tolist() and (heat == 1).sum() == 2

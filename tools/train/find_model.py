@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import Owlv2Config, Owlv2ForObjectDetection
 
-from find_words import LENGTH
+from find_words import LENGTH, Words
 from model import stretched
+from shipped import FIND, weights
 
 SIDE, PATCH = 256, 16
 MEAN, STD = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])  # CLIP's
@@ -28,7 +29,7 @@ def configuration(vocabulary):
 class Owl(nn.Module):
     """The model, trained; pictures are in -1 to 1, their side any multiple of the patch's."""
 
-    def __init__(self, vocabulary, tower):
+    def __init__(self, vocabulary, tower=None):
         super().__init__()
         self.owl = Owlv2ForObjectDetection._from_config(configuration(vocabulary), attn_implementation="eager")
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
@@ -49,7 +50,8 @@ class Owl(nn.Module):
             head.logit_shift.bias.fill_(-0.5)
             head.logit_scale.bias.fill_(8.0)
             self.owl.objectness_head.dense2.bias.fill_(-3.0)
-            self.start(tower)
+            if tower is not None:
+                self.start(tower)
 
     def start(self, tower):
         """From a SigLIP tower with patches of half the side, whose picture is twice as large here."""
@@ -82,6 +84,17 @@ class Owl(nn.Module):
         logits, vectors = owl.class_predictor(seen, texts.to(dtype)[None].expand(len(pixels), -1, -1))
         boxes = (owl.box_head(seen).float() + owl.compute_box_bias(*grid.shape[1:3]).to(seen.device)).sigmoid()
         return F.normalize(vectors.float(), dim=-1), texts, logits.float(), boxes, owl.objectness_predictor(seen).float()
+
+
+def trained():
+    """The words and the model that are in the repository."""
+    words = Words(FIND / "tokenizer.json")
+    find = Owl(len(words))
+    # `ocelli quantize` leaves out what no answer needs, and writes the towers' names without their owner's.
+    of_towers = lambda name: f"owlv2.{name}" if name.startswith(("vision_model.", "text_")) else name
+    missing, unknown = find.owl.load_state_dict({of_towers(k): v for k, v in weights(FIND).items()}, strict=False)
+    assert set(missing) <= {"owlv2.logit_scale", "owlv2.visual_projection.weight"} and not unknown, (missing, unknown)
+    return words, find
 
 
 def export(model, words, folder, **processor):

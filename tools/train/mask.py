@@ -1,8 +1,8 @@
 """Trains ocelli-tiny-mask: `mask.py FOLDER` and loop.py's options. It is transformers' CLIPSegForImageSegmentation on the towers of
-ocelli-tiny-find (FOLDER/find-cool.pt), which stay as they are; only the decoder learns, as in "Image Segmentation Using Text and Image
+ocelli-tiny-find as it is in the repository, which stay as they are; only the decoder learns, as in "Image Segmentation Using Text and Image
 Prompts" (Lüddecke and Ecker 2022).
 
-Pictures are as varied as find's were at last. Each is asked for one name, one time in five for one that is not there. The loss is the
+Pictures are as varied as find's at last. Each is asked for one name, one time in five for one that is not there. The loss is the
 cross-entropy of each pixel.
 """
 
@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 import loop
-from find_model import MEAN, SIDE, STD, TOWER, configuration, export
-from find_words import TEMPLATES, Words
+from find_model import MEAN, SIDE, STD, TOWER, configuration, export, trained
+from find_words import TEMPLATES
 from names import Names
-from truth import World, known, variety
+from truth import KNOWN, VARIED, World
 
 ABSENT = 0.2
 
@@ -45,18 +45,16 @@ class Mask(loop.Job):
     name, size = "mask", 16
 
     def __init__(self, folder, device):
-        self.device, self.words = device, Words(folder / "find-tokenizer.json")
-        found = torch.load(folder / "find-cool.pt", map_location="cpu", weights_only=True)
-        self.model = clipseg(len(self.words), {k.removeprefix("owl."): v for k, v in found["model"].items()}).to(device)
-        self.names, self.steps = Names(folder), found["step"]
+        self.device, self.names, (self.words, find) = device, Names(folder), trained()
+        self.model = clipseg(len(self.words), find.owl.state_dict()).to(device)
         self.world = World(folder, self.names, SIDE, self.size)
-        self.world.know(known(self.steps))
+        self.world.know(KNOWN)
 
     def rate(self, parameter):
         return 1.0 if parameter.startswith("decoder.") else 0
 
     def losses(self, working, step, dtype, cooling):
-        pixels, owners, pictures = self.world.batch(step, variety(self.steps))
+        pixels, owners, pictures = self.world.batch(step, VARIED)
         r, asked, masks = np.random.default_rng([step, 3]), [], []
         for owned, picture in zip(owners, pictures):
             there = sorted({t.concept for t in picture.things})

@@ -51,6 +51,12 @@ def before(a, b, axis, way):
     return way * (b.centre[axis] - a.centre[axis]) >= APART
 
 
+def place_of(t):
+    """In which of PLACES a thing's middle is, by rows; None near a border of two."""
+    sure = all(min(abs(c - 1 / 3), abs(c - 2 / 3)) > 0.04 for c in t.centre)
+    return 3 * int(t.centre[0] * 3) + int(t.centre[1] * 3) if sure else None
+
+
 class Asker:
     """Asks about the pictures of a World."""
 
@@ -232,10 +238,10 @@ class Asker:
         t = self.one(r, picture)
         if t is None or r.random() < 0.02:
             return (self.say(r, "where", one=self.labels[self.absent(r, picture)]), NONE)
-        sure = all(min(abs(c - 1 / 3), abs(c - 2 / 3)) > 0.04 for c in t.centre)
-        if picture.count(t.concept) > 1 or not sure:
+        place = place_of(t)
+        if picture.count(t.concept) > 1 or place is None:
             return None
-        place = PLACES[int(t.centre[0] * 3)][int(t.centre[1] * 3)]
+        place = [place for row in PLACES for place in row][place]
         if place == "middle" and r.random() < 0.7:
             return None
         return self.say(r, "where", one=self.labels[t.concept]), place

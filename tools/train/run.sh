@@ -39,8 +39,6 @@ tiny)
   ;;
 ask)
   [ -f words.json ] || "$python" "$here/words.py" .
-  [ -f find-tokenizer.json ] || "$python" "$here/find_words.py" .
-  [ -f find-cool.pt ] || { echo "ask starts from find: run.sh FOLDER find, then the same with --cool 900" >&2; exit 2; }
   [ -f ask-start.pt ] || "$python" "$here/ask_start.py" .
   "$python" "$here/ask.py" . --resume "$@"
   ;;

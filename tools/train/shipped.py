@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-START = Path(__file__).resolve().parents[2] / "www/models/ocelli-tiny"
+MODELS = Path(__file__).resolve().parents[2] / "www/models"
+START, FIND = MODELS / "ocelli-tiny", MODELS / "ocelli-tiny-find"
 BLOCK = 16  # weights along K that share a scale (docs/decisions/weights-and-quantisation.md)
 
 
