@@ -6,16 +6,25 @@ export const LONG = { timeout: 240_000 };
 export const SCREENS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 /**
- * For a page's start: `globalThis.shift` is the sum of all layout shifts that no click or key has caused, and `globalThis.moved` what has
- * moved.
+ * For a page's start: `globalThis.shift` is the page's cumulative layout shift as browsers define it, of what no click or key has caused:
+ * the largest sum of shifts that follow each other within a second, for five seconds at most. `globalThis.moved` is what has moved.
  */
 export function watchShifts() {
-  globalThis.shift = 0;
-  globalThis.moved = [];
+  let sum = 0;
+  let first = -Infinity;
+  let last = -Infinity;
+  globalThis.forgetShifts = () => {
+    globalThis.shift = sum = 0;
+    globalThis.moved = [];
+  };
+  globalThis.forgetShifts();
   new PerformanceObserver((list) => {
-    for (const { value, hadRecentInput, sources } of list.getEntries()) {
+    for (const { value, startTime, hadRecentInput, sources } of list.getEntries()) {
       if (hadRecentInput) continue;
-      globalThis.shift += value;
+      if (startTime - last > 1000 || startTime - first > 5000) [sum, first] = [0, startTime];
+      sum += value;
+      last = startTime;
+      globalThis.shift = Math.max(globalThis.shift, sum);
       globalThis.moved.push(
         `${value.toFixed(3)}: ${sources.map(({ node }) => node?.className || node?.nodeName).join(", ")}`,
       );
@@ -31,11 +40,7 @@ export async function still(page, group, name) {
 }
 
 /** What has moved until now counts no more: it was asked for, or the window has another size. */
-export const forgetShifts = (page) =>
-  page.evaluate(() => {
-    globalThis.shift = 0;
-    globalThis.moved = [];
-  });
+export const forgetShifts = (page) => page.evaluate(() => globalThis.forgetShifts());
 
 /** Pixels by which the page is wider than its window. */
 export const tooWide = (page) =>

@@ -157,7 +157,10 @@ async function returns(context, { open, report }) {
   await page.evaluate(() => (location.hash = "#/photos"));
   await page.getByRole("heading", { name: "Photos", level: 1 }).waitFor();
   await page.evaluate(() => (location.hash = "#/models/label"));
-  await memory.getByText("no model loaded").nth(2).waitFor({ state: "detached" });
+  await page
+    .getByRole("button", { name: /^Unload/ })
+    .first()
+    .waitFor(LONG);
   group.same("photos bring the label model back", [await memory.getByText("no model loaded").count()], [2]);
   await page.close();
 }
