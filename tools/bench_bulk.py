@@ -3,10 +3,10 @@
 
     python tools/bench_bulk.py MODEL [--threads 1] [--rounds 5] [--pictures 32] [--sizes 256,640x480,12MP] [--peer] [--workers]
 
-MODEL is a SigLIP folder. Pictures are noisy photographs of 256 × 256, 640 × 480 and 4000 × 3000 pixels. Seconds are the least of all
-rounds. Shares come from what is left out: `tower` is pixels of the tower's own size, `resize` is decoded pixels less the tower, `decode` is
-bytes less decoded pixels. --peer adds transformers (its venv: `./build.sh bench-cpu`), --workers one worker beside two, each pinned to a core,
-and the most memory that one had beside its weights. bench_ray.py has what an engine adds.
+MODEL is a SigLIP folder. Pictures are noisy photographs of 256 × 256, 640 × 480 and 4000 × 3000 pixels. Seconds are the least of all rounds.
+Shares are medians of rounds, and come from what is left out: `tower` is pixels of the tower's own size, `resize` is decoded pixels less the
+tower, `decode` is bytes less decoded pixels. --peer adds transformers (its venv: `./build.sh bench-cpu`), --workers two workers beside one, each
+pinned to a core, and the most memory that one had beside its weights. bench_ray.py has what an engine adds.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import io
 import json
 import multiprocessing
 import os
+import statistics
 import time
 
 import numpy as np
@@ -66,13 +67,15 @@ def seconds(work, pictures) -> float:
     return (time.perf_counter() - start) / len(pictures)
 
 
-def worker(core: int, folder: str, pictures, barrier, found) -> None:
-    """A pinned worker in steady state: its second call, begun together with the others'."""
+def worker(core: int, folder: str, pictures, orders, found) -> None:
+    """Pinned, and in steady state: what it is timed at comes after a first call. Ends with the most memory that it had."""
     os.sched_setaffinity(0, {core})
     embed = wheel(folder, 1)
     embed(pictures)
-    barrier.wait()
-    found.put((seconds(embed, pictures), peak()))
+    found.put(None)
+    for _ in iter(orders.get, None):
+        found.put(seconds(embed, pictures))
+    found.put(peak())
 
 
 def peak() -> int:
@@ -88,15 +91,24 @@ def weights(folder: str) -> int:
     return sum(end - start for start, end in offsets)
 
 
-def rate(cores: list[int], folder: str, pictures) -> tuple[float, int]:
-    """Pictures a second of so many workers together, and the most memory of one."""
+def two_beside_one(folder: str, pictures, rounds: int) -> tuple[list[float], int]:
+    """Pictures a second of two workers by what one has alone, of each round; and the most memory of one. Each round has either worker alone
+    and twice both, since cores that are lent change their speed from minute to minute."""
     context = multiprocessing.get_context("spawn")
-    barrier, found = context.Barrier(len(cores)), context.Queue()
-    workers = [context.Process(target=worker, args=(core, folder, pictures, barrier, found)) for core in cores]
+    queues = [(context.Queue(), context.Queue()) for _ in range(2)]
+    workers = [context.Process(target=worker, args=(core, folder, pictures, *mine)) for core, mine in enumerate(queues)]
     [one.start() for one in workers]
-    done = [found.get(timeout=3600) for _ in workers]
+    [found.get(timeout=3600) for _, found in queues]
+
+    def rate(*cores: int) -> float:
+        [queues[core][0].put(True) for core in cores]
+        return sum(1 / queues[core][1].get(timeout=3600) for core in cores)
+
+    ratios = [(rate(0, 1) + rate(1, 0)) / (rate(0) + rate(1)) for _ in range(rounds)]
+    [orders.put(None) for orders, _ in queues]
+    memory = max(found.get(timeout=3600) for _, found in queues)
     [one.join() for one in workers]
-    return sum(1 / time for time, _ in done), max(memory for _, memory in done)
+    return ratios, memory
 
 
 def main() -> None:
@@ -127,21 +139,21 @@ def main() -> None:
                 for program, embed in programs.items():
                     times.setdefault((program, stage), []).append(seconds(embed, pictures))
         for program in programs:
-            whole, pixels, tower = (min(times[program, stage]) for stage in stages)
-            shares = {"decode": whole - pixels, "resize": pixels - tower, "tower": tower}
-            said = ", ".join(f"{stage} {100 * part / whole:.0f} %" for stage, part in shares.items())
-            print(f"{name:8} {program:13} {1 / whole:8.2f} pictures/s  {said}", flush=True)
+            rounds = list(zip(*(times[program, stage] for stage in stages)))
+            shares = {
+                "decode": [(whole - pixels) / whole for whole, pixels, _ in rounds],
+                "resize": [(pixels - tower) / whole for whole, pixels, tower in rounds],
+                "tower": [tower / whole for whole, _, tower in rounds],
+            }
+            said = ", ".join(f"{stage} {100 * statistics.median(share):.0f} %" for stage, share in shares.items())
+            print(f"{name:8} {program:13} {1 / min(times[program, 'bytes']):8.2f} pictures/s  {said}", flush=True)
         if len(programs) == 2:
             one, other = (program(stages["bytes"]) for program in programs.values())
             print(f"{name:8} least cosine {(one * other).sum(1).min():.5f}")
         if args.workers:
-            rates = {1: [], 2: []}
-            for _ in range(args.rounds if name == "640x480" else 1):
-                for count, found in rates.items():
-                    found.append(rate(list(range(count)), args.model, stages["bytes"]))
-            (alone, memory), (both, _) = (max(found) for found in rates.values())
-            beside = (memory - weights(args.model)) / 1e6
-            print(f"{name:8} two pinned workers: {both / alone:.2f} of one; memory beside the weights {beside:.0f} MB", flush=True)
+            ratios, memory = two_beside_one(args.model, stages["bytes"], args.rounds)
+            said, beside = ", ".join(f"{ratio:.2f}" for ratio in ratios), (memory - weights(args.model)) / 1e6
+            print(f"{name:8} two pinned workers by one: {statistics.mean(ratios):.2f} ({said}); memory beside the weights {beside:.0f} MB", flush=True)
 
 
 if __name__ == "__main__":
