@@ -1,8 +1,10 @@
 //! Every family as plans of kernel steps. No `wgpu`, no quantisation, no files: weights by id, activations by id.
 
+mod bart;
 mod block;
 mod clip;
 mod clipseg;
+mod davit;
 mod embed;
 mod language;
 mod owl;
@@ -13,14 +15,14 @@ mod text;
 mod tower;
 
 pub use clipseg::PicturePrompt;
-pub use language::LanguageModel;
+pub use language::{LanguageModel, Reader};
 pub use owl::{BOXES, CLASS, EPS, OBJECTNESS, Question, question};
 pub use pictures::PictureTokens;
 pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, Head, Towers, VisionPooling, WRITES},
+    config::{Config, Generator, Head, Towers, VisionPooling, WRITES},
     error::Result,
     quant::{Format, Matrix},
     weights::{self, Entry, HostStore, Loader, Weight},
@@ -37,11 +39,19 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
         (Head::Generate(_), _) if !WRITES => Err(config.family.unbuilt()),
         (Head::Generate(generator), _) => Ok(Model {
             pictures: towers.vision().then(|| pictures::record(config, generator, loader)).transpose()?,
-            language: towers.text().then(|| language::record(generator, config.text.tokens, loader)).transpose()?,
+            language: towers.text().then(|| language(config, generator, loader)).transpose()?,
             ..Model::default()
         }),
         (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
         (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
+    }
+}
+
+fn language(config: &Config, generator: &Generator, loader: &mut Loader) -> Result<LanguageModel> {
+    let room = config.text.tokens;
+    match &generator.seq2seq {
+        Some(seq2seq) => bart::record(generator, seq2seq, room, loader),
+        None => language::record(generator, room, loader),
     }
 }
 

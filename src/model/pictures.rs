@@ -2,6 +2,7 @@
 
 use super::{
     block::{Blocks, Linear, Norm},
+    davit,
     embed::Embedding,
 };
 use crate::{
@@ -22,7 +23,9 @@ pub struct PictureTokens {
     pub pixels: ActId,
     /// Output: `[batch, tokens, hidden]`, the hidden size of the decoder.
     pub rows: ActId,
-    /// Tokens of an item, each way.
+    /// Tokens of an item.
+    pub tokens: usize,
+    /// Tokens of an item's grid, each way.
     pub side: usize,
     /// What ends a row of tokens where they are packed into a grid, `[hidden]`.
     pub newline: Option<HostId>,
@@ -43,6 +46,7 @@ impl Layers {
             Linear::load(l, &format!("multi_modal_projector.{name}"), hidden, inputs)
         };
         Ok(match connector {
+            Connector::MeanAndGrid { .. } => unreachable!("it leads out of another tower"),
             Connector::Linear => Self { scale: 1, first: layer(l, "linear", features)?, second: None },
             Connector::Mlp => {
                 let (first, second) = (layer(l, "linear_1", features)?, layer(l, "linear_2", hidden)?);
@@ -76,6 +80,9 @@ impl Layers {
 pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<PictureTokens> {
     let (e, hidden) = (&config.vision.encoder, generator.decoder.hidden);
     let pictures = generator.pictures.as_ref().expect("a model with a picture tower says what becomes of pictures");
+    if pictures.davit.is_some() {
+        return davit::record(config, pictures, hidden, l);
+    }
     let embed = Embedding::load(config, l)?;
     let (rows, lead, grid) = (embed.rows(), embed.lead(), embed.grid);
     let which = 0..pictures.features.blocks;
@@ -122,5 +129,5 @@ pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<
     connector.record(&mut plan, features, out, each);
     plan.tap("picture", out);
     plan.output("picture", out);
-    Ok(PictureTokens { plan, pixels, rows: out, side, newline })
+    Ok(PictureTokens { plan, pixels, rows: out, tokens: side.pow(2), side, newline })
 }
