@@ -29,7 +29,7 @@ pub use tensor::{Slice, Tensor};
 pub use tensor_file::TensorFile;
 
 use crate::{
-    config::{Config, TokenizerFiles, Towers, VisionPooling},
+    config::{Config, TokenizerFiles, Towers, VisionPooling, WRITES},
     error::{Error, Result},
     json::Object,
 };
@@ -170,7 +170,7 @@ impl Checkpoint {
             // In this format it is timm's towers that have such a head.
             let timm = config.vision.pooling == VisionPooling::AttentionHead;
             Naming::open_clip(timm, files.iter().flat_map(|file| file.header.names()))
-        } else if files.iter().any(|file| file.header.info(names::FLORENCE_PROJECTION).is_some()) {
+        } else if WRITES && files.iter().any(|file| file.header.info(names::FLORENCE_PROJECTION).is_some()) {
             Naming::Florence
         } else {
             Naming::Transformers

@@ -222,7 +222,7 @@ impl Naming {
             // Where a table is there several times, or made anew, other names stand for it.
             Head::Generate(generator) => {
                 let tower = name.contains("vision_tower.") || name.contains("vision_model.");
-                return tower || generator.seq2seq.is_some() && is_copy(name);
+                return tower || WRITES && generator.seq2seq.is_some() && is_copy(name);
             }
             Head::Boxes(_) => &["visual_projection.weight", "logit_scale"],
             Head::Masks(_) => &["logit_scale"],

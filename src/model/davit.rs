@@ -5,7 +5,7 @@ use super::{
     pictures::PictureTokens,
 };
 use crate::{
-    config::{Activation, Config, Connector, Davit, Mask, Pictures, Stage},
+    config::{Activation, Config, Connector, Davit, Generator, Mask, Pictures, Stage},
     error::Result,
     kernels::{
         ActId, AddShared, Attention, ChannelMix, ChannelScores, Channels, Depthwise, Keys, Matmul, Operand, Patchify,
@@ -216,15 +216,18 @@ impl Recorder<'_> {
     }
 }
 
-/// Places along a side of each stage's grid, the picture itself before them, and floats in their tokens.
-fn shapes(davit: &Davit, side: usize) -> Vec<(usize, usize)> {
+/// Places along a side of a grid, and floats in its tokens.
+type Shape = (usize, usize);
+
+/// Those of each stage, and of the picture itself before them.
+fn shapes(davit: &Davit, side: usize) -> Vec<Shape> {
     let grids = davit.grids(side).expect("checked with the config");
     [(side, 3)].into_iter().chain(grids.into_iter().zip(davit.stages.iter().map(|stage| stage.dim))).collect()
 }
 
 /// Makes room for the widest of every stage's.
-fn room(plan: &mut Plan, davit: &Davit, shapes: &[(usize, usize)], most_bytes: usize) -> Room {
-    let most = |of: &dyn Fn(&Stage, [(usize, usize); 2]) -> usize| {
+fn room(plan: &mut Plan, davit: &Davit, shapes: &[Shape], most_bytes: usize) -> Room {
+    let most = |of: &dyn Fn(&Stage, [Shape; 2]) -> usize| {
         let stages = davit.stages.iter().zip(shapes.windows(2));
         stages.map(|(stage, pair)| of(stage, [pair[0], pair[1]])).max().unwrap_or(0)
     };
@@ -265,8 +268,9 @@ fn positions(columns: &[f32], rows: &[f32], grid: usize, dim: usize) -> Vec<f32>
 ///
 /// # Errors
 /// As [`crate::checkpoint::Checkpoint::tensor`].
-pub fn record(config: &Config, pictures: &Pictures, hidden: usize, l: &mut Loader) -> Result<PictureTokens> {
-    record_within(config, pictures, (hidden, MAX_BINDING), l)
+pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<PictureTokens> {
+    let pictures = generator.pictures.as_ref().expect("a model with a picture tower says what becomes of pictures");
+    record_within(config, pictures, (generator.decoder.hidden, MAX_BINDING), l)
 }
 
 /// The same with hidden layers of at most so many bytes.
@@ -360,7 +364,7 @@ mod tests {
         let pictures = generator.pictures.as_ref().expect("it sees");
         let random = &mut Random::new(1);
         let words: Vec<u32> = (0..90 * 90).map(|_| random.bits()).collect();
-        let mut run = |most: usize| {
+        let run = |most: usize| {
             let mut l = Loader::new(&checkpoint, None).expect("a fixture");
             let hidden = generator.decoder.hidden;
             let model = record_within(&checkpoint.config, pictures, (hidden, most), &mut l).expect("a fixture");

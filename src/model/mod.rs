@@ -38,12 +38,19 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
         (Head::Masks(masks), _) => clipseg::record(config, masks, towers, loader),
         (Head::Generate(_), _) if !WRITES => Err(config.family.unbuilt()),
         (Head::Generate(generator), _) => Ok(Model {
-            pictures: towers.vision().then(|| pictures::record(config, generator, loader)).transpose()?,
+            pictures: towers.vision().then(|| pictures(config, generator, loader)).transpose()?,
             language: towers.text().then(|| language(config, generator, loader)).transpose()?,
             ..Model::default()
         }),
         (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
         (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
+    }
+}
+
+fn pictures(config: &Config, generator: &Generator, loader: &mut Loader) -> Result<PictureTokens> {
+    match generator.pictures.as_ref().and_then(|pictures| pictures.davit.as_ref()) {
+        Some(_) => davit::record(config, generator, loader),
+        None => pictures::record(config, generator, loader),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{
     block::{Blocks, Linear, Norm},
-    davit,
     embed::Embedding,
 };
 use crate::{
@@ -80,9 +79,6 @@ impl Layers {
 pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<PictureTokens> {
     let (e, hidden) = (&config.vision.encoder, generator.decoder.hidden);
     let pictures = generator.pictures.as_ref().expect("a model with a picture tower says what becomes of pictures");
-    if pictures.davit.is_some() {
-        return davit::record(config, pictures, hidden, l);
-    }
     let embed = Embedding::load(config, l)?;
     let (rows, lead, grid) = (embed.rows(), embed.lead(), embed.grid);
     let which = 0..pictures.features.blocks;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
-    config::{Alpha, Config, Towers},
+    config::{Alpha, Config, Towers, WRITES},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
@@ -179,11 +179,12 @@ impl<B: Backend> Loading<B> {
         let full_range = tuning.without_half();
         let mut states = B::States::default();
         let mut write = |plan: &mut Plan, most: Run| compile_in(&full_range, plan, most, &mut states);
-        let language = model.language.as_mut();
+        let language = model.language.as_mut().filter(|_| WRITES);
         let language = language.map(|part| write(&mut part.plan, Language::<B>::most(&config))).transpose()?;
-        let reader = model.language.as_mut().and_then(|part| part.reader.as_mut());
+        let reader = model.language.as_mut().filter(|_| WRITES).and_then(|part| part.reader.as_mut());
         let reader = reader.map(|part| write(&mut part.plan, Run { batch: 1, ..texts })).transpose()?;
-        let sight = model.pictures.as_mut().map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
+        let sight = model.pictures.as_mut().filter(|_| WRITES);
+        let sight = sight.map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
         // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
@@ -295,8 +296,9 @@ impl<B: Backend> Loading<B> {
         let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder::new(plan, part));
         let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
         let reader = self.reader;
-        let language = self.language.zip(self.model.language).map(|(plan, model)| Language::new(plan, reader, model));
-        let sight = self.sight.zip(self.model.pictures).map(|(plan, model)| {
+        let language = self.language.zip(self.model.language).filter(|_| WRITES);
+        let language = language.map(|(plan, model)| Language::new(plan, reader, model));
+        let sight = self.sight.zip(self.model.pictures).filter(|_| WRITES).map(|(plan, model)| {
             let newline = model.newline.map(|id| self.host.weights[id.0].row(0));
             Sight::new(plan, model, newline)
         });

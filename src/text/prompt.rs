@@ -26,8 +26,8 @@ impl Prompt {
     /// Of a conversation, whose next message is the model's. `context` is the number of tokens that the model has room for.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a picture that is not there, and for messages in a form that the model does not know;
-    /// [`Error::ContextFull`] with both numbers if the prompt is longer than `context`; [`Error::BadCheckpoint`] for a tokenizer without
+    /// [`crate::Error::BadInput`] for a picture that is not there, and for messages in a form that the model does not know;
+    /// [`crate::Error::ContextFull`] with both numbers if the prompt is longer than `context`; [`crate::Error::BadCheckpoint`] for a tokenizer without
     /// `<image>`.
     pub fn chat(
         tokenizer: &Tokenizer,
@@ -54,7 +54,7 @@ impl Prompt {
     /// `<image>` stands for one picture after the other.
     ///
     /// # Errors
-    /// As [`Prompt::chat`], and [`Error::BadInput`] if there are not as many `<image>` as pictures, or a `<video>`.
+    /// As [`Prompt::chat`], and [`crate::Error::BadInput`] if there are not as many `<image>` as pictures, or a `<video>`.
     pub fn raw(
         tokenizer: &Tokenizer,
         rule: PromptRule,
