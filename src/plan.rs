@@ -102,6 +102,11 @@ impl Plan {
         self.act(name, Rows::PerToken, words, Kind::State { most })
     }
 
+    /// Adds such an activation `[most, words]` of which there is one for all items.
+    pub fn shared_state(&mut self, name: &str, most: u32, words: usize) -> ActId {
+        self.act(name, Rows::Shared(most), words, Kind::State { most })
+    }
+
     /// Names a result.
     pub fn output(&mut self, name: &str, act: ActId) {
         self.outputs.push((name.into(), act));

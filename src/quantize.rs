@@ -267,7 +267,7 @@ const LARGE_TOKENIZER: usize = 8 << 20;
 fn small_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
     let [config, preprocessor, tokenizer_config, ..] = FILES;
     let mut files = match checkpoint.naming {
-        Naming::Transformers => checkpoint.json.clone(),
+        Naming::Transformers | Naming::Florence => checkpoint.json.clone(),
         Naming::OpenClip { .. } => {
             let names = [config, preprocessor, tokenizer_config].map(String::from).into_iter();
             names.zip(checkpoint.config.to_files().map(String::into_bytes)).collect()

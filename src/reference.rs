@@ -1,12 +1,14 @@
 //! The naive twin of every kernel: the formula on the CPU, summed in f64, nothing clever. It judges the shaders.
 
 mod attention;
+mod davit;
 mod decoder;
 
 use std::ops::Range;
 
 pub use attention::{Heads, Seen, attention, attention_join, attention_spans};
-pub use decoder::{embed, gated, normed, pick, pixel_shuffle, rms_norm, rope};
+pub use davit::{channel_mix, channel_scores, depthwise, prepend_mean, windows};
+pub use decoder::{embed, gated, normed, pick, pixel_shuffle, reorder, rms_norm, rope};
 
 use crate::{
     config::Activation,
@@ -229,16 +231,17 @@ pub fn add_shared(x: &[f32], y: &mut [f32]) {
 }
 
 /// `shaders/unfold.wgsl`
-pub fn unfold(x: &[f32], grid: usize, dim: usize, lead: usize, y: &mut [f32]) {
-    let area = grid * grid;
-    for (at, row) in y.chunks_exact_mut(9 * dim).enumerate() {
-        let (item, gy, gx) = (at / area, at % area / grid, at % grid);
+pub fn unfold(x: &[f32], [grid, dim, lead]: [usize; 3], [side, stride, padding]: [usize; 3], y: &mut [f32]) {
+    let (outputs, taps) = ((grid + 2 * padding - side) / stride + 1, side * side);
+    let area = outputs * outputs;
+    for (at, row) in y.chunks_exact_mut(taps * dim).enumerate() {
+        let (item, gy, gx) = (at / area, at % area / outputs * stride, at % outputs * stride);
         for (at, y) in row.iter_mut().enumerate() {
-            // One more than the place, so that nothing is below 0.
-            let (d, py, px) = (at / 9, gy + at / 3 % 3, gx + at % 3);
-            let inside = (1..=grid).contains(&py) && (1..=grid).contains(&px);
-            let token = || item * (lead + area) + lead + (py - 1) * grid + px - 1;
-            *y = if inside { x[token() * dim + d] } else { 0.0 };
+            // More by the padding, so that nothing is below 0.
+            let (d, py, px) = (at / taps, gy + at / side % side, gx + at % side);
+            let inside = |at: usize| (padding..grid + padding).contains(&at);
+            let token = || item * (lead + grid * grid) + lead + (py - padding) * grid + px - padding;
+            *y = if inside(py) && inside(px) { x[token() * dim + d] } else { 0.0 };
         }
     }
 }

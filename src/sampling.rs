@@ -17,6 +17,8 @@ pub struct Sampling {
     /// What logits of tokens that the text has already are divided by, or, below zero, multiplied with (Keskar et al. 2019); 1 changes
     /// nothing.
     pub repetition_penalty: f32,
+    /// No text has the same so many tokens in a row twice; 0 allows all.
+    pub no_repeat_ngram: usize,
     /// Another seed gives another text.
     pub seed: u64,
 }
@@ -24,7 +26,7 @@ pub struct Sampling {
 impl Default for Sampling {
     /// The likeliest token.
     fn default() -> Self {
-        Self { temperature: 0.0, top_k: None, top_p: 1.0, repetition_penalty: 1.0, seed: 0 }
+        Self { temperature: 0.0, top_k: None, top_p: 1.0, repetition_penalty: 1.0, no_repeat_ngram: 0, seed: 0 }
     }
 }
 
@@ -32,7 +34,7 @@ impl Sampling {
     /// Whether it is the likeliest token, whatever was before.
     #[must_use]
     pub fn is_greedy(&self) -> bool {
-        self.temperature == 0.0 && self.repetition_penalty == 1.0
+        self.temperature == 0.0 && self.repetition_penalty == 1.0 && self.no_repeat_ngram == 0
     }
 
     /// Checks that every number means something.
@@ -69,6 +71,11 @@ impl Sampling {
     pub fn pick_among(&self, logits: &[f32], before: &[u32], allowed: Option<&[u32]>) -> u32 {
         let mut logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
         self.penalize(&mut logits, before);
+        for token in repeated(before, self.no_repeat_ngram) {
+            if let Some(logit) = logits.get_mut(token as usize) {
+                *logit = f64::NEG_INFINITY;
+            }
+        }
         if let Some(words) = allowed {
             let may_come = |token: usize| words.get(token / 32).is_some_and(|word| word >> (token % 32) & 1 == 1);
             let others = logits.iter_mut().enumerate().filter(|(token, _)| !may_come(*token));
@@ -118,6 +125,13 @@ impl Sampling {
         tokens.sort_unstable();
         tokens
     }
+}
+
+/// The tokens that would end the same `size` tokens in a row as the text has already (`NoRepeatNGramLogitsProcessor` in transformers).
+pub fn repeated(text: &[u32], size: usize) -> impl Iterator<Item = u32> {
+    let end = &text[text.len() - size.saturating_sub(1).min(text.len())..];
+    let rows = text.windows(size.max(1)).filter(move |_| size > 0);
+    rows.filter(move |row| row[..size - 1] == *end).map(move |row| row[size - 1])
 }
 
 fn first_largest(scored: impl Iterator<Item = (f64, u32)>) -> u32 {

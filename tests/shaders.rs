@@ -34,15 +34,22 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
     let patchify = |pictures| -> Box<dyn Kernel> {
         Box::new(Patchify { pixels: a, y: c, rows, pictures, patch: 4, scale: [1.0; 3], shift: [0.0; 3] })
     };
+    let channels = Channels { qkv: b, rows, groups: 2, size: 4 };
     let mut all: Vec<Box<dyn Kernel>> = vec![
-        Box::new(AddShared { x: a, y: b, tokens: 5, dim: 8 }),
+        Box::new(AddShared { x: a.into(), y: b, rows, dim: 8, first: 0 }),
+        Box::new(AddShared { x: Operand::Vector(vector(80)), y: b, rows: Rows::PerToken, dim: 8, first: 2 }),
+        Box::new(ChannelMix { shares: a, of: channels, y: c }),
+        Box::new(ChannelScores { of: channels, y: c }),
+        Box::new(Depthwise { x: a, weight: vector(72), bias: vector(8), y: b, grid: 5 }),
         Box::new(Best { x: a, y: b, labels: 7, rows }),
         Box::new(ClassHead { cos: a, scale: b, y: c, labels: 7, rows }),
         Box::new(Modulate { x: a, by: b, y: c, tokens: 5, dim: 8 }),
         Box::new(Normalize { x: a, y: b, dim: 8, rows, eps: 1e-6 }),
         Box::new(Pick { x: a, y: b, rows, count: 7 }),
         Box::new(PixelShuffle { x: a, y: b, grid: 4, scale: 2, lead: 1, dim: 8 }),
-        Box::new(Unfold { x: a, y: b, grid: 5, dim: 8, lead: 1 }),
+        Box::new(PrependMean { x: a, y: b, rows: 5, dim: 8 }),
+        Box::new(Reorder { from: a, state: b, most: 9, dim: 8 }),
+        Box::new(Unfold { x: a, y: b, grid: 5, dim: 8, lead: 1, taps: Taps::AROUND }),
         patchify(Pictures::Squares { size: 8, lead: 0 }),
         patchify(Pictures::Floats { size: 8, lead: 0 }),
         patchify(Pictures::Naflex { columns: a, lengths: b }),
@@ -61,7 +68,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         all.push(Box::new(Rope {
             x: a,
             y: b,
-            table: vector(80),
+            table: on.then(|| vector(80)),
             norm: on.then(|| vector(8)),
             eps: 1e-6,
             one_plus: on,
@@ -76,6 +83,7 @@ fn kernels() -> Vec<Box<dyn Kernel>> {
         for weight in [vector(8), vector(7)] {
             all.push(Box::new(RmsNorm { x: a, weight, y: b, rows, eps: 1e-5, one_plus: on, accumulate: on }));
         }
+        all.push(Box::new(Windows { x: a, y: b, grid: 5, window: 3, dim: 8, back: on }));
         all.push(Box::new(ResizeFloat { source: a, table: b, out: c, first: on, usual: 1, lines: Rows::PerToken }));
         let (index, tokens) = (on.then_some(c), Rows::PerItem(3));
         all.push(Box::new(Gather { x: a, index, y: b, of: tokens, dim: 8 }));

@@ -173,13 +173,16 @@ impl Kernel for Broken {
 }
 
 /// For each kernel some of its text, and what that becomes.
-const DAMAGE: [(&str, &str, &str); 21] = [
-    ("add_shared", "x[at % item]", "x[at % params.dim]"),
+const DAMAGE: [(&str, &str, &str); 27] = [
+    ("add_shared", "+ at % item", "+ at % params.dim"),
     ("attention", "params.scale", "1.01 * params.scale"),
     ("attention_join", "exp(tail.x - peak)", "exp(peak - tail.x)"),
     ("attention_row", "start + params.span", "start + params.span - 1u"),
     ("best", "other > value", "other >= value"),
+    ("channel_mix", "(row * 3u + 2u)", "(row * 3u + 1u)"),
+    ("channel_scores", "score *= params.scale", "score *= 1.01 * params.scale"),
     ("class_head", "own.y + 1.0", "exp(own.y)"),
+    ("depthwise", "py <= params.grid", "py < params.grid"),
     ("embed", "value = weight4(source, k4) * params.scale", "value = weight4(source, k4)"),
     ("gated", "* x[gate + params.dim]", "* 0.999 * x[gate + params.dim]"),
     ("gather", "+ at % params.dim", "+ (at + 1u) % params.dim"),
@@ -190,11 +193,14 @@ const DAMAGE: [(&str, &str, &str); 21] = [
     ("patchify", "value * params.scale[c]", "0.999 * value * params.scale[c]"),
     ("pixel_shuffle", "inside % params.scale", "inside / params.scale"),
     ("pick", "&& at < places[lane]", "&& at > places[lane]"),
+    ("prepend_mean", "sum / f32(params.rows)", "sum / f32(params.rows + 1u)"),
+    ("reorder", "at >= params.past * params.dim", "at > params.past * params.dim"),
     ("resize", "vec3i(1 << 21)", "vec3i(1 << 20)"),
     ("resize_float", "sum += pixel(", "sum += 0.999 * pixel("),
     ("rms_norm", "/ f32(params.dim) + params.eps", "/ f32(params.dim)"),
     ("rope", "low * cosine - high * sine", "low * cosine + high * sine"),
-    ("unfold", "py <= params.grid", "py < params.grid"),
+    ("unfold", "py < end", "py < params.grid"),
+    ("windows", "let d = at % params.dim", "let d = (at + 1u) % params.dim"),
 ];
 
 fn damaged((case, step): (Case, Step)) -> (Case, Step) {

@@ -146,9 +146,10 @@ impl Opening {
             return Err(Error::BadInput("batch, threads: expected 1 or more, found 0".into()));
         }
         let options = LoadOptions { towers: self.towers, format: self.format, tuning, batch, ..LoadOptions::default() };
-        let writes = self.towers.text() && checkpoint.config.generator().is_ok();
-        let tokenizer = || Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
-        let tokenizer = writes.then(tokenizer).transpose()?.map(Arc::new);
+        let (files, fallback) = (&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
+        let writes = checkpoint.config.generator().ok().filter(|_| self.towers.text());
+        let tokenizer = writes.map(|of| Tokenizer::with_tokens(files, fallback, &of.prompt.added_tokens()));
+        let tokenizer = tokenizer.transpose()?.map(Arc::new);
         Ok((Session::load(device, &checkpoint, options)?, tokenizer))
     }
 }

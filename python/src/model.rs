@@ -166,7 +166,7 @@ impl Model {
         seed: u64,
     ) -> PyResult<Texts> {
         let pictures = Pictures::new(pictures, self.opening.threads)?;
-        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed };
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, no_repeat_ngram: 0, seed };
         let asked = Asked::new(prompt, raw, detail, max_tokens, pattern, choices, sampling);
         let (asked, tokenizer) = (asked.map_err(|error| exception(py, &error))?, self.facts.tokenizer.clone());
         let work = move |session: &Session| block_on(written::generate(session, tokenizer.as_ref(), pictures, &asked));

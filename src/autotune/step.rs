@@ -50,7 +50,7 @@ fn record() -> (Plan, Vec<ActId>) {
     let token = plan.scratch("step.token", each, WIDTH as usize);
     let matrix = MatrixRef { id: WeightId(0), format: Format::Q8, rows: WIDE, cols: WIDTH };
     let weight = VectorRef { id: WeightId(1), len: WIDTH };
-    let table = VectorRef { id: WeightId(2), len: ROOM * HEAD_SIZE };
+    let table = Some(VectorRef { id: WeightId(2), len: ROOM * HEAD_SIZE });
     plan.step("step.norm", RmsNorm { x, weight, y: normed, rows: each, eps: 1e-6, one_plus: false, accumulate: false });
     plan.step("step.qkv", Matmul::new(normed, matrix, qkv, each));
     let rope = Rope {

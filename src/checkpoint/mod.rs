@@ -29,7 +29,7 @@ pub use tensor::{Slice, Tensor};
 pub use tensor_file::TensorFile;
 
 use crate::{
-    config::{Config, TokenizerFiles, Towers, VisionPooling},
+    config::{Config, TokenizerFiles, Towers, VisionPooling, WRITES},
     error::{Error, Result},
     json::Object,
 };
@@ -170,6 +170,8 @@ impl Checkpoint {
             // In this format it is timm's towers that have such a head.
             let timm = config.vision.pooling == VisionPooling::AttentionHead;
             Naming::open_clip(timm, files.iter().flat_map(|file| file.header.names()))
+        } else if WRITES && files.iter().any(|file| file.header.info(names::FLORENCE_PROJECTION).is_some()) {
+            Naming::Florence
         } else {
             Naming::Transformers
         };
@@ -380,7 +382,8 @@ impl Checkpoint {
     /// The shape that the file gives, for the few tensors that are written in two ways.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.info(&self.stored(name.into())).map(|(_, info)| info.shape.as_slice())
+        let source = self.naming.sources(name, &[]).swap_remove(0);
+        self.info(&self.stored(source.name)).map(|(_, info)| info.shape.as_slice())
     }
 
     /// What to say of tensors that nobody has asked for by now; none if there are none.
@@ -393,7 +396,7 @@ impl Checkpoint {
         let first = left.first()?;
         let shape = self.info(first).map(|(_, info)| info.shape.as_slice()).unwrap_or_default();
         let (label, others) = (self.label(), left.len() - 1);
-        let config = if self.naming == Naming::Transformers { FILES[0] } else { OPEN_CLIP_CONFIG };
+        let config = if matches!(self.naming, Naming::OpenClip { .. }) { OPEN_CLIP_CONFIG } else { FILES[0] };
         Some(format!(
             "{label}: {first} (shape {shape:?}) and {others} more were left out: they belong to no part of the model that {config} describes"
         ))

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::config::{Family, Head, Towers};
+use crate::config::{Family, Head, Towers, WRITES};
 
 /// The naming scheme of a folder's tensor files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Naming {
         /// Whether the names of the text tower begin with `text.` (`CustomTextCLIP`, in contrast to `CLIP`).
         custom_text: bool,
     },
+    /// Those of Florence-2's remote code.
+    Florence,
 }
 
 /// A range of rows of a tensor in the file. A requested tensor is one such range, or several in a row.
@@ -140,6 +142,23 @@ const BUFFERS: [&str; 5] = [
     "vocab_size",
 ];
 
+/// What the names of Florence-2's tower have in its remote code in place of transformers' (`convert_florence2_original_pytorch_to_hf.py`).
+const FLORENCE_TOWER: [(&str, &str); 10] = [
+    (".conv.", ".proj."),
+    (".conv1.", ".conv1.fn.dw."),
+    (".conv2.", ".conv2.fn.dw."),
+    (".spatial_block.norm1.", ".spatial_block.window_attn.norm."),
+    (".channel_block.norm1.", ".channel_block.channel_attn.norm."),
+    (".norm2.", ".ffn.norm."),
+    ("_attn.qkv.", "_attn.fn.qkv."),
+    ("_attn.proj.", "_attn.fn.proj."),
+    (".ffn.fc1.", ".ffn.fn.net.fc1."),
+    (".ffn.fc2.", ".ffn.fn.net.fc2."),
+];
+
+/// Its projection, which is a bare matrix there: the name tells this layout from transformers'.
+pub const FLORENCE_PROJECTION: &str = "image_projection";
+
 /// Where models with pictures keep their decoder, in place of a decoder's own `model` and `lm_head`: transformers 5, and before it.
 const DECODERS: [(&str, &str); 4] = [
     ("model.", "model.language_model."),
@@ -183,7 +202,10 @@ impl Naming {
     /// `logit_scale`, is the file's own.
     #[must_use]
     pub fn sources(self, name: &str, shape: &[usize]) -> Vec<Source> {
-        let Self::OpenClip { timm, custom_text } = self else { return vec![Source::whole(name.into(), shape)] };
+        let Self::OpenClip { timm, custom_text } = self else {
+            let of_remote_code = WRITES && self == Self::Florence;
+            return vec![if of_remote_code { florence(name, shape) } else { Source::whole(name.into(), shape) }];
+        };
         let (vision, prefix) = (if timm { &TIMM_VISION } else { &VISION }, if custom_text { "text." } else { "" });
         vision
             .find(name, "", shape)
@@ -197,7 +219,11 @@ impl Naming {
         let untrained: &[&str] = match head {
             Head::Contrastive => &[],
             // Blocks of the tower behind the one whose features are taken, and its head.
-            Head::Generate(_) => return name.contains("vision_tower.") || name.contains("vision_model."),
+            // Where a table is there several times, or made anew, other names stand for it.
+            Head::Generate(generator) => {
+                let tower = name.contains("vision_tower.") || name.contains("vision_model.");
+                return tower || WRITES && generator.seq2seq.is_some() && is_copy(name);
+            }
             Head::Boxes(_) => &["visual_projection.weight", "logit_scale"],
             Head::Masks(_) => &["logit_scale"],
         };
@@ -257,4 +283,30 @@ impl Source {
     fn whole(name: String, shape: &[usize]) -> Self {
         Self { name, shape: shape.into(), rows: 0..shape.first().copied().unwrap_or(1), transposed: false }
     }
+}
+
+/// Where a tensor is in the layout of Florence-2's remote code.
+fn florence(name: &str, shape: &[usize]) -> Source {
+    let whole = |name: String| Source::whole(name, shape);
+    if let Some(rest) = name.strip_prefix("model.language_model.") {
+        return whole(format!("language_model.model.{rest}"));
+    }
+    if let Some(rest) = name.strip_prefix("model.vision_tower.") {
+        let other = FLORENCE_TOWER.iter().find(|(own, _)| rest.contains(own));
+        return whole(format!("vision_tower.{}", other.map_or(rest.into(), |(own, other)| rest.replace(own, other))));
+    }
+    match name.strip_prefix("model.multi_modal_projector.") {
+        Some("image_projection.weight") => {
+            let shape = shape.iter().rev().copied().collect();
+            Source { shape, transposed: true, ..whole(FLORENCE_PROJECTION.into()) }
+        }
+        Some(rest) => whole(rest.replace("image_position_embed.", "image_pos_embed.")),
+        None => whole(format!("language_model.{name}")),
+    }
+}
+
+/// Whether a tensor is one of those that files of Florence-2 hold beside what it is made of: copies of the table, and cosines.
+fn is_copy(name: &str) -> bool {
+    let copies = ["coder.embed_tokens.weight", "lm_head.weight", "visual_temporal_embed.pos_idx_to_embed"];
+    copies.iter().any(|end| name.ends_with(end))
 }

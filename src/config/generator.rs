@@ -1,6 +1,6 @@
 //! Models that write: a text decoder, and where it has one, a picture tower whose features come in among the tokens.
 
-use super::{Decoder, PromptRule};
+use super::{Davit, Decoder, Encoder, PromptRule};
 
 /// What a writing model is made of, but for the picture tower itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,39 @@ pub struct Generator {
     pub prompt: PromptRule,
     /// Tokens that end a text, as far as the files say: `eos_token_id` of `generation_config.json`, or else of `config.json`.
     pub stops: Vec<u32>,
+    /// What reads the prompt, where that is not the decoder; none where prompt and answer are one text.
+    pub seq2seq: Option<Seq2Seq>,
+}
+
+/// An encoder that reads prompts, and how a decoder goes on from it (BART).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seq2Seq {
+    /// The blocks that read a prompt: a layer norm follows attention and MLP, and each token sees all of them.
+    pub encoder: Encoder,
+    /// Rows of the tables of positions before that of the first token.
+    pub offset: usize,
+    /// What every text of the decoder begins with, and what is no part of it.
+    pub start: Vec<u32>,
+    /// How texts are searched for, as the files have it.
+    pub search: Search,
+}
+
+/// A search for the likeliest text: so many beginnings of texts go on side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// Texts side by side; 1 takes the likeliest token each time.
+    pub beams: usize,
+    /// No text has the same so many tokens in a row twice; 0 allows all.
+    pub no_repeat_ngram: usize,
+    /// Whether it ends as soon as so many texts have ended, and not when none that goes on could become better.
+    pub early: bool,
+    /// The token that a text has last if it has as many as it may.
+    pub last: Option<u32>,
+}
+
+impl Search {
+    /// Most texts side by side.
+    pub const MOST: usize = 16;
 }
 
 /// How a picture's features become tokens of the decoder.
@@ -29,6 +62,8 @@ pub struct Pictures {
     /// How many squares of tokens are kept of a picture's tiles, about, where they are packed into one grid (LLaVA-OneVision:
     /// `anyres_max_9` is 9); none where each tile's tokens follow those of the one before.
     pub packed: Option<usize>,
+    /// The tower, where it is none of [`super::Config::vision`]'s blocks: of that there are the last stage's sizes.
+    pub davit: Option<Davit>,
 }
 
 /// What is taken of the picture tower: one row a patch.
@@ -49,4 +84,12 @@ pub enum Connector {
     Mlp,
     /// A square of so many tokens a side becomes one, then a layer without bias (`SmolVLMConnector`).
     PixelShuffle(usize),
+    /// Learned positions, and the first row of a table of cosines, are added; the mean of all goes in front; then a layer without bias
+    /// and a layer norm (`Florence2MultiModalProjector`).
+    MeanAndGrid {
+        /// Places along a side of the features' grid.
+        grid: usize,
+        /// Rows of each table of positions.
+        positions: usize,
+    },
 }

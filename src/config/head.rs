@@ -94,7 +94,7 @@ impl Task {
             Self::Classify | Self::Embed => "clip, siglip or siglip2",
             Self::Detect => "owlvit or owlv2",
             Self::Segment => "clipseg",
-            Self::Generate => "smolvlm, paligemma, llava or llava_onevision",
+            Self::Generate => "smolvlm, paligemma, llava, llava_onevision or florence2",
         }
     }
 }

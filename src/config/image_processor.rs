@@ -147,6 +147,7 @@ impl Usual {
             (Family::LlavaOnevision, _) => {
                 Self { resize: square(384), crop: (false, None), class: Some("LlavaOnevision"), ..clip }
             }
+            (Family::Florence2, _) => Self { resize: square(768), crop: (false, None), ..clip },
             // A decoder by itself sees nothing.
             (Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Gemma | Family::Gemma2 | Family::Gemma3, _) => {
                 siglip

@@ -81,11 +81,12 @@ impl Kind {
             Some("smolvlm" | "idefics3") => (Family::SmolVlm, Patches::Square, Towers::Both, false),
             Some("paligemma") => (Family::PaliGemma, Patches::Square, Towers::Both, false),
             Some("llava") => (Family::Llava, Patches::Square, Towers::Both, false),
+            Some("florence2") => (Family::Florence2, Patches::Square, Towers::Both, false),
             Some("llava_onevision") => (Family::LlavaOnevision, Patches::Square, Towers::Both, false),
             other => {
                 return Err(Error::WrongModel(format!(
                     "config.json: model_type: expected clip, siglip, siglip2, owlvit, owlv2, clipseg, smolvlm, paligemma, llava, \
-                     llava_onevision, or a decoder by itself (llama, qwen2, qwen3, gemma, gemma2, gemma3_text), which Ocelli runs, \
+                     llava_onevision, florence2, or a decoder by itself (llama, qwen2, qwen3, gemma, gemma2, gemma3_text), which Ocelli runs, \
                      found {}",
                     other.map_or("none".into(), |name| format!("{name:?}"))
                 )));

@@ -5,7 +5,9 @@ mod anyres;
 mod canvas;
 mod check;
 mod clipseg;
+mod davit;
 mod decoder;
+mod florence;
 mod generator;
 mod head;
 mod hf;
@@ -26,6 +28,7 @@ mod tokenizer_config;
 mod tokenizer_files;
 mod towers;
 mod vision;
+mod vision_task;
 mod write;
 mod writes;
 
@@ -33,8 +36,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub use davit::{Davit, Stage};
 pub use decoder::{Decoder, Rope};
-pub use generator::{Connector, Features, Generator, Pictures};
+pub use generator::{Connector, Features, Generator, Pictures, Search, Seq2Seq};
 pub use head::{BoxScale, Boxes, Head, Masks, Task};
 pub use image_processor::has_image_processor;
 pub use kind::Kind;
@@ -46,6 +50,7 @@ use tokenizer_config::TokenizerFile;
 pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use vision::{Patches, PositionSource, Vision, VisionPooling};
+pub use vision_task::{AnswerForm, TaskInput, VisionTask};
 
 /// The widest head that the attention kernel keeps in registers.
 pub const MAX_HEAD_SIZE: usize = 128;
@@ -86,6 +91,8 @@ pub enum Family {
     Llava,
     /// Li et al. 2024, `LlavaOnevisionForConditionalGeneration` in transformers.
     LlavaOnevision,
+    /// Xiao et al. 2023, `Florence2ForConditionalGeneration` in transformers, and the remote code of that name.
+    Florence2,
 }
 
 impl Family {
@@ -108,6 +115,7 @@ impl Family {
             Self::PaliGemma => "paligemma",
             Self::Llava => "llava",
             Self::LlavaOnevision => "llava_onevision",
+            Self::Florence2 => "florence2",
         }
     }
     /// Whether its models write.

@@ -14,6 +14,8 @@ pub enum PromptRule {
     ChatMl,
     /// `USER: <image>\n… ASSISTANT:` (LLaVA-1.5).
     Llava15,
+    /// `<image>…<s>…</s>`, which an encoder reads; a task such as `<CAPTION>` is written out (Florence-2: `processing_florence2.py`).
+    Florence,
     /// The text as it is, with the special tokens that the tokenizer puts around it: models that only go on writing.
     Raw,
 }
@@ -25,6 +27,10 @@ const KNOWN: [(PromptRule, &str); 4] = [
     (PromptRule::ChatMl, "fbf77862dcdda46840b6da02767d651eadad3582310e40fed04dc7594a0a80dd"),
     (PromptRule::Llava15, "6fef09c05345e88b9f85e80bcb3491003332050750586568bdf91cfa81965d0c"),
 ];
+
+/// Tokens that Florence-2 has for kinds of answers, as its remote code spells and orders them.
+const FLORENCE_TASKS: &str = "<cap> </cap> <ncap> </ncap> <dcap> </dcap> <grounding> </grounding> <seg> </seg> <sep> <region_cap> \
+    </region_cap> <region_to_desciption> </region_to_desciption> <proposal> </proposal> <poly> </poly> <and>";
 
 impl PromptRule {
     /// Whether a chat template, a text in the language Jinja, is known to write prompts by this rule.
@@ -43,7 +49,7 @@ impl PromptRule {
             Self::SmolVlm => &["<end_of_utterance>"],
             Self::ChatMl => &["<|im_end|>"],
             Self::PaliGemma => &["<eos>"],
-            Self::Llava15 => &["</s>"],
+            Self::Llava15 | Self::Florence => &["</s>"],
             Self::Raw => &[],
         }
     }
@@ -54,14 +60,33 @@ impl PromptRule {
     pub fn lead(self) -> &'static str {
         match self {
             Self::SmolVlm | Self::Llava15 => " ",
-            Self::ChatMl | Self::PaliGemma | Self::Raw => "",
+            Self::ChatMl | Self::PaliGemma | Self::Florence | Self::Raw => "",
         }
+    }
+
+    /// Whether a prompt is all that the model is given before its answer, with its own tokens around it.
+    #[must_use]
+    pub fn is_prefix(self) -> bool {
+        matches!(self, Self::PaliGemma | Self::Florence)
+    }
+
+    /// Tokens that the model knows behind those of its tokenizer's file, where that has none of them: the remote code of Florence-2 adds
+    /// them itself.
+    #[must_use]
+    pub fn added_tokens(self) -> Vec<String> {
+        if self != Self::Florence {
+            return Vec::new();
+        }
+        let places = (0..1000).map(|place| format!("<loc_{place}>"));
+        let words = |words: &'static str| words.split(' ').map(String::from);
+        words("<od> </od> <ocr> </ocr>").chain(places).chain(words(FLORENCE_TASKS)).chain(words("<image>")).collect()
     }
 
     /// What asks for a caption.
     #[must_use]
     pub fn caption(self) -> &'static str {
         match self {
+            Self::Florence => "<CAPTION>",
             Self::PaliGemma => "caption en",
             _ => "Describe this image in one sentence.",
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     Config, Connector, Decoder, Encoder, Family, Features, Generator, Head, JsonFiles, Kind, Mask, Pictures,
     PositionSource, Preprocessor, PromptRule, ScoreRule, Text, TextPooling, TokenizerFile, Vision, VisionPooling,
-    anyres,
+    anyres, florence,
     towers::{Defaults, Sections, clip_text_rule, clip_vision, encoder},
 };
 use crate::{
@@ -28,6 +28,9 @@ pub(super) fn parse(
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
+    if kind.family == Family::Florence2 {
+        return florence::parse(kind, (root, files), sections, preprocessor, tokenizer);
+    }
     let generation = files.generation;
     let text = &mut sections.text;
     let own_stops = stops(text)?;
@@ -86,7 +89,13 @@ pub(super) fn parse(
         projection: false,
         score: ScoreRule::Softmax,
         text_rule: clip_text_rule(tokenizer),
-        head: Head::Generate(Box::new(Generator { decoder, pictures, prompt, stops: stops.unwrap_or_default() })),
+        head: Head::Generate(Box::new(Generator {
+            decoder,
+            pictures,
+            prompt,
+            stops: stops.unwrap_or_default(),
+            seq2seq: None,
+        })),
     })
 }
 
@@ -153,7 +162,7 @@ fn pictures(family: Family, root: &mut Object, vision: &Vision, hidden: usize) -
         _ => (llava(root, vision, -2, "default")?, Connector::Mlp, 32_000, false),
     };
     let packed = if family == Family::LlavaOnevision { Some(anyres::most(root)?) } else { None };
-    Ok(Pictures { features, connector, token: old.or(new).unwrap_or(usual), prefix, packed })
+    Ok(Pictures { features, connector, token: old.or(new).unwrap_or(usual), prefix, packed, davit: None })
 }
 
 /// Which of the tower's hidden states, counted from the embeddings on or from behind, and whether its first token is left out: a class

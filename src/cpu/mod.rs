@@ -3,7 +3,9 @@
 
 mod attention;
 mod attention_row;
+mod channels;
 mod columns;
+mod depthwise;
 mod gated;
 mod layer_norm;
 mod math;
@@ -17,6 +19,8 @@ mod tile;
 
 pub use attention::attention;
 pub use attention_row::attention_row;
+pub use channels::{channel_mix, channel_scores};
+pub use depthwise::depthwise;
 pub use gated::gated;
 pub use layer_norm::layer_norm;
 pub use normalize::normalize;

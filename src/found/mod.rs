@@ -7,6 +7,7 @@ mod mask;
 mod mask_decoder;
 mod outline;
 mod raster;
+mod regions;
 mod rle;
 
 pub use bounds::Bounds;
@@ -15,4 +16,5 @@ pub use locations::{Located, Locations};
 pub use mask::{Mask, upsample};
 pub use mask_decoder::{CODES, MaskDecoder, Square};
 pub use raster::FARTHEST;
+pub use regions::{Answer, Region, Shape, locations, parse};
 pub use rle::Rle;

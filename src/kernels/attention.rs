@@ -148,13 +148,13 @@ impl Kernel for Attention {
 /// Queries, the same of each item.
 impl ByRows for Attention {
     fn count(&self, run: Run) -> u32 {
-        self.q.len.each(run)
+        self.q_len(run)
     }
     fn params_of(&self, run: Run, queries: &Range<u32>) -> Vec<u8> {
         self.params_of_some(run, queries)
     }
     fn workgroups_of(&self, tier: Tier, run: Run, queries: u32) -> [u32; 3] {
-        let heads = run.batch * self.heads;
+        let heads = self.items(run) * self.heads;
         if tier != Tier::Plain && self.leaves(run) {
             return spread(0);
         }
@@ -170,6 +170,6 @@ impl ByRows for Attention {
     fn words_of(&self, run: Run, queries: &Range<u32>) -> (ActId, Vec<Range<usize>>) {
         let width = self.heads * self.head_size;
         let word = |item: u32, query: u32| ((item * self.count(run) + query) * width) as usize;
-        (self.y, (0..run.batch).map(|item| word(item, queries.start)..word(item, queries.end)).collect())
+        (self.y, (0..self.items(run)).map(|item| word(item, queries.start)..word(item, queries.end)).collect())
     }
 }

@@ -27,9 +27,9 @@ pub struct Queries {
 /// Where keys and values are: in each token of `act`, heads side by side from these offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
-    /// `[batch, len, stride]`, or a state `[batch, most, stride]`
+    /// `[batch or 1, len, stride]`, or a state `[batch, most, stride]`
     pub act: ActId,
-    /// Tokens of an item.
+    /// Tokens of an item; `Shared` is one set of keys for all items, of which each sees as many as `lengths` says.
     pub len: Rows,
     /// Floats in a token.
     pub stride: u32,
@@ -91,6 +91,8 @@ pub struct Attention {
     pub window: Option<u32>,
     /// Whether many keys of few queries are split.
     pub spans: Spans,
+    /// Parts of an item that see nothing of each other, of as many consecutive tokens each: a picture's windows. 1: all is one.
+    pub windows: u32,
 }
 
 params! {
@@ -123,17 +125,41 @@ impl Attention {
     #[must_use]
     pub fn new(q: Queries, kv: Keys, y: ActId, [heads, head_size]: [u32; 2], mask: Mask) -> Self {
         let scale = 1.0 / (head_size as f32).sqrt();
-        Self { q, kv, y, heads, kv_heads: heads, head_size, mask, scale, cap: None, window: None, spans: Spans::Whole }
+        Self {
+            q,
+            kv,
+            y,
+            heads,
+            kv_heads: heads,
+            head_size,
+            mask,
+            scale,
+            cap: None,
+            window: None,
+            spans: Spans::Whole,
+            windows: 1,
+        }
+    }
+
+    /// Items of a run, each window one of its own.
+    pub(super) fn items(&self, run: Run) -> u32 {
+        run.batch * self.windows
+    }
+
+    /// Queries of such an item.
+    pub(super) fn q_len(&self, run: Run) -> u32 {
+        self.q.len.each(run) / self.windows
     }
 
     /// Whether there are so few queries, as in a step of a decoder, that keys and values are read where they are.
     pub(super) fn few(&self, run: Run) -> bool {
-        WRITES && self.kv.most.is_some() && self.q.len.each(run) < FEW
+        let kept = self.kv.most.is_some() || matches!(self.kv.len, Rows::Shared(_));
+        WRITES && kept && self.q_len(run) < FEW
     }
 
     /// Keys of an item.
     pub(super) fn kv_len(&self, run: Run) -> u32 {
-        self.kv.len.each(run) + self.kv.most.map_or(0, |_| run.past)
+        self.kv.len.each(run) / self.windows + self.kv.most.map_or(0, |_| run.past)
     }
 
     /// Whether shaders may load four numbers at a time.
@@ -143,7 +169,7 @@ impl Attention {
 
     /// All queries of a run, with so many spans of their keys.
     pub(super) fn params_of_spans(&self, run: Run, spans: u32, span: u32) -> Vec<u8> {
-        bytemuck::bytes_of(&Params { spans, span, ..self.param(run, &(0..self.q.len.each(run))) }).to_vec()
+        bytemuck::bytes_of(&Params { spans, span, ..self.param(run, &(0..self.q_len(run))) }).to_vec()
     }
 
     /// `attention_row.wgsl`
@@ -172,18 +198,19 @@ impl Attention {
 
     /// For some queries of each item.
     fn param(&self, run: Run, queries: &Range<u32>) -> Params {
-        let q_len = self.q.len.each(run);
+        let q_len = self.q_len(run);
         let kv_len = self.kv_len(run);
+        let shared = |len: Rows| matches!(len, Rows::Shared(_));
         Params {
-            batch: run.batch,
+            batch: self.items(run),
             heads: self.heads,
             head_size: self.head_size,
             q_len,
             kv_len,
             q_stride: self.q.stride,
-            q_item: if matches!(self.q.len, Rows::Shared(_)) { 0 } else { q_len * self.q.stride },
+            q_item: if shared(self.q.len) { 0 } else { q_len * self.q.stride },
             kv_stride: self.kv.stride,
-            kv_item: self.kv.most.unwrap_or(kv_len) * self.kv.stride,
+            kv_item: if shared(self.kv.len) { 0 } else { self.kv.most.unwrap_or(kv_len) * self.kv.stride },
             k_offset: self.kv.k,
             v_offset: self.kv.v,
             scale: self.scale,
@@ -197,7 +224,7 @@ impl Attention {
 
     /// The same for those that compute it on the CPU.
     pub(super) fn heads(&self, run: Run, host: &Host) -> Heads {
-        let p = self.param(run, &(0..self.q.len.each(run)));
+        let p = self.param(run, &(0..self.q_len(run)));
         let [batch, heads, size, q_len, kv_len, q_stride, q_item, kv_stride, kv_item, k, v] = [
             p.batch,
             p.heads,
@@ -265,7 +292,7 @@ impl Attention {
 
     /// Heads of all queries.
     pub(super) fn rows(&self, run: Run) -> u32 {
-        run.batch * self.q.len.each(run) * self.heads
+        self.items(run) * self.q_len(run) * self.heads
     }
 
     /// The `Params` of a run for some queries of each item.

@@ -8,7 +8,10 @@ mod attention;
 mod attention_shape;
 mod attention_spans;
 mod best;
+mod channel_mix;
+mod channel_scores;
 mod class_head;
+mod depthwise;
 mod embed;
 mod gated;
 mod gather;
@@ -21,12 +24,15 @@ mod part;
 mod patchify;
 mod pick;
 mod pixel_shuffle;
+mod prepend_mean;
+mod reorder;
 mod resize;
 mod resize_float;
 mod rms_norm;
 mod rope;
 mod stretch;
 mod unfold;
+mod windows;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -34,7 +40,10 @@ pub use add_shared::AddShared;
 pub use attention_shape::{Attention, Keys, Queries, Spans};
 pub use attention_spans::{AttentionJoin, AttentionSpans};
 pub use best::Best;
+pub use channel_mix::ChannelMix;
+pub use channel_scores::{ChannelScores, Channels};
 pub use class_head::ClassHead;
+pub use depthwise::Depthwise;
 pub use embed::Embed;
 pub use gated::Gated;
 pub use gather::Gather;
@@ -47,11 +56,14 @@ pub use part::{Part, Work, rows_of, worth_sharing};
 pub use patchify::{Patchify, Pictures};
 pub use pick::Pick;
 pub use pixel_shuffle::PixelShuffle;
+pub use prepend_mean::PrependMean;
+pub use reorder::Reorder;
 pub use resize::Resize;
 pub use resize_float::ResizeFloat;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
-pub use unfold::Unfold;
+pub use unfold::{Taps, Unfold};
+pub use windows::Windows;
 
 use crate::{
     gpu::{Shader, Tier, Tuning, wgsl},

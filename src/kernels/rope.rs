@@ -14,8 +14,9 @@ pub struct Rope {
     pub x: ActId,
     /// `[rows, (heads + copied) · head_size]`, or a state `[batch, most, (heads + copied) · head_size]`
     pub y: ActId,
-    /// `[places, head_size]`: of each place the cosines of half a head, then the sines
-    pub table: VectorRef,
+    /// `[places, head_size]`: of each place the cosines of half a head, then the sines. None where no head is turned: all go over as
+    /// they are, to a state.
+    pub table: Option<VectorRef>,
     /// `[head_size]`: each turned head has its RMS norm before, with this weight (Qwen 3, Gemma 3).
     pub norm: Option<VectorRef>,
     /// Of the norm: added to the mean of the squares.
@@ -94,7 +95,7 @@ impl Kernel for Rope {
         spread(self.rows.of(run) * (self.heads + self.copied))
     }
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::Act(self.x), Operand::Vector(self.table), self.norm.into(), Operand::Act(self.y)]
+        vec![Operand::Act(self.x), self.table.into(), self.norm.into(), Operand::Act(self.y)]
     }
     /// A few operations a number: this is fast enough.
     fn reference(&self, run: Run, host: &mut Host) {
@@ -103,7 +104,8 @@ impl Kernel for Rope {
         let [stride, start, heads, copied, size] =
             [p.stride, p.start, p.heads, p.copied, p.head_size].map(|n| n as usize);
         let (turned, width) = (heads * size, (heads + copied) * size);
-        let turns = host.vector_part(self.table, past * size..(past + tokens) * size);
+        let turns = |table| host.vector_part(table, past * size..(past + tokens) * size);
+        let turns = self.table.map_or(Vec::new(), turns);
         let weight = self.norm.map(|norm| host.vector(norm));
         let mut act = host.take(self.y);
         let y: &mut [f32] = bytemuck::cast_slice_mut(&mut act);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Activation, Config, Mask, Masks, Towers},
     error::Result,
-    kernels::{ActId, AddShared, Matmul, Modulate, Pictures, Place, Rows, Shuffle, Unfold},
+    kernels::{ActId, AddShared, Matmul, Modulate, Pictures, Place, Rows, Shuffle, Taps, Unfold},
     plan::Plan,
     weights::Loader,
 };
@@ -150,7 +150,9 @@ impl Upscale {
             let patches = rows(grid, 0);
             let around = plan.scratch("around", patches, 9 * dim);
             let y = plan.scratch("conv3", patches, dim);
-            plan.step("unfold", Unfold { x, y: around, grid: grid as u32, dim: dim as u32, lead: lead as u32 });
+            let taps = Taps::AROUND;
+            let unfold = Unfold { x, y: around, grid: grid as u32, dim: dim as u32, lead: lead as u32, taps };
+            plan.step("unfold", unfold);
             let relu = Activation::Relu;
             plan.step("conv3", Matmul { activation: relu, ..convolution.record(around, y, patches) });
             plan.tap("conv3", y);
@@ -194,7 +196,8 @@ fn decoder(config: &Config, masks: &Masks, l: &mut Loader) -> Result<Decoder> {
             plan.step("modulate", Modulate { x: reduced, by, y: x, tokens, dim: width });
             plan.tap("film", x);
         } else {
-            plan.step(format!("decoder.{i}.add"), AddShared { x: reduced, y: x, tokens, dim: width });
+            let add = AddShared { x: reduced.into(), y: x, rows, dim: width, first: 0 };
+            plan.step(format!("decoder.{i}.add"), add);
         }
         blocks.record_post_norm(&mut plan, s, &format!("decoder.{i}"), i);
     }

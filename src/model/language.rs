@@ -27,6 +27,22 @@ pub struct LanguageModel {
     pub last: ActId,
     /// Output: `[vocab]`, before soft capping.
     pub logits: ActId,
+    /// What reads prompts, where this plan does not.
+    pub reader: Option<Reader>,
+}
+
+/// An encoder: a prompt's ids in, keys and values of cross attention out, in states that it shares with the decoder.
+pub struct Reader {
+    /// The steps. An item is a prompt.
+    pub plan: Plan,
+    /// Input: `[tokens]`, as [`LanguageModel::ids`].
+    pub ids: ActId,
+    /// Input: as [`LanguageModel::pictures`], which is none.
+    pub pictures: Option<ActId>,
+    /// Input of the decoder: `[batch]`, u32, tokens of the prompt.
+    pub lengths: ActId,
+    /// Input of the decoder: `[batch]`, u32, which item's keys and values each goes on from, in runs of several.
+    pub from: ActId,
 }
 
 /// What stands before the tensors' names.
@@ -180,7 +196,7 @@ pub fn record(generator: &Generator, room: usize, l: &mut Loader) -> Result<Lang
     plan.tap("logits", logits);
     plan.step("pick", Pick { x: logits, y: ids, rows: ONE, count: of });
     plan.output("logits", logits);
-    Ok(LanguageModel { plan, ids, pictures, last, logits })
+    Ok(LanguageModel { plan, ids, pictures, last, logits, reader: None })
 }
 
 impl Block {
@@ -198,7 +214,7 @@ impl Block {
         let rope = |y, norm: Option<Norm>| Rope {
             x: s.qkv,
             y,
-            table: s.tables[usize::from(window.is_some())],
+            table: Some(s.tables[usize::from(window.is_some())]),
             norm: norm.map(|norm| norm.weight),
             eps: d.eps,
             one_plus: d.one_plus,
@@ -235,6 +251,7 @@ impl Block {
             window: window.map(|window| window as u32),
             mask: s.mask,
             spans: Spans::Into(s.spans),
+            windows: 1,
         };
         plan.step(step("attention"), attention);
         let [after_attention, after_mlp] = self.post_norms.map_or([None; 2], |norms| norms.map(Some));

@@ -1,8 +1,10 @@
 //! Every family as plans of kernel steps. No `wgpu`, no quantisation, no files: weights by id, activations by id.
 
+mod bart;
 mod block;
 mod clip;
 mod clipseg;
+mod davit;
 mod embed;
 mod language;
 mod owl;
@@ -13,14 +15,14 @@ mod text;
 mod tower;
 
 pub use clipseg::PicturePrompt;
-pub use language::LanguageModel;
+pub use language::{LanguageModel, Reader};
 pub use owl::{BOXES, CLASS, EPS, OBJECTNESS, Question, question};
 pub use pictures::PictureTokens;
 pub use tower::{Decoder, Look, Model, Naflex, TextTower, VisionTower};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, Head, Towers, VisionPooling, WRITES},
+    config::{Config, Generator, Head, Towers, VisionPooling, WRITES},
     error::Result,
     quant::{Format, Matrix},
     weights::{self, Entry, HostStore, Loader, Weight},
@@ -36,12 +38,27 @@ pub fn record(config: &Config, towers: Towers, loader: &mut Loader) -> Result<Mo
         (Head::Masks(masks), _) => clipseg::record(config, masks, towers, loader),
         (Head::Generate(_), _) if !WRITES => Err(config.family.unbuilt()),
         (Head::Generate(generator), _) => Ok(Model {
-            pictures: towers.vision().then(|| pictures::record(config, generator, loader)).transpose()?,
-            language: towers.text().then(|| language::record(generator, config.text.tokens, loader)).transpose()?,
+            pictures: towers.vision().then(|| pictures(config, generator, loader)).transpose()?,
+            language: towers.text().then(|| language(config, generator, loader)).transpose()?,
             ..Model::default()
         }),
         (Head::Contrastive, VisionPooling::ClassToken) => clip::record(config, towers, loader),
         (Head::Contrastive, VisionPooling::AttentionHead) => siglip::record(config, towers, loader),
+    }
+}
+
+fn pictures(config: &Config, generator: &Generator, loader: &mut Loader) -> Result<PictureTokens> {
+    match generator.pictures.as_ref().and_then(|pictures| pictures.davit.as_ref()) {
+        Some(_) => davit::record(config, generator, loader),
+        None => pictures::record(config, generator, loader),
+    }
+}
+
+fn language(config: &Config, generator: &Generator, loader: &mut Loader) -> Result<LanguageModel> {
+    let room = config.text.tokens;
+    match &generator.seq2seq {
+        Some(seq2seq) => bart::record(generator, seq2seq, room, loader),
+        None => language::record(generator, room, loader),
     }
 }
 

@@ -22,7 +22,9 @@ pub struct PictureTokens {
     pub pixels: ActId,
     /// Output: `[batch, tokens, hidden]`, the hidden size of the decoder.
     pub rows: ActId,
-    /// Tokens of an item, each way.
+    /// Tokens of an item.
+    pub tokens: usize,
+    /// Tokens of an item's grid, each way.
     pub side: usize,
     /// What ends a row of tokens where they are packed into a grid, `[hidden]`.
     pub newline: Option<HostId>,
@@ -43,6 +45,7 @@ impl Layers {
             Linear::load(l, &format!("multi_modal_projector.{name}"), hidden, inputs)
         };
         Ok(match connector {
+            Connector::MeanAndGrid { .. } => unreachable!("it leads out of another tower"),
             Connector::Linear => Self { scale: 1, first: layer(l, "linear", features)?, second: None },
             Connector::Mlp => {
                 let (first, second) = (layer(l, "linear_1", features)?, layer(l, "linear_2", hidden)?);
@@ -122,5 +125,5 @@ pub fn record(config: &Config, generator: &Generator, l: &mut Loader) -> Result<
     connector.record(&mut plan, features, out, each);
     plan.tap("picture", out);
     plan.output("picture", out);
-    Ok(PictureTokens { plan, pixels, rows: out, side, newline })
+    Ok(PictureTokens { plan, pixels, rows: out, tokens: side.pow(2), side, newline })
 }

@@ -69,3 +69,9 @@ pub fn pick(x: &[f32], count: usize) -> Vec<u32> {
     let numbers: Vec<f32> = x.iter().map(|&x| if x.is_nan() { f32::MIN } else { x }).collect();
     best(&numbers, count).into_iter().map(above).collect()
 }
+
+/// `shaders/reorder.wgsl`: the first `numbers` of each item of so many
+pub fn reorder(from: &[u32], item: usize, numbers: usize, state: &mut [f32]) {
+    let before: Vec<Vec<f32>> = from.iter().map(|&from| state[from as usize * item..][..numbers].to_vec()).collect();
+    state.chunks_exact_mut(item).zip(before).for_each(|(item, before)| item[..numbers].copy_from_slice(&before));
+}

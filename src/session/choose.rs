@@ -51,7 +51,7 @@ impl<B: Backend> Choosing<B> {
     pub fn pick(&self, sampling: &Sampling) -> usize {
         let largest = self.log_probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let logits: Vec<f32> = self.log_probabilities.iter().map(|log| (log - largest) as f32).collect();
-        let sampling = Sampling { repetition_penalty: 1.0, ..*sampling };
+        let sampling = Sampling { repetition_penalty: 1.0, no_repeat_ngram: 0, ..*sampling };
         sampling.pick(&logits, self.generation.prompt_ids()) as usize
     }
 

@@ -1,67 +1,22 @@
 //! Words that go on from words and pictures: a prompt through the decoder, then token by token.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
-};
+use std::collections::{HashMap, VecDeque};
 
-use super::Session;
+use super::{
+    Session,
+    language::{Language, Reader},
+};
 use crate::{
     backend::{Backend, Executor},
     config::{Decoder, Task, Towers},
     error::{Error, Result},
     kernels::{ActId, PICTURE, Run},
-    model,
     sampling::Sampling,
     session::run::{check_finite, lacks},
 };
 
-/// Most tokens of a prompt in one run, where they need not see what comes after them: a signal finds its place between runs.
-const CHUNK: u32 = 256;
-
-/// Tokens of texts beside a picture, where a prompt is one run.
-const PROMPT: usize = 256;
-
 /// In place of a token where no logit is a number.
 const NONE: u32 = u32::MAX;
-
-/// A decoder on a device.
-pub struct Language<B: Backend> {
-    pub plan: B::Executor,
-    pub ids: ActId,
-    pub pictures: Option<ActId>,
-    last: ActId,
-    logits: ActId,
-    /// The tokens whose keys and values the device holds.
-    pub held: RefCell<Vec<u32>>,
-    /// How many prompts there were.
-    prompts: Cell<u64>,
-}
-
-impl<B: Backend> Language<B> {
-    pub fn new(plan: B::Executor, model: model::LanguageModel) -> Self {
-        let model::LanguageModel { ids, pictures, last, logits, .. } = model;
-        Self { plan, ids, pictures, last, logits, held: RefCell::default(), prompts: Cell::default() }
-    }
-
-    /// No prompt begins with what was computed before.
-    pub fn forget(&self) {
-        self.held.borrow_mut().clear();
-    }
-
-    /// Ends the text under way and keeps what was computed for its first `past` tokens. The number of the prompt that begins.
-    pub fn begin(&self, past: usize) -> u64 {
-        self.held.borrow_mut().truncate(past);
-        self.prompts.set(self.prompts.get() + 1);
-        self.prompts.get()
-    }
-
-    /// A run as large as any: where a prompt's tokens all see each other, the whole prompt.
-    pub fn most(room: usize, image_tokens: Option<usize>) -> Run {
-        let tokens = image_tokens.map_or(CHUNK, |tokens| (tokens + PROMPT) as u32);
-        Run { batch: 1, tokens: tokens.min(room as u32), past: room as u32 }
-    }
-}
 
 /// What becomes of a prompt.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +29,9 @@ pub struct Options {
     pub sampling: Sampling,
     /// Whether each token comes with the logits that it was chosen from.
     pub logits: bool,
+    /// Texts side by side in a search for the likeliest one, of a model with an encoder; none: as its files have it. 1 takes token by
+    /// token.
+    pub beams: Option<usize>,
     /// Whether it depends on what was written which tokens may come: for [`Session::next_token_among`].
     pub constrained: bool,
 }
@@ -102,14 +60,18 @@ pub struct Token {
 /// A text on its way. The next prompt of its session ends it.
 pub struct Generation<B: Backend> {
     options: Options,
-    /// The prompt and what was written, as far as it is known.
+    /// The prompt, or what every text begins with behind an encoder, and what was written, as far as it is known.
     ids: Vec<u32>,
     /// Of these the prompt.
-    prompt: usize,
+    pub(super) prompt: usize,
+    /// The prompt that an encoder has to read yet.
+    unread: Option<Vec<u32>>,
+    /// Tokens of the prompt, whoever reads it.
+    prompt_tokens: usize,
     /// Tokens whose keys and values are there, or will be when all steps under way are done.
-    past: usize,
+    pub(super) past: usize,
     /// Steps under way, in order.
-    pending: VecDeque<B::Readback>,
+    pub(super) pending: VecDeque<B::Readback>,
     finish: Option<Finish>,
     /// Which of the session's prompts it goes on from.
     number: u64,
@@ -128,6 +90,17 @@ impl Finish {
 }
 
 impl<B: Backend> Generation<B> {
+    fn new(
+        options: Options,
+        ids: Vec<u32>,
+        (unread, prompt_tokens): (Option<Vec<u32>>, usize),
+        past: usize,
+        number: u64,
+    ) -> Self {
+        let (prompt, pending) = (ids.len(), VecDeque::new());
+        Self { options, ids, prompt, unread, prompt_tokens, past, pending, finish: None, number }
+    }
+
     /// Why it ended; none while it goes on.
     #[must_use]
     pub fn finish(&self) -> Option<Finish> {
@@ -137,7 +110,7 @@ impl<B: Backend> Generation<B> {
     /// Tokens of the prompt.
     #[must_use]
     pub fn prompt_tokens(&self) -> usize {
-        self.prompt
+        self.prompt_tokens
     }
 
     /// Goes on from another token in the place of the last one: for who chooses tokens by other rules, or measures how likely a text is.
@@ -190,11 +163,16 @@ impl<B: Backend> Session<B> {
         let language = self.language()?;
         options.sampling.check()?;
         self.check_prompt(prompt)?;
+        if let (Some(reader), Some(of)) = (&language.reader, &self.config.generator()?.seq2seq) {
+            let unread = (*reader.held.borrow() != prompt).then(|| prompt.to_vec());
+            let (ids, number) = (of.start.clone(), language.begin(0));
+            return Ok(Generation::new(options, ids, (unread, prompt.len()), 0, number));
+        }
         let same = language.held.borrow().iter().zip(prompt).take_while(|(a, b)| a == b).count();
         // The last token is run in any case: the next one follows from it.
         let past = if self.prompt_is_one_run() { 0 } else { same.min(prompt.len() - 1) };
         let (ids, number) = (prompt.to_vec(), language.begin(past));
-        Ok(Generation { options, ids, prompt: prompt.len(), past, pending: VecDeque::new(), finish: None, number })
+        Ok(Generation::new(options, ids, (None, prompt.len()), past, number))
     }
 
     /// Runs the next part of a prompt, and says whether it was the last. Whoever wants to stop in between calls it; for others
@@ -204,6 +182,11 @@ impl<B: Backend> Session<B> {
     /// As [`Session::next_token`].
     pub async fn read_prompt(&self, generation: &mut Generation<B>) -> Result<bool> {
         let language = self.check_number(generation)?;
+        if let (Some(reader), Some(prompt)) = (&language.reader, generation.unread.take()) {
+            self.read_with(reader, &prompt)?;
+            *reader.held.borrow_mut() = prompt;
+            return Ok(false);
+        }
         let (past, end) = (generation.past, generation.prompt);
         if past >= end {
             return Ok(true);
@@ -223,6 +206,22 @@ impl<B: Backend> Session<B> {
         language.plan.write(&self.device, language.last, 0, &0u32.to_le_bytes());
         generation.pending.push_back(readback);
         Ok(true)
+    }
+
+    /// Runs an encoder over a prompt.
+    fn read_with(&self, reader: &Reader<B>, prompt: &[u32]) -> Result<()> {
+        let run = self.put_for(reader, prompt)?;
+        reader.plan.run_all(&self.device, run);
+        Ok(())
+    }
+
+    /// Makes a prompt an encoder's next, and tells the decoder how long it is.
+    fn put_for(&self, reader: &Reader<B>, prompt: &[u32]) -> Result<Run> {
+        let language = self.language()?;
+        reader.plan.write(&self.device, reader.model.ids, 0, bytemuck::cast_slice(prompt));
+        let lengths = vec![prompt.len() as u32; language.plan.most().batch as usize];
+        language.plan.write(&self.device, reader.model.lengths, 0, bytemuck::cast_slice(&lengths));
+        Ok(Run::tokens(1, prompt.len() as u32))
     }
 
     /// Goes back to the first `kept` tokens of what was written, and on from another one behind them: for steps by turns alone.
@@ -320,10 +319,17 @@ impl<B: Backend> Session<B> {
     pub async fn taps_of_prompt(&self, prompt: &[u32]) -> Result<HashMap<String, Vec<f32>>> {
         self.check_prompt(prompt)?;
         let language = self.language()?;
+        language.forget();
         language.begin(0);
-        language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(prompt));
-        language.plan.write(&self.device, language.last, 0, &(prompt.len() as u32 - 1).to_le_bytes());
-        language.plan.taps(&self.device, Run::tokens(1, prompt.len() as u32)).await
+        let (mut taps, mut ids) = (HashMap::new(), prompt);
+        if let (Some(reader), Some(of)) = (&language.reader, &self.config.generator()?.seq2seq) {
+            taps = reader.plan.taps(&self.device, self.put_for(reader, prompt)?).await?;
+            ids = &of.start;
+        }
+        language.plan.write(&self.device, language.ids, 0, bytemuck::cast_slice(ids));
+        language.plan.write(&self.device, language.last, 0, &(ids.len() as u32 - 1).to_le_bytes());
+        taps.extend(language.plan.taps(&self.device, Run::tokens(1, ids.len() as u32)).await?);
+        Ok(taps)
     }
 
     fn end(&self, generation: &mut Generation<B>, finish: Finish) -> Option<Token> {
@@ -338,7 +344,7 @@ impl<B: Backend> Session<B> {
         Ok(if generation.by_turns() { language.logits } else { language.ids })
     }
 
-    fn check_number(&self, generation: &Generation<B>) -> Result<&Language<B>> {
+    pub(super) fn check_number(&self, generation: &Generation<B>) -> Result<&Language<B>> {
         let language = self.language()?;
         if language.prompts.get() == generation.number {
             return Ok(language);

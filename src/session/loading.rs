@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::{
     Session,
-    generate::Language,
+    language::Language,
     masks::{Decoder, Prompter},
     run::{BATCH, Naflex, TextTower, Tower, VisionTower, lacks, pictures},
     scene::Look,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backend::Backend,
     checkpoint::{Checkpoint, manifest::Hash},
-    config::{Alpha, Config, Towers},
+    config::{Alpha, Config, Towers, WRITES},
     error::{Error, Result},
     gpu::{Gpu, Tier, Tuning},
     kernels::Run,
@@ -120,6 +120,7 @@ pub struct Loading<B: Backend = Gpu> {
     prompter: Option<(B::Executor, PicturePrompt)>,
     text: Option<B::Executor>,
     language: Option<B::Executor>,
+    reader: Option<B::Executor>,
     sight: Option<B::Executor>,
     computed: Vec<Computed>,
     pieces: Vec<(Place, Piece)>,
@@ -163,23 +164,27 @@ impl<B: Backend> Loading<B> {
             w.make_room(store.as_mut())?;
         }
         drop(store);
-        let compile_in = |tuning: &Tuning, plan: &mut Plan, most: Run| {
+        let compile_in = |tuning: &Tuning, plan: &mut Plan, most: Run, states: &mut B::States| {
             let plan = std::mem::take(plan);
             let most = Run { batch: device.capacity(&plan, most)?, ..most };
-            device.compile(plan, &weights, tuning, most, &mut B::States::default())
+            device.compile(plan, &weights, tuning, most, states)
         };
-        let compile = |plan: &mut Plan, most: Run| compile_in(&tuning, plan, most);
+        let compile = |plan: &mut Plan, most: Run| compile_in(&tuning, plan, most, &mut B::States::default());
         let (pictures, texts) = (pictures(&config, batch), Run::tokens(batch, config.text.tokens as u32));
         let vision = model.vision.as_mut().map(|tower| compile(&mut tower.plan, pictures)).transpose()?;
         let look = model.look.as_mut().map(|tower| compile(&mut tower.plan, Run::items(1))).transpose()?;
         let decoder = model.decoder.as_mut().map(|part| compile(&mut part.plan, Run::items(batch))).transpose()?;
         let prompter_plan = prompter.as_mut().map(|rest| compile(&mut rest.plan, Run::items(1))).transpose()?;
         let text = model.text.as_mut().map(|tower| compile(&mut tower.plan, texts)).transpose()?;
-        let prompts = Language::<B>::most(config.text.tokens, config.prompt_run());
         let full_range = tuning.without_half();
-        let language = model.language.as_mut();
-        let language = language.map(|part| compile_in(&full_range, &mut part.plan, prompts)).transpose()?;
-        let sight = model.pictures.as_mut().map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
+        let mut states = B::States::default();
+        let mut write = |plan: &mut Plan, most: Run| compile_in(&full_range, plan, most, &mut states);
+        let language = model.language.as_mut().filter(|_| WRITES);
+        let language = language.map(|part| write(&mut part.plan, Language::<B>::most(&config))).transpose()?;
+        let reader = model.language.as_mut().filter(|_| WRITES).and_then(|part| part.reader.as_mut());
+        let reader = reader.map(|part| write(&mut part.plan, Run { batch: 1, ..texts })).transpose()?;
+        let sight = model.pictures.as_mut().filter(|_| WRITES);
+        let sight = sight.map(|part| compile(&mut part.plan, Run::items(1))).transpose()?;
 
         let on_device = pieces(&loader.weights).into_iter().map(|piece| (Place::Device, piece));
         // A table that stays in its file takes no room here; its place among the others is kept by an empty one.
@@ -206,6 +211,7 @@ impl<B: Backend> Loading<B> {
             prompter: prompter_plan.zip(prompter),
             text,
             language,
+            reader,
             sight,
             computed: loader.computed,
             pieces,
@@ -289,8 +295,10 @@ impl<B: Backend> Loading<B> {
         let look = self.look.zip(self.model.look).map(|(plan, tower)| Look::new(plan, tower));
         let decoder = self.decoder.zip(self.model.decoder).map(|(plan, part)| Decoder::new(plan, part));
         let prompter = self.prompter.map(|(plan, rest)| Prompter { plan, tokens: rest.tokens, prompt: rest.prompt });
-        let language = self.language.zip(self.model.language).map(|(plan, model)| Language::new(plan, model));
-        let sight = self.sight.zip(self.model.pictures).map(|(plan, model)| {
+        let reader = self.reader;
+        let language = self.language.zip(self.model.language).filter(|_| WRITES);
+        let language = language.map(|(plan, model)| Language::new(plan, reader, model));
+        let sight = self.sight.zip(self.model.pictures).filter(|_| WRITES).map(|(plan, model)| {
             let newline = model.newline.map(|id| self.host.weights[id.0].row(0));
             Sight::new(plan, model, newline)
         });

@@ -19,7 +19,9 @@ pub struct Sight<B: Backend> {
     pub plan: B::Executor,
     pixels: ActId,
     rows: ActId,
-    /// Tokens of a square, each way.
+    /// Tokens of a square.
+    tokens: usize,
+    /// Tokens of its grid, each way.
     side: usize,
     /// What ends a row where tokens are packed.
     newline: Option<Vec<f32>>,
@@ -28,8 +30,8 @@ pub struct Sight<B: Backend> {
 impl<B: Backend> Sight<B> {
     /// `newline` are the numbers of the model's.
     pub fn new(plan: B::Executor, model: model::PictureTokens, newline: Option<Vec<f32>>) -> Self {
-        let model::PictureTokens { pixels, rows, side, .. } = model;
-        Self { plan, pixels, rows, side, newline }
+        let model::PictureTokens { pixels, rows, tokens, side, .. } = model;
+        Self { plan, pixels, rows, tokens, side, newline }
     }
 }
 
@@ -39,6 +41,7 @@ pub fn most_tokens(config: &Config) -> usize {
     let side = match pictures.connector {
         Connector::PixelShuffle(scale) => config.vision.grid() / scale,
         Connector::Linear | Connector::Mlp => config.vision.grid(),
+        Connector::MeanAndGrid { grid, .. } => return grid.pow(2) + 1,
     };
     match (&config.preprocessor.tiles, pictures.packed) {
         (Tiles::Grid { pinpoints, side: tile, .. }, Some(most)) => {
@@ -132,7 +135,7 @@ impl<B: Backend> Session<B> {
         let pictures = self.config.generator()?.pictures.as_ref();
         let most = pictures.and_then(|pictures| pictures.packed);
         let packing = most.map(|most| Packing::new(&tiling, sight.side, most, width, height));
-        let each = sight.side.pow(2);
+        let each = sight.tokens;
         let tokens = packing.as_ref().map_or(tiling.seen.len() * each, Packing::tokens);
         let layout = Layout { rows: tiling.rows, columns: tiling.columns, tokens };
         Ok((tiling, layout, packing))
@@ -157,16 +160,13 @@ impl<B: Backend> Session<B> {
         }
         // What was computed with the rows that are replaced is worth nothing, and a text under way has lost them.
         let lost = |id: &u32| *id >= PICTURE && rows.contains(&((id - PICTURE) as usize));
-        let place = language.held.borrow().iter().position(lost);
-        if let Some(at) = place {
-            language.begin(at);
-        }
+        language.lose(lost);
         let square = cut.packed.as_ref().map_or(part, |packed| packed.done);
         sight.plan.write(&self.device, sight.pixels, 0, bytemuck::cast_slice(&cut.squares[square]));
         sight.plan.run_all(&self.device, Run::items(1));
         if cut.packed.is_none() {
-            let into = (&language.plan, language.pictures.expect("a model with a picture tower has room for its rows"));
-            sight.plan.hand_over(&self.device, sight.rows, into, (rows.start / sight.side.pow(2)) as u32);
+            let place = (rows.start / sight.tokens) as u32;
+            sight.plan.hand_over(&self.device, sight.rows, language.picture_rows(), place);
         }
         Ok(())
     }
@@ -180,15 +180,15 @@ impl<B: Backend> Session<B> {
         let Some(packed) = &mut cut.packed else { return Ok(true) };
         let bytes = self.device.bytes(sight.plan.read(&self.device, sight.rows)).await?;
         let tokens: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        check_finite(&tokens, tokens.len() / sight.side.pow(2), "a picture's token")?;
+        check_finite(&tokens, tokens.len() / sight.tokens, "a picture's token")?;
         packed.packing.put(packed.done, &tokens, &mut packed.tokens);
         packed.done += 1;
         if packed.done < cut.squares.len() {
             return Ok(false);
         }
-        let into = language.pictures.expect("a model with a picture tower has room for its rows");
+        let (plan, into) = language.picture_rows();
         let hidden = packed.tokens.len() / rows.len();
-        language.plan.write(&self.device, into, rows.start * hidden, bytemuck::cast_slice(&packed.tokens));
+        plan.write(&self.device, into, rows.start * hidden, bytemuck::cast_slice(&packed.tokens));
         // It may be shown again.
         *packed = Packed::begin(packed.packing.clone(), sight);
         Ok(true)
@@ -222,7 +222,7 @@ impl<B: Backend> Session<B> {
             Some(sight) => Ok(sight),
             None if reads => Err(self.lacks_vision()),
             None => Err(Error::WrongModel(format!(
-                "{}: expected a model that reads pictures, found one that reads words alone: load smolvlm, paligemma, llava or llava_onevision",
+                "{}: expected a model that reads pictures, found one that reads words alone: load smolvlm, paligemma, llava, llava_onevision or florence2",
                 self.config.family.name()
             ))),
         }

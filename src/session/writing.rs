@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Cut, Finish, Options, Session, View};
 use crate::{
     backend::Backend,
+    config::{Search, Seq2Seq},
     error::Result,
     text::{Guide, Layout, Prompt, Tokenizer},
 };
@@ -39,6 +40,9 @@ pub struct Written {
     pub first_token_ms: f64,
     /// Of those after the first; none of a single one.
     pub tokens_per_second: Option<f64>,
+    /// Of a text that was searched for: the mean of the logarithms of its tokens' probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// How likely each answer was, of those that were given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
@@ -160,6 +164,7 @@ impl<B: Backend> Session<B> {
             image_tokens: prompt.image_tokens,
             first_token_ms: start.elapsed().as_secs_f64() * 1e3,
             tokens_per_second: None,
+            score: None,
             choices: choices.iter().zip(likely).map(choice).collect(),
             logits: Vec::new(),
         })
@@ -178,7 +183,14 @@ impl<B: Backend> Session<B> {
         mut guide: Option<Guide>,
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
-        let options = Options { constrained: guide.is_some(), ..options };
+        let mut options = Options { constrained: guide.is_some(), ..options };
+        if let (Some(rule), None) = (self.search_rule(&options)?, &guide) {
+            if rule.beams > 1 {
+                return self.write_best(start, tokenizer, prompt, (rule, options), say).await;
+            }
+            // As for the reference's greedy texts.
+            options.sampling.no_repeat_ngram = rule.no_repeat_ngram;
+        }
         let mut generation = self.generate(&prompt.ids, options)?;
         let mut stream = tokenizer.stream(true)?;
         let (mut text, mut tokens, mut logits, mut first) = (String::new(), Vec::new(), Vec::new(), None);
@@ -206,9 +218,47 @@ impl<B: Backend> Session<B> {
             image_tokens: prompt.image_tokens,
             first_token_ms: first.map_or(0.0, |first| (first - start).as_secs_f64() * 1e3),
             tokens_per_second: after.map(|seconds| (tokens.len() - 1) as f64 / seconds),
+            score: None,
             tokens,
             choices: Vec::new(),
             logits,
+        })
+    }
+
+    /// How a text is searched for; none of a model without an encoder, or where chance has a part.
+    fn search_rule(&self, options: &Options) -> Result<Option<Search>> {
+        let of = self.config.generator()?.seq2seq.as_ref();
+        let rule = |of: &Seq2Seq| Search { beams: options.beams.unwrap_or(of.search.beams), ..of.search };
+        Ok(of.map(rule).filter(|_| options.sampling.is_greedy() && !options.logits))
+    }
+
+    /// Searches for the likeliest text; `say` gets it as a whole.
+    async fn write_best(
+        &self,
+        start: Instant,
+        tokenizer: &Arc<Tokenizer>,
+        prompt: &Prompt,
+        (rule, options): (Search, Options),
+        mut say: impl FnMut(&str) -> Result<()>,
+    ) -> Result<Written> {
+        let most = options.max_tokens;
+        let mut searching = self.search(&prompt.ids, rule, options)?;
+        while !self.search_on(&mut searching).await? {}
+        let best = searching.found().first().expect("a search ends with a text");
+        let text = tokenizer.decode(&best.tokens, true)?;
+        say(&text)?;
+        let by_length = if most.is_some() { Finish::Length } else { Finish::Context };
+        Ok(Written {
+            text,
+            finish: if best.ended { Finish::Stop } else { by_length },
+            prompt_tokens: searching.prompt_tokens(),
+            image_tokens: prompt.image_tokens,
+            first_token_ms: start.elapsed().as_secs_f64() * 1e3,
+            tokens_per_second: None,
+            score: Some(best.score),
+            tokens: best.tokens.clone(),
+            choices: Vec::new(),
+            logits: Vec::new(),
         })
     }
 }

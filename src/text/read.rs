@@ -1,7 +1,7 @@
 //! A `tokenizer.json` becomes the parts of a tokenizer: its model here, all else in `steps`. The crate's own reading would keep a
 //! large model three times in memory, and panic on some files.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 pub use tokenizers::models::bpe::Vocab;
 use tokenizers::{
     AddedToken, ModelWrapper,
@@ -23,6 +23,16 @@ const CACHE: usize = 4096;
 
 /// A model, and its token for what it does not know.
 type Known = (ModelWrapper, Option<u32>);
+
+/// Adds special tokens to those of a file, if it has none of them.
+pub fn add_tokens(file: &mut Value, tokens: &[String]) {
+    let Some(file) = file.as_object_mut().filter(|_| !tokens.is_empty()) else { return };
+    let list = file.entry("added_tokens").or_insert_with(|| Value::Array(Vec::new()));
+    let Some(list) = list.as_array_mut() else { return };
+    if !list.iter().any(|one| tokens.iter().any(|token| one["content"] == **token)) {
+        list.extend(tokens.iter().map(|token| json!({ "content": token, "special": true })));
+    }
+}
 
 /// From the whole file; `byte_fallback` as in [`crate::config::TextRule`].
 pub fn tokenizer(mut value: Value, byte_fallback: bool) -> Result<Parts> {

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::prompt::{Layout, Message, Part, Prompt, Role};
+use super::{
+    message::{Layout, Message, Part, Role},
+    prompt::Prompt,
+};
 use crate::{
     config::PromptRule,
     error::{Error, Result},

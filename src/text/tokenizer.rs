@@ -50,10 +50,19 @@ impl Tokenizer {
     /// [`Error::BadCheckpoint`] that names the file if it is not a tokenizer, or one of parts that are not known, and
     /// [`Error::BadInput`] if there are no files.
     pub fn new(files: &TokenizerFiles, byte_fallback: bool) -> Result<Self> {
+        Self::with_tokens(files, byte_fallback, &[])
+    }
+
+    /// The same with special tokens behind those of the file, if it has none of them.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::new`].
+    pub fn with_tokens(files: &TokenizerFiles, byte_fallback: bool, tokens: &[String]) -> Result<Self> {
         let (file, parts) = match files {
             TokenizerFiles::None => return Err(Error::BadInput("tokenizer: expected one, found none".into())),
             TokenizerFiles::Json(json) => {
-                let json = serde_json::from_slice(json).map_err(|e| bad("tokenizer.json", e))?;
+                let mut json = serde_json::from_slice(json).map_err(|e| bad("tokenizer.json", e))?;
+                read::add_tokens(&mut json, tokens);
                 ("tokenizer.json", read::tokenizer(json, byte_fallback))
             }
             TokenizerFiles::VocabMerges { vocab, merges } => {

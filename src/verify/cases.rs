@@ -3,13 +3,13 @@
 
 use super::{
     case::{Case, Step, case, poison, rough, small, vector, words},
-    decoder, pictures,
+    davit, decoder, pictures,
 };
 use crate::{
     config::{Activation, Mask, WRITES},
     kernels::{
         ActId, AddShared, Attention, Best, ClassHead, Gather, Keys, LayerNorm, Matmul, MatrixRef, Modulate, Normalize,
-        Operand, Place, Positions, Queries, Rows, Shuffle, Unfold, WeightId,
+        Operand, Place, Positions, Queries, Rows, Shuffle, Taps, Unfold, WeightId,
     },
     quant::Format,
     random::Random,
@@ -58,11 +58,13 @@ pub fn cases() -> Vec<(Case, Step)> {
         best(),
         modulate(),
         add_shared(),
-        unfold(),
+        unfold(Taps::AROUND),
+        unfold(Taps { side: 5, stride: 3, padding: 2 }),
     ]);
     if WRITES {
         all.extend([(64, 1), (256, 1), (64, 12)].map(|(size, tokens)| decoder_attention(size, tokens)));
         all.extend(decoder::cases());
+        all.extend(davit::cases());
     }
     all.extend(pictures::cases());
     all
@@ -344,19 +346,21 @@ fn add_shared() -> (Case, Step) {
     const TOKENS: usize = 3;
     const DIM: usize = 5;
     let mut random = Random::new(15);
-    let acts = vec![words(&random.floats(TOKENS * DIM)), words(&random.floats(BATCH * TOKENS * DIM))];
-    let kernel = AddShared { x: ActId(0), y: ActId(1), tokens: TOKENS as u32, dim: DIM as u32 };
+    let acts = vec![words(&random.floats((2 + TOKENS) * DIM)), words(&random.floats(BATCH * TOKENS * DIM))];
+    let rows = Rows::PerItem(TOKENS as u32);
+    let kernel = AddShared { x: ActId(0).into(), y: ActId(1), rows, dim: DIM as u32, first: 2 };
     // A sum of two is rounded rightly everywhere.
     case("add_shared".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
 }
 
-fn unfold() -> (Case, Step) {
+fn unfold(taps: Taps) -> (Case, Step) {
     const BATCH: usize = 2;
-    const GRID: usize = 4;
+    const GRID: usize = 6;
     const DIM: usize = 5;
     let x = Random::new(16).floats(BATCH * (1 + GRID * GRID) * DIM);
-    let kernel = Unfold { x: ActId(0), y: ActId(1), grid: GRID as u32, dim: DIM as u32, lead: 1 };
-    let acts = vec![words(&x), poison(BATCH * GRID * GRID * DIM * 9)];
+    let kernel = Unfold { x: ActId(0), y: ActId(1), grid: GRID as u32, dim: DIM as u32, lead: 1, taps };
+    let numbers = (taps.outputs(GRID as u32) * taps.side).pow(2) as usize;
+    let acts = vec![words(&x), poison(BATCH * numbers * DIM)];
     // Copies.
-    case("unfold".into(), acts, BATCH as u32, None, (kernel, Vec::new()))
+    case(format!("unfold {taps:?}"), acts, BATCH as u32, None, (kernel, Vec::new()))
 }

@@ -78,7 +78,7 @@ fn rope(keys: bool) -> (Case, Step) {
     let kernel = Rope {
         x: ActId(0),
         y: ActId(1),
-        table: vector(0, table.len()),
+        table: Some(vector(0, table.len())),
         norm: keys.then(|| vector(1, SIZE)),
         eps: 0.01,
         one_plus: keys,

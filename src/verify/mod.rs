@@ -4,6 +4,7 @@
 
 mod case;
 mod cases;
+mod davit;
 mod decoder;
 mod goldens;
 mod pictures;

@@ -34,7 +34,9 @@ impl WrittenRun {
         (pixels, width, height): (&[u32], usize, usize),
         (text, most): (&str, usize),
     ) -> Result<Self> {
-        let tokenizer = Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?;
+        let generator = checkpoint.config.generator()?.clone();
+        let (files, fallback) = (&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
+        let tokenizer = Tokenizer::with_tokens(files, fallback, &generator.prompt.added_tokens())?;
         let ids = tokenizer.encode_plain(text)?;
         // Room for more would only cost memory.
         checkpoint.config.text.tokens = ids.len() + most;
@@ -52,24 +54,42 @@ impl WrittenRun {
                 Some(Reference { runs: vec![(plan, run)], embedding: Vec::new() })
             }
         };
-        let LanguageModel { plan, ids: input, last, .. } = language;
-        let run = plan.run_reference(
-            &weights,
-            &[(input, &ids), (last, &[ids.len() as u32 - 1])],
-            Run::tokens(1, ids.len() as u32),
-        );
-        let written = follow(&plan, &weights, (input, last), (ids.len() as u32, most), &run);
-        Ok(Self { ids, vision, text: Reference { runs: vec![(plan, run)], embedding: Vec::new() }, written })
+        let LanguageModel { plan, ids: input, last, reader, .. } = language;
+        let (mut runs, mut given, mut beginning) = (Vec::new(), Vec::new(), ids.clone());
+        if let (Some(reader), Some(of)) = (reader, generator.seq2seq) {
+            let (length, lengths) = (ids.len() as u32, reader.lengths);
+            let run = reader.plan.run_reference(&weights, &[(reader.ids, &ids)], Run::tokens(1, length));
+            given = shared(&reader.plan, &run, &plan);
+            given.push((lengths, vec![length]));
+            runs.push((reader.plan, run));
+            beginning = of.start;
+        }
+        let length = beginning.len() as u32;
+        let last_at = [length - 1];
+        let mut inputs: Vec<(ActId, &[u32])> = vec![(input, &beginning), (last, &last_at)];
+        inputs.extend(given.iter().map(|(act, words)| (*act, words.as_slice())));
+        let run = plan.run_reference(&weights, &inputs, Run::tokens(1, length));
+        let written = follow(&plan, &weights, (input, last), (length, most), (&run, &given));
+        runs.push((plan, run));
+        Ok(Self { ids, vision, text: Reference { runs, embedding: Vec::new() }, written })
     }
 }
 
-/// So many tokens that follow a prompt of so many: each step has the states that the one before left behind.
+/// What one plan leaves in states that another one shares: by that one's activations.
+fn shared(from: &Plan, run: &HostRun, to: &Plan) -> Vec<(ActId, Vec<u32>)> {
+    let is_state = |kind: Kind| matches!(kind, Kind::State { .. });
+    let states = from.acts().iter().zip(&run.acts).filter(|(act, _)| is_state(act.kind));
+    let place = |name: &str| to.acts().iter().position(|act| is_state(act.kind) && act.name == name);
+    states.filter_map(|(act, words)| Some((ActId(place(&act.name)?), words.clone()))).collect()
+}
+
+/// So many tokens that follow a prompt of so many: each step has the states that the one before left behind, and what is `given` to all.
 fn follow(
     plan: &Plan,
     weights: &[Matrix],
     (input, last): (ActId, ActId),
     (prompt, most): (u32, usize),
-    run: &HostRun,
+    (run, given): (&HostRun, &[(ActId, Vec<u32>)]),
 ) -> Vec<u32> {
     let is_state = |act: &ActId| matches!(plan.acts()[act.0].kind, Kind::State { .. });
     let states: Vec<ActId> = (0..plan.acts().len()).map(ActId).filter(is_state).collect();
@@ -78,6 +98,7 @@ fn follow(
     while written.len() < most {
         let token = [written[written.len() - 1]];
         let mut inputs: Vec<(ActId, &[u32])> = vec![(input, &token), (last, &[0])];
+        inputs.extend(given.iter().map(|(act, words)| (*act, words.as_slice())));
         inputs.extend(states.iter().zip(&held).map(|(&act, words)| (act, words.as_slice())));
         let past = prompt + written.len() as u32 - 1;
         let run = plan.run_reference(weights, &inputs, Run { batch: 1, tokens: 1, past });

@@ -65,9 +65,10 @@ impl WritingOptions {
                 top_p: self.top_p(),
                 repetition_penalty: self.repetition_penalty(),
                 seed: self.seed() as u64,
+                ..Sampling::default()
             },
-            logits: false,
             constrained: self.constrained(),
+            ..Options::default()
         }
     }
 }

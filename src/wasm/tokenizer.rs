@@ -43,7 +43,7 @@ impl TokenizerEngine {
         match &self.what {
             What::Write(generator) => Ok(generator),
             What::Encode(_) => Err(js_error(&Error::WrongModel(
-                "prompt: expected a model that writes, found one with a text tower: load smolvlm, paligemma, llava or llava_onevision"
+                "prompt: expected a model that writes, found one with a text tower: load smolvlm, paligemma, llava, llava_onevision or florence2"
                     .into(),
             ))),
         }
@@ -73,7 +73,8 @@ impl TokenizerEngine {
             let (config, files) = folder.folder.described()?;
             let Config { text_rule, .. } = &config;
             if let Ok(generator) = config.generator() {
-                let tokenizer = Tokenizer::new(&files, text_rule.byte_fallback)?;
+                let added = generator.prompt.added_tokens();
+                let tokenizer = Tokenizer::with_tokens(&files, text_rule.byte_fallback, &added)?;
                 return Ok(Self { tokenizer: tokenizer.into(), what: What::Write(generator.clone()) });
             }
             let encoder = TextEncoder::new(&files, &config)?;

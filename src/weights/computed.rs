@@ -1,5 +1,5 @@
 //! Weights that no file has in the form in which they are needed: computed when all others are here, from the config alone or from
-//! one tensor, and kept in f32.
+//! other tensors, and kept in f32.
 
 use super::{HostId, Loader, Store, Usage, Weight};
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
     quant::{Format, Matrix, Plane, pack},
 };
 
-type Make = dyn Fn(&[f32]) -> Vec<f32>;
+type Make = dyn Fn(&[Vec<f32>]) -> Vec<f32>;
 
 /// A weight on the device and what makes it.
 pub struct Computed {
     weight: usize,
     rows: usize,
     cols: usize,
-    /// The tensor that it is made of; none for one that follows from the config.
-    source: Option<HostId>,
+    /// The tensors that it is made of; none for one that follows from the config.
+    sources: Vec<HostId>,
     make: Box<Make>,
 }
 
@@ -29,8 +29,8 @@ impl Computed {
     /// # Panics
     /// If it has another length than was said.
     pub fn put(&self, host: &[Matrix], store: &mut dyn Store) -> Result<()> {
-        let source = self.source.map_or(Vec::new(), |id| host[id.0].row(0));
-        let values = (self.make)(&source);
+        let sources: Vec<Vec<f32>> = self.sources.iter().map(|id| host[id.0].row(0)).collect();
+        let values = (self.make)(&sources);
         assert_eq!(values.len(), self.rows * self.cols, "a computed weight is as long as it was said to be");
         store.write(self.weight, Plane::Values, 0, &pack(Format::F32, &values, self.cols)?.values);
         Ok(())
@@ -40,7 +40,7 @@ impl Computed {
 impl Loader<'_> {
     /// A vector of `len` floats that follows from the config.
     pub fn computed(&mut self, label: &str, len: usize, make: impl Fn() -> Vec<f32> + 'static) -> VectorRef {
-        let id = self.room(label, [1, len], None, move |_| make());
+        let id = self.room(label, [1, len], Vec::new(), move |_| make());
         VectorRef { id, len: len as u32 }
     }
 
@@ -56,7 +56,22 @@ impl Loader<'_> {
         make: impl Fn(&[f32]) -> Vec<f32> + 'static,
     ) -> Result<VectorRef> {
         let source = self.host_vector(name, shape)?;
-        Ok(VectorRef { id: self.room(name, [1, len], Some(source), make), len: len as u32 })
+        let id = self.room(name, [1, len], vec![source], move |all| make(&all[0]));
+        Ok(VectorRef { id, len: len as u32 })
+    }
+
+    /// A vector of `len` floats made of those of several tensors, given by name and shape.
+    ///
+    /// # Errors
+    /// As [`crate::checkpoint::Checkpoint::tensor`].
+    pub fn vector_from_all(
+        &mut self,
+        tensors: &[(String, Vec<usize>)],
+        len: usize,
+        make: impl Fn(&[Vec<f32>]) -> Vec<f32> + 'static,
+    ) -> Result<VectorRef> {
+        let sources = tensors.iter().map(|(name, shape)| self.host_vector(name, shape)).collect::<Result<_>>()?;
+        Ok(VectorRef { id: self.room(&tensors[0].0, [1, len], sources, make), len: len as u32 })
     }
 
     /// A matrix `[rows, cols]` made of a tensor's floats.
@@ -71,7 +86,7 @@ impl Loader<'_> {
         make: impl Fn(&[f32]) -> Vec<f32> + 'static,
     ) -> Result<MatrixRef> {
         let source = self.host_vector(name, shape)?;
-        let id = self.room(name, [rows, cols], Some(source), make);
+        let id = self.room(name, [rows, cols], vec![source], move |all| make(&all[0]));
         Ok(MatrixRef { id, format: Format::F32, rows: rows as u32, cols: cols as u32 })
     }
 
@@ -91,8 +106,8 @@ impl Loader<'_> {
         &mut self,
         label: &str,
         [rows, cols]: [usize; 2],
-        source: Option<HostId>,
-        make: impl Fn(&[f32]) -> Vec<f32> + 'static,
+        sources: Vec<HostId>,
+        make: impl Fn(&[Vec<f32>]) -> Vec<f32> + 'static,
     ) -> WeightId {
         let weight = self.weights.len();
         self.weights.push(Weight {
@@ -103,7 +118,7 @@ impl Loader<'_> {
             usage: Usage::Product,
             parts: Vec::new(),
         });
-        self.computed.push(Computed { weight, rows, cols, source, make: Box::new(make) });
+        self.computed.push(Computed { weight, rows, cols, sources, make: Box::new(make) });
         WeightId(weight)
     }
 }

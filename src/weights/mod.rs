@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Bytes of the largest buffer that is bound: WebGPU's default `maxStorageBufferBindingSize`.
-const MAX_BINDING: usize = 128 << 20;
+pub const MAX_BINDING: usize = 128 << 20;
 
 /// A weight that stays on the CPU, by its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +133,12 @@ impl<'a> Loader<'a> {
             self.entries.push(Entry { name: name.into(), shape: shape.into(), matrix });
         }
         Ok(tensor)
+    }
+
+    /// Whether the files have a tensor, of those that not all have.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.checkpoint.shape(name).is_some()
     }
 
     /// Any tensor as a flat vector in f32: norms, biases, positions, tokens that are learned.

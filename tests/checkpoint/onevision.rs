@@ -80,6 +80,7 @@ fn published_settings_are_understood() {
         token: 151_646,
         prefix: false,
         packed: Some(9),
+        davit: None,
     };
     assert_eq!(generator.pictures.as_ref(), Some(&expected));
     assert_eq!(

@@ -20,6 +20,8 @@ enum Asked {
     Padded,
     /// One probe, of keys that are padded.
     SharedPadded,
+    /// Each item's own, of one set of keys for all items, of which each sees as many as it has: cross attention of beams.
+    Cross,
 }
 
 impl Asked {
@@ -27,7 +29,7 @@ impl Asked {
         matches!(self, Self::Shared | Self::SharedPadded)
     }
     fn padded(self) -> bool {
-        matches!(self, Self::Padded | Self::SharedPadded)
+        matches!(self, Self::Padded | Self::SharedPadded | Self::Cross)
     }
 }
 
@@ -48,6 +50,8 @@ struct Shape {
     scale: Option<f32>,
     cap: Option<f32>,
     window: Option<usize>,
+    /// Parts of an item that see nothing of each other.
+    windows: usize,
 }
 
 pub fn cases() -> Vec<Case> {
@@ -64,6 +68,7 @@ pub fn cases() -> Vec<Case> {
         scale: None,
         cap: None,
         window: None,
+        windows: 1,
     };
     let square = |size, len, mask, shape: Shape| Shape { size, q_len: len, kv_len: len, mask, ..shape };
     let mut shapes = vec![
@@ -115,6 +120,15 @@ pub fn cases() -> Vec<Case> {
     shapes.extend([16, 64, 80, 128].map(|size| many(size, 520, Mask::None, Asked::Own)));
     shapes.extend([many(64, 513, Mask::Causal, Asked::Own), many(16, 512, Mask::None, Asked::Padded)]);
     shapes.extend(decoders(base));
+    // Windows of a picture: several of an item, with heads of whole vectors and not; as published.
+    shapes.extend([(2, 9, 4), (4, 25, 9), (2, 144, 4), (3, 7, 1)].map(|(heads, len, windows)| {
+        let size = if len == 7 { 5 } else { 32 };
+        Shape { heads, size, q_len: len, kv_len: len, windows, ..base }
+    }));
+    // One set of keys for all items: one query and several, few keys and so many that they are split.
+    for (size, q_len, kv_len) in [(64, 1, 40), (64, 2, 600), (12, 1, 33), (7, 3, 20), (64, 9, 70)] {
+        shapes.push(Shape { batch: 2, heads: 2, size, q_len, kv_len, asked: Asked::Cross, ..base });
+    }
     // Some of the queries: 150 are cut into 64, 64 and 22.
     let long = |size, mask, batch, asked| Shape { size, q_len: 150, kv_len: 150, mask, batch, asked, heads: 2, ..base };
     let cut = [
@@ -191,12 +205,13 @@ fn decoders(base: Shape) -> Vec<Shape> {
 fn case(s: Shape) -> Case {
     let mut random = Random::new((s.size * 100 + s.q_len) as u64);
     let dim = s.heads * s.size;
-    let q_items = if s.asked.shared() { 1 } else { s.batch };
+    let q_items = if s.asked.shared() { 1 } else { s.batch * s.windows };
+    let kv_items = if s.asked == Asked::Cross { 1 } else { s.batch * s.windows };
     let scaled = |v: Vec<f32>| v.into_iter().map(|x| x * 4.0).collect::<Vec<_>>();
     let room = s.state.map_or(s.kv_len, |(_, most)| most);
     let q = scaled(random.floats(q_items * s.q_len * dim));
     let token = 2 * dim / s.group;
-    let mut kv = scaled(random.floats(s.batch * room * token));
+    let mut kv = scaled(random.floats(kv_items * room * token));
     // What a state has room for and does not hold must not show.
     kv.chunks_exact_mut(room * token).for_each(|item| item[s.kv_len * token..].fill(f32::NAN));
     let places: Vec<u32> = match s.asked.padded() {
@@ -215,7 +230,7 @@ fn case(s: Shape) -> Case {
         wrong.push(("keys and values exchanged", build(s, |a| (a.kv.k, a.kv.v) = (a.kv.v, a.kv.k))));
         // Without it a causal mask would have fewer keys than queries, which is no attention at all.
         let enough = s.mask == Mask::None || s.kv_len > s.q_len;
-        if enough && s.asked != Asked::Placed && !s.asked.padded() {
+        if enough && s.windows == 1 && s.asked != Asked::Placed && !s.asked.padded() {
             wrong.push(("last key left out", build(s, |a| a.kv.len = Rows::PerItem(a.kv.len.each(Run::items(1)) - 1))));
         }
         if s.q_len == s.kv_len {
@@ -225,6 +240,11 @@ fn case(s: Shape) -> Case {
     }
     match s.asked {
         Asked::Own => {}
+        Asked::Cross => {
+            wrong.push(("keys that the item lacks seen", build(s, |a| a.kv.lengths = None)));
+            let own = |a: &mut Attention| a.kv.len = Rows::PerItem(a.kv.len.each(Run::items(1)) / 2);
+            wrong.push(("keys taken for each item's own", build(s, own)));
+        }
         Asked::Padded | Asked::SharedPadded => wrong.push(("padding seen", build(s, |a| a.kv.lengths = None))),
         Asked::Shared => {
             let own = |a: &mut Attention| a.q.len = Rows::PerItem(1);
@@ -253,6 +273,9 @@ fn case(s: Shape) -> Case {
             wrong.push(("what is to come seen", build(s, |a| a.mask = Mask::None)));
         }
     }
+    if s.windows > 1 {
+        wrong.push(("all windows as one", build(s, |a| a.windows = 1)));
+    }
     if s.cap.is_some() {
         wrong.push(("cap left out", build(s, |a| a.cap = None)));
     }
@@ -268,7 +291,7 @@ fn case(s: Shape) -> Case {
     }
     let past = s.state.map_or(0, |(past, _)| past) as u32;
     let run = Run { batch: s.batch as u32, tokens: 1, past };
-    let mut acts = vec![words(&q), words(&kv), places, poison(s.batch * s.q_len * dim)];
+    let mut acts = vec![words(&q), words(&kv), places, poison(s.batch * s.windows * s.q_len * dim)];
     if s.group > 1 && s.group < s.heads {
         let tiled = tiled(s, acts.clone(), run);
         let y = acts.pop().expect("the output");
@@ -280,6 +303,7 @@ fn case(s: Shape) -> Case {
     }
     let switches: String = [
         (s.group > 1).then(|| format!(" group={}", s.group)),
+        (s.windows > 1).then(|| format!(" windows={}", s.windows)),
         s.scale.map(|scale| format!(" scale={scale}")),
         s.cap.map(|cap| format!(" cap={cap}")),
         s.window.map(|window| format!(" window={window}")),
@@ -301,7 +325,7 @@ fn case(s: Shape) -> Case {
         // Scores of up to 16·size·scale are known to 2^-24 of that, times size additions; exp turns that into a relative error,
         // and a driver's own exp may be off by 2^-21, as may its tanh. Values stay within 4.
         bound: Some((
-            vec![4.0; s.batch * s.q_len * dim],
+            vec![4.0; s.batch * s.windows * s.q_len * dim],
             2f64.powi(-21) * (8.0 + f64::from(s.cap.unwrap_or(0.0)))
                 + 16.0 * (s.size as f64).powi(2) * scale * 2f64.powi(-24),
         )),
@@ -329,7 +353,7 @@ fn tiled(s: Shape, mut acts: Vec<Vec<u32>>, run: Run) -> Vec<u32> {
 fn kernel(s: Shape) -> Attention {
     let dim = (s.heads * s.size) as u32;
     let kv_dim = dim / s.group as u32;
-    let q_len = s.q_len as u32;
+    let q_len = (s.q_len * s.windows) as u32;
     let past = s.state.map_or(0, |(past, _)| past);
     let q = Queries {
         act: ActId(0),
@@ -339,7 +363,10 @@ fn kernel(s: Shape) -> Attention {
     };
     let kv = Keys {
         act: ActId(1),
-        len: Rows::PerItem((s.kv_len - past) as u32),
+        len: match s.asked {
+            Asked::Cross => Rows::Shared(s.kv_len as u32),
+            _ => Rows::PerItem(((s.kv_len - past) * s.windows) as u32),
+        },
         stride: 2 * kv_dim,
         k: 0,
         v: kv_dim,
@@ -352,6 +379,7 @@ fn kernel(s: Shape) -> Attention {
         scale: s.scale.unwrap_or(usual.scale),
         cap: s.cap,
         window: s.window.map(|window| window as u32),
+        windows: s.windows as u32,
         ..usual
     }
 }

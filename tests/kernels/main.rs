@@ -6,9 +6,12 @@ mod attention;
 mod attention_spans;
 mod best;
 mod case;
+mod channel_mix;
+mod channel_scores;
 mod class_head;
 #[path = "../common/mod.rs"]
 mod common;
+mod depthwise;
 mod embed;
 mod gated;
 mod gather;
@@ -19,12 +22,15 @@ mod normalize;
 mod patchify;
 mod pick;
 mod pixel_shuffle;
+mod prepend_mean;
+mod reorder;
 mod resize;
 mod resize_float;
 mod rms_norm;
 mod rope;
 mod shuffle;
 mod unfold;
+mod windows;
 
 use std::{
     panic::{self, AssertUnwindSafe, catch_unwind},
@@ -49,7 +55,10 @@ fn main() {
         attention::cases(),
         attention_spans::cases(),
         best::cases(),
+        channel_mix::cases(),
+        channel_scores::cases(),
         class_head::cases(),
+        depthwise::cases(),
         embed::cases(),
         gated::cases(),
         gather::cases(),
@@ -60,12 +69,15 @@ fn main() {
         patchify::cases(),
         pick::cases(),
         pixel_shuffle::cases(),
+        prepend_mean::cases(),
+        reorder::cases(),
         resize::cases(),
         resize_float::cases(),
         rms_norm::cases(),
         rope::cases(),
         shuffle::cases(),
         unfold::cases(),
+        windows::cases(),
     ];
     let cases: Vec<Arc<Case>> = all.into_iter().flatten().map(Arc::new).collect();
     let on_cpu: Vec<Trial> = cases.iter().flat_map(|case| trials_of("cpu", case, on_the_cpu)).collect();

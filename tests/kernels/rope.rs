@@ -61,6 +61,8 @@ pub fn cases() -> Vec<Case> {
         },
         Shape { batch: 2, tokens: 3, past: 1, heads: 2, size: 10, norm: Some(true), ..base },
         Shape { tokens: 22_000, heads: 3, copied: 1, around: [1, 0], ..base },
+        // Nothing is turned: all goes to a state as it is.
+        Shape { batch: 3, tokens: 2, past: 5, around: [8, 0], heads: 0, copied: 4, size: 4, most: Some(9), ..base },
     ];
     shapes.into_iter().map(case).collect()
 }
@@ -127,19 +129,19 @@ fn case(s: Shape) -> Case {
         };
         by_hand(s, &x, &y, &of)
     };
-    let mut others = vec![
+    let all = |head: &[f64], _: usize, place: usize| turned(&normed(head), place, 1.0, &halves);
+    let mut others = vec![("values turned too", by_hand(s, &x, &y, &all))];
+    others.retain(|_| s.copied > 0);
+    let turns = [
         ("not turned", other(&|head, _| normed(head))),
         ("turned the other way", other(&|head, place| turned(&normed(head), place, -1.0, &halves))),
         ("the next place", other(&|head, place| turned(&normed(head), place + 1, 1.0, &halves))),
     ];
-    if half > 1 {
+    others.extend(turns.into_iter().filter(|_| s.heads > 0));
+    if half > 1 && s.heads > 0 {
         others.push(("pairs in place of halves", other(&|head, place| turned(&normed(head), place, 1.0, &pairs))));
         let backwards = |i: usize| (halves(i).0, half - 1 - halves(i).1, halves(i).2);
         others.push(("frequencies backwards", other(&|head, place| turned(&normed(head), place, 1.0, &backwards))));
-    }
-    if s.copied > 0 {
-        let all = |head: &[f64], _: usize, place: usize| turned(&normed(head), place, 1.0, &halves);
-        others.push(("values turned too", by_hand(s, &x, &y, &all)));
     }
     if s.norm.is_some() {
         others.push((
@@ -159,7 +161,7 @@ fn case(s: Shape) -> Case {
     let right = Rope {
         x: ActId(0),
         y: out,
-        table: VectorRef { id: WeightId(0), len: (places * s.size) as u32 },
+        table: (s.heads > 0).then_some(VectorRef { id: WeightId(0), len: (places * s.size) as u32 }),
         norm: s.norm.map(|_| VectorRef { id: WeightId(1), len: s.size as u32 }),
         eps: EPS,
         one_plus: s.norm == Some(true),

@@ -14,11 +14,11 @@ pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
 use ocelli::{Result, config::Alpha, quant};
 
 pub use over::{EvalArgs, Over, RecallArgs};
-pub use written::{AskArgs, CaptionArgs, Detail, EvalCaptionArgs, EvalVqaArgs, GenerateArgs, Script, Writes};
+pub use written::{AskArgs, CaptionArgs, Detail, EvalCaptionArgs, EvalVqaArgs, GenerateArgs, Script, TaskArgs, Writes};
 
 use crate::{bad_input, text_file};
 
-/// Vision language models on your own GPU: CLIP, SigLIP, OWL-ViT, OWLv2, CLIPSeg, SmolVLM, PaliGemma, LLaVA.
+/// Vision language models on your own GPU: CLIP, SigLIP, OWL-ViT, OWLv2, CLIPSeg, SmolVLM, PaliGemma, LLaVA, Florence-2.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
@@ -125,12 +125,14 @@ pub enum Command {
     Detect(DetectArgs),
     /// Cut things out by words: a mask for each (CLIPSeg).
     Segment(SegmentArgs),
-    /// Go on from pictures and words: SmolVLM, PaliGemma, LLaVA, or a text decoder by itself.
+    /// Go on from pictures and words: SmolVLM, PaliGemma, LLaVA, Florence-2, or a text decoder by itself.
     Generate(GenerateArgs),
     /// Say what pictures show.
     Caption(CaptionArgs),
     /// Ask the same of every picture.
     Ask(AskArgs),
+    /// Florence-2's tasks with typed answers: boxes, polygons, quadrilaterals, texts.
+    Task(TaskArgs),
     /// Average precision of boxes over annotated pictures, as COCO and LVIS have it.
     EvalDetect(EvalDetectArgs),
     /// How well masks fit over annotated pictures: mean IoU and average precision.

@@ -36,7 +36,9 @@ impl Writer {
     pub async fn load(setup: &Setup, args: &Writes, show: bool) -> Result<Self> {
         let checkpoint = Checkpoint::open_towers(&args.folder, Towers::Both)?;
         checkpoint.config.expect(Task::Generate)?;
-        let tokenizer = Tokenizer::new(&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback)?;
+        let (files, fallback) = (&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
+        let added = checkpoint.config.generator()?.prompt.added_tokens();
+        let tokenizer = Tokenizer::with_tokens(files, fallback, &added)?;
         let chosen = device::choose(setup).await?;
         let low = match args.detail {
             Detail::Low => true,

@@ -36,6 +36,7 @@ mod segment;
 mod shards;
 mod spread;
 mod stream;
+mod task;
 mod text_file;
 mod turns;
 mod vqa;
@@ -167,6 +168,7 @@ async fn run(cli: Cli) -> Result<Vec<Unreadable>> {
         }
         Command::Caption(args) => generate::caption(json, setup, args).await,
         Command::Ask(args) => generate::ask(json, setup, args).await,
+        Command::Task(args) => task::run(json, setup, args).await,
         Command::EvalDetect(args) => eval_detect::run(json, setup, args).await,
         Command::EvalSegment(args) => eval_segment::run(json, setup, args).await,
         Command::EvalVqa(args) => eval_vqa::run(json, setup, args).await,
@@ -253,6 +255,7 @@ async fn run_other(json: bool, setup: &Setup, command: Command) -> Result<()> {
         | Command::Segment(_)
         | Command::Caption(_)
         | Command::Ask(_)
+        | Command::Task(_)
         | Command::EvalDetect(_)
         | Command::EvalSegment(_)
         | Command::EvalVqa(_)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ocelli::{
     Result,
+    config::VisionTask,
     sampling::Sampling,
     session::{self, Form},
 };
@@ -182,17 +183,48 @@ pub struct Length {
     /// Another seed gives another text; the same one gives the same on every device.
     #[arg(long, value_name = "S", default_value = "0")]
     pub seed: u64,
+    /// Of Florence-2: texts that go on side by side in a search for the likeliest one; as many as its files say if left out, 1 takes
+    /// token by token.
+    #[arg(long, value_name = "N")]
+    pub beams: Option<usize>,
     /// Go on where the model would end.
     #[arg(long)]
     pub ignore_eos: bool,
 }
 
+#[derive(Args)]
+pub struct TaskArgs {
+    #[command(flatten)]
+    pub model: Writes,
+    /// What Florence-2 is asked: caption, detailed-caption, more-detailed-caption, object-detection, dense-region-caption,
+    /// region-proposal, phrase-grounding, open-vocabulary-detection, referring-segmentation, region-to-segmentation, region-to-category,
+    /// region-to-description, region-to-ocr, ocr or ocr-with-region; or by its token, such as <OD>.
+    #[arg(long, value_parser = VisionTask::parse)]
+    pub task: VisionTask,
+    /// The words that come with the task: a caption whose phrases are located, or what is looked for.
+    #[arg(long, conflicts_with = "region")]
+    pub text: Option<String>,
+    /// The box that comes with the task, in pixels of the picture: left, top, right and bottom edge.
+    #[arg(long, value_name = "L,T,R,B", value_delimiter = ',', num_args = 4)]
+    pub region: Option<Vec<f32>>,
+    /// Most tokens to write.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub max_tokens: usize,
+    /// Texts that go on side by side in a search for the likeliest one; as many as the model's files say if left out, 1 takes token by
+    /// token.
+    #[arg(long, value_name = "N")]
+    pub beams: Option<usize>,
+    /// The pictures: PNG, JPEG, WebP, GIF or BMP.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+}
+
 impl Length {
     /// As a session takes it, but for tokens that end a text.
     pub fn options(&self) -> Result<session::Options> {
-        let Self { temperature, top_k, top_p, repetition_penalty, seed, .. } = *self;
-        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed };
+        let Self { temperature, top_k, top_p, repetition_penalty, seed, beams, .. } = *self;
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed, ..Sampling::default() };
         sampling.check()?;
-        Ok(session::Options { max_tokens: Some(self.max_tokens), sampling, ..session::Options::default() })
+        Ok(session::Options { max_tokens: Some(self.max_tokens), sampling, beams, ..session::Options::default() })
     }
 }

@@ -1,0 +1,194 @@
+//! The likeliest text as a whole, of an encoder and a decoder: several beginnings go on side by side, and the best of what they become
+//! are kept (`_beam_search` in transformers' `generation/utils.py`, with a length penalty of 1).
+
+use super::{Generation, Options, Session};
+use crate::{
+    backend::{Backend, Executor},
+    config::Search,
+    error::{Error, Result},
+    kernels::Run,
+    sampling::repeated,
+    session::run::check_finite,
+};
+
+/// A text that a search has found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Its tokens, without what every text begins with and without the one that ends it.
+    pub tokens: Vec<u32>,
+    /// The mean of the logarithms of its tokens' probabilities, the end's among them.
+    pub score: f64,
+    /// Whether the model ended it, and not its length.
+    pub ended: bool,
+}
+
+/// A beginning.
+#[derive(Clone)]
+struct Beam {
+    /// All tokens of the decoder.
+    tokens: Vec<u32>,
+    /// The sum of the logarithms of their probabilities.
+    score: f64,
+    /// The item of the last run that it goes on from.
+    from: u32,
+}
+
+/// Texts that are searched for. The next prompt of their session ends it.
+pub struct Searching<B: Backend> {
+    generation: Generation<B>,
+    rule: Search,
+    stops: Vec<u32>,
+    /// Tokens of the decoder at most.
+    longest: usize,
+    /// The best first.
+    running: Vec<Beam>,
+    /// The best first, as many as go on side by side.
+    found: Vec<Found>,
+    done: bool,
+}
+
+impl<B: Backend> Searching<B> {
+    /// What was found so far, the best first.
+    #[must_use]
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// Tokens of the prompt.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> usize {
+        self.generation.prompt_tokens()
+    }
+
+    /// The likeliest continuations of all beams, each with its beam and its token; twice as many as go on, so that enough of them have not
+    /// ended.
+    fn likeliest(&self, logits: &[f32], vocab: usize) -> Vec<Beam> {
+        let last = self.running[0].tokens.len() + 1 >= self.longest;
+        let mut all: Vec<(f64, u32, u32)> = Vec::new();
+        for (from, (beam, logits)) in (0..).zip(self.running.iter().zip(logits.chunks_exact(vocab))) {
+            if let Some(end) = self.rule.last.filter(|_| last) {
+                all.push((beam.score, from, end));
+                continue;
+            }
+            let peak = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let total = peak + logits.iter().map(|&logit| (f64::from(logit) - peak).exp()).sum::<f64>().ln();
+            let score = |logit: f32| beam.score + f64::from(logit) - total;
+            let mut own: Vec<(f64, u32, u32)> =
+                (0..).zip(logits).map(|(token, &logit)| (score(logit), from, token)).collect();
+            for token in repeated(&beam.tokens, self.rule.no_repeat_ngram) {
+                own[token as usize].0 = f64::NEG_INFINITY;
+            }
+            all.extend(self.best(own));
+        }
+        let go_on = |(score, from, token): (f64, u32, u32)| {
+            let mut tokens = self.running[from as usize].tokens.clone();
+            tokens.push(token);
+            Beam { tokens, score, from }
+        };
+        self.best(all).into_iter().filter(|one| one.0 > f64::NEG_INFINITY).map(go_on).collect()
+    }
+
+    /// Twice as many of the best as go on, of equal ones the first.
+    fn best(&self, mut all: Vec<(f64, u32, u32)>) -> Vec<(f64, u32, u32)> {
+        let most = (2 * self.rule.beams).min(all.len());
+        let better = |a: &(f64, u32, u32), b: &(f64, u32, u32)| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2)));
+        if most > 0 {
+            all.select_nth_unstable_by(most - 1, better);
+        }
+        all.truncate(most);
+        all.sort_unstable_by(better);
+        all
+    }
+
+    /// Takes in the logits of all beams.
+    fn advance(&mut self, logits: &[f32], vocab: usize) {
+        let Search { beams, early, .. } = self.rule;
+        let all = self.likeliest(logits, vocab);
+        let length = self.running[0].tokens.len() + 1;
+        let full = length >= self.longest;
+        let ends = |beam: &Beam| full || self.stops.contains(beam.tokens.last().expect("one was added"));
+        // The first token is no part of a text's length.
+        let prompt = self.generation.prompt;
+        let written = (length - 1) as f64;
+        let complete = |found: &[Found]| found.len() == beams;
+        if !(early && complete(&self.found)) {
+            let new = all.iter().take(beams).filter(|beam| ends(beam)).map(|beam| {
+                let ended = self.stops.contains(beam.tokens.last().expect("one was added"));
+                let text = &beam.tokens[prompt..beam.tokens.len() - usize::from(ended)];
+                let forced = full && self.rule.last.is_some();
+                Found { tokens: text.to_vec(), score: beam.score / written, ended: ended && !forced }
+            });
+            self.found.extend(new.collect::<Vec<_>>());
+            self.found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            self.found.truncate(beams);
+        }
+        self.running = all.into_iter().filter(|beam| !ends(beam)).take(beams).collect();
+        let worst = self.found.last().map_or(f64::NEG_INFINITY, |found| found.score);
+        let hopeless = self.running.first().is_none_or(|best| best.score / written <= worst);
+        self.done = self.running.is_empty() || complete(&self.found) && (early || hopeless);
+    }
+}
+
+impl<B: Backend> Session<B> {
+    /// Begins to search for texts that answer a prompt.
+    ///
+    /// # Errors
+    /// As [`Session::generate`]; [`Error::WrongModel`] for a model without an encoder, [`Error::BadInput`] for more beams than the model
+    /// was loaded for.
+    pub fn search(&self, prompt: &[u32], rule: Search, options: Options) -> Result<Searching<B>> {
+        let generator = self.config.generator()?;
+        let Some(of) = &generator.seq2seq else {
+            return Err(Error::WrongModel(format!(
+                "{}: expected a model with an encoder, found one without: texts are written token by token",
+                self.config.family.name()
+            )));
+        };
+        let most = self.language()?.plan.most().batch as usize;
+        if !(1..=most).contains(&rule.beams) {
+            return Err(Error::BadInput(format!("beams: expected 1 to {most}, found {}", rule.beams)));
+        }
+        let room = self.context()?;
+        let longest = options.max_tokens.map_or(room, |most| room.min(of.start.len() + most.max(1)));
+        let (stops, tokens) = (options.stops.clone(), of.start.clone());
+        let generation = self.generate(prompt, Options { logits: true, ..options })?;
+        let running = vec![Beam { tokens, score: 0.0, from: 0 }];
+        Ok(Searching { generation, rule, stops, longest, running, found: Vec::new(), done: false })
+    }
+
+    /// Runs the next step, and says whether it was the last. The number of steps is that of the longest text's tokens.
+    ///
+    /// # Errors
+    /// As [`Session::next_token`].
+    pub async fn search_on(&self, searching: &mut Searching<B>) -> Result<bool> {
+        if searching.done {
+            return Ok(true);
+        }
+        let generation = &mut searching.generation;
+        let language = self.check_number(generation)?;
+        if !generation.prompt_is_read() && !self.read_prompt(generation).await? {
+            return Ok(false);
+        }
+        let readback = match generation.pending.pop_front() {
+            Some(readback) => readback,
+            None => {
+                let reader = language.reader.as_ref().expect("a model with an encoder");
+                let beams = &searching.running;
+                let write = |act, words: Vec<u32>| {
+                    language.plan.write(&self.device, act, 0, bytemuck::cast_slice(&words));
+                };
+                write(language.ids, beams.iter().map(|beam| beam.tokens[beam.tokens.len() - 1]).collect());
+                write(language.last, vec![0; beams.len()]);
+                write(reader.model.from, beams.iter().map(|beam| beam.from).collect());
+                let run = Run { batch: beams.len() as u32, tokens: 1, past: generation.past as u32 };
+                generation.past += 1;
+                language.plan.submit(&self.device, run, &[language.logits])
+            }
+        };
+        let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&self.device.bytes(readback).await?);
+        let vocab = self.config.generator()?.decoder.vocab;
+        let logits = &logits[..searching.running.len() * vocab];
+        check_finite(logits, vocab, "logits")?;
+        searching.advance(logits, vocab);
+        Ok(searching.done)
+    }
+}
