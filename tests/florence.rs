@@ -20,7 +20,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
 use serde_json::Value;
 
-use common::{compare, fixtures};
+use common::{compare, fixtures, tensors};
 
 /// Of logits, as a share of their spread; the reference computes in f32 itself.
 const LOGITS: f64 = 1e-5;
@@ -74,10 +74,7 @@ impl Golden {
     fn new() -> Self {
         let read = |name: &str| fs::read(folder().join(name)).expect("a fixture");
         let mut golden: Self = serde_json::from_slice(&read("golden.json")).expect("a sound fixture");
-        let bytes = read("golden.safetensors");
-        let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-        golden.taps =
-            file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect();
+        golden.taps = tensors(&folder().join("golden.safetensors"));
         golden
     }
 

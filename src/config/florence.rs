@@ -2,11 +2,11 @@
 //! transformers have them. The layout of the remote code, which was published first, has the same settings under other names.
 
 use super::{
-    Activation, Config, Connector, Davit, Decoder, Encoder, Features, Generator, Head, JsonFiles, Kind, Mask, Pictures,
-    PositionSource, Preprocessor, PromptRule, Resize, Rope, ScoreRule, Search, Seq2Seq, Text, TextPooling,
-    TokenizerFile, Vision, VisionPooling,
+    Activation, Config, Connector, Davit, Decoder, Encoder, Features, Generator, JsonFiles, Kind, Pictures,
+    PositionSource, Preprocessor, PromptRule, Resize, Rope, Search, Seq2Seq, TokenizerFile, Vision, VisionPooling,
     davit::{bad, refuse},
-    towers::{Sections, clip_text_rule},
+    towers::Sections,
+    writes,
 };
 use crate::{
     error::Result,
@@ -66,39 +66,18 @@ pub(super) fn parse(
         packed: None,
         davit: Some(davit),
     };
-    let Decoder { hidden, layers, heads, intermediate, activation, eps, vocab, context, .. } = decoder;
-    Ok(Config {
-        family: kind.family,
-        towers: kind.towers,
-        preprocessor: rule,
-        vision: Vision {
-            encoder: blocks,
-            pre_norm: "",
-            image_size: side,
-            patch_size: side / grid,
-            patches: kind.patches,
-            positions: PositionSource::Stored,
-            pooling: VisionPooling::AttentionHead,
-        },
-        text: Text {
-            encoder: Encoder { hidden, heads, layers, intermediate, activation, eps },
-            vocab,
-            tokens: context,
-            mask: Mask::Causal,
-            pooling: TextPooling::Last,
-        },
-        embedding: hidden,
-        projection: false,
-        score: ScoreRule::Softmax,
-        text_rule: clip_text_rule(tokenizer),
-        head: Head::Generate(Box::new(Generator {
-            decoder,
-            pictures: Some(pictures),
-            prompt: PromptRule::Florence,
-            stops,
-            seq2seq: Some(seq2seq),
-        })),
-    })
+    let vision = Vision {
+        encoder: blocks,
+        pre_norm: "",
+        image_size: side,
+        patch_size: side / grid,
+        patches: kind.patches,
+        positions: PositionSource::Stored,
+        pooling: VisionPooling::AttentionHead,
+    };
+    let (pictures, seq2seq) = (Some(pictures), Some(seq2seq));
+    let generator = Generator { decoder, pictures, prompt: PromptRule::Florence, stops, seq2seq };
+    Ok(writes::config(kind, rule, vision, tokenizer, generator))
 }
 
 /// Rows of the tables of learned positions, one for the rows of a grid and one for its columns.

@@ -4,7 +4,7 @@ use super::{
     Cleaning, Config, Family, Head, JsonFiles, Kind, Mask, Padding, Patches, PositionSource, Preprocessor, ScoreRule,
     Text, TextPooling, TextRule, TokenizerFile, Towers, Vision, VisionPooling, WRITES,
     check::{Names, check},
-    clipseg, owl, own,
+    clipseg, florence, owl, own,
     towers::{Defaults, Sections, clip_text, clip_text_pooling, clip_text_rule, clip_vision, encoder},
     writes,
 };
@@ -26,6 +26,7 @@ pub fn parse(files: &JsonFiles) -> Result<Config> {
         Family::OwlVit | Family::Owlv2 => owl::parse(kind, &mut sections, preprocessor, tokenizer)?,
         Family::ClipSeg => clipseg::parse(kind, &mut sections, &mut root, preprocessor, tokenizer)?,
         family if !WRITES => return Err(family.unbuilt()),
+        Family::Florence2 => florence::parse(kind, (&mut root, files), &mut sections, preprocessor, tokenizer)?,
         _ => writes::parse(kind, (&mut root, files), &mut sections, preprocessor, tokenizer)?,
     };
     if let Some(mut own) = own {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     Config, Connector, Decoder, Encoder, Family, Features, Generator, Head, JsonFiles, Kind, Mask, Pictures,
     PositionSource, Preprocessor, PromptRule, ScoreRule, Text, TextPooling, TokenizerFile, Vision, VisionPooling,
-    anyres, florence,
+    anyres,
     towers::{Defaults, Sections, clip_text_rule, clip_vision, encoder},
 };
 use crate::{
@@ -28,9 +28,6 @@ pub(super) fn parse(
     preprocessor: Option<Preprocessor>,
     tokenizer: TokenizerFile,
 ) -> Result<Config> {
-    if kind.family == Family::Florence2 {
-        return florence::parse(kind, (root, files), sections, preprocessor, tokenizer);
-    }
     let generation = files.generation;
     let text = &mut sections.text;
     let own_stops = stops(text)?;
@@ -72,8 +69,20 @@ pub(super) fn parse(
         Family::Llava | Family::LlavaOnevision => PromptRule::ChatMl,
         _ => PromptRule::Raw,
     };
-    let Decoder { hidden, layers, heads, intermediate, activation, eps, vocab, context, .. } = decoder;
-    Ok(Config {
+    let generator = Generator { decoder, pictures, prompt, stops: stops.unwrap_or_default(), seq2seq: None };
+    Ok(config(kind, preprocessor, vision, tokenizer, generator))
+}
+
+/// What every model that writes has in common: texts are its decoder's.
+pub(super) fn config(
+    kind: Kind,
+    preprocessor: Preprocessor,
+    vision: Vision,
+    tokenizer: TokenizerFile,
+    generator: Generator,
+) -> Config {
+    let Decoder { hidden, layers, heads, intermediate, activation, eps, vocab, context, .. } = generator.decoder;
+    Config {
         family: kind.family,
         towers: kind.towers,
         preprocessor,
@@ -89,14 +98,8 @@ pub(super) fn parse(
         projection: false,
         score: ScoreRule::Softmax,
         text_rule: clip_text_rule(tokenizer),
-        head: Head::Generate(Box::new(Generator {
-            decoder,
-            pictures,
-            prompt,
-            stops: stops.unwrap_or_default(),
-            seq2seq: None,
-        })),
-    })
+        head: Head::Generate(Box::new(generator)),
+    }
 }
 
 /// A number, or a list of them.

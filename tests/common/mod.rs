@@ -1,12 +1,24 @@
 //! What the tests share: an adapter or SKIPPED, and a comparison that has met wrong answers.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
+use std::{
+    cell::OnceCell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use ocelli::{Gpu, Power};
+use safetensors::SafeTensors;
 
 pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Tensors of a fixture in f32, by their names.
+pub fn tensors<M: FromIterator<(String, Vec<f32>)>>(path: &Path) -> M {
+    let bytes = std::fs::read(path).expect("a fixture");
+    let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
+    file.tensors().into_iter().map(|(name, tensor)| (name, bytemuck::pod_collect_to_vec(tensor.data()))).collect()
 }
 
 pub const MODELS: [&str; 8] =

@@ -13,10 +13,9 @@ use ocelli::{
     kernels::PICTURE,
     session::{Cut, LoadOptions, View},
 };
-use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::common::fixtures;
+use crate::common::{fixtures, tensors};
 
 /// Decoders by themselves, and with pictures.
 pub const TEXTS: [&str; 6] = ["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"];
@@ -64,10 +63,7 @@ impl Golden {
     pub fn of(model: &str) -> Self {
         let read = |name: &str| std::fs::read(folder(model).join(name)).expect("a fixture");
         let mut golden: Self = serde_json::from_slice(&read("golden.json")).expect("a sound fixture");
-        let bytes = read("golden.safetensors");
-        let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-        golden.taps =
-            file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect();
+        golden.taps = tensors(&folder(model).join("golden.safetensors"));
         golden
     }
 

@@ -15,7 +15,7 @@ use ocelli::{
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::common::{files, fixtures};
+use crate::common::{self, files, fixtures};
 
 /// The picture of the taps.
 pub const TAP_IMAGE: &str = "rgb-61x37.png";
@@ -57,9 +57,7 @@ pub fn folder(model: &str) -> PathBuf {
 
 /// Tensors of a fixture, as f32.
 pub fn tensors(model: &str, file: &str) -> HashMap<String, Vec<f32>> {
-    let bytes = std::fs::read(folder(model).join(file)).expect("a fixture");
-    let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-    file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect()
+    common::tensors(&folder(model).join(file))
 }
 
 pub fn open(name: &str) -> Picture {

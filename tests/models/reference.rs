@@ -6,11 +6,10 @@ use libtest_mimic::Failed;
 use ocelli::{
     Checkpoint, pictures::Picture, quant::Format, session::pool_index, text::TextEncoder, verify::ReferenceRun,
 };
-use safetensors::SafeTensors;
 
 use crate::{
     Outcome,
-    common::{compare, fixtures},
+    common::{compare, fixtures, tensors},
     golden::{folder, golden, open, words},
 };
 
@@ -19,9 +18,7 @@ pub const TAP_BOUND: f64 = 1e-5;
 
 /// The reference's taps, of the same rows as `found` has.
 pub fn golden_taps(model: &str, found: &HashMap<String, Vec<f32>>) -> HashMap<String, Vec<f32>> {
-    let bytes = std::fs::read(fixtures().join(model).join("taps.safetensors")).expect("a fixture");
-    let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-    let all = file.tensors().into_iter().map(|(name, t)| (name, bytemuck::pod_collect_to_vec(t.data()))).collect();
+    let all = tensors(&fixtures().join(model).join("taps.safetensors"));
     let checkpoint = Checkpoint::open(&folder(model)).expect("a sound fixture");
     let encoder = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config).expect("a sound fixture");
     let ids = encoder.encode(&golden(model).texts[0].text).expect("a sound text");

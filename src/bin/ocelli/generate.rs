@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::Path,
+    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -157,32 +157,64 @@ pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
 
 /// What `--json` prints of a picture.
 #[derive(Serialize)]
-struct Row {
+struct Row<T> {
     image: String,
     #[serde(flatten)]
-    outcome: Outcome,
+    outcome: Outcome<T>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Outcome {
-    Written(Written),
+enum Outcome<T> {
+    Answered(T),
     /// Why the picture could not be read.
     Unreadable {
         error: String,
     },
 }
 
+/// Answers of every picture that can be read, as JSON or in the lines of each.
+pub async fn each<T: Serialize>(
+    json: bool,
+    images: &[PathBuf],
+    lines: impl Fn(&T) -> String,
+    answer: impl AsyncFn(Picture) -> Result<T>,
+) -> Result<Vec<Unreadable>> {
+    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+    for (at, path) in images.iter().enumerate() {
+        let image = path.display().to_string();
+        let outcome = match Picture::open(path) {
+            Ok(picture) => {
+                let answered = answer(picture).await?;
+                if !json {
+                    output::print(&format!("{image}\n{}", lines(&answered)))?;
+                }
+                Outcome::Answered(answered)
+            }
+            Err(error) => {
+                let error = error.to_string();
+                unreadable.push(Unreadable { at, file: image.clone(), reason: error.clone() });
+                Outcome::Unreadable { error }
+            }
+        };
+        rows.push(Row { image, outcome });
+    }
+    if json {
+        output::print_json(&rows)?;
+    }
+    Ok(unreadable)
+}
+
 pub async fn caption(json: bool, setup: &Setup, args: CaptionArgs) -> Result<Vec<Unreadable>> {
-    each(json, setup, &args, None, &Form::Any).await
+    describe(json, setup, &args, None, &Form::Any).await
 }
 
 pub async fn ask(json: bool, setup: &Setup, args: AskArgs) -> Result<Vec<Unreadable>> {
-    each(json, setup, &args.all, Some(&args.question), &args.form.form()).await
+    describe(json, setup, &args.all, Some(&args.question), &args.form.form()).await
 }
 
 /// Asks the same of every picture; without a question, what it shows.
-async fn each(
+async fn describe(
     json: bool,
     setup: &Setup,
     args: &CaptionArgs,
@@ -194,41 +226,11 @@ async fn each(
     options.stops = writer.stops(args.length.ignore_eos)?;
     let rule = writer.session.config.generator()?.prompt;
     let request = question.map_or_else(|| rule.caption().to_string(), |question| rule.question(question));
-    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
-    for (at, path) in args.images.iter().enumerate() {
-        let outcome = match answer(&writer, path, &request, options.clone(), form).await? {
-            Ok(written) => {
-                if !json {
-                    output::print(&format!("{}\n  {}\n", path.display(), written.text.trim()))?;
-                }
-                Outcome::Written(written)
-            }
-            Err(reason) => {
-                unreadable.push(Unreadable { at, file: path.display().to_string(), reason: reason.clone() });
-                Outcome::Unreadable { error: reason }
-            }
-        };
-        rows.push(Row { image: path.display().to_string(), outcome });
-    }
-    if json {
-        output::print_json(&rows)?;
-    }
-    Ok(unreadable)
-}
-
-/// What is said of a picture, or why it could not be read.
-async fn answer(
-    writer: &Writer,
-    path: &Path,
-    request: &str,
-    options: Options,
-    form: &Form,
-) -> Result<std::result::Result<Written, String>> {
-    let picture = match Picture::open(path) {
-        Ok(picture) => picture,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    let mut seen = writer.see(&[picture])?;
-    let prompt = writer.ask(request, &seen)?;
-    writer.write(&mut seen, &prompt, options, form, |_| Ok(())).await.map(Ok)
+    let lines = |written: &Written| format!("  {}\n", written.text.trim());
+    each(json, &args.images, lines, async |picture| {
+        let mut seen = writer.see(&[picture])?;
+        let prompt = writer.ask(&request, &seen)?;
+        writer.write(&mut seen, &prompt, options.clone(), form, |_| Ok(())).await
+    })
+    .await
 }

@@ -13,29 +13,11 @@ use crate::{
     ask::place,
     bad_input,
     cli::{Setup, TaskArgs},
-    generate::Writer,
-    output,
+    generate::{Writer, each},
     stream::Unreadable,
 };
 
-/// What `--json` prints of a picture.
-#[derive(Serialize)]
-struct Row {
-    image: String,
-    #[serde(flatten)]
-    outcome: Outcome,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Outcome {
-    Answered(Answered),
-    /// Why the picture could not be read.
-    Unreadable {
-        error: String,
-    },
-}
-
+/// What is said of a picture.
 #[derive(Serialize)]
 struct Answered {
     /// Of tasks that are answered in words.
@@ -107,26 +89,8 @@ pub async fn run(json: bool, setup: &Setup, args: TaskArgs) -> Result<Vec<Unread
     }
     let (stops, max_tokens) = (writer.stops(false)?, Some(args.max_tokens));
     let options = Options { max_tokens, stops, beams: args.beams, ..Options::default() };
-    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
-    for (at, path) in args.images.iter().enumerate() {
-        let image = path.display().to_string();
-        let outcome = match Picture::open(path) {
-            Ok(picture) => Outcome::Answered(answer(&writer, picture, &args, options.clone()).await?),
-            Err(error) => {
-                unreadable.push(Unreadable { at, file: image.clone(), reason: error.to_string() });
-                Outcome::Unreadable { error: error.to_string() }
-            }
-        };
-        if let (false, Outcome::Answered(answered)) = (json, &outcome) {
-            let lines: String = answered.lines().iter().map(|line| format!("  {line}\n")).collect();
-            output::print(&format!("{image}\n{lines}"))?;
-        }
-        rows.push(Row { image, outcome });
-    }
-    if json {
-        output::print_json(&rows)?;
-    }
-    Ok(unreadable)
+    let lines = |answered: &Answered| answered.lines().iter().map(|line| format!("  {line}\n")).collect();
+    each(json, &args.images, lines, async |picture| answer(&writer, picture, &args, options.clone()).await).await
 }
 
 async fn answer(writer: &Writer, picture: Picture, args: &TaskArgs, options: Options) -> Result<Answered> {
