@@ -15,9 +15,6 @@ from pathlib import Path
 from job import Disk, Job, processes, report
 
 PORT = 6399
-#: Each node has this many ports of its own, from this one on: those that Ray draws at random collide now and then.
-FIRST_PORT, PORTS, WORKERS = 20_000, 1_000, 100
-TRIES = 3
 RAY = Path(sys.executable).with_name("ray")
 #: Bytes: less than a job writes, and more.
 SMALL, LARGE = 20_000, 10_000_000
@@ -27,31 +24,19 @@ class Cluster:
     """A head without processors and two nodes with some."""
 
     def __init__(self, temporary: str) -> None:
-        self.ports = iter(range(FIRST_PORT, 32_768, PORTS))
         self.start("--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={temporary}")
         self.nodes = [self.node(), self.node()]
 
     def start(self, *arguments: str) -> int:
         """Starts a node; gives its raylet."""
+        before = processes(b"/raylet")
         memory = "--object-store-memory=100000000"
-        for tries in range(1, TRIES + 1):
-            before = processes(b"/raylet")
-            command = [RAY, "start", "--node-ip-address=127.0.0.1", "--disable-usage-stats", memory, *self.own_ports(), *arguments]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode == 0:
-                break
-            print(f"ray start failed, try {tries} of {TRIES}:\n{done.stdout}", flush=True)
-        else:
-            raise RuntimeError(f"expected a node of Ray, found none after {TRIES} tries: see above")
+        command = [RAY, "start", "--node-ip-address=127.0.0.1", "--disable-usage-stats", memory, *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise RuntimeError(f"expected a node of Ray, found status {done.returncode}: {done.stdout}")
         (raylet,) = processes(b"/raylet") - before
         return raylet
-
-    def own_ports(self) -> list[str]:
-        first = next(self.ports)
-        names = ["node-manager-port", "object-manager-port", "metrics-export-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port"]
-        names += ["runtime-env-agent-port"]
-        workers = [f"--min-worker-port={first + WORKERS}", f"--max-worker-port={first + PORTS - 1}"]
-        return [f"--{name}={first + at}" for at, name in enumerate(names)] + workers
 
     def node(self) -> int:
         return self.start(f"--address=127.0.0.1:{PORT}", "--num-cpus=3")
