@@ -243,10 +243,10 @@ async function layout(context, { open, report, axe, shots }) {
       const found = await axe(page);
       group.holds(`${screen}, ${colorScheme}: axe`, found.length === 0, found.join(" | "));
     }
+    if (screen === "desktop") await shots(page, "browse");
     await page.evaluate(() => (document.querySelector(".photos-head").style.marginTop = "300px"));
     await page.waitForTimeout(500);
     group.rejects(`${screen}: a heading that moves`, [(await page.evaluate(() => globalThis.shift)) < 0.05], [true]);
-    if (screen === "desktop") await shots(page, "browse");
     await page.close();
   }
 }
