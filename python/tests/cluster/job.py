@@ -56,6 +56,16 @@ class Job:
         os.killpg(self.driver.pid, signal.SIGKILL)
         self.driver.wait()
 
+    def lost(self, worker: int) -> None:
+        """Waits until a worker is gone, and writes down which it was."""
+        end = time.monotonic() + 60
+        while runs(worker):
+            if time.monotonic() > end:
+                raise SystemExit(f"{self.folder.name}: expected process {worker} to end, found it there after a minute")
+            time.sleep(0.02)
+        with open(self.folder / "killed", "a") as killed:
+            killed.write(f"{worker}\n")
+
 
 class Disk:
     """A small file system in memory, seen in this namespace alone."""
@@ -84,6 +94,27 @@ def processes(word: bytes) -> set[int]:
             if arguments[0].endswith(word) or word in arguments:
                 found.add(int(entry.name))
     return found
+
+
+def ancestor(worker: int, word: bytes) -> int:
+    """The process of this name from which a worker descends."""
+    among = processes(word)
+    while worker not in among:
+        worker = int(status(worker)[1])
+    return worker
+
+
+def runs(process: int) -> bool:
+    """Whether it has not ended. One whose parent was killed may never be waited for, and is listed for good."""
+    try:
+        return status(process)[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def status(process: int) -> list[str]:
+    """Its state, its parent's number, and more: what stands after the name in brackets."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
 
 
 def report(done: str, begin: float) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from job import Disk, Job, processes, report
+from job import Disk, Job, ancestor, report
 
 PORT = 6399
 RAY = Path(sys.executable).with_name("ray")
@@ -20,48 +20,41 @@ RAY = Path(sys.executable).with_name("ray")
 SMALL, LARGE = 20_000, 10_000_000
 
 
-class Cluster:
+def start(*arguments: str) -> None:
+    """Starts a node."""
+    command = [RAY, "start", "--node-ip-address=127.0.0.1", "--disable-usage-stats", "--object-store-memory=100000000", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(f"expected a node of Ray, found status {done.returncode}: {done.stdout}")
+
+
+def start_cluster(temporary: str) -> None:
     """A head without processors and two nodes with some."""
-
-    def __init__(self, temporary: str) -> None:
-        self.start("--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={temporary}")
-        self.nodes = [self.node(), self.node()]
-
-    def start(self, *arguments: str) -> int:
-        """Starts a node; gives its raylet."""
-        before = processes(b"/raylet")
-        memory = "--object-store-memory=100000000"
-        command = [RAY, "start", "--node-ip-address=127.0.0.1", "--disable-usage-stats", memory, *arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise RuntimeError(f"expected a node of Ray, found status {done.returncode}: {done.stdout}")
-        (raylet,) = processes(b"/raylet") - before
-        return raylet
-
-    def node(self) -> int:
-        return self.start(f"--address=127.0.0.1:{PORT}", "--num-cpus=3")
-
-    def kill_node(self) -> None:
-        os.kill(self.nodes.pop(0), signal.SIGKILL)
+    start("--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={temporary}")
+    for _ in range(2):
+        start(f"--address=127.0.0.1:{PORT}", "--num-cpus=3")
 
 
 def main(folder: Path, model: str, seed: int, temporary: str) -> None:
     moment = random.Random(seed).randrange
-    cluster = Cluster(temporary)
+    start_cluster(temporary)
     report("cluster", BEGIN)
 
     def begin(scenario: str, out: str = "out") -> Job:
         return Job("ray_job.py", folder / scenario, model, out=out, RAY_ADDRESS=f"127.0.0.1:{PORT}")
 
     job = begin("actor")
-    os.kill(job.wait_for(moment(20, 60)), signal.SIGKILL)
+    worker = job.wait_for(moment(20, 60))
+    os.kill(worker, signal.SIGKILL)
+    job.lost(worker)
     job.end()
     report("actor", BEGIN)
 
     for least, most in [(40, 80), (10, 30)]:
         job = begin("driver")
-        job.wait_for(moment(least, most))
+        worker = job.wait_for(moment(least, most))
         job.kill()
+        job.lost(worker)
     begin("driver").end()
     report("driver", BEGIN)
 
@@ -77,8 +70,9 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
     report("disk", BEGIN)
 
     job = begin("raylet")
-    job.wait_for(moment(20, 60))
-    cluster.kill_node()
+    worker = job.wait_for(moment(20, 60))
+    os.kill(ancestor(worker, b"/raylet"), signal.SIGKILL)
+    job.lost(worker)
     job.end()
     report("raylet", BEGIN)
 

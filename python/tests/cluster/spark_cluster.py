@@ -11,20 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from job import Disk, Job, processes, report
+from job import Disk, Job, ancestor, processes, report
 
 EXECUTOR = b"org.apache.spark.executor.CoarseGrainedExecutorBackend"
 #: Bytes: less than a job writes, and more.
 SMALL, LARGE = 80_000, 10_000_000
-
-
-def executor_of(worker: int) -> int:
-    """The executor that started this worker's Python."""
-    executors = processes(EXECUTOR)
-    while worker not in executors:
-        # After the name in brackets: state, parent.
-        worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-    return worker
 
 
 def end_executors() -> None:
@@ -47,15 +38,18 @@ def main(folder: Path, model: str, seed: int, temporary: str) -> None:
         return Job("spark_job.py", folder / scenario, model, kind, out=out, **environment)
 
     job = begin("executor", "batch")
-    os.kill(executor_of(job.wait_for(moment(20, 60))), signal.SIGKILL)
+    worker = job.wait_for(moment(20, 60))
+    os.kill(ancestor(worker, EXECUTOR), signal.SIGKILL)
+    job.lost(worker)
     job.end()
     report("executor", BEGIN)
 
     for least, most in [(40, 80), (10, 30)]:
         job = begin("driver", "stream")
-        job.wait_for(moment(least, most))
+        worker = job.wait_for(moment(least, most))
         job.kill()
         end_executors()
+        job.lost(worker)
     begin("driver", "stream").end()
     report("driver", BEGIN)
 
