@@ -36,8 +36,9 @@ def test_a_full_disk_and_one_that_cannot_be_written_lose_nothing(killed, picture
     alone.compare_disk(killed / "disk", pictures[1])
 
 
-def test_what_is_wrong_is_seen(pictures):
+def test_what_is_wrong_is_seen(pictures, tmp_path):
     alone.see_what_is_wrong(pictures[1], alone.compare)
+    alone.see_runs_without_a_kill(tmp_path, pictures[1])
 
 
 def test_the_hand_over_parts_them(killed, pictures, tmp_path):

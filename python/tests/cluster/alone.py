@@ -3,6 +3,7 @@
 The program reaches nothing but itself, and what it started ends with it.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -75,6 +76,18 @@ def compare_run(folder: Path, out: str, expected: pa.Table, most: float) -> None
     killed = set((folder / "killed").read_text().split())
     assert killed <= set(workers) and workers[-1] not in killed
     assert len(ids) < most * COUNT and set(ids) == set(expected["id"].to_pylist())
+
+
+def see_runs_without_a_kill(folder: Path, expected: pa.Table) -> None:
+    """Runs that are not what `compare_run` asks for: nothing was killed, or what was killed had done nothing, or went on."""
+    pq.write_table(expected, folder / "out")
+    ids = expected["id"].to_pylist()
+    for workers, killed, right in [("79", "7", True), ("79", "9", False), ("99", "7", False), ("77", "7", False)]:
+        rows = [f"{workers[at >= COUNT // 2]} {id}\n" for at, id in enumerate(ids)]
+        (folder / "log").write_text("".join(rows))
+        (folder / "killed").write_text(f"{killed}\n")
+        with contextlib.nullcontext() if right else pytest.raises(AssertionError):
+            compare_run(folder, "out", expected, 1.7)
 
 
 def compare_disk(folder: Path, expected: pa.Table) -> None:
