@@ -10,19 +10,18 @@ use crate::config::AnswerForm;
 /// Places along each side of a picture.
 const BINS: f64 = 1000.0;
 
-/// A part of a picture, and what was said of it.
+/// A part of a picture, and what was said of it. As JSON it has its label, the smallest box around it, and its corners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Plain")]
 pub struct Region {
     /// What it is called; empty where nothing was said.
     pub label: String,
     /// Where it is.
-    #[serde(flatten)]
     pub shape: Shape,
 }
 
 /// Where something is, in whole pixels of the picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// Left, top, right and bottom edge.
     Edges([i32; 4]),
@@ -32,8 +31,34 @@ pub enum Shape {
     Polygons(Vec<Vec<i32>>),
 }
 
-/// What a model has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A region as JSON has it.
+#[derive(Serialize)]
+struct Plain {
+    label: String,
+    /// None of a polygon without corners.
+    #[serde(rename = "box")]
+    bounds: Option<Bounds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quad: Option<[i32; 8]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polygons: Option<Vec<Vec<i32>>>,
+}
+
+impl From<Region> for Plain {
+    fn from(Region { label, shape }: Region) -> Self {
+        let bounds = shape.bounds();
+        let (quad, polygons) = match shape {
+            Shape::Edges(_) => (None, None),
+            Shape::Quad(corners) => (Some(corners), None),
+            Shape::Polygons(polygons) => (None, Some(polygons)),
+        };
+        Self { label, bounds, quad, polygons }
+    }
+}
+
+/// What a model has written. As JSON it is `{"text": …}` or `{"regions": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Answer {
     /// Words.
     Text(String),
