@@ -70,10 +70,7 @@ pub async fn run(json: bool, setup: &Setup, args: TaskArgs) -> Result<Vec<Unread
 
 async fn answer(writer: &Writer, picture: Picture, args: &TaskArgs, options: Options) -> Result<Answered> {
     let size = (picture.size().0 as u32, picture.size().1 as u32);
-    let region = args.region.as_deref().map(|edges| {
-        let edges = edges.try_into().expect("four, as the option has it");
-        locations(edges, size)
-    });
+    let region = args.region.map(|edges| locations(edges, size));
     let input = region.as_deref().or(args.text.as_deref()).unwrap_or_default();
     let mut seen = writer.see(&[picture])?;
     let prompt = writer.ask(&format!("{}{input}", args.task.token()), &seen)?;
