@@ -61,7 +61,7 @@ class AskTool extends Part {
     const byTask = writers.info?.family === "florence2";
     return html`${byTask ? this.#tasks(still) : this.#usual(still)} ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
-        ${byTask ? this.#stop(!busy) : this.#form(still)}
+        ${byTask ? nothing : this.#form(still)}
         <p class="small">Answers can be wrong. Check what matters.</p>
         <div class="thread" role="log" tabindex="0" aria-label="Questions and answers" aria-busy=${String(busy)}>
           ${thread.map((exchange, at) => this.#exchange(exchange, at))}
@@ -106,6 +106,7 @@ class AskTool extends Part {
             ${words}
           </button>`,
       )}
+      ${this.#stop(!asking.busy)}
     </div>`;
   }
 

@@ -73,7 +73,7 @@ class Asking extends Store {
   async #write(exchange: Exchange, picture: Picture, model: Vlm, signal: AbortSignal): Promise<void> {
     if (exchange.task) {
       const said = await model.task(picture.blob, exchange.task, { signal });
-      exchange.answer = "text" in said ? said.text : said.regions.map(({ label }) => label).join(", ");
+      exchange.answer = "text" in said ? said.text : namesOf(said.regions);
       return;
     }
     if (this.#about?.picture !== picture || this.#about.model !== model)
@@ -97,6 +97,11 @@ class Asking extends Store {
     this.thread = [];
     this.changed();
   }
+}
+
+/** What there is, each once: "dog, ball". */
+function namesOf(regions: readonly { label: string }[]): string {
+  return [...new Set(regions.map(({ label }) => label))].filter(Boolean).join(", ") || "Nothing found.";
 }
 
 export const asking = new Asking();
