@@ -16,6 +16,7 @@ export type { TextStream } from "./text-stream.js";
 export type {
   BoxOrPolygons,
   OneBox,
+  OneText,
   PolygonRegion,
   QuadRegion,
   Region,
