@@ -3,8 +3,8 @@
 mod common;
 
 use ocelli::{
-    config::{AnswerForm, VisionTask},
-    found::{Answer, Region, Shape, locations, parse},
+    config::{AnswerForm, VisionTask, locations},
+    found::{Answer, Region, Shape, parse},
     text::Request,
 };
 use serde::Deserialize;

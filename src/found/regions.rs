@@ -5,10 +5,7 @@
 use serde::Serialize;
 
 use super::Bounds;
-use crate::config::AnswerForm;
-
-/// Places along each side of a picture.
-const BINS: f64 = 1000.0;
+use crate::config::{AnswerForm, PLACES};
 
 /// A part of a picture, and what was said of it. As JSON it has its label, the smallest box around it, and its corners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,14 +76,6 @@ impl Shape {
         let edges = [along(0).min()?, along(1).min()?, along(0).max()?, along(1).max()?];
         Some(Bounds::of_edges(edges.map(f64::from)))
     }
-}
-
-/// The tokens of a box, in pixels of a picture of this width and height: what a task about a region is told.
-#[must_use]
-pub fn locations(edges: [f32; 4], (width, height): (u32, u32)) -> String {
-    let bin = |place: f32, side: u32| (place / (f64::from(side) / BINS) as f32).floor().clamp(0.0, BINS as f32 - 1.0);
-    let sides = [width, height, width, height];
-    edges.into_iter().zip(sides).map(|(place, side)| format!("<loc_{}>", bin(place, side))).collect()
 }
 
 /// Reads an answer in which special tokens are written out, about a picture of this width and height.
@@ -233,7 +222,7 @@ fn places(tokens: &[Token]) -> Vec<u64> {
 
 /// The middle of a place, cut to a whole pixel; in f32, as the reference has it.
 fn pixel(place: u64, side: u32) -> i32 {
-    ((place as f32 + 0.5) * (f64::from(side) / BINS) as f32) as i32
+    ((place as f32 + 0.5) * (f64::from(side) / PLACES) as f32) as i32
 }
 
 /// Pixels of places along x and y in turn.

@@ -7,9 +7,8 @@ use super::{
     prompt::Prompt,
 };
 use crate::{
-    config::{PromptRule, TaskInput, VisionTask},
+    config::{PromptRule, TaskInput, VisionTask, locations},
     error::{Error, Result},
-    found::locations,
     json::brief,
     text::Tokenizer,
 };

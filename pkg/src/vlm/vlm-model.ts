@@ -24,7 +24,7 @@ import type {
 import { Writer } from "./writer.js";
 
 /**
- * A model that reads words and images, and writes: SmolVLM, PaliGemma or LLaVA; or one that reads words alone, such as Llama, Qwen or
+ * A model that reads words and images, and writes: SmolVLM, PaliGemma, LLaVA or Florence-2; or one that reads words alone, such as Llama, Qwen or
  * Gemma.
  *
  * ```ts

@@ -2,8 +2,8 @@
 
 use ocelli::{
     Result,
-    config::{AnswerForm, TaskInput},
-    found::{Answer, Region, Shape, locations, parse},
+    config::{AnswerForm, TaskInput, locations},
+    found::{Answer, Region, Shape, parse},
     pictures::Picture,
     session::{Finish, Form, Options},
 };

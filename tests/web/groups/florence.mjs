@@ -90,7 +90,8 @@ async function searches({ page, report, golden, ask, where }) {
 /** Answers as natively: words, boxes, polygons, quadrilaterals. */
 async function tasks({ page, report, native, fixtures, where }) {
   const group = report.group(`florence: tasks, ${where}`);
-  const same = (name, actual, expected) => group.same(name, JSON.stringify(actual ?? null), JSON.stringify(expected ?? null));
+  const same = (name, actual, expected) =>
+    group.same(name, JSON.stringify(actual ?? null), JSON.stringify(expected ?? null));
   const seen = { text: 0, boxes: 0, quad: 0, polygons: 0 };
   const edges = [BOX.x, BOX.y, BOX.x + BOX.width, BOX.y + BOX.height].join();
   const folder = fixtures.model("florence");
