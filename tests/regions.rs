@@ -3,8 +3,9 @@
 mod common;
 
 use ocelli::{
-    config::{AnswerForm, VisionTask},
-    found::{Answer, Region, Shape, locations, parse},
+    config::{AnswerForm, VisionTask, locations},
+    found::{Answer, Region, Shape, parse},
+    text::Request,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -158,4 +159,46 @@ fn a_shape_has_a_box_around_it() {
     assert_eq!(bounds(Shape::Quad([5, 1, 9, 2, 8, 7, 4, 6])), Some([4.0, 1.0, 5.0, 6.0]));
     assert_eq!(bounds(Shape::Polygons(vec![vec![5, 1, 9, 2], vec![0, 3, 1, 8]])), Some([0.0, 1.0, 9.0, 7.0]));
     assert_eq!(bounds(Shape::Polygons(vec![Vec::new()])), None);
+}
+
+/// What the package asks, as JSON: a box becomes places.
+#[test]
+fn tasks_are_asked_with_what_comes_with_them() {
+    let ask = |request: Value| Request::parse(&request.to_string());
+    let asked = |request: Value| ask(request).expect("a sound request");
+    let (edges, size) = ([5.5, 4.0, 35.5, 24.0], (61, 37));
+    let boxed = json!({ "x": 5.5, "y": 4, "width": 30, "height": 20 });
+    let region = asked(json!({ "task": "region-to-ocr", "box": boxed, "size": [61, 37] }));
+    let places = locations(edges, size);
+    assert_eq!(region, Request::Task(VisionTask::RegionToOcr, places.clone()));
+    assert_ne!(places, locations([5.5, 4.0, 30.0, 20.0], size), "width and height are no edges");
+    let words = asked(json!({ "task": "phrase-grounding", "text": "a cat", "box": null, "size": [61, 37] }));
+    assert_eq!(words, Request::Task(VisionTask::PhraseGrounding, "a cat".into()));
+    let none = asked(json!({ "task": "ocr", "size": [61, 37] }));
+    assert_eq!(none, Request::Task(VisionTask::Ocr, String::new()));
+    for (wrong, said) in [
+        (json!({ "task": "find" }), "expected caption, detailed-caption"),
+        (json!({ "task": "region-to-ocr", "size": [61, 37] }), "box: expected x, y, width and height"),
+        (json!({ "task": "region-to-ocr", "box": { "x": 1, "y": 2, "width": 3 }, "size": [61, 37] }), "box: expected"),
+        (json!({ "task": "region-to-ocr", "box": boxed }), "size: expected width and height"),
+    ] {
+        let error = ask(wrong).expect_err(said).to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn regions_as_json() {
+    let region = |shape| Answer::Regions(vec![Region { label: "a".into(), shape }]);
+    let json = |answer: Answer| serde_json::to_value(answer).expect("plain data");
+    let bounds = json!({ "x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0 });
+    assert_eq!(json(Answer::Text("a".into())), json!({ "text": "a" }));
+    let edges = json(region(Shape::Edges([1, 2, 4, 6])));
+    assert_eq!(edges, json!({ "regions": [{ "label": "a", "box": bounds }] }));
+    let corners = [1, 2, 4, 2, 4, 6, 1, 6];
+    let quad = json(region(Shape::Quad(corners)));
+    assert_eq!(quad, json!({ "regions": [{ "label": "a", "box": bounds, "quad": corners }] }));
+    let polygons = json(region(Shape::Polygons(vec![corners.to_vec()])));
+    assert_eq!(polygons, json!({ "regions": [{ "label": "a", "box": bounds, "polygons": [corners] }] }));
+    assert_ne!(quad, polygons);
 }

@@ -1,6 +1,6 @@
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
 import type { SourceOptions } from "./source/types.js";
-import type { Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
+import type { Answer, Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
 import type { Backend, Format, ImageInput, ModelInfo, Task, Tier, Towers, Verification, WasmOptions } from "./types.js";
 
 /** What is made of a model's files, whichever engine it runs on. */
@@ -54,6 +54,7 @@ export interface Calls {
   next(text: number): Promise<Step>;
   end(text: number): Promise<void>;
   places(answer: string, sought: Sought): Promise<Places>;
+  answered(task: string, answer: string, width: number, height: number): Promise<Answer>;
   countPrompt(request: PromptRequest, images: ImageInput[], detail: Detail, signal?: AbortSignal): Promise<number>;
   verify(): Promise<Verification>;
   dispose(): void;

@@ -16,7 +16,7 @@ import type { Starting } from "./worker-refusal.js";
 import type { ImageInput, ModelInfo, Progress, Verification } from "./types.js";
 import type { Engine, Labels, Pending, Queries } from "../wasm/ocelli_vlm.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
-import type { Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
+import type { Answer, Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
 import { placesIn } from "./vlm/places.js";
 import { Texts } from "./vlm/texts.js";
 
@@ -220,6 +220,14 @@ export class Core implements Calls {
   /** Where the things are that an answer names. */
   places(answer: string, sought: Sought): Promise<Places> {
     return this.#run((running) => placesIn(running, answer, sought));
+  }
+
+  /** What an answer to a task says of an image of this size. */
+  answered(task: string, answer: string, width: number, height: number): Promise<Answer> {
+    return this.#run(async ({ part }) => {
+      const { answered } = modules[part] as typeof modules.vlm;
+      return JSON.parse(answered(task, answer, width, height)) as Answer;
+    });
   }
 
   /** Tokens of a prompt. */

@@ -1,6 +1,6 @@
 import type { Calls, CoreOptions } from "./calls.js";
 import type { MaskData, MaskSize, SceneData, Wanted } from "./find/plain.js";
-import type { Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
+import type { Answer, Begun, Detail, Manner, Places, PromptRequest, Sought, Step } from "./vlm/plain.js";
 import { KeptLabels } from "./kept-labels.js";
 import { ModelWorker, type WorkerOptions } from "./model-worker.js";
 import { Owner, type Happening } from "./owner.js";
@@ -163,6 +163,10 @@ export class RemoteCore implements Calls {
 
   places(answer: string, sought: Sought): Promise<Places> {
     return this.#owner.use(({ core }) => core.places(answer, sought));
+  }
+
+  answered(task: string, answer: string, width: number, height: number): Promise<Answer> {
+    return this.#owner.use(async ({ core }) => core.answered(task, answer, width, height));
   }
 
   countPrompt(request: PromptRequest, images: ImageInput[], detail: Detail, signal?: AbortSignal): Promise<number> {

@@ -281,7 +281,8 @@ export interface ModelInfo {
     | "smolvlm"
     | "paligemma"
     | "llava"
-    | "llava_onevision";
+    | "llava_onevision"
+    | "florence2";
   /** What can be asked of it; anything else is an error with the code `wrong-model`. */
   tasks: Task[];
   /** What was loaded of it: of a checkpoint that has one tower alone, that one, whatever was asked for. */

@@ -50,7 +50,7 @@ use tokenizer_config::TokenizerFile;
 pub use tokenizer_config::names_a_processor;
 pub use tokenizer_files::{TOKENIZER_FILES, TokenizerFiles};
 pub use vision::{Patches, PositionSource, Vision, VisionPooling};
-pub use vision_task::{AnswerForm, TaskInput, VisionTask};
+pub use vision_task::{AnswerForm, PLACES, TaskInput, VisionTask, locations};
 
 /// The widest head that the attention kernel keeps in registers.
 pub const MAX_HEAD_SIZE: usize = 128;

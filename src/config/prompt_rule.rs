@@ -107,6 +107,12 @@ impl PromptRule {
         self == Self::PaliGemma
     }
 
+    /// Whether the models were trained on the tasks of [`super::VisionTask`].
+    #[must_use]
+    pub fn knows_tasks(self) -> bool {
+        self == Self::Florence
+    }
+
     /// What asks for boxes around these things, of a model that [`PromptRule::locates`].
     #[must_use]
     pub fn detect(self, things: &[String]) -> String {

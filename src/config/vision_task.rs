@@ -130,6 +130,18 @@ const ROWS: [Row; 15] = {
     ]
 };
 
+/// Places along each side of a picture.
+pub const PLACES: f64 = 1000.0;
+
+/// The tokens of a box, in pixels of a picture of this width and height: what a task about a region is told.
+#[must_use]
+pub fn locations(edges: [f32; 4], (width, height): (u32, u32)) -> String {
+    let bin =
+        |place: f32, side: u32| (place / (f64::from(side) / PLACES) as f32).floor().clamp(0.0, PLACES as f32 - 1.0);
+    let sides = [width, height, width, height];
+    edges.into_iter().zip(sides).map(|(place, side)| format!("<loc_{}>", bin(place, side))).collect()
+}
+
 impl VisionTask {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {

@@ -16,5 +16,5 @@ pub use locations::{Located, Locations};
 pub use mask::{Mask, upsample};
 pub use mask_decoder::{CODES, MaskDecoder, Square};
 pub use raster::FARTHEST;
-pub use regions::{Answer, Region, Shape, locations, parse};
+pub use regions::{Answer, Region, Shape, parse};
 pub use rle::Rle;

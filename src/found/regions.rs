@@ -5,24 +5,20 @@
 use serde::Serialize;
 
 use super::Bounds;
-use crate::config::AnswerForm;
+use crate::config::{AnswerForm, PLACES};
 
-/// Places along each side of a picture.
-const BINS: f64 = 1000.0;
-
-/// A part of a picture, and what was said of it.
+/// A part of a picture, and what was said of it. As JSON it has its label, the smallest box around it, and its corners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Plain")]
 pub struct Region {
     /// What it is called; empty where nothing was said.
     pub label: String,
     /// Where it is.
-    #[serde(flatten)]
     pub shape: Shape,
 }
 
 /// Where something is, in whole pixels of the picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// Left, top, right and bottom edge.
     Edges([i32; 4]),
@@ -32,8 +28,34 @@ pub enum Shape {
     Polygons(Vec<Vec<i32>>),
 }
 
-/// What a model has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A region as JSON has it.
+#[derive(Serialize)]
+struct Plain {
+    label: String,
+    /// None of a polygon without corners.
+    #[serde(rename = "box")]
+    bounds: Option<Bounds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quad: Option<[i32; 8]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polygons: Option<Vec<Vec<i32>>>,
+}
+
+impl From<Region> for Plain {
+    fn from(Region { label, shape }: Region) -> Self {
+        let bounds = shape.bounds();
+        let (quad, polygons) = match shape {
+            Shape::Edges(_) => (None, None),
+            Shape::Quad(corners) => (Some(corners), None),
+            Shape::Polygons(polygons) => (None, Some(polygons)),
+        };
+        Self { label, bounds, quad, polygons }
+    }
+}
+
+/// What a model has written. As JSON it is `{"text": …}` or `{"regions": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Answer {
     /// Words.
     Text(String),
@@ -54,14 +76,6 @@ impl Shape {
         let edges = [along(0).min()?, along(1).min()?, along(0).max()?, along(1).max()?];
         Some(Bounds::of_edges(edges.map(f64::from)))
     }
-}
-
-/// The tokens of a box, in pixels of a picture of this width and height: what a task about a region is told.
-#[must_use]
-pub fn locations(edges: [f32; 4], (width, height): (u32, u32)) -> String {
-    let bin = |place: f32, side: u32| (place / (f64::from(side) / BINS) as f32).floor().clamp(0.0, BINS as f32 - 1.0);
-    let sides = [width, height, width, height];
-    edges.into_iter().zip(sides).map(|(place, side)| format!("<loc_{}>", bin(place, side))).collect()
 }
 
 /// Reads an answer in which special tokens are written out, about a picture of this width and height.
@@ -208,7 +222,7 @@ fn places(tokens: &[Token]) -> Vec<u64> {
 
 /// The middle of a place, cut to a whole pixel; in f32, as the reference has it.
 fn pixel(place: u64, side: u32) -> i32 {
-    ((place as f32 + 0.5) * (f64::from(side) / BINS) as f32) as i32
+    ((place as f32 + 0.5) * (f64::from(side) / PLACES) as f32) as i32
 }
 
 /// Pixels of places along x and y in turn.

@@ -1,7 +1,7 @@
 //! The likeliest text as a whole, of an encoder and a decoder: several beginnings go on side by side, and the best of what they become
 //! are kept (`_beam_search` in transformers' `generation/utils.py`, with a length penalty of 1).
 
-use super::{Generation, Options, Session};
+use super::{Finish, Generation, Options, Session};
 use crate::{
     backend::{Backend, Executor},
     config::Search,
@@ -40,6 +40,8 @@ pub struct Searching<B: Backend> {
     stops: Vec<u32>,
     /// Tokens of the decoder at most.
     longest: usize,
+    /// Why a text of so many ended.
+    at_longest: Finish,
     /// The best first.
     running: Vec<Beam>,
     /// The best first, as many as go on side by side.
@@ -52,6 +54,21 @@ impl<B: Backend> Searching<B> {
     #[must_use]
     pub fn found(&self) -> &[Found] {
         &self.found
+    }
+
+    /// The likeliest of them, once the last step is done.
+    ///
+    /// # Panics
+    /// Before.
+    #[must_use]
+    pub fn best(&self) -> &Found {
+        self.found.first().expect("a search ends with a text")
+    }
+
+    /// Why it ended, likewise.
+    #[must_use]
+    pub fn finish(&self) -> Finish {
+        if self.best().ended { Finish::Stop } else { self.at_longest }
     }
 
     /// Tokens of the prompt.
@@ -78,18 +95,18 @@ impl<B: Backend> Searching<B> {
             for token in repeated(&beam.tokens, self.rule.no_repeat_ngram) {
                 own[token as usize].0 = f64::NEG_INFINITY;
             }
-            all.extend(self.best(own));
+            all.extend(self.leading(own));
         }
         let go_on = |(score, from, token): (f64, u32, u32)| {
             let mut tokens = self.running[from as usize].tokens.clone();
             tokens.push(token);
             Beam { tokens, score, from }
         };
-        self.best(all).into_iter().filter(|one| one.0 > f64::NEG_INFINITY).map(go_on).collect()
+        self.leading(all).into_iter().filter(|one| one.0 > f64::NEG_INFINITY).map(go_on).collect()
     }
 
     /// Twice as many of the best as go on, of equal ones the first.
-    fn best(&self, mut all: Vec<(f64, u32, u32)>) -> Vec<(f64, u32, u32)> {
+    fn leading(&self, mut all: Vec<(f64, u32, u32)>) -> Vec<(f64, u32, u32)> {
         let most = (2 * self.rule.beams).min(all.len());
         let better = |a: &(f64, u32, u32), b: &(f64, u32, u32)| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2)));
         if most > 0 {
@@ -130,6 +147,36 @@ impl<B: Backend> Searching<B> {
 }
 
 impl<B: Backend> Session<B> {
+    /// How a text with these options is searched for: as the model's files say, with the options' own number of beams. None if it is
+    /// written token by token: with one beam, by a model without an encoder, or where more than the model decides. `options` come to
+    /// say which runs of tokens may not come twice in it.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] for beams that the model does not have.
+    pub fn search_rule(&self, options: &mut Options) -> Result<Option<Search>> {
+        let Some(of) = &self.config.generator()?.seq2seq else {
+            return match options.beams {
+                None | Some(1) => Ok(None),
+                Some(beams) => Err(self.without_encoder(&format!("{beams} beams"))),
+            };
+        };
+        if !options.sampling.is_greedy() || options.logits || options.constrained {
+            return Ok(None);
+        }
+        let rule = Search { beams: options.beams.unwrap_or(of.search.beams), ..of.search };
+        if rule.beams == 1 {
+            options.sampling.no_repeat_ngram = rule.no_repeat_ngram;
+        }
+        Ok(Some(rule).filter(|rule| rule.beams != 1))
+    }
+
+    fn without_encoder(&self, asked: &str) -> Error {
+        let family = self.config.family.name();
+        Error::WrongModel(format!(
+            "beams: expected a model with an encoder, found {family}, asked for {asked}: its texts are written token by token; leave beams out"
+        ))
+    }
+
     /// Begins to search for texts that answer a prompt.
     ///
     /// # Errors
@@ -138,21 +185,19 @@ impl<B: Backend> Session<B> {
     pub fn search(&self, prompt: &[u32], rule: Search, options: Options) -> Result<Searching<B>> {
         let generator = self.config.generator()?;
         let Some(of) = &generator.seq2seq else {
-            return Err(Error::WrongModel(format!(
-                "{}: expected a model with an encoder, found one without: texts are written token by token",
-                self.config.family.name()
-            )));
+            return Err(self.without_encoder("a search"));
         };
         let most = self.language()?.plan.most().batch as usize;
         if !(1..=most).contains(&rule.beams) {
             return Err(Error::BadInput(format!("beams: expected 1 to {most}, found {}", rule.beams)));
         }
         let room = self.context()?;
-        let longest = options.max_tokens.map_or(room, |most| room.min(of.start.len() + most.max(1)));
+        let asked = options.max_tokens.map_or(usize::MAX, |most| of.start.len() + most.max(1));
+        let (longest, at_longest) = if asked <= room { (asked, Finish::Length) } else { (room, Finish::Context) };
         let (stops, tokens) = (options.stops.clone(), of.start.clone());
         let generation = self.generate(prompt, Options { logits: true, ..options })?;
         let running = vec![Beam { tokens, score: 0.0, from: 0 }];
-        Ok(Searching { generation, rule, stops, longest, running, found: Vec::new(), done: false })
+        Ok(Searching { generation, rule, stops, longest, at_longest, running, found: Vec::new(), done: false })
     }
 
     /// Runs the next step, and says whether it was the last. The number of steps is that of the longest text's tokens.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Cut, Finish, Options, Session, View};
 use crate::{
     backend::Backend,
-    config::{Search, Seq2Seq},
+    config::Search,
     error::Result,
     text::{Guide, Layout, Prompt, Tokenizer},
 };
@@ -184,12 +184,8 @@ impl<B: Backend> Session<B> {
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
         let mut options = Options { constrained: guide.is_some(), ..options };
-        if let (Some(rule), None) = (self.search_rule(&options)?, &guide) {
-            if rule.beams > 1 {
-                return self.write_best(start, tokenizer, prompt, (rule, options), say).await;
-            }
-            // As for the reference's greedy texts.
-            options.sampling.no_repeat_ngram = rule.no_repeat_ngram;
+        if let Some(rule) = self.search_rule(&mut options)? {
+            return self.write_best(start, tokenizer, prompt, (rule, options), say).await;
         }
         let mut generation = self.generate(&prompt.ids, options)?;
         let mut stream = tokenizer.stream(true)?;
@@ -225,13 +221,6 @@ impl<B: Backend> Session<B> {
         })
     }
 
-    /// How a text is searched for; none of a model without an encoder, or where chance has a part.
-    fn search_rule(&self, options: &Options) -> Result<Option<Search>> {
-        let of = self.config.generator()?.seq2seq.as_ref();
-        let rule = |of: &Seq2Seq| Search { beams: options.beams.unwrap_or(of.search.beams), ..of.search };
-        Ok(of.map(rule).filter(|_| options.sampling.is_greedy() && !options.logits))
-    }
-
     /// Searches for the likeliest text; `say` gets it as a whole.
     async fn write_best(
         &self,
@@ -241,16 +230,14 @@ impl<B: Backend> Session<B> {
         (rule, options): (Search, Options),
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
-        let most = options.max_tokens;
         let mut searching = self.search(&prompt.ids, rule, options)?;
         while !self.search_on(&mut searching).await? {}
-        let best = searching.found().first().expect("a search ends with a text");
+        let best = searching.best();
         let text = tokenizer.decode(&best.tokens, true)?;
         say(&text)?;
-        let by_length = if most.is_some() { Finish::Length } else { Finish::Context };
         Ok(Written {
             text,
-            finish: if best.ended { Finish::Stop } else { by_length },
+            finish: searching.finish(),
             prompt_tokens: searching.prompt_tokens(),
             image_tokens: prompt.image_tokens,
             first_token_ms: start.elapsed().as_secs_f64() * 1e3,

@@ -7,7 +7,7 @@ use super::{
     prompt::Prompt,
 };
 use crate::{
-    config::PromptRule,
+    config::{PromptRule, TaskInput, VisionTask, locations},
     error::{Error, Result},
     json::brief,
     text::Tokenizer,
@@ -28,11 +28,13 @@ pub enum Request {
     Detect(Vec<String>),
     /// Masks of a thing in a picture.
     Segment(String),
+    /// What a model was trained to be asked about a picture, with the words or the places that come with it.
+    Task(VisionTask, String),
 }
 
 impl Request {
     /// Reads `{"messages": […]}`, `{"raw": "…"}`, `{"caption": true, "pictures": n}`, `{"question": "…", "pictures": n}`,
-    /// `{"detect": ["…"]}` or `{"segment": "…"}`.
+    /// `{"detect": ["…"]}`, `{"segment": "…"}`, or `{"task": "…"}` with the `text` of it, or its `box` and the `size` of the picture.
     ///
     /// # Errors
     /// [`Error::BadInput`] for anything else.
@@ -55,8 +57,9 @@ impl Request {
             _ if request["segment"].is_string() => {
                 Ok(Self::Segment(request["segment"].as_str().unwrap_or_default().into()))
             }
+            _ if request["task"].is_string() => task_of(&request),
             _ => Err(Error::BadInput(format!(
-                "prompt: expected messages, raw, caption, question, detect or segment, found {}",
+                "prompt: expected messages, raw, caption, question, detect, segment or task, found {}",
                 brief(&request)
             ))),
         }
@@ -86,12 +89,48 @@ impl Request {
                 check_things(tokenizer, rule, std::slice::from_ref(thing))?;
                 chat(&[Message::ask(1, &rule.segment(thing))])
             }
+            Self::Task(..) if !rule.knows_tasks() => Err(Error::WrongModel(
+                "task: expected a model that knows tasks, found one that is asked in words: call caption, ask or generate, or load florence2"
+                    .into(),
+            )),
+            Self::Task(task, input) => chat(&[Message::ask(1, &format!("{}{input}", task.token()))]),
         }
     }
 }
 
+/// A task by its name, with what comes with it.
+fn task_of(request: &Value) -> Result<Request> {
+    let task = VisionTask::parse(request["task"].as_str().unwrap_or_default())?;
+    let number = |value: &Value| value.as_f64().filter(|number| number.is_finite());
+    let bad = |what: &str, found: &Value| Error::BadInput(format!("{what}, found {}", brief(found)));
+    let input = match task.input() {
+        TaskInput::None => String::new(),
+        TaskInput::Words => request["text"].as_str().unwrap_or_default().into(),
+        TaskInput::Region => {
+            let [given, size] = [&request["box"], &request["size"]];
+            let sides = ["x", "y", "width", "height"].map(|side| number(&given[side]));
+            let [Some(x), Some(y), Some(width), Some(height)] = sides else {
+                return Err(bad("box: expected x, y, width and height", given));
+            };
+            let [Some(across), Some(down)] = [0, 1].map(|side| size[side].as_u64().and_then(|n| u32::try_from(n).ok()))
+            else {
+                return Err(bad("size: expected width and height", size));
+            };
+            locations([x, y, x + width, y + height].map(|edge| edge as f32), (across, down))
+        }
+    };
+    Ok(Request::Task(task, input))
+}
+
 /// Whether a model can be asked where these things are.
 fn check_things(tokenizer: &Tokenizer, rule: PromptRule, things: &[String]) -> Result<()> {
+    if rule.knows_tasks() {
+        return Err(Error::WrongModel(
+            "labels: expected a model that finds several at once, found florence2, which has tasks: call task with \
+             \"open-vocabulary-detection\", \"phrase-grounding\" or \"referring-segmentation\""
+                .into(),
+        ));
+    }
     if !rule.locates() {
         return Err(Error::WrongModel(
             "labels: expected a model that writes where things are, found one that does not: load paligemma, or owlvit or owlv2 to detect \

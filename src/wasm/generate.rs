@@ -25,6 +25,10 @@ pub struct Tiles(RefCell<Option<Cut>>);
 #[wasm_bindgen]
 pub struct Writing(RefCell<Option<Generation<Backend>>>);
 
+/// Texts that are searched for; none while a step of it runs.
+#[wasm_bindgen]
+pub struct Searching(RefCell<Option<session::Searching<Backend>>>);
+
 /// Answers that are being weighed; none while a step of it runs.
 #[wasm_bindgen]
 pub struct Choosing {
@@ -51,6 +55,8 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn seed(this: &WritingOptions) -> f64;
     #[wasm_bindgen(method, getter)]
+    fn beams(this: &WritingOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter)]
     fn constrained(this: &WritingOptions) -> bool;
 }
 
@@ -67,6 +73,7 @@ impl WritingOptions {
                 seed: self.seed() as u64,
                 ..Sampling::default()
             },
+            beams: self.beams().map(|beams| beams as usize),
             constrained: self.constrained(),
             ..Options::default()
         }
@@ -129,8 +136,33 @@ impl Engine {
 
     /// Begins a text with a prompt's token ids.
     pub fn generate(&self, ids: &[u32], options: &WritingOptions) -> std::result::Result<Writing, JsValue> {
-        let generation = self.session.generate(ids, options.options()).map_err(|e| js_error(&e))?;
+        let begin = || {
+            let mut options = options.options();
+            self.session.search_rule(&mut options)?;
+            self.session.generate(ids, options)
+        };
+        let generation = begin().map_err(|e: Error| js_error(&e))?;
         Ok(Writing(RefCell::new(Some(generation))))
+    }
+
+    /// Begins to search for the likeliest text; none where texts are written token by token.
+    pub fn search(&self, ids: &[u32], options: &WritingOptions) -> std::result::Result<Option<Searching>, JsValue> {
+        let begin = || {
+            let mut options = options.options();
+            let rule = self.session.search_rule(&mut options)?;
+            rule.map(|rule| self.session.search(ids, rule, options)).transpose()
+        };
+        let searching = begin().map_err(|e: Error| js_error(&e))?;
+        Ok(searching.map(|searching| Searching(RefCell::new(Some(searching)))))
+    }
+
+    /// Runs the next step of it; whether it was the last.
+    #[wasm_bindgen(js_name = searchOn)]
+    pub async fn search_on(&self, searching: &Searching) -> std::result::Result<bool, JsValue> {
+        let mut state = take(&searching.0)?;
+        let done = self.session.search_on(&mut state).await;
+        searching.0.replace(Some(state));
+        done.map_err(|e| js_error(&e))
     }
 
     /// Runs the next part of a prompt; whether it was the last.
@@ -216,5 +248,24 @@ impl Writing {
     pub fn finish(&self) -> Option<String> {
         let finish = self.0.borrow().as_ref().and_then(Generation::finish);
         finish.map(|finish| finish.name().into())
+    }
+}
+
+/// Once all is done: of the likeliest text.
+#[wasm_bindgen]
+impl Searching {
+    /// Its tokens.
+    pub fn tokens(&self) -> std::result::Result<Vec<u32>, JsValue> {
+        Ok(self.0.borrow().as_ref().ok_or_else(busy)?.best().tokens.clone())
+    }
+
+    /// The mean of the logarithms of its tokens' probabilities.
+    pub fn score(&self) -> std::result::Result<f64, JsValue> {
+        Ok(self.0.borrow().as_ref().ok_or_else(busy)?.best().score)
+    }
+
+    /// Why it ended: stop, length or context.
+    pub fn finish(&self) -> std::result::Result<String, JsValue> {
+        Ok(self.0.borrow().as_ref().ok_or_else(busy)?.finish().name().into())
     }
 }

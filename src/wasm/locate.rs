@@ -1,4 +1,4 @@
-//! Boxes and masks that a model has written, as the package sees them.
+//! Boxes, masks and regions that a model has written, as the package sees them.
 
 use js_sys::{Array, Float64Array};
 use wasm_bindgen::prelude::*;
@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::{find::plain_mask, js_error};
 use crate::{
     checkpoint::TensorFile,
+    config::VisionTask,
     found::{self, Located, Locations},
 };
 
@@ -24,6 +25,15 @@ pub fn located(text: &str, asked: Vec<String>, width: u32, height: u32) -> Float
         [index as f64, bounds.x, bounds.y, bounds.width, bounds.height]
     };
     found(text, &asked).into_iter().flat_map(numbers).collect::<Vec<f64>>().as_slice().into()
+}
+
+/// What an answer to a task says, as JSON: a [`found::Answer`] about a picture of this size. Special tokens are written out in it but where
+/// words are asked for.
+#[wasm_bindgen]
+pub fn answered(task: &str, text: &str, width: u32, height: u32) -> Result<String, JsValue> {
+    let answer = VisionTask::parse(task).map(|task| found::parse(task.answer(), text, (width, height)));
+    let json = |answer| serde_json::to_string(&answer).expect("plain data");
+    answer.map(json).map_err(|e| js_error(&e))
 }
 
 /// What makes masks of an answer.

@@ -10,6 +10,7 @@ import { serve } from "./lib/server.mjs";
 import { browse } from "./app/browse.mjs";
 import { errands } from "./app/errands.mjs";
 import { folders } from "./app/folders.mjs";
+import { florence } from "./app/florence.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
@@ -21,7 +22,21 @@ import { shell } from "./app/shell.mjs";
 import { tools } from "./app/tools.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const groups = { shell, picture, tools, photos, browse, folders, search, select, errands, live, models, offline };
+const groups = {
+  shell,
+  picture,
+  tools,
+  florence,
+  photos,
+  browse,
+  folders,
+  search,
+  select,
+  errands,
+  live,
+  models,
+  offline,
+};
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: "string" } } });
 const unknown = positionals.find((name) => !(name in groups));

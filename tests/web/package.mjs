@@ -19,6 +19,7 @@ import { errors } from "./groups/errors.mjs";
 import { facts } from "./groups/facts.mjs";
 import { abort, faults } from "./groups/faults.mjs";
 import { find } from "./groups/find.mjs";
+import { florence } from "./groups/florence.mjs";
 import { gpu } from "./groups/gpu.mjs";
 import { index } from "./groups/index.mjs";
 import { inputs } from "./groups/inputs.mjs";
@@ -98,6 +99,7 @@ const everyPart = {
   "vlm-life": vlmLife,
   "vlm-gpu": vlmGpu,
   "vlm-locate": vlmLocate,
+  florence,
   pipeline,
   inputs,
   pictures,

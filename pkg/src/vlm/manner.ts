@@ -8,7 +8,7 @@ const MAX_TOKENS = 256;
 /** How a text is to be written. @throws {OcelliError} With code `bad-input` for what makes no sense. */
 export function mannerOf(options: WriteOptions): Manner {
   const { detail = "auto", maxTokens = MAX_TOKENS, temperature = 0, topK, topP = 1, repetitionPenalty = 1 } = options;
-  const { seed = 0, specialTokens = false, choices, pattern } = options;
+  const { seed = 0, beams, specialTokens = false, choices, pattern } = options;
   requireDetail(detail);
   require("maxTokens", "a whole number of at least 1, or Infinity", maxTokens, maxTokens === Infinity ||
     whole(maxTokens, 1));
@@ -18,10 +18,14 @@ export function mannerOf(options: WriteOptions): Manner {
   require("repetitionPenalty", "a positive number", repetitionPenalty, finite(repetitionPenalty) &&
     repetitionPenalty > 0);
   require("seed", "a whole number of at least 0", seed, whole(seed, 0));
+  require("beams", "a whole number of at least 1", beams, beams === undefined || whole(beams, 1));
   require("specialTokens", "true or false", specialTokens, typeof specialTokens === "boolean");
   require("choices", "an array of texts", choices, choices === undefined || texts(choices));
   if (choices !== undefined && pattern !== undefined)
     throw new OcelliError("bad-input", "choices, pattern: expected one of the two, found both.");
+  const free = temperature === 0 && repetitionPenalty === 1 && choices === undefined && pattern === undefined;
+  require("beams", "1 or none beside temperature, repetitionPenalty, choices and pattern", beams, free ||
+    (beams ?? 1) === 1);
   return {
     detail,
     maxTokens: most(maxTokens),
@@ -30,6 +34,7 @@ export function mannerOf(options: WriteOptions): Manner {
     topP,
     repetitionPenalty,
     seed,
+    beams,
     specialTokens,
     choices: choices && [...choices],
     pattern: pattern === undefined ? undefined : sourceOf(pattern),

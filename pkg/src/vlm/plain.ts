@@ -1,4 +1,5 @@
 import type { MaskData } from "../find/plain.js";
+import type { Box } from "../find/types.js";
 
 /** What the engine and the tokenizer take and give for texts, in a form that can be posted to a worker. */
 
@@ -21,7 +22,8 @@ export type PromptRequest =
   | { caption: true; pictures: number }
   | { question: string; pictures: number }
   | { detect: string[] }
-  | { segment: string };
+  | { segment: string }
+  | { task: string; text: string | undefined; box: Box | undefined };
 
 /** How much of an image the model sees: the whole of it once, or the tiles that it is cut into as well. */
 export type Detail = "low" | "auto" | "high";
@@ -36,6 +38,8 @@ export interface Manner {
   topP: number;
   repetitionPenalty: number;
   seed: number;
+  /** As many as the model's files say, if undefined. */
+  beams: number | undefined;
   specialTokens: boolean;
   /** Of which the text is one, if defined. */
   choices: readonly string[] | undefined;
@@ -85,12 +89,25 @@ export interface Places {
   masks: (MaskData | undefined)[];
 }
 
+/** What the answer to a task says: words, or parts of the image. */
+export type Answer = { text: string } | { regions: PlainRegion[] };
+
+/** A part of an image, in its pixels. */
+export interface PlainRegion {
+  label: string;
+  /** None of a polygon without corners. */
+  box: Box | null;
+  /** x and y of each corner in turn. */
+  quad?: number[];
+  polygons?: number[][];
+}
+
 /** What a step came to: a tile was looked at or a part of the prompt read, and nothing written; or a token was; or the text ended. */
 export interface Step {
   /** The characters that are whole now. */
   text: string;
   token?: number;
   finish?: Finish;
-  /** Which answer it came to, of several: its tokens, and how likely each of them was. */
-  chosen?: { tokens: Uint32Array; choices: Choice[] };
+  /** Of a text that comes as a whole: its tokens, and how likely it was, or each of several answers. */
+  whole?: { tokens: Uint32Array; choices?: Choice[]; score?: number };
 }

@@ -58,13 +58,15 @@ export class Texts {
       const [cuts, layouts] = cutsOf(running, seen, low);
       const most = running.engine.context() - 1;
       const { choices, pattern } = manner;
+      // Places are told in shares of the image.
+      const asked = "task" in request ? { ...request, size: sizes[0] } : request;
       const [ids, stops, answers, characters] = await this.host.tokenized(running, (tokenizer) => [
-        tokenizer.prompt(request, layouts, most),
+        tokenizer.prompt(asked, layouts, most),
         tokenizer.stops(),
-        choices && tokenizer.answers(request, layouts, most, choices),
+        choices && tokenizer.answers(asked, layouts, most, choices),
         pattern === undefined
           ? tokenizer.stream(!manner.specialTokens)
-          : tokenizer.guide(request, layouts, most, pattern),
+          : tokenizer.guide(asked, layouts, most, pattern),
       ]);
       const options = { ...manner, stops, constrained: pattern !== undefined };
       const begin = () =>

@@ -127,6 +127,12 @@ export interface WriteOptions extends DetailOptions {
   repetitionPenalty?: number;
   /** Another one draws another text; the same one repeats it. A whole number. Default 0. */
   seed?: number;
+  /**
+   * Of Florence-2: texts that go on side by side in a search for the likeliest one. It comes as a whole: `onToken` is told nothing, and a
+   * stream has one part. Default: as many as the model's files say, 3; 1 takes the likeliest token each time, and tells it. What draws or
+   * chooses (`temperature`, `repetitionPenalty`, `choices`, `pattern`) does without.
+   */
+  beams?: number;
   /** Strings that end the text, and are no part of it. */
   stop?: readonly string[];
   /** Whether special tokens are written out, as the tags of documents need it. Default false. */
@@ -163,12 +169,14 @@ export interface Written {
   promptTokens: number;
   /** Those of them that stand for images. */
   imageTokens: number;
-  /** Milliseconds from the call's turn to the first token: images and prompt. */
+  /** Milliseconds from the call's turn to the first token: images and prompt; of a text that beams have found, to all of it. */
   firstTokenMs: number;
   /** Of those after the first; null if there was only one. */
   tokensPerSecond: number | null;
   /** With `choices`: how likely each of them was, in their order. */
   choices?: Choice[];
+  /** Of a text that beams have found: the mean of the natural logarithms of its tokens' probabilities. */
+  score?: number;
 }
 
 /** What {@link Vlm.detect} and {@link Vlm.segment} take. */

@@ -7,6 +7,8 @@ import { OcelliError } from "../error.js";
 import { Chat } from "./chat.js";
 import { detect, segment } from "./locate.js";
 import { askedOf } from "./messages.js";
+import { task } from "./task.js";
+import type { TaskAnswers, TaskArguments, VisionTask } from "./tasks.js";
 import { textStream, type TextStream } from "./text-stream.js";
 import type {
   ChatOptions,
@@ -22,7 +24,7 @@ import type {
 import { Writer } from "./writer.js";
 
 /**
- * A model that reads words and images, and writes: SmolVLM, PaliGemma or LLaVA; or one that reads words alone, such as Llama, Qwen or
+ * A model that reads words and images, and writes: SmolVLM, PaliGemma, LLaVA or Florence-2; or one that reads words alone, such as Llama, Qwen or
  * Gemma.
  *
  * ```ts
@@ -121,6 +123,22 @@ export class Vlm {
   /** Cuts things out by words, likewise; each label is a question of its own. */
   segment(image: ImageInput, labels: string | readonly string[], options: LocateOptions = {}): Promise<LocatedMask[]> {
     return segment(this.#writer, image, labels, options);
+  }
+
+  /**
+   * What Florence-2 was trained to be asked, by name; the type of the answer follows from it.
+   *
+   * ```ts
+   * const { text } = await model.task(file, "detailed-caption");
+   * const { regions } = await model.task(file, "open-vocabulary-detection", { text: "a red car" });
+   * for (const { label, box } of regions) console.log(label, box.x, box.y);
+   * ```
+   *
+   * @throws {WritingError} With code `wrong-model` if the model has no tasks, `bad-input` for a task that there is not, or without what
+   * comes with it.
+   */
+  task<T extends VisionTask>(image: ImageInput, name: T, ...[options]: TaskArguments<T>): Promise<TaskAnswers[T]> {
+    return task(this.#writer, image, name, options);
   }
 
   /** Tokens of a prompt, those of its images included. Nothing runs. */

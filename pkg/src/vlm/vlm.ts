@@ -1,5 +1,5 @@
 /**
- * Words from images and words: SmolVLM, PaliGemma, LLaVA, and decoders by themselves, on the user's own GPU.
+ * Words from images and words: SmolVLM, PaliGemma, LLaVA, Florence-2, and decoders by themselves, on the user's own GPU.
  *
  * @module ocelli/vlm
  */
@@ -13,6 +13,20 @@ export { Vlm } from "./vlm-model.js";
 export { WritingError } from "./writing-error.js";
 export type { Choice, Detail, Finish, Role } from "./plain.js";
 export type { TextStream } from "./text-stream.js";
+export type {
+  BoxOrPolygons,
+  OneBox,
+  OneText,
+  PolygonRegion,
+  QuadRegion,
+  Region,
+  Regions,
+  TaskAnswers,
+  TaskArguments,
+  TaskInputs,
+  TaskOptions,
+  VisionTask,
+} from "./tasks.js";
 export type {
   Availability,
   Expected,

@@ -20,8 +20,31 @@ export type Tokenized = <T>(work: (tokenizer: Tokenizer) => T) => Promise<T>;
 /** What makes a text of tokens, and may say which of them may come. */
 export type Characters = ReturnType<Tokenizer["stream"]> & { allowed?(): Uint32Array };
 
-/** A text is written token by token. */
+/** A text is written, or the likeliest one is searched for, as the model has it. */
 export function written(
+  running: Running,
+  ids: Uint32Array,
+  options: WritingOptions,
+  characters: Characters,
+  tokenized: Tokenized,
+): Way {
+  const searching = running.engine.search(ids, options);
+  if (!searching) return byToken(running, ids, options, characters, tokenized);
+  return {
+    async step() {
+      if (!(await running.borrow((engine) => engine.searchOn(searching)))) return { text: "" };
+      const [tokens, score, finish] = [searching.tokens(), searching.score(), searching.finish() as Finish];
+      return tokenized(() => {
+        const parts = Array.from(tokens, (token) => characters.push(token));
+        return { text: parts.join("") + characters.finish(), finish, whole: { tokens, score } };
+      });
+    },
+    drop: () => running.drop(searching),
+  };
+}
+
+/** A text is written token by token. */
+function byToken(
   running: Running,
   ids: Uint32Array,
   options: WritingOptions,
@@ -69,7 +92,7 @@ export function chosen(
         probability: shares[at] as number,
         logProbability: logs[at] as number,
       }));
-      return { text, finish: "stop", chosen: { tokens, choices: likely } };
+      return { text, finish: "stop", whole: { tokens, choices: likely } };
     },
     drop: () => running.drop(choosing),
   };

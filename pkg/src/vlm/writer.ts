@@ -46,6 +46,8 @@ export class Writer {
         const { request, images } = asked();
         const { signal } = options;
         const [manner, stops] = [mannerOf(options), stopsOf(options)];
+        // A choice is what it is.
+        const ends = new StopStrings(manner.choices ? [] : stops);
         // An image that never arrives holds up nobody else.
         const here = all(await Promise.allSettled(images.map((image) => ready(image, signal))));
         const leave = await this.#turns.enter(signal);
@@ -56,7 +58,7 @@ export class Writer {
           };
           check();
           const { number, sizes, ...prompt } = await core.begin(request, here, manner, signal);
-          const told = await this.#steps(core, number, new StopStrings(stops), check, say, onToken);
+          const told = await this.#steps(core, number, ends, check, say, onToken);
           return [{ text, ...told.result, ...prompt, ...speedOf(begun, told.times) }, sizes];
         } finally {
           leave();
@@ -87,7 +89,7 @@ export class Writer {
     check: () => void,
     say: (part: string) => void,
     onToken: Callback<TokenEvent>,
-  ): Promise<{ result: Pick<Written, "tokens" | "finish" | "choices">; times: number[] }> {
+  ): Promise<{ result: Pick<Written, "tokens" | "finish" | "choices" | "score">; times: number[] }> {
     const tokens: number[] = [];
     const times: number[] = [];
     try {
@@ -96,11 +98,6 @@ export class Writer {
         const step = await core.next(number);
         // What has come after the signal is nobody's.
         check();
-        if (step.chosen) {
-          const { tokens, choices } = step.chosen;
-          say(step.text);
-          return { result: { tokens, finish: "stop", choices }, times };
-        }
         const { text, ended } = stops.push(step.text);
         say(text);
         if (step.token !== undefined) {
@@ -112,7 +109,7 @@ export class Writer {
         const finish = ended ? "stop" : step.finish;
         if (finish !== undefined) {
           if (!ended) say(stops.rest());
-          return { result: { tokens: Uint32Array.from(tokens), finish }, times };
+          return { result: { tokens: Uint32Array.from(tokens), finish, ...step.whole }, times };
         }
         // Otherwise neither frames nor the signal would have their turn.
         if (core.info.backend === "cpu") await breath();

@@ -7,7 +7,7 @@ import { Detector, type Detection, type Proposal, type QuerySet } from "ocelli/d
 import { ImageIndex, type Hit } from "ocelli/index";
 import { Segmenter, type Mask } from "ocelli/segment";
 import { best7 } from "ocelli/templates";
-import { LanguageModel, Vlm, WritingError, type Message, type TextStream, type Written } from "ocelli/vlm";
+import { LanguageModel, Vlm, WritingError, type Message, type TextStream, type VisionTask, type Written } from "ocelli/vlm";
 import { drawBoxes, drawMask, type BoxOptions } from "ocelli/draw";
 export async function ask(image: ImageInput, signal: AbortSignal): Promise<Classification | undefined> {
   const model = await Ocelli.load("/models/", { onProgress: ({ loaded, total, fraction }) => console.log(loaded, total ?? "?", (fraction ?? 0) * 100), signal, towers: "both" });
@@ -65,6 +65,10 @@ export async function write(image: ImageInput, signal: AbortSignal): Promise<str
   for await (const part of stream) console.log(part.length, (await stream.written).finish);
   const chat = model.chat({ system: "Be brief.", messages });
   const session = await LanguageModel.create({ model, initialPrompts: messages });
+  const { regions } = await model.task(image, "open-vocabulary-detection", { text: "a cat", beams: 3 });
+  const name: VisionTask = "region-to-ocr";
+  const [quads, read] = [await model.task(image, "ocr-with-region"), await model.task(image, name, { box: { x: 1, y: 2, width: 3, height: 4 }, signal })];
+  console.log(regions[0]?.box.x, regions[0]?.polygons?.[0]?.[0]?.[1], quads.regions[0]?.quad[3][0], read.text.length, read.score ?? 0);
   console.log(written.tokens.length, written.tokensPerSecond ?? 0, chat.contextUsage, model.info.context, await model.countTokens("a"), await model.caption(image));
   try {
     return (await chat.prompt("Why?")).text + (await model.ask(image, "What?")).text + (await session.prompt("How?"));
@@ -105,5 +109,11 @@ export function types({ report, site, root }) {
   group.rejects("a program that misuses the search", judge(CONSUMER.replace('"int8"', '"int9"')), "");
   group.rejects("a program that draws a file", judge(CONSUMER.replace("ImageBitmap | null", "File")), "");
   group.rejects("a program that misuses writing", judge(CONSUMER.replace('detail: "low"', 'detail: "least"')), "");
+  group.rejects(
+    "a task without its box",
+    judge(CONSUMER.replace("{ box: { x: 1, y: 2, width: 3, height: 4 }, signal }", "{}")),
+    "",
+  );
+  group.rejects("words for what has regions", judge(CONSUMER.replace("quads.regions[0]", "quads.text[0]")), "");
   group.rejects("a total that is taken for known", judge(CONSUMER.replace('total ?? "?"', "loaded / total")), "");
 }

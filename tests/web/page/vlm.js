@@ -9,6 +9,16 @@ function black(width, height) {
   return pixels;
 }
 
+/** So many turns of the event loop. */
+async function turns(count) {
+  for (let turn = 0; turn < count; turn++)
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = resolve;
+      port2.postMessage(0);
+    });
+}
+
 /** A regular expression by its source and flags; anything else as it is. */
 const meant = (given) => (typeof given?.source === "string" ? new RegExp(given.source, given.flags) : given);
 
@@ -45,7 +55,7 @@ export function vlmCalls({ made, attempt }) {
   };
 
   /** A text, or the error with what was written before it; and the tokens that were told. `act` happens at the token of number `at`. */
-  async function written(write, options = {}, { at, act } = {}, destroy) {
+  async function written(write, options = {}, { at, act } = {}, destroy, until) {
     const told = [];
     const stop = new AbortController();
     const acts = {
@@ -60,7 +70,9 @@ export function vlmCalls({ made, attempt }) {
     try {
       const { pattern, ...others } = options;
       const how = { ...others, ...(pattern !== undefined && { pattern: meant(pattern) }) };
-      return { told, ...plain(await write({ ...how, onToken, signal: stop.signal })) };
+      const text = write({ ...how, onToken, signal: stop.signal });
+      if (until !== undefined) void turns(until).then(acts.abort);
+      return { told, ...plain(await text) };
     } catch (error) {
       return { told, code: error.code ?? error.name, message: error.message, text: error.text };
     }
@@ -77,6 +89,7 @@ export function vlmCalls({ made, attempt }) {
     loadVlm,
     /** What the GPU is given for a load. */
     loadVlmWatched: (...args) => watch(async () => ({ info: await loadVlm(...args) })),
+    verifyVlm: (name) => attempt(() => models.get(name).verify()),
     disposeVlm: (name) => models.get(name).dispose(),
     write: async (name, given, options, act) => {
       const asked = await prompt(given);
@@ -89,6 +102,11 @@ export function vlmCalls({ made, attempt }) {
     askAbout: async (name, image, question, options) => {
       const shown = await made(image);
       return written((how) => models.get(name).ask(shown, question, how), options);
+    },
+    /** The answer to a task; `until` fires its signal after so many turns of the event loop. */
+    async task(name, image, task, options, act, until) {
+      const shown = await made(image);
+      return written((how) => models.get(name).task(shown, task, how), options, act, undefined, until);
     },
     /** What `detect` or `segment` finds; of masks their lengths of runs. */
     located: (name, call, image, labels, options) =>
@@ -119,18 +137,13 @@ export function vlmCalls({ made, attempt }) {
       };
     },
     /** A text whose signal fires after so many turns of the event loop. */
-    async writtenUntil(name, given, turns, options) {
+    async writtenUntil(name, given, count, options) {
       const asked = await prompt(given);
       const stop = new AbortController();
       const text = attempt(async () =>
         plain(await models.get(name).generate(asked, { ...options, signal: stop.signal })),
       );
-      for (let turn = 0; turn < turns; turn++)
-        await new Promise((resolve) => {
-          const { port1, port2 } = new MessageChannel();
-          port1.onmessage = resolve;
-          port2.postMessage(0);
-        });
+      await turns(count);
       stop.abort();
       return text;
     },

@@ -2,6 +2,7 @@ import type { Box } from "ocelli/detect";
 import { labelColor } from "ocelli/draw";
 import { html } from "lit";
 import { classMap } from "lit/directives/class-map.js";
+import { CERTAIN } from "../state/finder.ts";
 import { LEAST, showFrom } from "../state/show-from.ts";
 import { format } from "./scale.ts";
 
@@ -47,7 +48,7 @@ export function boxesOver<T extends Framed>(
         @pointerenter=${() => point?.(one)}
         @pointerleave=${() => point?.(undefined)}
       >
-        <span>${label} ${format("sigmoid", score)}</span>
+        <span>${label} ${scoreOf(score)}</span>
       </div>`;
     })}
   </div>`;
@@ -60,6 +61,9 @@ export function boxesOver<T extends Framed>(
 export function shownOf<T extends Framed>(found: readonly T[]): T[] {
   return found.filter(({ score, box }) => score >= showFrom.score && box.width >= 1 && box.height >= 1);
 }
+
+/** A score in words; nothing where there is none. */
+export const scoreOf = (score: number): string => (score === CERTAIN ? "" : format("sigmoid", score));
 
 /** The slider for the score from which on boxes are shown. */
 export function fromSlider() {

@@ -28,6 +28,7 @@ const FAMILIES: Record<ModelInfo["family"], string> = {
   paligemma: "PaliGemma",
   llava: "LLaVA",
   llava_onevision: "LLaVA-OneVision",
+  florence2: "Florence-2",
 };
 
 /** The model's family, for display. */

@@ -1,7 +1,7 @@
 import { Ocelli, type Format, type ModelInfo, type ModelSource, type Progress } from "ocelli";
-import type { Detector } from "ocelli/detect";
 import type { Segmenter } from "ocelli/segment";
 import type { Vlm } from "ocelli/vlm";
+import { loadFinder, type Finder } from "./finder.ts";
 import { remembered, Store } from "./store.ts";
 
 /** What the app has models for. */
@@ -184,9 +184,7 @@ export class Models<M extends Loadable> extends Store {
 export const models = new Models<Ocelli>("label", (source, options) => Ocelli.load(source, options));
 
 /** The model that finds things. */
-export const detectors = new Models<Detector>("find", async (source, options) =>
-  (await import("ocelli/detect")).Detector.load(source, options),
-);
+export const detectors = new Models<Finder>("find", loadFinder);
 
 /** The model that cuts things out. */
 export const segmenters = new Models<Segmenter>("cut", async (source, options) =>

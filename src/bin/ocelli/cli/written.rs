@@ -205,8 +205,8 @@ pub struct TaskArgs {
     #[arg(long, conflicts_with = "region")]
     pub text: Option<String>,
     /// The box that comes with the task, in pixels of the picture: left, top, right and bottom edge.
-    #[arg(long, value_name = "L,T,R,B", value_delimiter = ',', num_args = 4)]
-    pub region: Option<Vec<f32>>,
+    #[arg(long, value_name = "L,T,R,B", value_parser = edges)]
+    pub region: Option<[f32; 4]>,
     /// Most tokens to write.
     #[arg(long, value_name = "N", default_value = "1000")]
     pub max_tokens: usize,
@@ -217,6 +217,15 @@ pub struct TaskArgs {
     /// The pictures: PNG, JPEG, WebP, GIF or BMP.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
+}
+
+/// Four numbers with commas between.
+fn edges(text: &str) -> std::result::Result<[f32; 4], String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let edges = numbers
+        .and_then(|numbers| numbers.try_into().ok())
+        .filter(|edges: &[f32; 4]| edges.iter().all(|edge| edge.is_finite()));
+    edges.ok_or_else(|| "expected left, top, right and bottom edge in pixels, such as 10,20,300,200".into())
 }
 
 impl Length {

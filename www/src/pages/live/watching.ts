@@ -1,7 +1,8 @@
 import type { Ocelli } from "ocelli";
-import type { Detection, Detector } from "ocelli/detect";
+import type { Detection } from "ocelli/detect";
 import { stopTracks } from "../../parts/dom.ts";
 import { parseLabels } from "../../state/label-list.ts";
+import type { Finder } from "../../state/finder.ts";
 import { detectors, models } from "../../state/models.ts";
 import { LEAST } from "../../state/show-from.ts";
 import { remembered, Store } from "../../state/store.ts";
@@ -278,7 +279,7 @@ class Watching extends Store {
     };
   }
 
-  async #find(model: Detector): Promise<() => void> {
+  async #find(model: Finder): Promise<() => void> {
     const words = parseLabels(this.text);
     const boxes =
       words.length > 0

@@ -14,9 +14,9 @@ const picker = window as { showDirectoryPicker?: () => Promise<FileSystemDirecto
 /** What a model of a task may be. */
 const kinds: Record<Task, string> = {
   label: "A CLIP or SigLIP model",
-  find: "An OWL-ViT or OWLv2 model",
+  find: "An OWL-ViT, OWLv2 or Florence-2 model",
   cut: "A CLIPSeg model",
-  ask: "A SmolVLM, PaliGemma or LLaVA model",
+  ask: "A SmolVLM, PaliGemma, LLaVA or Florence-2 model",
 };
 
 /** A model from an address, or from a folder of the user's own. */

@@ -8,7 +8,7 @@ import "../../parts/use-in-app.ts";
 import { address } from "../../state/address.ts";
 import { writers } from "../../state/models.ts";
 import { shown } from "../../state/shown.ts";
-import { asking, type Exchange } from "./ask/asking.ts";
+import { asking, type Exchange, type TextTask } from "./ask/asking.ts";
 import { codeFor, linkTo } from "./code.ts";
 
 const DESCRIBE = "Describe this image.";
@@ -18,6 +18,15 @@ const usual: readonly [words: string, question: string][] = [
   ["One line", "Describe this image in one short sentence."],
   ["Detailed", "Describe this image in detail."],
   ["Read the text", "What text is in this image? Write it out exactly."],
+];
+
+/** What Florence-2 is asked in place of questions, likewise. */
+const tasks: readonly [words: string, task: TextTask][] = [
+  ["Caption", "caption"],
+  ["Detailed", "detailed-caption"],
+  ["A paragraph", "more-detailed-caption"],
+  ["Read the text", "ocr"],
+  ["Name what is there", "object-detection"],
 ];
 
 /** Where the name of a thing goes in "How many … are there?". */
@@ -49,34 +58,10 @@ class AskTool extends Part {
     const { thread, busy } = asking;
     if (!writers.model) return html`<ocelli-model-card .task=${"ask"}></ocelli-model-card>`;
     const still = busy || !shown.picture;
-    return html` <div class="row usual">
-        <button type="button" class="primary" ?disabled=${still} @click=${() => void asking.ask(DESCRIBE)}>
-          Describe
-        </button>
-        ${usual.map(
-          ([words, question]) =>
-            html`<button type="button" ?disabled=${still} @click=${() => void asking.ask(question)}>${words}</button>`,
-        )}
-        <button type="button" ?disabled=${still} @click=${() => this.#many()}>How many …?</button>
-      </div>
-      ${knowledge("ask")}
+    const byTask = writers.info?.family === "florence2";
+    return html`${byTask ? this.#tasks(still) : this.#usual(still)} ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
-        <form class="row" @submit=${(event: Event) => this.#submit(event)}>
-          <input
-            class="grow"
-            type="text"
-            aria-label="Ask about this image"
-            placeholder="Ask about this image"
-            autocomplete="off"
-            .value=${this.#question}
-            @input=${(event: Event) => (this.#question = (event.target as HTMLInputElement).value)}
-          />
-          ${
-            busy
-              ? html`<button type="button" @click=${() => asking.stop()}>Stop</button>`
-              : html`<button class="primary" ?disabled=${still}>Ask</button>`
-          }
-        </form>
+        ${byTask ? nothing : this.#form(still)}
         <p class="small">Answers can be wrong. Check what matters.</p>
         <div class="thread" role="log" tabindex="0" aria-label="Questions and answers" aria-busy=${String(busy)}>
           ${thread.map((exchange, at) => this.#exchange(exchange, at))}
@@ -91,6 +76,57 @@ class AskTool extends Part {
     const thread = this.querySelector(".thread");
     // The newest words are in sight.
     if (thread && asking.busy) thread.scrollTop = thread.scrollHeight;
+  }
+
+  /** Questions that many people have. */
+  #usual(still: boolean) {
+    return html`<div class="row usual">
+      <button type="button" class="primary" ?disabled=${still} @click=${() => void asking.ask(DESCRIBE)}>
+        Describe
+      </button>
+      ${usual.map(
+        ([words, question]) =>
+          html`<button type="button" ?disabled=${still} @click=${() => void asking.ask(question)}>${words}</button>`,
+      )}
+      <button type="button" ?disabled=${still} @click=${() => this.#many()}>How many …?</button>
+    </div>`;
+  }
+
+  /** What a model is asked that knows tasks in place of questions. */
+  #tasks(still: boolean) {
+    return html`<div class="row usual">
+      ${tasks.map(
+        ([words, task], at) =>
+          html`<button
+            type="button"
+            class=${at === 0 ? "primary" : ""}
+            ?disabled=${still}
+            @click=${() => void asking.ask(words, task)}
+          >
+            ${words}
+          </button>`,
+      )}
+      ${this.#stop(!asking.busy)}
+    </div>`;
+  }
+
+  #stop(still = false) {
+    return html`<button type="button" ?disabled=${still} @click=${() => asking.stop()}>Stop</button>`;
+  }
+
+  #form(still: boolean) {
+    return html`<form class="row" @submit=${(event: Event) => this.#submit(event)}>
+      <input
+        class="grow"
+        type="text"
+        aria-label="Ask about this image"
+        placeholder="Ask about this image"
+        autocomplete="off"
+        .value=${this.#question}
+        @input=${(event: Event) => (this.#question = (event.target as HTMLInputElement).value)}
+      />
+      ${asking.busy ? this.#stop() : html`<button class="primary" ?disabled=${still}>Ask</button>`}
+    </form>`;
   }
 
   #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
@@ -145,12 +181,16 @@ class AskTool extends Part {
 
   #code(): string {
     const { choice } = writers;
-    return choice
+    if (!choice) return "";
+    return writers.info?.family === "florence2"
       ? codeFor("Vlm", "ocelli/vlm", choice, [
+          `const answer = await model.task(image, ${JSON.stringify(asking.thread.at(-1)?.task ?? "caption")});`,
+          "console.log(answer);",
+        ])
+      : codeFor("Vlm", "ocelli/vlm", choice, [
           `const stream = model.stream({ image, prompt: ${JSON.stringify(this.#last)} });`,
           "for await (const part of stream) output.append(part);",
-        ])
-      : "";
+        ]);
   }
 }
 

@@ -2,13 +2,12 @@ import type { Detection } from "ocelli/detect";
 import { drawBoxes, labelColor } from "ocelli/draw";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
-import { boxesOver, countsOf, fromSlider } from "../../parts/boxes.ts";
+import { boxesOver, countsOf, fromSlider, scoreOf } from "../../parts/boxes.ts";
 import "../../parts/copy-button.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
 import { knowledge } from "../../parts/model-hint.ts";
 import { notice } from "../../parts/notice.ts";
-import { format } from "../../parts/scale.ts";
 import "../../parts/use-in-app.ts";
 import { wordsField } from "../../parts/words-field.ts";
 import { address } from "../../state/address.ts";
@@ -47,11 +46,11 @@ class FindTool extends Part {
       return html`${wordsField("find", finding)}<ocelli-model-card .task=${"find"}></ocelli-model-card>`;
     return html`${wordsField("find", finding)} ${knowledge("find")}
       <section class="answer ${waiting ? "old" : ""}" aria-label="Answer" aria-busy=${String(waiting)}>
-        ${failed ? notice(failed, () => finding.again()) : nothing} ${fromSlider()}
+        ${failed ? notice(failed, () => finding.again()) : nothing} ${finding.scores ? fromSlider() : nothing}
         <p class="sum ${waiting && !found ? "looking" : ""}" role="status">
           ${found ? countsOf(boxes, asked) || "Nothing found." : waiting ? "Looking…" : ""}
         </p>
-        ${found && boxes.length === 0 ? html`<p class="small">Show lower scores, or try other words.</p>` : nothing}
+        ${found && boxes.length === 0 ? html`<p class="small">${finding.scores ? "Show lower scores, or try" : "Try"} other words.</p>` : nothing}
         <div class="row">
           <button type="button" class="primary" ?disabled=${boxes.length === 0} @click=${() => void this.#save()}>
             Save image
@@ -83,11 +82,11 @@ class FindTool extends Part {
       @focusin=${light(true)}
       @focusout=${light(false)}
     >
-      <i aria-hidden="true"></i><span>${label}</span><b>${format("sigmoid", score)}</b>
+      <i aria-hidden="true"></i><span>${label}</span><b>${scoreOf(score)}</b>
       <button
         type="button"
         class="quiet"
-        aria-label="Save ${label}, ${format("sigmoid", score)}"
+        aria-label=${["Save " + label, scoreOf(score)].filter(Boolean).join(", ")}
         @click=${() => void this.#crop(one)}
       >
         Save
@@ -109,7 +108,7 @@ class FindTool extends Part {
 
   async #save(): Promise<void> {
     const canvas = document.createElement("canvas");
-    const text = ({ label, score = 0 }: { label?: string; score?: number }) => `${label} ${format("sigmoid", score)}`;
+    const text = ({ label, score = 0 }: { label?: string; score?: number }) => `${label} ${scoreOf(score)}`;
     drawBoxes(canvas, await this.#bitmap(), finding.boxes, { text });
     download(await pngOf(canvas), "boxes.png");
   }
@@ -128,13 +127,21 @@ class FindTool extends Part {
 
   #code(): string {
     const { choice } = detectors;
-    return choice
+    if (!choice) return "";
+    const words = `const words = ${wordsAsCode(finding.words)};`;
+    return finding.scores
       ? codeFor("Detector", "ocelli/detect", choice, [
-          `const words = ${wordsAsCode(finding.words)};`,
+          words,
           `const found = await model.detect(image, words, { threshold: ${showFrom.score}, nms: 0.5 });`,
           "for (const { label, score, box } of found) console.log(label, score, box);",
         ])
-      : "";
+      : codeFor("Vlm", "ocelli/vlm", choice, [
+          words,
+          "for (const text of words) {",
+          `  const { regions } = await model.task(image, "open-vocabulary-detection", { text });`,
+          "  for (const { box } of regions) console.log(text, box);",
+          "}",
+        ]);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Chat, TextStream, Vlm } from "ocelli/vlm";
+import type { Chat, TextStream, VisionTask, Vlm } from "ocelli/vlm";
 import { writers } from "../../../state/models.ts";
 import type { Picture } from "../../../state/picture.ts";
 import { shown } from "../../../state/shown.ts";
@@ -7,12 +7,20 @@ import { Store } from "../../../state/store.ts";
 /** A question about the picture, and as much of its answer as is written. */
 export interface Exchange {
   readonly question: string;
+  /** What Florence-2 is asked in its place. */
+  readonly task: TextTask | undefined;
   answer: string;
   state: "waiting" | "writing" | "done" | "stopped" | "failed";
   error?: unknown;
   /** Tokens a second, of a whole answer of several. */
   rate?: number | null;
 }
+
+/** Tasks that need nothing but a picture, and are answered in words or names. */
+export type TextTask = Extract<
+  VisionTask,
+  "caption" | "detailed-caption" | "more-detailed-caption" | "ocr" | "object-detection"
+>;
 
 /** Tokens of an answer, at most. */
 const MOST = 400;
@@ -33,12 +41,12 @@ class Asking extends Store {
     return this.#stop !== undefined;
   }
 
-  async ask(question: string): Promise<void> {
+  async ask(question: string, task?: TextTask): Promise<void> {
     const { picture } = shown;
     const { model } = writers;
     if (!picture || !model || this.busy || !question.trim()) return;
     const stop = (this.#stop = new AbortController());
-    const exchange: Exchange = { question: question.trim(), answer: "", state: "waiting" };
+    const exchange: Exchange = { question: question.trim(), task, answer: "", state: "waiting" };
     this.thread = [...this.thread, exchange];
     this.changed();
     try {
@@ -63,6 +71,11 @@ class Asking extends Store {
   }
 
   async #write(exchange: Exchange, picture: Picture, model: Vlm, signal: AbortSignal): Promise<void> {
+    if (exchange.task) {
+      const said = await model.task(picture.blob, exchange.task, { signal });
+      exchange.answer = "text" in said ? said.text : namesOf(said.regions);
+      return;
+    }
     if (this.#about?.picture !== picture || this.#about.model !== model)
       this.#about = { picture, model, chat: model.chat() };
     const { chat } = this.#about;
@@ -84,6 +97,11 @@ class Asking extends Store {
     this.thread = [];
     this.changed();
   }
+}
+
+/** What there is, each once: "dog, ball". */
+function namesOf(regions: readonly { label: string }[]): string {
+  return [...new Set(regions.map(({ label }) => label))].filter(Boolean).join(", ") || "Nothing found.";
 }
 
 export const asking = new Asking();

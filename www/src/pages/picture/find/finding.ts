@@ -1,5 +1,6 @@
-import type { Detection, Detector, DetectorScene } from "ocelli/detect";
+import type { Detection } from "ocelli/detect";
 import { shownOf } from "../../../parts/boxes.ts";
+import type { Finder, Scene } from "../../../state/finder.ts";
 import { detectors } from "../../../state/models.ts";
 import { LEAST } from "../../../state/show-from.ts";
 import { Looking } from "../looking.ts";
@@ -9,11 +10,16 @@ const OVERLAP = 0.5;
 const MOST_BOXES = 200;
 
 /** Boxes of what the words name. */
-class Finding extends Looking<DetectorScene, Detection[], Detector> {
+class Finding extends Looking<Scene, Detection[], Finder> {
   #lit: Detection | undefined;
 
-  protected override ask(scene: DetectorScene, words: readonly string[], signal: AbortSignal): Promise<Detection[]> {
+  protected override ask(scene: Scene, words: readonly string[], signal: AbortSignal): Promise<Detection[]> {
     return scene.detect(words, { threshold: LEAST, nms: OVERLAP, topK: MOST_BOXES, signal });
+  }
+
+  /** Whether the model gives scores. */
+  get scores(): boolean {
+    return detectors.info?.family !== "florence2";
   }
 
   /** The boxes that are shown, best first. */
