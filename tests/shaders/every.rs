@@ -8,7 +8,7 @@ use ocelli::{
     quant::Format,
 };
 
-fn vector(len: u32) -> VectorRef {
+pub fn vector(len: u32) -> VectorRef {
     VectorRef { id: WeightId(0), len }
 }
 

@@ -6,7 +6,7 @@ mod tiles;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use every::{constant, kernels, shaders, validate};
+use every::{kernels, shaders, validate, vector};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 use ocelli::{
     gpu::{Shader, Tier, strip},
