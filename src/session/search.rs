@@ -78,43 +78,36 @@ impl<B: Backend> Searching<B> {
     }
 
     /// The likeliest continuations of all beams, each with its beam and its token; twice as many as go on, so that enough of them have not
-    /// ended.
+    /// ended. Of equal ones the first.
     fn likeliest(&self, logits: &[f32], vocab: usize) -> Vec<Beam> {
         let last = self.running[0].tokens.len() + 1 >= self.longest;
-        let mut all: Vec<(f64, u32, u32)> = Vec::new();
-        for (from, (beam, logits)) in (0..).zip(self.running.iter().zip(logits.chunks_exact(vocab))) {
+        let most = 2 * self.rule.beams;
+        let mut best: Vec<(f64, usize, u32)> = Vec::with_capacity(most + 1);
+        let mut offer = |score: f64, from, token| {
+            let place = best.partition_point(|kept| kept.0.total_cmp(&score).is_ge());
+            if place < most && score > f64::NEG_INFINITY {
+                best.insert(place, (score, from, token));
+                best.truncate(most);
+            }
+        };
+        for (from, (beam, logits)) in self.running.iter().zip(logits.chunks_exact(vocab)).enumerate() {
             if let Some(end) = self.rule.last.filter(|_| last) {
-                all.push((beam.score, from, end));
+                offer(beam.score, from, end);
                 continue;
             }
             let peak = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             let total = peak + logits.iter().map(|&logit| (f64::from(logit) - peak).exp()).sum::<f64>().ln();
-            let score = |logit: f32| beam.score + f64::from(logit) - total;
-            let mut own: Vec<(f64, u32, u32)> =
-                (0..).zip(logits).map(|(token, &logit)| (score(logit), from, token)).collect();
-            for token in repeated(&beam.tokens, self.rule.no_repeat_ngram) {
-                own[token as usize].0 = f64::NEG_INFINITY;
+            let barred: Vec<u32> = repeated(&beam.tokens, self.rule.no_repeat_ngram).collect();
+            for (token, &logit) in (0..).zip(logits).filter(|(token, _)| !barred.contains(token)) {
+                offer(beam.score + f64::from(logit) - total, from, token);
             }
-            all.extend(self.leading(own));
         }
-        let go_on = |(score, from, token): (f64, u32, u32)| {
-            let mut tokens = self.running[from as usize].tokens.clone();
+        let go_on = |(score, from, token): (f64, usize, u32)| {
+            let mut tokens = self.running[from].tokens.clone();
             tokens.push(token);
-            Beam { tokens, score, from }
+            Beam { tokens, score, from: from as u32 }
         };
-        self.leading(all).into_iter().filter(|one| one.0 > f64::NEG_INFINITY).map(go_on).collect()
-    }
-
-    /// Twice as many of the best as go on, of equal ones the first.
-    fn leading(&self, mut all: Vec<(f64, u32, u32)>) -> Vec<(f64, u32, u32)> {
-        let most = (2 * self.rule.beams).min(all.len());
-        let better = |a: &(f64, u32, u32), b: &(f64, u32, u32)| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2)));
-        if most > 0 {
-            all.select_nth_unstable_by(most - 1, better);
-        }
-        all.truncate(most);
-        all.sort_unstable_by(better);
-        all
+        best.into_iter().map(go_on).collect()
     }
 
     /// Takes in the logits of all beams.

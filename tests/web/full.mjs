@@ -62,17 +62,40 @@ const finders = [
   },
 ];
 
-/** `positions`: tokens of the texts after which a token's time is told; the software adapter reads the long ones in minutes. */
+/** A prompt about a picture, and another. */
+const SMOLVLM = {
+  tokenizer: "decoders/smolvlm",
+  prompts: ["is this", "is that"].map((what) => `<|im_start|>User:<image>What ${what}?<end_of_utterance>\nAssistant:`),
+};
+const FLORENCE = {
+  tokenizer: "florence",
+  prompts: ["What does the image describe?", "Locate the objects in the image."],
+};
+/**
+ * `positions`: tokens of the texts after which a token's time is told; the software adapter reads the long ones in minutes. `beams`: texts
+ * that a search has side by side; without it there is none.
+ */
 const writers = [
   {
     name: "SmolVLM-256M, f16, 0.5 GB",
     shape: "smolvlm-256m",
+    ...SMOLVLM,
     positions: { webgpu: [100, 1000], cpu: [100, 500, 2000, 4000] },
   },
-  { name: "SmolVLM-500M, f16, 1 GB", shape: "smolvlm-500m", positions: { webgpu: [100], cpu: [100, 500, 2000] } },
+  {
+    name: "SmolVLM-500M, f16, 1 GB",
+    shape: "smolvlm-500m",
+    ...SMOLVLM,
+    positions: { webgpu: [100], cpu: [100, 500, 2000] },
+  },
+  {
+    name: "Florence-2-base, f16, 0.5 GB",
+    shape: "florence-2-base",
+    ...FLORENCE,
+    positions: { webgpu: [], cpu: [] },
+    beams: 3,
+  },
 ];
-const QUESTION = "<|im_start|>User:<image>What is this?<end_of_utterance>\nAssistant:";
-const OTHER = "<|im_start|>User:<image>What is that?<end_of_utterance>\nAssistant:";
 /** Tokens of an answer. */
 const TOKENS = 8;
 
@@ -174,9 +197,23 @@ function synthesize({ program, folder, name, tokenizer, config }) {
 }
 
 /** Answers about a picture, and after texts of several lengths, in q8 on both engines: the tokens that the program writes. */
-async function write({ name, shape, positions, browser, page: address, folder, fixtures, report, native, program }) {
+async function write({
+  name,
+  shape,
+  tokenizer: from,
+  prompts: [question, other],
+  positions,
+  beams,
+  browser,
+  page: address,
+  folder,
+  fixtures,
+  report,
+  native,
+  program,
+}) {
   const config = JSON.parse(readFileSync(join(root, "tests", "shapes", `${shape}.json`)));
-  const tokenizer = join(fixtures.folder, "decoders", "smolvlm");
+  const tokenizer = join(fixtures.folder, ...from.split("/"));
   const model = synthesize({ program, folder, name: shape, tokenizer, config });
   // It is asked for, and what is not there is a complaint on the console.
   writeFileSync(join(model, "generation_config.json"), "{}");
@@ -186,15 +223,18 @@ async function write({ name, shape, positions, browser, page: address, folder, f
     return native.run("--backend", "cpu", "generate", "--model", model, ...how, "--raw", raw);
   };
   const texts = new Map([...positions.webgpu, ...positions.cpu].map((count) => [count, textOf(count, theirs)]));
-  const [right, wrong] = [theirs(QUESTION, ...shown), theirs(OTHER, ...shown)];
+  const single = beams ? ["--beams", 1] : [];
+  const [right, wrong] = [question, other].map((prompt) => theirs(prompt, ...shown, ...single));
+  const searched = beams && theirs(question, ...shown, "--beams", beams);
   for (const backend of ["webgpu", "cpu"].filter((place) => place.includes(process.argv[3] ?? ""))) {
     const group = report.group(`${name}, ${backend}`);
     const { page, complaints } = await opened(browser, address);
     const start = performance.now();
     const info = await page.evaluate((a) => web.loadVlm(...a), ["full", `/full/${shape}/`, { backend, format: "q8" }]);
     const told = [`loaded as q8 in ${((performance.now() - start) / 1000).toFixed(0)} s`];
-    const asked = async (what, prompt) => {
-      const found = await page.evaluate((a) => web.write(...a), ["full", prompt, { maxTokens: TOKENS, detail: "low" }]);
+    const asked = async (what, prompt, more = {}) => {
+      const options = { maxTokens: TOKENS, detail: "low", ...more };
+      const found = await page.evaluate((a) => web.write(...a), ["full", prompt, options]);
       if (found.tokens === undefined) throw new Error(`${name}, ${backend}: ${found.message}`);
       const [first, each] = [found.firstTokenMs, 1000 / found.tokensPerSecond].map((ms) => Math.round(ms));
       told.push(
@@ -202,9 +242,17 @@ async function write({ name, shape, positions, browser, page: address, folder, f
       );
       return found.tokens;
     };
-    const ours = await asked("a picture", { raw: QUESTION, image: { url: `/fixtures/images/${PICTURE}` } });
+    const about = { raw: question, image: { url: `/fixtures/images/${PICTURE}` } };
+    const ours = await asked("a picture", about, beams && { beams: 1 });
     group.same("a picture: tokens, as natively", ours, right.tokens);
     group.rejects("another question", ours, wrong.tokens);
+    if (beams) {
+      const begun = performance.now();
+      const found = await page.evaluate((a) => web.write(...a), ["full", about, { maxTokens: TOKENS, beams }]);
+      const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+      told.push(`with ${beams} beams, of a picture that is known: ${seconds} s for ${found.tokens.length} tokens`);
+      group.same(`${beams} beams, as natively`, found.tokens, searched.tokens);
+    }
     for (const count of positions[backend]) {
       const { text, tokens } = texts.get(count);
       group.same(`${count} tokens of text, as natively`, await asked("a text", { raw: text }), tokens);
