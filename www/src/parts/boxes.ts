@@ -2,6 +2,7 @@ import type { Box } from "ocelli/detect";
 import { labelColor } from "ocelli/draw";
 import { html } from "lit";
 import { classMap } from "lit/directives/class-map.js";
+import { repeat } from "lit/directives/repeat.js";
 import { CERTAIN } from "../state/finder.ts";
 import { LEAST, showFrom } from "../state/show-from.ts";
 import { format } from "./scale.ts";
@@ -27,7 +28,7 @@ export interface Pointing<T> {
 
 /**
  * Boxes over an image or a video of this size, in an element that covers it: the best one on top. They are for the eye; a list says the
- * same to everybody.
+ * same to everybody. Each box has an element of its own: none moves to where another was.
  */
 export function boxesOver<T extends Framed>(
   found: readonly T[],
@@ -36,21 +37,25 @@ export function boxesOver<T extends Framed>(
 ) {
   const kinds = classMap({ boxes: true, pointed: lit !== undefined, many: found.length > WITH_WORDS });
   return html`<div class=${kinds} aria-hidden="true">
-    ${[...found].reverse().map((one) => {
-      const { box, index, label, score } = one;
-      const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map(
-        (part) => `${100 * part}%`,
-      );
-      const [x, y, w, h] = edges;
-      return html`<div
-        class=${classMap({ box: true, lit: lit === one, low: box.y < height / 10 })}
-        .style=${`--x: ${x}; --y: ${y}; --w: ${w}; --h: ${h}; --color: ${labelColor(index)}`}
-        @pointerenter=${() => point?.(one)}
-        @pointerleave=${() => point?.(undefined)}
-      >
-        <span>${label} ${scoreOf(score)}</span>
-      </div>`;
-    })}
+    ${repeat(
+      [...found].reverse(),
+      (one) => one,
+      (one) => {
+        const { box, index, label, score } = one;
+        const edges = [box.x / width, box.y / height, box.width / width, box.height / height].map(
+          (part) => `${100 * part}%`,
+        );
+        const [x, y, w, h] = edges;
+        return html`<div
+          class=${classMap({ box: true, lit: lit === one, low: box.y < height / 10 })}
+          .style=${`--x: ${x}; --y: ${y}; --w: ${w}; --h: ${h}; --color: ${labelColor(index)}`}
+          @pointerenter=${() => point?.(one)}
+          @pointerleave=${() => point?.(undefined)}
+        >
+          <span>${label} ${scoreOf(score)}</span>
+        </div>`;
+      },
+    )}
   </div>`;
 }
 
