@@ -28,6 +28,7 @@ export async function asking({ page, report, loads, good }) {
   await done(0);
   const first = await answer(0);
   group.same("described", [await state(0), first.length > 0], ["done", true]);
+  group.same("no blanks around it", [first], [first.trim()]);
   await still(page, group, "while it is written");
   group.holds("part by part", (await page.evaluate(() => globalThis.lengths.size)) > 3);
   group.holds("that it may be wrong is said once", (await page.getByText("Answers can be wrong").count()) === 1);
@@ -45,6 +46,11 @@ export async function asking({ page, report, loads, good }) {
   group.same("it is in the thread", [await exchange(1).locator(".question").innerText()], ["How many dogs are there?"]);
   await done(1);
   group.rejects("another answer", [await answer(1)], [first]);
+  const inSight = () => {
+    const { scrollHeight, clientHeight, scrollTop } = document.querySelector("[role=log]");
+    return scrollHeight - clientHeight - scrollTop <= 1;
+  };
+  await page.waitForFunction(inSight, undefined, LONG);
   await good(group, "ask");
 
   const stopped = report.group("tools: ask, stopped");

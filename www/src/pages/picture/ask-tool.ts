@@ -37,6 +37,9 @@ class AskTool extends Part {
   #question = "";
   readonly #asked = () => this.#take();
 
+  /** Whether words came until the last update. */
+  #came = false;
+
   constructor() {
     super();
     this.watch(asking, writers, shown);
@@ -74,8 +77,11 @@ class AskTool extends Part {
 
   protected override updated(): void {
     const thread = this.querySelector(".thread");
-    // The newest words are in sight.
-    if (thread && asking.busy) thread.scrollTop = thread.scrollHeight;
+    const toEnd = () => thread && (thread.scrollTop = thread.scrollHeight);
+    // The newest words are in sight, and what comes under the last of them, once it is drawn.
+    if (asking.busy) toEnd();
+    else if (this.#came) requestAnimationFrame(toEnd);
+    this.#came = asking.busy;
   }
 
   /** Questions that many people have. */
@@ -130,11 +136,12 @@ class AskTool extends Part {
   }
 
   #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
+    const waits = state === "waiting";
+    // Blanks around it would be seen.
+    const said = answer.trim() || (waits ? "Looking…" : "");
     return html`<article data-at=${at} data-state=${state}>
       <p class="question">${question}</p>
-      <p class="written ${state === "waiting" ? "looking" : ""}">
-        ${answer.trim() || (state === "waiting" ? "Looking…" : "")}
-      </p>
+      <p class="written ${waits ? "looking" : ""}">${said}</p>
       ${state === "failed" ? notice(error) : nothing}
       ${state === "stopped" ? html`<p class="small">Stopped.</p>` : nothing}
       ${
