@@ -72,13 +72,18 @@ def project(model, seen, said, ridge=1e-3):
     wanted = F.normalize(said - said.mean((0, 1)), dim=-1).flatten(0, 1)
     # A word's vector has the length 1, and the decoder sees it times the root of the width: so does it see patches.
     wanted = wanted * wanted.shape[1] ** 0.5
-    x = F.pad(seen.flatten(0, 1), (0, 1), value=1.0)
+    x = seen.flatten(0, 1)
     last = len(x) // SEEN
-    a, b = x[:-last], wanted[:-last]
-    solved = torch.linalg.solve(a.T @ a + ridge * len(a) * torch.eye(a.shape[1]), a.T @ b)
-    model.projector.weight.copy_(solved[:-1].T)
-    model.projector.bias.copy_(solved[-1])
-    return F.cosine_similarity(x[-last:] @ solved, wanted[-last:], dim=1).mean()
+    fit(model.projector, x[:-last], wanted[:-last], ridge)
+    return F.cosine_similarity(model.projector(x[-last:]), wanted[-last:], dim=1).mean()
+
+
+def fit(layer, x, wanted, ridge):
+    """A linear layer by least squares."""
+    x = F.pad(x, (0, 1), value=1.0)
+    solved = torch.linalg.solve(x.T @ x + ridge * len(x) * torch.eye(x.shape[1]), x.T @ wanted)
+    layer.weight.copy_(solved[:-1].T)
+    layer.bias.copy_(solved[-1])
 
 
 def from_clip(vision, mean, std, grid, spread):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 import loop
-from ask_start import SEEN, as_clip, of_texts, vectors
+from ask_start import SEEN, as_clip, fit, of_texts, vectors
 from find_model import MEAN, SIDE, STD, TOWER, configuration, export, trained
 from find_words import TEMPLATES
 from names import Names
@@ -58,31 +58,19 @@ def tell_apart(model, find, words, labels, pictures, ridge=1e-3):
     decoder, owl = model.decoder, find.owl.owlv2
     said = torch.cat([vectors(find, p) for p in pictures]).flatten(0, 1)
     states = torch.cat([model.clip.vision_model(as_clip(find, p), output_hidden_states=True).hidden_states[-1][:, 1:] for p in pictures])
-    _, _, directions = torch.linalg.svd(of_texts(owl, words, labels), full_matrices=False)
+    texts = of_texts(owl, words, labels)
+    _, _, directions = torch.linalg.svd(texts, full_matrices=False)
     directions = directions[: decoder.reduces[0].out_features]
     wanted = F.normalize(said - said.mean(0), dim=-1) @ directions.T * 8
     last = len(wanted) // len(pictures)
     seen = states.flatten(0, 1)
-    fit(decoder.reduces[0], seen[:-last], wanted[:-last], ridge)
-    texts, asked = [], []
-    for template in TEMPLATES:
-        ids = words([template.format(label) for label in labels])
-        asked.append(owl.text_projection(owl.text_model(input_ids=ids).pooler_output))
-        texts.append(F.normalize(asked[-1], dim=-1))
-    vector = torch.stack(texts).mean(0)
-    vector = F.normalize(vector - vector.mean(0), dim=-1) @ directions.T * 8
+    fit(decoder.reduces[0], seen[:-last], wanted[:-last], ridge * seen.square().mean())
+    asked = [words([template.format(label) for label in labels]) for template in TEMPLATES]
+    asked = torch.cat([owl.text_projection(owl.text_model(input_ids=ids).pooler_output) for ids in asked])
     signs = torch.ones(len(directions))
     signs[1::2] = -1
-    fit(decoder.film_mul, torch.cat(asked), (vector * signs).repeat(len(TEMPLATES), 1), ridge)
+    fit(decoder.film_mul, asked, (texts @ directions.T * 8 * signs).repeat(len(TEMPLATES), 1), ridge * asked.square().mean())
     return F.cosine_similarity(decoder.reduces[0](seen[-last:]), wanted[-last:], dim=1).mean()
-
-
-def fit(layer, x, wanted, ridge):
-    """A linear layer by least squares."""
-    x = F.pad(x, (0, 1), value=1.0)
-    solved = torch.linalg.solve(x.T @ x + ridge * x.square().mean() * len(x) * torch.eye(x.shape[1]), x.T @ wanted)
-    layer.weight.copy_(solved[:-1].T)
-    layer.bias.copy_(solved[-1])
 
 
 def dice(logits, truth):
