@@ -98,13 +98,6 @@ setup_wasm() {
     need rustup "or add the target wasm32-unknown-unknown to your Rust by other means"
     rustup target add wasm32-unknown-unknown
   fi
-  local version
-  version=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
-  if [ "$("$TOOLS/bin/wasm-bindgen" --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
-    # Outside the crate's own target folder, so that the tool's build does not mix with ours.
-    cargo install wasm-bindgen-cli --version "=$version" --root "$TOOLS" --target-dir "$TOOLS/build"
-    rm -rf "$TOOLS/build"
-  fi
   npm_install pkg
 }
 
@@ -146,14 +139,12 @@ setup_gpu() {
 wasm_part() {
   local features=$1 name=$2 profile=${3:-wasm} seen=target/wasm-opt-$2.sum sum
   local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm file=pkg/wasm/$2_bg.wasm
-  RUSTFLAGS="${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
+  RUSTFLAGS="${DENY:-} ${4:-}" cargo build --quiet --lib --profile "$profile" --target wasm32-unknown-unknown \
     --no-default-features --features "$features"
   # wasm-opt takes a while: only for what it has not seen.
-  sum=$(cat "$built" build.sh | cksum)
+  sum=$(cat "$built" build.sh tools/bindings/src/main.rs | cksum)
   [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f "$file" ] || return 0
-  # After a trap the package starts the file anew: hence the function that resets the glue.
-  "$TOOLS/bin/wasm-bindgen" --target web --remove-name-section --remove-producers-section \
-    --experimental-reset-state-function --omit-default-module-path --out-dir pkg/wasm --out-name "$name" "$built"
+  "$CARGO_TARGET_DIR/bindings/bindings" "$built" pkg/wasm "$name"
   # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
   # No inlining: rustc has done its own, and copies of a function compress worse than calls of it.
   node pkg/node_modules/binaryen/bin/wasm-opt -Os \
@@ -167,6 +158,7 @@ wasm_part() {
 pkg() {
   [ -z "${PKG_BUILT:-}" ] || return 0
   setup_wasm
+  cargo build --quiet --profile bindings --package bindings
   # Several at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
   local simd="-C target-feature=+simd128" cpu relaxed
   {
@@ -295,11 +287,11 @@ check() {
   npm_install tests/web
   stage "format" cargo fmt --all --check
   stage "format of TypeScript" prettier --check
-  stage "lints, native" cargo clippy --quiet --all-targets -- -D warnings
-  stage "lints, wheel" cargo clippy --quiet -p ocelli-vision -- -D warnings
+  stage "lints, native" cargo clippy --quiet --workspace --all-targets -- -D warnings
+  # What else is built for the browser has no more than that; .ci/run denies its warnings.
   local part
-  for part in wasm-{gpu,cpu,cpu-relaxed}{,\,writing} wasm-tokenizer,writing; do
-    stage "lints, $part" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features --features "$part" -- -D warnings
+  for part in wasm-{gpu,cpu,tokenizer}; do
+    stage "lints, $part" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features --features "$part,writing" -- -D warnings
   done
   stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --lib
   stage "import direction" cargo test --quiet --test architecture

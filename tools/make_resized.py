@@ -1,4 +1,4 @@
-"""Resizes pictures with Pillow: the hashes in tests/sizes.rs. `python tools/make_resized.py`; made with Pillow 12.3.
+"""Resizes pictures with Pillow: the hashes in tests/pictures/sizes.rs. `python tools/make_resized.py`; made with Pillow 12.3.
 
 Tall pictures, of which Pillow makes the vertical pass first, and transparent ones on white, as transformers 5 composites them
 (`convert_to_rgb` in image_transforms.py).

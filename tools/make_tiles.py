@@ -1,4 +1,4 @@
-"""Cuts pictures into tiles with transformers' own image processors: the numbers and hashes in tests/tiles.rs, as lines of Rust.
+"""Cuts pictures into tiles with transformers' own image processors: the numbers and hashes in tests/pictures/tiles.rs, as lines of Rust.
 
     python tools/make_tiles.py    # transformers 5.23, Pillow 12.3
 """
@@ -49,7 +49,7 @@ MORE = [(1 + i * i * 7919 % 5003, 1 + i * 104_729 % 4999) for i in range(600)]
 
 
 def picture(width, height):
-    """As tests/tiles.rs paints it."""
+    """As tests/pictures/tiles.rs paints it."""
     y, x = np.mgrid[:height, :width]
     channels = [x * 37 + y * 11, x * y + y * 5, (x * 7) ^ (y * 13)]
     return Image.fromarray((np.stack(channels, -1) & 255).astype(np.uint8), "RGB")

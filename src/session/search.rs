@@ -141,26 +141,27 @@ impl<B: Backend> Searching<B> {
 
 impl<B: Backend> Session<B> {
     /// How a text with these options is searched for: as the model's files say, with the options' own number of beams. None if it is
-    /// written token by token: with one beam, by a model without an encoder, or where more than the model decides. `options` come to
-    /// say which runs of tokens may not come twice in it.
+    /// written token by token: with one beam, by a model without an encoder, or where more than the model decides. The options come
+    /// back, and say which runs of tokens may not come twice in it.
     ///
     /// # Errors
     /// [`Error::WrongModel`] for beams that the model does not have.
-    pub fn search_rule(&self, options: &mut Options) -> Result<Option<Search>> {
+    pub fn search_rule(&self, mut options: Options) -> Result<(Options, Option<Search>)> {
         let Some(of) = &self.config.generator()?.seq2seq else {
             return match options.beams {
-                None | Some(1) => Ok(None),
+                None | Some(1) => Ok((options, None)),
                 Some(beams) => Err(self.without_encoder(&format!("{beams} beams"))),
             };
         };
         if !options.sampling.is_greedy() || options.logits || options.constrained {
-            return Ok(None);
+            return Ok((options, None));
         }
         let rule = Search { beams: options.beams.unwrap_or(of.search.beams), ..of.search };
-        if rule.beams == 1 {
-            options.sampling.no_repeat_ngram = rule.no_repeat_ngram;
+        if rule.beams != 1 {
+            return Ok((options, Some(rule)));
         }
-        Ok(Some(rule).filter(|rule| rule.beams != 1))
+        options.sampling.no_repeat_ngram = rule.no_repeat_ngram;
+        Ok((options, None))
     }
 
     fn without_encoder(&self, asked: &str) -> Error {

@@ -183,8 +183,8 @@ impl<B: Backend> Session<B> {
         mut guide: Option<Guide>,
         mut say: impl FnMut(&str) -> Result<()>,
     ) -> Result<Written> {
-        let mut options = Options { constrained: guide.is_some(), ..options };
-        if let Some(rule) = self.search_rule(&mut options)? {
+        let (options, rule) = self.search_rule(Options { constrained: guide.is_some(), ..options })?;
+        if let Some(rule) = rule {
             return self.write_best(start, tokenizer, prompt, (rule, options), say).await;
         }
         let mut generation = self.generate(&prompt.ids, options)?;

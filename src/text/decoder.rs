@@ -2,7 +2,7 @@
 //!
 //! The tokenizers crate decodes whole texts only: of a run of byte tokens with one bad byte it makes U+FFFD for every byte, and its
 //! stream, which decodes again and again, then fails, or waits as long as a text ends with U+FFFD. Here bytes are kept until they
-//! are characters, which gives the crate's text for all that is sound (`tests/text_reference.rs`).
+//! are characters, which gives the crate's text for all that is sound (`tests/text/reference.rs`).
 
 use serde_json::Value;
 

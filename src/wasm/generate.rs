@@ -137,8 +137,7 @@ impl Engine {
     /// Begins a text with a prompt's token ids.
     pub fn generate(&self, ids: &[u32], options: &WritingOptions) -> std::result::Result<Writing, JsValue> {
         let begin = || {
-            let mut options = options.options();
-            self.session.search_rule(&mut options)?;
+            let (options, _) = self.session.search_rule(options.options())?;
             self.session.generate(ids, options)
         };
         let generation = begin().map_err(|e: Error| js_error(&e))?;
@@ -148,8 +147,7 @@ impl Engine {
     /// Begins to search for the likeliest text; none where texts are written token by token.
     pub fn search(&self, ids: &[u32], options: &WritingOptions) -> std::result::Result<Option<Searching>, JsValue> {
         let begin = || {
-            let mut options = options.options();
-            let rule = self.session.search_rule(&mut options)?;
+            let (options, rule) = self.session.search_rule(options.options())?;
             rule.map(|rule| self.session.search(ids, rule, options)).transpose()
         };
         let searching = begin().map_err(|e: Error| js_error(&e))?;

@@ -1,7 +1,10 @@
 //! Broken, missing and foreign checkpoints: one clear error each. Random damage is in `tests/fuzz`.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod head_files;
 mod heads;
+mod layouts;
 mod lies;
 mod manifest;
 mod onevision;

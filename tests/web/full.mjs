@@ -1,6 +1,6 @@
-// Full-size models in Chromium: random weights in the published shape, made here. Tells and bounds the memory that the wasm
-// instance takes, tells how long answers take, and compares them with the native program's. Takes minutes and gigabytes. A word in the command line runs only the
-// models with it in their names; a second one, `webgpu` or `cpu`, models that write in that place alone.
+// Full-size models in Chromium: random weights in the published shape, made here. Tells and bounds the memory that the wasm instance
+// takes, tells how long answers take, and compares them with the native program's. Takes minutes and gigabytes.
+//   node full.mjs [NAME [PLACE]]    only the models with NAME in their names; of those that write, in PLACE alone: webgpu or cpu
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -24,8 +24,8 @@ import type {
 import { Writer } from "./writer.js";
 
 /**
- * A model that reads words and images, and writes: SmolVLM, PaliGemma, LLaVA or Florence-2; or one that reads words alone, such as Llama, Qwen or
- * Gemma.
+ * A model that reads words and images, and writes: SmolVLM, PaliGemma, LLaVA or Florence-2; or one that reads words alone, such as Llama,
+ * Qwen or Gemma.
  *
  * ```ts
  * const model = await Vlm.load("hf:HuggingFaceTB/SmolVLM-256M-Instruct", { format: "q8", worker: true });

@@ -179,7 +179,7 @@ fn shipped(name: &str) -> Result<TemplateSet> {
 }
 
 fn all_shipped() -> BTreeMap<String, Vec<String>> {
-    serde_json::from_str(SHIPPED).expect("tests/eval.rs reads it")
+    serde_json::from_str(SHIPPED).expect("tests/cli/eval.rs reads it")
 }
 
 fn shipped_names() -> String {

@@ -164,7 +164,7 @@ async function transparent({ page, report, fixtures, native }) {
   group.same("another word", load.code, "bad-input");
 }
 
-/** A frame smaller than its canvas, as in tests/pictures.rs; 16 bits a channel. What a browser makes of them is its own affair. */
+/** A frame smaller than its canvas, as in tests/pictures/files.rs; 16 bits a channel. What a browser makes of them is its own affair. */
 async function differing({ page, report, fixtures, native }) {
   if (!native.exists) return;
   const files = {

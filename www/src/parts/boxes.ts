@@ -1,20 +1,10 @@
-import type { Box } from "ocelli/detect";
 import { labelColor } from "ocelli/draw";
 import { html } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
-import { CERTAIN } from "../state/finder.ts";
+import type { Framed } from "../state/finder.ts";
 import { LEAST, showFrom } from "../state/show-from.ts";
 import { format } from "./scale.ts";
-
-/** A box over an image. */
-export interface Framed {
-  label: string;
-  /** The place of its word, which has the colour. */
-  index: number;
-  score: number;
-  box: Box;
-}
 
 /** Of more boxes than these, only the one that is pointed at has words. */
 const WITH_WORDS = 8;
@@ -64,11 +54,11 @@ export function boxesOver<T extends Framed>(
  * nothing is left within the image.
  */
 export function shownOf<T extends Framed>(found: readonly T[]): T[] {
-  return found.filter(({ score, box }) => score >= showFrom.score && box.width >= 1 && box.height >= 1);
+  return found.filter(({ score = 1, box }) => score >= showFrom.score && box.width >= 1 && box.height >= 1);
 }
 
 /** A score in words; nothing where there is none. */
-export const scoreOf = (score: number): string => (score === CERTAIN ? "" : format("sigmoid", score));
+export const scoreOf = (score?: number): string => (score === undefined ? "" : format("sigmoid", score));
 
 /** The slider for the score from which on boxes are shown. */
 export function fromSlider() {

@@ -1,22 +1,29 @@
-import type { Detection, Detector, DetectorOptions } from "ocelli/detect";
+import type { Box, Detector, DetectorOptions } from "ocelli/detect";
 import type { ImageInput } from "ocelli";
 import type { Vlm } from "ocelli/vlm";
 
+/** What a word found. */
+export interface Framed {
+  label: string;
+  /** The place of its word, which has the colour. */
+  index: number;
+  /** None where the model gives none. */
+  score?: number;
+  box: Box;
+}
+
 /** What was seen in a picture, for any number of words. */
 export interface Scene {
-  detect(words: readonly string[], options: Wanted): Promise<Detection[]>;
+  detect(words: readonly string[], options: Wanted): Promise<Framed[]>;
 }
 
 /** What finds things in pictures by words. */
 export interface Finder extends Pick<Detector, "info" | "on" | "verify" | "dispose"> {
   look(picture: Blob, options: { signal: AbortSignal }): Promise<Scene>;
-  detect(picture: ImageInput, words: readonly string[], options: Wanted): Promise<Detection[]>;
+  detect(picture: ImageInput, words: readonly string[], options: Wanted): Promise<Framed[]>;
 }
 
 type Wanted = Parameters<Detector["detect"]>[2] & object;
-
-/** The score of what a model names without one; it is not shown. */
-export const CERTAIN = 1;
 
 /** A detector, or Florence-2. */
 export async function loadFinder(
@@ -48,15 +55,14 @@ class TaskFinder implements Finder {
     return { detect: (words, options) => this.detect(picture, words, options) };
   }
 
-  async detect(picture: ImageInput, words: readonly string[], { signal }: Wanted): Promise<Detection[]> {
-    const found: Detection[] = [];
+  async detect(picture: ImageInput, words: readonly string[], { signal }: Wanted): Promise<Framed[]> {
+    const found: Framed[] = [];
     for (const [index, text] of words.entries()) {
       const { regions } = await this.model.task(picture, "open-vocabulary-detection", {
         text,
         ...(signal && { signal }),
       });
-      for (const { box } of regions)
-        found.push({ label: text, index, score: CERTAIN, logit: Infinity, token: found.length, box });
+      found.push(...regions.map(({ box }) => ({ label: text, index, box })));
     }
     return found;
   }

@@ -1,8 +1,7 @@
 import type { Ocelli } from "ocelli";
-import type { Detection } from "ocelli/detect";
 import { stopTracks } from "../../parts/dom.ts";
 import { parseLabels } from "../../state/label-list.ts";
-import type { Finder } from "../../state/finder.ts";
+import type { Finder, Framed } from "../../state/finder.ts";
 import { detectors, models } from "../../state/models.ts";
 import { LEAST } from "../../state/show-from.ts";
 import { remembered, Store } from "../../state/store.ts";
@@ -38,7 +37,7 @@ class Watching extends Store {
   /** The model that computed `embedding`. */
   model: Ocelli | undefined;
   /** What was found in the last frame, with the words that were asked; undefined before the first. */
-  found: { boxes: readonly Detection[]; words: readonly string[] } | undefined;
+  found: { boxes: readonly Framed[]; words: readonly string[] } | undefined;
   /** Why there is nothing to watch, or why the model failed. */
   failed: unknown;
   /** Frames that were judged since the start. */

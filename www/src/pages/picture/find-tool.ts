@@ -1,4 +1,3 @@
-import type { Detection } from "ocelli/detect";
 import { drawBoxes, labelColor } from "ocelli/draw";
 import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
@@ -11,6 +10,7 @@ import { notice } from "../../parts/notice.ts";
 import "../../parts/use-in-app.ts";
 import { wordsField } from "../../parts/words-field.ts";
 import { address } from "../../state/address.ts";
+import type { Framed } from "../../state/finder.ts";
 import { detectors } from "../../state/models.ts";
 import { pngOf } from "../../state/picture.ts";
 import { showFrom } from "../../state/show-from.ts";
@@ -69,13 +69,13 @@ class FindTool extends Part {
       </div>`;
   }
 
-  #row(one: Detection) {
+  #row(one: Framed) {
     const { label, index, score } = one;
     const light = (is: boolean) => () => (finding.lit = is ? one : undefined);
     return html`<li
       class=${finding.lit === one ? "lit" : ""}
       data-label=${label}
-      data-score=${score}
+      data-score=${score ?? nothing}
       .style=${`--color: ${labelColor(index)}`}
       @pointerenter=${light(true)}
       @pointerleave=${light(false)}
@@ -108,12 +108,12 @@ class FindTool extends Part {
 
   async #save(): Promise<void> {
     const canvas = document.createElement("canvas");
-    const text = ({ label, score = 0 }: { label?: string; score?: number }) => `${label} ${scoreOf(score)}`;
+    const text = ({ label, score }: { label?: string; score?: number }) => `${label} ${scoreOf(score)}`;
     drawBoxes(canvas, await this.#bitmap(), finding.boxes, { text });
     download(await pngOf(canvas), "boxes.png");
   }
 
-  async #crop({ label, box }: Detection): Promise<void> {
+  async #crop({ label, box }: Framed): Promise<void> {
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(box.width));
     canvas.height = Math.max(1, Math.round(box.height));
@@ -154,7 +154,7 @@ class FoundLayer extends Part {
 
   protected override render() {
     const { picture } = shown;
-    const point = (box: Detection | undefined) => (finding.lit = box);
+    const point = (box: Framed | undefined) => (finding.lit = box);
     return picture ? boxesOver(finding.boxes, picture, { lit: finding.lit, point }) : nothing;
   }
 }

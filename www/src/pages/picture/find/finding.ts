@@ -1,6 +1,5 @@
-import type { Detection } from "ocelli/detect";
 import { shownOf } from "../../../parts/boxes.ts";
-import type { Finder, Scene } from "../../../state/finder.ts";
+import type { Finder, Framed, Scene } from "../../../state/finder.ts";
 import { detectors } from "../../../state/models.ts";
 import { LEAST } from "../../../state/show-from.ts";
 import { Looking } from "../looking.ts";
@@ -10,10 +9,10 @@ const OVERLAP = 0.5;
 const MOST_BOXES = 200;
 
 /** Boxes of what the words name. */
-class Finding extends Looking<Scene, Detection[], Finder> {
-  #lit: Detection | undefined;
+class Finding extends Looking<Scene, Framed[], Finder> {
+  #lit: Framed | undefined;
 
-  protected override ask(scene: Scene, words: readonly string[], signal: AbortSignal): Promise<Detection[]> {
+  protected override ask(scene: Scene, words: readonly string[], signal: AbortSignal): Promise<Framed[]> {
     return scene.detect(words, { threshold: LEAST, nms: OVERLAP, topK: MOST_BOXES, signal });
   }
 
@@ -23,16 +22,16 @@ class Finding extends Looking<Scene, Detection[], Finder> {
   }
 
   /** The boxes that are shown, best first. */
-  get boxes(): readonly Detection[] {
+  get boxes(): readonly Framed[] {
     return shownOf(this.found ?? []);
   }
 
   /** The box that is pointed at, in the list or in the picture. */
-  get lit(): Detection | undefined {
+  get lit(): Framed | undefined {
     return this.#lit && this.boxes.includes(this.#lit) ? this.#lit : undefined;
   }
 
-  set lit(box: Detection | undefined) {
+  set lit(box: Framed | undefined) {
     this.#lit = box;
     this.changed();
   }

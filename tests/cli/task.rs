@@ -1,10 +1,8 @@
 //! `ocelli task` with a tiny Florence-2: each kind of input and of answer, and what is refused.
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::{fixture, json, list, ocelli, refused};
 use serde_json::Value;
+
+use crate::program::{fixture, json, list, ocelli, refused};
 
 fn ask(task: &str, more: &[&str]) -> Value {
     let (model, picture) = (fixture("florence"), fixture("images/rgb-61x37.png"));

@@ -1,7 +1,7 @@
 //! Boxes and masks that a model writes as words: big_vision's rules on sound answers and on broken ones, and its decoder as PyTorch
 //! computes it (`tools/make_mask_decoder_fixture.py`).
 
-#[path = "../src/random.rs"]
+#[path = "../../src/random.rs"]
 #[allow(dead_code, reason = "of the generator only floats are needed")]
 mod random;
 

@@ -11,12 +11,10 @@ use ocelli::{
 };
 use serde_json::{Value, json};
 
-#[path = "common/mod.rs"]
-mod common;
-#[path = "common/texts.rs"]
-mod texts;
-
-use texts::{texts, vocab_merges};
+use crate::{
+    common,
+    texts::{texts, vocab_merges},
+};
 
 /// Texts for each tokenizer.
 const TEXTS: usize = 500;

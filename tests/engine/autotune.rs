@@ -13,8 +13,7 @@ use ocelli::{
     quant::Format,
 };
 
-#[path = "common/mod.rs"]
-mod common;
+use crate::common;
 
 #[test]
 fn the_fastest_is_chosen() {

@@ -1,8 +1,6 @@
 //! Prompts: token ids are those of transformers' processors (`tools/make_decoder_fixtures.py`), whatever pictures and texts are in them, and what
 //! somebody writes never becomes a picture or the end of a turn.
 
-mod common;
-
 use std::fs;
 
 use ocelli::{
@@ -13,6 +11,8 @@ use ocelli::{
     text::{Layout, Message, PICTURE, Part, Prompt, Role, Tokenizer, messages_of},
 };
 use serde_json::{Value, json};
+
+use crate::common;
 
 /// A fixture.
 struct Model {

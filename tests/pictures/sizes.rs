@@ -1,7 +1,5 @@
 //! Pictures in many sizes, one after the other: the squares are Pillow's, and no buffer is made for a size of its own.
 
-mod common;
-
 use std::ops::Range;
 
 use ocelli::{
@@ -13,6 +11,8 @@ use ocelli::{
     session::{LoadOptions, Source, Strip},
 };
 use sha2::{Digest, Sha256};
+
+use crate::common;
 
 /// Pixels by chance.
 struct Picture {

@@ -1,13 +1,11 @@
 //! `ocelli detect` and `segment` as users meet them, on tiny models whose answers the reference has given.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{collections::BTreeSet, fs, path::Path};
 
 use ocelli::found::{Mask, Rle};
-use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, list, number, ocelli, refused, write};
 
 const DETECTORS: [&str; 2] = ["owlvit", "owlv2"];
 const SEGMENTERS: [&str; 3] = ["clipseg", "clipseg-refined", "clipseg-rd16"];

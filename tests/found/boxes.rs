@@ -70,7 +70,7 @@ struct Nearest {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/found/found.json")).expect("a fixture")
+    serde_json::from_str(include_str!("../fixtures/found/found.json")).expect("a fixture")
 }
 
 impl Boxes {

@@ -1,7 +1,5 @@
 //! What Florence-2 writes, read as the reference reads it (`tools/make_florence_answers.py`): 200 texts, half of them broken, in every form.
 
-mod common;
-
 use ocelli::{
     config::{AnswerForm, VisionTask, locations},
     found::{Answer, Region, Shape, parse},
@@ -9,6 +7,8 @@ use ocelli::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::common;
 
 #[derive(Deserialize)]
 struct Fixture {

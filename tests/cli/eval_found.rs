@@ -1,12 +1,10 @@
 //! `ocelli eval-detect` and `eval-segment` as users meet them: a model is asked for what it has found itself.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 
-use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, list, number, ocelli, refused, write};
 
 /// COCO's annotations of three pictures: of the first, what the detector finds itself, of each label its two best boxes.
 fn own_boxes(model: &str, names: &[&str]) -> Value {

@@ -1,14 +1,14 @@
 //! Tiles of SmolVLM and LLaVA-OneVision: rows, columns and bytes are those of their image processors (`tools/make_tiles.py` prints them), and
 //! the usual mistakes are not.
 
-mod common;
-
 use ocelli::{
     Checkpoint,
     config::{Filter, Preprocessor, Resize, Tiles},
     preprocess::{Packing, Tiling, resize},
 };
 use sha2::{Digest, Sha256};
+
+use crate::common;
 
 /// Width, height, longest edge, side of a tile, whether it is cut, rows and columns, and the SHA-256 of all tiles in RGB.
 type Split = (usize, usize, usize, usize, bool, [usize; 2], &'static str);

@@ -1,16 +1,14 @@
 //! `ocelli detect` and `segment` with a model that writes where things are: a tiny PaliGemma, whose random weights write no sound box, and
 //! one that always writes the same two.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{fs, path::Path};
 
 use half::f16;
 use ocelli::found::MaskDecoder;
-use program::{fixture, json, list, number, ocelli, refused};
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, list, number, ocelli, refused};
 
 const PICTURE: &str = "images/rgb-61x37.png";
 

@@ -1,8 +1,5 @@
 //! What `verify` is for: sound folders pass on a sound device, and whatever is off is named.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{cell::Cell, fs, path::Path};
 
 use ocelli::{
@@ -14,10 +11,11 @@ use ocelli::{
     session::LoadOptions,
     verify::{Case, GOLDENS, Goldens, Report, Step, Tower, cases, kernels},
 };
-use program::{fixture, has_gpu, json, ocelli, refused};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::program::{self, fixture, has_gpu, json, ocelli, refused};
 
 fn gpu() -> Gpu {
     pollster::block_on(Gpu::new(Power::Any)).expect("looked for before")

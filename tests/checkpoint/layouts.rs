@@ -1,11 +1,8 @@
 //! Folders as the tools of today write them, and as people pass them on: which files are asked for, and that the numbers are the
 //! reference's. `tests/fixtures/layouts` is made by `tools/make_layout_fixtures.py`; other folders are made here of the usual ones.
 
-#[path = "common/mod.rs"]
-mod common;
 use std::{collections::BTreeMap, fs};
 
-use common::{distance, fixtures};
 use half::f16;
 use ocelli::{
     Checkpoint, Error, Session,
@@ -18,6 +15,8 @@ use ocelli::{
 };
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use serde_json::{Value, json};
+
+use crate::common::{distance, fixtures};
 
 /// f32 sums in another order.
 const BOUND: f64 = 2e-5;

@@ -1,8 +1,5 @@
 //! `ocelli embed --list`: many pictures into a folder, and what is left of them after a run that was killed.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -12,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::Value;
+
+use crate::program::{fixture, json, list, number, ocelli, refused, write};
 
 const IMAGES: [&str; 4] = ["rgb-61x37.png", "photo-113x79.jpg", "palette-48x29.png", "one-1x1.png"];
 

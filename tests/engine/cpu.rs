@@ -1,8 +1,5 @@
 //! The CPU path: its numbers are the same to the last bit on any number of threads, and it needs no GPU.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::process::Output;
 
 use ocelli::{
@@ -13,8 +10,9 @@ use ocelli::{
     session::{LoadOptions, Source},
     threads::Threads,
 };
-use program::{fixture, json, root};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, root};
 
 /// So many that a run has several batches' worth of shapes.
 const PICTURES: [&str; 3] = ["rgb-61x37.png", "tall-23x97.png", "rgba-40x53.png"];

@@ -1,10 +1,7 @@
 //! Engines that share a model's steps: any number of them gives the same bits.
 
-mod common;
-
 use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc};
 
-use common::fixtures;
 use ocelli::{
     Checkpoint, Error, Session,
     backend::{Backend, Cpu, Executor, Team},
@@ -20,6 +17,8 @@ use ocelli::{
     session::{LoadOptions, Source, Strip},
     weights::{HostStore, Plane, Store, Usage},
 };
+
+use crate::common::fixtures;
 
 type Weights = <Cpu as Backend>::Weights;
 

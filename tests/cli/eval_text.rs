@@ -1,13 +1,11 @@
 //! `ocelli eval-vqa` and `eval-caption` as users meet them. What is right is what `ocelli ask` and `ocelli caption` say of the same
 //! pictures; the scores themselves have their tests beside them.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 
-use program::{fixture, json, list, number, ocelli, refused, write};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, list, number, ocelli, refused, write};
 
 const PICTURES: [&str; 3] = ["rgb-61x37.png", "tall-23x97.png", "photo-113x79.jpg"];
 const QUESTIONS: [&str; 2] = ["How many dogs are in the snow?", "Is it a café?"];

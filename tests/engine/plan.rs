@@ -15,8 +15,7 @@ use ocelli::{
     weights::Plane,
 };
 
-#[path = "common/mod.rs"]
-mod common;
+use crate::common;
 
 const DIM: usize = 8;
 /// Tokens that a state has room for.

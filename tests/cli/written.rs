@@ -1,12 +1,10 @@
 //! `ocelli generate`, `caption` and `ask` as users meet them, on tiny models whose answers the reference has given.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{fs, path::Path};
 
-use program::{fixture, json, list, ocelli, refused, write};
 use serde_json::{Value, json};
+
+use crate::program::{fixture, json, list, ocelli, refused, write};
 
 const WITH_PICTURES: [&str; 5] = ["smolvlm", "paligemma", "llava", "llava-onevision", "llava-onevision-shrunk"];
 

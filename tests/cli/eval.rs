@@ -1,12 +1,10 @@
 //! `ocelli eval` and `ocelli recall` as users meet them, and the data that they ship with.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{collections::HashSet, fs, path::Path};
 
-use program::{fixture, json, ocelli, refused, root};
 use serde_json::{Value, json};
+
+use crate::program::{self, fixture, json, ocelli, refused, root};
 
 const NAMES: [&str; 8] = ["dog", "pizza", "castle", "guitar", "bicycle", "octopus", "rocket", "cactus"];
 

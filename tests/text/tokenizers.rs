@@ -9,12 +9,7 @@ use ocelli::{
 };
 use serde_json::{Value, json};
 
-#[path = "common/mod.rs"]
-mod common;
-#[path = "common/texts.rs"]
-mod texts;
-
-use texts::vocab_merges;
+use crate::{common, texts::vocab_merges};
 
 const TEXTS: [&str; 8] = [
     "a photo of a cat",

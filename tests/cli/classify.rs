@@ -1,11 +1,8 @@
 //! The program as its users meet it: JSON for machines, one line on stderr and a non-zero exit for bad input.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::path::Path;
 
-use program::{fixture, has_gpu, json, ocelli, refused, root};
+use crate::program::{fixture, has_gpu, json, ocelli, refused, root};
 
 #[test]
 fn classify_ranks_best_first() {

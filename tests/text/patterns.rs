@@ -1,8 +1,6 @@
 //! Texts that keep to a pattern: whatever a model would say, the text matches, by another engine's judgement; whatever matches may be said;
 //! and what this reads otherwise than JavaScript is refused.
 
-mod common;
-
 use std::{fmt::Write as _, sync::Arc};
 
 use ocelli::{
@@ -13,6 +11,8 @@ use ocelli::{
 };
 use regex::Regex;
 use serde_json::{Value, json};
+
+use crate::common;
 
 /// Tokenizers of each kind, what stands before an answer, what they tell of that, and a token that ends one.
 const TOKENIZERS: [[&str; 4]; 6] = [

@@ -1,8 +1,6 @@
 //! OWLv2's resize: its own image processor's pixels (`tools/make_smooth.py`), on every device and for every size; and the usual
 //! mistakes, each of which the same comparison rejects.
 
-mod common;
-
 use std::{fs, ops::Range};
 
 use ocelli::{
@@ -13,6 +11,8 @@ use ocelli::{
     session::{LoadOptions, Source, Strip},
 };
 use safetensors::SafeTensors;
+
+use crate::common;
 
 /// How far a channel may be off, where white is 1.
 const BOUND: f64 = 1e-6;

@@ -1,0 +1,12 @@
+//! What runs models: recordings, the choice of a tier, the CPU and its teams, packed weights, and the self-test of all that.
+
+mod autotune;
+#[path = "../common/mod.rs"]
+mod common;
+mod cpu;
+mod plan;
+#[path = "../common/program.rs"]
+mod program;
+mod quant;
+mod team;
+mod verify;
