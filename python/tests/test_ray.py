@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cluster import alone
-from conftest import needs, open_model
+from conftest import FULL, needs, open_model
 
 from ocelli_vision import arrow
 
@@ -25,13 +25,14 @@ def killed(pictures) -> Path:
     return pictures[0]
 
 
-@pytest.mark.parametrize("scenario", ["actor", "driver", "raylet"])
+@pytest.mark.parametrize("scenario", ["actor", "driver", pytest.param("raylet", marks=FULL)])
 def test_nothing_is_lost_and_nothing_is_twice(killed, pictures, scenario):
     assert sum(error != "" for error in pictures[1]["error"].to_pylist()) == len(alone.BAD)
     # What was under way is computed again, and no more: two actors with a few batches of five.
     alone.compare_run(killed / scenario, "out", pictures[1], 1.7)
 
 
+@FULL
 def test_a_full_disk_and_one_that_cannot_be_written_lose_nothing(killed, pictures):
     alone.compare_disk(killed / "disk", pictures[1])
 

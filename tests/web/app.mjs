@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { axe, screens, shots } from "./lib/look.mjs";
-import { Report } from "./lib/report.mjs";
+import { Report, toldSeconds } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 import { browse } from "./app/browse.mjs";
 import { errands } from "./app/errands.mjs";
@@ -54,8 +54,10 @@ const server = await serve({
 });
 const url = `${server.url}demo/index.html`;
 const browser = await start(fake);
+const seconds = [];
 try {
   for (const name of positionals.length > 0 ? positionals : Object.keys(groups)) {
+    const begun = performance.now();
     const problems = [];
     const contexts = [];
     /** A context of its own: nothing stored. `listened` pages complain into the group. */
@@ -111,10 +113,12 @@ try {
     report.end();
     for (const context of contexts) await context.close();
     for (const problem of problems) report.fail(name, problem);
+    seconds.push([name, (performance.now() - begun) / 1000]);
   }
 } finally {
   await browser.close();
   server.close();
 }
+console.log(toldSeconds(seconds));
 console.log(report.verdict());
 process.exit(report.failed ? 1 : 0);

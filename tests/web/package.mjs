@@ -58,9 +58,10 @@ import { workers } from "./groups/workers.mjs";
 import { adapterName, findChromium, listen, skipAll, start } from "./lib/browser.mjs";
 import { findFirefox, startFirefox } from "./lib/firefox.mjs";
 import { Fixtures, models } from "./lib/fixtures.mjs";
+import { full } from "./lib/full.mjs";
 import { install } from "./lib/install.mjs";
 import { Native } from "./lib/native.mjs";
-import { Report } from "./lib/report.mjs";
+import { Report, toldSeconds } from "./lib/report.mjs";
 import { serve } from "./lib/server.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -168,8 +169,6 @@ const onCpu = new Set([
 ]);
 /** What is about tiers, or about what the browser computes: in the tier that wins. The others are compiled in a tenth of the time. */
 const inBestTier = new Set(["numbers", "find", "vlm", "vlm-choices", "vlm-gpu", "tiers", "backends", "adapters"]);
-/** Under `build.sh test --full`. */
-const full = process.env.OCELLI_FULL === "1";
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
@@ -266,8 +265,7 @@ async function run(test) {
     group.rejects(trouble, [...complaints], []);
   }
   test.report.end();
-  seconds.sort(([, a], [, b]) => b - a);
-  console.log(`seconds: ${seconds.map(([part, took]) => `${part} ${took.toFixed(0)}`).join(", ")}`);
+  console.log(toldSeconds(seconds));
 }
 
 await main();

@@ -1,6 +1,7 @@
 // Labels' embeddings from visit to visit: the second one needs no text tower.
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { full } from "../lib/full.mjs";
 
 const NAMES = ["a cat", "two dogs", "a red car"];
 const TEMPLATES = { templates: ["a photo of {}", "{}"] };
@@ -9,7 +10,7 @@ const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 export async function labelCache(test) {
   await hashes(test);
   // What a visit costs is counted on the GPU; the rest is the same on both engines, and the CPU starts at once.
-  for (const model of process.env.OCELLI_FULL === "1" ? ["siglip", "clip"] : ["clip"]) await visits({ ...test, model });
+  for (const model of full ? ["siglip", "clip"] : ["clip"]) await visits({ ...test, model });
   await trouble({ ...test, server: test.cpuServer });
   await cleared({ ...test, server: test.cpuServer });
 }

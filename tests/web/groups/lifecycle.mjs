@@ -1,6 +1,7 @@
 // A model's life: restores that fail, devices that go while work is under way, errors and whose they are, workers that die.
 import { workersLeft } from "../lib/browser.mjs";
 import { serveFaults } from "../lib/faults.mjs";
+import { full } from "../lib/full.mjs";
 import { watchLife } from "../lib/life.mjs";
 import { distance } from "../lib/report.mjs";
 
@@ -8,7 +9,6 @@ const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 /** As tests/models asks of the exact tiers: a share of the distance between unrelated embeddings. */
 const SHARE = 2e-5;
 /** Each race takes a software adapter half a minute. */
-const full = process.env.OCELLI_FULL === "1";
 
 export async function lifecycle(test) {
   const files = await serveFaults(test.fixtures.model("siglip"));

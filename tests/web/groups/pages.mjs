@@ -1,6 +1,7 @@
 // Pages as they are: browsers that give no GPU, files that never come, workers that are refused, callbacks that throw, many labels on
 // the CPU, and many large photos at once.
 import { workersLeft } from "../lib/browser.mjs";
+import { full } from "../lib/full.mjs";
 import { resident, watch } from "../lib/memory.mjs";
 
 const MODEL = "/fixtures/clip/";
@@ -281,7 +282,6 @@ export async function manyPhotos(test) {
   const title = "many photos at once";
   if (Number.isNaN(resident())) return test.report.skip(title, "no /proc that tells of memory", { optional: true });
   const group = test.report.group(title);
-  const full = process.env.OCELLI_FULL === "1";
   const count = full ? 60 : 8;
   const page = await open(test);
   await page.evaluate(

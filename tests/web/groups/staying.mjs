@@ -1,11 +1,12 @@
 // What goes on for long: traps, and memory that neither grows from load to load nor from call to call.
 import { watchMemory } from "../lib/browser.mjs";
+import { full } from "../lib/full.mjs";
 import { heldBytes } from "../lib/memory.mjs";
 
 const FOLDER = "/fixtures/siglip/";
 const PICTURE = { url: "/fixtures/images/rgb-61x37.png" };
 /** Under `test --full` as often as is promised, otherwise so often that a leak of each time would show. */
-const [CYCLES, CALLS] = process.env.OCELLI_FULL === "1" ? [500, 10_000] : [30, 300];
+const [CYCLES, CALLS] = full ? [500, 10_000] : [30, 300];
 /** What memory may grow by after the warm-up. */
 const GROWTH = 1.05;
 const MB = 1 << 20;

@@ -1,5 +1,6 @@
 // The shipped types, as strict TypeScript projects meet them: with old and new compilers, as modules and from CommonJS, and with every
 // declaration of the package checked, too.
+import { full } from "../lib/full.mjs";
 import { complaints } from "../lib/types.mjs";
 
 const CONSUMER = `import { Ocelli, OcelliError, type Bytes, type Classification, type ImageInput, type LabelSet } from "ocelli";
@@ -90,7 +91,7 @@ const WAYS = {
 const VERSIONS = {
   5.4: ["bundler", "node16", "node10"],
   5.6: ["bundler"],
-  ...(process.env.OCELLI_FULL === "1" && { 5.9: ["bundler", "node16", "node10"] }),
+  ...(full && { 5.9: ["bundler", "node16", "node10"] }),
   newest: ["bundler", "node16"],
 };
 

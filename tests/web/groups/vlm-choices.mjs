@@ -1,9 +1,12 @@
 // One of several answers: the reference's probabilities on every device, in chats and streams, stopped, and what cannot be.
 import { readFileSync } from "node:fs";
 import { picture } from "../lib/finders.mjs";
+import { full } from "../lib/full.mjs";
 
 const WHERE = { CPU: { backend: "cpu" }, GPU: { backend: "webgpu" }, worker: { backend: "cpu", worker: true } };
 const MODELS = ["smolvlm", "llama", "paligemma"];
+/** Pictures take the software adapter minutes. */
+const PLACES = { CPU: MODELS, GPU: full ? ["smolvlm", "llama"] : ["llama"], worker: ["smolvlm"] };
 /** Of a logarithm of a whole answer's probability. */
 const OFF = 1e-4;
 
@@ -15,7 +18,7 @@ export async function vlmChoices(test) {
   const all = read("choices");
   for (const model of MODELS)
     for (const [where, options] of Object.entries(WHERE)) {
-      if (where !== "CPU" && model !== "smolvlm") continue;
+      if (!PLACES[where].includes(model)) continue;
       const group = report.group(`vlm: choices of ${model}, ${where}`);
       const [golden, { choices, tokens, log_probabilities: logs, probabilities, best }] = [
         read(`${model}/golden`),

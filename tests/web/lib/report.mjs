@@ -141,6 +141,12 @@ class Group {
 /** "3.1e-7", "0.05". */
 export const precise = (x) => (x !== 0 && x < 0.001 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
 
+/** How long parts took, the longest first: pairs of a name and seconds. */
+export function toldSeconds(parts) {
+  const longest = parts.toSorted(([, a], [, b]) => b - a);
+  return `seconds: ${longest.map(([part, took]) => `${part} ${took.toFixed(0)}`).join(", ")}`;
+}
+
 function brief(value) {
   const short = (x) => (typeof x === "number" ? Number(x.toPrecision(4)) : x);
   const text = ["string", "number", "boolean"].includes(typeof value)
