@@ -1,5 +1,6 @@
 //! The program as its users meet it: JSON for machines, one line on stderr and a non-zero exit for bad input.
 
+mod bench;
 mod classify;
 mod eval;
 mod eval_found;
@@ -8,6 +9,7 @@ mod found;
 mod locate;
 #[path = "../common/program.rs"]
 mod program;
+mod quantize;
 mod shards;
 mod task;
 mod written;

@@ -80,15 +80,20 @@ const site = {
   },
 };
 
+/** Models whose numbers come from the software adapter in every test. The others' come from the CPU here, and natively from both. */
+const ON_GPU = ["clip", "siglip"];
+
 const everyPart = {
   "numbers": async (test) => {
     // What differs from browser to browser does so for every model.
-    for (const model of inFirefox && !full ? ["clip", "siglip"] : models) {
+    for (const model of inFirefox && !full ? ON_GPU : models) {
+      const server = full || ON_GPU.includes(model) ? test.server : test.cpuServer;
       // On a page of its own: the browser writes on its console that a folder in open_clip's format has no config.json.
-      const page = model.startsWith("open-clip") ? await test.browser.newPage() : test.page;
-      if (page !== test.page) await page.goto(test.server.page);
-      await numbers({ ...test, page, model });
-      if (page !== test.page) await page.close();
+      const own = server !== test.server || model.startsWith("open-clip");
+      const page = own ? await test.browser.newPage() : test.page;
+      if (own) await page.goto(server.page);
+      await numbers({ ...test, server, page, model });
+      if (own) await page.close();
     }
   },
   naflex,
