@@ -15,7 +15,7 @@ const WITH_NOTHING = [
 ];
 const TASKS = [...WITH_NOTHING, ...WITH_TEXT, ...WITH_BOX];
 /** One of each kind of answer, and of each kind of input. */
-const FEW = ["object-detection", "ocr-with-region", "referring-segmentation", "region-to-category"];
+const FEW = ["object-detection", "ocr-with-region", "phrase-grounding", "region-to-segmentation", "region-to-category"];
 const WHERE = { CPU: { backend: "cpu" }, worker: { backend: "cpu", worker: true }, GPU: { backend: "webgpu" } };
 
 export async function florence(test) {
