@@ -177,6 +177,8 @@ const inBestTier = new Set(["numbers", "find", "vlm", "vlm-choices", "vlm-gpu", 
 const inFirefox = process.argv.includes("--firefox");
 /** What a browser is known to do to pictures; whatever is not said here must be exact. */
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
+/** All that takes the software adapter many minutes, and that the Rust tests show of the same shaders: when it is asked for, or all is. */
+const LONG = ["tiers"];
 /** Every second group, for two browsers at once: `--odd` or `--even`. */
 const share = ["--odd", "--even"].findIndex((word) => process.argv.includes(word));
 const asked = process.argv.slice(2).filter((word) => !word.startsWith("--"));
@@ -195,9 +197,8 @@ const core = [
   "cache",
   "abort",
 ];
-const parts = (asked.length ? asked : inFirefox ? core : Object.keys(everyPart)).filter(
-  (_, i) => share < 0 || i % 2 === share,
-);
+const usual = inFirefox ? core : Object.keys(everyPart).filter((part) => full || !LONG.includes(part));
+const parts = (asked.length ? asked : usual).filter((_, i) => share < 0 || i % 2 === share);
 
 /** The browser, its name and where it is. `insecure.test` is a site that it does not take for secure. */
 const name = inFirefox ? "Firefox" : "Chromium";
