@@ -153,7 +153,7 @@ engine() {
 # What the engines are made of.
 engine_sources() {
   rustc --version
-  find src shaders tools/bindings -path src/bin -prune -o -type f -print0 | sort -z | xargs -0 cat Cargo.toml Cargo.lock build.sh
+  find src shaders tools/bindings -path src/bin -prune -o -type f -print0 | sort -z | xargs -0 cat Cargo.toml Cargo.lock pkg/package-lock.json build.sh
 }
 
 # The wasm files. Cargo has one place for all of a profile, and would link each of them again whenever it is asked.
