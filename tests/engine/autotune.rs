@@ -4,16 +4,16 @@ use ocelli::{
     Gpu, Power,
     autotune::{autotune, candidates, choose, choose_exact, cpu_self_test, is_slow, race, self_test, step_test, work},
     gpu::{
-        Shader, Size,
+        Size,
         Tier::{self, Dot8, Half, Plain, Registers, Serial, Sliced, Tiled, Vector, Wide},
         Tuning,
     },
-    kernels::{ActId, Field, Host, Kernel, Matmul, MatrixRef, Operand, Place, RACED, Rows, Run, Shuffle, WeightId},
+    kernels::{ActId, Kernel, Matmul, MatrixRef, Operand, Place, RACED, Rows, Run, Shuffle, WeightId},
     plan::Plan,
     quant::Format,
 };
 
-use crate::common;
+use crate::{common, miscompiled::Miscompiled};
 
 #[test]
 fn the_fastest_is_chosen() {
@@ -138,44 +138,6 @@ fn every_tier_is_sound_on_this_device() {
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
     for tier in gpu.tiers() {
         assert!(pollster::block_on(self_test(&gpu, &Tuning::all(tier))).expect("it runs"), "{}", tier.name());
-    }
-}
-
-/// A kernel whose shader has other text, as a driver that computes something else would run it.
-struct Miscompiled {
-    inner: Box<dyn Kernel>,
-    from: &'static str,
-    to: &'static str,
-}
-
-impl Kernel for Miscompiled {
-    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
-        self.inner.variant(tuning, run)
-    }
-    fn shader(&self, tier: Tier) -> Shader {
-        let shader = self.inner.shader(tier);
-        let source = shader.source().replace(self.from, self.to);
-        // Pipelines are kept by what they are called.
-        let variant = format!("{} {}", shader.variant, if source == shader.source() { "as it was" } else { self.to });
-        Shader { files: vec![source.leak()], variant, ..shader }
-    }
-    fn fields(&self) -> &'static [Field] {
-        self.inner.fields()
-    }
-    fn params(&self, run: Run) -> Vec<u8> {
-        self.inner.params(run)
-    }
-    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        self.inner.workgroups(tier, run)
-    }
-    fn operands(&self) -> Vec<Operand> {
-        self.inner.operands()
-    }
-    fn matrix(&self) -> Option<MatrixRef> {
-        self.inner.matrix()
-    }
-    fn reference(&self, run: Run, host: &mut Host) {
-        self.inner.reference(run, host);
     }
 }
 

@@ -4,6 +4,7 @@ mod autotune;
 #[path = "../common/mod.rs"]
 mod common;
 mod cpu;
+mod miscompiled;
 mod plan;
 #[path = "../common/program.rs"]
 mod program;

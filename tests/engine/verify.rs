@@ -5,7 +5,7 @@ use std::{cell::Cell, fs, path::Path};
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
     gpu::{Shader, Tier, Tuning},
-    kernels::{Field, Host, Kernel, MatrixRef, Operand, Run},
+    kernels::{Field, Host, Kernel, Operand, Run},
     quant::Format,
     quantize::quantize,
     session::LoadOptions,
@@ -15,7 +15,10 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{self, fixture, has_gpu, json, ocelli, refused};
+use crate::{
+    miscompiled::Miscompiled,
+    program::{self, fixture, has_gpu, json, ocelli, refused},
+};
 
 fn gpu() -> Gpu {
     pollster::block_on(Gpu::new(Power::Any)).expect("looked for before")
@@ -137,39 +140,6 @@ fn without_goldens_only_kernels_are_checked() {
     assert!(!names.iter().any(|name| name.starts_with("vision")));
 }
 
-/// A step with another shader.
-struct Broken {
-    inner: Box<dyn Kernel>,
-    shader: Shader,
-}
-
-impl Kernel for Broken {
-    fn variant(&self, tuning: &Tuning, run: Run) -> Tier {
-        self.inner.variant(tuning, run)
-    }
-    fn shader(&self, _tier: Tier) -> Shader {
-        self.shader.clone()
-    }
-    fn fields(&self) -> &'static [Field] {
-        self.inner.fields()
-    }
-    fn params(&self, run: Run) -> Vec<u8> {
-        self.inner.params(run)
-    }
-    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        self.inner.workgroups(tier, run)
-    }
-    fn operands(&self) -> Vec<Operand> {
-        self.inner.operands()
-    }
-    fn matrix(&self) -> Option<MatrixRef> {
-        self.inner.matrix()
-    }
-    fn reference(&self, run: Run, host: &mut Host) {
-        self.inner.reference(run, host);
-    }
-}
-
 /// For each kernel some of its text, and what that becomes.
 const DAMAGE: [(&str, &str, &str); 27] = [
     ("add_shared", "+ at % item", "+ at % params.dim"),
@@ -202,13 +172,10 @@ const DAMAGE: [(&str, &str, &str); 27] = [
 ];
 
 fn damaged((case, step): (Case, Step)) -> (Case, Step) {
-    let mut shader = step.kernel.shader(step.kernel.variant(&Tuning::all(Tier::Plain), case.run));
+    let shader = step.kernel.shader(step.kernel.variant(&Tuning::all(Tier::Plain), case.run));
     let (_, from, to) = DAMAGE.into_iter().find(|(name, ..)| *name == shader.name).expect("damage for every kernel");
-    let file = shader.files.iter_mut().find(|file| file.contains(from)).unwrap_or_else(|| panic!("{from}"));
-    *file = file.replace(from, to).leak();
-    // Pipelines are kept by name.
-    shader.variant += ".damaged";
-    (case, Step { kernel: Box::new(Broken { inner: step.kernel, shader }), weights: step.weights })
+    assert!(shader.source().contains(from), "{from}");
+    (case, Step { kernel: Box::new(Miscompiled { inner: step.kernel, from, to }), weights: step.weights })
 }
 
 #[test]
