@@ -218,14 +218,16 @@ async function write({
   // It is asked for, and what is not there is a complaint on the console.
   writeFileSync(join(model, "generation_config.json"), "{}");
   const shown = ["--image", fixtures.image(PICTURE), "--detail", "low"];
-  const theirs = (raw, ...more) => {
-    const how = ["--format", "q8", "--max-tokens", TOKENS, "--ignore-eos", ...more];
+  const generated = (raw, ...more) => {
+    const how = ["--format", "q8", "--max-tokens", TOKENS, ...more];
     return native.run("--backend", "cpu", "generate", "--model", model, ...how, "--raw", raw);
   };
+  const theirs = (raw, ...more) => generated(raw, "--ignore-eos", ...more);
   const texts = new Map([...positions.webgpu, ...positions.cpu].map((count) => [count, textOf(count, theirs)]));
   const single = beams ? ["--beams", 1] : [];
   const [right, wrong] = [question, other].map((prompt) => theirs(prompt, ...shown, ...single));
-  const searched = beams && theirs(question, ...shown, "--beams", beams);
+  // A search ends its text, and a text's tokens are without the one that ends it.
+  const searched = beams && generated(question, ...shown, "--beams", beams);
   for (const backend of ["webgpu", "cpu"].filter((place) => place.includes(process.argv[3] ?? ""))) {
     const group = report.group(`${name}, ${backend}`);
     const { page, complaints } = await opened(browser, address);
