@@ -220,7 +220,7 @@ fn own(name: &str) -> PathBuf {
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, owlvit-b32, owlv2-b16, smolvlm-256m.
+    /// Models: ocelli-tiny, clip-b32, clip-b16, clip-l14, siglip-b16, so400m, owlvit-b32, owlv2-b16, smolvlm-256m, florence-2-base.
     #[arg(long, value_delimiter = ',', default_value = "siglip-b16")]
     pub models: Vec<String>,
     /// Weight formats: f32, f16, q8, q4.

@@ -7,6 +7,7 @@ use ocelli::{
     backend::{Backend, Executor},
     gpu::Tuning,
     kernels::Run,
+    plan::Plan,
     quant::Format,
 };
 
@@ -50,7 +51,7 @@ pub async fn model<B: Timed>(
             continue;
         }
         for (at, (label, _)) in plan.steps().enumerate() {
-            if plan.kernel(at, true).is_some() && measured(label, args.block_only) {
+            if plan.kernel(at, true).is_some() && measured(plan, label, args.block_only) {
                 let ms = device.ms(executor, run, at..at + 1).await?;
                 say(work.line(subject, Some(at), device.chosen(executor, run, at), ms, roofs))?;
             }
@@ -60,7 +61,10 @@ pub async fn model<B: Timed>(
 }
 
 /// Whether a step is measured: of blocks that are all alike only those of the second, which in q4 has 4 bits.
-fn measured(label: &str, block_only: bool) -> bool {
-    let block = label.contains(".block.");
-    if block { label.contains(".block.1.") } else { !block_only }
+fn measured(plan: &Plan, label: &str, block_only: bool) -> bool {
+    let Some((stage, _)) = label.split_once(".block.") else {
+        return !block_only;
+    };
+    let second = format!("{stage}.block.1.");
+    label.starts_with(&second) || !plan.steps().any(|(other, _)| other.starts_with(&second))
 }

@@ -23,7 +23,7 @@ const ROOM: u32 = PAST[1] + PROMPT;
 const MOST: Run = Run { batch: 1, tokens: PROMPT, past: ROOM };
 
 /// A short name, and what `config.json` and `preprocessor_config.json` of the model say beyond transformers' defaults.
-pub const MODELS: [(&str, &str, &str); 9] = [
+pub const MODELS: [(&str, &str, &str); 10] = [
     (
         "ocelli-tiny",
         include_str!("../../../../www/models/ocelli-tiny/config.json"),
@@ -72,15 +72,23 @@ pub const MODELS: [(&str, &str, &str); 9] = [
         r#"{"image_processor_type":"SmolVLMImageProcessor","do_image_splitting":true,"resample":1,"size":{"longest_edge":2048},
             "max_image_size":{"longest_edge":512},"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}"#,
     ),
+    (
+        "florence-2-base",
+        include_str!("../../../../tests/shapes/florence-2-base.json"),
+        r#"{"image_processor_type":"CLIPImageProcessor","do_center_crop":false,"resample":3,"size":{"height":768,"width":768},
+            "image_mean":[0.485,0.456,0.406],"image_std":[0.229,0.224,0.225]}"#,
+    ),
 ];
 
 const CLIP: &str = r#"{"size":{"shortest_edge":224},"crop_size":{"height":224,"width":224}}"#;
 
-/// Both towers on a device, compiled for batches of up to `batch`; of a model that writes what makes tokens of tiles, and the decoder.
+/// Both towers on a device, compiled for batches of up to `batch`; of a model that writes what makes tokens of tiles, and the decoder, or
+/// the encoder where that reads prompts: what its decoder does depends on what the encoder has left.
 pub struct Towers<B: Backend> {
     vision: B::Executor,
     text: B::Executor,
     writes: bool,
+    decodes: bool,
     /// Bound by both plans; what is on a GPU must outlive them.
     _weights: B::Weights,
 }
@@ -98,15 +106,19 @@ impl<B: Backend> Towers<B> {
             device.compile(plan, &weights, tuning, most, &mut Default::default())
         };
         let writes = blank.config.family.generates();
+        let decodes = language.as_ref().is_some_and(|language| language.reader.is_none());
         let (vision, text) = match (language, pictures) {
-            (Some(language), Some(pictures)) => (plan(pictures.plan, Run::items(1))?, plan(language.plan, MOST)?),
+            (Some(language), Some(pictures)) => {
+                let text = language.reader.map_or(language.plan, |reader| reader.plan);
+                (plan(pictures.plan, Run::items(1))?, plan(text, MOST)?)
+            }
             _ => {
                 let seen = vision.map(|tower| tower.plan).or(look.map(|look| look.plan));
                 let texts = Run::tokens(batch, blank.config.text.tokens as u32);
                 (plan(seen.expect("both"), Run::items(batch))?, plan(text.expect("both").plan, texts)?)
             }
         };
-        Ok(Self { vision, text, writes, _weights: weights })
+        Ok(Self { vision, text, writes, decodes, _weights: weights })
     }
 
     /// What is measured: a name, the plan, and the run. A model that writes takes a tile, a prompt, and steps of one token.
@@ -115,7 +127,7 @@ impl<B: Backend> Towers<B> {
             let tile = ("tile".into(), &self.vision, Run::items(1));
             let prompt = (format!("prompt of {PROMPT}"), &self.text, Run::tokens(1, PROMPT));
             let step = |past| (format!("step past {past}"), &self.text, Run { batch: 1, tokens: 1, past });
-            return [tile, prompt].into_iter().chain(PAST.map(step)).collect();
+            return [tile, prompt].into_iter().chain(PAST.into_iter().filter(|_| self.decodes).map(step)).collect();
         }
         let of = |(name, plan): (&str, _), batch| (name.to_string(), plan, Run { batch, ..B::Executor::most(plan) });
         let both = |&batch| [("picture", &self.vision), ("text", &self.text)].map(|work| of(work, batch));
