@@ -34,6 +34,7 @@ usage() {
   bench-web      in the browser, beside onnxruntime-web and transformers.js: bench-web [--precision q8] [--rounds N] …
                  bench-web --detect: detection, with OWL-ViT B/32, then with OWLv2 B/16 on a canvas of 448
                  bench-web --write: texts, with SmolVLM-256M, beside wllama, too: [--precision q8|q4|f32] [--tokens N] [--no-cold] …
+                 bench-web --florence: pictures and answers of Florence-2, likewise
                  bench-web --zero-shot --precision q4: the zero-shot workload of webai-compute-benchmark
                  bench-web --page serves the page to run it by hand; --smoke looks whether it works
                  bench-web --index [--page]: the search of embeddings beside a copy on the same device
@@ -485,15 +486,15 @@ bench_model() {
   touch "$1/.complete"
 }
 
-# bench_writer FOLDER SHAPE: likewise, for models that write; made once, 4 GB.
+# bench_writer FOLDER SHAPE TOKENIZER EXPORTER: likewise, for models that write; made once, 4 GB.
 bench_writer() {
   [ ! -f "$1/.complete" ] || return 0
   cargo build --quiet --release
   stage "PyTorch and onnxruntime" bench_venv
   mkdir -p target/bench/models
   rm -rf "$1"
-  target/release/ocelli synthesize "$2" "$1" --tokenizer tests/fixtures/decoders/smolvlm --dtype f32
-  stage "export to ONNX and GGUF" target/bench/venv/bin/python tools/export_writer.py "$1"
+  target/release/ocelli synthesize "$2" "$1" --tokenizer "tests/fixtures/$3" --dtype f32
+  stage "export for the others" target/bench/venv/bin/python "tools/$4" "$1"
   target/release/ocelli quantize "$1" "$1/q8" --format q8
   target/release/ocelli quantize "$1" "$1/q4" --format q4
   touch "$1/.complete"
@@ -529,8 +530,11 @@ bench_web() {
     node tests/web/bench.mjs --model "$models/owlvit-b32" "$@"
     node tests/web/bench.mjs --model "$models/owlv2-b16-448" "$@"
   elif [[ " $* " = *" --write "* ]]; then
-    bench_writer "$models/smolvlm-256m" tests/shapes/smolvlm-256m.json
+    bench_writer "$models/smolvlm-256m" tests/shapes/smolvlm-256m.json decoders/smolvlm export_writer.py
     node tests/web/bench.mjs --model "$models/smolvlm-256m" "$@"
+  elif [ "${1:-}" = --florence ]; then
+    bench_writer "$models/florence-2-base" tests/shapes/florence-2-base.json florence export_florence.py
+    node tests/web/bench.mjs --model "$models/florence-2-base" --write "${@:2}"
   else
     bench_model "$models/siglip-b16" siglip '{}'
     node tests/web/bench.mjs --model "$models/siglip-b16" "$@"

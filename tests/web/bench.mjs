@@ -68,7 +68,9 @@ const task = options.detect ? "detect" : options.write ? "write" : "classify";
 /** Where nobody names any. */
 const usual = () => {
   const beside = (...left) => all.filter((engine) => !left.includes(engine.split("-")[0]));
-  if (task === "write") return beside("ort").filter((engine) => !engine.endsWith("-1"));
+  // llama.cpp's files are of models that it runs.
+  const others = existsSync(join(folder, "decoder-f32.gguf")) ? ["ort"] : ["ort", "wllama"];
+  if (task === "write") return beside(...others).filter((engine) => !engine.endsWith("-1"));
   if (task === "detect" || options["zero-shot"]) return beside("ort", "wllama");
   if (!hasOnnx) return ["ocelli", "ocelli-cpu"];
   return options.firefox ? beside("transformers", "wllama") : beside("wllama");

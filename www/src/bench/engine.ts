@@ -3,7 +3,7 @@
 export type Precision = "f32" | "q8" | "q4";
 export const precisions: readonly string[] = ["f32", "q8", "q4"] satisfies Precision[];
 
-/** What is compared: classification by CLIP or SigLIP, detection by OWL-ViT or OWLv2, or writing by SmolVLM. */
+/** What is compared: classification by CLIP or SigLIP, detection by OWL-ViT or OWLv2, or writing by SmolVLM or Florence-2. */
 export type Task = "classify" | "detect" | "write";
 
 export interface Wish {
@@ -84,23 +84,30 @@ export interface Written {
   each: number;
 }
 
-/** What tools/export_writer.py writes beside a model. */
+/** What tools/export_writer.py and export_florence.py write beside a model. */
 export interface Script {
   /** About a picture, and what the reference writes about number 0. */
   question: string;
   tokens: number[];
-  /** Texts of the same number of tokens that begin differently, and what the reference writes after the first. */
+  /**
+   * Texts of the same number of tokens that begin differently, and what the reference writes after the first; none for a model that needs a
+   * picture.
+   */
   prompts: { text: string; tokens?: number[] }[];
 }
 
-/** A few words that were not asked for before: what a page's first answer is measured with. */
-export const fewWords = ({ prompts }: Script, before: number): Prompt => ({
-  text: (prompts.at(-1 - (before % prompts.length))?.text ?? "").slice(0, 40),
-});
+/** A few words that were not asked for before, or the picture: what a page's first answer is measured with. */
+export const fewWords = ({ prompts, question }: Script, before: number): Prompt =>
+  prompts.length === 0
+    ? { text: question, picture: 0 }
+    : { text: (prompts.at(-1 - (before % prompts.length))?.text ?? "").slice(0, 40) };
 
 export async function scriptOf(model: string): Promise<Script> {
   const response = await fetch(`${model}written.json`);
-  if (!response.ok) throw new Error(`${model}written.json: ${response.status}: make it by tools/export_writer.py`);
+  if (!response.ok)
+    throw new Error(
+      `${model}written.json: ${response.status}: make it by tools/export_writer.py or export_florence.py`,
+    );
   return response.json() as Promise<Script>;
 }
 

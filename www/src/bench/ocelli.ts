@@ -114,7 +114,7 @@ export async function loadWriter(wish: Wish, script: Script): Promise<Writer> {
     const onToken = () => clock.tick();
     const asked = { raw: text, ...(image && { image }) };
     // The picture as one tile, on every backend.
-    const written = await model.generate(asked, { maxTokens: tokens, detail: "low", onToken });
+    const written = await model.generate(asked, { maxTokens: tokens, detail: "low", beams: 1, onToken });
     return clock.written([...written.tokens]);
   };
   return {

@@ -38,11 +38,16 @@ export class RawImage {
 
 export interface Processor {
   (text: string, images: RawImage[], options: { do_image_splitting: boolean }): Promise<Tensors>;
+  /** Florence-2's. */
+  (image: RawImage, text: string): Promise<Tensors>;
   tokenizer(text: string, options: { add_special_tokens: boolean }): Tensors;
 }
 
 export const AutoProcessor: { from_pretrained(model: string): Promise<Processor> };
 
 export const AutoModelForImageTextToText: {
-  from_pretrained(model: string, options: Device): Promise<{ generate(options: Tensors): Promise<unknown> }>;
+  from_pretrained(
+    model: string,
+    options: Device,
+  ): Promise<{ config: { is_encoder_decoder?: boolean }; generate(options: Tensors): Promise<unknown> }>;
 };

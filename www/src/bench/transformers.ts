@@ -105,13 +105,18 @@ export async function loadWriter(wish: Wish, script: Script): Promise<Writer> {
   const dtype = ({ f32: "fp32", q8: gpu ? "int8" : "q8", q4: "q4" } as const)[wish.precision];
   const processor = await library.AutoProcessor.from_pretrained("the/model");
   const model = await library.AutoModelForImageTextToText.from_pretrained("the/model", { device: usual.device, dtype });
+  // Florence-2, whose processor takes the picture first.
+  const readByEncoder = model.config.is_encoder_decoder === true;
   let answers = 0;
   const write: Writer["write"] = async ({ text, picture }, count) => {
     const file = picture === undefined ? undefined : await pictureNumber(wish.model, picture);
     const clock = new Clock();
-    const inputs = file
-      ? await processor(text, [await library.RawImage.fromBlob(file)], { do_image_splitting: false })
-      : processor.tokenizer(text, { add_special_tokens: false });
+    const image = file && (await library.RawImage.fromBlob(file));
+    const inputs = !image
+      ? processor.tokenizer(text, { add_special_tokens: false })
+      : readByEncoder
+        ? await processor(image, text)
+        : await processor(text, [image], { do_image_splitting: false });
     const tokens: number[] = [];
     let prompt = true;
     const streamer = {

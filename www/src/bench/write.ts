@@ -14,6 +14,7 @@ export class WriteBench extends Bench<Writer> {
       if (round < 0) this.#of(runner).picture = written;
       return { pictureFirst: written.first, pictureToken: written.each };
     });
+    if (script.prompts.length === 0) return;
     await this.turns("textFirst", this.runners, async (runner, round) => {
       // The last ones were asked for before.
       const number = (round + 1) % (script.prompts.length - 4);
