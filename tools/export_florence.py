@@ -25,8 +25,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, Florence2ForConditionalGeneration, PreTrainedTokenizerFast
 
-from export_onnx import MOST_ERROR, OPSET, quantize, strip
-from export_writer import STEPS, Graph, distance, draw, quantize_matrices, value
+from export_onnx import MOST_ERROR, OPSET, strip
+from export_writer import STEPS, Graph, distance, draw, export_table, fill_in, value, write_all
 
 QUESTION = "What does the image describe?"
 GREEDY = {"bos_token_id": 0, "decoder_start_token_id": 2, "eos_token_id": 2, "pad_token_id": 1, "num_beams": 1}
@@ -66,10 +66,7 @@ def complete(folder, side):
     images = {"image_processor_type": "CLIPImageProcessor", "processor_class": "Florence2Processor", "do_resize": True, "do_center_crop": False,
               "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "do_convert_rgb": True, "resample": 3,
               "size": {"height": side, "width": side}, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-    for name, fields in {"preprocessor_config.json": images, "generation_config.json": GREEDY}.items():
-        file = folder / name
-        given = json.loads(file.read_text()) if file.exists() else {}
-        file.write_text(json.dumps({**given, **fields}, indent=1) + "\n")
+    fill_in(folder, {"preprocessor_config.json": images, "generation_config.json": GREEDY})
 
 
 class VisionEncoder(torch.nn.Module):
@@ -88,18 +85,6 @@ def export_vision(model, side, to):
     torch.onnx.export(VisionEncoder(model), kwargs={"pixel_values": pixels}, f=str(to), input_names=["pixel_values"], output_names=["image_features"],
                       opset_version=OPSET, dynamo=True, external_data=False, verbose=False)
     strip(to)
-
-
-def export_table(model, to):
-    graph = Graph()
-    table = graph.weight("embed_tokens.weight", model.model.language_model.shared.weight)
-    graph.node("Gather", [table, "input_ids"], "inputs_embeds", axis=0)
-    shape = ["batch_size", "sequence_length"]
-    graph.save([value("input_ids", shape, onnx.TensorProto.INT64)], [value("inputs_embeds", [*shape, table_width(model)])], to)
-
-
-def table_width(model):
-    return model.config.text_config.d_model
 
 
 class Bart:
@@ -164,7 +149,7 @@ def export_encoder(model, to):
         x = bart.after(x, bart.attention(x, key, value_, layer.self_attn, name), layer.self_attn_layer_norm, f"{name}.norm1")
         x = bart.mlp(x, layer, name)
     graph.node("Identity", [x], "last_hidden_state")
-    shape = ["batch_size", "encoder_sequence_length", table_width(model)]
+    shape = ["batch_size", "encoder_sequence_length", model.config.text_config.d_model]
     graph.save([value("inputs_embeds", shape)], [value("last_hidden_state", shape)], to)
 
 
@@ -294,16 +279,13 @@ def main():
     complete(folder, side)
     model = load(folder)
     to = folder / "onnx"
-    to.mkdir(exist_ok=True)
-    exports = {"vision_encoder": lambda file: export_vision(model, side, file), "embed_tokens": lambda file: export_table(model, file),
-               "encoder_model": lambda file: export_encoder(model, file), "first": lambda file: export_step(model, False, file),
-               "cached": lambda file: export_step(model, True, file)}
-    for part, export in exports.items():
-        file = to / f"{part}.onnx"
-        export(file)
-        quantize(file)
-        quantize_matrices(file, 8, "int8")
-        quantize_matrices(file, 4, "q4")
+    write_all(to, {
+        "vision_encoder": lambda file: export_vision(model, side, file),
+        "embed_tokens": lambda file: export_table(model.model.language_model.shared.weight, file),
+        "encoder_model": lambda file: export_encoder(model, file),
+        "first": lambda file: export_step(model, False, file),
+        "cached": lambda file: export_step(model, True, file),
+    })
     for suffix in SUFFIXES:
         merge(to, suffix)
 

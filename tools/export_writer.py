@@ -75,6 +75,11 @@ def complete(folder, model):
                                      "do_pad": True, "do_convert_rgb": True, "size": {"longest_edge": side}},
         "processor_config.json": {"image_seq_len": tokens, "processor_class": "SmolVLMProcessor"},
     }
+    fill_in(folder, changes)
+
+
+def fill_in(folder, changes):
+    """Sets fields of JSON files by the files' names."""
     for name, fields in changes.items():
         file = folder / name
         given = json.loads(file.read_text()) if file.exists() else {}
@@ -147,17 +152,12 @@ def value(name, shape, kind=onnx.TensorProto.FLOAT):
     return onnx.helper.make_tensor_value_info(name, kind, shape)
 
 
-def export_table(model, to):
+def export_table(weight, to):
     graph = Graph()
-    table = graph.weight("embed_tokens.weight", model.model.text_model.embed_tokens.weight)
+    table = graph.weight("embed_tokens.weight", weight)
     graph.node("Gather", [table, "input_ids"], "inputs_embeds", axis=0)
     shape = ["batch_size", "sequence_length"]
-    inputs, outputs = [value("input_ids", shape, onnx.TensorProto.INT64)], [value("inputs_embeds", [*shape, table_width(model)])]
-    graph.save(inputs, outputs, to)
-
-
-def table_width(model):
-    return model.config.text_config.hidden_size
+    graph.save([value("input_ids", shape, onnx.TensorProto.INT64)], [value("inputs_embeds", [*shape, weight.shape[1]])], to)
 
 
 def export_decoder(model, to):
@@ -230,6 +230,17 @@ def quantize_matrices(file, bits, suffix):
     quantizer.process()
     onnx.save(quantizer.model.model, str(to))
     return to
+
+
+def write_all(to, exports):
+    """Writes each part in every precision."""
+    to.mkdir(exist_ok=True)
+    for part, export in exports.items():
+        file = to / f"{part}.onnx"
+        export(file)
+        quantize(file)
+        quantize_matrices(file, 8, "int8")
+        quantize_matrices(file, 4, "q4")
 
 
 class Exported:
@@ -414,13 +425,11 @@ def main():
     for name, kind in [("f32", "F32"), ("q8", "Q8_0"), ("q4", "Q4_0")]:
         export_gguf(model, tokenizer, folder / f"decoder-{name}.gguf", gguf.GGMLQuantizationType[kind])
     to = folder / "onnx"
-    to.mkdir(exist_ok=True)
-    for part, export in [("vision_encoder", export_vision), ("embed_tokens", export_table), ("decoder_model_merged", export_decoder)]:
-        file = to / f"{part}.onnx"
-        export(model, file)
-        quantize(file)
-        quantize_matrices(file, 8, "int8")
-        quantize_matrices(file, 4, "q4")
+    write_all(to, {
+        "vision_encoder": lambda file: export_vision(model, file),
+        "embed_tokens": lambda file: export_table(model.model.text_model.embed_tokens.weight, file),
+        "decoder_model_merged": lambda file: export_decoder(model, file),
+    })
 
     picture = draw(model.config.vision_config.image_size, folder / "picture.png")
     images = AutoImageProcessor.from_pretrained(folder, backend="pil")
