@@ -63,42 +63,37 @@ async function trapInText({ browser, server, group }) {
 
 /** Models that are loaded, used and disposed of, one after the other. */
 export async function reloads(test) {
-  for (const backend of BACKENDS) await loads({ ...test, backend, cycle: pictures });
+  for (const backend of BACKENDS) await loads({ ...test, backend, cycle: picture });
   // The software adapter compiles the shaders of a model that writes for seconds at each load.
-  for (const backend of full ? BACKENDS : ["cpu"])
-    await loads({ ...test, backend, cycle: answers, of: "Florence-2, " });
+  for (const backend of full ? BACKENDS : ["cpu"]) await loads({ ...test, backend, cycle: answer, of: "Florence-2, " });
 }
 
 async function loads({ browser, server, report, backend, cycle, of = "" }) {
   const group = report.group(`${of}${backend}: ${CYCLES} models, one after the other`);
   const page = await measured(browser, server);
-  const sizes = await inRounds(page, CYCLES, (count) => page.evaluate(cycle, [backend, PICTURE, count]));
+  const sizes = await inRounds(page, CYCLES, async (count) => {
+    const sizes = [];
+    while (sizes.length < count) sizes.push(await page.evaluate(cycle, [backend, PICTURE]));
+    return sizes;
+  });
   judge(report, group, sizes);
   await page.close();
 }
 
-async function pictures([backend, picture, count]) {
-  const sizes = [];
-  for (let i = 0; i < count; i++) {
-    await web.load("cycle", "/fixtures/siglip/", { backend, towers: "vision" });
-    await web.embedImage("cycle", picture);
-    web.dispose("cycle");
-    sizes.push(web.bytes());
-  }
-  return sizes;
+async function picture([backend, picture]) {
+  await web.load("cycle", "/fixtures/siglip/", { backend, towers: "vision" });
+  await web.embedImage("cycle", picture);
+  web.dispose("cycle");
+  return web.bytes();
 }
 
 /** An encoder and a decoder, their states, and those of a search. */
-async function answers([backend, picture, count]) {
-  const sizes = [];
-  for (let i = 0; i < count; i++) {
-    await web.loadVlm("cycle", "/fixtures/florence/", { backend });
-    const { code, message } = await web.task("cycle", picture, "object-detection", { maxTokens: 12 });
-    if (code) throw new Error(message);
-    web.disposeVlm("cycle");
-    sizes.push(web.bytes());
-  }
-  return sizes;
+async function answer([backend, picture]) {
+  await web.loadVlm("cycle", "/fixtures/florence/", { backend });
+  const { code, message } = await web.task("cycle", picture, "object-detection", { maxTokens: 12 });
+  if (code) throw new Error(message);
+  web.disposeVlm("cycle");
+  return web.bytes();
 }
 
 /** Classifications by one model. */
