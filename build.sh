@@ -5,20 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
-readonly WHEEL_VENV="$CARGO_TARGET_DIR/wheel/venv"
-# What a browser may download: images alone (engine and package code), everything but the CPU's engine, and that by itself.
-readonly MOST_FOR_IMAGES=399000
-readonly MOST_BYTES=1068000
-readonly MOST_FOR_CPU=434000
-# The CPU's bindings, and of models that write: the code that only they have, and their engines with bindings.
-readonly MOST_FOR_BINDINGS=8000
-readonly MOST_FOR_VLM=7600
-readonly MOST_FOR_VLM_GPU=478000
-readonly MOST_FOR_VLM_CPU=619000
-# The search, an entry of its own.
-readonly MOST_FOR_INDEX=12000
-# The Python wheel.
-readonly MOST_FOR_WHEEL=5000000
+
+for part in engines size wheel bench; do source "tools/build/$part.sh"; done
 
 usage() {
   cat <<'TEXT'
@@ -136,54 +124,6 @@ setup_gpu() {
     echo "No Vulkan driver: install your GPU's, or mesa-vulkan-drivers. GPU tests are SKIPPED without."
 }
 
-# One of the engines: engine FEATURES NAME [PROFILE [RUSTFLAGS [FLAG OF WASM-OPT]]]
-engine() {
-  local features=$1 name=$2 profile=${3:-wasm}
-  local built=target/wasm32-unknown-unknown/$profile/ocelli.wasm file=pkg/wasm/$2_bg.wasm
-  RUSTFLAGS="${RUSTFLAGS:-} ${4:-}" env -u RUSTC_WORKSPACE_WRAPPER cargo build --quiet --lib --profile "$profile" \
-    --target wasm32-unknown-unknown --no-default-features --features "$features"
-  target/bindings/bindings "$built" pkg/wasm "$name"
-  # Features one by one: with --all-features wasm-opt emits encodings that browsers do not read yet.
-  # No inlining: rustc has done its own, and copies of a function compress worse than calls of it.
-  node pkg/node_modules/binaryen/bin/wasm-opt -Os \
-    --always-inline-max-function-size=0 --one-caller-inline-max-function-size=0 \
-    --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
-    --enable-mutable-globals --enable-reference-types --enable-multivalue --enable-simd ${5:+"$5"} "$file" -o "$file"
-}
-
-# What the engines are made of.
-engine_sources() {
-  rustc --version
-  find src shaders tools/bindings -path src/bin -prune -o -type f -print0 | sort -z | xargs -0 cat Cargo.toml Cargo.lock pkg/package-lock.json build.sh
-}
-
-# The wasm files. Cargo has one place for all of a profile, and would link each of them again whenever it is asked.
-engines() {
-  local seen=target/engines.sum sum simd="-C target-feature=+simd128" cpu relaxed
-  sum=$(engine_sources | cksum)
-  [ "$sum" != "$(cat "$seen" 2>/dev/null)" ] || ! [ -f pkg/wasm/ocelli_tokenizer_bg.wasm ] || return 0
-  rm -rf pkg/wasm "$seen"
-  cargo build --quiet --profile bindings --package bindings
-  # Several at once: the end of each build and wasm-opt have one thread. Profiles have folders and locks of their own.
-  {
-    engine wasm-cpu ocelli_cpu wasm-cpu "$simd"
-    engine wasm-cpu,writing ocelli_vlm_cpu wasm-cpu "$simd"
-  } &
-  cpu=$!
-  {
-    engine wasm-cpu-relaxed ocelli_cpu_relaxed wasm-cpu-relaxed "$simd,+relaxed-simd" --enable-relaxed-simd
-    engine wasm-cpu-relaxed,writing ocelli_vlm_cpu_relaxed wasm-cpu-relaxed "$simd,+relaxed-simd" --enable-relaxed-simd
-  } &
-  relaxed=$!
-  engine wasm-gpu ocelli
-  engine wasm-gpu,writing ocelli_vlm
-  # Prompts are the tokenizer's.
-  engine wasm-tokenizer,writing ocelli_tokenizer
-  wait "$cpu"
-  wait "$relaxed"
-  echo "$sum" >"$seen"
-}
-
 # Once, whoever needs it.
 pkg() {
   [ -z "${PKG_BUILT:-}" ] || return 0
@@ -192,35 +132,6 @@ pkg() {
   npm run --silent --prefix pkg build
   cp LICENSE-MIT LICENSE-APACHE pkg/
   PKG_BUILT=1
-}
-
-gzipped() { cat "$@" | gzip -9 | wc -c; }
-
-# within NAME BYTES MOST
-within() {
-  printf '%-28s %7d bytes gzipped, expected less than %d\n' "$@"
-  [ "$2" -lt "$3" ] || fail "the package has grown beyond a limit: $1"
-}
-
-size() {
-  pkg
-  local js engine tokenizer cpu relaxed
-  # Other bindings are imported when they are needed.
-  js=$(gzipped pkg/dist/{index,worker,chunk-*}.js)
-  engine=$(gzipped pkg/wasm/ocelli_bg.wasm)
-  tokenizer=$(gzipped pkg/wasm/ocelli_tokenizer_bg.wasm)
-  cpu=$(gzipped pkg/wasm/ocelli_cpu_bg.wasm)
-  relaxed=$(gzipped pkg/wasm/ocelli_cpu_relaxed_bg.wasm)
-  within "for images" $((js + engine)) "$MOST_FOR_IMAGES"
-  within "with texts" $((js + engine + tokenizer)) "$MOST_BYTES"
-  within "the CPU's engine" "$cpu" "$MOST_FOR_CPU"
-  within "the same, relaxed SIMD" "$relaxed" "$MOST_FOR_CPU"
-  within "the CPU's bindings" "$(gzipped pkg/dist/ocelli_cpu-*.js)" "$MOST_FOR_BINDINGS"
-  within "writing, its code" "$(gzipped pkg/dist/vlm/vlm.js)" "$MOST_FOR_VLM"
-  within "writing on the GPU" "$(gzipped pkg/{wasm/ocelli_vlm_bg.wasm,dist/ocelli_vlm-*.js})" "$MOST_FOR_VLM_GPU"
-  within "writing on the CPU" "$(gzipped pkg/{wasm/ocelli_vlm_cpu_bg.wasm,dist/ocelli_vlm_cpu-*.js})" "$MOST_FOR_VLM_CPU"
-  within "the same, relaxed SIMD" "$(gzipped pkg/{wasm/ocelli_vlm_cpu_relaxed_bg.wasm,dist/ocelli_vlm_cpu_relaxed-*.js})" "$MOST_FOR_VLM_CPU"
-  within "the search" "$(gzipped pkg/dist/index/index.js)" "$MOST_FOR_INDEX"
 }
 
 # The app, as static files.
@@ -323,16 +234,17 @@ readonly APP_PAGES=(shell picture tools photos search offline)
 
 # Two browsers at once, since each of them waits a lot. What the second one says comes after the first, and what failed at the end.
 in_browsers() {
-  local first=target/web/first.log second=target/web/second.log other failed=
-  mkdir -p target/web
+  local first=target/web/first.log second=target/web/second.log begun=target/web/begun other failed=
+  rm -rf "$begun"
+  mkdir -p "$begun"
   {
     local rc=0
     if [ "${OCELLI_FULL:-}" = 1 ]; then node tests/web/app.mjs || rc=1; else node tests/web/app.mjs "${APP_PAGES[@]}" || rc=1; fi
-    node tests/web/package.mjs --even || rc=1
+    node tests/web/package.mjs --begun="$begun" || rc=1
     exit "$rc"
   } >"$second" 2>&1 &
   other=$!
-  node tests/web/package.mjs --odd 2>&1 | tee "$first" || failed=1
+  node tests/web/package.mjs --begun="$begun" 2>&1 | tee "$first" || failed=1
   wait "$other" || failed=1
   cat "$second"
   [ -z "$failed" ] || grep -h -A 9 '^FAIL' "$first" "$second" || true
@@ -362,6 +274,11 @@ tests() {
   stages
 }
 
+full_size() {
+  cargo build --quiet --release
+  node tests/web/full.mjs
+}
+
 fuzz() {
   if [ "${1:-}" = --coverage ]; then
     export OCELLI_FUZZ_FILE=${2:?the name of a file, such as tokenizer.json}
@@ -374,171 +291,6 @@ fuzz() {
   fi
   export OCELLI_FUZZ_RUNS=${1:-1000000} OCELLI_FUZZ_SEED=${2:-1}
   cargo test --quiet --profile fuzz --test fuzz -- ${3:+"$3"}
-}
-
-# wheel_venv [REQUIREMENTS…]: Python with what builds and tests the wheel, and more of python/tests.
-wheel_venv() {
-  local file
-  need python3 "install Python 3.11 or later"
-  [ -x "$WHEEL_VENV/bin/python" ] || python3 -m venv "$WHEEL_VENV" || { apt_install python3-venv && python3 -m venv "$WHEEL_VENV"; } ||
-    fail "python3 -m venv failed: install Debian's python3-venv or the like"
-  # Skipped while the file is the one installed last.
-  for file in requirements "$@"; do
-    cmp -s "python/tests/$file.txt" "$WHEEL_VENV/$file.installed" && continue
-    "$WHEEL_VENV/bin/pip" install --quiet --disable-pip-version-check -r "python/tests/$file.txt" || return 1
-    cp "python/tests/$file.txt" "$WHEEL_VENV/$file.installed"
-  done
-}
-
-# wheel PROFILE: the wheel, installed alone into a new environment, where the snippet of its README runs.
-wheel() {
-  wheel_venv
-  rm -rf target/wheels target/wheel/clean
-  env -u RUSTC_WORKSPACE_WRAPPER "$WHEEL_VENV/bin/maturin" build --quiet --profile "$1" --locked --manifest-path python/Cargo.toml --interpreter "$WHEEL_VENV/bin/python" --out target/wheels
-  local file=(target/wheels/*.whl) bytes
-  bytes=$(wc -c <"${file[0]}")
-  printf '%s %d bytes, expected less than %d when it is optimised\n' "${file[0]}" "$bytes" "$MOST_FOR_WHEEL"
-  [ "$1" = dev ] || [ "$bytes" -lt "$MOST_FOR_WHEEL" ] || fail "the wheel has grown beyond its limit"
-  python3 -m venv target/wheel/clean
-  target/wheel/clean/bin/pip install --quiet --disable-pip-version-check "${file[0]}"
-  awk '/^```python/ { on = 1; next } /^```/ { exit } on' python/README.md >target/wheel/snippet.py
-  target/wheel/clean/bin/python target/wheel/snippet.py
-  "$WHEEL_VENV/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "${file[0]}"
-}
-
-# The wheel's tests; those of a cluster and of further stores where these can be installed.
-wheel_tests() {
-  local more=(requirements-ray)
-  [ "${OCELLI_FULL:-}" != 1 ] || more+=(requirements-full)
-  local file
-  for file in "${more[@]}"; do
-    # Tests say what they lack: SKIPPED, or a failure under REQUIRE_GPU=1.
-    wheel_venv "$file" || echo "python/tests/$file.txt cannot be installed here, and what it tests is not tested"
-  done
-  "$WHEEL_VENV/bin/python" -m pytest --quiet -rs -p no:cacheprovider python/tests
-}
-
-full_size() {
-  cargo build --quiet --release
-  node tests/web/full.mjs
-}
-
-# Roofs, tiers, the steps of a block, towers. --full: all published shapes in all formats, which needs a real GPU to end.
-bench() {
-  setup_gpu
-  export NODEVICE_SELECT=1
-  cargo build --quiet --release
-  local ocelli=target/release/ocelli
-  case "${1:-}" in
-    '')
-      "$ocelli" bench --models siglip-b16 --formats f32,f16,q8,q4 --batches 1 --steps --block-only
-      "$ocelli" bench --models siglip-b16 --formats f16,q8,q4 --batches 1,8
-      ;;
-    --full)
-      "$ocelli" bench --models siglip-b16 --formats f32,f16,q8,q4 --batches 1,32 --tiers all --steps --block-only
-      "$ocelli" bench --models clip-b32,clip-b16,clip-l14,siglip-b16,so400m --formats f16,q8,q4 --batches 1,8,32
-      ;;
-    *) "$ocelli" bench "$@" ;;
-  esac
-}
-
-# Python with PyTorch and onnxruntime, for the benchmark alone.
-bench_venv() {
-  local venv=target/bench/venv
-  [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import gguf, onnx, onnxruntime, onnxscript, torch, transformers' 2>/dev/null || return 0
-  need python3 "install Python 3.11 or later"
-  python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; } ||
-    fail "python3 -m venv failed: install Debian's python3-venv or the like"
-  "$venv/bin/pip" install --quiet -r tools/requirements.txt -r tools/requirements-bench.txt
-}
-
-# synthesize FOLDER FAMILY VISION: a model with random weights in f32, of the family's usual shape but for what VISION says.
-synthesize() {
-  mkdir -p target/bench/models
-  rm -rf "$1"
-  echo "{ \"model_type\": \"$2\", \"text_config\": {}, \"vision_config\": $3 }" >"$1.json"
-  target/release/ocelli synthesize "$1.json" "$1" --tokenizer "tests/fixtures/$2" --dtype f32
-}
-
-# The model that natively all compare, unless another folder is named.
-bench_cpu() {
-  local model=target/bench/models/siglip-b16-f32
-  stage "PyTorch and onnxruntime" bench_venv
-  cargo build --quiet --release
-  if [ -d "${1:-}" ]; then
-    model=$1
-    shift
-  elif [ ! -f "$model/model.safetensors" ]; then
-    stage "model" synthesize "$model" siglip '{}'
-  fi
-  target/bench/venv/bin/python tools/bench_cpu.py "$model" "$@"
-}
-
-# bench_model FOLDER FAMILY VISION: as files for all that browsers compare; made once, up to 4 GB.
-bench_model() {
-  [ ! -f "$1/.complete" ] || return 0
-  cargo build --quiet --release
-  stage "PyTorch and onnxruntime" bench_venv
-  synthesize "$@"
-  stage "export to ONNX" target/bench/venv/bin/python tools/export_onnx.py "$1" --complete
-  target/release/ocelli quantize "$1" "$1/q8" --format q8
-  target/release/ocelli quantize "$1" "$1/q4" --format q4
-  touch "$1/.complete"
-}
-
-# bench_writer FOLDER SHAPE TOKENIZER EXPORTER: likewise, for models that write; made once, 4 GB.
-bench_writer() {
-  [ ! -f "$1/.complete" ] || return 0
-  cargo build --quiet --release
-  stage "PyTorch and onnxruntime" bench_venv
-  mkdir -p target/bench/models
-  rm -rf "$1"
-  target/release/ocelli synthesize "$2" "$1" --tokenizer "tests/fixtures/$3" --dtype f32
-  stage "export for the others" target/bench/venv/bin/python "tools/$4" "$1"
-  target/release/ocelli quantize "$1" "$1/q8" --format q8
-  target/release/ocelli quantize "$1" "$1/q4" --format q4
-  touch "$1/.complete"
-}
-
-bench_site() {
-  pkg
-  npm_install www
-  npm run --silent --prefix www bench:build
-}
-
-bench_web() {
-  if [ "${1:-}" = --index ]; then
-    setup_browser
-    npm_install pkg
-    node tests/web/bench-index.mjs "${@:2}"
-    return
-  fi
-  if [ "${1:-}" = --page ]; then
-    bench_site
-    echo "The page is ready, at /bench.html; Ctrl+C ends it."
-    npm run --silent --prefix www bench:preview
-    return
-  fi
-  setup_browser
-  bench_site
-  local models=target/bench/models
-  if [[ " $* " = *" --smoke "* || " $* " = *" --model"* ]]; then
-    node tests/web/bench.mjs "$@"
-  elif [[ " $* " = *" --detect "* ]]; then
-    bench_model "$models/owlvit-b32" owlvit '{}'
-    bench_model "$models/owlv2-b16-448" owlv2 '{ "image_size": 448 }'
-    node tests/web/bench.mjs --model "$models/owlvit-b32" "$@"
-    node tests/web/bench.mjs --model "$models/owlv2-b16-448" "$@"
-  elif [[ " $* " = *" --write "* ]]; then
-    bench_writer "$models/smolvlm-256m" tests/shapes/smolvlm-256m.json decoders/smolvlm export_writer.py
-    node tests/web/bench.mjs --model "$models/smolvlm-256m" "$@"
-  elif [ "${1:-}" = --florence ]; then
-    bench_writer "$models/florence-2-base" tests/shapes/florence-2-base.json florence export_florence.py
-    node tests/web/bench.mjs --model "$models/florence-2-base" --write "${@:2}"
-  else
-    bench_model "$models/siglip-b16" siglip '{}'
-    node tests/web/bench.mjs --model "$models/siglip-b16" "$@"
-  fi
 }
 
 format() {

@@ -2,7 +2,7 @@
 // (tests/fixtures) and with the native program.
 //   node package.mjs [PART…]              all parts by default; README.md says what each shows
 //   node package.mjs --firefox [PART…]    in Firefox; by default what depends on the browser most
-//   node package.mjs --odd, --even        the first, third, … part, or all others: for two browsers at once
+//   node package.mjs --begun=FOLDER       for several browsers at once: parts that none of them has begun, as FOLDER has it
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -179,8 +179,8 @@ const inFirefox = process.argv.includes("--firefox");
 const quirks = { multipliesAlpha: inFirefox }; // Firefox 153, whatever createImageBitmap is asked
 /** All that takes the software adapter many minutes, and that the Rust tests show of the same shaders: when it is asked for, or all is. */
 const LONG = ["tiers"];
-/** Every second group, for two browsers at once: `--odd` or `--even`. */
-const share = ["--odd", "--even"].findIndex((word) => process.argv.includes(word));
+/** A folder with a folder for each part that this or another browser has begun. */
+const begun = process.argv.find((word) => word.startsWith("--begun="))?.slice("--begun=".length);
 const asked = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const core = [
   "numbers",
@@ -198,7 +198,9 @@ const core = [
   "abort",
 ];
 const usual = inFirefox ? core : Object.keys(everyPart).filter((part) => full || !LONG.includes(part));
-const parts = (asked.length ? asked : usual).filter((_, i) => share < 0 || i % 2 === share);
+const parts = asked.length ? asked : usual;
+/** Whether nobody has begun this part; from now on, somebody has. */
+const takes = (part) => begun === undefined || mkdirSync(join(begun, part), { recursive: true }) !== undefined;
 
 /** The browser, its name and where it is. `insecure.test` is a site that it does not take for secure. */
 const name = inFirefox ? "Firefox" : "Chromium";
@@ -250,6 +252,7 @@ async function run(test) {
   const seconds = [];
   for (const part of parts) {
     if (!everyPart[part]) throw new Error(`part: expected one of ${Object.keys(everyPart).join(", ")}, found ${part}`);
+    if (!takes(part)) continue;
     const start = performance.now();
     try {
       const cheap = onCpu.has(part) ? onlyCpu : inBestTier.has(part) ? onGpu : inPlain;
