@@ -16,7 +16,7 @@ import words
 from ask_batch import UNSAID, Batches, patches
 from ask_model import PATCHES, PaliGemma, attention_mask
 from data import draw
-from find import generalised_iou, truth
+from find import generalised_iou, shown, truth
 from questions import Asker, before, locations
 from scene_evaluation import runs
 from truth import Picture, Thing, outlines, overlap
@@ -97,18 +97,27 @@ def what_patches_show():
     owners = np.zeros((1, 192, 192), np.uint8)
     owners[0, 80:112, 32:64], owners[0, 80:112, 128:160] = 1, 2
     things = [Thing(2, 1, (80 / 192, 32 / 192, 112 / 192, 64 / 192), 1, True), Thing(4, -1, (80 / 192, 128 / 192, 112 / 192, 160 / 192), 2, True)]
-    shown = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world())
+    said = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world())
     first, second = {5 * 12 + 2, 5 * 12 + 3, 6 * 12 + 2, 6 * 12 + 3}, {5 * 12 + 8, 5 * 12 + 9, 6 * 12 + 8, 6 * 12 + 9}
     of = lambda values, value: set(torch.nonzero(values[0] == value)[:, 0].tolist())
-    assert of(shown.name, 2) == first and of(shown.name, 3) == second and len(of(shown.name, UNSAID)) == 144 - 8
-    assert of(shown.colour, 1) == first and len(of(shown.colour, UNSAID)) == 144 - 4 and of(shown.count, 0) == first | second
-    assert of(shown.where, 3) == first and of(shown.where, 5) == second
-    left, right, above, below = shown.beside
+    assert of(said.name, 2) == first and of(said.name, 3) == second and len(of(said.name, UNSAID)) == 144 - 8
+    assert of(said.colour, 1) == first and len(of(said.colour, UNSAID)) == 144 - 4 and of(said.count, 0) == first | second
+    assert of(said.where, 3) == first and of(said.where, 5) == second
+    left, right, above, below = said.beside
     assert of(left, 2) == second and of(right, 3) == first and len(of(left, UNSAID)) == len(of(right, UNSAID)) == 140
     assert (above == UNSAID).all() and (below == UNSAID).all()
     silent = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world(may=False))
-    assert (silent.beside == UNSAID).all() and (silent.colour == UNSAID).all() and (silent.name == shown.name).all()
+    assert (silent.beside == UNSAID).all() and (silent.colour == UNSAID).all() and (silent.name == said.name).all()
     assert of(patches(owners, [Picture([things[0], replace(things[1], concept=2)])], [0, 1, 2, 4, 3], world()).count, 1) == first | second
+    filled = shown(owners, [Picture(things)], [2, 4], 12)
+    assert of(filled, 0) == first and of(filled, 1) == second and len(of(filled, 2)) == 144 - 8
+    assert of(shown(owners, [Picture(things)], [4, 2], 12), 0) == second  # in the order of what is asked
+    owners[0, 80:84, 32:64], owners[0, 80:88, 128:160] = 0, 0  # three quarters of a patch are enough, a half is, and a quarter is unclear
+    filled = shown(owners, [Picture(things)], [2, 4], 12)
+    assert of(filled, 0) == first and of(filled, 1) == second
+    owners[0, 80:92, 128:160] = 0
+    filled = shown(owners, [Picture(things)], [2, 4], 12)
+    assert of(filled, 1) == second - {5 * 12 + 8, 5 * 12 + 9} and of(filled, -1) == {5 * 12 + 8, 5 * 12 + 9}
     heat, boxes, weight, named = truth([Picture([thing(2, 0.5, 0.2), thing(0, 0.8, 0.8, number=2)])], [0, 2], 16)
     assert weight[0, 8 * 16 + 3] == weight[0, 12 * 16 + 12] == 1 and named[0, [8 * 16 + 3, 12 * 16 + 12]].tolist() == [1, 0]
     assert heat[0, 8 * 16 + 3].tolist() == [0, 1] != heat[0, 3 * 16 + 8].tolist() and (heat == 1).sum() == 2

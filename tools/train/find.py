@@ -3,7 +3,10 @@ ocelli-tiny's picture tower. FOLDER has the pictures of art.py and scenes.py and
 
 The loss: a thing belongs to the patch in which its middle lies, and less and less to those around it, as in "Objects as Points" (Zhou et
 al. 2019); so nothing is matched, and one patch answers for each thing. There its name is to be found, among those of the batch and others,
-and near it the box, by its edges and its generalised IoU.
+and near it the box, by its edges and its generalised IoU. Each patch that a thing fills says its name as well, and each where nothing is, none:
+this is what ocelli-tiny-mask needs of the towers.
+
+    find.py FOLDER --further    from the weights in the repository, and not from ocelli-tiny's
 """
 
 import numpy as np
@@ -12,16 +15,20 @@ import torch.nn.functional as F
 
 import loop
 import shipped
-from find_model import PATCH, SIDE, Owl, export
+from find_model import PATCH, SIDE, Owl, export, trained
 from find_words import TEMPLATES, Words
 from names import Names
 from truth import World, known, variety
 
+FURTHER = 5077, 121848  # steps that the weights in the repository were trained, and pictures that they have seen
 QUERIES = 64  # names that are looked for in a batch
-SMALL = 4000  # steps with pictures of half the side
+SMALL = 12000  # steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
 NEAR = 0.3  # how much of a thing a patch has that must say its box
+FILLED, EMPTY = 0.5, 0.05  # shares of a patch from which on, and up to which, a thing is there
+SHARPNESS = 20.0  # of the cosines of patches and names
+NONE = 0.3  # a patch that shows nothing has a lower cosine with every name
 
 
 def truth(pictures, queries, grid):
@@ -43,6 +50,20 @@ def truth(pictures, queries, grid):
             nearer = near > weight[m]
             boxes[m][nearer], weight[m][nearer], names[m][nearer] = (x, y, wide, high), near[nearer], place[t.concept]
     return tuple(torch.from_numpy(x).flatten(1, 2) for x in (heat, boxes, weight, names))
+
+
+def shown(owners, pictures, queries, grid):
+    """The place among `queries` of what fills each patch, their number where nothing is, and -1 where it is not clear [B, patches]."""
+    place, patches = {c: k for k, c in enumerate(queries)}, owners.reshape(len(owners), grid, PATCH, grid, PATCH)
+    named = np.full((len(owners), grid, grid), -1)
+    covered = np.zeros(named.shape)
+    for m, picture in enumerate(pictures):
+        for t in picture.things:
+            share = (patches[m] == t.number).mean((1, 3))
+            named[m][share >= FILLED] = place[t.concept]
+            covered[m] += share
+    named[covered <= EMPTY] = len(queries)
+    return torch.from_numpy(named).flatten(1)
 
 
 def generalised_iou(a, b):
@@ -71,6 +92,10 @@ class Find(loop.Job):
         self.words = Words(folder / "find-tokenizer.json")
         self.model = Owl(len(self.words), shipped.weights(shipped.START)).to(device)
 
+    def go_further(self):
+        self.model.load_state_dict(trained()[1].state_dict())
+        return FURTHER
+
     def rate(self, parameter):
         return TOWER if "vision_model.encoder" in parameter else 1.0
 
@@ -79,7 +104,7 @@ class Find(loop.Job):
         if self.world is None or self.world.side != side:
             self.world = World(self.folder, self.names, side, self.size, padded=True)
         self.world.know(known(step))
-        pixels, _, pictures = self.world.batch(step, variety(step))
+        pixels, owners, pictures = self.world.batch(step, variety(step))
         r = np.random.default_rng([step, 2])
         there = sorted({t.concept for p in pictures for t in p.things})
         others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)
@@ -87,13 +112,18 @@ class Find(loop.Job):
         texts = self.words([r.choice(TEMPLATES).format(self.names.labels[c]) for c in queries])
         heat, boxes, weight, named = (x.to(self.device) for x in truth(pictures, queries, side // PATCH))
         seen, sought, logits, found, things = working(pixels.to(self.device), texts.to(self.device), dtype)
+        patches = shown(owners, pictures, queries, side // PATCH).to(self.device)
         near = weight > NEAR
+        alike = seen @ sought.T
+        none = torch.full_like(alike[..., :1], NONE)
+        clear = (patches >= 0) & ~(near & (patches == len(queries)))
         share = weight[near] / weight[near].sum()
         parts = {
             "spotting": spotted(logits, heat),
             "edges": 2 * (F.l1_loss(found[near], boxes[near], reduction="none").sum(-1) * share).sum(),
             "fit": ((1 - generalised_iou(found[near], boxes[near])) * share).sum(),
-            "naming": (F.cross_entropy(seen[near] @ sought.T * 20, named[near], reduction="none") * share).sum(),
+            "naming": (F.cross_entropy(alike[near] * SHARPNESS, named[near], reduction="none") * share).sum(),
+            "showing": F.cross_entropy(torch.cat([alike, none], -1)[clear] * SHARPNESS, patches[clear]),
             "thing": 0.5 * spotted(things, heat.amax(-1)),
         }
         return sum(parts.values()), parts

@@ -1,6 +1,6 @@
 """The loop in which ocelli-tiny-ask, -find and -mask are trained, as far as time goes.
 
-    NAME.py FOLDER [--resume] [--stop-after STEPS] [--cool STEPS] [--threads N]
+    NAME.py FOLDER [--resume] [--stop-after STEPS] [--cool STEPS] [--further] [--threads N]
 
 The rate is constant after a warm-up, so that a run may end at any step and go on at any time: NAME.pt is its state. `--cool` takes that
 state, lets the rate fall to nothing over so many steps, and writes NAME-cool.pt and the folder NAME-model; NAME.pt stays as it is. Every
@@ -36,6 +36,10 @@ class Job:
         """This parameter's part of the rates, 0 if it stays as it is."""
         return 1.0
 
+    def go_further(self):
+        """Takes the weights that are in the repository. Returns how many steps, and pictures, they have seen."""
+        raise SystemExit(f"{self.name} does not start from what is in the repository")
+
     def losses(self, working, step, dtype, cooling):
         """The loss of a step and its parts by name. `working` is a copy of the model, in `dtype`."""
         raise NotImplementedError
@@ -61,6 +65,7 @@ def train(kind):
     arguments.add_argument("--resume", action="store_true")
     arguments.add_argument("--stop-after", type=int, default=10**9)
     arguments.add_argument("--cool", type=int, default=0)
+    arguments.add_argument("--further", action="store_true")
     arguments.add_argument("--threads", type=int, default=0)
     options = arguments.parse_args()
     folder, cool = options.folder, options.cool
@@ -74,12 +79,15 @@ def train(kind):
     working = copy.deepcopy(job.model).to(dtype)
     muon, adam = optimizers(job, dtype)
     parts = {"model": job.model, "muon": muon, "adam": adam}
-    state, step = folder / f"{job.name}.pt", 0
+    state, step, pictures, warm = folder / f"{job.name}.pt", 0, 0, 0
     if cool or (options.resume and state.exists()):
         saved = torch.load(state, map_location=device, weights_only=True)
-        step = saved["step"]
+        step, pictures = saved["step"], saved.get("pictures", saved["step"] * job.size)
         for name, part in parts.items():
             part.load_state_dict(saved[name])
+    elif options.further:
+        step, pictures = job.go_further()
+        warm = step
     first, last = step, step + cool if cool else options.stop_after
     target = folder / f"{job.name}-cool.pt" if cool else state
     log = open(target.with_suffix(".jsonl"), "a" if step and not cool else "w")
@@ -87,7 +95,7 @@ def train(kind):
 
     began, recent, written = time.time(), [], time.time()
     while step < last:
-        rate = min(1.0, (step + 1) / WARM_UP) * (1 - (step - first) / cool if cool else 1.0)
+        rate = min(1.0, (step - warm + 1) / WARM_UP) * (1 - (step - first) / cool if cool else 1.0)
         for optimizer, usual in ((muon, job.matrix_rate), (adam, job.other_rate)):
             for group in optimizer.param_groups:
                 group["lr"] = usual * rate * group["rate"]
@@ -102,18 +110,18 @@ def train(kind):
         muon.step()
         adam.step()
         recent.append([float(x.detach()) for x in losses.values()])
-        step += 1
+        step, pictures = step + 1, pictures + job.size
         seconds = time.time() - began
         if step == first + 20:
             print(f"{seconds / 20:.2f} s a step, {job.size * 20 / seconds:.1f} pictures a second, {72000 / seconds:.0f} steps an hour", flush=True)
         if step % EVERY == 0 or step == last:
             means = {name: round(float(x), 4) for name, x in zip(losses, np.mean(recent, 0))}
-            line = json.dumps({"step": step, "seconds": round(seconds), "pictures": step * job.size, **means})
+            line = json.dumps({"step": step, "seconds": round(seconds), "pictures": pictures, **means})
             recent = []
             print(line, flush=True)
             print(line, file=log, flush=True)
         if time.time() - written > SAVED or step == last:
-            torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, target.with_suffix(".new"))
+            torch.save({"step": step, "pictures": pictures, **{name: part.state_dict() for name, part in parts.items()}}, target.with_suffix(".new"))
             os.replace(target.with_suffix(".new"), target)
             written = time.time()
     if cool:

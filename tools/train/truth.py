@@ -22,7 +22,7 @@ EVERYDAY = """cat dog horse cow pig rabbit bear duck fish bird butterfly elephan
 pizza hamburger bread egg cookie mushroom cactus rose bus train airplane rocket bicycle ship taxi tractor house castle umbrella key camera
 guitar chair bed bell balloon crown pencil hammer telephone candle trophy star sun snowman door""".split()
 NAMED = 72  # at most
-KNOWN, FROM, EACH = 56, 6000, 100  # names that are known at first; from which step on one more is known after so many steps
+KNOWN, FROM, EACH = 56, 12000, 100  # names that are known at first; from which step on one more is known after so many steps
 EASY, VARIED, RAMP = 0.05, 0.9, 5000  # how varied pictures are at first and at most, and from which step on they are
 MOST = 6  # of one thing
 OVERLAP = 0.15  # of the smaller of two rectangles, at most
