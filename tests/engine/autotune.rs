@@ -13,7 +13,7 @@ use ocelli::{
     quant::Format,
 };
 
-use crate::{common, miscompiled::Miscompiled};
+use crate::{altered::Altered, common};
 
 #[test]
 fn the_fastest_is_chosen() {
@@ -149,7 +149,7 @@ fn a_wrong_reduction_in_a_decoders_step_is_seen() {
     }
     let gpu = pollster::block_on(Gpu::new(Power::Any)).expect("looked for before");
     let right = |tier, from, to| {
-        let change = |plan: Plan| plan.with_kernels(|_, inner| Box::new(Miscompiled { inner, from, to }));
+        let change = |plan: Plan| plan.with_kernels(|_, inner| Altered::miscompiled(inner, from, to));
         pollster::block_on(step_test(&gpu, tier, change)).expect("it runs")
     };
     for tier in Tier::ALL.into_iter().filter(|&tier| gpu.tiers().any(|own| own == tier)) {

@@ -1,11 +1,10 @@
 //! What `verify` is for: sound folders pass on a sound device, and whatever is off is named.
 
-use std::{cell::Cell, fs, path::Path};
+use std::{fs, path::Path};
 
 use ocelli::{
     Checkpoint, Gpu, Power, Session,
-    gpu::{Shader, Tier, Tuning},
-    kernels::{Field, Host, Kernel, Operand, Run},
+    gpu::{Tier, Tuning},
     quant::Format,
     quantize::quantize,
     session::LoadOptions,
@@ -16,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    miscompiled::Miscompiled,
+    altered::Altered,
     program::{self, fixture, has_gpu, json, ocelli, refused},
 };
 
@@ -175,7 +174,7 @@ fn damaged((case, step): (Case, Step)) -> (Case, Step) {
     let shader = step.kernel.shader(step.kernel.variant(&Tuning::all(Tier::Plain), case.run));
     let (_, from, to) = DAMAGE.into_iter().find(|(name, ..)| *name == shader.name).expect("damage for every kernel");
     assert!(shader.source().contains(from), "{from}");
-    (case, Step { kernel: Box::new(Miscompiled { inner: step.kernel, from, to }), weights: step.weights })
+    (case, Step { kernel: Altered::miscompiled(step.kernel, from, to), weights: step.weights })
 }
 
 #[test]
@@ -208,35 +207,6 @@ fn damaged_at(all: &mut Vec<(Case, Step)>, at: usize) -> String {
     name
 }
 
-/// Right the first time, and another every time after.
-struct Restless {
-    inner: Box<dyn Kernel>,
-    runs: Cell<u32>,
-}
-
-impl Kernel for Restless {
-    fn shader(&self, tier: Tier) -> Shader {
-        self.inner.shader(tier)
-    }
-    fn fields(&self) -> &'static [Field] {
-        self.inner.fields()
-    }
-    fn params(&self, run: Run) -> Vec<u8> {
-        self.inner.params(run)
-    }
-    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        self.runs.set(self.runs.get() + 1);
-        // After the first run nothing is computed.
-        if self.runs.get() > 1 { [0; 3] } else { self.inner.workgroups(tier, run) }
-    }
-    fn operands(&self) -> Vec<Operand> {
-        self.inner.operands()
-    }
-    fn reference(&self, run: Run, host: &mut Host) {
-        self.inner.reference(run, host);
-    }
-}
-
 #[test]
 fn what_differs_from_run_to_run_is_a_race() {
     if !has_gpu() {
@@ -244,8 +214,8 @@ fn what_differs_from_run_to_run_is_a_race() {
     }
     let one = cases().into_iter().filter(|(case, _)| case.name.starts_with("normalize"));
     let restless = one.map(|(case, step)| {
-        let kernel = Restless { inner: step.kernel, runs: Cell::new(0) };
-        (case, Step { kernel: Box::new(kernel), weights: step.weights })
+        // Right the first time, and another every time after.
+        (case, Step { kernel: Altered::restless(step.kernel), weights: step.weights })
     });
     let checks = pollster::block_on(kernels(&gpu(), &Tuning::all(Tier::Plain), restless.collect()));
     assert_eq!(checks.len(), 2);

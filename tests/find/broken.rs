@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use ocelli::{
     Checkpoint,
     backend::Cpu,
-    gpu::{Shader, Tier},
-    kernels::{ActId, Field, Host, Kernel, MatrixRef, Operand, Run, WeightId},
+    kernels::{ActId, Host, Kernel, MatrixRef, Operand, Run, WeightId},
     model::{Decoder, InMemory, Look, question},
     plan::Plan,
     quant::{Format, Matrix},
@@ -14,41 +13,13 @@ use ocelli::{
 
 use crate::{
     Outcome, Test,
+    altered::{Altered, Reference},
     boxes::{BOXES, LOGITS, sigmoid},
     common::distance,
     golden::{Golden, TAP_IMAGE, folder, open, session, tensors},
     masks::MASKS,
     wrong::MARGIN,
 };
-
-/// What a step does in place of its own work.
-type Work = fn(&dyn Kernel, Run, &mut Host);
-
-struct Instead {
-    inner: Box<dyn Kernel>,
-    work: Work,
-}
-
-impl Kernel for Instead {
-    fn shader(&self, tier: Tier) -> Shader {
-        self.inner.shader(tier)
-    }
-    fn fields(&self) -> &'static [Field] {
-        self.inner.fields()
-    }
-    fn params(&self, run: Run) -> Vec<u8> {
-        self.inner.params(run)
-    }
-    fn workgroups(&self, tier: Tier, run: Run) -> [u32; 3] {
-        self.inner.workgroups(tier, run)
-    }
-    fn operands(&self) -> Vec<Operand> {
-        self.inner.operands()
-    }
-    fn reference(&self, run: Run, host: &mut Host) {
-        (self.work)(self.inner.as_ref(), run, host);
-    }
-}
 
 /// The activation of a binding, counted from the end if below 0.
 fn act(kernel: &dyn Kernel, at: isize) -> ActId {
@@ -127,7 +98,7 @@ fn elu(x: f32) -> f32 {
 }
 
 /// What, the step's label, and its wrong work.
-const BOXES_BROKEN: [(&str, &str, Work); 15] = [
+const BOXES_BROKEN: [(&str, &str, Reference); 15] = [
     ("no merge", "merge", |k, run, host| merged(k, run, host, |x, _| x)),
     ("merged by a sum", "merge", |k, run, host| merged(k, run, host, |x, class| x + class)),
     ("no post_layernorm", "post_norm", copy),
@@ -198,7 +169,7 @@ fn shared(kernel: &dyn Kernel, _: Run, host: &mut Host) {
     y.iter_mut().zip(x.iter().cycle()).for_each(|(y, x)| *y = *x);
 }
 
-const MASKS_BROKEN: [(&str, &str, Work); 8] = [
+const MASKS_BROKEN: [(&str, &str, Reference); 8] = [
     ("no FiLM", "modulate", shared),
     ("FiLM not on the class token", "modulate", |k, run, host| {
         k.reference(run, host);
@@ -223,20 +194,20 @@ const MASKS_BROKEN: [(&str, &str, Work); 8] = [
     ("right", "", copy),
 ];
 
-fn broken(plan: Plan, label: &str, work: Work) -> (Plan, usize) {
+fn broken(plan: Plan, label: &str, work: Reference) -> (Plan, usize) {
     let mut steps = 0;
     let plan = plan.with_kernels(|found, inner| {
         if found != label {
             return inner;
         }
         steps += 1;
-        Box::new(Instead { inner, work })
+        Altered::mistaken(inner, work)
     });
     (plan, steps)
 }
 
 /// Logits, and of a detector boxes before the sigmoid, with one step broken.
-fn found(model: &str, label: &str, work: Work) -> Result<HashMap<String, Vec<f32>>, libtest_mimic::Failed> {
+fn found(model: &str, label: &str, work: Reference) -> Result<HashMap<String, Vec<f32>>, libtest_mimic::Failed> {
     let golden = Golden::<serde_json::Value>::of(model);
     let (pixels, _) = pollster::block_on(session(Cpu::default(), model).seen(&open(TAP_IMAGE)))?;
     let checkpoint = Checkpoint::open(&folder(model))?;
@@ -274,7 +245,7 @@ fn found(model: &str, label: &str, work: Work) -> Result<HashMap<String, Vec<f32
 }
 
 /// How many bounds logits or boxes are away, whichever are farther.
-fn away(model: &str, label: &str, work: Work) -> Result<f64, libtest_mimic::Failed> {
+fn away(model: &str, label: &str, work: Reference) -> Result<f64, libtest_mimic::Failed> {
     let (golden, expected) = (Golden::<serde_json::Value>::of(model), tensors(model, "taps.safetensors"));
     let found = found(model, label, work)?;
     let logits = distance(&found["logits"], &expected["logits"]) / golden.unrelated_distance["logits"];
@@ -282,7 +253,7 @@ fn away(model: &str, label: &str, work: Work) -> Result<f64, libtest_mimic::Fail
     Ok((logits / LOGITS).max(crate::boxes::apart(&sigmoid(raw), &expected["boxes"]) / BOXES))
 }
 
-fn all(model: &str, mistakes: &[(&str, &str, Work)]) -> Outcome {
+fn all(model: &str, mistakes: &[(&str, &str, Reference)]) -> Outcome {
     for &(what, label, work) in mistakes {
         let away = away(model, label, work)?;
         println!("{model}: {what}: {away:.1} bounds");

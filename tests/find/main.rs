@@ -1,5 +1,7 @@
 //! Detection and segmentation against Hugging Face transformers: pixels, taps, logits, boxes, masks, and what must not pass.
 
+#[path = "../common/altered.rs"]
+mod altered;
 mod boxes;
 mod broken;
 #[path = "../common/mod.rs"]
