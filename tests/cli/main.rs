@@ -2,6 +2,7 @@
 
 mod bench;
 mod classify;
+mod defaults;
 mod eval;
 mod eval_found;
 mod eval_text;

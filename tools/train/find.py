@@ -20,7 +20,7 @@ from find_words import TEMPLATES, Words
 from names import Names
 from truth import World, known, variety
 
-FURTHER = 5077, 121848  # steps that the weights in the repository were trained, and pictures that they have seen
+FURTHER = 6459, 160584  # steps that the weights in the repository were trained, and pictures that they have seen
 QUERIES = 64  # names that are looked for in a batch
 SMALL = 12000  # steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HUB, imitateHub } from "./hub.mjs";
 import { LONG, SCREENS, tooWide } from "./layout.mjs";
-import { takesOwlv2 } from "./tools-find.mjs";
+import { takes } from "./tools-find.mjs";
 
 const OWLV2 = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures", "owlv2");
 
@@ -14,7 +14,7 @@ export async function finds({ fresh, open, report, axe, shots }) {
   const page = await open(context, "live/find", "", (what) => what.startsWith(HUB) || what.includes("404"));
   await page.getByLabel("What to find").waitFor(LONG);
   group.same("asked before a click", hub.asked, []);
-  await takesOwlv2(page, "#/live/find");
+  await takes(page, "find", "OWLv2 base", "#/live/find");
   await page.getByLabel("What to find").fill("a photo of a cat, TWO DOGS IN THE SNOW");
   // Of whatever the camera shows, some score is above the least.
   await page.getByLabel(/^Show from/).press("Home");

@@ -17,6 +17,11 @@ export async function otherTasks(page, { group, incomplete, axe, shots }) {
       [true],
     );
     group.holds(`${tool}: one to begin with`, words.test(said.find((text) => /recommended/.test(text)) ?? ""));
+    if (tool === "Cut out") {
+      const cautions = (all) => all.filter((text) => text.includes("doesn't cover the weights")).length;
+      group.same("a licence to check first", [cautions(said)], [1]);
+      group.rejects("none", [cautions([])], [1]);
+    }
     group.same(`${tool}: none is in use`, [await page.getByText("None. Choose one below.").count()], [1]);
     group.same(`${tool}: axe`, await axe(page), []);
   }

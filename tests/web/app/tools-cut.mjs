@@ -3,14 +3,41 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
-import { pick, settled } from "./tools-find.mjs";
+import { forgetShifts, LONG } from "./layout.mjs";
+import { pick, settled, takes } from "./tools-find.mjs";
 
-const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
+const here = dirname(fileURLToPath(import.meta.url));
+const fixtures = join(here, "..", "..", "fixtures");
+const samples = join(here, "..", "..", "..", "www", "samples");
+/** A scene, and what its things have of its pixels, in percent, as it was drawn. */
+const SCENE = "scene-ships.png";
+const SHARES = { mushroom: 2.45, ship: 9.49 };
+const NEAR = 0.8;
 const IMAGE = "exact-96x96.png";
 const WORDS = ["a photo of a cat", "TWO DOGS IN THE SNOW"];
 
-export async function cutting({ page, report, loads, good }) {
-  await loads("cut");
+/** What the app's own model cuts out of a scene that no training has seen; nothing is downloaded from elsewhere. */
+async function cutsAtOnce({ page, report, hub }, layers) {
+  const group = report.group("tools: cut out, with the app's own model");
+  const asked = hub.asked.length;
+  await page.evaluate(() => (location.hash = "#/picture/cut"));
+  await page.getByLabel("Choose an image").setInputFiles(join(samples, SCENE));
+  await page.getByLabel("What to cut out").fill(Object.keys(SHARES).join(", "));
+  await layers.nth(Object.keys(SHARES).length - 1).waitFor(LONG);
+  await settled(page);
+  const shares = (await layers.locator("b").allInnerTexts()).map(parseFloat);
+  const far = (shares, wanted) => shares.some((share, at) => Math.abs(share - wanted[at]) > NEAR);
+  group.holds(`what is there: ${shares}`, !far(shares, Object.values(SHARES)));
+  group.rejects("one thing for another", far(shares, Object.values(SHARES).toReversed()), false);
+  group.same("asked of the hub", [hub.asked.length], [asked]);
+}
+
+export async function cutting(test) {
+  const { page, report, good } = test;
+  const layers = page.getByRole("list", { name: "Layers" }).getByRole("listitem");
+  await cutsAtOnce(test, layers);
+  await takes(page, "cut", "CLIPSeg", "#/picture/cut");
+  await forgetShifts(page);
   await pick(page, IMAGE);
   await page.getByLabel("What to cut out").fill(WORDS.join(", "));
   await page.waitForTimeout(600);
@@ -21,7 +48,6 @@ export async function cutting({ page, report, loads, good }) {
   const pixels = plain.width * plain.height;
 
   const group = report.group("tools: cut out, layers");
-  const layers = page.getByRole("list", { name: "Layers" }).getByRole("listitem");
   const shares = (areas) => areas.map((area) => `${((100 * area) / pixels).toFixed(1)}%`);
   group.same("shares as the reference's", await layers.locator("b").allInnerTexts(), shares(areas));
   group.rejects("the other way round", await layers.locator("b").allInnerTexts(), shares([...areas].reverse()));

@@ -73,11 +73,11 @@ async function findsAtOnce({ page, report, hub }, rows) {
 }
 
 /** Takes another model than the app's own, on the page Models, and goes on at an address. */
-export async function takesOwlv2(page, hash) {
-  await page.evaluate(() => (location.hash = "#/models/find"));
-  await page.getByRole("button", { name: "Use OWLv2 base" }).click();
+export async function takes(page, tool, model, hash) {
+  await page.evaluate((tool) => (location.hash = `#/models/${tool}`), tool);
+  await page.getByRole("button", { name: `Use ${model}` }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
-  await page.getByRole("button", { name: "Reload OWLv2 base" }).waitFor(LONG);
+  await page.getByRole("button", { name: `Reload ${model}` }).waitFor(LONG);
   await page.evaluate((hash) => (location.hash = hash), hash);
 }
 
@@ -85,7 +85,7 @@ export async function finding(test) {
   const { page, report, good } = test;
   const rows = page.getByRole("list", { name: "Found, best first" }).getByRole("listitem");
   await findsAtOnce(test, rows);
-  await takesOwlv2(page, "#/picture/find");
+  await takes(page, "find", "OWLv2 base", "#/picture/find");
   await forgetShifts(page);
   await pick(page, IMAGE);
   await page.getByLabel("What to find").fill(WORDS.join(", "));

@@ -264,6 +264,16 @@ export const catalog: readonly Listed[] = [
   },
   {
     task: "cut",
+    source: own("ocelli-tiny-mask"),
+    name: "Ocelli tiny, cutting out",
+    side: 256,
+    bytes: 8.8e6,
+    licence: ownLicence,
+    quantised: true,
+    good: "Cuts 56 everyday things out of drawings and clip art. Comes with the app and is fast on any device. It doesn't know photos.",
+  },
+  {
+    task: "cut",
     source: "hf:CIDAS/clipseg-rd64-refined",
     name: "CLIPSeg",
     side: 352,

@@ -35,8 +35,8 @@ pub struct DetectArgs {
 
 #[derive(Args)]
 pub struct SegmentArgs {
-    /// The model's folder.
-    #[arg(long)]
+    /// The model's folder; ocelli-tiny-mask, which knows drawings, if left out.
+    #[arg(long, default_value_os_t = own("ocelli-tiny-mask"), hide_default_value = true)]
     pub model: PathBuf,
     #[command(flatten)]
     pub ask: Ask,
