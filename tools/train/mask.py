@@ -1,6 +1,7 @@
-"""Trains ocelli-tiny-mask: `mask.py FOLDER` and loop.py's options. It is transformers' CLIPSegForImageSegmentation on the towers of
-ocelli-tiny-find as it is in the repository, which stay as they are; only the decoder learns, as in "Image Segmentation Using Text and Image
-Prompts" (Lüddecke and Ecker 2022).
+"""Trains ocelli-tiny-mask: `mask.py FOLDER` and loop.py's options. It is transformers' CLIPSegForImageSegmentation ("Image Segmentation Using
+Text and Image Prompts", Lüddecke and Ecker 2022) on the towers of ocelli-tiny-find as it is in the repository. The text tower stays as it
+is; the picture tower learns with the decoder, at half its rates. These are low, since the decoder starts with what find knows, and forgets it
+at higher ones.
 
 Pictures are as varied as find's at last. The towers see each once, and the decoder is asked for several names of it, one in five of them
 of what is not there. The loss is the cross-entropy of each pixel, and Dice of each mask ("V-Net", Milletari et al. 2016).
@@ -18,7 +19,7 @@ from mask_start import start
 from names import Names
 from truth import KNOWN, VARIED, World
 
-ABSENT = 0.2
+ABSENT = 0.2  # of the names, those of what is not there
 ASKED = 4  # names asked of a picture
 TOWER = 0.5  # the picture tower's part of the rates
 
