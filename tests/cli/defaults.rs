@@ -32,8 +32,7 @@ fn the_default_model_finds_what_scenes_show_but_one() {
     let asked = ["detect", "--template", "a {}", "--threshold", "0.45", "--nms", "0.5", "--labels"];
     let labels = "bear,bus,cactus,cat,dog,hammer,mushroom,pencil,pig,pizza,rabbit,ship,star,sun,taxi,turtle,umbrella";
     let found = |name: &str| -> Vec<String> {
-        let image = scene(name);
-        let report = json(&[&asked[..], &[labels, &image]].concat());
+        let report = json(&[&asked[..], &[labels, &scene(name)]].concat());
         let boxes = report[0]["detections"].as_array().expect("boxes").clone();
         let mut labels: Vec<_> = boxes.iter().map(|found| found["label"].as_str().expect("a label").into()).collect();
         labels.sort();
