@@ -3,6 +3,7 @@ import { countEmbeddings, drawn, onDisk, withoutPicker } from "../lib/collection
 import { large } from "./folders/large.mjs";
 import { chip, choose, done, PATIENCE, saved, tagged, tiles, unfoldRules } from "./folders/page.mjs";
 import { storage } from "./folders/storage.mjs";
+import { viewer } from "./folders/viewer.mjs";
 import { singles, steering, visits } from "./folders/visits.mjs";
 
 const COUNT = 24;
@@ -250,46 +251,4 @@ async function results({ fresh, open, report, axe, shots }, pictures) {
   await viewer({ report, axe, shots }, page);
   await shots(page, "folders");
   await page.close();
-}
-
-async function viewer({ report, axe, shots }, page) {
-  const group = report.group("folders: a picture large, by keyboard");
-  const first = page.locator(".results .pictures button").first();
-  await first.focus();
-  await page.keyboard.press("ArrowRight");
-  const second = await page.evaluate(() => document.activeElement.dataset.path);
-  group.same(
-    "the arrow moves",
-    [second],
-    [await page.locator(".results .pictures button").nth(1).getAttribute("data-path")],
-  );
-  await page.keyboard.press("Enter");
-  const dialog = page.getByRole("dialog");
-  await dialog.waitFor();
-  const name = () => dialog.getByRole("heading").innerText();
-  group.same("its name", [await name()], [second.split("/").at(-1)]);
-  group.same("all scores", [await dialog.locator(".bars li").count()], [9]);
-  await dialog.locator("img").waitFor();
-  await page.waitForFunction(() => document.querySelector("dialog img").naturalWidth > 0);
-  group.same(
-    "the file, not the preview",
-    [await dialog.locator("img").evaluate(({ naturalWidth }) => naturalWidth)],
-    [320],
-  );
-  const found = await axe(page);
-  group.holds("axe", found.length === 0, found.join(" | "));
-  await shots(page, "folders-viewer");
-  await page.keyboard.press("ArrowRight");
-  await page.waitForFunction(
-    (name) => document.querySelector("dialog h2").textContent !== name,
-    second.split("/").at(-1),
-  );
-  group.rejects("the next one is another", [await name()], [second.split("/").at(-1)]);
-  await page.keyboard.press("Escape");
-  await dialog.waitFor({ state: "hidden" });
-  group.same(
-    "the grid has the focus again",
-    [await page.evaluate(() => document.activeElement.dataset.path)],
-    [second],
-  );
 }

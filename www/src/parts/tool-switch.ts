@@ -11,10 +11,37 @@ export function toolSwitch(page: string, tasks: readonly Task[], current: Task) 
     ${tasks.map(
       (task) =>
         html`<li>
-          <a href="#/${page}/${task}" aria-current=${task === current ? "true" : nothing}
-            >${toolNames[task]}${modelsOf[task].last || ownFor(task) ? nothing : html`<span class="more" title="Needs a model">↓</span>`}</a
-          >
+          <a href="#/${page}/${task}" aria-current=${task === current ? "true" : nothing}>${nameOf(task)}</a>
         </li>`,
     )}
   </ul>`;
+}
+
+/** The same where tools have no address. `none` is what there is without a tool, and `take` is told which one is wanted. */
+export function toolButtons(
+  none: string,
+  tasks: readonly Task[],
+  current: Task | undefined,
+  take: (task: Task | undefined) => void,
+  disabled: boolean,
+) {
+  const button = (task: Task | undefined) =>
+    html`<li>
+      <button
+        type="button"
+        aria-pressed=${String(task === current)}
+        ?disabled=${disabled && task}
+        @click=${() => take(task)}
+      >
+        ${task ? nameOf(task) : none}
+      </button>
+    </li>`;
+  return html`<ul class="tools" aria-label="Tools">
+    ${[undefined, ...tasks].map(button)}
+  </ul>`;
+}
+
+function nameOf(task: Task) {
+  const isHere = modelsOf[task].last || ownFor(task);
+  return html`${toolNames[task]}${isHere ? nothing : html`<span class="more" title="Needs a model">↓</span>`}`;
 }

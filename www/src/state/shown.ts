@@ -1,7 +1,7 @@
 import type { Picture } from "./picture.ts";
 import { Store } from "./store.ts";
 
-/** The picture that the page "Picture" shows, whatever tool looks at it. */
+/** The picture that tools look at: that of the page "Picture", or a photo of the page "Photos". */
 class Shown extends Store {
   #picture: Picture | undefined;
 

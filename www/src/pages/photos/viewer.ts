@@ -2,28 +2,37 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { format } from "../../parts/scale.ts";
 import "../../parts/score-bars.ts";
+import { toolButtons } from "../../parts/tool-switch.ts";
 import { bytes } from "../../parts/words.ts";
 import { nameOf } from "../../state/files.ts";
 import { collection } from "../../state/library/collection.ts";
 import { visit } from "../../state/library/visit.ts";
-import { models } from "../../state/models.ts";
-import { openInPicture } from "./open-in-picture.ts";
+import { models, modelsOf, type Task } from "../../state/models.ts";
+import { pictureOf, type Picture } from "../../state/picture.ts";
+import { shown } from "../../state/shown.ts";
+import { Toolbox } from "../../tools/toolbox.ts";
 import { searching } from "./searching.ts";
 import { dateOf } from "./filtering.ts";
 import { tagger } from "./tagger.ts";
 
-/** A photo as large as the window allows, with all its scores. Arrow keys lead to its neighbours. */
+/** What can be done with a photo besides reading its tags. */
+const tasks: readonly Task[] = ["find", "cut", "ask"];
+
+/** A photo as large as the window allows, with its tags or a tool that looks at it. Arrow keys lead to its neighbours. */
 class Viewer extends Part {
+  readonly #tools = new Toolbox();
   #path: string | undefined;
   /** The photos of the grid, in its order. */
   #paths: readonly string[] = [];
   #url: string | undefined;
-  /** Whether the file itself is shown and not its preview. */
-  #whole = false;
+  /** The file, if it is shown and not its preview. */
+  #file: File | undefined;
+  /** The photo as the tools have it, if they do. */
+  #given: Picture | undefined;
 
   constructor() {
     super();
-    this.watch(tagger);
+    this.watch(tagger, shown, this.#tools, ...Object.values(modelsOf));
   }
 
   override disconnectedCallback(): void {
@@ -35,6 +44,7 @@ class Viewer extends Part {
   async show(path: string, paths: readonly string[]): Promise<void> {
     this.#path = path;
     this.#paths = paths;
+    this.#given = undefined;
     this.#picture(undefined);
     this.requestUpdate();
     await this.updateComplete;
@@ -44,14 +54,16 @@ class Viewer extends Part {
     // Without the file its preview must do.
     if (!file) return this.#preview(path);
     if (path !== this.#path) return;
-    this.#whole = true;
+    this.#file = file;
     this.#picture(file);
+    await this.#give();
   }
 
   protected override render() {
     const path = this.#path;
     if (path === undefined) return html`<dialog></dialog>`;
     const at = this.#paths.indexOf(path);
+    const task = this.#file && this.#tools.task;
     return html`<dialog
       class="viewer"
       aria-labelledby="viewer-name"
@@ -76,11 +88,23 @@ class Viewer extends Part {
         <div class="both">
           <figure>
             <div class="stage">
-              ${this.#url ? html`<img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#whole && this.#preview(path)} />` : nothing}
+              ${
+                this.#url
+                  ? html`<div class="photo">
+                      <img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#file && this.#preview(path)} />
+                      <div class="frame">
+                        ${this.#given && this.#given === shown.picture ? this.#tools.layer : nothing}
+                      </div>
+                    </div>`
+                  : nothing
+              }
             </div>
             <figcaption class="small">${this.#facts(path)}</figcaption>
           </figure>
-          <div class="aside">${this.#ways(path)} ${this.#scores(path)}</div>
+          <div class="aside">
+            ${this.#ways(path)} ${toolButtons("Tags", tasks, task, (task) => void this.#use(task), !this.#file)}
+            ${task ? this.#tools.view() : this.#scores(path)}
+          </div>
         </div>
       </div>
     </dialog>`;
@@ -98,7 +122,7 @@ class Viewer extends Part {
       hit && `similarity ${format("cosine", hit.score)}`,
     ].filter(Boolean);
     return html`${facts.join(" · ")}
-    ${this.#url && !this.#whole ? html`<br />This is a preview: the file itself can't be read in this visit.` : nothing}`;
+    ${this.#url && !this.#file ? html`<br />This is a preview: the file itself can't be read in this visit.` : nothing}`;
   }
 
   #scores(path: string) {
@@ -113,15 +137,13 @@ class Viewer extends Part {
       : html`<p class="wrong">${broken}</p>`;
   }
 
-  /** What else can be done with the photo. */
+  /** Where else the photo leads. */
   #ways(path: string) {
     return html`<div class="row">
       <button type="button" ?disabled=${!collection.index?.has(path)} @click=${() => this.#like(path)}>
         More like this
       </button>
-      <button type="button" ?disabled=${!this.#whole} @click=${() => void this.#toPicture(path)}>
-        Open in Picture
-      </button>
+      <button type="button" ?disabled=${!this.#file} @click=${() => void this.#toPicture()}>Open in Picture</button>
     </div>`;
   }
 
@@ -134,16 +156,38 @@ class Viewer extends Part {
     searching.ask({ like: path });
   }
 
-  async #toPicture(path: string): Promise<void> {
-    const file = await visit.readable(path);
+  /** Takes a tool; without one, the tags are shown. */
+  async #use(task: Task | undefined): Promise<void> {
+    void this.#tools.take(task);
+    await this.#give();
+  }
+
+  /** Gives the photo to the tools, if one is in use. */
+  async #give(): Promise<void> {
+    const [path, file] = [this.#path, this.#file];
+    if (!path || !file || !this.#tools.task || this.#given) return;
+    try {
+      const picture = await pictureOf(file, nameOf(path));
+      // The user is at another photo by now, or a second click was faster.
+      if (file !== this.#file || this.#given) return URL.revokeObjectURL(picture.address);
+      shown.take((this.#given = picture));
+    } catch {
+      if (file === this.#file) await this.#preview(path);
+    }
+  }
+
+  async #toPicture(): Promise<void> {
+    if (!this.#file) return;
+    const picture = this.#given ?? (await pictureOf(this.#file, this.#file.name));
     this.#dialog?.close();
-    if (file) await openInPicture(file);
+    if (picture !== shown.picture) shown.take(picture);
+    location.hash = "#/picture";
   }
 
   async #preview(path: string): Promise<void> {
     const blob = await visit.thumbnail(path).catch(() => undefined);
     if (path !== this.#path) return;
-    this.#whole = false;
+    this.#file = undefined;
     this.#picture(blob);
   }
 
@@ -158,13 +202,15 @@ class Viewer extends Part {
     if (path !== undefined) void this.show(path, this.#paths);
   }
 
-  #key({ key }: KeyboardEvent): void {
+  #key({ key, target }: KeyboardEvent): void {
+    // In a field the arrows move what is typed.
+    if ((target as Element).matches("input, textarea")) return;
     if (key === "ArrowLeft") this.#go(-1);
     if (key === "ArrowRight") this.#go(1);
   }
 
   #closed(): void {
-    this.#path = undefined;
+    this.#path = this.#given = undefined;
     this.#picture(undefined);
   }
 }

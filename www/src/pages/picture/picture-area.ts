@@ -23,7 +23,8 @@ class PictureArea extends Part {
   constructor() {
     super();
     this.watch(shown);
-    this.#sample(samples[0] as string);
+    // There is one already that was opened elsewhere.
+    if (!shown.picture) this.#sample(samples[0] as string);
   }
 
   protected override render() {

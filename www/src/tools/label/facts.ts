@@ -1,6 +1,6 @@
 import type { ModelInfo } from "ocelli";
 import { html } from "lit";
-import { bytes, familyOf, millions, noteOf, software } from "../../../parts/words.ts";
+import { bytes, familyOf, millions, noteOf, software } from "../../parts/words.ts";
 import type { Runs } from "./judge.ts";
 
 /** What ran where, and how long it took. The first run is apart: on a GPU the browser still compiles the shaders during it. */

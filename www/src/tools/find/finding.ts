@@ -1,7 +1,7 @@
-import { shownOf } from "../../../parts/boxes.ts";
-import type { Finder, Framed, Scene } from "../../../state/finder.ts";
-import { detectors } from "../../../state/models.ts";
-import { LEAST } from "../../../state/show-from.ts";
+import { shownOf } from "../../parts/boxes.ts";
+import type { Finder, Framed, Scene } from "../../state/finder.ts";
+import { detectors } from "../../state/models.ts";
+import { LEAST } from "../../state/show-from.ts";
 import { Looking } from "../looking.ts";
 
 /** Of boxes that overlap by more than this, the best one is kept. */

@@ -1,6 +1,6 @@
 import type { Mask, Segmenter, SegmenterScene } from "ocelli/segment";
-import { segmenters } from "../../../state/models.ts";
-import { remembered } from "../../../state/store.ts";
+import { segmenters } from "../../state/models.ts";
+import { remembered } from "../../state/store.ts";
 import { Looking } from "../looking.ts";
 import type { Effect } from "./effects.ts";
 

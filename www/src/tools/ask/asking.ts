@@ -1,8 +1,8 @@
 import type { Chat, TextStream, VisionTask, Vlm } from "ocelli/vlm";
-import { writers } from "../../../state/models.ts";
-import type { Picture } from "../../../state/picture.ts";
-import { shown } from "../../../state/shown.ts";
-import { Store } from "../../../state/store.ts";
+import { writers } from "../../state/models.ts";
+import type { Picture } from "../../state/picture.ts";
+import { shown } from "../../state/shown.ts";
+import { Store } from "../../state/store.ts";
 
 /** A question about the picture, and as much of its answer as is written. */
 export interface Exchange {

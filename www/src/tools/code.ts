@@ -1,4 +1,4 @@
-import type { Choice } from "../../state/models.ts";
+import type { Choice } from "../state/models.ts";
 
 /** The code for an app of one's own: how a class of the package is loaded with the model in use, and what is then asked of it. */
 export function codeFor(name: string, from: string, { source, format }: Choice, asked: readonly string[]): string {

@@ -1,10 +1,10 @@
 import type { Classification, Ocelli } from "ocelli";
-import { usual, type Shown } from "../../../parts/scale.ts";
-import { LabelList } from "../../../state/label-list.ts";
-import { models } from "../../../state/models.ts";
-import type { Picture } from "../../../state/picture.ts";
-import { shown } from "../../../state/shown.ts";
-import { remembered, Store } from "../../../state/store.ts";
+import { usual, type Shown } from "../../parts/scale.ts";
+import { LabelList } from "../../state/label-list.ts";
+import { models } from "../../state/models.ts";
+import type { Picture } from "../../state/picture.ts";
+import { shown } from "../../state/shown.ts";
+import { remembered, Store } from "../../state/store.ts";
 
 /** The scores of a picture's labels. */
 export interface Answer {

@@ -1,8 +1,8 @@
 import { html } from "lit";
-import { Part } from "../../../element.ts";
-import { format, type Shown } from "../../../parts/scale.ts";
-import { meanings } from "../../../parts/score-bars.ts";
-import { models } from "../../../state/models.ts";
+import { Part } from "../../element.ts";
+import { format, type Shown } from "../../parts/scale.ts";
+import { meanings } from "../../parts/score-bars.ts";
+import { models } from "../../state/models.ts";
 import { judge } from "./judge.ts";
 
 const scores: readonly Shown[] = ["softmax", "sigmoid", "cosine", "logits"];

@@ -1,9 +1,9 @@
 import { html, nothing } from "lit";
-import { Part } from "../../../element.ts";
-import { parseLabels } from "../../../state/label-list.ts";
-import { examples } from "../../../state/examples.ts";
-import { pictureOf, PictureError, unreadable } from "../../../state/picture.ts";
-import { shown } from "../../../state/shown.ts";
+import { Part } from "../../element.ts";
+import { parseLabels } from "../../state/label-list.ts";
+import { examples } from "../../state/examples.ts";
+import { pictureOf, PictureError, unreadable } from "../../state/picture.ts";
+import { shown } from "../../state/shown.ts";
 import { judge } from "./judge.ts";
 
 /** The form that teaches a label by pictures, and what was taught before. */

@@ -1,8 +1,8 @@
-import { parseLabels } from "../../state/label-list.ts";
-import type { Loadable, Models } from "../../state/models.ts";
-import type { Picture } from "../../state/picture.ts";
-import { shown } from "../../state/shown.ts";
-import { remembered, Store } from "../../state/store.ts";
+import { parseLabels } from "../state/label-list.ts";
+import type { Loadable, Models } from "../state/models.ts";
+import type { Picture } from "../state/picture.ts";
+import { shown } from "../state/shown.ts";
+import { remembered, Store } from "../state/store.ts";
 
 /** A model that looks at a picture once, and is then asked about what it saw. */
 interface Looker<Scene> extends Loadable {

@@ -1,13 +1,13 @@
 import { html, nothing } from "lit";
-import { Part } from "../../element.ts";
-import "../../parts/copy-button.ts";
-import "../../parts/model-card.ts";
-import { knowledge } from "../../parts/model-hint.ts";
-import { notice } from "../../parts/notice.ts";
-import "../../parts/use-in-app.ts";
-import { address } from "../../state/address.ts";
-import { writers } from "../../state/models.ts";
-import { shown } from "../../state/shown.ts";
+import { Part } from "../element.ts";
+import "../parts/copy-button.ts";
+import "../parts/model-card.ts";
+import { knowledge } from "../parts/model-hint.ts";
+import { notice } from "../parts/notice.ts";
+import "../parts/use-in-app.ts";
+import { address } from "../state/address.ts";
+import { writers } from "../state/models.ts";
+import { shown } from "../state/shown.ts";
 import { asking, type Exchange, type TextTask } from "./ask/asking.ts";
 import { codeFor, linkTo } from "./code.ts";
 
