@@ -26,10 +26,10 @@ fn the_default_model_knows_its_samples_but_one() {
 /// The drawing of which the page says that the model gets it wrong.
 const MISSED: &str = "cat";
 
-/// Scenes that no training has seen: all that is there, and nothing else, but for the rabbit, which the card says is missed.
+/// Scenes that no training has seen: all that is there, and nothing else, but for the rabbit, of which the card says that it is found twice.
 #[test]
 fn the_default_model_finds_what_scenes_show_but_one() {
-    let asked = ["detect", "--template", "a {}", "--threshold", "0.45", "--nms", "0.5", "--labels"];
+    let asked = ["detect", "--template", "a {}", "--threshold", "0.3", "--nms", "0.5", "--labels"];
     let labels = "bear,bus,cactus,cat,dog,hammer,mushroom,pencil,pig,pizza,rabbit,ship,star,sun,taxi,turtle,umbrella";
     let found = |name: &str| -> Vec<String> {
         let report = json(&[&asked[..], &[labels, &scene(name)]].concat());
@@ -42,7 +42,7 @@ fn the_default_model_finds_what_scenes_show_but_one() {
     assert_eq!(found("ships"), ["mushroom", "ship", "ship"]);
     assert_eq!(found("turtle"), ["star", "turtle"]);
     assert_eq!(found("pencil"), ["pencil", "pig", "sun"]);
-    assert_eq!(found("rabbit"), ["pencil"]);
+    assert_eq!(found("rabbit"), ["rabbit", "rabbit"]);
 }
 
 fn scene(name: &str) -> String {

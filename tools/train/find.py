@@ -1,10 +1,10 @@
 """Trains ocelli-tiny-find: `find.py FOLDER` and loop.py's options. What is trained is transformers' Owlv2ForObjectDetection itself, from
 ocelli-tiny's picture tower. FOLDER has the pictures of art.py and scenes.py and the tokenizer of find_words.py.
 
-The loss: a thing belongs to the patch in which its middle lies, and less and less to those around it, as in "Objects as Points" (Zhou et
-al. 2019); so nothing is matched, and one patch answers for each thing. There its name is to be found, among those of the batch and others,
-and near it the box, by its edges and its generalised IoU. Each patch that a thing fills says its name as well, and each where nothing is, none:
-this is what ocelli-tiny-mask needs of the towers.
+The loss: one patch answers for each thing, and all others are to be silent, so that nothing need be suppressed later. Of the patches near its
+middle it is the one whose score and box are best at that step, as in "End-to-End Object Detection with Fully Convolutional Network" (Wang et
+al. 2021). There its name is to be found, among those of the batch and others, and near it the box, by its edges and its generalised IoU. Each
+patch that a thing fills says its name as well, and each where nothing is, none: this is what ocelli-tiny-mask needs of the towers.
 
     find.py FOLDER --further    from the weights in the repository, and not from ocelli-tiny's
 """
@@ -20,22 +20,22 @@ from find_words import TEMPLATES, Words
 from names import Names
 from truth import World, known, variety
 
-FURTHER = 6459, 160584  # steps that the weights in the repository were trained, and pictures that they have seen
+FURTHER = 7419, 183624  # steps that the weights in the repository were trained, and pictures that they have seen
 QUERIES = 64  # names that are looked for in a batch
-SMALL = 12000  # steps with pictures of half the side
+SMALL = 6459  # steps with pictures of half the side
 TOWER = 0.5  # the picture tower's part of the rates
 SPREAD = 0.2  # of a thing over patches: its standard deviation in sides of the box
-NEAR = 0.3  # how much of a thing a patch has that must say its box
+NEAR, CLOSE = 0.3, 0.5  # how much of a thing a patch has that must say its box, and that may answer for it
+QUALITY = 0.8  # the box's part in which of those answers, and the score's is the rest
 FILLED, EMPTY = 0.5, 0.05  # shares of a patch from which on, and up to which, a thing is there
 SHARPNESS = 20.0  # of the cosines of patches and names
 NONE = 0.3  # a patch that shows nothing has a lower cosine with every name
 
 
 def truth(pictures, queries, grid):
-    """Where what is: [B, patches, queries] from 0 to 1, 1 at the patch of each thing's middle; each patch's likeliest thing's box
-    (centre, width, height) [B, patches, 4], weight [B, patches] and name [B, patches]."""
-    at = (np.arange(grid) + 0.5) / grid
-    heat = np.zeros((len(pictures), grid, grid, len(queries)), np.float32)
+    """Of each thing: its picture, its name's place among `queries`, its box (centre, width, height) and how near to its middle each patch
+    is, from 0 to 1 [things, patches]; and of each patch, the nearest thing's box [B, patches, 4], weight and name [B, patches]."""
+    at, things = (np.arange(grid) + 0.5) / grid, []
     boxes, weight = np.zeros((len(pictures), grid, grid, 4), np.float32), np.zeros((len(pictures), grid, grid), np.float32)
     names = np.zeros(weight.shape, np.int64)
     place = {c: k for k, c in enumerate(queries)}
@@ -43,13 +43,13 @@ def truth(pictures, queries, grid):
         for t in picture.things:
             (y, x), (top, left, bottom, right) = t.centre, t.box
             wide, high = right - left, bottom - top
-            near = np.exp(-(((at[:, None] - y) / high) ** 2 + ((at - x) / wide) ** 2) / (2 * SPREAD**2))
+            near = np.exp(-(((at[:, None] - y) / high) ** 2 + ((at - x) / wide) ** 2) / (2 * SPREAD**2)).astype(np.float32)
             i, j = min(int(y * grid), grid - 1), min(int(x * grid), grid - 1)
             near[i, j] = 1
-            heat[m, :, :, place[t.concept]] = np.maximum(heat[m, :, :, place[t.concept]], near)
+            things.append((m, place[t.concept], np.array((x, y, wide, high), np.float32), near.ravel()))
             nearer = near > weight[m]
             boxes[m][nearer], weight[m][nearer], names[m][nearer] = (x, y, wide, high), near[nearer], place[t.concept]
-    return tuple(torch.from_numpy(x).flatten(1, 2) for x in (heat, boxes, weight, names))
+    return [torch.from_numpy(np.stack(x)) for x in zip(*things)], [torch.from_numpy(x).flatten(1, 2) for x in (boxes, weight, names)]
 
 
 def shown(owners, pictures, queries, grid):
@@ -66,21 +66,41 @@ def shown(owners, pictures, queries, grid):
     return torch.from_numpy(named).flatten(1)
 
 
+def overlap(a, b):
+    """The areas that both boxes have, and that one of them has at least; boxes are by centre, width and height."""
+    (al, at, ar, ab), (bl, bt, br, bb) = corners(a), corners(b)
+    both = (torch.minimum(ar, br) - torch.maximum(al, bl)).clamp(0) * (torch.minimum(ab, bb) - torch.maximum(at, bt)).clamp(0)
+    return both, (ar - al) * (ab - at) + (br - bl) * (bb - bt) - both
+
+
+def corners(boxes):
+    middle, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([middle - half, middle + half], -1).unbind(-1)
+
+
 def generalised_iou(a, b):
-    """Of boxes by centre, width and height."""
-    (al, at, ar, ab), (bl, bt, br, bb) = (torch.cat([x[..., :2] - x[..., 2:] / 2, x[..., :2] + x[..., 2:] / 2], -1).unbind(-1) for x in (a, b))
-    inner = (torch.minimum(ar, br) - torch.maximum(al, bl)).clamp(0) * (torch.minimum(ab, bb) - torch.maximum(at, bt)).clamp(0)
-    union = (ar - al) * (ab - at) + (br - bl) * (bb - bt) - inner
+    (al, at, ar, ab), (bl, bt, br, bb) = corners(a), corners(b)
+    both, either = overlap(a, b)
     hull = (torch.maximum(ar, br) - torch.minimum(al, bl)) * (torch.maximum(ab, bb) - torch.minimum(at, bt))
-    return inner / union - (hull - union) / hull
+    return both / either - (hull - either) / hull
+
+
+@torch.no_grad()
+def answering(things, logits, found):
+    """1 where a patch answers for a thing of that name [B, patches, queries]."""
+    picture, query, boxes, near = things
+    both, either = overlap(found[picture], boxes[:, None])
+    quality = logits[picture, :, query].sigmoid() ** (1 - QUALITY) * (both / either) ** QUALITY
+    heat = torch.zeros_like(logits)
+    heat[picture, (quality + 1e-6).where(near >= CLOSE, 0).argmax(1), query] = 1
+    return heat
 
 
 def spotted(logits, heat):
-    """Focal loss of "Objects as Points": near a middle it costs less to say yes."""
+    """Focal loss ("Focal Loss for Dense Object Detection", Lin et al. 2017)."""
     p = logits.sigmoid()
-    yes = heat == 1
-    loss = torch.where(yes, (1 - p) ** 2 * F.logsigmoid(logits), (1 - heat) ** 4 * p**2 * F.logsigmoid(-logits))
-    return -loss.sum() / yes.sum().clamp(1)
+    loss = torch.where(heat == 1, (1 - p) ** 2 * F.logsigmoid(logits), p**2 * F.logsigmoid(-logits))
+    return -loss.sum() / heat.sum().clamp(1)
 
 
 class Find(loop.Job):
@@ -110,8 +130,10 @@ class Find(loop.Job):
         others = r.choice(np.setdiff1d(self.world.things, there), max(0, QUERIES - len(there)), replace=False)
         queries = [*there, *(int(c) for c in others)]
         texts = self.words([r.choice(TEMPLATES).format(self.names.labels[c]) for c in queries])
-        heat, boxes, weight, named = (x.to(self.device) for x in truth(pictures, queries, side // PATCH))
-        seen, sought, logits, found, things = working(pixels.to(self.device), texts.to(self.device), dtype)
+        things, patches = truth(pictures, queries, side // PATCH)
+        things, (boxes, weight, named) = ([x.to(self.device) for x in both] for both in (things, patches))
+        seen, sought, logits, found, thing = working(pixels.to(self.device), texts.to(self.device), dtype)
+        heat = answering(things, logits, found)
         patches = shown(owners, pictures, queries, side // PATCH).to(self.device)
         near = weight > NEAR
         alike = seen @ sought.T
@@ -124,7 +146,7 @@ class Find(loop.Job):
             "fit": ((1 - generalised_iou(found[near], boxes[near])) * share).sum(),
             "naming": (F.cross_entropy(alike[near] * SHARPNESS, named[near], reduction="none") * share).sum(),
             "showing": F.cross_entropy(torch.cat([alike, none], -1)[clear] * SHARPNESS, patches[clear]),
-            "thing": 0.5 * spotted(things, heat.amax(-1)),
+            "thing": 0.5 * spotted(thing, heat.amax(-1)),
         }
         return sum(parts.values()), parts
 
