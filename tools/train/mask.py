@@ -3,8 +3,8 @@ Text and Image Prompts", Lüddecke and Ecker 2022) on the towers of ocelli-tiny-
 is; the picture tower learns with the decoder, at half its rates. These are low, since the decoder starts with what find knows, and forgets it
 at higher ones.
 
-Pictures are as varied as find's at last. The towers see each once, and the decoder is asked for several names of it, one in five of them
-of what is not there. The loss is the cross-entropy of each pixel, and Dice of each mask ("V-Net", Milletari et al. 2016).
+Pictures are as varied as find's at last. The towers see each once, and the decoder is asked for several names of it, the last one of something
+that is not there, half of the time of the same kind as something there. The loss is the cross-entropy of each pixel, and Dice of each mask ("V-Net", Milletari et al. 2016).
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ from find_model import MEAN, SIDE, STD, export, trained
 from find_words import TEMPLATES
 from mask_start import start
 from names import Names
+from questions import Asker
 from truth import KNOWN, VARIED, World
 
-ABSENT = 0.2  # of the names, those of what is not there
 ASKED = 4  # names asked of a picture
 TOWER = 0.5  # the picture tower's part of the rates
 
@@ -38,6 +38,7 @@ class Mask(loop.Job):
         self.device, self.names, (self.words, find) = device, Names(folder), trained()
         self.world = World(folder, self.names, SIDE, self.size)
         self.world.know(KNOWN)
+        self.asker = Asker(self.world)
         pictures = [self.world.batch(k, VARIED)[0] for k in range(SEEN)]
         labels = [self.names.labels[c] for c in self.world.things]
         self.model, alike = start(len(self.words), find, self.words, labels, pictures)
@@ -51,10 +52,9 @@ class Mask(loop.Job):
         pixels, owners, pictures = self.world.batch(step, VARIED)
         r, asked, masks = np.random.default_rng([step, 3]), [], []
         for owned, picture in zip(owners, pictures):
-            there = sorted({t.concept for t in picture.things})
-            for _ in range(ASKED):
-                away = not there or r.random() < ABSENT
-                concept = int(r.choice(np.setdiff1d(self.world.things, there) if away else there))
+            there = r.permutation(sorted({t.concept for t in picture.things})).tolist()
+            names = (there * ASKED)[: ASKED - 1]
+            for concept in names + [self.asker.absent(r, picture) for _ in range(ASKED - len(names))]:
                 asked.append(r.choice(TEMPLATES).format(self.names.labels[concept]))
                 masks.append(np.isin(owned, [t.number for t in picture.of(concept)]))
         ids, truth = self.words(asked).to(self.device), torch.from_numpy(np.stack(masks)).float().to(self.device)
