@@ -26,7 +26,7 @@ fn the_default_model_knows_its_samples_but_one() {
 /// The drawing of which the page says that the model gets it wrong.
 const MISSED: &str = "cat";
 
-/// Scenes that no training has seen: all that is there, and nothing else, but for the rabbit, of which the card says that it is found twice.
+/// Scenes that no training has seen: all that is there, and nothing else, but for the rabbit, which the card says is found twice.
 #[test]
 fn the_default_model_finds_what_scenes_show_but_one() {
     let asked = ["detect", "--template", "a {}", "--threshold", "0.3", "--nms", "0.5", "--labels"];

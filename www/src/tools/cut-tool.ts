@@ -14,30 +14,17 @@ import { address } from "../state/address.ts";
 import { segmenters } from "../state/models.ts";
 import { pngOf, type Picture } from "../state/picture.ts";
 import { shown } from "../state/shown.ts";
+import { Opening } from "./opening.ts";
 import { codeFor, linkTo, wordsAsCode } from "./code.ts";
 import { cutting } from "./cut/cutting.ts";
 import { drawEffect, effects, type Effect } from "./cut/effects.ts";
 
 /** Which pixels belong to what the user names, and pictures made of them. */
 class CutTool extends Part {
-  readonly #asked = () => this.#take();
-
   constructor() {
     super();
     this.watch(cutting, segmenters, shown);
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    cutting.open = true;
-    address.addEventListener("change", this.#asked);
-    this.#take();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    cutting.open = false;
-    address.removeEventListener("change", this.#asked);
+    new Opening(this, cutting, () => this.#take());
   }
 
   protected override render() {

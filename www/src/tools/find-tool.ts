@@ -15,29 +15,16 @@ import { detectors } from "../state/models.ts";
 import { pngOf } from "../state/picture.ts";
 import { showFrom } from "../state/show-from.ts";
 import { shown } from "../state/shown.ts";
+import { Opening } from "./opening.ts";
 import { codeFor, linkTo, wordsAsCode } from "./code.ts";
 import { finding } from "./find/finding.ts";
 
 /** Where things are that the user names. */
 class FindTool extends Part {
-  readonly #asked = () => this.#take();
-
   constructor() {
     super();
     this.watch(finding, detectors, showFrom, shown);
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    finding.open = true;
-    address.addEventListener("change", this.#asked);
-    this.#take();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    finding.open = false;
-    address.removeEventListener("change", this.#asked);
+    new Opening(this, finding, () => this.#take());
   }
 
   protected override render() {

@@ -16,6 +16,7 @@ import { models } from "../state/models.ts";
 import { photoOffer } from "../state/photo-offer.ts";
 import { missed } from "../state/samples.ts";
 import { shown } from "../state/shown.ts";
+import { Opening } from "./opening.ts";
 import { codeFor, linkTo, wordsAsCode } from "./code.ts";
 import { facts } from "./label/facts.ts";
 import { judge, type Answer } from "./label/judge.ts";
@@ -27,24 +28,10 @@ const TOP = 5;
 
 /** Which of the user's labels fits the picture best. */
 class LabelTool extends Part {
-  readonly #asked = () => this.#take();
-
   constructor() {
     super();
     this.watch(judge, models, photoOffer, shown);
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    judge.open = true;
-    address.addEventListener("change", this.#asked);
-    this.#take();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    judge.open = false;
-    address.removeEventListener("change", this.#asked);
+    new Opening(this, judge, () => this.#take());
   }
 
   protected override render() {
