@@ -14,6 +14,7 @@ import { florence } from "./app/florence.mjs";
 import { live } from "./app/live.mjs";
 import { models } from "./app/models.mjs";
 import { offline } from "./app/offline.mjs";
+import { paligemma } from "./app/paligemma.mjs";
 import { photos } from "./app/photos.mjs";
 import { picture } from "./app/picture.mjs";
 import { search } from "./app/search.mjs";
@@ -27,6 +28,7 @@ const groups = {
   picture,
   tools,
   florence,
+  paligemma,
   photos,
   browse,
   folders,

@@ -25,11 +25,19 @@ const ROLES: readonly Role[] = ["system", "user", "assistant"];
 export function askedOf(prompt: Prompt): Asked {
   if (typeof prompt === "string") return askedBy([{ role: "user", content: [prompt] }]);
   if (typeof prompt !== "object" || prompt === null)
-    throw bad("prompt", 'a text, or an object with "prompt", "messages" or "raw"', prompt);
+    throw bad("prompt", 'a text, or an object with "prompt", "messages", "question", "caption" or "raw"', prompt);
   if ("messages" in prompt) {
     const said = saidOf(prompt.messages, prompt.images);
     requireQuestion(said);
     return askedBy(said);
+  }
+  if ("question" in prompt) {
+    if (typeof prompt.question !== "string") throw bad("question", "a text", prompt.question);
+    return { request: { question: prompt.question, pictures: 1 }, images: [prompt.image] };
+  }
+  if ("caption" in prompt) {
+    if (prompt.caption !== true) throw bad("caption", "true", prompt.caption);
+    return { request: { caption: true, pictures: 1 }, images: [prompt.image] };
   }
   const images = imagesOf(prompt);
   if ("raw" in prompt) {

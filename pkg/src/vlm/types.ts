@@ -78,6 +78,22 @@ export interface Conversation {
   images?: readonly ImageInput[];
 }
 
+/** A question about an image, asked in the way that the model was trained for: of PaliGemma, `answer en …`. */
+export interface Question {
+  /** The question. */
+  question: string;
+  /** The image. */
+  image: ImageInput;
+}
+
+/** What asks for a description of an image, likewise: of PaliGemma, `caption en`. */
+export interface Captioning {
+  /** That it is one. */
+  caption: true;
+  /** The image. */
+  image: ImageInput;
+}
+
 /** A text in which the model's template is written out. Special tokens count in it. */
 export interface RawPrompt {
   /** The text, with `<image>` where an image goes. */
@@ -89,10 +105,10 @@ export interface RawPrompt {
 }
 
 /**
- * What a text goes on from: what the user says, with images or without, a conversation, or a raw text. All but the last go into the
- * model's own template, and whatever they say, none of it becomes a special token there.
+ * What a text goes on from: what the user says, with images or without, a conversation, a question, a wish for a caption, or a raw text.
+ * All but the last go into the model's own template, and whatever they say, none of it becomes a special token there.
  */
-export type Prompt = string | Words | Conversation | RawPrompt;
+export type Prompt = string | Words | Conversation | Question | Captioning | RawPrompt;
 
 /** A token, as it comes. */
 export interface TokenEvent {

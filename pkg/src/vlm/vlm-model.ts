@@ -3,7 +3,6 @@ import { loadModel } from "../load-model.js";
 import type { Model } from "../model.js";
 import type { ModelSource } from "../source/types.js";
 import type { ImageInput, CallOptions, ModelEvents, ModelInfo, Verification } from "../types.js";
-import { OcelliError } from "../error.js";
 import { Chat } from "./chat.js";
 import { detect, segment } from "./locate.js";
 import { askedOf } from "./messages.js";
@@ -92,18 +91,14 @@ export class Vlm {
     );
   }
 
-  /** Describes an image, asked in the way that the model was trained for. */
+  /** Describes an image, asked in the way that the model was trained for: `generate({ image, caption: true })`. */
   caption(image: ImageInput, options: WriteOptions = {}): Promise<Written> {
-    return this.#writer.write(() => ({ request: { caption: true, pictures: 1 }, images: [image] }), options);
+    return this.generate({ image, caption: true }, options);
   }
 
-  /** Answers a question about an image, likewise. */
+  /** Answers a question about an image, likewise: `generate({ image, question })`. */
   ask(image: ImageInput, question: string, options: WriteOptions = {}): Promise<Written> {
-    return this.#writer.write(() => {
-      if (typeof question !== "string")
-        throw new OcelliError("bad-input", `question: expected a text, found ${typeof question}.`);
-      return { request: { question, pictures: 1 }, images: [image] };
-    }, options);
+    return this.generate({ image, question }, options);
   }
 
   /**

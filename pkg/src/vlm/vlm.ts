@@ -36,6 +36,7 @@ export type {
   LanguageModelPromptOptions,
 } from "./language-model.js";
 export type {
+  Captioning,
   ChatOptions,
   ContentPart,
   Conversation,
@@ -49,6 +50,7 @@ export type {
   LocateOptions,
   Message,
   Prompt,
+  Question,
   RawPrompt,
   TextPart,
   TextValue,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HUB, imitateHub } from "./hub.mjs";
 import { forgetShifts, LONG, SCREENS, still, tooWide, watchShifts } from "./layout.mjs";
+import { takesOther } from "./other-model.mjs";
 import { pick, settled } from "./tools-find.mjs";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
@@ -24,17 +25,7 @@ export async function florence(test) {
     await shots(page, `florence-${tool}`);
     await forgetShifts(page);
   };
-  const loads = async (tool, before = 0) => {
-    await page.evaluate((tool) => (location.hash = `#/models/${tool}`), tool);
-    await page.getByRole("textbox", { name: "Address" }).fill(NAME);
-    await page.getByRole("textbox", { name: "Address" }).press("Enter");
-    await page
-      .getByRole("button", { name: `Unload ${NAME}` })
-      .nth(before)
-      .waitFor(LONG);
-    await page.evaluate((tool) => (location.hash = `#/picture/${tool}`), tool);
-    await forgetShifts(page);
-  };
+  const loads = (tool, before) => takesOther(page, NAME, tool, before);
   await finds({ ...test, page, good, loads });
   await asks({ ...test, page, good, loads });
   await page.close();

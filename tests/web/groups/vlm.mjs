@@ -90,14 +90,13 @@ async function answersOf(test, model, where, options) {
   // What else may be asked is the same everywhere.
   if (images && (full || where === "CPU")) {
     const question = golden.messages?.[0].content[1].text;
-    const asked = await page.evaluate(
-      (a) => web.askAbout("m", ...a),
-      [images[0], question ?? "how many dogs are in the snow?", LONG],
-    );
-    right("ask", asked);
+    const asked = question ?? "how many dogs are in the snow?";
+    right("ask", await page.evaluate((a) => web.askAbout("m", ...a), [images[0], asked, LONG]));
+    right("a question as a prompt", await write({ image: images[0], question: asked }));
     const caption = await page.evaluate((a) => web.caption("m", ...a), [images[0], LONG]);
     group.holds("a caption", caption.tokens?.length === 32 || caption.finish === "stop", JSON.stringify(caption));
     group.rejects("a caption as an answer", caption.tokens ?? [], golden.tokens);
+    group.same("a caption as a prompt", (await write({ image: images[0], caption: true })).tokens, caption.tokens);
     const openai = [
       {
         role: "user",
@@ -290,6 +289,9 @@ async function refused(test) {
     [{}, "prompt"],
     [{ prompt: 7 }, "prompt"],
     [{ raw: ["x"] }, "raw"],
+    [{ question: 7, image: images[0] }, "question"],
+    [{ question: "x" }, "image"],
+    [{ caption: "en", image: images[0] }, "caption"],
     [{ raw: "<image>" }, "<image>"],
     [{ raw: "x", images }, "<image>"],
     [{ prompt: "x", image: images[0], images }, "both"],

@@ -8,29 +8,9 @@ import "../parts/use-in-app.ts";
 import { address } from "../state/address.ts";
 import { writers } from "../state/models.ts";
 import { shown } from "../state/shown.ts";
-import { asking, type Exchange, type TextTask } from "./ask/asking.ts";
+import { asking, type Exchange } from "./ask/asking.ts";
+import { mannerOf, type Asked, type Manner, type Opening } from "./ask/suggested.ts";
 import { codeFor, linkTo } from "./code.ts";
-
-const DESCRIBE = "Describe this image.";
-
-/** Questions that many people have, by what stands on their buttons. */
-const usual: readonly [words: string, question: string][] = [
-  ["One line", "Describe this image in one short sentence."],
-  ["Detailed", "Describe this image in detail."],
-  ["Read the text", "What text is in this image? Write it out exactly."],
-];
-
-/** What Florence-2 is asked in place of questions, likewise. */
-const tasks: readonly [words: string, task: TextTask][] = [
-  ["Caption", "caption"],
-  ["Detailed", "detailed-caption"],
-  ["A paragraph", "more-detailed-caption"],
-  ["Read the text", "ocr"],
-  ["Name what is there", "object-detection"],
-];
-
-/** Where the name of a thing goes in "How many … are there?". */
-const MANY = ["How many ", " are there?"] as const;
 
 /** A conversation about the picture. */
 class AskTool extends Part {
@@ -59,19 +39,19 @@ class AskTool extends Part {
 
   protected override render() {
     const { thread, busy } = asking;
-    if (!writers.model) return html`<ocelli-model-card .task=${"ask"}></ocelli-model-card>`;
+    const manner = this.#manner;
+    if (!manner) return html`<ocelli-model-card .task=${"ask"}></ocelli-model-card>`;
     const still = busy || !shown.picture;
-    const byTask = writers.info?.family === "florence2";
-    return html`${byTask ? this.#tasks(still) : this.#usual(still)} ${knowledge("ask")}
+    return html`${this.#usual(manner, still)} ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
-        ${byTask ? nothing : this.#form(still)}
+        ${manner.questions ? this.#form(still) : nothing}
         <p class="small">Answers can be wrong. Check what matters.</p>
         <div class="thread" role="log" tabindex="0" aria-label="Questions and answers" aria-busy=${String(busy)}>
           ${thread.map((exchange, at) => this.#exchange(exchange, at))}
         </div>
       </section>
       <div class="folds">
-        <ocelli-use-in-app .code=${this.#code()} .link=${linkTo("ask", { q: this.#last })}></ocelli-use-in-app>
+        <ocelli-use-in-app .code=${this.#code(manner)} .link=${this.#link(manner)}></ocelli-use-in-app>
       </div>`;
   }
 
@@ -84,35 +64,25 @@ class AskTool extends Part {
     this.#came = asking.busy;
   }
 
-  /** Questions that many people have. */
-  #usual(still: boolean) {
+  /** What many people ask. */
+  #usual({ suggestions, openings, questions }: Manner, still: boolean) {
     return html`<div class="row usual">
-      <button type="button" class="primary" ?disabled=${still} @click=${() => void asking.ask(DESCRIBE)}>
-        Describe
-      </button>
-      ${usual.map(
-        ([words, question]) =>
-          html`<button type="button" ?disabled=${still} @click=${() => void asking.ask(question)}>${words}</button>`,
-      )}
-      <button type="button" ?disabled=${still} @click=${() => this.#many()}>How many …?</button>
-    </div>`;
-  }
-
-  /** What a model is asked that knows tasks in place of questions. */
-  #tasks(still: boolean) {
-    return html`<div class="row usual">
-      ${tasks.map(
-        ([words, task], at) =>
+      ${suggestions.map(
+        ({ words, asked }, at) =>
           html`<button
             type="button"
             class=${at === 0 ? "primary" : ""}
             ?disabled=${still}
-            @click=${() => void asking.ask(words, task)}
+            @click=${() => void asking.ask("prompt" in asked ? asked.prompt : words, asked)}
           >
             ${words}
           </button>`,
       )}
-      ${this.#stop(!asking.busy)}
+      ${openings.map(
+        (opening) =>
+          html`<button type="button" ?disabled=${still} @click=${() => this.#begin(opening)}>${opening[0]}</button>`,
+      )}
+      ${questions ? nothing : this.#stop(!asking.busy)}
     </div>`;
   }
 
@@ -158,19 +128,19 @@ class AskTool extends Part {
   #submit(event: Event): void {
     event.preventDefault();
     const question = this.#question;
-    if (asking.busy || !question.trim()) return;
+    if (asking.busy || !question.trim() || !this.#manner) return;
     this.#question = "";
-    void asking.ask(question);
+    void asking.ask(question, this.#manner.asked(question.trim()));
   }
 
   /** Begins the question in the field; the user names the thing. */
-  #many(): void {
-    this.#question = MANY.join("");
+  #begin([, before, behind]: Opening): void {
+    this.#question = before + behind;
     this.requestUpdate();
     void this.updateComplete.then(() => {
       const input = this.querySelector("input");
       input?.focus();
-      input?.setSelectionRange(MANY[0].length, MANY[0].length);
+      input?.setSelectionRange(before.length, before.length);
     });
   }
 
@@ -182,22 +152,35 @@ class AskTool extends Part {
     this.requestUpdate();
   }
 
-  get #last(): string {
-    return asking.thread.at(-1)?.question ?? DESCRIBE;
+  get #manner(): Manner | undefined {
+    return writers.info && mannerOf(writers.info);
   }
 
-  #code(): string {
+  /** What was asked last, or the first thing to try. */
+  #last({ suggestions }: Manner): Asked {
+    return asking.thread.at(-1)?.asked ?? suggestions[0].asked;
+  }
+
+  #link(manner: Manner): string {
+    const asked = this.#last(manner);
+    const question = "prompt" in asked ? asked.prompt : "question" in asked ? asked.question : undefined;
+    return linkTo("ask", question === undefined ? {} : { q: question });
+  }
+
+  #code(manner: Manner): string {
     const { choice } = writers;
     if (!choice) return "";
-    return writers.info?.family === "florence2"
-      ? codeFor("Vlm", "ocelli/vlm", choice, [
-          `const answer = await model.task(image, ${JSON.stringify(asking.thread.at(-1)?.task ?? "caption")});`,
-          "console.log(answer);",
-        ])
-      : codeFor("Vlm", "ocelli/vlm", choice, [
-          `const stream = model.stream({ image, prompt: ${JSON.stringify(this.#last)} });`,
-          "for await (const part of stream) output.append(part);",
-        ]);
+    const asked = this.#last(manner);
+    if ("task" in asked)
+      return codeFor("Vlm", "ocelli/vlm", choice, [
+        `const answer = await model.task(image, ${JSON.stringify(asked.task)});`,
+        "console.log(answer);",
+      ]);
+    const [[name, value]] = Object.entries(asked) as [[string, string | true]];
+    return codeFor("Vlm", "ocelli/vlm", choice, [
+      `const stream = model.stream({ image, ${name}: ${JSON.stringify(value)} });`,
+      "for await (const part of stream) output.append(part);",
+    ]);
   }
 }
 

@@ -22,5 +22,6 @@ export function wordsAsCode(words: readonly string[]): string {
 
 /** The address of a tool with what it was asked. */
 export function linkTo(tool: string, params: Record<string, string>): string {
-  return `#/picture/${tool}?${new URLSearchParams(params)}`;
+  const query = new URLSearchParams(params).toString();
+  return `#/picture/${tool}${query && `?${query}`}`;
 }

@@ -1,26 +1,21 @@
-import type { Chat, TextStream, VisionTask, Vlm } from "ocelli/vlm";
+import type { Chat, TextStream, Vlm, WriteOptions } from "ocelli/vlm";
 import { writers } from "../../state/models.ts";
 import type { Picture } from "../../state/picture.ts";
 import { shown } from "../../state/shown.ts";
 import { Store } from "../../state/store.ts";
+import type { Asked } from "./suggested.ts";
 
 /** A question about the picture, and as much of its answer as is written. */
 export interface Exchange {
   readonly question: string;
-  /** What Florence-2 is asked in its place. */
-  readonly task: TextTask | undefined;
+  /** What the model is asked. */
+  readonly asked: Asked;
   answer: string;
   state: "waiting" | "writing" | "done" | "stopped" | "failed";
   error?: unknown;
   /** Tokens a second, of a whole answer of several. */
   rate?: number | null;
 }
-
-/** Tasks that need nothing but a picture, and are answered in words or names. */
-export type TextTask = Extract<
-  VisionTask,
-  "caption" | "detailed-caption" | "more-detailed-caption" | "ocr" | "object-detection"
->;
 
 /** Tokens of an answer, at most. */
 const MOST = 400;
@@ -41,12 +36,13 @@ class Asking extends Store {
     return this.#stop !== undefined;
   }
 
-  async ask(question: string, task?: TextTask): Promise<void> {
+  /** Asks; `question` is what the thread shows. */
+  async ask(question: string, asked: Asked): Promise<void> {
     const { picture } = shown;
     const { model } = writers;
     if (!picture || !model || this.busy || !question.trim()) return;
     const stop = (this.#stop = new AbortController());
-    const exchange: Exchange = { question: question.trim(), task, answer: "", state: "waiting" };
+    const exchange: Exchange = { question: question.trim(), asked, answer: "", state: "waiting" };
     this.thread = [...this.thread, exchange];
     this.changed();
     try {
@@ -71,23 +67,31 @@ class Asking extends Store {
   }
 
   async #write(exchange: Exchange, picture: Picture, model: Vlm, signal: AbortSignal): Promise<void> {
-    if (exchange.task) {
-      const said = await model.task(picture.blob, exchange.task, { signal });
+    const { asked } = exchange;
+    if ("task" in asked) {
+      const said = await model.task(picture.blob, asked.task, { signal });
       exchange.answer = "text" in said ? said.text : namesOf(said.regions);
       return;
     }
-    if (this.#about?.picture !== picture || this.#about.model !== model)
-      this.#about = { picture, model, chat: model.chat() };
-    const { chat } = this.#about;
-    const { question } = exchange;
-    const turn = chat.messages.length === 0 ? { image: picture.blob, prompt: question } : question;
-    const stream: TextStream = chat.stream(turn, { maxTokens: MOST, signal });
+    const options = { maxTokens: MOST, signal };
+    const stream: TextStream =
+      "prompt" in asked
+        ? this.#talk(asked.prompt, picture, model, options)
+        : model.stream({ ...asked, image: picture.blob }, options);
     for await (const part of stream) {
       exchange.answer += part;
       exchange.state = "writing";
       this.changed();
     }
     exchange.rate = (await stream.written).tokensPerSecond;
+  }
+
+  /** Goes on with the conversation about a picture, or begins one. */
+  #talk(prompt: string, picture: Picture, model: Vlm, options: WriteOptions): TextStream {
+    if (this.#about?.picture !== picture || this.#about.model !== model)
+      this.#about = { picture, model, chat: model.chat() };
+    const { chat } = this.#about;
+    return chat.stream(chat.messages.length === 0 ? { image: picture.blob, prompt } : prompt, options);
   }
 
   #forget(): void {
