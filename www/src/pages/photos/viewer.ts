@@ -92,9 +92,7 @@ class Viewer extends Part {
                 this.#url
                   ? html`<div class="photo">
                       <img src=${this.#url} alt=${nameOf(path)} @error=${() => this.#file && this.#preview(path)} />
-                      <div class="frame">
-                        ${this.#given && this.#given === shown.picture ? this.#tools.layer : nothing}
-                      </div>
+                      <div class="frame">${this.#looking ? this.#tools.layer : nothing}</div>
                     </div>`
                   : nothing
               }
@@ -103,7 +101,10 @@ class Viewer extends Part {
           </figure>
           <div class="aside">
             ${this.#ways(path)} ${toolButtons("Tags", tasks, task, (task) => void this.#use(task), !this.#file)}
-            ${task ? this.#tools.view() : this.#scores(path)}
+            ${
+              // Until the next photo is decoded, a tool would ask about the one before.
+              task ? html`<div ?inert=${!this.#looking}>${this.#tools.view()}</div>` : this.#scores(path)
+            }
           </div>
         </div>
       </div>
@@ -145,6 +146,11 @@ class Viewer extends Part {
       </button>
       <button type="button" ?disabled=${!this.#file} @click=${() => void this.#toPicture()}>Open in Picture</button>
     </div>`;
+  }
+
+  /** Whether the tools look at this photo. */
+  get #looking(): boolean {
+    return this.#given !== undefined && this.#given === shown.picture;
   }
 
   get #dialog(): HTMLDialogElement | null {
