@@ -9,17 +9,19 @@ import torch
 import torch.nn.functional as F
 
 import loop
+import shipped
 from ask_batch import UNSAID, Batches, Patches
-from ask_export import export
+from ask_export import export, names as published
 from ask_model import TEXT, VISION, PaliGemma
 from names import Names
 from questions import SIDES
 from truth import World, known, variety
 
+FURTHER = 5562, 88992  # steps that the weights in the repository were trained, and pictures that they have seen
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
-ALONE_EACH = 6  # one step of so many has a question a row, as PaliGemma is asked; every second while the rate falls
-WEIGHTS = {"name": 0.5, "colour": 0.3, "count": 0.3, "where": 0.2, "beside": 0.3, "edges": 1.0}  # of what patches say
+ALONE_EACH, COOLING_ALONE_EACH = 6, 3  # one step of so many has a question a row, as PaliGemma is asked; more of them while the rate falls
+WEIGHTS = {"name": 0.3, "colour": 0.1, "count": 0.3, "where": 0.2, "beside": 0.05, "edges": 1.0}  # of what patches say
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
 
@@ -70,12 +72,18 @@ class Ask(loop.Job):
         self.model = torch.nn.ModuleDict({"model": PaliGemma(self.batches.size, self.batches.places), "heads": Heads(self.batches.said())}).to(device)
         self.model["model"].load_state_dict(torch.load(folder / "ask-start.pt", map_location=device, weights_only=True))
 
+    def go_further(self):
+        stored, model = shipped.weights(shipped.ASK), self.model["model"]
+        short = {k: published(k).removeprefix("vision_tower.").removeprefix("language_model.") for k in model.state_dict() if ".head." not in k}
+        model.load_state_dict({k: stored[name] for k, name in short.items()}, strict=False)
+        return FURTHER
+
     def rate(self, parameter):
         return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
 
     def losses(self, working, step, dtype, cooling):
         self.batches.world.know(known(step))
-        alone = step % (2 if cooling else ALONE_EACH) == 0
+        alone = step % (COOLING_ALONE_EACH if cooling else ALONE_EACH) == 0
         pixels, rows, truth = self.batches.batch(step, variety(step + AHEAD), alone)
         picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
                                                                        rows.positions, rows.wanted))

@@ -12,7 +12,7 @@ from names import COLOUR_NAMES, plural
 from questions import EDGES, LAST, NUMBER_WORDS, PLACES, SIDES, Asker, an, before, place_of
 from words import EOS, PAD
 
-PACKED, ALONE = 96, 40  # tokens of a row: of many questions, of one
+PACKED, ALONE = 144, 40  # tokens of a row: of many questions, of one
 EACH_ALONE = 2  # questions of a picture where each has a row of its own
 UNSAID = -100  # of a patch: what is not known, or not spoken of
 
@@ -81,7 +81,7 @@ class Batches:
         """Pixels, rows of questions, and the truth of each patch; with `alone`, a row for each question, as PaliGemma has it."""
         pixels, owners, pictures = self.world.batch(seed, strength)
         r = np.random.default_rng([seed % 2**32, 1])
-        asked = [self.asker.questions(r, p, EACH_ALONE if alone else 11) for p in pictures]
+        asked = [self.asker.questions(r, p, EACH_ALONE if alone else 16) for p in pictures]
         tokens = iter(self.tokens([q for qs in asked for q in qs]))
         tokens = [[next(tokens) for _ in qs] for qs in asked]
         length, rows = (ALONE if alone else PACKED), []

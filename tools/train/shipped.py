@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 MODELS = Path(__file__).resolve().parents[2] / "www/models"
-START, FIND = MODELS / "ocelli-tiny", MODELS / "ocelli-tiny-find"
+START, FIND, ASK = (MODELS / name for name in ("ocelli-tiny", "ocelli-tiny-find", "ocelli-tiny-ask"))
 BLOCK = 16  # weights along K that share a scale (docs/decisions/weights-and-quantisation.md)
 
 
