@@ -111,3 +111,29 @@ fn area_of(mask: &Value) -> f64 {
     let [high, wide] = [0, 1].map(|side| mask["rle"]["size"][side].as_f64().expect("a side"));
     mask["area"].as_f64().expect("an area") / (high * wide)
 }
+
+/// What is asked of scenes, and the right answer.
+const ASKED: [(&str, &str, &str); 10] = [
+    ("bus", "is there a dog?", "yes"),
+    ("bus", "is there a guitar?", "no"),
+    ("bus", "how many things are there?", "3"),
+    ("turtle", "is there a star?", "yes"),
+    ("turtle", "is there a bus?", "no"),
+    ("turtle", "what colour is the star?", "yellow"),
+    ("ships", "is there a ship?", "yes"),
+    ("ships", "is there a dog?", "no"),
+    ("rabbit", "what is this?", "rabbit"),
+    MISTAKEN,
+];
+
+/// The question of which the card says that it is answered wrongly.
+const MISTAKEN: (&str, &str, &str) = ("bus", "is there a cat?", "no");
+
+#[test]
+fn the_default_model_answers_what_scenes_show_but_one() {
+    for asked @ (name, question, right) in ASKED {
+        let report = json(&["ask", "--question", question, &scene(name)]);
+        let answer = report[0]["text"].as_str().expect("an answer").trim();
+        assert_eq!(answer == right, asked != MISTAKEN, "{name}: {question} {answer}");
+    }
+}

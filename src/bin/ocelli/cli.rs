@@ -14,7 +14,7 @@ pub use found::{Ask, DetectArgs, EvalDetectArgs, EvalSegmentArgs, SegmentArgs};
 use ocelli::{Result, config::Alpha, quant};
 
 pub use over::{EvalArgs, Over, RecallArgs};
-pub use written::{AskArgs, CaptionArgs, Detail, EvalCaptionArgs, EvalVqaArgs, GenerateArgs, Script, TaskArgs, Writes};
+pub use written::{AskArgs, CaptionArgs, Detail, EvalCaptionArgs, EvalVqaArgs, GenerateArgs, Loaded, Script, TaskArgs};
 
 use crate::{bad_input, text_file};
 

@@ -23,7 +23,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalCaptionArgs) -> Result<Vec
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let writer = Writer::load(setup, &args.brief.model(over), show).await?;
+    let writer = Writer::load(setup, &over.model, args.brief.loaded(over), show).await?;
     let rule = writer.session.config.generator()?.prompt;
     let request = [args.prompt.unwrap_or_else(|| rule.caption().into())];
     let bar = count_bar("pictures", asked.files.len(), show);

@@ -27,7 +27,7 @@ pub async fn run(json: bool, setup: &Setup, args: EvalVqaArgs) -> Result<Vec<Unr
         asked.limit(limit.get());
     }
     let show = !over.no_progress;
-    let writer = Writer::load(setup, &args.brief.model(over), show).await?;
+    let writer = Writer::load(setup, &over.model, args.brief.loaded(over), show).await?;
     let rule = writer.session.config.generator()?.prompt;
     let bar = count_bar("pictures", asked.files.len(), show);
     let start = Instant::now();

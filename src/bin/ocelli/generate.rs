@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     bad_input,
-    cli::{AskArgs, CaptionArgs, Detail, GenerateArgs, Script, Setup, Writes},
+    cli::{AskArgs, CaptionArgs, Detail, GenerateArgs, Loaded, Script, Setup},
     device::{self, Session},
     load_on, messages, npy, output,
     stream::Unreadable,
@@ -33,19 +33,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub async fn load(setup: &Setup, args: &Writes, show: bool) -> Result<Self> {
-        let checkpoint = Checkpoint::open_towers(&args.folder, Towers::Both)?;
+    pub async fn load(setup: &Setup, folder: &Path, loaded: Loaded, show: bool) -> Result<Self> {
+        let checkpoint = Checkpoint::open_towers(folder, Towers::Both)?;
         checkpoint.config.expect(Task::Generate)?;
         let (files, fallback) = (&checkpoint.tokenizer, checkpoint.config.text_rule.byte_fallback);
         let added = checkpoint.config.generator()?.prompt.added_tokens();
         let tokenizer = Tokenizer::with_tokens(files, fallback, &added)?;
         let chosen = device::choose(setup).await?;
-        let low = match args.detail {
+        let low = match loaded.detail {
             Detail::Low => true,
             Detail::High => false,
             Detail::Auto => matches!(chosen.device, ocelli::backend::Device::Cpu(_)),
         };
-        let session = load_on(chosen, setup, &checkpoint, Towers::Both, args.format.format(), show)?;
+        let session = load_on(chosen, setup, &checkpoint, Towers::Both, loaded.format.format(), show)?;
         Ok(Self { session, tokenizer: Arc::new(tokenizer), low })
     }
 
@@ -137,7 +137,7 @@ pub async fn run(json: bool, setup: &Setup, args: GenerateArgs) -> Result<()> {
         options.logits = true;
     }
     let pictures = args.images.iter().map(|path| Picture::open(path)).collect::<Result<Vec<_>>>()?;
-    let writer = Writer::load(setup, &args.model, true).await?;
+    let writer = Writer::load(setup, &args.model, args.loaded, true).await?;
     options.stops = writer.stops(args.length.ignore_eos)?;
     let mut seen = writer.see(&pictures)?;
     let prompt = writer.prompt(&args.script, &seen)?;
@@ -222,7 +222,7 @@ async fn describe(
     form: &Form,
 ) -> Result<Vec<Unreadable>> {
     let mut options = args.length.options()?;
-    let writer = Writer::load(setup, &args.model, true).await?;
+    let writer = Writer::load(setup, &args.model, args.loaded, true).await?;
     options.stops = writer.stops(args.length.ignore_eos)?;
     let rule = writer.session.config.generator()?.prompt;
     let request = question.map_or_else(|| rule.caption().to_string(), |question| rule.question(question));

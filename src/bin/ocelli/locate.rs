@@ -14,7 +14,7 @@ use ocelli::{
 
 use crate::{
     bad_input,
-    cli::{Ask, Detail, DetectArgs, SegmentArgs, Setup, Writes},
+    cli::{Ask, Detail, DetectArgs, Loaded, SegmentArgs, Setup},
     coco::DataSet,
     detect::{self, Detections},
     draw,
@@ -46,8 +46,8 @@ impl<'a> Locator<'a> {
     async fn load(setup: &Setup, model: &Path, ask: &'a Ask) -> Result<Self> {
         let labels = ask.labels.list()?;
         let prompts = ask.prompts(&labels)?;
-        let model = Writes { folder: model.into(), format: ask.format, detail: Detail::Auto };
-        let writer = Writer::load(setup, &model, true).await?;
+        let loaded = Loaded { format: ask.format, detail: Detail::Auto };
+        let writer = Writer::load(setup, model, loaded, true).await?;
         let stops = writer.stops(false)?;
         let options = Options { max_tokens: Some(MOST), stops, ..Options::default() };
         Ok(Self { writer, options, ask, labels, prompts })

@@ -55,7 +55,7 @@ pub async fn run(json: bool, setup: &Setup, args: TaskArgs) -> Result<Vec<Unread
         (TaskInput::Words, ..) => return Err(bad_input(format!("{}: expected --text and no --region", task.name()))),
         (TaskInput::Region, ..) => return Err(bad_input(format!("{}: expected --region L,T,R,B", task.name()))),
     }
-    let writer = Writer::load(setup, &args.model, true).await?;
+    let writer = Writer::load(setup, &args.model, args.loaded, true).await?;
     if !writer.session.config.generator()?.prompt.knows_tasks() {
         let found = writer.session.config.family.name();
         return Err(bad_input(format!(

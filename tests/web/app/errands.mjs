@@ -59,6 +59,9 @@ export async function errands({ fresh, open, report, axe, shots }) {
 
   const counting = report.group("errands: count things");
   await choose(page, "More", "Count things…");
+  // The app's own model knows drawings.
+  const offered = async () => [/OWLv2 base[\s\S]*620 MB/.test(await card.innerText())];
+  counting.same("a model for photos", await offered(), [true]);
   await load(page, card);
   await page.getByLabel("Things to count").fill("dog, guitar");
   await page.getByRole("button", { name: `Count things: ${COUNT} photos` }).click();

@@ -1,9 +1,30 @@
 // The tool "Ask".
 import { LONG, still } from "./layout.mjs";
-import { pick } from "./tools-find.mjs";
+import { opensScene, pick, takes } from "./tools-find.mjs";
 
-export async function asking({ page, report, loads, good }) {
-  await loads("ask");
+/** What the app's own model says of a scene that no training has seen; nothing is downloaded from elsewhere. */
+async function asksAtOnce({ page, report, hub }) {
+  const group = report.group("tools: ask, with the app's own model");
+  const asked = hub.asked.length;
+  await opensScene(page, "ask", "bus");
+  const field = page.getByRole("textbox", { name: "Ask about this image" });
+  const said = [];
+  for (const question of ["Is there a dog?", "Is there a guitar?"]) {
+    await field.fill(question);
+    await field.press("Enter");
+    const exchange = page.locator(`[role=log] article[data-at="${said.length}"]`);
+    await exchange.and(page.locator('[data-state="done"]')).waitFor(LONG);
+    said.push(await exchange.locator(".written").innerText());
+  }
+  group.same("a dog, and no guitar", said, ["yes", "no"]);
+  group.rejects("a guitar, and no dog", said, ["no", "yes"]);
+  group.same("asked of the hub", [hub.asked.length], [asked]);
+}
+
+export async function asking(test) {
+  const { page, report, good } = test;
+  await asksAtOnce(test);
+  await takes(page, "ask", "SmolVLM 256M", "#/picture/ask");
   await pick(page, "rgb-61x37.png");
   const group = report.group("tools: ask");
   const thread = page.getByRole("log").getByRole("article");

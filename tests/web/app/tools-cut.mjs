@@ -4,13 +4,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { forgetShifts, LONG } from "./layout.mjs";
-import { pick, settled, takes } from "./tools-find.mjs";
+import { opensScene, pick, settled, takes } from "./tools-find.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const fixtures = join(here, "..", "..", "fixtures");
-const samples = join(here, "..", "..", "..", "www", "samples");
 /** A scene, and what its things have of its pixels, in percent, as it was drawn. */
-const SCENE = "scene-ships.png";
+const SCENE = "ships";
 const SHARES = { mushroom: 2.45, ship: 9.49 };
 const NEAR = 0.8;
 const IMAGE = "exact-96x96.png";
@@ -20,8 +19,7 @@ const WORDS = ["a photo of a cat", "TWO DOGS IN THE SNOW"];
 async function cutsAtOnce({ page, report, hub }, layers) {
   const group = report.group("tools: cut out, with the app's own model");
   const asked = hub.asked.length;
-  await page.evaluate(() => (location.hash = "#/picture/cut"));
-  await page.getByLabel("Choose an image").setInputFiles(join(samples, SCENE));
+  await opensScene(page, "cut", SCENE);
   await page.getByLabel("What to cut out").fill(Object.keys(SHARES).join(", "));
   await layers.nth(Object.keys(SHARES).length - 1).waitFor(LONG);
   await settled(page);

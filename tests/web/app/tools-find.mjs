@@ -61,8 +61,7 @@ function overlap([ax, ay, aX, aY], [bx, by, bX, bY]) {
 async function findsAtOnce({ page, report, hub }, rows) {
   const group = report.group("tools: find, with the app's own model");
   const asked = hub.asked.length;
-  await page.evaluate(() => (location.hash = "#/picture/find"));
-  await page.getByLabel("Choose an image").setInputFiles(join(samples, "scene-bus.png"));
+  await opensScene(page, "find", "bus");
   await page.getByLabel("What to find").fill("dog, bus, bear, cat");
   await rows.nth(2).waitFor(LONG);
   await settled(page);
@@ -70,6 +69,12 @@ async function findsAtOnce({ page, report, hub }, rows) {
   group.same("what is there", found.toSorted(), ["bear", "bus", "dog"]);
   group.rejects("a cat", found.toSorted(), ["bear", "bus", "cat", "dog"]);
   group.same("asked of the hub", [hub.asked.length], [asked]);
+}
+
+/** Opens a tool with a scene that no training has seen. */
+export async function opensScene(page, tool, name) {
+  await page.evaluate((tool) => (location.hash = `#/picture/${tool}`), tool);
+  await page.getByLabel("Choose an image").setInputFiles(join(samples, `scene-${name}.png`));
 }
 
 /** Takes another model than the app's own, on the page Models, and goes on at an address. */

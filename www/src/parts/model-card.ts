@@ -17,20 +17,25 @@ const needs: Record<Task, string> = {
 
 /** In place of a tool's answer while it has no model: what it takes to get one, how far the load has come, why it failed. */
 class ModelCard extends Part {
-  static override properties = { task: { attribute: false } };
+  static override properties = { task: { attribute: false }, photos: { attribute: false } };
   declare task: Task;
+  /** Whether it is for photos, which the app's own models don't know. */
+  declare photos: boolean;
 
   constructor() {
     super();
     this.task = "label";
+    this.photos = false;
     this.watch(...Object.values(modelsOf), kept);
   }
 
   protected override render() {
     const { task } = this;
     const { last, loading } = modelsOf[task];
-    const offered = ownFor(task) ?? offeredFor(task);
-    const choice = loading?.choice ?? last ?? choiceOf(offered, format.get());
+    const own = ownFor(task);
+    const offered = this.photos || !own ? offeredFor(task) : own;
+    const again = this.photos && last?.source === own?.source ? undefined : last;
+    const choice = loading?.choice ?? again ?? choiceOf(offered, format.get());
     const listed = listedAs(choice.source) ?? offered;
     const { good, licence, caution, accuracy, quantised } = listed;
     const here = kept.of(choice.source) !== undefined;

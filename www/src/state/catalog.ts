@@ -39,6 +39,7 @@ export interface Listed {
 const own = (folder: string): string => new URL(`models/${folder}/`, document.baseURI).href;
 const ownLicence = "MIT or Apache-2.0";
 const drawings = "drawings, emoji and clip art, but not photos";
+const everyday = `56 everyday things in ${drawings}`;
 const tinyClip = {
   said: "TinyCLIP's model zoo",
   at: "https://github.com/microsoft/Cream/tree/main/TinyCLIP",
@@ -235,6 +236,7 @@ export const catalog: readonly Listed[] = [
     task: "find",
     source: own("ocelli-tiny-find"),
     name: "Ocelli tiny, finding",
+    knows: everyday,
     side: 256,
     bytes: 8.6e6,
     licence: ownLicence,
@@ -266,6 +268,7 @@ export const catalog: readonly Listed[] = [
     task: "cut",
     source: own("ocelli-tiny-mask"),
     name: "Ocelli tiny, cutting out",
+    knows: everyday,
     side: 256,
     bytes: 8.8e6,
     licence: ownLicence,
@@ -283,6 +286,17 @@ export const catalog: readonly Listed[] = [
       "The hub says Apache-2.0, but the authors' own page says that its licence doesn't cover the weights. Check before you use it at work.",
     recommended: true,
     good: "Cuts out what your words name. Edges are soft: it sees 22 × 22 patches.",
+  },
+  {
+    task: "ask",
+    source: own("ocelli-tiny-ask"),
+    name: "Ocelli tiny, answering",
+    knows: everyday,
+    side: 192,
+    bytes: 9.2e6,
+    licence: ownLicence,
+    quantised: true,
+    good: "Says whether something is in a drawing, what it shows, and how many. Comes with the app and is fast on any device. It doesn't know photos.",
   },
   {
     task: "ask",

@@ -10,12 +10,15 @@ use ocelli::{
     session::{self, Form},
 };
 
-use super::{Keep, Over};
+use super::{Keep, Over, own};
 
 #[derive(Args)]
 pub struct GenerateArgs {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
     #[command(flatten)]
-    pub model: Writes,
+    pub loaded: Loaded,
     /// A picture for the prompt; may be given several times.
     #[arg(long = "image", value_name = "F")]
     pub images: Vec<PathBuf>,
@@ -32,8 +35,11 @@ pub struct GenerateArgs {
 
 #[derive(Args)]
 pub struct CaptionArgs {
+    /// The model's folder; ocelli-tiny-ask, which knows drawings, if left out.
+    #[arg(long, value_name = "DIR", default_value_os_t = own("ocelli-tiny-ask"), hide_default_value = true)]
+    pub model: PathBuf,
     #[command(flatten)]
-    pub model: Writes,
+    pub loaded: Loaded,
     #[command(flatten)]
     pub length: Length,
     /// The pictures: PNG, JPEG, WebP, GIF or BMP.
@@ -77,12 +83,9 @@ impl FormArgs {
     }
 }
 
-/// A model that writes, and how pictures come to it.
-#[derive(Args)]
-pub struct Writes {
-    /// The model's folder.
-    #[arg(long = "model", value_name = "DIR")]
-    pub folder: PathBuf,
+/// How a model that writes is kept, and how pictures come to it.
+#[derive(Args, Clone, Copy)]
+pub struct Loaded {
     /// How to keep the weights on the device; none keeps them as the file has them.
     #[arg(long, default_value = "none")]
     pub format: Keep,
@@ -129,9 +132,9 @@ pub struct Brief {
 }
 
 impl Brief {
-    /// The model of an evaluation.
-    pub fn model(&self, over: &Over) -> Writes {
-        Writes { folder: over.model.clone(), format: over.format, detail: self.detail }
+    /// How the model of an evaluation is loaded.
+    pub fn loaded(&self, over: &Over) -> Loaded {
+        Loaded { format: over.format, detail: self.detail }
     }
 }
 
@@ -194,8 +197,11 @@ pub struct Length {
 
 #[derive(Args)]
 pub struct TaskArgs {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
     #[command(flatten)]
-    pub model: Writes,
+    pub loaded: Loaded,
     /// What Florence-2 is asked: caption, detailed-caption, more-detailed-caption, object-detection, dense-region-caption,
     /// region-proposal, phrase-grounding, open-vocabulary-detection, referring-segmentation, region-to-segmentation, region-to-category,
     /// region-to-description, region-to-ocr, ocr or ocr-with-region; or by its token, such as <OD>.

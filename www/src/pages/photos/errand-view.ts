@@ -2,6 +2,7 @@ import { html, nothing } from "lit";
 import { Part } from "../../element.ts";
 import { download } from "../../parts/dom.ts";
 import "../../parts/model-card.ts";
+import { knowledge } from "../../parts/model-hint.ts";
 import "../../parts/thumbnail.ts";
 import { count, duration, number } from "../../parts/words.ts";
 import { nameOf } from "../../state/files.ts";
@@ -30,7 +31,11 @@ class ErrandView extends Part {
   protected override render() {
     const { task, errand } = this.kind;
     const { outcomes } = errand;
-    return html`${modelsOf[task].model ? this.#start() : html`<ocelli-model-card .task=${task}></ocelli-model-card>`}
+    return html`${
+      modelsOf[task].model
+        ? html`${knowledge(task)} ${this.#start()}`
+        : html`<ocelli-model-card .task=${task} .photos=${true}></ocelli-model-card>`
+    }
     ${errand.busy ? this.#progress() : nothing} ${outcomes.length > 0 ? this.#outcomes(outcomes) : nothing}`;
   }
 
