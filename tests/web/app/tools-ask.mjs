@@ -16,6 +16,7 @@ async function asksAtOnce({ page, report, hub }) {
     await exchange.and(page.locator('[data-state="done"]')).waitFor(LONG);
     said.push(await exchange.locator(".written").innerText());
   }
+  group.same("the field is empty again", [await field.inputValue()], [""]);
   group.same("a dog, and no guitar", said, ["yes", "no"]);
   group.rejects("a guitar, and no dog", said, ["no", "yes"]);
   group.same("asked of the hub", [hub.asked.length], [asked]);

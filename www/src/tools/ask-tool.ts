@@ -1,4 +1,5 @@
 import { html, nothing } from "lit";
+import { live } from "lit/directives/live.js";
 import { Part } from "../element.ts";
 import "../parts/copy-button.ts";
 import "../parts/model-card.ts";
@@ -98,14 +99,14 @@ class AskTool extends Part {
         aria-label="Ask about this image"
         placeholder="Ask about this image"
         autocomplete="off"
-        .value=${this.#question}
+        .value=${live(this.#question)}
         @input=${(event: Event) => (this.#question = (event.target as HTMLInputElement).value)}
       />
       ${asking.busy ? this.#stop() : html`<button class="primary" ?disabled=${still}>Ask</button>`}
     </form>`;
   }
 
-  #exchange({ question, answer, state, error, rate }: Exchange, at: number) {
+  #exchange({ question, asked, answer, state, error, rate }: Exchange, at: number) {
     const waits = state === "waiting";
     // Blanks around it would be seen.
     const said = answer.trim() || (waits ? "Looking…" : "");
@@ -117,7 +118,10 @@ class AskTool extends Part {
       ${
         state === "done"
           ? html`<div class="row">
-              <ocelli-copy .words=${"Copy as alt text"} .content=${() => altText(answer)}></ocelli-copy>
+              <ocelli-copy
+                .words=${"question" in asked ? "Copy" : "Copy as alt text"}
+                .content=${() => altText(answer)}
+              ></ocelli-copy>
               ${rate ? html`<span class="small">${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens per second</span>` : nothing}
             </div>`
           : nothing
