@@ -45,7 +45,7 @@ class AskTool extends Part {
     const still = busy || !shown.picture;
     return html`${this.#usual(manner, still)} ${knowledge("ask")}
       <section class="answer" aria-label="Answer" aria-busy=${String(busy)}>
-        ${manner.questions ? this.#form(still) : nothing}
+        ${manner.asked ? this.#form(still) : nothing}
         <p class="small">Answers can be wrong. Check what matters.</p>
         <div class="thread" role="log" tabindex="0" aria-label="Questions and answers" aria-busy=${String(busy)}>
           ${thread.map((exchange, at) => this.#exchange(exchange, at))}
@@ -66,7 +66,7 @@ class AskTool extends Part {
   }
 
   /** What many people ask. */
-  #usual({ suggestions, openings, questions }: Manner, still: boolean) {
+  #usual({ suggestions, openings, asked: own }: Manner, still: boolean) {
     return html`<div class="row usual">
       ${suggestions.map(
         ({ words, asked }, at) =>
@@ -83,7 +83,7 @@ class AskTool extends Part {
         (opening) =>
           html`<button type="button" ?disabled=${still} @click=${() => this.#begin(opening)}>${opening[0]}</button>`,
       )}
-      ${questions ? nothing : this.#stop(!asking.busy)}
+      ${own ? nothing : this.#stop(!asking.busy)}
     </div>`;
   }
 
@@ -131,10 +131,11 @@ class AskTool extends Part {
 
   #submit(event: Event): void {
     event.preventDefault();
-    const question = this.#question;
-    if (asking.busy || !question.trim() || !this.#manner) return;
+    const question = this.#question.trim();
+    const asked = this.#manner?.asked?.(question);
+    if (asking.busy || !question || !asked) return;
     this.#question = "";
-    void asking.ask(question, this.#manner.asked(question.trim()));
+    void asking.ask(question, asked);
   }
 
   /** Begins the question in the field; the user names the thing. */

@@ -20,19 +20,17 @@ export type Opening = readonly [words: string, before: string, behind: string];
 
 /** How a family of models is asked. */
 export interface Manner {
-  /** Whether it takes questions, in words of the user's own. */
-  readonly questions: boolean;
   /** What many people ask; the first is the first thing to try. */
   readonly suggestions: readonly [Suggestion, ...Suggestion[]];
   readonly openings: readonly Opening[];
-  asked(question: string): Asked;
+  /** How a question in the user's own words is asked; undefined of models that take none. */
+  readonly asked?: (question: string) => Asked;
 }
 
 const HOW_MANY: Opening = ["How many …?", "How many ", " are there?"];
 
 /** Models that talk. */
 const talks: Manner = {
-  questions: true,
   suggestions: [
     say("Describe", "Describe this image."),
     say("One line", "Describe this image in one short sentence."),
@@ -45,7 +43,6 @@ const talks: Manner = {
 
 /** PaliGemma knows a few kinds of questions, and forgets what was asked before. */
 const answers: Manner = {
-  questions: true,
   suggestions: [
     { words: "Describe", asked: { caption: true } },
     { words: "What is this?", asked: { question: "what is this?" } },
@@ -62,7 +59,6 @@ const answers: Manner = {
 
 /** Florence-2 knows tasks in place of questions. */
 const obeys: Manner = {
-  questions: false,
   suggestions: [
     { words: "Caption", asked: { task: "caption" } },
     { words: "Detailed", asked: { task: "detailed-caption" } },
@@ -71,7 +67,6 @@ const obeys: Manner = {
     { words: "Name what is there", asked: { task: "object-detection" } },
   ],
   openings: [],
-  asked: talks.asked,
 };
 
 function say(words: string, prompt: string): Suggestion {
