@@ -162,8 +162,10 @@ class AskTool extends Part {
   }
 
   /** What was asked last, or the first thing to try. */
-  #last({ suggestions }: Manner): Asked {
-    return asking.thread.at(-1)?.asked ?? suggestions[0].asked;
+  #last({ suggestions, asked: own }: Manner): Asked {
+    const last = asking.thread.at(-1)?.asked;
+    // The thread stays when the model changes, and only models without questions have tasks.
+    return last && "task" in last === !own ? last : suggestions[0].asked;
   }
 
   #link(manner: Manner): string {
