@@ -5,6 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS="$CARGO_TARGET_DIR/tools"
+# Whose tests are run. The wheel has none in Rust; it is named so that what both depend on is built once, with the features of both.
+readonly TESTED=(--package ocelli --package ocelli-vision)
 
 for part in engines size wheel bench; do source "tools/build/$part.sh"; done
 
@@ -219,7 +221,7 @@ check() {
   for part in wasm-{gpu,cpu,tokenizer}; do
     stage "lints, $part" cargo clippy --quiet --lib --target wasm32-unknown-unknown --no-default-features --features "$part,writing" -- -D warnings
   done
-  stage "import direction" cargo test --quiet --test architecture
+  stage "import direction" cargo test --quiet "${TESTED[@]}" --test architecture
   # The package's types are made from the wasm module's, the page's from the package's.
   stage "package" pkg
   stage "tarball" tarball
@@ -256,8 +258,8 @@ tests() {
   setup_gpu
   # Silences a Mesa layer that complains about a missing desktop.
   export NODEVICE_SELECT=1
-  stage "Rust tests" cargo test --quiet --no-fail-fast
-  [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models" cargo test --quiet --test full -- --ignored
+  stage "Rust tests" cargo test --quiet "${TESTED[@]}" --no-fail-fast
+  [ "${OCELLI_FULL:-}" != 1 ] || stage "full-size models" cargo test --quiet "${TESTED[@]}" --test full -- --ignored
   setup_browser
   stage "package" pkg
   stage "size" size

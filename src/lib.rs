@@ -44,8 +44,11 @@ pub mod scores;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod synthetic;
+// In the browser, a wasm file of its own has them.
+#[cfg(any(not(target_arch = "wasm32"), feature = "wasm-tokenizer"))]
 pub mod text;
 pub mod threads;
+pub mod tokens;
 pub mod verify;
 #[cfg(all(target_arch = "wasm32", any(feature = "wasm-gpu", feature = "wasm-cpu", feature = "wasm-tokenizer")))]
 mod wasm;

@@ -22,7 +22,7 @@ mod tokenizer;
 use std::sync::Arc;
 
 pub use guide::Guide;
-pub use message::{Layout, Message, PICTURE, Part, Role};
+pub use message::{Message, Part, Role};
 pub use prompt::Prompt;
 pub use request::{Request, messages_of};
 pub use sentencepiece::compact;
@@ -31,6 +31,7 @@ pub use tokenizer::{TextStream, Tokenizer};
 use crate::{
     config::{Cleaning, Config, Padding, TextRule, TokenizerFiles},
     error::Result,
+    tokens::{Encoded, Tokenize},
 };
 
 /// Turns text into ids of the length that the tower expects.
@@ -40,24 +41,6 @@ pub struct TextEncoder {
     tokens: usize,
     vocab: usize,
     pad: u32,
-}
-
-/// A text as the tower is fed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// As many token ids as the tower takes, padding included.
-    pub ids: Vec<u32>,
-    /// Whether the text has more: its end is not among them, but for EOS.
-    pub cut: bool,
-}
-
-/// What makes token ids of a text. A trait, so that a build whose tokenizer is elsewhere does not carry one.
-pub trait Tokenize {
-    /// As [`TextEncoder::encoded`].
-    ///
-    /// # Errors
-    /// As [`TextEncoder::encode`].
-    fn encoded(&self, text: &str) -> Result<Encoded>;
 }
 
 impl Tokenize for TextEncoder {

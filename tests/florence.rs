@@ -14,7 +14,8 @@ use ocelli::{
     quant::Format,
     sampling::Sampling,
     session::{Found, LoadOptions, Options, View},
-    text::{Layout, Message, Prompt, Tokenizer},
+    text::{Message, Prompt, Tokenizer},
+    tokens::Layout,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;

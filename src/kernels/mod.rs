@@ -71,7 +71,7 @@ use crate::{
     threads::Threads,
 };
 
-pub use crate::text::PICTURE;
+pub use crate::tokens::PICTURE;
 
 /// An activation buffer of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! The twins of the kernels that only text decoders have.
 
 use super::{activate, best};
-use crate::{config::Activation, quant::Matrix, text::PICTURE};
+use crate::{config::Activation, quant::Matrix, tokens::PICTURE};
 
 /// `shaders/embed.wgsl`, into what y holds
 pub fn embed(ids: &[u32], table: &Matrix, first: u32, scale: f32, pictures: Option<&[f32]>, y: &mut [f32]) {

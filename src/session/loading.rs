@@ -21,8 +21,8 @@ use crate::{
     model::{self, Model, PicturePrompt},
     plan::Plan,
     quant::{Format, Packed},
-    text::Tokenize,
     threads::Threads,
+    tokens::Tokenize,
     weights::{Computed, HostStore, Loader, PackedForm, Piece, Store, Weight, pieces, put, put_packed},
 };
 

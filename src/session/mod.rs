@@ -49,7 +49,7 @@ use crate::{
     plan::Plan,
     preprocess::{self, Sampling},
     quant::Format,
-    text::{Encoded, TextEncoder, Tokenize},
+    tokens::Encoded,
 };
 
 /// A loaded model.
@@ -86,15 +86,16 @@ pub struct Session<B: Backend = Gpu> {
 }
 
 impl<B: Backend> Session<B> {
-    /// Loads a model from where its checkpoint is.
+    /// Loads a model, and its tokenizer, from where its checkpoint is.
     ///
     /// # Errors
     /// Whatever is wrong with the checkpoint, or [`crate::Error::Gpu`] if the GPU has no room.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn load(device: B, checkpoint: &Checkpoint, mut options: LoadOptions) -> Result<Self> {
         let writes = checkpoint.config.generator().is_ok();
         if options.towers.text() && checkpoint.towers.text() && options.tokenizer.is_none() && !writes {
-            let tokenizer = TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
-            options.tokenizer = Some(Box::new(tokenizer) as Box<dyn Tokenize>);
+            let tokenizer = crate::text::TextEncoder::new(&checkpoint.tokenizer, &checkpoint.config)?;
+            options.tokenizer = Some(Box::new(tokenizer));
         }
         let progress = options.progress;
         let mut loading = Loading::new(device, checkpoint, options)?;
@@ -160,7 +161,7 @@ impl<B: Backend> Session<B> {
     /// The ids that the text tower is fed, padding included.
     ///
     /// # Errors
-    /// As [`TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower or its tokenizer.
+    /// As [`crate::text::TextEncoder::encode`], or [`crate::Error::BadInput`] without the text tower or its tokenizer.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
         Ok(self.encoded(text)?.ids)
     }

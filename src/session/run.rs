@@ -8,7 +8,7 @@ use crate::{
     gpu::{Gpu, milliseconds},
     kernels::{ActId, Run},
     model, preprocess,
-    text::Tokenize,
+    tokens::Tokenize,
 };
 
 /// Most pictures or texts in one submission. More would cost memory and hold up the page without being faster.

@@ -11,7 +11,7 @@ use crate::{
     model,
     preprocess::{Packing, Tiling},
     session::run::check_finite,
-    text::Layout,
+    tokens::Layout,
 };
 
 /// What makes a decoder's tokens of squares.

@@ -9,7 +9,8 @@ use crate::{
     backend::Backend,
     config::Search,
     error::Result,
-    text::{Guide, Layout, Prompt, Tokenizer},
+    text::{Guide, Prompt, Tokenizer},
+    tokens::Layout,
 };
 
 /// What a text may be.

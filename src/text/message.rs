@@ -1,8 +1,5 @@
 //! What is said to a model that writes, and the pictures in it.
 
-/// The bit of an id that stands for a row of the pictures' tokens: the other bits are the row, counted over all pictures of a prompt.
-pub const PICTURE: u32 = 1 << 31;
-
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -65,15 +62,4 @@ impl Message {
             Part::Text(_) => None,
         })
     }
-}
-
-/// How a picture was cut, and how many tokens became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
-    /// Rows of tiles; 0 where the whole picture is all.
-    pub rows: usize,
-    /// Columns of tiles; 0 where the whole picture is all.
-    pub columns: usize,
-    /// Tokens of all tiles, in the order in which the tower sees them.
-    pub tokens: usize,
 }

@@ -6,15 +6,15 @@
 
 use super::{
     Tokenizer,
-    message::{Layout, Message},
+    message::Message,
     script::{self, Script, Text},
 };
-use crate::{config::PromptRule, error::Result};
+use crate::{config::PromptRule, error::Result, tokens::Layout};
 
 /// What a decoder is fed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// Token ids, and [`super::PICTURE`] with a row where a picture's token stands.
+    /// Token ids, and [`crate::tokens::PICTURE`] with a row where a picture's token stands.
     pub ids: Vec<u32>,
     /// How many of them are pictures' tokens.
     pub image_tokens: usize,

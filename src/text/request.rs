@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    message::{Layout, Message, Part, Role},
+    message::{Message, Part, Role},
     prompt::Prompt,
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     json::brief,
     text::Tokenizer,
+    tokens::Layout,
 };
 
 /// What is asked.

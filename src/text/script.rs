@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::{
     Tokenizer,
-    message::{Layout, Message, PICTURE, Part, Role},
+    message::{Message, Part, Role},
 };
 use crate::{
     config::{PromptRule, TaskInput, VisionTask},
     error::{Error, Result},
+    tokens::{Layout, PICTURE},
 };
 
 const IMAGE: &str = "<image>";

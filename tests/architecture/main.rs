@@ -11,7 +11,7 @@ use graph::{Graph, circle, excuse};
 /// Lowest first; modules in one row do not know each other.
 const ROWS: [&[&str]; 15] = [
     &["error", "random"],
-    &["json", "threads"],
+    &["json", "threads", "tokens"],
     &["config"],
     &["checkpoint", "quant", "preprocess", "text", "sampling", "scores", "found"],
     &["gpu"],

@@ -8,7 +8,8 @@ use ocelli::{
     backend::Cpu,
     config::{Head, PromptRule, Tiles, TokenizerFiles, chat_template},
     session::{LoadOptions, View},
-    text::{Layout, Message, PICTURE, Part, Prompt, Role, Tokenizer, messages_of},
+    text::{Message, Part, Prompt, Role, Tokenizer, messages_of},
+    tokens::{Layout, PICTURE},
 };
 use serde_json::{Value, json};
 

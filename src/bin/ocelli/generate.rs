@@ -12,7 +12,8 @@ use ocelli::{
     config::{Task, Towers},
     pictures::Picture,
     session::{Form, Options, Seen, Written},
-    text::{Layout, Message, Prompt, Request, Tokenizer},
+    text::{Message, Prompt, Request, Tokenizer},
+    tokens::Layout,
 };
 use serde::Serialize;
 
