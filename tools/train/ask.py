@@ -2,8 +2,11 @@
 words.py, and what ask_start.py made of ocelli-tiny-find.
 
 The loss: cross-entropy of the answers; and, so that each patch soon knows what it shows, of what is true of the thing at its middle: its
-name, its colour, how many there are, where it is, what is beside it, and how far its edges are.
+name, its colour, how many there are, where it is, what is beside it, and how far its edges are; and, so that an answer is about the right
+thing, of where two heads look.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +25,8 @@ TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
 ALONE_EACH, COOLING_ALONE_EACH = 6, 3  # one step of so many has a question a row, as PaliGemma is asked; more of them while the rate falls
 WEIGHTS = {"name": 0.3, "colour": 0.1, "count": 0.3, "where": 0.2, "beside": 0.05, "edges": 1.0}  # of what patches say
+LARGEST = {"qk": 2.0, "others": 1.2}  # of a matrix of the decoder, as a multiple of how it starts
+LOOK = 0.3  # what it counts that two heads look at what is asked about
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
 
@@ -74,9 +79,18 @@ class Ask(loop.Job):
 
     def go_further(self):
         stored, model = shipped.weights(shipped.ASK), self.model["model"]
-        short = {k: published(k).removeprefix("vision_tower.").removeprefix("language_model.") for k in model.state_dict() if ".head." not in k}
+        short = {k: published(k).removeprefix("vision_tower.").removeprefix("language_model.") for k in model.state_dict() if ".head." not in k and not k.startswith(("layers.", "norm."))}
         model.load_state_dict({k: stored[name] for k, name in short.items()}, strict=False)
         return FURTHER
+
+    def stepped(self):
+        """Keeps the decoder's matrices as large as they may be. Muon's steps have one size, so matrices grow with their number: scores came
+        to hundreds, each head saw one place alone, and none learned to look elsewhere."""
+        with torch.no_grad():
+            for name, p in self.model["model"].layers.named_parameters():
+                if p.ndim == 2:
+                    most = LARGEST["qk" if "q_proj" in name or "k_proj" in name else "others"] * p.shape[1] ** -0.5
+                    p.mul_((most / p.pow(2).mean().sqrt()).clamp(max=1))
 
     def rate(self, parameter):
         return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
@@ -85,14 +99,16 @@ class Ask(loop.Job):
         self.batches.world.know(known(step))
         alone = step % (COOLING_ALONE_EACH if cooling else ALONE_EACH) == 0
         pixels, rows, truth = self.batches.batch(step, variety(step + AHEAD), alone)
-        picture, targets, weights, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.ids, rows.parts, rows.prefix,
-                                                                       rows.positions, rows.wanted))
+        picture, targets, weights, about, *row = (x.to(self.device) for x in (rows.picture, rows.targets, rows.weights, rows.about, rows.ids, rows.parts,
+                                                                              rows.prefix, rows.positions, rows.wanted))
         seen = working["model"].see(pixels.to(self.device, dtype))
-        answers, right = answer_loss(working["model"](seen[picture], *row), targets, weights, self.batches.near.to(self.device))
+        logits, looks = working["model"](seen[picture], *row)
+        answers, right = answer_loss(logits, targets, weights, self.batches.near.to(self.device))
         truth = Patches(*(x.to(self.device) for x in vars(truth).values()))
+        look = look_loss(looks, truth.name[picture.repeat_interleave(rows.wanted.sum(1).to(self.device))], about)
         patches = working["heads"](working["model"], seen, truth)
-        parts = {"answers": answers, "right": right, **patches, "asked": rows.parts.amax(1).add(1).sum()}
-        return answers + sum(WEIGHTS[kind] * loss for kind, loss in patches.items()), parts
+        parts = {"answers": answers, "right": right, "look": look, **patches, "asked": rows.parts.amax(1).add(1).sum()}
+        return answers + LOOK * look + sum(WEIGHTS[kind] * loss for kind, loss in patches.items()), parts
 
     def export(self, folder):
         export(self.model["model"], self.words, folder)
@@ -105,6 +121,14 @@ def answer_loss(logits, targets, weights, near):
     sides = (near[:, targets] != targets).float() * SMOOTH
     loss = -((1 - sides.sum(0)) * picked[:, 0] + (sides.T * picked[:, 1:]).sum(1))
     return (loss * weights).sum() / weights.sum(), (logp.argmax(1) == targets).float().mean()
+
+
+def look_loss(looks, names, about):
+    """How little is looked at what is asked about, where it is there: logarithms `looks` [heads, wanted, patches], `names` of each patch
+    [wanted, patches], and the name in question [wanted]."""
+    there = (names == about[:, None]) & (about != UNSAID)[:, None]
+    some = there.any(1)
+    return -looks[:, some].masked_fill(~there[some], -math.inf).logsumexp(2).mean() if some.any() else looks.sum() * 0
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Rows:
     wanted: torch.Tensor  # whether what follows is to be learned
     targets: torch.Tensor  # what follows, of the wanted
     weights: torch.Tensor  # of each wanted place: answers count by the root of their length
+    about: torch.Tensor  # of each wanted place, what is to be looked at: its number among the names, or UNSAID
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Batches:
     def __init__(self, world, words):
         self.world, self.asker = world, Asker(world)
         self.named = [*map(int, world.things), *sorted(world.scenes)]
+        self.number = {concept: k for k, concept in enumerate(self.named)}
         self.tokenizer = Tokenizer.from_file(str(words))
         self.size = self.tokenizer.get_vocab_size()
         self.places = torch.tensor([self.tokenizer.token_to_id(f"<loc{i:04}>") for i in range(LAST + 1)])
@@ -72,10 +74,10 @@ class Batches:
         return shares
 
     def tokens(self, questions):
-        """The prefix (with <bos> and the newline) and the suffix of each question."""
+        """The prefix (with <bos> and the newline) and the suffix of each question, and the number of what it is about."""
         prefixes = self.tokenizer.encode_batch([f"{q.prompt}\n" for q in questions])
         suffixes = self.tokenizer.encode_batch([q.answer for q in questions], add_special_tokens=False)
-        return [(p.ids, [*s.ids, EOS]) for p, s in zip(prefixes, suffixes)]
+        return [(p.ids, [*s.ids, EOS], self.number.get(q.about, UNSAID)) for p, s, q in zip(prefixes, suffixes, questions)]
 
     def batch(self, seed, strength, alone):
         """Pixels, rows of questions, and the truth of each patch; with `alone`, a row for each question, as PaliGemma has it."""
@@ -87,24 +89,24 @@ class Batches:
         length, rows = (ALONE if alone else PACKED), []
         for picture, pairs in enumerate(tokens):
             row = []
-            for prefix, suffix in pairs:
+            for prefix, suffix, about in pairs:
                 if alone and row:
                     rows.append((picture, row))
                     row = []
-                if sum(len(p) + len(s) for p, s in row) + len(prefix) + len(suffix) <= length:
-                    row.append((prefix, suffix))
+                if sum(len(p) + len(s) for p, s, _ in row) + len(prefix) + len(suffix) <= length:
+                    row.append((prefix, suffix, about))
             if row:
                 rows.append((picture, row))
-        return pixels, self.rows(rows, length), patches(owners, pictures, self.named, self.world)
+        return pixels, self.rows(rows, length), patches(owners, pictures, self.number, self.world)
 
     def rows(self, rows, length):
         shape = len(rows), length
         ids, parts, positions = np.full(shape, PAD), np.full(shape, -2), np.full(shape, PATCHES)
         prefix, wanted = np.zeros(shape, bool), np.zeros(shape, bool)
-        targets, weights = [], []
+        targets, weights, abouts = [], [], []
         for k, (_, pairs) in enumerate(rows):
             start = 0
-            for part, (before, after) in enumerate(pairs):
+            for part, (before, after, about) in enumerate(pairs):
                 # The end is only a target.
                 whole, split = before + after[:-1], start + len(before)
                 stop = start + len(whole)
@@ -114,14 +116,15 @@ class Batches:
                 wanted[k, split - 1 : stop] = True
                 targets += after
                 weights += [len(after) ** -0.5] * len(after)
+                abouts += [about] * len(after)
                 start = stop
         return Rows(torch.tensor([p for p, _ in rows]), *(torch.from_numpy(x) for x in (ids, parts, prefix, positions, wanted)),
-                    torch.tensor(targets), torch.tensor(weights))
+                    torch.tensor(targets), torch.tensor(weights), torch.tensor(abouts))
 
 
-def patches(owners, pictures, named, world):
-    """What is true of each patch."""
-    p, number = VISION["patch_size"], {concept: k for k, concept in enumerate(named)}
+def patches(owners, pictures, number, world):
+    """What is true of each patch; `number` has the names' numbers by concept."""
+    p = VISION["patch_size"]
     middle = owners[:, p // 2 :: p, p // 2 :: p].reshape(len(owners), -1)
     name, colour, count, where, *beside = (np.full(middle.shape, UNSAID) for _ in range(4 + len(SIDES)))
     edges = np.zeros((*middle.shape, 4), np.float32)

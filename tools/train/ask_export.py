@@ -63,5 +63,5 @@ def check(model, folder, pixels, prompt):
         masks = dict(attention_mask=torch.ones_like(whole), token_type_ids=torch.zeros_like(whole))
         a = theirs.eval()(input_ids=whole, pixel_values=pixels, **masks).logits[0, PATCHES:]
         all_of_it = torch.ones_like(ids, dtype=torch.bool)
-        b = model(model.see(pixels), ids, torch.zeros_like(ids), all_of_it, PATCHES + torch.arange(ids.shape[1])[None], all_of_it)
+        b = model(model.see(pixels), ids, torch.zeros_like(ids), all_of_it, PATCHES + torch.arange(ids.shape[1])[None], all_of_it)[0]
     return ((a - b).norm() / a.norm()).item()

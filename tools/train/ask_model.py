@@ -15,6 +15,7 @@ from model import VisionTower
 VISION = dict(hidden_size=256, intermediate_size=768, num_attention_heads=4, num_hidden_layers=6, image_size=192, patch_size=16)
 TEXT = dict(hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=1, head_dim=64)
 PATCHES = (VISION["image_size"] // VISION["patch_size"]) ** 2
+LOOKING = 2, (0, 1)  # a block, and its heads that look at what a question is about
 IMAGE = -1  # the part of a row that the picture is; questions are 0 and up
 
 
@@ -36,15 +37,19 @@ class GemmaAttention(nn.Module):
         self.k_proj, self.v_proj = (nn.Linear(width, head, bias=False) for _ in range(2))
         self.o_proj = nn.Linear(self.heads * head, width, bias=False)
 
-    def forward(self, x, cos, sin, mask):
+    def scores(self, x, cos, sin, mask):
+        """How much each head wants to look where, from each place [B, heads, T, T]."""
         batch, length = x.shape[:2]
         q = rotate(self.q_proj(x).view(batch, length, self.heads, self.head).transpose(1, 2), cos, sin)
-        k, v = rotate(self.k_proj(x)[:, None], cos, sin), self.v_proj(x)[:, None]
+        k = rotate(self.k_proj(x)[:, None], cos, sin)
         # All heads have the same keys: their queries stand below each other.
         q = q.reshape(batch, 1, self.heads * length, self.head)
-        weights = q * self.head**-0.5 @ k.mT
-        weights = torch.softmax(weights.view(batch, self.heads, length, length) + mask, -1)
-        mixed = (weights.view(batch, 1, self.heads * length, length) @ v).view(batch, self.heads, length, self.head)
+        return (q * self.head**-0.5 @ k.mT).view(batch, self.heads, length, length) + mask
+
+    def forward(self, x, cos, sin, mask):
+        batch, length = x.shape[:2]
+        weights = torch.softmax(self.scores(x, cos, sin, mask), -1).view(batch, 1, self.heads * length, length)
+        mixed = (weights @ self.v_proj(x)[:, None]).view(batch, self.heads, length, self.head)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -106,7 +111,8 @@ class PaliGemma(nn.Module):
         return self.vision_tower.tokens(pixels)
 
     def forward(self, seen, ids, parts, prefix, positions, wanted):
-        """Logits [wanted, vocabulary] of what follows the wanted places of the rows of `ids` [B, T], behind their pictures' patches.
+        """Logits [wanted, vocabulary] of what follows the wanted places of the rows of `ids` [B, T], behind their pictures' patches; and
+        the logarithm of how much the heads LOOKING look at each patch from there [heads, wanted, patches], of which only these heads learn.
         `parts` [B, T] says which question each token belongs to, `prefix` [B, T] whether it is the question."""
         batch, patches = seen.shape[:2]
         width = self.embed_tokens.weight.shape[1]
@@ -114,9 +120,12 @@ class PaliGemma(nn.Module):
         places = torch.cat([torch.arange(patches, device=ids.device).expand(batch, -1), positions], 1)
         cos, sin = rotation(places, TEXT["head_dim"], x.dtype)
         mask = attention_mask(parts, prefix, patches, x.dtype)
-        for block in self.layers:
+        for number, block in enumerate(self.layers):
+            if number == LOOKING[0]:
+                scores = block.self_attn.scores(block.input_layernorm(x.detach()), cos, sin, mask)
+                looks = torch.stack([scores[:, head, patches:][wanted] for head in LOOKING[1]]).float().log_softmax(-1)[..., :patches]
             x = block(x, cos, sin, mask)
-        return self.norm(x[:, patches:][wanted]) @ self.embed_tokens.weight.T
+        return self.norm(x[:, patches:][wanted]) @ self.embed_tokens.weight.T, looks
 
 
 def rotation(places, head, dtype):

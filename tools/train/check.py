@@ -3,6 +3,7 @@
     check.py
 """
 
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,17 @@ import torch
 
 import ask_export
 import words
+from ask import look_loss
 from ask_batch import UNSAID, Batches, patches
 from ask_model import PATCHES, PaliGemma, attention_mask
 from data import draw
 from find import generalised_iou, shown, truth
-from questions import Asker, before, locations
+from questions import Asker, Question, before, locations
 from scene_evaluation import runs
 from truth import Picture, Thing, outlines, overlap
 
 LABELS = ["cat", "dog", "elephant", "bar chart", "fish"]
+NUMBER = {0: 0, 1: 1, 2: 2, 4: 3, 3: 4}  # of concepts among the names
 
 
 def drawn(sprites, side=64):
@@ -65,7 +68,7 @@ def thing(concept, y, x, colour=-1, number=1):
 def answers(picture, may=True):
     """All that is said of a picture."""
     asker, r = Asker(world(may)), np.random.default_rng(0)
-    return {q.prompt.removeprefix("answer en ").rstrip("?"): q.answer for _ in range(400) for q in asker.questions(r, picture, 8)}
+    return {q.prompt.removeprefix("answer en ").rstrip("?"): q.answer for _ in range(1500) for q in asker.questions(r, picture, 8)}
 
 
 def right_answers():
@@ -97,7 +100,7 @@ def what_patches_show():
     owners = np.zeros((1, 192, 192), np.uint8)
     owners[0, 80:112, 32:64], owners[0, 80:112, 128:160] = 1, 2
     things = [Thing(2, 1, (80 / 192, 32 / 192, 112 / 192, 64 / 192), 1, True), Thing(4, -1, (80 / 192, 128 / 192, 112 / 192, 160 / 192), 2, True)]
-    said = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world())
+    said = patches(owners, [Picture(things)], NUMBER, world())
     first, second = {5 * 12 + 2, 5 * 12 + 3, 6 * 12 + 2, 6 * 12 + 3}, {5 * 12 + 8, 5 * 12 + 9, 6 * 12 + 8, 6 * 12 + 9}
     of = lambda values, value: set(torch.nonzero(values[0] == value)[:, 0].tolist())
     assert of(said.name, 2) == first and of(said.name, 3) == second and len(of(said.name, UNSAID)) == 144 - 8
@@ -106,9 +109,9 @@ def what_patches_show():
     left, right, above, below = said.beside
     assert of(left, 2) == second and of(right, 3) == first and len(of(left, UNSAID)) == len(of(right, UNSAID)) == 140
     assert (above == UNSAID).all() and (below == UNSAID).all()
-    silent = patches(owners, [Picture(things)], [0, 1, 2, 4, 3], world(may=False))
+    silent = patches(owners, [Picture(things)], NUMBER, world(may=False))
     assert (silent.beside == UNSAID).all() and (silent.colour == UNSAID).all() and (silent.name == said.name).all()
-    assert of(patches(owners, [Picture([things[0], replace(things[1], concept=2)])], [0, 1, 2, 4, 3], world()).count, 1) == first | second
+    assert of(patches(owners, [Picture([things[0], replace(things[1], concept=2)])], NUMBER, world()).count, 1) == first | second
     filled = shown(owners, [Picture(things)], [2, 4], 12)
     assert of(filled, 0) == first and of(filled, 1) == second and len(of(filled, 2)) == 144 - 8
     assert of(shown(owners, [Picture(things)], [4, 2], 12), 0) == second  # in the order of what is asked
@@ -143,14 +146,15 @@ def as_transformers_has_it():
         model.layers[0].input_layernorm.weight.data += 0.01
         assert ask_export.check(model, folder / "model", pixels, "answer en is there a cat?") > 1e-3
         # Of two questions in a row neither knows of the other; both are answered as if alone but for what the picture sees of them.
-        q = [SimpleNamespace(prompt="answer en is there a cat?", answer="yes"), SimpleNamespace(prompt="answer en how many dogs are there?", answer="2")]
+        q = [Question("presence", "answer en is there a cat?", "yes", 0), Question("count", "answer en how many dogs are there?", "2")]
         one, two = batches.tokens(q)
         rows = lambda pairs: batches.rows([(0, pairs)], 40)
         seen = model.see(pixels)
-        ask = lambda row: model(seen, row.ids, row.parts, row.prefix, row.positions, row.wanted)
+        ask = lambda row: model(seen, row.ids, row.parts, row.prefix, row.positions, row.wanted)[0]
         both, others = ask(rows([one, two])), ask(rows([two, two]))
         assert (both[2:] - others[2:]).abs().max() < 1e-4 < (both[:2] - others[:2]).abs().max()
         alone = rows([one])
+        assert alone.about.tolist() == [batches.number[0]] * len(one[1]) and rows([two]).about.tolist() == [UNSAID] * len(two[1])
         assert alone.targets.tolist() == one[1] and alone.wanted.sum() == len(one[1]) and alone.wanted[0, len(one[0]) - 1]
         mask = attention_mask(alone.parts, alone.prefix, PATCHES, torch.float32)[0, 0] == 0
         start, end = PATCHES, PATCHES + len(one[0])
@@ -159,7 +163,15 @@ def as_transformers_has_it():
         assert not (attention_mask(packed.parts, packed.prefix, PATCHES, torch.float32)[0, 0, 0] == 0)[start:].any()
 
 
+def where_it_looks():
+    names, about = torch.tensor([[3, 3, 1, UNSAID], [1, 1, 1, 1], [3, 1, 1, 1]]), torch.tensor([3, 3, UNSAID])
+    looks = torch.tensor([[[0.4, 0.5, 0.09, 0.01], [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]]).log()
+    right = look_loss(looks, names, about)  # of the first alone: of the second it is not there, of the third nothing is asked about
+    assert abs(right + math.log(0.9)) < 1e-3 and look_loss(looks.flip(2), names, about) > 2 > right
+    assert look_loss(looks[:, 1:], names[1:], about[1:]) == 0
+
+
 if __name__ == "__main__":
-    for check in (boxes_and_masks, right_answers, what_patches_show, as_transformers_has_it):
+    for check in (boxes_and_masks, right_answers, what_patches_show, where_it_looks, as_transformers_has_it):
         check()
         print(check.__name__.replace("_", " "), flush=True)

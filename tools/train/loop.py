@@ -1,10 +1,10 @@
 """The loop in which ocelli-tiny-ask, -find and -mask are trained, as far as time goes.
 
-    NAME.py FOLDER [--resume] [--stop-after STEPS] [--cool STEPS] [--further] [--threads N]
+    NAME.py FOLDER [--resume] [--stop-after STEPS] [--cool STEPS] [--further] [--rate SHARE] [--threads N]
 
 The rate is constant after a warm-up, so that a run may end at any step and go on at any time: NAME.pt is its state. `--cool` takes that
-state, lets the rate fall to nothing over so many steps, and writes NAME-cool.pt and the folder NAME-model; NAME.pt stays as it is. Every
-step's batch follows from the step's number alone. After 20 steps the pace is printed.
+state (with `--further` the weights in the repository), lets the rate fall to nothing over so many steps, and writes NAME-cool.pt and the
+folder NAME-model; NAME.pt stays as it is. `--rate` is the share of the usual rate that it begins with. Every step's batch follows from the step's number alone. After 20 steps the pace is printed.
 """
 
 import argparse
@@ -44,6 +44,9 @@ class Job:
         """The loss of a step and its parts by name. `working` is a copy of the model, in `dtype`."""
         raise NotImplementedError
 
+    def stepped(self):
+        """After each step."""
+
     def export(self, folder):
         raise NotImplementedError
 
@@ -66,6 +69,7 @@ def train(kind):
     arguments.add_argument("--stop-after", type=int, default=10**9)
     arguments.add_argument("--cool", type=int, default=0)
     arguments.add_argument("--further", action="store_true")
+    arguments.add_argument("--rate", type=float, default=1.0)
     arguments.add_argument("--threads", type=int, default=0)
     options = arguments.parse_args()
     folder, cool = options.folder, options.cool
@@ -80,14 +84,14 @@ def train(kind):
     muon, adam = optimizers(job, dtype)
     parts = {"model": job.model, "muon": muon, "adam": adam}
     state, step, pictures, warm = folder / f"{job.name}.pt", 0, 0, 0
-    if cool or (options.resume and state.exists()):
+    if options.further:
+        step, pictures = job.go_further()
+        warm = step
+    elif cool or (options.resume and state.exists()):
         saved = torch.load(state, map_location=device, weights_only=True)
         step, pictures = saved["step"], saved.get("pictures", saved["step"] * job.size)
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-    elif options.further:
-        step, pictures = job.go_further()
-        warm = step
     first, last = step, step + cool if cool else options.stop_after
     target = folder / f"{job.name}-cool.pt" if cool else state
     log = open(target.with_suffix(".jsonl"), "a" if step and not cool else "w")
@@ -95,7 +99,7 @@ def train(kind):
 
     began, recent, written = time.time(), [], time.time()
     while step < last:
-        rate = min(1.0, (step - warm + 1) / WARM_UP) * (1 - (step - first) / cool if cool else 1.0)
+        rate = options.rate * min(1.0, (step - warm + 1) / WARM_UP) * (1 - (step - first) / cool if cool else 1.0)
         for optimizer, usual in ((muon, job.matrix_rate), (adam, job.other_rate)):
             for group in optimizer.param_groups:
                 group["lr"] = usual * rate * group["rate"]
@@ -109,6 +113,7 @@ def train(kind):
         torch.nn.utils.clip_grad_norm_([p for g in adam.param_groups for p in g["params"]], 1.0)
         muon.step()
         adam.step()
+        job.stepped()
         recent.append([float(x.detach()) for x in losses.values()])
         step, pictures = step + 1, pictures + job.size
         seconds = time.time() - began

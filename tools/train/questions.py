@@ -34,6 +34,7 @@ class Question:
     kind: str
     prompt: str
     answer: str
+    about: int | None = None  # the concept that is to be looked at, if it is there
 
 
 def an(noun):
@@ -61,7 +62,7 @@ class Asker:
     """Asks about the pictures of a World."""
 
     # How often each kind is asked.
-    SHARES = {"caption": 0.14, "what": 0.12, "presence": 0.45, "count": 0.14, "colour": 0.12, "side": 0.2, "where": 0.06, "detect": 0.11}
+    SHARES = {"caption": 0.14, "what": 0.12, "presence": 0.4, "count": 0.16, "colour": 0.18, "side": 0.2, "where": 0.1, "detect": 0.11}
 
     def __init__(self, world):
         self.world, self.labels = world, world.names.labels
@@ -160,12 +161,12 @@ class Asker:
             colour = t.colour if yes else int(r.choice([k for k in range(len(COLOUR_NAMES)) if k != t.colour]))
             if not self.world.may("tint", t.concept, colour):
                 return None
-            return self.say(r, "presence", a=an(f"{COLOUR_NAMES[colour]} {word}")), "yes" if yes else "no"
+            return self.say(r, "presence", a=an(f"{COLOUR_NAMES[colour]} {word}")), "yes" if yes else "no", t.concept
         if kind < 0.3 and count > 1:
             said = count if yes else int(r.choice([n for n in range(2, MOST + 1) if n != count]))
             if not self.world.may("count", t.concept, said):
                 return None
-            return f"answer en are there {NUMBER_WORDS[said]} {plural(word)}?", "yes" if yes else "no"
+            return f"answer en are there {NUMBER_WORDS[said]} {plural(word)}?", "yes" if yes else "no", t.concept
         if kind < 0.45 and len(picture.things) > 1:
             said = self.related(r, picture, t)
             if said is None:
@@ -173,9 +174,9 @@ class Asker:
             words, other = said
             if not yes:
                 words = {v: k for k, v in zip(SIDES, [*list(SIDES)[1::-1], *list(SIDES)[:1:-1]])}[words]
-            return f"answer en is the {word} {words} the {self.labels[other.concept]}?", "yes" if yes else "no"
+            return f"answer en is the {word} {words} the {self.labels[other.concept]}?", "yes" if yes else "no", t.concept
         asked = t.concept if yes else self.absent(r, picture)
-        return self.say(r, "presence", a=an(self.labels[asked])), "yes" if yes else "no"
+        return self.say(r, "presence", a=an(self.labels[asked])), "yes" if yes else "no", asked
 
     def related(self, r, picture, t):
         """How t lies to one other thing, both there once, in words that may be said; None if that is not clear."""
@@ -199,7 +200,7 @@ class Asker:
         count = picture.count(t.concept)
         if count == 1 and r.random() < 0.6:
             return None
-        return self.say(r, "count", many=plural(self.labels[t.concept])), str(count)
+        return self.say(r, "count", many=plural(self.labels[t.concept])), str(count), t.concept
 
     def colour(self, r, picture):
         if picture.ground != UNKNOWN and r.random() < 0.4:
@@ -208,7 +209,7 @@ class Asker:
         if not known or r.random() < 0.06:
             return (self.say(r, "colour", one=self.labels[self.absent(r, picture)]), NONE) if r.random() < 0.03 else None
         t = known[r.integers(len(known))]
-        return self.say(r, "colour", one=self.labels[t.concept]), COLOUR_NAMES[t.colour]
+        return self.say(r, "colour", one=self.labels[t.concept]), COLOUR_NAMES[t.colour], t.concept
 
     def side(self, r, picture):
         """What is beside something; where nothing is, or the something is not there, none."""
@@ -232,7 +233,7 @@ class Asker:
                 return None
         elif r.random() < 0.97:
             return None
-        return f"answer en what is {words} the {self.labels[t.concept]}?", self.labels[there[0].concept] if there else NONE
+        return f"answer en what is {words} the {self.labels[t.concept]}?", self.labels[there[0].concept] if there else NONE, t.concept
 
     def where(self, r, picture):
         t = self.one(r, picture)
@@ -244,7 +245,7 @@ class Asker:
         place = [place for row in PLACES for place in row][place]
         if place == "middle" and r.random() < 0.7:
             return None
-        return self.say(r, "where", one=self.labels[t.concept]), place
+        return self.say(r, "where", one=self.labels[t.concept]), place, t.concept
 
     def detect(self, r, picture):
         """Boxes of one or two names, in the order of the names and from the top; nothing for what is not there."""
