@@ -18,7 +18,7 @@ from ask import look_loss
 from ask_batch import UNSAID, Batches, patches
 from ask_model import PATCHES, PaliGemma, attention_mask
 from data import draw
-from find import generalised_iou, shown, truth
+from find import answering, generalised_iou, shown, truth
 from questions import Asker, Question, before, locations
 from scene_evaluation import runs
 from truth import Picture, Thing, outlines, overlap
@@ -121,9 +121,14 @@ def what_patches_show():
     owners[0, 80:92, 128:160] = 0
     filled = shown(owners, [Picture(things)], [2, 4], 12)
     assert of(filled, 1) == second - {5 * 12 + 8, 5 * 12 + 9} and of(filled, -1) == {5 * 12 + 8, 5 * 12 + 9}
-    heat, boxes, weight, named = truth([Picture([thing(2, 0.5, 0.2), thing(0, 0.8, 0.8, number=2)])], [0, 2], 16)
+    things, (boxes, weight, named) = truth([Picture([thing(2, 0.5, 0.2), thing(0, 0.8, 0.8, number=2)])], [0, 2], 16)
     assert weight[0, 8 * 16 + 3] == weight[0, 12 * 16 + 12] == 1 and named[0, [8 * 16 + 3, 12 * 16 + 12]].tolist() == [1, 0]
-    assert heat[0, 8 * 16 + 3].tolist() == [0, 1] != heat[0, 3 * 16 + 8].tolist() and (heat == 1).sum() == 2
+    assert things[3].argmax(1).tolist() == [8 * 16 + 3, 12 * 16 + 12] and things[1].tolist() == [1, 0]
+    # Of the patches at a thing's middle the one with the better box answers, and none far away, however good its own is.
+    things[3][0, [8 * 16 + 2, 0]], found = torch.tensor([0.6, 0.4]), torch.tensor([0.5, 0.5, 0.9, 0.9]).repeat(1, 256, 1)
+    found[0, 8 * 16 + 2] = found[0, 0] = things[2][0]
+    found[0, 12 * 16 + 12] = things[2][1]
+    assert torch.nonzero(answering(things, torch.zeros(1, 256, 2), found)).tolist() == [[0, 8 * 16 + 2, 1], [0, 12 * 16 + 12, 0]]
     assert torch.allclose(boxes[0, 8 * 16 + 3], torch.tensor([0.2, 0.5, 0.2, 0.2])) and weight[0, 0] < 0.01
     a, b = torch.tensor([0.5, 0.5, 0.2, 0.2]), torch.tensor([0.6, 0.5, 0.2, 0.2])
     assert abs(generalised_iou(a, a) - 1) < 1e-5 and abs(generalised_iou(a, b) - 1 / 3) < 1e-5 and generalised_iou(a, b + torch.tensor([0.3, 0, 0, 0])) < 0
