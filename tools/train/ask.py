@@ -128,7 +128,7 @@ def look_loss(looks, names, about):
     [wanted, patches], and the name in question [wanted]."""
     there = (names == about[:, None]) & (about != UNSAID)[:, None]
     some = there.any(1)
-    return -looks[:, some].masked_fill(~there[some], -math.inf).logsumexp(2).mean() if some.any() else looks.sum() * 0
+    return -looks[:, some].masked_fill(~there[some], -math.inf).logsumexp(2).mean() if some.any() else looks.new_zeros(())
 
 
 if __name__ == "__main__":
