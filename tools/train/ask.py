@@ -25,7 +25,7 @@ TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
 ALONE_EACH, COOLING_ALONE_EACH = 6, 3  # one step of so many has a question a row, as PaliGemma is asked; more of them while the rate falls
 WEIGHTS = {"name": 0.3, "colour": 0.1, "count": 0.3, "where": 0.2, "beside": 0.05, "edges": 1.0}  # of what patches say
-LARGEST = {"qk": 2.0, "others": 1.2}  # of a matrix of the decoder, as a multiple of how it starts
+LARGEST = 1.4  # a query's or a key's matrix, in the mean, as a multiple of how it starts
 LOOK = 0.3  # what it counts that two heads look at what is asked about
 SMOOTH = 0.2  # of a place's weight, on each of the two beside it
 
@@ -79,18 +79,17 @@ class Ask(loop.Job):
 
     def go_further(self):
         stored, model = shipped.weights(shipped.ASK), self.model["model"]
-        short = {k: published(k).removeprefix("vision_tower.").removeprefix("language_model.") for k in model.state_dict() if ".head." not in k and not k.startswith(("layers.", "norm."))}
+        short = {k: published(k).removeprefix("vision_tower.").removeprefix("language_model.") for k in model.state_dict() if ".head." not in k}
         model.load_state_dict({k: stored[name] for k, name in short.items()}, strict=False)
         return FURTHER
 
     def stepped(self):
-        """Keeps the decoder's matrices as large as they may be. Muon's steps have one size, so matrices grow with their number: scores came
-        to hundreds, each head saw one place alone, and none learned to look elsewhere."""
+        """Keeps the decoder's queries and keys small. Muon's steps have one size, so matrices grow with their number: scores came to
+        hundreds, each head saw one place alone, and none learned to look elsewhere."""
         with torch.no_grad():
-            for name, p in self.model["model"].layers.named_parameters():
-                if p.ndim == 2:
-                    most = LARGEST["qk" if "q_proj" in name or "k_proj" in name else "others"] * p.shape[1] ** -0.5
-                    p.mul_((most / p.pow(2).mean().sqrt()).clamp(max=1))
+            for block in self.model["model"].layers:
+                for p in (block.self_attn.q_proj.weight, block.self_attn.k_proj.weight):
+                    p.mul_((LARGEST * p.shape[1] ** -0.5 / p.pow(2).mean().sqrt()).clamp(max=1))
 
     def rate(self, parameter):
         return 0 if ".head." in parameter else TOWER if "vision_tower" in parameter else 1.0
