@@ -84,10 +84,11 @@ def train(kind):
     muon, adam = optimizers(job, dtype)
     parts = {"model": job.model, "muon": muon, "adam": adam}
     state, step, pictures, warm = folder / f"{job.name}.pt", 0, 0, 0
-    if options.further:
+    begun = options.resume and state.exists()
+    if options.further and (cool or not begun):
         step, pictures = job.go_further()
         warm = step
-    elif cool or (options.resume and state.exists()):
+    elif cool or begun:
         saved = torch.load(state, map_location=device, weights_only=True)
         step, pictures = saved["step"], saved.get("pictures", saved["step"] * job.size)
         for name, part in parts.items():
