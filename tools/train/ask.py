@@ -20,7 +20,7 @@ from names import Names
 from questions import SIDES
 from truth import World, known, variety
 
-FURTHER = 5562, 88992  # steps that the weights in the repository were trained, and pictures that they have seen
+FURTHER = 9762, 156192  # steps that the weights in the repository were trained, and pictures that they have seen
 TOWER = 0.4  # the picture tower's part of the rates, as it knows things already
 AHEAD = 1500  # steps of find's after which pictures were as varied as the first ones here
 ALONE_EACH, COOLING_ALONE_EACH = 6, 3  # one step of so many has a question a row, as PaliGemma is asked; more of them while the rate falls

@@ -57,6 +57,12 @@ def ocelli(program, verb, model, path, format, *more):
     return json.loads(out.read_text())
 
 
+def answers(program, model, path, format):
+    """Of `ocelli eval-vqa`, in the manifest's order: the program asks all questions of a picture one after the other."""
+    found = {(r["image"], r["question"]): r["answer"] for r in ocelli(program, "eval-vqa", model, path, format)["results"]}
+    return [found[q["image"], q["question"]] for q in json.loads(path.read_text())["questions"]]
+
+
 def interval(hits):
     """A share and its 95 % interval (Wilson)."""
     n, p, z = len(hits), np.mean(hits), 1.96
@@ -156,13 +162,13 @@ def main():
         manifest = json.loads(path.read_text())
         questions = manifest["questions"]
         given = {"transformers": reference([scenes / q["image"] for q in questions], [ANSWER + q["question"] for q in questions])}
-        given |= {f: [r["answer"] for r in ocelli(program, "eval-vqa", model, path, f)["results"]] for f in FORMATS}
+        given |= {f: answers(program, model, path, f) for f in FORMATS}
         for f in columns:
             same[f] += [a == b for a, b in zip(given[f], given["f32"], strict=True)]
         hits = {f: by_kind(manifest, a) for f, a in given.items()}
         for without in ("blank", "wrong"):
             other = scenes / f"{style}-{without}.json"
-            hits[without] = by_kind(manifest, [r["answer"] for r in ocelli(program, "eval-vqa", model, other, "f32")["results"]])
+            hits[without] = by_kind(manifest, answers(program, model, other, "f32"))
         heads = [*columns, "blank picture", "wrong picture"]
         print(f"\n{style}, exact answers:\n\n| questions | f32 (95 %) |", " | ".join(heads), "|\n|---|---|" + "---|" * len(heads))
         for kind in hits["f32"]:
@@ -177,8 +183,8 @@ def main():
         print(f"\n{style}, names in {len(pictures)} captions, F1:", ", ".join(f"{f} {score[f]:.3f}" for f in columns), flush=True)
 
         wanted = requests(scenes / f"{style}-found.json")
-        answers = reference([w[0] for w in wanted], [f"detect {w[2]}" for w in wanted])
-        print(f"{style}, {len(wanted)} requests of boxes: {located(wanted, answers)}", flush=True)
+        spoken = reference([w[0] for w in wanted], [f"detect {w[2]}" for w in wanted])
+        print(f"{style}, {len(wanted)} requests of boxes: {located(wanted, spoken)}", flush=True)
     print("\nThe same answer as f32:", ", ".join(f"{f} {100 * np.mean(s):.1f} %" for f, s in same.items() if f != "f32"))
 
 

@@ -69,7 +69,15 @@ async function tools(report, axe, shots, page, dialog) {
   await page.keyboard.press("ArrowLeft");
   group.same("arrows in the field stay there", [await label()], [first]);
 
-  await dialog.getByRole("button", { name: "Next photo" }).click();
+  const waits = await dialog.getByRole("button", { name: "Next photo" }).evaluate(async (button) => {
+    const viewer = button.closest("ocelli-viewer");
+    const inert = () => viewer.querySelector(".aside [inert]") !== null;
+    const before = inert();
+    button.click();
+    await viewer.updateComplete;
+    return [before, inert()];
+  });
+  group.same("a tool waits until the next photo is there", waits, [false, true]);
   await page.waitForFunction((was) => !document.querySelector("dialog h2").textContent.includes(was), first);
   const second = await label();
   await field.fill(second);
