@@ -296,7 +296,7 @@ export const catalog: readonly Listed[] = [
     bytes: 9.2e6,
     licence: ownLicence,
     quantised: true,
-    good: "Says whether something is in a drawing, what it shows, and how many. Comes with the app and is fast on any device. It doesn't know photos.",
+    good: "Says what is in a drawing, how many there are, and where. Comes with the app and is fast on any device. It doesn't know photos.",
   },
   {
     task: "ask",
