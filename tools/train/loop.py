@@ -4,7 +4,8 @@
 
 The rate is constant after a warm-up, so that a run may end at any step and go on at any time: NAME.pt is its state. `--cool` takes that
 state (with `--further` the weights in the repository), lets the rate fall to nothing over so many steps, and writes NAME-cool.pt and the
-folder NAME-model; NAME.pt stays as it is. `--rate` is the share of the usual rate that it begins with. Every step's batch follows from the step's number alone. After 20 steps the pace is printed.
+folder NAME-model; NAME.pt stays as it is. `--rate` is the share of the usual rate that it begins with. Every step's batch follows from the
+step's number alone. After 20 steps the pace is printed.
 """
 
 import argparse
